@@ -1,0 +1,70 @@
+"""The pictures that several notebooks draw, in one style, and the one way to show a picture.
+
+Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has a style of its own.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+
+TRAIN, VALIDATION, WRONG = "#0072B2", "#D55E00", "#B3261E"
+DOTS_PER_INCH = 110  # of the page; the file has twice as many, for dense screens
+
+
+def use_style() -> None:
+    """Set the project's look for all pictures that follow."""
+    plt.rcParams.update(
+        {
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E3E3E3",
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its text alternative, crisp on dense screens, and close it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    plt.close(figure)
+    display(Image(buffer.getvalue(), format="png", retina=True, alt=alt))
+
+
+def digits(images: np.ndarray, captions: Sequence[str], columns: int = 10) -> Figure:
+    """A grid of handwritten digits: images (N, 784), and a caption above each."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(0.9 * columns, 1.15 * rows), layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+        axis.imshow(image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+        axis.set_title(caption, fontsize=9, loc="center")
+    return figure
+
+
+def learning_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Error and accuracy by epoch, in axes of their own, training beside validation where there is one.
+
+    history: a record an epoch, as history.json holds them.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    named = (("error", "mean squared error of an image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
+    for axis, (measure, label, corner) in zip(axes, named, strict=True):
+        for split, colour, style in (("train", TRAIN, "-"), ("validation", VALIDATION, "--")):
+            values = [record[f"{split}_{measure}"] for record in history if f"{split}_{measure}" in record]
+            if values:
+                name = "training, under dropout" if split == "train" else "validation, without dropout"
+                axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
+        axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
+        axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
+    return figure
