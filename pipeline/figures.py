@@ -12,7 +12,7 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 TRAIN, VALIDATION, WRONG = "#0072B2", "#D55E00", "#B3261E"
-DOTS_PER_INCH = 110  # of the page; the file has twice as many, for dense screens
+DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
 
 
 def use_style() -> None:
@@ -43,7 +43,7 @@ def show(figure: Figure, alt: str) -> None:
 def digits(images: np.ndarray, captions: Sequence[str], columns: int = 10) -> Figure:
     """A grid of handwritten digits: images (N, 784), and a caption above each."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(0.9 * columns, 1.15 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(0.9 * columns, 1.3 * rows), layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, caption in zip(axes.flat, images, captions, strict=False):

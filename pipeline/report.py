@@ -1,0 +1,138 @@
+"""Notebooks as one HTML file that opens anywhere: nothing in it is fetched from a network.
+
+nbconvert renders the cells, with what its own templates leave out: mathematics as MathML, which browsers draw by
+themselves; code folded away; links that lead somewhere even when the file travels alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader, pass_context, select_autoescape
+from latex2mathml.converter import convert
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from pipeline import files, parameters, results
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+class Heading(NamedTuple):
+    level: int
+    anchor: str
+    text: str
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown for one notebook of a report: headings one level down, with anchors that carry its name."""
+
+    def __init__(self, stem: str, included: Sequence[str], headings: list[Heading]) -> None:
+        super().__init__(escape=False, exclude_anchor_links=True)
+        self.stem, self.included, self.headings = stem, included, headings
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        plain = re.sub("<[^>]+>", "", text)
+        slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+        anchor = self.stem if level == 1 else f"{self.stem}-{slug}"
+        self.headings.append(Heading(level + 1, anchor, plain))
+        return f'<h{level + 1} id="{anchor}">{text}</h{level + 1}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if urlsplit(url).scheme or url.startswith("#"):
+            return super().link(text, url, title)
+        stem = Path(url).stem
+        return f'<a href="#{stem}">{text}</a>' if stem in self.included else text
+
+    def block_math(self, body: str) -> str:
+        return convert(body, display="block")
+
+    def inline_math(self, body: str) -> str:
+        return convert(body)
+
+
+class _CellsExporter(HTMLExporter):
+    """The cells of one notebook as a piece of HTML."""
+
+    def __init__(self, stem: str, included: Sequence[str]) -> None:
+        super().__init__(
+            template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)]
+        )
+        self.stem, self.included, self.headings = stem, included, []
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        renderer = _Renderer(self.stem, self.included, self.headings)
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: Mapping[str, Any] | None = None) -> str:
+    """One page of one or more executed notebooks.
+
+    Parameters
+    ----------
+    notebooks : mapping
+        From a notebook's stem, such as "02_train", to the executed notebook, in order.
+    title : str
+        The page's title.
+    summary : mapping, optional
+        What the page says before and after the notebooks: see `run_summary`.
+    """
+    headings, sections = [], []
+    for stem, notebook in notebooks.items():
+        exporter = _CellsExporter(stem, list(notebooks))
+        body, _ = exporter.from_notebook_node(notebook)
+        sections.append(body)
+        headings += [heading for heading in exporter.headings if heading.level <= 3]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("page.html.j2")
+    return page.render(
+        title=title,
+        headings=headings,
+        sections=sections,
+        summary=summary,
+        css=(TEMPLATES / "page.css").read_text(),
+        javascript=(TEMPLATES / "page.js").read_text(),
+    )
+
+
+def write_run_report(folder: Path, record: Mapping[str, Any]) -> None:
+    """report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("0?_*.ipynb"))}
+    metrics = files.read_json(folder / "metrics.json", "")
+    html = render(notebooks, f"Run {folder.name}", run_summary(record, metrics))
+    files.write_whole(folder / "report.html", html.encode())
+
+
+def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's report says about the run as a whole."""
+    chosen = parameters.Parameters.model_validate(record["parameters"])
+    differing = parameters.differing(chosen)
+    command = ["python -m pipeline run", *(f"-p {name} {value}" for name, value in differing.items())]
+    inputs = record["inputs"]
+    return {
+        "started": record["started"],
+        "duration_s": record["duration_s"],
+        "comparisons": results.compare_with_published(metrics),
+        "metrics": metrics,
+        "differing": differing,
+        "parameters": [
+            {
+                "name": name,
+                "value": value,
+                "default": parameters.Parameters.model_fields[name].default,
+                "meaning": parameters.Parameters.model_fields[name].description,
+                "changed": name in differing,
+            }
+            for name, value in record["parameters"].items()
+        ],
+        "command": " ".join(command),
+        "data": inputs["data"],
+        "digests": {f"{name}.ipynb": digest for name, digest in inputs["notebooks"].items()} | inputs["code"],
+        "versions": inputs["versions"],
+    }

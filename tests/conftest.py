@@ -1,0 +1,40 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline import files
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
+    arrays = files.load_source("sample")
+    return {name: array.reshape(len(array), -1).squeeze() for name, array in arrays.items()}
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    """Runs ``python -m pipeline`` as a user does, and returns what it printed and its exit code."""
+
+    def call(*arguments, **options):
+        command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, **options)
+
+    return call
+
+
+@pytest.fixture
+def small_source(tmp_path):
+    """An .npz file in the layout of keras.datasets.mnist, of 60 training and 30 test images of noise."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.integers(0, 256, (60, 28, 28), np.uint8),
+        "y_train": rng.integers(0, 10, 60, np.uint8),
+        "x_test": rng.integers(0, 256, (30, 28, 28), np.uint8),
+        "y_test": rng.integers(0, 10, 30, np.uint8),
+    }
+    path = tmp_path / "small.npz"
+    np.savez(path, **arrays)
+    return path, arrays

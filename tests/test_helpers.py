@@ -1,0 +1,248 @@
+"""Every helper against a formula, and the whole against the original's loop and its published figures."""
+
+import hashlib
+import itertools
+
+import helpers
+import numpy as np
+import pytest
+
+from tests import original
+
+
+def test_relu_keeps_positive_values_and_shape():
+    assert helpers.relu(np.array([[-2.0, 0.0, 3.5]])).tolist() == [[0.0, 0.0, 3.5]]
+
+
+def test_relu_derivative_at_zero_is_the_choice_and_elsewhere_the_slope():
+    activation = np.array([0.0, 1e-300, 2.0])
+    assert helpers.relu_derivative(activation, 0).tolist() == [0, 1, 1]
+    assert helpers.relu_derivative(activation, 1).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.8])
+def test_dropout_mask_is_zero_or_one_over_the_kept_fraction_with_mean_one(rate):
+    mask = helpers.dropout_mask(np.random.RandomState(0), (1000, 200), rate)
+    assert mask.shape == (1000, 200)
+    assert mask.dtype == np.float64
+    assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
+    assert np.mean(mask == 0) == pytest.approx(rate, abs=0.005)
+    assert mask.mean() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_dropout_mask_of_many_rows_draws_what_single_rows_draw(rate):
+    at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
+    rows = [helpers.dropout_mask(one_by_one, (1, 40), rate) for _ in range(50)]
+    assert np.array_equal(helpers.dropout_mask(at_once, (50, 40), rate), np.concatenate(rows))
+    assert at_once.random_sample() == one_by_one.random_sample()
+
+
+def test_dropout_mask_at_rate_zero_draws_nothing():
+    rng = np.random.RandomState(3)
+    helpers.dropout_mask(rng, (5, 40), 0)
+    assert rng.random_sample() == np.random.RandomState(3).random_sample()
+
+
+def test_initial_weights_are_the_originals_draws():
+    weights_0_1, weights_1_2 = helpers.initial_weights(np.random.RandomState(1), 40)
+    np.random.seed(1)
+    assert np.array_equal(weights_0_1, np.random.uniform(-0.1, 0.1, (784, 40)))
+    assert np.array_equal(weights_1_2, np.random.uniform(-0.1, 0.1, (40, 10)))
+
+
+@pytest.mark.parametrize("normalisation", [255, 256, 1, 0.5])
+def test_scale_divides_in_float64(normalisation):
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, -1)
+    expected = [float(pixel) / float(normalisation) for pixel in range(256)]
+    assert helpers.scale(pixels, normalisation).tolist() == [expected]
+
+
+def test_one_hot_puts_a_one_at_the_label():
+    assert np.array_equal(helpers.one_hot(np.array([3, 0], np.uint8)), [[0, 0, 0, 1] + [0] * 6, [1] + [0] * 9])
+
+
+def small_case(batch, seed, hidden_size=7):
+    """Inputs, targets, weights and a frozen mask, with no hidden unit near its kink and some below it."""
+    rng = np.random.RandomState(seed)
+    inputs, targets = rng.uniform(0, 1, (batch, 784)), helpers.one_hot(rng.randint(10, size=batch))
+    weights_0_1, weights_1_2 = helpers.initial_weights(rng, hidden_size)
+    mask = helpers.dropout_mask(rng, (batch, hidden_size), 0.5)
+    sums = inputs @ weights_0_1
+    assert np.abs(sums).min() > 1e-3
+    assert (sums < 0).any()
+    return inputs, targets, weights_0_1, weights_1_2, mask
+
+
+def loss(inputs, targets, weights_0_1, weights_1_2, mask):
+    _, scores = helpers.forward(inputs, weights_0_1, weights_1_2, mask)
+    return np.sum((scores - targets) ** 2) / 2 / len(inputs)
+
+
+def largest_gradient_error(relu_grad_at_zero, batch, seed):
+    """The largest difference between backward and central differences, over some weights of both matrices."""
+    inputs, targets, *weights, mask = small_case(batch, seed)
+    hidden, scores = helpers.forward(inputs, *weights, mask)
+    gradients = helpers.backward(inputs, targets, hidden, scores, weights[1], mask, relu_grad_at_zero)
+    rng, step, worst = np.random.RandomState(0), 1e-6, 0.0
+    for matrix, gradient in zip(weights, gradients, strict=True):
+        assert gradient.shape == matrix.shape
+        for place in rng.choice(matrix.size, 60, replace=False):
+            place = np.unravel_index(place, matrix.shape)
+            kept = matrix[place]
+            matrix[place] = kept + step
+            above = loss(inputs, targets, *weights, mask)
+            matrix[place] = kept - step
+            below = loss(inputs, targets, *weights, mask)
+            matrix[place] = kept
+            worst = max(worst, abs((above - below) / (2 * step) - gradient[place]))
+    return worst
+
+
+@pytest.mark.parametrize(("batch", "seed"), [(1, 1), (1, 5), (4, 2), (9, 3)])
+def test_backward_is_the_gradient_with_the_derivative_0_at_zero_and_is_not_with_1(batch, seed):
+    assert largest_gradient_error(0, batch, seed) < 1e-8
+    assert largest_gradient_error(1, batch, seed) > 1e-3
+
+
+def test_backward_averages_the_gradients_of_the_batch():
+    inputs, targets, *weights, mask = small_case(5, 2)
+    together = helpers.backward(
+        inputs, targets, *helpers.forward(inputs, *weights, mask), weights[1], mask, relu_grad_at_zero=0
+    )
+    alone = []
+    for i in range(5):
+        one = slice(i, i + 1)
+        hidden, scores = helpers.forward(inputs[one], *weights, mask[one])
+        alone.append(helpers.backward(inputs[one], targets[one], hidden, scores, weights[1], mask[one], 0))
+    for matrix, parts in zip(together, zip(*alone, strict=True), strict=True):
+        assert matrix == pytest.approx(np.mean(parts, axis=0), abs=1e-14)
+
+
+def ours(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate, batch_size=1):
+    rng = np.random.RandomState(seed)
+    weights = helpers.initial_weights(rng, hidden_size)
+    history = [
+        helpers.train_epoch(
+            images,
+            labels,
+            *weights,
+            rng,
+            normalisation=normalisation,
+            learning_rate=alpha,
+            dropout_rate=rate,
+            relu_grad_at_zero=at_zero,
+            batch_size=batch_size,
+        )
+        for _ in range(iterations)
+    ]
+    return *weights, history
+
+
+CASES = [
+    # hidden_size, alpha, iterations, seed, normalisation, rate
+    (40, 0.005, 3, 1, 255, 0.5),
+    (40, 0.005, 3, 2, 255, 0.0),
+    (40, 0.02, 2, 3, 510, 0.2),
+    (7, 0.005, 3, 4, 256, 0.5),
+    (1, 0.05, 3, 5, 255, 0.5),
+    (130, 0.001, 2, 6, 100, 0.8),
+]
+
+
+@pytest.mark.parametrize(("case", "at_zero"), list(itertools.product(CASES, [0, 1])))
+def test_training_equals_the_originals_loop(sample, case, at_zero):
+    hidden_size, alpha, iterations, seed, normalisation, rate = case
+    images, labels = sample["x_train"][:300], sample["y_train"][:300]
+    expected = original.train(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate)
+    found = ours(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate)
+    for matrix, reference in zip(found[:2], expected[:2], strict=True):
+        assert np.abs(matrix - reference).max() < 1e-12
+    assert np.array(found[2]) == pytest.approx(np.array(expected[2]), abs=1e-12)
+
+
+@pytest.mark.parametrize(("case", "at_zero"), list(itertools.product(CASES, [0, 1])))
+def test_the_compiled_epoch_equals_forward_and_backward(sample, case, at_zero):
+    hidden_size, alpha, iterations, seed, normalisation, rate = case
+    images, labels = sample["x_train"][500:800], sample["y_train"][500:800]
+    rng = np.random.RandomState(seed)
+    compiled = helpers.initial_weights(rng, hidden_size)
+    reference = [matrix.copy() for matrix in compiled]
+    for _ in range(iterations):
+        masks = helpers.dropout_mask(rng, (len(images), hidden_size), rate)
+        settings = (float(normalisation), alpha, float(at_zero))
+        found = helpers.online_updates(images, labels, masks, *compiled, *settings)
+        expected = helpers.batch_updates(images, labels, masks, *reference, *settings, batch_size=1)
+        assert found == pytest.approx(expected, rel=1e-12)
+        for matrix, wanted in zip(compiled, reference, strict=True):
+            assert np.abs(matrix - wanted).max() < 1e-12
+
+
+def test_a_batch_moves_the_weights_by_the_mean_of_its_images_updates(sample):
+    images, labels = sample["x_train"][:7], sample["y_train"][:7]
+    before = helpers.initial_weights(np.random.RandomState(1), 5)
+    after = [matrix.copy() for matrix in before]
+    helpers.train_epoch(images, labels, *after, np.random.RandomState(2), dropout_rate=0, batch_size=3)
+    expected = [matrix.copy() for matrix in before]
+    for batch in ([0, 1, 2], [3, 4, 5], [6]):
+        moves = []
+        for i in batch:
+            moved = [matrix.copy() for matrix in expected]
+            helpers.train_epoch(images[i : i + 1], labels[i : i + 1], *moved, np.random.RandomState(2), dropout_rate=0)
+            moves.append([new - old for new, old in zip(moved, expected, strict=True)])
+        for matrix, parts in zip(expected, zip(*moves, strict=True), strict=True):
+            matrix += np.mean(parts, axis=0)
+    for matrix, wanted in zip(after, expected, strict=True):
+        assert np.abs(matrix - wanted).max() < 1e-14
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_masks_drawn_in_parts_change_nothing(sample, monkeypatch, batch_size):
+    images, labels = sample["x_train"][:50], sample["y_train"][:50]
+    arguments = (images, labels, 12, 0.01, 2, 1, 0, 255, 0.3, batch_size)
+    whole = ours(*arguments)
+    monkeypatch.setattr(helpers, "MASK_VALUES_AT_ONCE", 12 * 8)
+    parts = ours(*arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(whole[:2], parts[:2], strict=True))
+    assert whole[2] == [pytest.approx(pair, rel=1e-14) for pair in parts[2]]
+
+
+def test_evaluate_is_the_formula_for_any_number_of_images(sample, monkeypatch):
+    images, labels = sample["x_test"][:25], sample["y_test"][:25]
+    weights = helpers.initial_weights(np.random.RandomState(1), 9)
+    error, correct = 0.0, 0
+    for image, label in zip(images, labels, strict=True):
+        scores = np.maximum(0, image / 255 @ weights[0]) @ weights[1]
+        error += sum((score - (digit == label)) ** 2 for digit, score in enumerate(scores))
+        correct += int(np.argmax(scores)) == label
+    monkeypatch.setattr(helpers, "IMAGES_AT_ONCE", 10)
+    assert helpers.evaluate(images, labels, *weights) == pytest.approx((error / 25, correct / 25), rel=1e-12)
+
+
+PUBLISHED = [
+    # relu_grad_at_zero, train error and accuracy, test error and accuracy, SHA-256 of the weights
+    (
+        1,
+        (0.42039163449803, 0.817),
+        (0.42936252114571, 0.7942),
+        "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6",
+    ),
+    (
+        0,
+        (0.2745660507842, 0.897),
+        (0.3350810442969, 0.8500),
+        "8a10be0b9519b42cd838678f90b540e65d88d0ec0cbe0ec27421f8f0b35eddb5",
+    ),
+]
+
+
+@pytest.mark.parametrize(("at_zero", "train", "test", "weights_sha256"), PUBLISHED)
+def test_the_published_figures_come_out_to_the_digit(sample, at_zero, train, test, weights_sha256):
+    weights_0_1, weights_1_2, history = ours(
+        sample["x_train"][:1000], sample["y_train"][:1000], 40, 0.005, 100, 1, at_zero, 255, 0.5
+    )
+    assert history[-1] == (pytest.approx(train[0], abs=1e-12), train[1])
+    evaluated = helpers.evaluate(sample["x_test"], sample["y_test"], weights_0_1, weights_1_2)
+    assert evaluated == (pytest.approx(test[0], abs=1e-12), test[1])
+    digest = hashlib.sha256(weights_0_1.astype("<f8").tobytes() + weights_1_2.astype("<f8").tobytes())
+    assert digest.hexdigest() == weights_sha256
