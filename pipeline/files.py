@@ -78,7 +78,7 @@ def read_arrays(path: Path, next_step: str) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise DataError(f"{path} is not there. {next_step}") from None
-    except (OSError, ValueError, AttributeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: a single array
         raise DataError(f"{path} is not a whole .npz file of plain arrays ({error}). {next_step}") from None
 
 
@@ -145,7 +145,7 @@ def _load_from_keras(source: str) -> dict[str, np.ndarray]:
 
     try:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, source).load_data()
-    except Exception as error:  # keras raises a bare Exception when a download fails
+    except Exception as error:  # noqa: BLE001 - which is what keras raises when a download fails
         reason = " ".join(str(error).split())
         raise DataError(
             f'The source "{source}" could not be loaded through keras.datasets ({reason}). It is downloaded the first '
@@ -202,9 +202,7 @@ class Data:
     @property
     def sha256(self) -> str:
         """Over the six arrays."""
-        return sha256_of(
-            self.x_train, self.y_train, self.x_validation, self.y_validation, self.x_test, self.y_test
-        )
+        return sha256_of(self.x_train, self.y_train, self.x_validation, self.y_validation, self.x_test, self.y_test)
 
 
 def split(source: str, num_samples: int, num_validation: int, normalisation: float) -> Data:

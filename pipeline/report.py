@@ -58,9 +58,7 @@ class _CellsExporter(HTMLExporter):
     """The cells of one notebook as a piece of HTML."""
 
     def __init__(self, stem: str, included: Sequence[str]) -> None:
-        super().__init__(
-            template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)]
-        )
+        super().__init__(template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)])
         self.stem, self.included, self.headings = stem, included, []
 
     @pass_context

@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ NOTEBOOKS = files.ROOT / "notebooks"
 CODE = ("helpers.py", "pipeline/parameters.py", "pipeline/files.py", "pipeline/figures.py", "pipeline/results.py")
 PACKAGES = ("numpy", "numba", "matplotlib", "papermill", "ipykernel", "nbconvert")
 KERAS_PACKAGES = ("keras", "jax")
+# The cells whose pictures the README shows.
+PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}
 
 
 class RunFailed(Exception):
@@ -86,9 +89,9 @@ def changes_since_finished(folder: Path, wanted: Parameters, inputs: Mapping[str
     if record["status"] != "done":
         return [f"the last run in this folder, which has the status {record['status']}"]
     changes = []
-    for name, value in _flat(wanted.model_dump() | inputs).items():
-        before = _flat(record["parameters"] | record["inputs"]).get(name)
-        if before != value:
+    then = _flat(record["parameters"] | record["inputs"])
+    for name, value in _flat(wanted.model_dump(exclude={"run_dir"}) | inputs).items():
+        if (before := then.get(name)) != value:
             changes.append(f"{name}, which was {before} and is {value}")
     for name, digest in record["outputs"].items():
         path = folder / name
@@ -196,7 +199,7 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Any] | None = Non
                 progress_bar=False,
                 stdout_file=_ProgressLine() if sys.stderr.isatty() else None,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
-                config=Config({"KernelManager": {"transport": "ipc"}}),  # no open port
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{scratch}/kernel"}}),  # no open port
             )
         except PapermillExecutionError as error:
             raise RunFailed(
@@ -230,4 +233,7 @@ def execute_in_place(notebook: Path) -> None:
     node.metadata["language_info"] = {"name": "python"}
     for cell in node.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+        if cell.id in PICTURES:
+            (picture,) = (output.data for output in cell.outputs if "image/png" in output.get("data", {}))
+            files.write_whole(notebook.parent / "pictures" / PICTURES[cell.id], b64decode(picture["image/png"]))
     files.write_whole(notebook, (nbformat.writes(node) + "\n").encode())

@@ -25,8 +25,7 @@ def pipeline():
     return call
 
 
-@pytest.fixture
-def small_source(tmp_path):
+def write_small_source(folder):
     """An .npz file in the layout of keras.datasets.mnist, of 60 training and 30 test images of noise."""
     rng = np.random.default_rng(0)
     arrays = {
@@ -35,6 +34,10 @@ def small_source(tmp_path):
         "x_test": rng.integers(0, 256, (30, 28, 28), np.uint8),
         "y_test": rng.integers(0, 10, 30, np.uint8),
     }
-    path = tmp_path / "small.npz"
-    np.savez(path, **arrays)
-    return path, arrays
+    np.savez(folder / "small.npz", **arrays)
+    return folder / "small.npz", arrays
+
+
+@pytest.fixture
+def small_source(tmp_path):
+    return write_small_source(tmp_path)

@@ -3,10 +3,10 @@
 import hashlib
 import itertools
 
-import helpers
 import numpy as np
 import pytest
 
+import helpers
 from tests import original
 
 

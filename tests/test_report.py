@@ -1,0 +1,133 @@
+import base64
+import itertools
+import re
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from pipeline import report
+
+
+def notebook(*cells):
+    return nbformat.v4.new_notebook(cells=list(cells), metadata={"language_info": {"name": "python"}})
+
+
+def prose(text):
+    return nbformat.v4.new_markdown_cell(text)
+
+
+def code(source, *outputs):
+    return nbformat.v4.new_code_cell(source, outputs=list(outputs))
+
+
+PIXEL = base64.b64encode(b"\x89PNG").decode()
+
+
+def picture(alt):
+    return nbformat.v4.new_output(
+        "display_data", {"image/png": PIXEL}, metadata={"image/png": {"alt": alt, "width": 90, "height": 40}}
+    )
+
+
+def rendered(*cells, **others):
+    return BeautifulSoup(report.render({"02_train": notebook(*cells), **others}, "A title"), "html.parser")
+
+
+@pytest.fixture(scope="module")
+def run_report(tmp_path_factory, pipeline):
+    folder = tmp_path_factory.mktemp("run")
+    done = pipeline("run", "--run-dir", folder, "-p", "epochs", "2", "-p", "relu_grad_at_zero", "0")
+    assert done.returncode == 0, done.stderr
+    return (folder / "report.html").read_text()
+
+
+def test_nothing_is_fetched(run_report):
+    page = BeautifulSoup(run_report, "html.parser")
+    assert not page.find_all(["link", "iframe", "object", "embed"])
+    assert not page.find_all("script", src=True)
+    assert all(image["src"].startswith("data:") for image in page.find_all("img"))
+    assert not re.search(r"@import|url\((?!data:)", str(page.find("style")))
+    addresses = [link["href"] for link in page.find_all("a")]
+    assert all(address.startswith(("#", "https://")) for address in addresses)
+
+
+def test_code_is_folded_and_every_picture_described(run_report):
+    page = BeautifulSoup(run_report, "html.parser")
+    sources = page.find_all("details", class_="source")
+    assert len(sources) > 20
+    assert not any(source.has_attr("open") for source in sources)
+    assert all(source.summary.text == "Code" for source in sources)
+    assert all(block.find_parent("details") for block in page.find_all("div", class_="highlight"))
+    assert len(page.find_all("img")) == 8
+    assert all(len(image["alt"]) > 30 for image in page.find_all("img"))
+
+
+def test_the_summary_compares_with_the_published_figures(run_report):
+    page = BeautifulSoup(run_report, "html.parser")
+    rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in page.select("table.figures tbody tr")]
+    assert [row[:2] for row in rows] == [
+        ["train error", "0.420"],
+        ["train accuracy", "0.817"],
+        ["test error", "0.429"],
+        ["test accuracy", "0.7942"],
+    ]
+    assert {row[3] for row in rows} == {"≠ differs"}
+    assert "epochs 2" in page.select_one("section").text
+    assert "python -m pipeline run -p epochs 2 -p relu_grad_at_zero 0" in page.text
+
+
+def test_it_tells_where_everything_came_from(run_report):
+    page = BeautifulSoup(run_report, "html.parser")
+    changed = [row.th.text for row in page.select("tr.changed")]
+    assert changed == ["epochs", "relu_grad_at_zero"]
+    told = page.text
+    for word in ("helpers.py", "02_train.ipynb", "numpy", "numba", "the data's file", "the trained weights"):
+        assert word in told
+    digests = [cell.text for cell in page.select("table.digests td")]
+    assert len(digests) == 10
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+
+
+def test_headings_nest_and_the_contents_lead_to_them(run_report):
+    page = BeautifulSoup(run_report, "html.parser")
+    assert page.html["lang"] == "en"
+    levels = [int(heading.name[1]) for heading in page.find_all(re.compile("^h[1-6]$"))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    anchors = [element["id"] for element in page.find_all(id=True)]
+    assert len(set(anchors)) == len(anchors)
+    contents = [link["href"] for link in page.nav.find_all("a")]
+    assert len(contents) > 15
+    assert {link.removeprefix("#") for link in contents} <= set(anchors)
+
+
+def test_mathematics_needs_no_script():
+    page = rendered(prose("Inline $x_1$ and\n\n$$h = \\max(0, x W_1)$$"))
+    inline, block = page.find_all("math")
+    assert (inline["display"], block["display"]) == ("inline", "block")
+    assert block.find("mi") is not None
+    assert "$" not in page.main.text
+
+
+def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
+    page = rendered(
+        prose("# Train\n\n[on](03_evaluate.ipynb), [code](../helpers.py), [a site](https://example.org)"),
+        **{"03_evaluate": notebook(prose("# Evaluate"))},
+    )
+    links = {link.text: link["href"] for link in page.main.find_all("a")}
+    assert links == {"on": "#03_evaluate", "a site": "https://example.org"}
+    assert "code" in page.main.text
+
+
+def test_outputs_are_shown_and_escaped():
+    stream = nbformat.v4.new_output("stream", name="stdout", text="<b>5 < 6</b>")
+    error = nbformat.v4.new_output(
+        "error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no"]
+    )
+    page = rendered(code("print(1)", stream, picture("what the picture shows")), code("1/0", error))
+    assert "<b>5 < 6</b>" in page.select_one(".output_stdout").text
+    assert page.select_one(".output_error").text.strip() == "ValueError: no"
+    image = page.find("img")
+    assert (image["alt"], image["width"], image["height"]) == ("what the picture shows", "90", "40")
