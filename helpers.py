@@ -24,6 +24,10 @@ MASK_VALUES_AT_ONCE = 4_000_000  # 32 MB: bounds the memory of the masks that ar
 IMAGES_AT_ONCE = 1_000  # 6 MB as float64: bounds the memory of an evaluation
 
 
+class Diverged(ArithmeticError):
+    """Training overshot until its numbers could no longer be held; the message says what to change."""
+
+
 def relu(x):
     """Rectified linear unit: x where x is positive, else 0. Any shape; the shape is kept."""
     return np.maximum(0, x)
@@ -202,6 +206,32 @@ def train_epoch(
     return squared_error / len(images), correct / len(images)
 
 
+def check_finite(error, epoch, learning_rate, normalisation):
+    """Stop a training whose error is no longer a number.
+
+    Parameters
+    ----------
+    error : float
+        Of the epoch that has just been trained or evaluated.
+    epoch : int
+        Counted from 0, as the original counts.
+    learning_rate, normalisation : float
+        Named in the message.
+
+    Raises
+    ------
+    Diverged
+        If the error is infinite or not a number.
+    """
+    if not np.isfinite(error):
+        raise Diverged(
+            f"the error became {error} in epoch {epoch}, with learning_rate {learning_rate:g} and normalisation "
+            f"{normalisation:g}: each step overshoots by more than the last. Make learning_rate smaller, by a factor "
+            "of ten at first, or normalisation larger; 0.005 and 255 are the defaults."
+        )
+
+
+@np.errstate(over="ignore", invalid="ignore")  # check_finite says it once
 def batch_updates(
     images, labels, masks, weights_0_1, weights_1_2, normalisation, learning_rate, relu_grad_at_zero, batch_size
 ):
@@ -233,6 +263,7 @@ def online_updates(images, labels, masks, weights_0_1, weights_1_2, normalisatio
     hidden, hidden_delta = np.empty(hidden_size), np.empty(hidden_size)
     scores, scores_delta = np.empty(NUM_DIGITS), np.empty(NUM_DIGITS)
     pixels = np.empty(PIXELS, np.int64)  # the places of the pixels that are not 0, `count` of them
+    scaled = np.arange(256) / normalisation  # a pixel has one of 256 values: each is divided once
     squared_error, correct = 0.0, 0
     for i in range(len(images)):
         image, label, mask = images[i], labels[i], masks[i]
@@ -244,7 +275,7 @@ def online_updates(images, labels, masks, weights_0_1, weights_1_2, normalisatio
         # forward: hidden = relu(inputs @ weights_0_1) * mask, scores = hidden @ weights_1_2
         hidden[:] = 0.0
         for p in pixels[:count]:
-            row, pixel = weights_0_1[p], image[p] / normalisation
+            row, pixel = weights_0_1[p], scaled[image[p]]
             for h in range(hidden_size):
                 hidden[h] += pixel * row[h]
         scores[:] = 0.0
@@ -266,12 +297,13 @@ def online_updates(images, labels, masks, weights_0_1, weights_1_2, normalisatio
             for d in range(NUM_DIGITS):
                 row[d] -= step * scores_delta[d]
         for p in pixels[:count]:
-            row, step = weights_0_1[p], learning_rate * (image[p] / normalisation)
+            row, step = weights_0_1[p], learning_rate * scaled[image[p]]
             for h in range(hidden_size):
                 row[h] -= step * hidden_delta[h]
     return squared_error, correct
 
 
+@np.errstate(over="ignore", invalid="ignore")  # check_finite says it once
 def predict(images, weights_0_1, weights_1_2, normalisation=255):
     """Scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
     scores = np.empty((len(images), NUM_DIGITS))
@@ -281,6 +313,7 @@ def predict(images, weights_0_1, weights_1_2, normalisation=255):
     return scores
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def evaluate(images, labels, weights_0_1, weights_1_2, normalisation=255):
     """Mean squared error of an image, and the fraction answered correctly, without dropout.
 

@@ -5,11 +5,14 @@ one removes those that were made from its predecessor, so a run folder never mix
 """
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
 import tempfile
+import time
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -255,6 +258,7 @@ def save_model(run_dir: str, weights_0_1: np.ndarray, weights_1_2: np.ndarray, h
     _remove_from(folder, "model.npz")
     write_json(folder / "history.json", history)
     write_arrays(folder / "model.npz", weights_0_1=weights_0_1, weights_1_2=weights_1_2)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load_model(run_dir: str) -> tuple[np.ndarray, np.ndarray, list[dict[str, float]]]:
@@ -271,6 +275,95 @@ def load_model(run_dir: str) -> tuple[np.ndarray, np.ndarray, list[dict[str, flo
 
 def save_metrics(run_dir: str, metrics: dict[str, Any]) -> None:
     write_json(run_path(run_dir) / "metrics.json", metrics)
+
+
+# ---- training that survives ------------------------------------------------------------------------------------
+
+CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that training needs to go on: after this many records of history, to the same bits."""
+
+    weights_0_1: np.ndarray
+    weights_1_2: np.ndarray
+    history: list[dict[str, float]]
+    learning_rate: float
+    random_state: tuple
+
+
+class Checkpoints:
+    """The checkpoints of one training, in its run's folder: saved every few seconds, trusted only if all matches.
+
+    Parameters
+    ----------
+    run_dir : str
+    data : Data
+    settings : mapping
+        Every parameter that the weights depend on.
+    seconds : float
+        How much work a kill may cost. A training that takes less time writes no checkpoint.
+    """
+
+    def __init__(self, run_dir: str, data: Data, settings: Mapping[str, Any], seconds: float = 2.0) -> None:
+        self.path = run_path(run_dir) / CHECKPOINT
+        self.seconds = seconds
+        self.saved_at = time.monotonic()
+        depends_on = {
+            "data": data.sha256,
+            "normalisation": data.normalisation,
+            "settings": dict(settings),
+            "code": sha256_of_file(ROOT / "helpers.py"),
+            "versions": {name: importlib.metadata.version(name) for name in ("numpy", "numba")},
+        }
+        self.identity = json.dumps(depends_on, sort_keys=True)
+
+    def load(self) -> Checkpoint | None:
+        """The last checkpoint; None where there is none, and with a printed word where it cannot be trusted."""
+        if not self.path.exists():
+            return None
+        try:
+            arrays = read_arrays(self.path, "Training begins anew.")
+            if str(arrays["identity"]) != self.identity:
+                print(f"{CHECKPOINT} is of other parameters, data or code. Training begins anew.")
+                return None
+            checkpoint = Checkpoint(
+                arrays["weights_0_1"],
+                arrays["weights_1_2"],
+                json.loads(str(arrays["history"])),
+                float(arrays["learning_rate"]),
+                ("MT19937", arrays["random_key"], int(arrays["random_position"])),
+            )
+        except (DataError, KeyError, ValueError):
+            print(f"{CHECKPOINT} is damaged. Training begins anew.")
+            return None
+        print(f"Going on after epoch {len(checkpoint.history) - 1}, from {CHECKPOINT}.")
+        return checkpoint
+
+    def save_when_due(
+        self,
+        weights_0_1: np.ndarray,
+        weights_1_2: np.ndarray,
+        history: list[dict[str, float]],
+        learning_rate: float,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Save, if the last one is long enough ago: learning_rate is the next epoch's."""
+        if time.monotonic() - self.saved_at < self.seconds:
+            return
+        _, key, position, *_ = rng.get_state()
+        write_arrays(
+            self.path,
+            identity=self.identity,
+            weights_0_1=weights_0_1,
+            weights_1_2=weights_1_2,
+            history=json.dumps(history),
+            learning_rate=learning_rate,
+            random_key=key,
+            random_position=position,
+        )
+        self.saved_at = time.monotonic()
 
 
 def _remove_from(folder: Path, first: str) -> None:

@@ -55,12 +55,16 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
     """
     folder = files.run_path(wanted.run_dir)
     inputs = _inputs(wanted)
-    changes = changes_since_finished(folder, wanted, inputs)
-    if not changes and not force:
+    record = _read_record(folder)
+    changed = _changed_inputs(record, wanted, inputs)
+    reasons = changed + _unfinished(folder, record)
+    if not reasons and not force:
         say(f"{wanted.run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
     else:
-        if changes and (folder / "run.json").exists():
-            say("\n".join(["Running again, because of", *(f"  {change}" for change in changes)]))
+        if record and reasons:
+            say("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
+        if changed or force:
+            (folder / files.CHECKPOINT).unlink(missing_ok=True)
         _clear(folder)
         _run_stages(folder, wanted, inputs, say)
     say(summary(wanted))
@@ -80,24 +84,37 @@ def summary(finished: Parameters) -> str:
 # ---- has it been done already? ---------------------------------------------------------------------------------
 
 
-def changes_since_finished(folder: Path, wanted: Parameters, inputs: Mapping[str, Any]) -> list[str]:
-    """What differs between the folder's finished run and the one wanted; empty when nothing does."""
+def _read_record(folder: Path) -> dict[str, Any]:
+    """run.json; empty where there is none that can be read."""
     try:
         record = files.read_json(folder / "run.json", "")
     except files.DataError:
-        return ["no finished run in this folder"]
+        return {}
+    return record if isinstance(record, dict) and {"status", "parameters", "inputs"} <= set(record) else {}
+
+
+def _changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mapping[str, Any]) -> list[str]:
+    """What the folder's last run depended on that is no longer so. Its folder does not count: runs may be moved."""
+    if not record:
+        return []
+    then = _flat(record["parameters"] | record["inputs"])
+    now = _flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
+    return [
+        f"{name}, which was {then.get(name)} and is {value}" for name, value in now.items() if then.get(name) != value
+    ]
+
+
+def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """What the folder's last run lacks."""
+    if not record:
+        return ["no run in this folder"]
     if record["status"] != "done":
         return [f"the last run in this folder, which has the status {record['status']}"]
-    changes = []
-    then = _flat(record["parameters"] | record["inputs"])
-    for name, value in _flat(wanted.model_dump(exclude={"run_dir"}) | inputs).items():
-        if (before := then.get(name)) != value:
-            changes.append(f"{name}, which was {before} and is {value}")
-    for name, digest in record["outputs"].items():
-        path = folder / name
-        if not path.exists() or files.sha256_of_file(path) != digest:
-            changes.append(f"{name}, which has been removed or altered since")
-    return changes
+    return [
+        f"{name}, which has been removed or altered since"
+        for name, digest in record["outputs"].items()
+        if not (folder / name).exists() or files.sha256_of_file(folder / name) != digest
+    ]
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,289 @@
+"""Training that can be trusted: the same bits everywhere, killed and resumed, diverging, and at full size."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from numpy._core._multiarray_umath import __cpu_features__ as CPU
+
+import helpers
+from pipeline import files
+
+WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
+TRAIN = """
+import numpy as np
+import helpers
+from pipeline import files
+
+data = files.split("sample", 1000, 1000, 255.0)
+rng = np.random.RandomState(1)
+weights = helpers.initial_weights(rng, 40)
+for _ in range(100):
+    helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
+print(files.sha256_of(*weights), helpers.online_updates.stats.cache_hits)
+"""
+
+
+def train_default(_=None):
+    data = files.split("sample", 1000, 1000, 255.0)
+    rng = np.random.RandomState(1)
+    weights = helpers.initial_weights(rng, 40)
+    for _ in range(100):
+        helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
+    return files.sha256_of(*weights)
+
+
+def python(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment, check=True
+    )
+    return done.stdout.split()
+
+
+# ---- the same bits everywhere ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "needs"), [("generic", None), ("haswell", "AVX2"), ("skylake-avx512", "AVX512_SKX")]
+)
+def test_the_weights_are_the_same_bits_for_every_processor(target, needs, tmp_path):
+    if needs and not CPU.get(needs):
+        pytest.skip(f"this processor has no {needs}, so code for {target} cannot run on it")
+    digest, hits = python(TRAIN, NUMBA_CPU_NAME=target, NUMBA_CACHE_DIR=str(tmp_path))
+    assert digest == WEIGHTS_SHA256
+    assert hits == "0"  # it was compiled for that target indeed
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_weights_are_the_same_bits_for_any_number_of_threads(threads):
+    assert python(TRAIN, OPENBLAS_NUM_THREADS=threads, OMP_NUM_THREADS=threads)[0] == WEIGHTS_SHA256
+
+
+def test_the_weights_are_the_same_bits_in_a_worker_process():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(train_default).result() == WEIGHTS_SHA256
+
+
+def test_the_weights_are_the_same_bits_in_a_jupyter_kernel():
+    kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAIN)], metadata=kernel)
+    NotebookClient(notebook).execute()
+    assert notebook.cells[0].outputs[0].text.split()[0] == WEIGHTS_SHA256
+
+
+def test_a_second_process_does_not_compile_again(tmp_path):
+    assert python(TRAIN, NUMBA_CACHE_DIR=str(tmp_path))[1] == "0"
+    assert python(TRAIN, NUMBA_CACHE_DIR=str(tmp_path)) == [WEIGHTS_SHA256, "1"]
+
+
+# ---- killed and resumed ----------------------------------------------------------------------------------------
+
+LONG = {"hidden_size": 800, "epochs": 100, "learning_rate_decay": 0.99, "relu_grad_at_zero": 0, "dropout_rate": 0.3}
+
+
+def options(values):
+    return [text for name, value in values.items() for text in ("-p", name, str(value))]
+
+
+def weights_sha256(folder):
+    return json.loads((folder / "metrics.json").read_text())["weights_sha256"]
+
+
+def printed(notebook):
+    cells = nbformat.read(notebook, 4).cells
+    return "".join(o.text for cell in cells for o in cell.get("outputs", []) if o.output_type == "stream")
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert pipeline("run", "--run-dir", whole, *options(LONG)).returncode == 0
+    command = [sys.executable, "-m", "pipeline", "run", "--run-dir", str(killed), *options(LONG)]
+    done = 0
+    for _ in range(3):
+        running = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while epochs_done(killed) <= done:
+            assert running.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        done = epochs_done(killed)
+        assert not (killed / "metrics.json").exists()
+        assert json.loads((killed / "run.json").read_text())["status"] == "running"
+    resumed = pipeline("run", "--run-dir", killed, *options(LONG))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on after epoch" in printed(killed / "02_train.ipynb")
+    assert weights_sha256(killed) == weights_sha256(whole)
+    assert (killed / "history.json").read_bytes() == (whole / "history.json").read_bytes()
+    assert not (killed / "checkpoint.npz").exists()
+
+
+def epochs_done(folder):
+    try:
+        with np.load(folder / "checkpoint.npz") as file:
+            return len(json.loads(str(file["history"])))
+    except FileNotFoundError:
+        return 0
+
+
+@pytest.fixture
+def training(small_source, tmp_path):
+    """Arguments of Checkpoints, and of save_when_due after one epoch."""
+    data = files.split(str(small_source[0]), 40, 10, 255.0)
+    rng = np.random.RandomState(1)
+    weights = helpers.initial_weights(rng, 3)
+    history = [
+        dict(
+            zip(
+                ("train_error", "train_accuracy"),
+                helpers.train_epoch(data.x_train, data.y_train, *weights, rng),
+                strict=True,
+            )
+        )
+    ]
+    return (str(tmp_path), data, {"seed": 1}, 0), (*weights, history, 0.0049, rng)
+
+
+def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
+    arguments, state = training
+    files.Checkpoints(*arguments).save_when_due(*state)
+    loaded = files.Checkpoints(*arguments).load()
+    assert "Going on after epoch 0" in capsys.readouterr().out
+    assert np.array_equal(loaded.weights_0_1, state[0])
+    assert np.array_equal(loaded.weights_1_2, state[1])
+    assert (loaded.history, loaded.learning_rate) == state[2:4]
+    rng = np.random.RandomState(9)
+    rng.set_state(loaded.random_state)
+    assert rng.random_sample() == state[4].random_sample()
+
+
+@pytest.mark.parametrize("change", ["settings", "data", "normalisation", "code"])
+def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatch, capsys):
+    (run_dir, data, settings, seconds), state = training
+    files.Checkpoints(run_dir, data, settings, seconds).save_when_due(*state)
+    if change == "settings":
+        settings = {"seed": 2}
+    elif change == "code":
+        monkeypatch.setattr(files, "sha256_of_file", lambda path: "another")
+    else:
+        fields = {"data": {"y_train": data.y_train[::-1]}, "normalisation": {"normalisation": 254.0}}
+        data = files.Data(**vars(data) | fields[change])
+    assert files.Checkpoints(run_dir, data, settings, seconds).load() is None
+    assert "is of other parameters, data or code" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kept", [0, 0.3, 0.99])
+def test_a_damaged_checkpoint_is_not_used(training, kept, capsys):
+    arguments, state = training
+    checkpoints = files.Checkpoints(*arguments)
+    checkpoints.save_when_due(*state)
+    whole = checkpoints.path.read_bytes()
+    checkpoints.path.write_bytes(whole[: int(len(whole) * kept)])
+    assert checkpoints.load() is None
+    assert "is damaged" in capsys.readouterr().out
+
+
+def test_checkpoints_are_saved_when_due_and_removed_with_the_models_arrival(training):
+    (run_dir, data, settings, _), state = training
+    checkpoints = files.Checkpoints(run_dir, data, settings, seconds=3600)
+    checkpoints.save_when_due(*state)
+    assert not checkpoints.path.exists()
+    files.Checkpoints(run_dir, data, settings, seconds=0).save_when_due(*state)
+    assert checkpoints.path.exists()
+    files.save_model(run_dir, *state[:3])
+    assert not checkpoints.path.exists()
+
+
+# ---- diverging -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 10])
+@pytest.mark.parametrize("settings", [{"learning_rate": 5.0}, {"normalisation": 1.0}])
+def test_divergence_is_an_error_that_is_not_finite_without_warnings(sample, batch_size, settings):
+    rng = np.random.RandomState(1)
+    weights = helpers.initial_weights(rng, 40)
+    settings = {"learning_rate": 0.5} | settings if batch_size > 1 else settings
+    images, labels = sample["x_train"][:200], sample["y_train"][:200]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        errors = [
+            helpers.train_epoch(images, labels, *weights, rng, batch_size=batch_size, **settings)[0] for _ in range(20)
+        ]
+        assert not np.isfinite(helpers.evaluate(images, labels, *weights)[0])
+    assert np.isfinite(errors[0]) or batch_size == 1
+    assert not np.isfinite(errors[-1])
+    with pytest.raises(helpers.Diverged, match=r"error became (nan|inf) in epoch 19, with learning_rate 0.5 and"):
+        helpers.check_finite(errors[-1], 19, 0.5, 255)
+    helpers.check_finite(0.25, 19, 0.5, 255)
+
+
+def test_a_diverged_run_names_epoch_learning_rate_and_normalisation(tmp_path, pipeline):
+    failed = pipeline("run", "--run-dir", tmp_path, "-p", "normalisation", "1", "-p", "epochs", "5")
+    assert failed.returncode == 1
+    for part in (
+        "02_train.ipynb failed in cell",
+        "Diverged: the error became",
+        "in epoch 0, with learning_rate 0.005 and normalisation 1",
+        "Make learning_rate smaller",
+    ):
+        assert part in failed.stderr
+    assert not (tmp_path / "metrics.json").exists()
+    assert not (tmp_path / "model.npz").exists()
+    outputs = [o for cell in nbformat.read(tmp_path / "02_train.ipynb", 4).cells for o in cell.get("outputs", [])]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+
+
+# ---- full size -------------------------------------------------------------------------------------------------
+
+FULL_SIZE = """
+import resource, sys
+import numpy as np
+import helpers
+from pipeline import files
+
+data = files.load_data(sys.argv[1])
+helpers.train_epoch(data.x_train[:10], data.y_train[:10], *helpers.initial_weights(np.random.RandomState(1), 3),
+                    np.random.RandomState(1))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rng = np.random.RandomState(1)
+weights = helpers.initial_weights(rng, 300)
+helpers.train_epoch(data.x_train, data.y_train, *weights, rng, dropout_rate=float(sys.argv[2]), relu_grad_at_zero=0,
+                    batch_size=int(sys.argv[3]))
+error, accuracy = helpers.evaluate(data.x_validation, data.y_validation, *weights)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def sixty_thousand(tmp_path_factory):
+    """data.npz of 60,000 training images: the sample's, over and over."""
+    folder = tmp_path_factory.mktemp("full")
+    arrays = files.load_source("sample")
+    pick = np.random.default_rng(0).integers(0, 2000, 60_000)
+    x_train = arrays["x_train"].reshape(2000, 784)[pick]
+    x_test = arrays["x_test"].reshape(10_000, 784)
+    full = files.Data(
+        x_train, arrays["y_train"][pick], x_test, arrays["y_test"], x_test[:10], arrays["y_test"][:10], 255.0, {}
+    )
+    files.save_data(str(folder), full)
+    return folder
+
+
+@pytest.mark.parametrize(("dropout_rate", "batch_size"), [(0.0, 1), (0.9, 1), (0.5, 100)])
+def test_full_size_needs_little_memory_beside_the_images(sixty_thousand, dropout_rate, batch_size):
+    """As float64 the images would take 376 MB, and the masks of an epoch 144 MB; the images take 47 MB."""
+    command = [sys.executable, "-c", FULL_SIZE, str(sixty_thousand), str(dropout_rate), str(batch_size)]
+    grown, error = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert int(grown) * 1024 < 120e6
+    assert float(error) < 1
