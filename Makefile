@@ -32,7 +32,7 @@ clean:                  ## remove .venv, runs/ and caches; nothing that is commi
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: environment.yml requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
 	@echo "Setting up .venv (once, two minutes or so)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION)

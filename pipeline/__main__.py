@@ -1,59 +1,69 @@
 """The command line: python -m pipeline. Exit codes: 0 done, 1 a run failed, 2 a parameter or argument is wrong."""
 
-import argparse
+import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from pipeline import parameters, run
+from pipeline.files import DataError
+from pipeline.parameters import ParameterError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "run":
-            values = dict(chosen.parameters)
-            if chosen.run_dir is not None:
-                values["run_dir"] = chosen.run_dir
-            run.run(parameters.from_strings(values), chosen.force)
-        elif chosen.command == "notebooks":
-            for notebook in chosen.notebooks:
-                run.execute_in_place(notebook)
-    except parameters.ParameterError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except run.RunFailed as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m pipeline", description="Run the notebooks.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser(
-        "run",
-        help="prepare, train, evaluate and report",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_parameter_help(),
-    )
-    one.add_argument("--run-dir", metavar="DIR", help="the folder of the run's files (default: runs/default)")
-    one.add_argument(
-        "-p", dest="parameters", nargs=2, metavar=("NAME", "VALUE"), action="append", default=[], help="a parameter"
-    )
-    one.add_argument("--force", action="store_true", help="run again even if nothing has changed")
-    some = commands.add_parser("notebooks", help="execute the committed notebooks again, in place")
-    some.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
-    return parser
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run the notebooks."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that a run can be recorded
 
 
 def _parameter_help() -> str:
-    lines = ["parameters:"]
-    for name, field in parameters.Parameters.model_fields.items():
-        lines.append(f"  {name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})")
-    return "\n".join(lines)
+    lines = [
+        f"{name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})"
+        for name, field in parameters.Parameters.model_fields.items()
+    ]
+    return "\n".join(["\b", "Parameters:", *lines])
+
+
+@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
+@click.option("--run-dir", metavar="DIR", help="The folder of the run's files; runs/default unless given.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, as papermill has it.")
+@click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
+def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
+    """Prepare, train, evaluate and report."""
+    pairs = [*given, *([("run_dir", run_dir)] if run_dir is not None else [])]
+    values = dict(pairs)
+    for name in values:
+        if len(told := [value for other, value in pairs if other == name]) > 1:
+            raise ParameterError(f"{name} is given more than once: {', '.join(told)}.")
+    run.run(parameters.from_strings(values), force)
+
+
+@main.command("notebooks")
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def notebooks_command(notebooks: tuple[Path, ...]) -> None:
+    """Execute committed NOTEBOOKS again, in place."""
+    for notebook in notebooks:
+        run.execute_in_place(notebook)
+
+
+def _exit_code() -> int:
+    try:
+        main.main(prog_name="python -m pipeline", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (ParameterError, DataError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    except run.RunFailed as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_exit_code())

@@ -11,7 +11,7 @@ import numpy as np
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
-TRAIN, VALIDATION, WRONG = "#0072B2", "#D55E00", "#B3261E"
+TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
 
 
@@ -42,7 +42,7 @@ def show(figure: Figure, alt: str) -> None:
 
 def digits(images: np.ndarray, captions: Sequence[str], columns: int = 10) -> Figure:
     """A grid of handwritten digits: images (N, 784), and a caption above each."""
-    rows = -(-len(images) // columns)
+    rows = max(1, -(-len(images) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(0.9 * columns, 1.3 * rows), layout="constrained")
     for axis in axes.flat:
         axis.axis("off")

@@ -11,13 +11,14 @@ import json
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pipeline.parameters import KERAS_SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "notebooks" / "data" / "mnist_sample.npz"
@@ -28,7 +29,6 @@ SAMPLE_SHA256 = {
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
 ARRAYS = tuple(SAMPLE_SHA256)
-PIXELS = 28 * 28
 
 
 class DataError(ValueError):
@@ -68,6 +68,15 @@ def read_json(path: Path, next_step: str) -> Any:
         raise DataError(f"{path} is damaged ({error}). {next_step}") from None
 
 
+def read_json_or_empty(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none that can be read."""
+    try:
+        content = read_json(path, "")
+    except DataError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_arrays(path: Path, **arrays: Any) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -81,7 +90,7 @@ def read_arrays(path: Path, next_step: str) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise DataError(f"{path} is not there. {next_step}") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: a single array
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
         raise DataError(f"{path} is not a whole .npz file of plain arrays ({error}). {next_step}") from None
 
 
@@ -128,8 +137,9 @@ def load_source(source: str) -> dict[str, np.ndarray]:
     DataError
         If the source cannot be had, is damaged, or has another layout.
     """
-    if source in ("mnist", "fashion_mnist"):
+    if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
+        _check_layout(arrays, f"keras.datasets.{source}", "Remove its file from Keras's cache, and try again.")
     else:
         path = SAMPLE if source == "sample" else ROOT / source
         advice = 'Use source "sample", or the path of an .npz file in the layout of keras.datasets.mnist.'
@@ -158,7 +168,7 @@ def _load_from_keras(source: str) -> dict[str, np.ndarray]:
     return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
 
 
-def _check_layout(arrays: dict[str, np.ndarray], path: Path, advice: str) -> None:
+def _check_layout(arrays: dict[str, np.ndarray], path: Path | str, advice: str) -> None:
     for name in ARRAYS:
         if name not in arrays:
             raise DataError(f"{path} has no array {name}; it has {', '.join(arrays) or 'none'}. {advice}")
@@ -217,7 +227,7 @@ def split(source: str, num_samples: int, num_validation: int, normalisation: flo
         If the source cannot be loaded, or has fewer than num_samples + num_validation training images.
     """
     arrays = load_source(source)
-    x_train, y_train = arrays["x_train"].reshape(-1, PIXELS), arrays["y_train"]
+    x_train, y_train = arrays["x_train"].reshape(-1, 28 * 28), arrays["y_train"]
     end = num_samples + num_validation
     if end > len(x_train):
         raise DataError(
@@ -229,7 +239,7 @@ def split(source: str, num_samples: int, num_validation: int, normalisation: flo
         y_train=y_train[:num_samples],
         x_validation=x_train[num_samples:end],
         y_validation=y_train[num_samples:end],
-        x_test=arrays["x_test"].reshape(-1, PIXELS),
+        x_test=arrays["x_test"].reshape(-1, 28 * 28),
         y_test=arrays["y_test"],
         normalisation=normalisation,
         provenance={"source": source, "sha256": {name: sha256_of(arrays[name]) for name in ARRAYS}},
@@ -367,6 +377,9 @@ class Checkpoints:
 
 
 def _remove_from(folder: Path, first: str) -> None:
-    """Remove a stage's file and those made from it, the last first."""
+    """Remove a stage's file and all that came of it, the last first; of a finished run its record and report too."""
+    if read_json_or_empty(folder / "run.json").get("status") == "done":
+        (folder / "run.json").unlink()
+    (folder / "report.html").unlink(missing_ok=True)
     for name in reversed(MADE[MADE.index(first) :]):
         (folder / name).unlink(missing_ok=True)

@@ -6,12 +6,14 @@ values against it in the cell after the parameters, so that plain papermill and 
 
 import ast
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-NAMED_SOURCES = ("sample", "mnist", "fashion_mnist")
+KERAS_SOURCES = ("mnist", "fashion_mnist")
+NAMED_SOURCES = ("sample", *KERAS_SOURCES)
 
 
 class ParameterError(ValueError):
@@ -84,6 +86,11 @@ def differing(parameters: Parameters) -> dict[str, Any]:
     }
 
 
+def not_the_originals(parameters: Parameters) -> dict[str, Any]:
+    """Those of `differing` that the published figures depend on; a validation set changes none of them."""
+    return {name: value for name, value in differing(parameters).items() if name != "num_validation"}
+
+
 def from_values(values: Mapping[str, Any]) -> Parameters:
     """Check Python values, the others at their defaults. Raises ParameterError."""
     return _validated(Parameters.model_validate, values)
@@ -99,35 +106,30 @@ def check(namespace: Mapping[str, Any]) -> None:
 
     Refuses a value of the wrong type or range, and a name that the notebook does not declare. Names are looked for
     in the cells just before this one that begin with the line ``# Parameters``: the notebook's own, which declares
-    them with their types, and the one that papermill puts after it, whose unknown names would change nothing.
+    them, and the one that papermill puts after it, whose unknown names would change nothing.
 
     Raises
     ------
     ParameterError
     """
-    declared, injected = _names_assigned_before(namespace.get("In", ()))
-    names = declared | injected | {name for name in NAMES if name in namespace}
-    from_values({name: namespace.get(name) for name in names})
-    if idle := injected - declared:
-        raise ParameterError(
-            f"{', '.join(sorted(idle))}: not a parameter of this notebook, which takes {', '.join(sorted(declared))}."
-        )
+    cells = _parameter_cells(namespace.get("In", ()))
+    assigned = [_names_assigned(cell) for cell in cells]
+    present = {name for name in NAMES if name in namespace}
+    from_values({name: namespace.get(name) for name in present.union(*assigned)})
+    if idle := set().union(*assigned[1:]) - set().union(*assigned[:1]):
+        takes = ", ".join(sorted(assigned[0]))
+        raise ParameterError(f"{', '.join(sorted(idle))}: not a parameter of this notebook, which takes {takes}.")
 
 
-def _names_assigned_before(history: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Names assigned by the parameter cells that end one cell before the end of IPython's input history:
-    those with a type beside them, and those without.
-    """
-    typed, plain = set(), set()
-    for cell in list(history)[-2::-1]:
-        if not cell.startswith("# Parameters"):
-            break
-        for statement in ast.parse(cell).body:
-            if isinstance(statement, ast.AnnAssign):
-                typed.add(statement.target.id)
-            elif isinstance(statement, ast.Assign):
-                plain.update(target.id for target in statement.targets)
-    return typed, plain
+def _parameter_cells(history: Iterable[str]) -> list[str]:
+    """The parameter cells that end one cell before the end of IPython's input history, in order."""
+    before = list(history)[-2::-1]
+    return list(itertools.takewhile(lambda cell: cell.startswith("# Parameters"), before))[::-1]
+
+
+def _names_assigned(cell: str) -> set[str]:
+    nodes = ast.walk(ast.parse(cell))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def _validated(validate, values: Mapping[str, Any]) -> Parameters:

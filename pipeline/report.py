@@ -5,6 +5,7 @@ themselves; code folded away; links that lead somewhere even when the file trave
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +65,8 @@ class _CellsExporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         renderer = _Renderer(self.stem, self.included, self.headings)
-        return MarkdownWithMath(renderer=renderer).render(source)
+        html = MarkdownWithMath(renderer=renderer).render(source)
+        return re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
 
 
 def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: Mapping[str, Any] | None = None) -> str:
@@ -83,7 +85,7 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
     for stem, notebook in notebooks.items():
         exporter = _CellsExporter(stem, list(notebooks))
         body, _ = exporter.from_notebook_node(notebook)
-        sections.append(body)
+        sections.append(body.replace("<pre>", '<pre tabindex="0">'))  # so that the keyboard can scroll it
         headings += [heading for heading in exporter.headings if heading.level <= 3]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
@@ -111,14 +113,15 @@ def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[s
     """What a run's report says about the run as a whole."""
     chosen = parameters.Parameters.model_validate(record["parameters"])
     differing = parameters.differing(chosen)
-    command = ["python -m pipeline run", *(f"-p {name} {value}" for name, value in differing.items())]
+    options = [text for name, value in differing.items() for text in ("-p", name, str(value))]
+    command = ["python", "-m", "pipeline", "run", "--run-dir", chosen.run_dir, *options]
     inputs = record["inputs"]
     return {
         "started": record["started"],
         "duration_s": record["duration_s"],
         "comparisons": results.compare_with_published(metrics),
         "metrics": metrics,
-        "differing": differing,
+        "differing": parameters.not_the_originals(chosen),
         "parameters": [
             {
                 "name": name,
@@ -129,8 +132,11 @@ def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[s
             }
             for name, value in record["parameters"].items()
         ],
-        "command": " ".join(command),
-        "data": inputs["data"],
-        "digests": {f"{name}.ipynb": digest for name, digest in inputs["notebooks"].items()} | inputs["code"],
+        "command": shlex.join(command),
+        "source": chosen.source,
+        "digests": {f"the source's {name}": digest for name, digest in record["arrays"].items()}
+        | {"the trained weights": metrics["weights_sha256"]}
+        | {f"{name}.ipynb": digest for name, digest in inputs["notebooks"].items()}
+        | inputs["code"],
         "versions": inputs["versions"],
     }

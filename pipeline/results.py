@@ -7,15 +7,12 @@ PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0
 
 
 class Comparison(NamedTuple):
-    """One published figure beside a run's, both as the original prints them."""
+    """One published figure beside a run's, as text."""
 
     name: str
     published: str
     ours: str
-
-    @property
-    def equal(self) -> bool:
-        return self.published == self.ours
+    equal: bool
 
 
 def cut(error: float) -> str:
@@ -23,16 +20,25 @@ def cut(error: float) -> str:
     return str(error)[0:5]
 
 
+def original_lines(metrics: Mapping[str, float], epochs: int) -> str:
+    """What the original prints at the end of its training and of its test."""
+    return (
+        f"I:{epochs - 1} Train-Err:{cut(metrics['train_error'])} Train-Acc:{metrics['train_accuracy']}\n"
+        f"Test-Err:{cut(metrics['test_error'])} Test-Acc:{metrics['test_accuracy']}"
+    )
+
+
 def compare_with_published(metrics: Mapping[str, float]) -> list[Comparison]:
-    """The four published figures beside those of a run's metrics."""
-    return [
-        Comparison(
-            name.replace("_", " "),
-            published,
-            cut(metrics[name]) if name.endswith("error") else str(metrics[name]),
-        )
-        for name, published in PUBLISHED.items()
-    ]
+    """The four published figures beside those of a run's metrics: errors as they are printed, accuracies exactly."""
+    rows = []
+    for name, published in PUBLISHED.items():
+        value = metrics[name]
+        if name.endswith("error"):
+            ours, equal = cut(value), cut(value) == published
+        else:
+            ours, equal = f"{value:.4g}", value == float(published)
+        rows.append(Comparison(name.replace("_", " "), published, ours, equal))
+    return rows
 
 
 def table(comparisons: list[Comparison]) -> str:

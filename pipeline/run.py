@@ -1,14 +1,17 @@
 """A run: the three notebooks in sequence by papermill, and run.json, which says what came of it."""
 
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import sys
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +20,14 @@ import nbformat
 from traitlets.config import Config
 
 from pipeline import files, parameters, results
-from pipeline.parameters import Parameters
+from pipeline.parameters import KERAS_SOURCES, ParameterError, Parameters
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")
 NOTEBOOKS = files.ROOT / "notebooks"
+OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *files.MADE, "report.html")
 # What a result depends on, besides its parameters and its data.
 CODE = ("helpers.py", "pipeline/parameters.py", "pipeline/files.py", "pipeline/figures.py", "pipeline/results.py")
 PACKAGES = ("numpy", "numba", "matplotlib", "papermill", "ipykernel", "nbconvert")
-KERAS_PACKAGES = ("keras", "jax")
 # The cells whose pictures the README shows.
 PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}
 
@@ -47,73 +50,113 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
 
     Raises
     ------
-    ParameterError
-        If `source` is a path and there is no such file; nothing has been written then.
+    ParameterError, DataError
+        If the folder or the source cannot be what is asked for; nothing has been written then.
     RunFailed
-        If a cell fails or a kernel dies. The folder then holds the notebooks as far as they were executed, a
-        run.json with the status "failed" and the error, and no metrics.json.
+        If a cell fails or a kernel dies, or another run is writing to the folder. After a failure the folder holds
+        the notebooks as far as they were executed, a run.json with the status "failed" and the error, and no
+        metrics.json.
     """
     folder = files.run_path(wanted.run_dir)
+    _check_folder(folder, wanted)
+    if wanted.source not in KERAS_SOURCES:  # those may have to be downloaded first
+        files.split(wanted.source, wanted.num_samples, wanted.num_validation, wanted.normalisation)
     inputs = _inputs(wanted)
-    record = _read_record(folder)
-    changed = _changed_inputs(record, wanted, inputs)
-    reasons = changed + _unfinished(folder, record)
-    if not reasons and not force:
-        say(f"{wanted.run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
-    else:
-        if record and reasons:
-            say("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
-        if changed or force:
-            (folder / files.CHECKPOINT).unlink(missing_ok=True)
-        _clear(folder)
-        _run_stages(folder, wanted, inputs, say)
+    with _alone_in(folder):
+        record = files.read_json_or_empty(folder / "run.json")
+        changed = _changed_inputs(record, wanted, inputs)
+        reasons = changed + _unfinished(folder, record)
+        if reasons or force:
+            if record and reasons:
+                say("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
+            if changed or force:
+                (folder / files.CHECKPOINT).unlink(missing_ok=True)
+            _clear(folder)
+            _run_stages(folder, wanted, inputs, say)
+        else:
+            say(f"{wanted.run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
+            if record["report_code"] != _report_digest():
+                say("Its report is written anew, as the pipeline has changed.")
+                _finish(folder, record)
     say(summary(wanted))
 
 
 def summary(finished: Parameters) -> str:
-    """A finished run's figures beside the published ones, and where its report is."""
+    """A finished run's figures, as the original prints them and beside the published ones, and its report's path."""
     folder = files.run_path(finished.run_dir)
     metrics = files.read_json(folder / "metrics.json", "Run it with: python -m pipeline run")
-    lines = ["", results.table(results.compare_with_published(metrics)), ""]
-    if changed := parameters.differing(finished):
+    lines = ["", results.original_lines(metrics, finished.epochs)]
+    lines += ["", results.table(results.compare_with_published(metrics)), ""]
+    if changed := parameters.not_the_originals(finished):
         told = ", ".join(f"{name} {value}" for name, value in changed.items())
         lines += [f"Not the original's parameters: {told}", ""]
     return "\n".join([*lines, f"report: {folder / 'report.html'}"])
 
 
-# ---- has it been done already? ---------------------------------------------------------------------------------
+# ---- may it start, and has it been done already? ----------------------------------------------------------------
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    """run.json; empty where there is none that can be read."""
+def _check_folder(folder: Path, wanted: Parameters) -> None:
+    """Refuse a folder in which a run would overwrite what is not a run's."""
+    if folder.resolve() in (files.ROOT, NOTEBOOKS, files.SAMPLE.parent):
+        raise ParameterError(
+            f"run_dir is {wanted.run_dir!r}, where the project's own files are. Choose another folder."
+        )
+    if wanted.source not in parameters.NAMED_SOURCES:
+        source = (files.ROOT / wanted.source).resolve()
+        if source.parent == folder.resolve() and source.name in OUTPUTS:
+            raise ParameterError(f"source is {wanted.source!r}, which this run would overwrite. Move it elsewhere.")
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ParameterError(f"run_dir is {wanted.run_dir!r}, but {nearest} is not a folder that can be written to.")
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder, so that no second run writes to it; the hold ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
     try:
-        record = files.read_json(folder / "run.json", "")
-    except files.DataError:
-        return {}
-    return record if isinstance(record, dict) and {"status", "parameters", "inputs"} <= set(record) else {}
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.") from None
+    finally:
+        os.close(held)
+
+
+def _inputs(wanted: Parameters) -> dict[str, Any]:
+    """What the run depends on, apart from its parameters, each with its digest or version."""
+    packages = PACKAGES + (("keras", "jax") if wanted.source in KERAS_SOURCES else ())
+    return {
+        "source": _source_digest(wanted.source),
+        "notebooks": {stage: _cells_digest(NOTEBOOKS / f"{stage}.ipynb") for stage in STAGES},
+        "code": {name: files.sha256_of_file(files.ROOT / name) for name in CODE},
+        "versions": {"python": platform.python_version()}
+        | {package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def _source_digest(source: str) -> str:
+    if source in KERAS_SOURCES:
+        return f"keras.datasets.{source}"  # not known before it has been loaded; run.json has its arrays' digests
+    return files.sha256_of_file(files.SAMPLE if source == "sample" else files.ROOT / source)
+
+
+def _cells_digest(notebook: Path) -> str:
+    """SHA-256 of a notebook's cells without their outputs, which executing it again may not change."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return hashlib.sha256(json.dumps([(cell.cell_type, cell.source) for cell in cells]).encode()).hexdigest()
 
 
 def _changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mapping[str, Any]) -> list[str]:
     """What the folder's last run depended on that is no longer so. Its folder does not count: runs may be moved."""
     if not record:
         return []
-    then = _flat(record["parameters"] | record["inputs"])
+    then = _flat(record.get("parameters", {}) | record.get("inputs", {}))
     now = _flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
     return [
         f"{name}, which was {then.get(name)} and is {value}" for name, value in now.items() if then.get(name) != value
-    ]
-
-
-def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
-    """What the folder's last run lacks."""
-    if not record:
-        return ["no run in this folder"]
-    if record["status"] != "done":
-        return [f"the last run in this folder, which has the status {record['status']}"]
-    return [
-        f"{name}, which has been removed or altered since"
-        for name, digest in record["outputs"].items()
-        if not (folder / name).exists() or files.sha256_of_file(folder / name) != digest
     ]
 
 
@@ -124,35 +167,18 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _inputs(wanted: Parameters) -> dict[str, Any]:
-    """What the run depends on, apart from its parameters, each with its digest or version."""
-    packages = PACKAGES + (KERAS_PACKAGES if wanted.source in ("mnist", "fashion_mnist") else ())
-    return {
-        "data": _data_digest(wanted.source),
-        "notebooks": {stage: _source_digest(NOTEBOOKS / f"{stage}.ipynb") for stage in STAGES},
-        "code": {name: files.sha256_of_file(files.ROOT / name) for name in CODE},
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in packages},
-    }
+def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """What the folder's last run lacks."""
+    if record.get("status") != "done":
+        return [f"the last run in this folder, which has the status {record.get('status', 'unknown')}"]
+    return [
+        f"{name}, which has been removed or altered since" for name in OUTPUTS if not _is_as_made(folder, name, record)
+    ]
 
 
-def _data_digest(source: str) -> str:
-    if source in ("mnist", "fashion_mnist"):
-        return f"keras.datasets.{source}"  # Keras checks the SHA-256 of its download itself
-    path = files.SAMPLE if source == "sample" else files.ROOT / source
-    try:
-        return files.sha256_of_file(path)
-    except OSError as error:
-        raise parameters.ParameterError(
-            f"source is {source!r}, but {path} cannot be read ({error.strerror}). "
-            f"It must be {parameters.allowed('source')}."
-        ) from None
-
-
-def _source_digest(notebook: Path) -> str:
-    """SHA-256 of a notebook's cells without their outputs, which executing it again may not change."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    return hashlib.sha256(json.dumps([(cell.cell_type, cell.source) for cell in cells]).encode()).hexdigest()
+def _is_as_made(folder: Path, name: str, record: Mapping[str, Any]) -> bool:
+    path = folder / name
+    return path.exists() and files.sha256_of_file(path) == record.get("outputs", {}).get(name)
 
 
 # ---- doing it --------------------------------------------------------------------------------------------------
@@ -160,14 +186,11 @@ def _source_digest(notebook: Path) -> str:
 
 def _clear(folder: Path) -> None:
     """Remove an earlier run's files, results first, so that no old file passes for a new one."""
-    names = ("report.html", *reversed(files.MADE), *(f"{stage}.ipynb" for stage in STAGES))
-    for path in (*(folder / name for name in names), *folder.glob(".*.part")):
+    for path in (*(folder / name for name in reversed(OUTPUTS)), *folder.glob(".*.part")):
         path.unlink(missing_ok=True)
 
 
 def _run_stages(folder: Path, wanted: Parameters, inputs: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    from pipeline import report  # nbconvert and papermill take a second to import: not for a run that is finished
-
     started = time.monotonic()
     record = {
         "status": "running",
@@ -181,15 +204,30 @@ def _run_stages(folder: Path, wanted: Parameters, inputs: Mapping[str, Any], say
             since = time.monotonic()
             execute(NOTEBOOKS / f"{stage}.ipynb", folder / f"{stage}.ipynb", wanted.model_dump())
             say(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
-        record["outputs"] = {name: files.sha256_of_file(folder / name) for name in files.MADE}
+        record["arrays"] = files.load_data(wanted.run_dir).provenance["sha256"]
         record["duration_s"] = round(time.monotonic() - started, 1)
-        report.write_run_report(folder, record | {"status": "done"})
+        _finish(folder, record)
     except BaseException as error:  # whatever ends a run, its record must not go on saying that it is running
         (folder / "metrics.json").unlink(missing_ok=True)
         told = str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
         files.write_json(folder / "run.json", record | {"status": "failed", "error": told})
         raise
-    files.write_json(folder / "run.json", record | {"status": "done"})
+
+
+def _finish(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the report, and then that the run is done."""
+    from pipeline import report  # nbconvert takes a second to import, which a finished run should not cost
+
+    report.write_run_report(folder, record)
+    outputs = {name: files.sha256_of_file(folder / name) for name in OUTPUTS}
+    files.write_json(
+        folder / "run.json", record | {"status": "done", "report_code": _report_digest(), "outputs": outputs}
+    )
+
+
+def _report_digest() -> str:
+    code = [files.ROOT / "pipeline" / "report.py", *sorted((files.ROOT / "pipeline" / "templates").iterdir())]
+    return hashlib.sha256("".join(files.sha256_of_file(path) for path in code).encode()).hexdigest()
 
 
 def execute(notebook: Path, output: Path, values: Mapping[str, Any] | None = None) -> None:
@@ -198,55 +236,99 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Any] | None = Non
     Raises
     ------
     RunFailed
-        If a cell raises, the kernel dies or does not start.
+        If a cell raises, or the kernel dies or does not start.
     """
-    import papermill
+    import papermill  # a second and a half
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    declared = papermill.inspect_notebook(nbformat.read(notebook, as_version=4))
+    node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
+    declared = papermill.inspect_notebook(node)
     injected = {name: value for name, value in (values or {}).items() if name in declared}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _ProgressLine() as progress:
         executed = Path(scratch, notebook.name)
         try:
             papermill.execute_notebook(
-                nbformat.read(notebook, as_version=4),  # as a node, since papermill formats paths: {} would fail
+                node,
                 executed,
                 injected,
                 progress_bar=False,
-                stdout_file=_ProgressLine() if sys.stderr.isatty() else None,
+                stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{scratch}/kernel"}}),  # no open port
+                config=_transport(scratch),
             )
         except PapermillExecutionError as error:
+            cells = nbformat.read(executed, as_version=4).cells
+            (failed,) = (cell.id for cell in cells if cell.get("execution_count") == error.exec_count)
             raise RunFailed(
-                f"{notebook.name} failed in cell {error.cell_index} (In [{error.exec_count}]): "
+                f"{notebook.name} failed in the cell {failed!r} (In [{error.exec_count}]): "
                 f"{error.ename}: {error.evalue}\nThe executed notebook, with its error: {output}"
             ) from None
         except DeadKernelError:
-            raise RunFailed(f"{notebook.name}: its kernel died, perhaps for want of memory.") from None
+            where = _cell_without_reply(executed)
+            raise RunFailed(f"{notebook.name}: its kernel died {where}, perhaps for want of memory.") from None
+        except (RuntimeError, NoSuchKernel) as error:
+            raise RunFailed(f"{notebook.name}: its kernel did not start: {error}") from None
         finally:
             if executed.exists():
-                node = nbformat.read(executed, as_version=4)
-                node.metadata.pop("papermill", None)
-                files.write_whole(output, nbformat.writes(node).encode())
+                files.write_whole(output, _without_papermill(executed))
+
+
+def _transport(scratch: str) -> Config:
+    """Sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
+    address = f"{scratch}/kernel"
+    return Config({"KernelManager": {"transport": "ipc", "ip": address}}) if len(address) < 90 else Config()
+
+
+def _cell_without_reply(executed: Path) -> str:
+    """Where a dead kernel was: papermill's own status says that the cell was completed."""
+    for cell in nbformat.read(executed, as_version=4).cells if executed.exists() else ():
+        timing = cell.metadata.get("execution", {})
+        if timing and "shell.execute_reply" not in timing:
+            return f"in the cell {cell.id!r}"
+    return "between two cells"
+
+
+def _without_papermill(executed: Path) -> bytes:
+    """The notebook without papermill's record of its own run: run.json has it, without this machine's paths."""
+    node = nbformat.read(executed, as_version=4)
+    node.metadata.pop("papermill", None)
+    return nbformat.writes(node).encode()
 
 
 class _ProgressLine:
-    """Passes on to the terminal what a notebook prints over and over on one line."""
+    """Passes on to a terminal what a notebook prints over and over on one line, and clears it in the end."""
+
+    def __enter__(self):
+        self.shown = False
+        return self
 
     def write(self, text: str) -> None:
-        if "\r" in text:
-            sys.stderr.write("\r" + text.rsplit("\r", 1)[1])
+        if "\r" in text and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K" + text.rsplit("\r", 1)[1].rstrip())
+            self.shown = True
 
     def flush(self) -> None:
         sys.stderr.flush()
 
+    def __exit__(self, *_):
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+# ---- the committed notebooks ------------------------------------------------------------------------------------
+
 
 def execute_in_place(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, for committing: without what differs from run to run."""
-    execute(notebook, notebook)
-    node = nbformat.read(notebook, as_version=4)
+    """Execute a notebook with its own parameters, for committing: without what differs from run to run.
+
+    A notebook that fails stays as it was. Raises RunFailed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(scratch, notebook.name)
+        execute(notebook, executed)
+        node = nbformat.read(executed, as_version=4)
     node.metadata["language_info"] = {"name": "python"}
     for cell in node.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}

@@ -33,6 +33,7 @@ def copies(paths, folder):
     for path in paths:
         text = path.read_text()
         moved = text.replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{folder}/run\\"')
+        assert moved != text or "run_dir" not in text
         (folder / path.name).write_text(moved)
     return [folder / path.name for path in paths]
 

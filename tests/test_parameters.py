@@ -131,3 +131,10 @@ def test_check_refuses_another_notebooks_parameter_which_would_change_nothing():
 def test_check_leaves_other_cells_and_earlier_mistakes_alone():
     history = ["", "# Parameters\nepohcs: int = 3", "epohcs = 4", *notebook()["In"][1:]]
     parameters.check(notebook() | {"In": history, "epohcs": 4, "figure": object()})
+
+
+def test_check_takes_the_notebooks_own_cell_as_declaring_also_without_types():
+    parameters.check(notebook(declared="# Parameters\nepochs = 50\nseed = 1", epochs=50))
+    parameters.check(notebook(declared="# Parameters\nepochs, seed = 50, 1", epochs=50))
+    with pytest.raises(ParameterError, match="hidden_size: not a parameter of this notebook"):
+        parameters.check(notebook("# Parameters\nhidden_size = 3", declared="# Parameters\nepochs = 50", hidden_size=3))

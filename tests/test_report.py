@@ -74,7 +74,7 @@ def test_the_summary_compares_with_the_published_figures(run_report):
     ]
     assert {row[3] for row in rows} == {"≠ differs"}
     assert "epochs 2" in page.select_one("section").text
-    assert "python -m pipeline run -p epochs 2 -p relu_grad_at_zero 0" in page.text
+    assert re.search(r"python -m pipeline run --run-dir \S+ -p epochs 2 -p relu_grad_at_zero 0\n", page.text)
 
 
 def test_it_tells_where_everything_came_from(run_report):
@@ -82,10 +82,10 @@ def test_it_tells_where_everything_came_from(run_report):
     changed = [row.th.text for row in page.select("tr.changed")]
     assert changed == ["epochs", "relu_grad_at_zero"]
     told = page.text
-    for word in ("helpers.py", "02_train.ipynb", "numpy", "numba", "the data's file", "the trained weights"):
+    for word in ("helpers.py", "02_train.ipynb", "numpy", "numba", "the source's x_test", "the trained weights"):
         assert word in told
     digests = [cell.text for cell in page.select("table.digests td")]
-    assert len(digests) == 10
+    assert len(digests) == 13
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
 
 

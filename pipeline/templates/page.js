@@ -3,9 +3,8 @@ const button = document.getElementById("all-code");
 const sources = document.querySelectorAll("details.source");
 button.hidden = sources.length === 0;
 button.addEventListener("click", () => {
-  const show = button.getAttribute("aria-pressed") !== "true";
+  const show = button.textContent === "Show all code";
   sources.forEach((source) => { source.open = show; });
-  button.setAttribute("aria-pressed", String(show));
   button.textContent = show ? "Hide all code" : "Show all code";
 });
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
