@@ -129,7 +129,7 @@ def _inputs(wanted: Parameters) -> dict[str, Any]:
     """What the run depends on, apart from its parameters, each with its digest or version."""
     packages = PACKAGES + (("keras", "jax") if wanted.source in KERAS_SOURCES else ())
     return {
-        "source": _source_digest(wanted.source),
+        "data": _source_digest(wanted.source),
         "notebooks": {stage: _cells_digest(NOTEBOOKS / f"{stage}.ipynb") for stage in STAGES},
         "code": {name: files.sha256_of_file(files.ROOT / name) for name in CODE},
         "versions": {"python": platform.python_version()}

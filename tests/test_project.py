@@ -107,8 +107,9 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
         done = pipeline(*arguments)
         assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    errors = [str(metrics[name])[:15] for name in ("train_error", "test_error")]
-    assert f"| {errors[0]} | {metrics['train_accuracy']} | {errors[1]} | {metrics['test_accuracy']:.4f} |" in README
+    (row,) = re.findall(r"^\| ours, `relu_grad_at_zero` 0 \| (.*) \|$", README, re.M)
+    names = ("train_error", "train_accuracy", "test_error", "test_accuracy")
+    assert [float(figure) for figure in row.split(" | ")] == pytest.approx([metrics[name] for name in names], abs=1e-12)
     assert f"{metrics['test_accuracy']:.2%}".replace("%", " %") in README
 
 
@@ -127,6 +128,20 @@ def test_the_readmes_figures_are_the_published_ones():
     ):
         assert f"{row.name:16}{row.published:>10}{row.published:>10}  equal" in README
         assert row.published in README
+
+
+def test_the_readmes_speeds_are_the_notebooks():
+    (printed,) = [
+        "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        for cell in nbformat.read(run.NOTEBOOKS / "speed.ipynb", 4).cells
+        if cell.id == "measured"
+    ]
+    speeds = dict(re.findall(r"^(.*?)  +([\d.]+) times as fast", printed, re.M))
+    wanted = ["ours", "JAX, compiled scan", "the original's loop", "Keras fit", "PyTorch", "scikit-learn"]
+    row = " | ".join(f"{float(speeds[name]):.2g}" for name in wanted)
+    assert f"| {row} |" in README
+    alone = float(speeds["the original's, NumPy alone"])
+    assert f"is {1 / alone:.2g} times slower" in README
 
 
 def test_the_readmes_parameter_table_is_the_definition():

@@ -102,7 +102,7 @@ def test_a_run_writes_its_files_and_nothing_else(made_once):
         "run_dir": str(folder),
         **SMALL,
     }
-    assert record["inputs"]["source"] == files.sha256_of_file(source)
+    assert record["inputs"]["data"] == files.sha256_of_file(source)
     assert set(record["inputs"]["notebooks"]) == set(run.STAGES)
     assert record["inputs"]["code"]["helpers.py"] == files.sha256_of_file(files.ROOT / "helpers.py")
     assert record["inputs"]["versions"]["numpy"] == np.__version__
@@ -151,14 +151,15 @@ def test_force_runs_again_to_the_same_weights(small_run, pipeline):
 
 
 def test_a_changed_input_or_output_runs_again_and_is_named(small_run, tmp_path, pipeline):
-    folder, arguments = small_run
+    folder, _ = small_run
     (folder / "model.npz").write_bytes(b"")
     path, arrays = write_small_source(tmp_path)
     np.savez(path, **arrays | {"y_test": arrays["y_test"][::-1]})
-    again = pipeline(*arguments, "-p", "seed", "2", "-p", "source", path)
+    again = pipeline("run", "--run-dir", folder, *options({"source": path} | SMALL | {"seed": 2}))
     assert again.returncode == 0, again.stderr
     assert "seed, which was 1 and is 2" in again.stdout
     assert f"and is {path}" in again.stdout
+    assert f"and is {files.sha256_of_file(path)}" in again.stdout
     assert "model.npz, which has been removed or altered since" in again.stdout
     assert json.loads((folder / "run.json").read_text())["parameters"]["seed"] == 2
 
