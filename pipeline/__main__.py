@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline import parameters, run
+from pipeline import files, parameters, run
 from pipeline.files import DataError
 from pipeline.parameters import ParameterError
 
@@ -45,6 +45,18 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
     for notebook in notebooks:
         run.execute_in_place(notebook)
+
+
+@main.command("report")
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="runs/reports/NAME.html unless given.")
+def report_command(notebook: Path, output: Path | None) -> None:
+    """Render an executed NOTEBOOK as one HTML file that opens without a network."""
+    from pipeline import report  # a second
+
+    output = output or files.ROOT / "runs" / "reports" / f"{notebook.stem}.html"
+    report.write_notebook_report(notebook, output)
+    click.echo(f"report: {output}")
 
 
 def _exit_code() -> int:

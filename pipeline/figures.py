@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ def use_style() -> None:
     plt.rcParams.update(
         {
             "font.size": 10,
+            "axes.prop_cycle": cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]),
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
             "axes.spines.top": False,

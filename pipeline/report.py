@@ -7,9 +7,10 @@ themselves; code folded away; links that lead somewhere even when the file trave
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 from jinja2 import Environment, FileSystemLoader, pass_context, select_autoescape
@@ -29,24 +30,30 @@ class Heading(NamedTuple):
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown for one notebook of a report: headings one level down, with anchors that carry its name."""
+    """Markdown for one notebook of a report: its headings `down` levels lower, with anchors that carry its name."""
 
-    def __init__(self, stem: str, included: Sequence[str], headings: list[Heading]) -> None:
+    def __init__(self, stem: str, included: Sequence[str], headings: list[Heading], down: int) -> None:
         super().__init__(escape=False, exclude_anchor_links=True)
-        self.stem, self.included, self.headings = stem, included, headings
+        self.stem, self.included, self.headings, self.down = stem, included, headings, down
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
-        slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-        anchor = self.stem if level == 1 else f"{self.stem}-{slug}"
-        self.headings.append(Heading(level + 1, anchor, plain))
-        return f'<h{level + 1} id="{anchor}">{text}</h{level + 1}>\n'
+        anchor = self.stem if level == 1 else self._anchor(plain)
+        level += self.down
+        self.headings.append(Heading(level, anchor, plain))
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        if urlsplit(url).scheme or url.startswith("#"):
+        if urlsplit(url).scheme:
             return super().link(text, url, title)
+        if url.startswith("#"):
+            return f'<a href="#{self._anchor(url)}">{text}</a>'
         stem = Path(url).stem
         return f'<a href="#{stem}">{text}</a>' if stem in self.included else text
+
+    def _anchor(self, heading: str) -> str:
+        """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
+        return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
 
     def block_math(self, body: str) -> str:
         return convert(body, display="block")
@@ -58,13 +65,13 @@ class _Renderer(IPythonRenderer):
 class _CellsExporter(HTMLExporter):
     """The cells of one notebook as a piece of HTML."""
 
-    def __init__(self, stem: str, included: Sequence[str]) -> None:
+    def __init__(self, stem: str, included: Sequence[str], down: int) -> None:
         super().__init__(template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)])
-        self.stem, self.included, self.headings = stem, included, []
+        self.stem, self.included, self.headings, self.down = stem, included, [], down
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        renderer = _Renderer(self.stem, self.included, self.headings)
+        renderer = _Renderer(self.stem, self.included, self.headings, self.down)
         html = MarkdownWithMath(renderer=renderer).render(source)
         return re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
 
@@ -79,14 +86,15 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
     title : str
         The page's title.
     summary : mapping, optional
-        What the page says before and after the notebooks: see `run_summary`.
+        What the page says before and after the notebooks: see `run_summary`. The page then has a title of its own,
+        and the notebooks' headings stand one level lower.
     """
     headings, sections = [], []
     for stem, notebook in notebooks.items():
-        exporter = _CellsExporter(stem, list(notebooks))
+        exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0)
         body, _ = exporter.from_notebook_node(notebook)
         sections.append(body.replace("<pre>", '<pre tabindex="0">'))  # so that the keyboard can scroll it
-        headings += [heading for heading in exporter.headings if heading.level <= 3]
+        headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
     )
@@ -99,6 +107,14 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
         css=(TEMPLATES / "page.css").read_text(),
         javascript=(TEMPLATES / "page.js").read_text(),
     )
+
+
+def write_notebook_report(notebook: Path, output: Path) -> None:
+    """One notebook, as it was last executed, as one HTML file."""
+    node = nbformat.read(notebook, as_version=4)
+    title = re.search(r"^# (.*)", node.cells[0].source, re.M)
+    html = render({notebook.stem: node}, title[1] if title else notebook.stem)
+    files.write_whole(output, html.encode())
 
 
 def write_run_report(folder: Path, record: Mapping[str, Any]) -> None:

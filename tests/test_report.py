@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import report
+from pipeline import report, run
 
 
 def notebook(*cells):
@@ -32,6 +32,19 @@ def picture(alt):
 
 def rendered(*cells, **others):
     return BeautifulSoup(report.render({"02_train": notebook(*cells), **others}, "A title"), "html.parser")
+
+
+def check_structure(page):
+    """One title, headings that nest, no anchor twice, and every link within the page leading to one."""
+    assert page.html["lang"] == "en"
+    levels = [int(heading.name[1]) for heading in page.find_all(re.compile("^h[1-6]$"))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    anchors = [element["id"] for element in page.find_all(id=True)]
+    assert len(set(anchors)) == len(anchors)
+    links = {link["href"].removeprefix("#") for link in page.find_all("a") if link["href"].startswith("#")}
+    assert links <= set(anchors)
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +104,24 @@ def test_it_tells_where_everything_came_from(run_report):
 
 def test_headings_nest_and_the_contents_lead_to_them(run_report):
     page = BeautifulSoup(run_report, "html.parser")
-    assert page.html["lang"] == "en"
-    levels = [int(heading.name[1]) for heading in page.find_all(re.compile("^h[1-6]$"))]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    anchors = [element["id"] for element in page.find_all(id=True)]
-    assert len(set(anchors)) == len(anchors)
-    contents = [link["href"] for link in page.nav.find_all("a")]
-    assert len(contents) > 15
-    assert {link.removeprefix("#") for link in contents} <= set(anchors)
+    check_structure(page)
+    assert len(page.nav.find_all("a")) > 15
+
+
+@pytest.mark.parametrize("path", sorted(run.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_renders_by_itself(path, tmp_path, pipeline):
+    done = pipeline("report", path, "--output", tmp_path / "report.html")
+    assert done.stdout == f"report: {tmp_path / 'report.html'}\n"
+    page = BeautifulSoup((tmp_path / "report.html").read_text(), "html.parser")
+    check_structure(page)
+    assert page.title.text == page.h1.text
+    assert not page.find_all(["link", "iframe"])
+    assert not page.find_all("script", src=True)
+    for element in page.find_all(["pre", "code"]):
+        element.decompose()
+    assert "$" not in page.main.text  # mathematics that was not rendered
+    prose_cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    assert len(page.find_all("math")) == len(re.findall(r"\$\$[^$]+\$\$|\$[^$]+\$", "".join(prose_cells)))
 
 
 def test_mathematics_needs_no_script():
