@@ -5,11 +5,13 @@ Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each lin
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython.display import Image, display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
@@ -42,16 +44,27 @@ def show(figure: Figure, alt: str) -> None:
     display(Image(buffer.getvalue(), format="png", retina=True, alt=alt))
 
 
-def digits(images: np.ndarray, captions: Sequence[str], columns: int = 10) -> Figure:
-    """A grid of handwritten digits: images (N, 784), and a caption above each."""
-    rows = max(1, -(-len(images) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(0.9 * columns, 1.3 * rows), layout="constrained")
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
-        axis.imshow(image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
-        axis.set_title(caption, fontsize=9, loc="center")
-    return figure
+def tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> tuple[Figure, Axes]:
+    """Images (N, 784) in rows of ten, a caption above each: one picture, since a hundred axes take seconds to draw.
+
+    The colours are imshow's: cmap, vmin, vmax.
+    """
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    height, rows = 30 + 6 * lines, max(1, -(-len(images) // 10))
+    canvas = np.full((rows * height, 10 * 32), np.nan)
+    figure, axis = plt.subplots(figsize=(9, 9 * rows * height / 320), layout="constrained")
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        top, left = place // 10 * height + 6 * lines, place % 10 * 32 + 2
+        canvas[top : top + 28, left : left + 28] = image.reshape(28, 28)
+        axis.text(left + 14, top - 1.5, caption, ha="center", va="bottom", fontsize=9)
+    axis.imshow(canvas, **colours)
+    axis.axis("off")
+    return figure, axis
+
+
+def digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
+    """Handwritten digits (N, 784), a caption above each."""
+    return tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]
 
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> Figure:
