@@ -1,8 +1,10 @@
 """The command line: python -m pipeline. Exit codes: 0 done, 1 a run failed, 2 a parameter or argument is wrong."""
 
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,6 +41,33 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     run.run(parameters.from_strings(values), force)
 
 
+@main.command("sweep")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1), help="Processes of a local Dask cluster; one a core unless given.")
+@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
+@click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
+@click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds that a cell of a point may take.")
+@click.option("--sweep-dir", type=click.Path(path_type=Path), help="The sweep's folder; runs/sweeps/NAME unless given.")
+def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
+    """Run the points of a sweep's YAML FILE that are not done yet."""
+    from pipeline import sweep  # pandas
+
+    failed = sweep.run_sweep(file, sweep_dir=sweep_dir, say=lambda line: click.echo(line), **options)
+    if failed:
+        lines = [
+            f"{point.id} {point.record()['status']}: {point.told}: {point.record().get('error')}" for point in failed
+        ]
+        raise run.RunFailed("\n".join([f"{len(failed)} points did not finish:", *lines]))
+
+
+@main.command("verify")
+@click.argument("run_dir")
+def verify_command(run_dir: str) -> None:
+    """Do the finished run of RUN_DIR again elsewhere, and say what is equal."""
+    if not run.verify(run_dir):
+        raise run.RunFailed(f"{run_dir} does not come out equal.")
+
+
 @main.command("notebooks")
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
@@ -60,6 +89,8 @@ def report_command(notebook: Path, output: Path | None) -> None:
 
 
 def _exit_code() -> int:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # as Dask sets them for its workers, so that batches give the same bits
     try:
         main.main(prog_name="python -m pipeline", standalone_mode=False)
     except click.ClickException as error:

@@ -33,7 +33,15 @@ PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_unit
 
 
 class RunFailed(Exception):
-    """A stage of a run failed; the message names the notebook, the cell and the error."""
+    """A stage of a run failed; the message names the notebook, the cell and the error.
+
+    status : str
+        What kind of failure: "failed", "diverged", "timed out" or "kernel died".
+    """
+
+    def __init__(self, message: str, status: str = "failed") -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = print) -> None:
@@ -61,10 +69,10 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
     _check_folder(folder, wanted)
     if wanted.source not in KERAS_SOURCES:  # those may have to be downloaded first
         files.split(wanted.source, wanted.num_samples, wanted.num_validation, wanted.normalisation)
-    inputs = _inputs(wanted)
-    with _alone_in(folder):
+    inputs = inputs_of(wanted)
+    with alone_in(folder):
         record = files.read_json_or_empty(folder / "run.json")
-        changed = _changed_inputs(record, wanted, inputs)
+        changed = changed_inputs(record, wanted, inputs)
         reasons = changed + _unfinished(folder, record)
         if reasons or force:
             if record and reasons:
@@ -112,7 +120,7 @@ def _check_folder(folder: Path, wanted: Parameters) -> None:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder, so that no second run writes to it; the hold ends with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
@@ -125,7 +133,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _inputs(wanted: Parameters) -> dict[str, Any]:
+def inputs_of(wanted: Parameters) -> dict[str, Any]:
     """What the run depends on, apart from its parameters, each with its digest or version."""
     packages = PACKAGES + (("keras", "jax") if wanted.source in KERAS_SOURCES else ())
     return {
@@ -149,7 +157,7 @@ def _cells_digest(notebook: Path) -> str:
     return hashlib.sha256(json.dumps([(cell.cell_type, cell.source) for cell in cells]).encode()).hexdigest()
 
 
-def _changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mapping[str, Any]) -> list[str]:
+def changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mapping[str, Any]) -> list[str]:
     """What the folder's last run depended on that is no longer so. Its folder does not count: runs may be moved."""
     if not record:
         return []
@@ -230,17 +238,21 @@ def _report_digest() -> str:
     return hashlib.sha256("".join(files.sha256_of_file(path) for path in code).encode()).hexdigest()
 
 
-def execute(notebook: Path, output: Path, values: Mapping[str, Any] | None = None) -> None:
+def execute(
+    notebook: Path, output: Path, values: Mapping[str, Any] | None = None, time_limit: float | None = None
+) -> None:
     """Execute a notebook with those of the values that it declares, and write it whole, also when it fails.
+
+    time_limit: seconds that any one of its cells may take.
 
     Raises
     ------
     RunFailed
-        If a cell raises, or the kernel dies or does not start.
+        If a cell raises or takes too long, or the kernel dies or does not start.
     """
     import papermill  # a second and a half
     from jupyter_client.kernelspec import NoSuchKernel
-    from nbclient.exceptions import DeadKernelError
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
@@ -257,17 +269,24 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Any] | None = Non
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
                 config=_transport(scratch),
+                execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
             cells = nbformat.read(executed, as_version=4).cells
             (failed,) = (cell.id for cell in cells if cell.get("execution_count") == error.exec_count)
             raise RunFailed(
                 f"{notebook.name} failed in the cell {failed!r} (In [{error.exec_count}]): "
-                f"{error.ename}: {error.evalue}\nThe executed notebook, with its error: {output}"
+                f"{error.ename}: {error.evalue}\nThe executed notebook, with its error: {output}",
+                "diverged" if error.ename == "Diverged" else "failed",
             ) from None
         except DeadKernelError:
             where = _cell_without_reply(executed)
-            raise RunFailed(f"{notebook.name}: its kernel died {where}, perhaps for want of memory.") from None
+            told = f"{notebook.name}: its kernel died {where}, perhaps for want of memory."
+            raise RunFailed(told, "kernel died") from None
+        except CellTimeoutError:
+            where = _cell_without_reply(executed)
+            told = f"{notebook.name}: out of time {where}, after {time_limit:g} seconds."
+            raise RunFailed(told, "timed out") from None
         except (RuntimeError, NoSuchKernel) as error:
             raise RunFailed(f"{notebook.name}: its kernel did not start: {error}") from None
         finally:
@@ -315,6 +334,38 @@ class _ProgressLine:
     def __exit__(self, *_):
         if self.shown:
             sys.stderr.write("\r\x1b[K")
+
+
+# ---- is it reproducible? ----------------------------------------------------------------------------------------
+
+
+def verify(run_dir: str, say: Callable[[str], None] = print) -> bool:
+    """Do a finished run, or a point of a sweep, again in a temporary folder, and compare.
+
+    Says of every figure and digest whether it is equal, and which version or input differs where not. Returns whether
+    all figures, weights and inputs are equal. Raises DataError if there is no finished run.
+    """
+    folder = files.run_path(run_dir)
+    record = files.read_json(folder / "run.json", "verify needs the folder of a finished run.")
+    if record.get("status") != "done":
+        raise files.DataError(f"{folder} holds no finished run: its status is {record.get('status')}.")
+    before = files.read_json(folder / "metrics.json", "The run is not whole.")
+    with tempfile.TemporaryDirectory() as scratch:
+        again = parameters.from_values(record["parameters"] | {"run_dir": scratch})
+        differing = changed_inputs(record, again, inputs_of(again))
+        for stage in STAGES:
+            execute(NOTEBOOKS / f"{stage}.ipynb", Path(scratch, f"{stage}.ipynb"), again.model_dump())
+        after = files.read_json(Path(scratch, "metrics.json"), "")
+        histories = [files.read_json(where / "history.json", "") for where in (folder, Path(scratch))]
+    rows = [(name, before.get(name), after.get(name)) for name in before | after]
+    stored = files.sha256_of(*files.load_model(run_dir)[:2])
+    rows.append(("model.npz", stored, after["weights_sha256"]))
+    rows.append(("history.json", *(hashlib.sha256(json.dumps(history).encode()).hexdigest() for history in histories)))
+    for name, was, now in rows:
+        say(f"{name:22} {'equal' if was == now else 'NOT equal'}  {was}" + ("" if was == now else f", and now {now}"))
+    for difference in differing:
+        say(f"NOT equal: {difference}")
+    return not differing and all(was == now for _, was, now in rows)
 
 
 # ---- the committed notebooks ------------------------------------------------------------------------------------

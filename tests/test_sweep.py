@@ -1,0 +1,344 @@
+"""Sweeps with the real thing: Dask clusters, killed clients, workers and kernels."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline import files, sweep
+from pipeline.parameters import ParameterError
+
+QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
+
+
+def write(path, **definition):
+    path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition))
+    return path
+
+
+def points(tmp_path, **definition):
+    return sweep.points_of(sweep.read(write(tmp_path / "sweep.yaml", **definition)), tmp_path)
+
+
+def records(folder):
+    found = {}
+    for path in sorted(folder.glob("*/run.json")):
+        record = json.loads(path.read_text())
+        metrics = path.parent / "metrics.json"
+        digest = json.loads(metrics.read_text())["weights_sha256"] if metrics.exists() else None
+        found[path.parent.name] = (record["parameters"]["learning_rate"], record["parameters"]["seed"], digest)
+    return found
+
+
+def statuses(folder):
+    found = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
+    return {record["parameters"]["seed"]: record["status"] for record in found}
+
+
+# ---- definitions -----------------------------------------------------------------------------------------------
+
+
+def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
+    found = points(
+        tmp_path,
+        grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]},
+        points=[{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}],
+    )
+    settings = [(p.parameters.learning_rate, p.parameters.seed, p.parameters.epochs) for p in found]
+    assert settings == [(0.01, 1, 2), (0.01, 2, 2), (0.02, 1, 2), (0.02, 2, 2), (0.005, 1, 9)]
+    assert all(p.parameters.hidden_size == 5 for p in found)
+    assert len({p.id for p in found}) == 5
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers(tmp_path):
+    (tmp_path / "sweep.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2e-3]}")
+    found = sweep.points_of(sweep.read(tmp_path / "sweep.yaml"), tmp_path)
+    assert [p.parameters.learning_rate for p in found] == [0.001, 0.002]
+
+
+def test_every_wrong_entry_is_told_before_anything_starts(tmp_path, pipeline):
+    file = write(
+        tmp_path / "s.yaml", grid={"learning_rte": [1], "epochs": [0, 3, "many"]}, points=[{"dropout_rate": 1}]
+    )
+    refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
+    assert refused.returncode == 2
+    for part in (
+        "learning_rte",
+        "Did you mean learning_rate?",
+        "epochs is '0'",
+        "epochs is 'many'",
+        "dropout_rate is '1'",
+    ):
+        assert part in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ({"select": "test_accuracy"}, "select: Input should be 'validation_accuracy'"),
+        ({"grit": {}}, "grit: Extra inputs are not permitted"),
+        ({"name": "a/b"}, "name: String should match pattern"),
+        ({"grid": {"seed": 3}}, "grid.seed: Input should be a valid list"),
+        ({"points": [{"run_dir": "x"}]}, "run_dir is not for a sweep to set"),
+        ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
+    ],
+)
+def test_a_wrong_definition_is_refused(tmp_path, definition, message):
+    with pytest.raises(ParameterError, match=re.escape(message)):
+        points(tmp_path, **definition)
+
+
+def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
+    (tmp_path / "s.yaml").write_text("name: [")
+    for name in ("s.yaml", "none.yaml"):
+        refused = pipeline("sweep", tmp_path / name)
+        assert refused.returncode == 2
+        assert "cannot be read as a YAML file" in refused.stderr
+
+
+# ---- on a cluster of this machine ------------------------------------------------------------------------------
+
+GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, pipeline):
+    """A finished sweep of six points."""
+    folder = tmp_path_factory.mktemp("local")
+    done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_a_sweep_runs_every_point_and_tells_how_far_it_is(local):
+    folder, told = local
+    assert "6 points, 0 of them need no run" in told
+    assert re.search(
+        r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| \d+ s left \| best so far validation_", told
+    )
+    assert len(records(folder / "out")) == 6
+    assert len({digest for *_, digest in records(folder / "out").values()}) == 6
+    for path in (folder / "out").glob("*/run.json"):
+        assert {p.name for p in path.parent.iterdir()} == {"run.json", *sweep.POINT_FILES}
+        text = (path.parent / "02_train.ipynb").read_text()
+        assert f'run_dir = \\"{path.parent}\\"' in text
+
+
+def test_results_hold_no_test_figure_and_rank_by_validation(local):
+    folder, told = local
+    table = pd.read_csv(folder / "out" / "results.csv")
+    assert len(table) == 6
+    assert set(table["status"]) == {"done"}
+    assert not [name for name in table if name.startswith("test")]
+    best = table.loc[table["validation_accuracy"].idxmax()]
+    assert f"best so far validation_accuracy {best['validation_accuracy']:.4f}" in told.splitlines()[-1]
+
+
+def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
+    folder, _ = local
+    options = [
+        text for name, value in (QUICK | {"learning_rate": 0.02, "seed": 2}).items() for text in ("-p", name, value)
+    ]
+    assert pipeline("run", "--run-dir", tmp_path, *options).returncode == 0
+    digest = json.loads((tmp_path / "metrics.json").read_text())["weights_sha256"]
+    assert (0.02, 2, digest) in records(folder / "out").values()
+
+
+def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tmp_path, pipeline):
+    folder, _ = local
+    shutil.copytree(folder / "out", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
+    assert again.stdout == "6 points, 6 of them need no run\n"
+    larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
+    more = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
+    assert "7 points, 6 of them need no run" in more.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in before.items())
+    (next(iter(before)).parent / "model.npz").write_bytes(b"")
+    record = json.loads(list(before)[1].read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    list(before)[1].write_text(json.dumps(record))
+    repaired = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
+    assert "7 points, 5 of them need no run" in repaired.stdout
+    assert "because of files that have been removed or altered" in repaired.stdout
+    assert "because of versions numpy, which was 1.0" in repaired.stdout
+    assert {**records(folder / "out")}.items() <= records(tmp_path / "out").items()
+
+
+def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipeline):
+    folder, _ = local
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "sweep",
+        str(folder / "s.yaml"),
+        "--workers",
+        "2",
+        "--sweep-dir",
+        str(out),
+    ]
+    kept = {}
+    for wanted in (1, 3):
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("*/run.json"))) < wanted:
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        for path in out.glob("*/run.json"):
+            kept.setdefault(path, path.stat().st_mtime_ns)
+    rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--sweep-dir", out)
+    assert rest.returncode == 0, rest.stderr
+    assert f"6 points, {len(kept)} of them need no run" in rest.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in kept.items())
+    assert records(out) == records(folder / "out")
+
+
+# ---- points that fail ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project whose 02_train, for some seeds, kills its kernel, its worker, or takes for ever."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("helpers.py", "pipeline", "notebooks"):
+        source = files.ROOT / name
+        shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
+    notebook = nbformat.read(copy / "notebooks" / "02_train.ipynb", 4)
+    (cell,) = [cell for cell in notebook.cells if cell.id == "weights"]
+    cell.source = (
+        "import os, signal, time\n"
+        "if seed == 13: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if seed == 14: time.sleep(600)\n"
+        "if seed == 15: os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)\n" + cell.source
+    )
+    nbformat.write(notebook, copy / "notebooks" / "02_train.ipynb")
+    return copy
+
+
+def test_points_that_fail_are_told_apart_and_leave_the_others_alone(project, tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 15, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
+    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "15")
+    done = pipeline(*arguments, cwd=project)
+    assert done.returncode == 1
+    expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
+    assert statuses(tmp_path / "out") == expected
+    assert "4 points did not finish" in done.stderr
+    for part in ("its kernel died in the cell 'weights'", "out of time in the cell 'weights'", "Diverged: the error"):
+        assert part in done.stderr
+    for path in (tmp_path / "out").glob("*/run.json"):
+        record = json.loads(path.read_text())
+        assert (path.parent / "metrics.json").exists() == (record["status"] == "done")
+        assert (path.parent / "02_train.ipynb").exists() == (record["status"] != "worker died")
+    again = pipeline(*arguments, cwd=project)
+    assert "6 points, 6 of them need no run" in again.stdout
+    assert again.returncode == 1
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    retried = pipeline(*arguments, "--retry-failed", cwd=project)
+    assert "6 points, 2 of them need no run" in retried.stdout
+    changed = {
+        json.loads(p.read_text())["parameters"]["seed"] for p, was in times.items() if p.stat().st_mtime_ns != was
+    }
+    assert changed == {13, 14, 15, 16}
+
+
+# ---- on a cluster elsewhere ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A scheduler and two workers, each in a folder of its own, where the project's modules cannot be imported."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for name in ("pipeline.py", "helpers.py"):
+        (hidden / name).write_text("raise ImportError('this worker has no project')")
+    environment = os.environ | {"PYTHONPATH": str(hidden)}
+    started = []
+
+    def start(name, *command):
+        folder = tmp_path / name
+        folder.mkdir()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *command], cwd=folder, env=environment, stderr=(folder / "log").open("w")
+        )
+        started.append(process)
+        return process
+
+    contact = tmp_path / "scheduler.json"
+    start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", contact)
+    deadline = time.monotonic() + 60
+    while not contact.exists() or not contact.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = [
+        start(name, "worker", "--scheduler-file", contact, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        for name in ("first", "second")
+    ]
+    yield json.loads(contact.read_text())["address"], workers
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, elsewhere, tmp_path):
+    folder, _ = local
+    address, (first, _) = elsewhere
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline", "sweep", str(folder / "s.yaml"), "--scheduler", address]
+    running = subprocess.Popen([*command, "--sweep-dir", str(out)], stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("*/run.json"))) < 2:
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    told, _ = running.communicate(timeout=240)
+    assert running.returncode == 0, told
+    assert records(out) == records(folder / "out")
+
+
+# ---- verify ----------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipeline):
+    folder, _ = local
+    point = next((folder / "out").glob("*/run.json")).parent
+    equal = pipeline("verify", point)
+    assert equal.returncode == 0, equal.stderr
+    assert "NOT" not in equal.stdout
+    for name in ("test_accuracy", "validation_error", "weights_sha256", "model.npz", "history.json"):
+        assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
+    shutil.copytree(point, tmp_path / "altered")
+    metrics = json.loads((point / "metrics.json").read_text())
+    files.write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
+    record = json.loads((point / "run.json").read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    files.write_json(tmp_path / "altered" / "run.json", record)
+    differing = pipeline("verify", tmp_path / "altered")
+    assert differing.returncode == 1
+    assert re.search(r"^test_accuracy +NOT equal  0.99, and now", differing.stdout, re.M)
+    assert "NOT equal: versions numpy, which was 1.0" in differing.stdout
+    assert "does not come out equal" in differing.stderr
+
+
+def test_verify_wants_a_finished_run(tmp_path, pipeline):
+    assert "verify needs the folder of a finished run" in pipeline("verify", tmp_path).stderr
+    files.write_json(tmp_path / "run.json", {"status": "failed"})
+    refused = pipeline("verify", tmp_path)
+    assert refused.returncode == 2
+    assert "its status is failed" in refused.stderr
