@@ -5,7 +5,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: run test lab notebooks lint lock clean
+.PHONY: run test lab sweep notebooks lint lock clean
 
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published figures
 	@$(BIN)/python -m pipeline run
@@ -15,6 +15,9 @@ test: .venv/ready       ## unit tests, the pipeline end to end, and every notebo
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb
+
+sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
+	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
 notebooks: .venv/ready  ## run the committed notebooks again, in place
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def read_arrays(path: Path, next_step: str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise DataError(f"{path} is not there. {next_step}") from None
     except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
-        raise DataError(f"{path} is not a whole .npz file of plain arrays ({error}). {next_step}") from None
+        reason = error if zipfile.is_zipfile(path) else "it is no zip archive, or has been cut short"
+        raise DataError(f"{path} is not a whole .npz file of plain arrays ({reason}). {next_step}") from None
 
 
 # ---- digests --------------------------------------------------------------------------------------------------

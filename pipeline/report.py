@@ -110,8 +110,11 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
 
 
 def write_notebook_report(notebook: Path, output: Path) -> None:
-    """One notebook, as it was last executed, as one HTML file."""
-    node = nbformat.read(notebook, as_version=4)
+    """One notebook, as it was last executed, as one HTML file. Raises DataError if it is no notebook."""
+    try:
+        node = nbformat.read(notebook, as_version=4)
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise files.DataError(f"{notebook} is no notebook ({str(error)[:60]}). Give an executed .ipynb file.") from None
     title = re.search(r"^# (.*)", node.cells[0].source, re.M)
     html = render({notebook.stem: node}, title[1] if title else notebook.stem)
     files.write_whole(output, html.encode())

@@ -75,10 +75,12 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
         changed = changed_inputs(record, wanted, inputs)
         reasons = changed + _unfinished(folder, record)
         if reasons or force:
-            if record and reasons:
+            if reasons and (record or (folder / "data.npz").exists()):
                 say("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
             if changed or force:
                 (folder / files.CHECKPOINT).unlink(missing_ok=True)
+            elif (folder / files.CHECKPOINT).exists():
+                say("Training goes on from the checkpoint that it left.")
             _clear(folder)
             _run_stages(folder, wanted, inputs, say)
         else:
@@ -94,10 +96,10 @@ def summary(finished: Parameters) -> str:
     folder = files.run_path(finished.run_dir)
     metrics = files.read_json(folder / "metrics.json", "Run it with: python -m pipeline run")
     lines = ["", results.original_lines(metrics, finished.epochs)]
-    lines += ["", results.table(results.compare_with_published(metrics)), ""]
     if changed := parameters.not_the_originals(finished):
         told = ", ".join(f"{name} {value}" for name, value in changed.items())
-        lines += [f"Not the original's parameters: {told}", ""]
+        lines += ["", f"Not the original's parameters: {told}. So its figures are not meant to be equal."]
+    lines += ["", results.table(results.compare_with_published(metrics)), ""]
     return "\n".join([*lines, f"report: {folder / 'report.html'}"])
 
 
@@ -106,7 +108,8 @@ def summary(finished: Parameters) -> str:
 
 def _check_folder(folder: Path, wanted: Parameters) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's."""
-    if folder.resolve() in (files.ROOT, NOTEBOOKS, files.SAMPLE.parent):
+    own = [files.ROOT / name for name in (".git", ".ci", "notebooks", "pipeline", "tests")]
+    if folder.resolve() == files.ROOT or any(folder.resolve().is_relative_to(path) for path in own):
         raise ParameterError(
             f"run_dir is {wanted.run_dir!r}, where the project's own files are. Choose another folder."
         )
@@ -114,6 +117,15 @@ def _check_folder(folder: Path, wanted: Parameters) -> None:
         source = (files.ROOT / wanted.source).resolve()
         if source.parent == folder.resolve() and source.name in OUTPUTS:
             raise ParameterError(f"source is {wanted.source!r}, which this run would overwrite. Move it elsewhere.")
+    theirs = [name for name in OUTPUTS if (folder / name).exists()]
+    if theirs and not (folder / "run.json").exists():
+        try:
+            files.load_data(wanted.run_dir)
+        except files.DataError:
+            raise ParameterError(
+                f"run_dir is {wanted.run_dir!r}, whose {', '.join(theirs)} would be overwritten, but no run made them. "
+                "Choose another folder."
+            ) from None
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ParameterError(f"run_dir is {wanted.run_dir!r}, but {nearest} is not a folder that can be written to.")
@@ -177,8 +189,10 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
     """What the folder's last run lacks."""
-    if record.get("status") != "done":
-        return [f"the last run in this folder, which has the status {record.get('status', 'unknown')}"]
+    if not record:
+        return ["files in this folder that belong to no finished run"]
+    if record["status"] != "done":
+        return [f"the last run in this folder, which did not finish (its status is {record['status']})"]
     return [
         f"{name}, which has been removed or altered since" for name in OUTPUTS if not _is_as_made(folder, name, record)
     ]

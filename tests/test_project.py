@@ -98,6 +98,8 @@ def test_every_command_of_the_readme_is_known_here():
         ["papermill", "notebooks/01_prepare.ipynb", "runs/slow-01.ipynb"],
         ["papermill", "notebooks/02_train.ipynb", "runs/slow-02.ipynb"],
         ["python", "-m", "pipeline"],
+        ["python", "-m", "pipeline"],
+        ["python", "-m", "pipeline"],
     ]
 
 
@@ -105,6 +107,10 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
     for _, _, _, *arguments in [command for command in readme_commands() if command[0] == "python"]:
         if "--run-dir" in arguments:
             arguments[arguments.index("--run-dir") + 1] = str(tmp_path / "run")
+        if arguments[0] == "sweep":
+            arguments += ["--sweep-dir", str(tmp_path / "sweep")]
+        if arguments[0] == "verify":
+            arguments[1] = str(tmp_path / "run")
         if arguments[0] == "report":
             arguments += ["--output", str(tmp_path / "why.html")]
         done = pipeline(*arguments)

@@ -152,3 +152,11 @@ def test_outputs_are_shown_and_escaped():
     assert page.select_one(".output_error").text.strip() == "ValueError: no"
     image = page.find("img")
     assert (image["alt"], image["width"], image["height"]) == ("what the picture shows", "90", "40")
+
+
+def test_what_is_no_notebook_is_refused(tmp_path, pipeline):
+    (tmp_path / "a.ipynb").write_text("# no notebook")
+    refused = pipeline("report", tmp_path / "a.ipynb", "--output", tmp_path / "a.html")
+    assert refused.returncode == 2
+    assert "is no notebook" in refused.stderr
+    assert "Traceback" not in refused.stderr

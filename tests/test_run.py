@@ -220,10 +220,10 @@ def test_a_failed_cell_is_named_and_leaves_the_notebook_with_its_error(small_run
     assert not [output for output in outputs if output.get("name") == "stderr"]  # no flood of warnings
     repaired = pipeline(*arguments)
     assert repaired.returncode == 0
-    assert "the last run in this folder, which has the status failed" in repaired.stdout
+    assert "the last run in this folder, which did not finish (its status is failed)" in repaired.stdout
 
 
-@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/data", "README.md"])
+@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/data/x", "pipeline", "tests", "README.md"])
 def test_a_run_is_kept_out_of_the_projects_own_folders(folder, pipeline):
     refused = pipeline("run", "--run-dir", folder)
     assert refused.returncode == 2
@@ -238,6 +238,23 @@ def test_a_run_does_not_overwrite_its_own_source(tmp_path, pipeline):
     assert refused.returncode == 2
     assert "which this run would overwrite" in refused.stderr
     assert source.read_bytes() == before
+
+
+def test_a_run_does_not_overwrite_files_that_no_run_made(tmp_path, pipeline):
+    (tmp_path / "data.npz").write_text("precious")
+    (tmp_path / "report.html").write_text("mine")
+    refused = pipeline("run", "--run-dir", tmp_path)
+    assert refused.returncode == 2
+    assert "data.npz, report.html would be overwritten, but no run made them" in refused.stderr
+    assert (tmp_path / "data.npz").read_text() == "precious"
+
+
+def test_files_of_notebooks_run_alone_are_run_over_with_a_word(small_run, pipeline):
+    folder, arguments = small_run
+    (folder / "run.json").unlink()
+    again = pipeline(*arguments)
+    assert again.returncode == 0
+    assert "files in this folder that belong to no finished run" in again.stdout
 
 
 def test_a_missing_report_is_made_again(small_run, pipeline):

@@ -123,6 +123,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline):
         assert json.loads((killed / "run.json").read_text())["status"] == "running"
     resumed = pipeline("run", "--run-dir", killed, *options(LONG))
     assert resumed.returncode == 0, resumed.stderr
+    assert "Training goes on from the checkpoint that it left." in resumed.stdout
     assert "Going on after epoch" in printed(killed / "02_train.ipynb")
     assert weights_sha256(killed) == weights_sha256(whole)
     assert (killed / "history.json").read_bytes() == (whole / "history.json").read_bytes()
