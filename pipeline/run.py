@@ -85,7 +85,7 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
             _run_stages(folder, wanted, inputs, say)
         else:
             say(f"{wanted.run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
-            if record["report_code"] != _report_digest():
+            if record.get("report_code") != _report_digest():
                 say("Its report is written anew, as the pipeline has changed.")
                 _finish(folder, record)
     say(summary(wanted))
@@ -137,10 +137,11 @@ def alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.") from None
         yield
-    except BlockingIOError:
-        raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.") from None
     finally:
         os.close(held)
 
