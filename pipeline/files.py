@@ -119,6 +119,11 @@ def run_path(run_dir: str) -> Path:
     return ROOT / run_dir
 
 
+def run_dir_of(folder: Path) -> str:
+    """The inverse: relative to the project's root if it is below, so that it means the same on another machine."""
+    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+
+
 def load_source(source: str) -> dict[str, np.ndarray]:
     """The four arrays of a source, in the layout of keras.datasets, checked.
 

@@ -7,7 +7,8 @@ values against it in the cell after the parameters, so that plain papermill and 
 import ast
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -49,10 +50,12 @@ ZeroOrOne = Annotated[int, _allowed("0 or 1", ge=0, le=1)]
 Seed = Annotated[int, _allowed("a whole number from 0 to 4294967295", ge=0, le=2**32 - 1)]
 
 
-class Parameters(BaseModel):
-    """All parameters of a run. The defaults are the original's."""
-
+class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+
+
+class Parameters(_Model):
+    """All parameters of a run. The defaults are the original's."""
 
     source: Source = Field("sample", description="where the images come from")
     num_samples: Count = Field(1000, description="training images, from the front of the training set")
@@ -69,12 +72,18 @@ class Parameters(BaseModel):
     run_dir: Folder = Field("runs/default", description="where the run's files are; relative to the project's root")
 
 
+class SweepParameters(_Model):
+    """The parameter of sweep.ipynb, which reads no single run."""
+
+    sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder; relative to the project's root")
+
+
 NAMES = tuple(Parameters.model_fields)
 
 
-def allowed(name: str) -> str:
+def allowed(name: str, model: type[BaseModel] = Parameters) -> str:
     """What the parameter's value may be, in words."""
-    return Parameters.model_fields[name].json_schema_extra["allowed"]
+    return model.model_fields[name].json_schema_extra["allowed"]
 
 
 def differing(parameters: Parameters) -> dict[str, Any]:
@@ -91,17 +100,24 @@ def not_the_originals(parameters: Parameters) -> dict[str, Any]:
     return {name: value for name, value in differing(parameters).items() if name != "num_validation"}
 
 
+def command(parameters: Parameters) -> str:
+    """The command that does a run of these parameters, or a sweep's point, again."""
+    run_dir = parameters.run_dir.replace("runs/sweeps/", "runs/")  # beside the sweep, which it leaves as it is
+    options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
+    return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
+
+
 def from_values(values: Mapping[str, Any]) -> Parameters:
     """Check Python values, the others at their defaults. Raises ParameterError."""
-    return _validated(Parameters.model_validate, values)
+    return _validated(Parameters, Parameters.model_validate, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
     """Check values as a command line gives them: text, read by each parameter's type. Raises ParameterError."""
-    return _validated(Parameters.model_validate_strings, values)
+    return _validated(Parameters, Parameters.model_validate_strings, values)
 
 
-def check(namespace: Mapping[str, Any]) -> None:
+def check(namespace: Mapping[str, Any], model: type[BaseModel] = Parameters) -> None:
     """Check a notebook's parameters, from the cell right after them: ``check(globals())``.
 
     Refuses a value of the wrong type or range, and a name that the notebook does not declare. Names are looked for
@@ -114,8 +130,8 @@ def check(namespace: Mapping[str, Any]) -> None:
     """
     cells = _parameter_cells(namespace.get("In", ()))
     assigned = [_names_assigned(cell) for cell in cells]
-    present = {name for name in NAMES if name in namespace}
-    from_values({name: namespace.get(name) for name in present.union(*assigned)})
+    present = {name for name in model.model_fields if name in namespace}
+    _validated(model, model.model_validate, {name: namespace.get(name) for name in present.union(*assigned)})
     if idle := set().union(*assigned[1:]) - set().union(*assigned[:1]):
         takes = ", ".join(sorted(assigned[0]))
         raise ParameterError(f"{', '.join(sorted(idle))}: not a parameter of this notebook, which takes {takes}.")
@@ -132,18 +148,19 @@ def _names_assigned(cell: str) -> set[str]:
     return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def _validated(validate, values: Mapping[str, Any]) -> Parameters:
+def _validated(model: type[BaseModel], validate: Callable[[Any], Any], values: Mapping[str, Any]) -> Any:
     try:
         return validate(dict(values))
     except ValidationError as error:
-        lines = [_message(str(problem["loc"][0]), problem["input"]) for problem in error.errors()]
+        lines = [_message(model, str(problem["loc"][0]), problem["input"]) for problem in error.errors()]
     raise ParameterError("\n".join(lines))
 
 
-def _message(name: str, value: Any) -> str:
-    if name in NAMES:
-        default = Parameters.model_fields[name].default
-        return f"{name} is {value!r}, but must be {allowed(name)}. Its default is {default!r}."
-    near = difflib.get_close_matches(name, NAMES, n=1)
+def _message(model: type[BaseModel], name: str, value: Any) -> str:
+    names = list(model.model_fields)
+    if name in names:
+        default = model.model_fields[name].default
+        return f"{name} is {value!r}, but must be {allowed(name, model)}. Its default is {default!r}."
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    return f"There is no parameter {name!r}. {hint}The parameters are: {', '.join(NAMES)}."
+    return f"There is no parameter {name!r}. {hint}The parameters are: {', '.join(names)}."

@@ -5,7 +5,6 @@ themselves; code folded away; links that lead somewhere even when the file trave
 """
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
@@ -120,11 +119,11 @@ def write_notebook_report(notebook: Path, output: Path) -> None:
     files.write_whole(output, html.encode())
 
 
-def write_run_report(folder: Path, record: Mapping[str, Any]) -> None:
+def write_run_report(folder: Path, record: Mapping[str, Any], title: str) -> None:
     """report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("0?_*.ipynb"))}
     metrics = files.read_json(folder / "metrics.json", "")
-    html = render(notebooks, f"Run {folder.name}", run_summary(record, metrics))
+    html = render(notebooks, title, run_summary(record, metrics))
     files.write_whole(folder / "report.html", html.encode())
 
 
@@ -132,8 +131,6 @@ def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[s
     """What a run's report says about the run as a whole."""
     chosen = parameters.Parameters.model_validate(record["parameters"])
     differing = parameters.differing(chosen)
-    options = [text for name, value in differing.items() for text in ("-p", name, str(value))]
-    command = ["python", "-m", "pipeline", "run", "--run-dir", chosen.run_dir, *options]
     inputs = record["inputs"]
     return {
         "started": record["started"],
@@ -151,7 +148,7 @@ def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[s
             }
             for name, value in record["parameters"].items()
         ],
-        "command": shlex.join(command),
+        "command": parameters.command(chosen),
         "source": chosen.source,
         "digests": {f"the source's {name}": digest for name, digest in record["arrays"].items()}
         | {"the trained weights": metrics["weights_sha256"]}

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
             _run_stages(folder, wanted, inputs, say)
         else:
             say(f"{wanted.run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
-            if record.get("report_code") != _report_digest():
+            if record.get("report_code") != report_digest():
                 say("Its report is written anew, as the pipeline has changed.")
                 _finish(folder, record)
     say(summary(wanted))
@@ -153,9 +153,13 @@ def inputs_of(wanted: Parameters) -> dict[str, Any]:
         "data": _source_digest(wanted.source),
         "notebooks": {stage: _cells_digest(NOTEBOOKS / f"{stage}.ipynb") for stage in STAGES},
         "code": {name: files.sha256_of_file(files.ROOT / name) for name in CODE},
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in packages},
+        "versions": versions_of(("python", *packages)),
     }
+
+
+def versions_of(names: Iterable[str]) -> dict[str, str]:
+    """The versions that are installed here, of Python and of packages."""
+    return {name: platform.python_version() if name == "python" else importlib.metadata.version(name) for name in names}
 
 
 def _source_digest(source: str) -> str:
@@ -241,14 +245,15 @@ def _finish(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the report, and then that the run is done."""
     from pipeline import report  # nbconvert takes a second to import, which a finished run should not cost
 
-    report.write_run_report(folder, record)
+    report.write_run_report(folder, record, f"Run {folder.name}")
     outputs = {name: files.sha256_of_file(folder / name) for name in OUTPUTS}
     files.write_json(
-        folder / "run.json", record | {"status": "done", "report_code": _report_digest(), "outputs": outputs}
+        folder / "run.json", record | {"status": "done", "report_code": report_digest(), "outputs": outputs}
     )
 
 
-def _report_digest() -> str:
+def report_digest() -> str:
+    """Of all that makes a report out of notebooks."""
     code = [files.ROOT / "pipeline" / "report.py", *sorted((files.ROOT / "pipeline" / "templates").iterdir())]
     return hashlib.sha256("".join(files.sha256_of_file(path) for path in code).encode()).hexdigest()
 

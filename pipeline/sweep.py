@@ -14,6 +14,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,8 @@ from pipeline.parameters import ParameterError, Parameters
 
 DATA_SETTINGS = ("source", "num_samples", "num_validation", "normalisation")
 POINT_STAGES = ("02_train", "03_evaluate")
-POINT_FILES = (*(f"{stage}.ipynb" for stage in POINT_STAGES), "model.npz", "history.json", "metrics.json")
+POINT_FILES = (*(f"{stage}.ipynb" for stage in POINT_STAGES), *files.MADE[1:], "report.html")
+REPORT = run.NOTEBOOKS / "sweep.ipynb"
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
 
 
@@ -49,7 +51,7 @@ class Point:
         settings = chosen.model_dump(exclude={"run_dir"})
         self.id = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = sweep_dir / self.id
-        self.parameters = chosen.model_copy(update={"run_dir": str(self.folder)})
+        self.parameters = chosen.model_copy(update={"run_dir": files.run_dir_of(self.folder)})
         self.data = {name: settings[name] for name in DATA_SETTINGS}
         self.told = ", ".join(f"{name} {settings[name]}" for name in varied) or "the base"
 
@@ -108,11 +110,12 @@ def on_worker(code: Mapping[str, bytes], task: Mapping[str, Any]) -> dict[str, A
     import hashlib
     import os
     import sys
-    import tempfile
     from pathlib import Path
 
+    from distributed import get_worker
+
     digest = hashlib.sha256(b"".join(code[name] for name in sorted(code))).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir(), f"digits-by-hand-{os.getuid()}-{os.getpid()}-{digest}")
+    folder = Path(get_worker().local_directory, f"project-{digest}")  # Dask removes it with the worker
     for name, content in code.items():
         path = folder / name
         if not path.exists():
@@ -129,23 +132,50 @@ def on_worker(code: Mapping[str, bytes], task: Mapping[str, Any]) -> dict[str, A
 
 
 def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Train and evaluate in a temporary folder; failures are returned, not raised through the scheduler."""
-    started = time.monotonic()
+    """Train, evaluate and report in a temporary folder; failures are returned, not raised through the scheduler."""
+    started, since = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="point-") as scratch:
         folder = Path(scratch)
         (folder / "data.npz").write_bytes(zlib.decompress(task["data"]))
-        outcome = {"status": "done"}
+        record = {
+            "status": "done",
+            "started": started,
+            "parameters": task["parameters"],
+            "inputs": task["inputs"],
+            "arrays": files.load_data(scratch).provenance["sha256"],
+        }
         try:
+            _check_versions(task["inputs"]["versions"])
             for stage in POINT_STAGES:
-                notebook = run.NOTEBOOKS / f"{stage}.ipynb"
-                run.execute(
-                    notebook, folder / notebook.name, task["parameters"] | {"run_dir": scratch}, task["time_limit"]
-                )
+                _execute_twice_at_most(stage, folder, task)
+            record["duration_s"] = round(time.monotonic() - since, 1)
+            from pipeline import report  # nbconvert, which takes a worker's first point a second
+
+            report.write_run_report(folder, record, task["title"])
         except run.RunFailed as error:
-            outcome = {"status": error.status, "error": str(error).splitlines()[0]}
+            record |= {"status": error.status, "error": str(error).splitlines()[0]}
         made = {name: (folder / name).read_bytes() for name in POINT_FILES if (folder / name).exists()}
-        arrays = files.load_data(scratch).provenance["sha256"]
-    return outcome | {"files": made, "scratch": scratch, "arrays": arrays, "duration_s": time.monotonic() - started}
+    return {"record": {"duration_s": round(time.monotonic() - since, 1)} | record, "files": made, "scratch": scratch}
+
+
+def _check_versions(wanted: Mapping[str, str]) -> None:
+    """Refuse a worker whose packages would make the record of its points untrue. Raises RunFailed."""
+    here = run.versions_of(wanted)
+    if differing := [
+        f"{name} {here[name]}, not {version}" for name, version in wanted.items() if here[name] != version
+    ]:
+        raise run.RunFailed(f"The worker has {'; '.join(differing)}. Install there what requirements.txt says.")
+
+
+def _execute_twice_at_most(stage: str, folder: Path, task: Mapping[str, Any]) -> None:
+    """Execute a notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
+    notebook, values = run.NOTEBOOKS / f"{stage}.ipynb", task["parameters"] | {"run_dir": str(folder)}
+    try:
+        run.execute(notebook, folder / notebook.name, values, task["time_limit"])
+    except run.RunFailed as error:
+        if error.status != "kernel died":
+            raise
+        run.execute(notebook, folder / notebook.name, values, task["time_limit"])
 
 
 # ---- on the client ---------------------------------------------------------------------------------------------
@@ -158,6 +188,7 @@ def run_sweep(
     retry_failed: bool = False,
     time_limit: float | None = None,
     sweep_dir: Path | None = None,
+    with_report: bool = True,
     say: Callable[[str], None] = print,
 ) -> list[Point]:
     """Run what is left of a sweep. Returns the points that have failed, now or before.
@@ -176,8 +207,10 @@ def run_sweep(
         Seconds that any one cell of a point may take.
     sweep_dir : Path, optional
         By default runs/sweeps/NAME.
+    with_report : bool
+        Write sweep.ipynb and report.html, too.
     say : callable
-        Gets a line at a time of what happens.
+        Gets a line at a time of what happens; of the points themselves only where nobody watches a progress bar.
 
     Raises
     ------
@@ -189,26 +222,33 @@ def run_sweep(
     points = points_of(sweep, sweep_dir)
     for data in _distinct_data(points):
         files.split(**data)
+    of_source = {point.data["source"]: point.parameters for point in points}
+    inputs = {source: run.inputs_of(chosen) for source, chosen in of_source.items()}
     with run.alone_in(sweep_dir):
-        files.write_json(sweep_dir / "sweep.json", sweep.model_dump() | {"ids": [point.id for point in points]})
-        todo = _left(points, retry_failed, say)
+        files.write_json(sweep_dir / "sweep.json", sweep.model_dump())
+        todo = _left(points, inputs, retry_failed, say)
         say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
         if todo:
-            data = {_key(data): _prepared(data, sweep_dir) for data in _distinct_data(todo)}
             with _client(workers, scheduler, len(todo)) as client:
-                _run_all(client, sweep, points, todo, data, time_limit, say)
+                tasks = _tasks(sweep, todo, inputs, sweep_dir, time_limit)
+                _run_all(client, sweep, points, tasks, say)
         results(points).to_csv(sweep_dir / "results.csv", index=False)
+    if with_report:
+        _report(sweep_dir, anew=bool(todo))
+        say(f"report: {sweep_dir / 'report.html'}")
     return [point for point in points if point.record().get("status") != "done"]
 
 
-def _left(points: list[Point], retry_failed: bool, say: Callable[[str], None]) -> list[Point]:
+def _left(
+    points: list[Point], inputs: Mapping[str, Any], retry_failed: bool, say: Callable[[str], None]
+) -> list[Point]:
     """The points to run: those without a record that still holds, or with retry_failed those that failed."""
     todo = []
     for point in points:
         record = point.record()
         if retry_failed:
             wanted = bool(record) and record["status"] != "done"
-        elif record and (changed := run.changed_inputs(record, point.parameters, run.inputs_of(point.parameters))):
+        elif record and (changed := run.changed_inputs(record, point.parameters, inputs[point.data["source"]])):
             say(f"{point.id} runs again, because of {'; '.join(changed)}")
             wanted = True
         elif record and not _whole(point, record):
@@ -236,10 +276,10 @@ def _distinct_data(points: list[Point]) -> list[dict[str, Any]]:
     return list({_key(point.data): point.data for point in points}.values())
 
 
-def _prepared(data: Mapping[str, Any], sweep_dir: Path) -> bytes:
+def _prepared(data: Mapping[str, Any], inputs: Mapping[str, Any], sweep_dir: Path) -> bytes:
     """data.npz of one data setting, compressed, made by 01_prepare unless it has been made before."""
     folder = sweep_dir / f"data-{_key(data)}"
-    depends_on = run.inputs_of(parameters.from_values(data)) | {"settings": dict(data)}
+    depends_on = dict(inputs) | {"settings": dict(data)}
     if files.read_json_or_empty(folder / "prepared.json") != depends_on:
         notebook = run.NOTEBOOKS / "01_prepare.ipynb"
         run.execute(notebook, folder / notebook.name, dict(data) | {"run_dir": str(folder)})
@@ -269,85 +309,122 @@ def _client(workers: int | None, scheduler: str | None, most: int) -> Iterator[A
 def _code() -> dict[str, bytes]:
     """Everything that a worker needs of the project."""
     names = ["helpers.py", *(f"notebooks/{stage}.ipynb" for stage in run.STAGES)]
-    names += sorted(str(path.relative_to(files.ROOT)) for path in (files.ROOT / "pipeline").glob("*.py"))
+    package = [*(files.ROOT / "pipeline").glob("*.py"), *(files.ROOT / "pipeline" / "templates").iterdir()]
+    names += sorted(str(path.relative_to(files.ROOT)) for path in package)
     return {name: (files.ROOT / name).read_bytes() for name in names}
 
 
+def _tasks(
+    sweep: Sweep, todo: list[Point], inputs: Mapping[str, Any], sweep_dir: Path, time_limit: float | None
+) -> dict[Point, dict[str, Any]]:
+    """What a worker is told of each point."""
+    data = {_key(data): _prepared(data, inputs[data["source"]], sweep_dir) for data in _distinct_data(todo)}
+    return {
+        point: {
+            "title": f"Point {point.id} of the sweep {sweep.name}",
+            "parameters": point.parameters.model_dump(),
+            "inputs": inputs[point.data["source"]],
+            "data": data[_key(point.data)],
+            "time_limit": time_limit,
+        }
+        for point in todo
+    }
+
+
 def _run_all(
-    client: Any,
-    sweep: Sweep,
-    points: list[Point],
-    todo: list[Point],
-    data: Mapping[str, bytes],
-    time_limit: float | None,
-    say: Callable[[str], None],
+    client: Any, sweep: Sweep, points: list[Point], tasks: Mapping[Point, Any], say: Callable[[str], None]
 ) -> None:
     """Keep each worker busy with one point, no more: a worker's death takes all that it was given with it."""
     import cloudpickle
     from distributed import as_completed
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    code, waiting, running, started = _code(), list(reversed(todo)), {}, time.monotonic()
+    code, waiting, running = _code(), list(reversed(tasks)), {}
     futures = as_completed()
-    while waiting or running:
-        while waiting and len(running) < max(1, sum(client.nthreads().values())):
-            point = waiting.pop()
-            task = {
-                "parameters": point.parameters.model_dump(),
-                "data": data[_key(point.data)],
-                "time_limit": time_limit,
-            }
-            future = client.submit(on_worker, code, task, key=f"point-{point.id}-{time.monotonic_ns()}", pure=False)
-            running[future.key] = point
-            futures.add(future)
-        future = next(futures)
-        point = running.pop(future.key)
-        if future.status in ("cancelled", "lost"):
-            waiting.append(point)
-            continue
-        _keep(point, _outcome(future))
-        say(_progress(sweep, points, point, len(todo) - len(waiting) - len(running), len(todo), started))
+    with _Progress(sweep, points, len(tasks), say) as progress:
+        while waiting or running:
+            while waiting and len(running) < max(1, sum(client.nthreads().values())):
+                point = waiting.pop()
+                name = f"point-{point.id}-{time.monotonic_ns()}"
+                future = client.submit(on_worker, code, tasks[point], key=name, pure=False)
+                running[name] = point
+                futures.add(future)
+            future = next(futures)
+            point = running.pop(future.key)
+            if future.status in ("cancelled", "lost"):
+                waiting.append(point)
+            else:
+                _keep(point, _outcome(future, tasks[point]))
+                progress.finished(point)
 
 
-def _outcome(future: Any) -> dict[str, Any]:
+def _outcome(future: Any, task: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker returned, or a record of how it did not."""
     from distributed.scheduler import KilledWorker
 
     if future.status != "error":
         return future.result()
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return {"status": "worker died", "error": "Its worker died, several times over.", "files": {}}
-    return {"status": "failed", "error": f"{type(error).__name__}: {error}", "files": {}}
+        told = {"status": "worker died", "error": "Its worker died, several times over."}
+    else:
+        told = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    return {"record": told | {name: task[name] for name in ("parameters", "inputs")}, "files": {}}
 
 
 def _keep(point: Point, outcome: Mapping[str, Any]) -> None:
     """Write a point's files, its record last."""
     point.folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run.json", "report.html", *POINT_FILES):
+    for name in ("run.json", *POINT_FILES):
         (point.folder / name).unlink(missing_ok=True)
     for name, content in outcome["files"].items():
-        if name.endswith(".ipynb"):  # the folder where it was run means nothing here
-            content = content.replace(outcome["scratch"].encode(), str(point.folder).encode())
+        if not name.endswith(".npz"):  # the folder where it was run means nothing here
+            content = content.replace(outcome["scratch"].encode(), point.parameters.run_dir.encode())
         files.write_whole(point.folder / name, content)
-    record = {
-        "status": outcome["status"],
-        "parameters": point.parameters.model_dump(),
-        "inputs": run.inputs_of(point.parameters),
-        "outputs": {name: files.sha256_of_file(point.folder / name) for name in outcome["files"]},
-        **{name: outcome[name] for name in ("error", "arrays", "duration_s") if name in outcome},
-    }
-    files.write_json(point.folder / "run.json", record)
+    outputs = {name: files.sha256_of_file(point.folder / name) for name in outcome["files"]}
+    files.write_json(point.folder / "run.json", outcome["record"] | {"outputs": outputs})
 
 
-def _progress(sweep: Sweep, points: list[Point], point: Point, finished: int, count: int, started: float) -> str:
-    record = point.record()
-    left = (time.monotonic() - started) / finished * (count - finished)
-    parts = [f"[{finished}/{count}] {point.id} {record['status']}: {point.told}"]
-    if finished < count:
-        parts.append(f"{left:.0f} s left")
-    if best := selected(points, sweep.select):
-        parts.append(f"best so far {sweep.select} {_metrics(best)[sweep.select]:.4f}: {best.told}")
-    return " | ".join(parts)
+class _Progress:
+    """How far a sweep is: a bar where someone watches, in a terminal or JupyterLab; else a line a point, for a log."""
+
+    def __init__(self, sweep: Sweep, points: list[Point], count: int, say: Callable[[str], None]) -> None:
+        from tqdm.auto import tqdm
+
+        watched = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+        self.sweep, self.points, self.say, self.failed = sweep, points, (lambda line: None) if watched else say, 0
+        self.bar = tqdm(total=count, unit="point", disable=not watched, dynamic_ncols=True)
+        self.started, self.done, self.count = time.monotonic(), 0, count
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+    def finished(self, point: Point) -> None:
+        status = point.record()["status"]
+        self.done += 1
+        self.failed += status != "done"
+        told = [f"{self.failed} failed"] if self.failed else []
+        if best := selected(self.points, self.sweep.select):
+            told.append(f"best so far {self.sweep.select} {_metrics(best)[self.sweep.select]:.4f}: {best.told}")
+        self.bar.set_postfix_str(" | ".join(told), refresh=False)
+        self.bar.update()
+        left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
+        line = [f"[{self.done}/{self.count}] {point.id} {status}: {point.told}", f"about {left:.0f} s left", *told]
+        self.say(" | ".join(line))
+
+
+def _report(sweep_dir: Path, anew: bool) -> None:
+    """sweep.ipynb, executed for this sweep, and its report; not again where nothing that they show has changed."""
+    from pipeline import report
+
+    code = {"notebook": files.sha256_of_file(REPORT), "pages": run.report_digest()}
+    if anew or not (sweep_dir / "report.html").exists() or files.read_json_or_empty(sweep_dir / "report.json") != code:
+        run.execute(REPORT, sweep_dir / REPORT.name, {"sweep_dir": files.run_dir_of(sweep_dir)})
+        report.write_notebook_report(sweep_dir / REPORT.name, sweep_dir / "report.html")
+        files.write_json(sweep_dir / "report.json", code)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------
@@ -362,6 +439,14 @@ def selected(points: list[Point], metric: str) -> Point | None:
     finished = [(point, _metrics(point)[metric]) for point in points if metric in _metrics(point)]
     sign = -1 if metric.endswith("accuracy") else 1
     return min(finished, key=lambda pair: sign * pair[1], default=(None, None))[0]
+
+
+def opened(sweep_dir: str) -> tuple[Sweep, list[Point]]:
+    """The definition and the points of a sweep that has been run, or begun. Raises DataError if there is none."""
+    folder = files.run_path(sweep_dir)
+    definition = files.read_json(folder / "sweep.json", "Run the sweep: python -m pipeline sweep FILE.yaml")
+    sweep = Sweep.model_validate(definition)
+    return sweep, points_of(sweep, folder)
 
 
 def results(points: list[Point]) -> pd.DataFrame:

@@ -29,11 +29,12 @@ def code_cells(path):
 
 
 def copies(paths, folder):
-    """Copies whose run_dir is below the folder, so that a test neither uses nor alters the user's runs."""
+    """Copies whose runs are below the folder, so that a test neither uses nor alters the user's."""
     for path in paths:
         text = path.read_text()
         moved = text.replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{folder}/run\\"')
-        assert moved != text or "run_dir" not in text
+        moved = moved.replace('sweep_dir: str = \\"runs/sweeps/', f'sweep_dir: str = \\"{folder}/')
+        assert moved != text or not ("run_dir: " in text or "sweep_dir: " in text)
         (folder / path.name).write_text(moved)
     return [folder / path.name for path in paths]
 
@@ -142,8 +143,9 @@ def test_parameters_are_declared_at_their_defaults_with_types_and_comments(path)
     assert first == "# Parameters"
     inspected = papermill.inspect_notebook(str(path))
     assert len(inspected) == len(lines)
+    known = parameters.Parameters.model_fields | parameters.SweepParameters.model_fields
     for name, found in inspected.items():
-        field = parameters.Parameters.model_fields[name]
+        field = known[name]
         default = ast.literal_eval(found["default"])
         assert (default, type(default)) == (field.default, type(field.default))
         assert found["inferred_type_name"] == type(field.default).__name__
