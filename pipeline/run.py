@@ -20,6 +20,7 @@ import nbformat
 from traitlets.config import Config
 
 from pipeline import files, parameters, results
+from pipeline.kernels import ForkedKernelManager
 from pipeline.parameters import KERAS_SOURCES, ParameterError, Parameters
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -288,7 +289,7 @@ def execute(
                 progress_bar=False,
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
-                config=_transport(scratch),
+                config=_how(scratch),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -314,10 +315,11 @@ def execute(
                 files.write_whole(output, _without_papermill(executed))
 
 
-def _transport(scratch: str) -> Config:
-    """Sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
+def _how(scratch: str) -> Config:
+    """Forked kernels; and sockets in the scratch folder instead of open ports, where 107 bytes hold their paths."""
     address = f"{scratch}/kernel"
-    return Config({"KernelManager": {"transport": "ipc", "ip": address}}) if len(address) < 90 else Config()
+    sockets = {"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {}
+    return Config({"NotebookClient": {"kernel_manager_class": ForkedKernelManager}} | sockets)
 
 
 def _cell_without_reply(executed: Path) -> str:

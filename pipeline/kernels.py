@@ -1,0 +1,151 @@
+"""Kernels that start in no time: forked from a process that has imported what every notebook imports.
+
+A notebook's kernel spends a second or more on starting and on importing NumPy, Numba and Matplotlib, which is as long
+as the rest of a short training takes. Here one process, the nursery, imports them once and forks a kernel whenever it
+is asked to. A kernel shares nothing with the next but the modules: it is a process of its own, in a session of its
+own, with its own environment and random state, and it dies alone. The nursery imports installed packages only, never
+this project, so that a changed helpers.py is what the next kernel imports.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyter_client.manager import AsyncKernelManager
+
+POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
+
+
+class ForkedKernelManager(AsyncKernelManager):
+    """Starts this environment's own kernel by a fork, and any other one as ever."""
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
+            return await super()._async_launch_kernel(kernel_cmd, **options)
+        arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
+        self.provisioner.process = _NURSERY.fork(arguments, options["env"], options.get("cwd") or str(Path.cwd()))
+        self.provisioner.pid = self.provisioner.pgid = self.provisioner.process.pid
+        self._reconcile_connection_info(self.provisioner.connection_info)
+
+
+class _Kernel:
+    """What jupyter_client needs of a subprocess.Popen, of a process that is no child of this one."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._process = psutil.Process(pid)
+
+    def poll(self) -> int | None:
+        return None if hasattr(self, "_process") and self._process.is_running() else -1
+
+    def wait(self) -> int:
+        if self.poll() is None:
+            self._process.wait()
+        return -1
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class _Nursery:
+    """This process's nursery, started with the first kernel; it ends with this process, and its kernels with it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def fork(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> _Kernel:
+        request = json.dumps({"arguments": list(arguments), "environment": dict(environment), "folder": folder}) + "\n"
+        for attempt in (1, 2):
+            if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
+                self._start()
+            try:
+                self.line.write(request)
+                self.line.flush()
+                return _Kernel(int(self.line.readline()))
+            except (OSError, ValueError):  # the nursery has been killed
+                if attempt == 2:
+                    raise RuntimeError("the process that forks kernels has died, twice") from None
+                self.process.kill()
+                self.process.wait()
+        raise AssertionError
+
+    def _start(self) -> None:
+        here, there = socket.socketpair()
+        command = [sys.executable, "-m", "pipeline.kernels", str(there.fileno())]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        self.process = subprocess.Popen(
+            command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
+        there.close()
+        self.line, self.owner = here.makefile("rw"), os.getpid()
+
+
+_NURSERY = _Nursery()
+
+
+def _import_what_notebooks_import() -> None:
+    import ipykernel.kernelapp  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401 - its backend is chosen with the first figure, so by the kernel
+    import pydantic  # noqa: F401
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from numba import njit
+
+    njit(lambda x: x + 1)(1)  # so that the compiler is ready, too
+    figure = Figure()
+    figure.add_subplot().set_title("fonts")
+    FigureCanvasAgg(figure).draw()
+
+
+def _raise_kernels(line: Any) -> None:
+    """Fork a kernel for each request, until whoever asks has gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
+    for request in line:
+        pid = os.fork()
+        if pid == 0:
+            _become_a_kernel(**json.loads(request))
+        line.write(f"{pid}\n")
+        line.flush()
+
+
+def _become_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    """What `python -m ipykernel_launcher` does, with the imports done."""
+    from ipykernel import kernelapp
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *_PACKAGES]
+    # A kernel ends when its parent does; and that it was interrupted on being shut down is no news.
+    options = [f"--IPKernelApp.parent_handle={os.getppid()}", "--IPKernelApp.log_level=50"]
+    sys.argv = ["ipykernel_launcher", *arguments, *options]
+    kernelapp.launch_new_instance()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it
+    # Without this module's own folder: where a kernel finds the project is for its own environment to say.
+    _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
+    _import_what_notebooks_import()
+    with socket.socket(fileno=int(sys.argv[1])) as _end, _end.makefile("rw") as _line:
+        _raise_kernels(_line)
