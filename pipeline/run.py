@@ -249,7 +249,8 @@ def _finish(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def _report_digest() -> str:
-    code = [files.ROOT / "pipeline" / "report.py", *sorted((files.ROOT / "pipeline" / "templates").iterdir())]
+    package = files.ROOT / "pipeline"
+    code = [package / "report.py", package / "pages.py", *sorted((package / "templates").iterdir())]
     return hashlib.sha256("".join(files.sha256_of_file(path) for path in code).encode()).hexdigest()
 
 
