@@ -70,7 +70,7 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
     if wanted.source not in KERAS_SOURCES:  # those may have to be downloaded first
         files.split(wanted.source, wanted.num_samples, wanted.num_validation, wanted.normalisation)
     inputs = inputs_of(wanted)
-    with alone_in(folder):
+    with listed_afterwards(folder, say), alone_in(folder):
         record = files.read_json_or_empty(folder / "run.json")
         changed = changed_inputs(record, wanted, inputs)
         reasons = changed + _unfinished(folder, record)
@@ -89,6 +89,17 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
                 say("Its report is written anew, as the pipeline has changed.")
                 _finish(folder, record)
     say(summary(wanted))
+
+
+@contextlib.contextmanager
+def listed_afterwards(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Write the index of runs anew once the folder has been let go, whatever came of the run."""
+    from pipeline import index  # Jinja
+
+    try:
+        yield
+    finally:
+        index.refresh(folder, say)
 
 
 def summary(finished: Parameters) -> str:
@@ -137,13 +148,31 @@ def alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.") from None
+        if not _held_by(held, fcntl.LOCK_EX):
+            time.sleep(0.1)  # is_held may have been looking, which takes a moment
+            if not _held_by(held, fcntl.LOCK_EX):
+                raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.")
         yield
     finally:
         os.close(held)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a run, or a sweep, is writing to the folder at this moment."""
+    look = os.open(folder, os.O_RDONLY)
+    try:
+        return not _held_by(look, fcntl.LOCK_SH)
+    finally:
+        os.close(look)
+
+
+def _held_by(descriptor: int, kind: int) -> bool:
+    """Try to hold an open folder, without waiting."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def inputs_of(wanted: Parameters) -> dict[str, Any]:

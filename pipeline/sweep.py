@@ -189,7 +189,7 @@ def run_sweep(
     points = points_of(sweep, sweep_dir)
     for data in _distinct_data(points):
         files.split(**data)
-    with run.alone_in(sweep_dir):
+    with run.listed_afterwards(sweep_dir, say), run.alone_in(sweep_dir):
         files.write_json(sweep_dir / "sweep.json", sweep.model_dump() | {"ids": [point.id for point in points]})
         todo = _left(points, retry_failed, say)
         say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
