@@ -90,6 +90,20 @@ def report_command(notebook: Path, output: Path | None) -> None:
     click.echo(f"report: {output}")
 
 
+@main.command("compare")
+@click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="In runs/reports unless given.")
+def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
+    """Lay finished runs, or points of sweeps, side by side in one HTML file that opens without a network."""
+    from pipeline import compare  # Numba and Matplotlib
+
+    comparison = compare.compare(run_dirs)
+    output = output or compare.default_output(comparison)
+    with _writing(output):
+        compare.write_report(comparison, output)
+    click.echo(f"report: {output}")
+
+
 @main.command("index")
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:

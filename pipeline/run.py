@@ -203,18 +203,19 @@ def changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mappin
     """What the folder's last run depended on that is no longer so. Its folder does not count: runs may be moved."""
     if not record:
         return []
-    then = _flat(record.get("parameters", {}) | record.get("inputs", {}))
-    now = _flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
+    then = flat(record.get("parameters", {}) | record.get("inputs", {}))
+    now = flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
     return [
         f"{name}, which was {then.get(name)} and is {value}" for name, value in now.items() if then.get(name) != value
     ]
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested record as one, its names joined by spaces."""
+    found = {}
     for name, value in nested.items():
-        flat |= _flat(value, f"{prefix}{name} ") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+        found |= flat(value, f"{prefix}{name} ") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
