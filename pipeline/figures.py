@@ -113,11 +113,11 @@ def compared_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], meas
     axes[0].set(ylabel=unit)
     low, high = axes[0].get_ylim()
     for axis in axes:
-        heights = apart({label: end[1] for label, end in ends[axis].items()}, (high - low) / 16)
+        heights = apart({label: end[1] for label, end in ends[axis].items()}, (high - low) / 13)
         for label, (epochs, _, colour) in ends[axis].items():
-            place = {"xy": (epochs, heights[label]), "xytext": (5, 0), "textcoords": "offset points"}
-            halo = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-            axis.annotate(label, color=colour, va="center", weight="bold", annotation_clip=False, bbox=halo, **place)
+            place = {"xy": (epochs, heights[label]), "xytext": (6, 0), "textcoords": "offset points"}
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "linewidth": 1.5}
+            axis.annotate(label, va="center", fontsize=9, annotation_clip=False, bbox=box, **place)
     return figure
 
 
