@@ -209,7 +209,7 @@ def test_a_removed_run_is_gone_from_the_next_index(tmp_path):
 
 
 def test_a_run_that_ends_while_the_index_is_written_is_in_it(tmp_path, monkeypatch):
-    write, late = files.write_whole, [tmp_path / "late"]
+    write, late = files.write_whole, [tmp_path / "ended-late"]
     add_run(tmp_path / "early")
 
     def meanwhile(path, content):
@@ -218,7 +218,7 @@ def test_a_run_that_ends_while_the_index_is_written_is_in_it(tmp_path, monkeypat
             add_run(late.pop())
 
     monkeypatch.setattr(files, "write_whole", meanwhile)
-    assert "late" in index.write_index(tmp_path).read_text()
+    assert "ended-late" in index.write_index(tmp_path).read_text()
 
 
 # ---- sweeps ----------------------------------------------------------------------------------------------------
