@@ -143,7 +143,7 @@ def _run(folder: Path, runs: Path) -> Entry:
             entry.good = True
         elif record.status == "running" and not run.is_held(folder):
             entry.status, entry.detail = "interrupted", "It was killed; the same command runs it again."
-    except _Damaged as error:
+    except (_Damaged, OSError) as error:
         entry.status, entry.detail = "damaged", str(error)
     return entry
 

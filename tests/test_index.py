@@ -112,6 +112,15 @@ def test_a_run_is_running_while_its_folder_is_held_and_interrupted_after(tmp_pat
     assert rows(tmp_path)[0]["Status"].startswith("✗ interrupted")
 
 
+def test_a_folder_that_cannot_be_looked_at_is_a_row_that_says_so(tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    add_run(tmp_path / "now", "running")
+    monkeypatch.setattr(run, "is_held", refuse)
+    assert rows(tmp_path)[0]["Status"].startswith("✗ damaged[Errno 13] Permission denied")
+
+
 def test_looking_whether_a_folder_is_held_keeps_no_run_out(tmp_path, monkeypatch):
     """A run that begins while the index looks waits for that moment; one whose folder stays held is refused."""
     look = os.open(tmp_path, os.O_RDONLY)
