@@ -1,8 +1,10 @@
 """The command line: python -m pipeline. Exit codes: 0 done, 1 a run failed, 2 a parameter or argument is wrong."""
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,40 @@ def report_command(notebook: Path, output: Path | None) -> None:
     output = output or files.ROOT / "runs" / "reports" / f"{notebook.stem}.html"
     report.write_notebook_report(notebook, output)
     click.echo(f"report: {output}")
+
+
+@main.command("compare")
+@click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="In runs/reports unless given.")
+def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
+    """Lay finished runs, or points of sweeps, side by side in one HTML file that opens without a network."""
+    from pipeline import compare  # Numba and Matplotlib
+
+    comparison = compare.compare(run_dirs)
+    output = output or compare.default_output(comparison)
+    with _writing(output):
+        compare.write_report(comparison, output)
+    click.echo(f"report: {output}")
+
+
+@main.command("index")
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+def index_command(folder: Path | None) -> None:
+    """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
+    from pipeline import index
+
+    folder = folder or index.RUNS
+    with _writing(folder / "index.html"):
+        click.echo(f"index: {index.write_index(folder)}")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A path that cannot be written to is a wrong argument, told as such."""
+    try:
+        yield
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
 
 
 def _exit_code() -> int:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
+LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one for each colour of the cycle
 DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
 
 
@@ -36,12 +37,17 @@ def use_style() -> None:
     )
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure with its text alternative, crisp on dense screens, and close it."""
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file, crisp on dense screens; the figure is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     plt.close(figure)
-    display(Image(buffer.getvalue(), format="png", retina=True, alt=alt))
+    return buffer.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its text alternative, and close it."""
+    display(Image(png(figure), format="png", retina=True, alt=alt))
 
 
 def tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> tuple[Figure, Axes]:
@@ -83,3 +89,57 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
         axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
     return figure
+
+
+def compared_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], measure: str) -> Figure:
+    """One measure of several runs by epoch: validation and training side by side, on one scale, a label a line.
+
+    histories: from a run's label to its history, a record an epoch; one run a colour and line style.
+    measure: "error" or "accuracy".
+    """
+    unit = {"error": "mean squared error of an image", "accuracy": "accuracy (fraction)"}[measure]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+    splits = (("validation", "Validation, without dropout"), ("train", "Training, under dropout"))
+    ends = {axis: {} for axis in axes}
+    for axis, (split, title) in zip(axes, splits, strict=True):
+        for place, (label, history) in enumerate(histories.items()):
+            values = [record[f"{split}_{measure}"] for record in history if f"{split}_{measure}" in record]
+            if values:
+                axis.plot(range(1, len(values) + 1), values, color=f"C{place}", linestyle=LINE_STYLES[place])
+                ends[axis][label] = (len(values), values[-1], f"C{place}")
+        axis.set(title=title, xlabel="epoch")
+        if not ends[axis]:
+            axis.text(0.5, 0.5, "no validation images", transform=axis.transAxes, ha="center", color=TEST)
+    axes[0].set(ylabel=unit)
+    low, high = axes[0].get_ylim()
+    for axis in axes:
+        heights = apart({label: end[1] for label, end in ends[axis].items()}, (high - low) / 13)
+        for label, (epochs, _, colour) in ends[axis].items():
+            place = {"xy": (epochs, heights[label]), "xytext": (6, 0), "textcoords": "offset points"}
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "linewidth": 1.5}
+            axis.annotate(label, va="center", fontsize=9, annotation_clip=False, bbox=box, **place)
+    return figure
+
+
+def apart(heights: Mapping[str, float], least: float) -> dict[str, float]:
+    """Heights of labels moved as little as it takes for each to be `least` above the one below it."""
+    placed: list[list[Any]] = []  # groups of labels that touch: their names, and the height of their middle
+    for name, height in sorted(heights.items(), key=lambda item: item[1]):
+        placed.append([[name], height])
+        while len(placed) > 1 and _top(placed[-2], least) + least > 2 * placed[-1][1] - _top(placed[-1], least):
+            names, middle = placed.pop()
+            below = placed[-1]
+            both = len(below[0]) + len(names)
+            below[1] = (below[1] * len(below[0]) + middle * len(names)) / both
+            below[0] += names
+    return {
+        name: _top(group, least) - least * (len(group[0]) - 1 - place)
+        for group in placed
+        for place, name in enumerate(group[0])
+    }
+
+
+def _top(group: Sequence[Any], least: float) -> float:
+    """The height of the highest label of a group."""
+    names, middle = group
+    return middle + least * (len(names) - 1) / 2

@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import nbformat
-from jinja2 import Environment, FileSystemLoader, pass_context, select_autoescape
+from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from pipeline import files, parameters, results
-
-TEMPLATES = Path(__file__).resolve().parent / "templates"
+from pipeline import files, pages, parameters, results
 
 
 class Heading(NamedTuple):
@@ -65,7 +63,9 @@ class _CellsExporter(HTMLExporter):
     """The cells of one notebook as a piece of HTML."""
 
     def __init__(self, stem: str, included: Sequence[str], down: int) -> None:
-        super().__init__(template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)])
+        super().__init__(
+            template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
+        )
         self.stem, self.included, self.headings, self.down = stem, included, [], down
 
     @pass_context
@@ -94,18 +94,7 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
         body, _ = exporter.from_notebook_node(notebook)
         sections.append(body.replace("<pre>", '<pre tabindex="0">'))  # so that the keyboard can scroll it
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("page.html.j2")
-    return page.render(
-        title=title,
-        headings=headings,
-        sections=sections,
-        summary=summary,
-        css=(TEMPLATES / "page.css").read_text(),
-        javascript=(TEMPLATES / "page.js").read_text(),
-    )
+    return pages.fill("page.html.j2", title=title, headings=headings, sections=sections, summary=summary)
 
 
 def write_notebook_report(notebook: Path, output: Path) -> None:

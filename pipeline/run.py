@@ -20,6 +20,7 @@ import nbformat
 from traitlets.config import Config
 
 from pipeline import files, parameters, results
+from pipeline.kernels import ForkedKernelManager
 from pipeline.parameters import KERAS_SOURCES, ParameterError, Parameters
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -70,7 +71,7 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
     if wanted.source not in KERAS_SOURCES:  # those may have to be downloaded first
         files.split(wanted.source, wanted.num_samples, wanted.num_validation, wanted.normalisation)
     inputs = inputs_of(wanted)
-    with alone_in(folder):
+    with listed_afterwards(folder, say), alone_in(folder):
         record = files.read_json_or_empty(folder / "run.json")
         changed = changed_inputs(record, wanted, inputs)
         reasons = changed + _unfinished(folder, record)
@@ -89,6 +90,17 @@ def run(wanted: Parameters, force: bool = False, say: Callable[[str], None] = pr
                 say("Its report is written anew, as the pipeline has changed.")
                 _finish(folder, record)
     say(summary(wanted))
+
+
+@contextlib.contextmanager
+def listed_afterwards(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Write the index of runs anew once the folder has been let go, whatever came of the run."""
+    from pipeline import index  # Jinja
+
+    try:
+        yield
+    finally:
+        index.refresh(folder, say)
 
 
 def summary(finished: Parameters) -> str:
@@ -137,13 +149,31 @@ def alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.") from None
+        if not _held_by(held, fcntl.LOCK_EX):
+            time.sleep(0.1)  # is_held may have been looking, which takes a moment
+            if not _held_by(held, fcntl.LOCK_EX):
+                raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.")
         yield
     finally:
         os.close(held)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a run, or a sweep, is writing to the folder at this moment."""
+    look = os.open(folder, os.O_RDONLY)
+    try:
+        return not _held_by(look, fcntl.LOCK_SH)
+    finally:
+        os.close(look)
+
+
+def _held_by(descriptor: int, kind: int) -> bool:
+    """Try to hold an open folder, without waiting."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def inputs_of(wanted: Parameters) -> dict[str, Any]:
@@ -178,18 +208,19 @@ def changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mappin
     """What the folder's last run depended on that is no longer so. Its folder does not count: runs may be moved."""
     if not record:
         return []
-    then = _flat(record.get("parameters", {}) | record.get("inputs", {}))
-    now = _flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
+    then = flat(record.get("parameters", {}) | record.get("inputs", {}))
+    now = flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
     return [
         f"{name}, which was {then.get(name)} and is {value}" for name, value in now.items() if then.get(name) != value
     ]
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested record as one, its names joined by spaces."""
+    found = {}
     for name, value in nested.items():
-        flat |= _flat(value, f"{prefix}{name} ") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+        found |= flat(value, f"{prefix}{name} ") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -254,7 +285,8 @@ def _finish(folder: Path, record: Mapping[str, Any]) -> None:
 
 def report_digest() -> str:
     """Of all that makes a report out of notebooks."""
-    code = [files.ROOT / "pipeline" / "report.py", *sorted((files.ROOT / "pipeline" / "templates").iterdir())]
+    package = files.ROOT / "pipeline"
+    code = [package / "report.py", package / "pages.py", *sorted((package / "templates").iterdir())]
     return hashlib.sha256("".join(files.sha256_of_file(path) for path in code).encode()).hexdigest()
 
 
@@ -288,7 +320,7 @@ def execute(
                 progress_bar=False,
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
-                config=_transport(scratch),
+                config=_how(scratch),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -314,10 +346,11 @@ def execute(
                 files.write_whole(output, _without_papermill(executed))
 
 
-def _transport(scratch: str) -> Config:
-    """Sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
+def _how(scratch: str) -> Config:
+    """Forked kernels; and sockets in the scratch folder instead of open ports, where 107 bytes hold their paths."""
     address = f"{scratch}/kernel"
-    return Config({"KernelManager": {"transport": "ipc", "ip": address}}) if len(address) < 90 else Config()
+    sockets = {"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {}
+    return Config({"NotebookClient": {"kernel_manager_class": ForkedKernelManager}} | sockets)
 
 
 def _cell_without_reply(executed: Path) -> str:

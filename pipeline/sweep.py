@@ -224,18 +224,19 @@ def run_sweep(
         files.split(**data)
     of_source = {point.data["source"]: point.parameters for point in points}
     inputs = {source: run.inputs_of(chosen) for source, chosen in of_source.items()}
-    with run.alone_in(sweep_dir):
-        files.write_json(sweep_dir / "sweep.json", sweep.model_dump())
-        todo = _left(points, inputs, retry_failed, say)
-        say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
-        if todo:
-            with _client(workers, scheduler, len(todo)) as client:
-                tasks = _tasks(sweep, todo, inputs, sweep_dir, time_limit)
-                _run_all(client, sweep, points, tasks, say)
-        results(points).to_csv(sweep_dir / "results.csv", index=False)
-    if with_report:
-        _report(sweep_dir, anew=bool(todo))
-        say(f"report: {sweep_dir / 'report.html'}")
+    with run.listed_afterwards(sweep_dir, say):
+        with run.alone_in(sweep_dir):
+            files.write_json(sweep_dir / "sweep.json", sweep.model_dump() | {"ids": [point.id for point in points]})
+            todo = _left(points, inputs, retry_failed, say)
+            say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
+            if todo:
+                with _client(workers, scheduler, len(todo)) as client:
+                    tasks = _tasks(sweep, todo, inputs, sweep_dir, time_limit)
+                    _run_all(client, sweep, points, tasks, say)
+            results(points).to_csv(sweep_dir / "results.csv", index=False)
+        if with_report:
+            _report(sweep_dir, anew=bool(todo))
+            say(f"report: {sweep_dir / 'report.html'}")
     return [point for point in points if point.record().get("status") != "done"]
 
 
@@ -445,7 +446,7 @@ def opened(sweep_dir: str) -> tuple[Sweep, list[Point]]:
     """The definition and the points of a sweep that has been run, or begun. Raises DataError if there is none."""
     folder = files.run_path(sweep_dir)
     definition = files.read_json(folder / "sweep.json", "Run the sweep: python -m pipeline sweep FILE.yaml")
-    sweep = Sweep.model_validate(definition)
+    sweep = Sweep.model_validate({name: definition.get(name) for name in Sweep.model_fields})
     return sweep, points_of(sweep, folder)
 
 

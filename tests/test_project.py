@@ -100,6 +100,8 @@ def test_every_command_of_the_readme_is_known_here():
         ["python", "-m", "pipeline"],
         ["python", "-m", "pipeline"],
         ["python", "-m", "pipeline"],
+        ["python", "-m", "pipeline"],
+        ["python", "-m", "pipeline"],
     ]
 
 
@@ -109,6 +111,11 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
             arguments[arguments.index("--run-dir") + 1] = str(tmp_path / "run")
         if arguments[0] == "sweep":
             arguments += ["--sweep-dir", str(tmp_path / "sweep")]
+        if arguments[0] == "index":
+            arguments.append(str(tmp_path))
+        if arguments[0] == "compare":  # here with a point of that sweep
+            point = next((tmp_path / "sweep").glob("*/run.json")).parent
+            arguments[1:] = [str(tmp_path / "run"), str(point), "--output", str(tmp_path / "compared.html")]
         if arguments[0] == "verify":
             arguments[1] = str(tmp_path / "run")
         if arguments[0] == "report":

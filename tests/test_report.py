@@ -108,6 +108,17 @@ def test_headings_nest_and_the_contents_lead_to_them(run_report):
     assert len(page.nav.find_all("a")) > 15
 
 
+def test_paper_gets_light_colours_and_neither_contents_nor_folded_code(run_report):
+    style = BeautifulSoup(run_report, "html.parser").style.text
+    dark = re.findall(r"@media ([^{]*prefers-color-scheme: dark[^{]*)\{", style)
+    assert dark == ["screen and (prefers-color-scheme: dark) "]
+    printed = style.split("@media print")[1]
+    (hidden,) = re.findall(r"([^}]+) \{ display: none; \}", printed)
+    assert {part.strip() for part in hidden.split(",")} == {"nav", ".skip", "details:not([open])"}
+    (whole,) = re.findall(r"\n  (img.*) \{ break-inside: avoid; \}", printed)
+    assert {"img", "table", "pre"} <= set(whole.split(", "))
+
+
 @pytest.mark.parametrize("path", sorted(run.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_notebook_renders_by_itself(path, tmp_path, pipeline):
     done = pipeline("report", path, "--output", tmp_path / "report.html")
