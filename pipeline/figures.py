@@ -36,12 +36,17 @@ def use_style() -> None:
     )
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure with its text alternative, crisp on dense screens, and close it."""
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file, crisp on dense screens; the figure is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     plt.close(figure)
-    display(Image(buffer.getvalue(), format="png", retina=True, alt=alt))
+    return buffer.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its text alternative, and close it."""
+    display(Image(png(figure), format="png", retina=True, alt=alt))
 
 
 def tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> tuple[Figure, Axes]:

@@ -17,8 +17,9 @@ from jinja2 import Environment, FileSystemLoader, pass_context, select_autoescap
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
 
-from pipeline import files, parameters, results
+from pipeline import files, parameters, results, run
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -68,6 +69,13 @@ class _CellsExporter(HTMLExporter):
     def __init__(self, stem: str, included: Sequence[str], down: int) -> None:
         super().__init__(template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(TEMPLATES)])
         self.stem, self.included, self.headings, self.down = stem, included, [], down
+
+    @property
+    def default_config(self) -> Config:
+        """Controls need a kernel, and a script that would be fetched: the text that stands for them is shown."""
+        config = super().default_config
+        config.NbConvertBase.display_data_priority.remove(run.WIDGET)
+        return config
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
