@@ -6,7 +6,9 @@ Then the panels, a class each, which share the network in use through a `Bench`.
 
 import base64
 import html
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,6 @@ from PIL import Image, ImageDraw
 import helpers
 from pipeline import figures, files, parameters, run
 
-ANY = "any"
 EPOCHS = 100  # the original's
 REDRAWN_EVERY = 10  # epochs: a picture takes as long as fifty of them
 CANVAS_SIDE = 280  # pixels, ten for each of an image's
@@ -35,9 +36,8 @@ INK, ANSWER, QUIET = figures.TRAIN, figures.VALIDATION, figures.TEST
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Trained weights, what pixels are divided by, and a name to choose it by."""
+    """Trained weights, and what pixels are divided by."""
 
-    name: str
     weights_0_1: np.ndarray
     weights_1_2: np.ndarray
     normalisation: float
@@ -82,7 +82,7 @@ def load_network(run_dir: str) -> tuple[files.Data, Network]:
         run.run(parameters.from_values({"run_dir": run_dir}), say=lambda line: None)
     data = files.load_data(run_dir)
     weights_0_1, weights_1_2, _ = files.load_model(run_dir)
-    return data, Network("the run's", weights_0_1, weights_1_2, data.normalisation)
+    return data, Network(weights_0_1, weights_1_2, data.normalisation)
 
 
 def read(network: Network, image: np.ndarray, dropped: Iterable[int] = (), true: int | None = None) -> Reading:
@@ -128,6 +128,30 @@ def matching(
     if answer is not None:
         wanted &= said == answer
     return np.flatnonzero(wanted)
+
+
+def digit_or_any(name: str, text: str) -> int | None:
+    """A digit as it is typed into a field; None for an empty one. Raises ValueError, which says what is allowed."""
+    if not text.strip():
+        return None
+    if re.fullmatch(r"\s*[0-9]\s*", text, re.ASCII) is None:
+        raise ValueError(f"{name} is {text!r}, but must be a digit from 0 to 9, or empty for any.")
+    return int(text)
+
+
+def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
+    """Hidden units as they are typed into a field: "3, 15-17". Raises ValueError, which says what is allowed."""
+    units = set()
+    for part in filter(None, re.split(r"[\s,;]+", text)):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < hidden_size:
+            raise ValueError(
+                f"Dropped units has {part!r}, but must be whole numbers from 0 to {hidden_size - 1}, "
+                "or spans of them, with commas between: 3, 15-17."
+            )
+        units |= set(range(first, last + 1))
+    return tuple(sorted(units))
 
 
 def accuracy_under_dropout(
@@ -304,18 +328,12 @@ def growing_curves(history: Sequence[dict[str, float]], epochs: int = EPOCHS) ->
 
 
 class Bench(traitlets.HasTraits):
-    """What the panels share: the networks to choose from, the newest first, and the one in use."""
+    """What the panels share: the network in use."""
 
-    networks = traitlets.List()
     network = traitlets.Instance(Network)
 
     def __init__(self, network: Network) -> None:
-        super().__init__(networks=[network], network=network)
-
-    def use(self, network: Network) -> None:
-        """Use a network, which takes the place of an earlier one of the same name."""
-        self.networks = [network, *(other for other in self.networks if other.name != network.name)]
-        self.network = network
+        super().__init__(network=network)
 
 
 class Panel(widgets.VBox):
@@ -328,7 +346,7 @@ class Panel(widgets.VBox):
         super().__init__([*controls, self.sentence, self.shown])
 
     def say(self, sentence: str) -> None:
-        self.sentence.value = f'<p role="status">{html.escape(sentence)}</p>'
+        self.sentence.value = f'<p role="status" style="line-height: 1.4">{html.escape(sentence)}</p>'
 
     def draw(self, figure: Figure, alt: str) -> None:
         """Show a figure with its text alternative."""
@@ -346,12 +364,21 @@ class Panel(widgets.VBox):
         return bundle | {"text/plain": f"{self.told} It is alive in JupyterLab, after Run All."}
 
 
-def _named(kind: type[widgets.Widget], description: str, **options: Any) -> widgets.Widget:
-    """A control with its description whole beside it."""
-    return kind(description=description, style={"description_width": "initial"}, **options)
+ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
-def _button(description: str, pressed: Any) -> widgets.Button:
+def _named(kind: type[widgets.Widget], description: str, width: str = "12em", **options: Any) -> widgets.Widget:
+    """A control with its description whole beside it, which tells of a change when it is complete.
+
+    Selection lists are not used: JupyterLab takes arrow keys and letters away from them, as commands on cells.
+    """
+    if kind is not widgets.Checkbox:
+        options["continuous_update"] = False
+    style = {"description_width": "initial"}
+    return kind(description=description, style=style, layout={"width": width}, **options)
+
+
+def _button(description: str, pressed: Callable[[], None]) -> widgets.Button:
     button = widgets.Button(description=description, layout={"width": "max-content"})
     button.on_click(lambda _: pressed())
     return button
@@ -365,49 +392,49 @@ class ReadingPanel(Panel):
     def __init__(self, data: files.Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
         self.rng = np.random.RandomState(1)
-        digits = [ANY, *range(10)]
+        digits = {"options": [str(digit) for digit in range(10)], "placeholder": "any"}
+        self.mistakes = _named(widgets.Checkbox, "Mistakes only", indent=False)
+        self.digit = _named(widgets.Combobox, "True digit", **digits)
+        self.answer = _named(widgets.Combobox, "Answer", **digits)
         self.index = _named(widgets.BoundedIntText, "Test image", min=0, max=len(data.x_test) - 1)
-        self.among = _named(widgets.Dropdown, "Look among", options=["all test images", "mistakes only"])
-        self.digit = _named(widgets.Dropdown, "True digit", options=digits)
-        self.answer = _named(widgets.Dropdown, "Answer", options=digits)
         self.next = _button("Next such image", self.go_on)
         self.found = widgets.HTML()
-        self.dropped = _named(widgets.SelectMultiple, "Dropped units", rows=6, layout={"width": "14em"})
-        self.rate = _named(widgets.FloatSlider, "Dropout rate", value=0.5, min=0, max=0.9, step=0.1)
+        self.dropped = _named(widgets.Text, "Dropped units", width="54em", placeholder="none; or such as 3, 15-17")
+        self.rate = _named(widgets.FloatSlider, "Dropout rate", width="24em", value=0.5, min=0, max=0.9, step=0.1)
         self.draw_mask = _button("Draw a dropout mask", self.drop_at_random)
         self.reset = _button("All units on", self.drop_none)
-        row = {"flex_flow": "row wrap", "align_items": "center"}
         super().__init__(
             [
-                widgets.Box([self.among, self.digit, self.answer], layout=row),
-                widgets.Box([self.index, self.next, self.found], layout=row),
-                widgets.Box(
-                    [self.dropped, widgets.VBox([self.rate, widgets.Box([self.draw_mask, self.reset])])], layout=row
-                ),
+                widgets.Box([self.mistakes, self.digit, self.answer, self.found], layout=ROW),
+                widgets.Box([self.index, self.next], layout=ROW),
+                self.dropped,
+                widgets.Box([self.rate, self.draw_mask, self.reset], layout=ROW),
             ]
         )
         bench.observe(lambda _: self.take_network(), "network")
-        for control in (self.among, self.digit, self.answer):
+        for control in (self.mistakes, self.digit, self.answer):
             control.observe(lambda _: self.look(), "value")
         for control in (self.index, self.dropped):
             control.observe(lambda _: self.show(), "value")
         self.take_network()
 
     def take_network(self) -> None:
-        """Read all test images anew; no unit is dropped any longer."""
+        """Read all test images anew, the one that is shown among them, with no unit dropped."""
         network = self.bench.network
         self.said = helpers.predict(self.data.x_test, *network.weights, network.normalisation).argmax(axis=1)
-        with self.hold_trait_notifications():
-            self.dropped.options = range(network.hidden_size)
-            self.dropped.value = ()
         self.look(stay=True)
+        self.drop_none()
         self.show()
 
     def look(self, stay: bool = False) -> None:
         """Find the images that are asked for, and go to the first unless the one shown is among them."""
-        mistakes = self.among.value == "mistakes only"
-        digit, answer = (None if control.value == ANY else control.value for control in (self.digit, self.answer))
-        self.matches = matching(self.said, self.data.y_test, mistakes, digit, answer)
+        try:
+            digit = digit_or_any("True digit", self.digit.value)
+            answer = digit_or_any("Answer", self.answer.value)
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.matches = matching(self.said, self.data.y_test, self.mistakes.value, digit, answer)
         self.found.value = f"{len(self.matches):,} such images"
         if len(self.matches) and not stay and self.index.value not in self.matches:
             self.index.value = int(self.matches[0])
@@ -420,16 +447,19 @@ class ReadingPanel(Panel):
 
     def drop_at_random(self) -> None:
         mask = helpers.dropout_mask(self.rng, self.bench.network.hidden_size, self.rate.value)
-        self.dropped.value = tuple(np.flatnonzero(mask == 0).tolist())
+        self.dropped.value = ", ".join(str(unit) for unit in np.flatnonzero(mask == 0))
 
     def drop_none(self) -> None:
-        self.dropped.value = ()
+        self.dropped.value = ""
 
     def show(self) -> None:
-        i = self.index.value
-        self.show_reading(
-            read(self.bench.network, self.data.x_test[i], self.dropped.value, true=int(self.data.y_test[i]))
-        )
+        i, network = self.index.value, self.bench.network
+        try:
+            dropped = units_in(self.dropped.value, network.hidden_size)
+        except ValueError as error:
+            self.say(str(error))
+            return
+        self.show_reading(read(network, self.data.x_test[i], dropped, true=int(self.data.y_test[i])))
 
 
 class TrainingPanel(Panel):
@@ -439,48 +469,37 @@ class TrainingPanel(Panel):
 
     def __init__(self, data: files.Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
-        rates = [base * power for power in (0.0001, 0.001, 0.01, 0.1) for base in (1, 2, 5)]
-        rates = [float(f"{rate:.4f}") for rate in rates]
-        self.learning_rate = _named(widgets.SelectionSlider, "Learning rate", options=rates, value=0.005)
-        self.hidden_size = _named(widgets.IntSlider, "Hidden units", value=40, min=1, max=200)
-        self.dropout_rate = _named(widgets.FloatSlider, "Dropout rate", value=0.5, min=0, max=0.9, step=0.1)
-        self.at_zero = _named(widgets.IntSlider, "relu_grad_at_zero", value=1, min=0, max=1)
+        self.of_the_run = self.trained = bench.network
+        wide = {"width": "26em"}
+        self.learning_rate = _named(
+            widgets.FloatLogSlider, "Learning rate", value=0.005, min=-4, max=0, readout_format=".2g", **wide
+        )
+        self.hidden_size = _named(widgets.IntSlider, "Hidden units", value=40, min=1, max=200, **wide)
+        self.dropout_rate = _named(widgets.FloatSlider, "Dropout rate", value=0.5, min=0, max=0.9, step=0.1, **wide)
+        self.at_zero = _named(widgets.IntSlider, "relu_grad_at_zero", value=1, min=0, max=1, **wide)
         self.start = _button("Train", self.train)
-        self.choice = _named(widgets.Dropdown, "Network in use", options=self.offered())
-        for control in (self.learning_rate, self.hidden_size, self.dropout_rate, self.at_zero):
-            control.continuous_update = False
-            control.layout.width = "26em"
+        self.use = _named(
+            widgets.Checkbox, "Use the network trained here", width="max-content", indent=False, disabled=True
+        )
+        self.use.observe(lambda _: self.choose(), "value")
         super().__init__(
             [
-                widgets.Box(
-                    [
-                        widgets.VBox([self.learning_rate, self.hidden_size]),
-                        widgets.VBox([self.dropout_rate, self.at_zero]),
-                    ],
-                    layout={"flex_flow": "row wrap"},
-                ),
-                widgets.Box([self.start, self.choice], layout={"flex_flow": "row wrap"}),
+                widgets.Box([self.learning_rate, self.hidden_size], layout=ROW),
+                widgets.Box([self.dropout_rate, self.at_zero], layout=ROW),
+                widgets.Box([self.start, self.use], layout=ROW),
             ]
         )
-        self.choice.observe(lambda change: self.take(change["new"]), "value")
-        bench.observe(lambda _: self.offer(), "networks")
 
-    def offered(self) -> list[tuple[str, Network]]:
-        return [(network.name, network) for network in self.bench.networks]
-
-    def offer(self) -> None:
-        """List the networks anew, which makes the first, the newest, the choice."""
-        self.choice.options = self.offered()
-
-    def take(self, network: Network) -> None:
-        self.bench.network = network
+    def choose(self) -> None:
+        """Give all panels the network trained here, or the run's."""
+        self.bench.network = self.trained if self.use.value else self.of_the_run
 
     def train(self) -> None:
         """Train, drawing every few epochs; a training that diverges says so, and changes nothing."""
         self.start.disabled = True
         settings = {
-            "learning_rate": self.learning_rate.value,
-            "dropout_rate": round(self.dropout_rate.value, 1),  # the slider's 0.30000000000000004
+            "learning_rate": float(f"{self.learning_rate.value:.2g}"),  # as it is shown
+            "dropout_rate": round(self.dropout_rate.value, 1),  # a slider can give 0.30000000000000004
             "relu_grad_at_zero": self.at_zero.value,
         }
         try:
@@ -494,10 +513,9 @@ class TrainingPanel(Panel):
             return
         finally:
             self.start.disabled = False
-        told = ", ".join(f"{name} {value:g}" for name, value in settings.items())
-        self.bench.use(
-            Network(f"trained here: hidden_size {self.hidden_size.value}, {told}", *weights, self.data.normalisation)
-        )
+        self.trained = Network(*weights, self.data.normalisation)
+        self.use.disabled, self.use.value = False, True
+        self.choose()
         self.say(f"{training_in_words(history)} The other panels now use this network.")
 
 
@@ -521,16 +539,24 @@ class DrawingPanel(Panel):
         self.canvas.on_touch_start(lambda touches: self.begin(*touches[0]))
         self.canvas.on_touch_move(lambda touches: self.move(*touches[0]))
         self.canvas.on_touch_end(lambda touches: self.end())
+        self.undo = _button("Take the last stroke back", self.take_back)
         self.clear = _button("Clear", self.begin_anew)
+        self.canvas.on_key_down(self.key)
         label = widgets.HTML("<p>Draw a digit in the square, with a mouse, a pen or a finger:</p>")
-        super().__init__([label, self.canvas, self.clear])
+        super().__init__([label, self.undo, self.canvas, self.clear])
         bench.observe(lambda _: self.show(), "network")
         self.begin_anew()
+
+    def key(self, key: str, *modifiers: bool) -> None:
+        """Let the tabulator lead on: the canvas keeps every key that it gets, and would hold the keyboard for good."""
+        if key == "Tab":
+            shift, *_ = modifiers
+            (self.undo if shift else self.clear).focus()
 
     def begin(self, x: float, y: float) -> None:
         self.pen_down = True
         self.strokes.append([(x, y)])
-        self._line((x, y), (x + 0.1, y))  # a dot
+        self._line((x, y), (x, y))
 
     def move(self, x: float, y: float) -> None:
         if self.pen_down:
@@ -542,11 +568,22 @@ class DrawingPanel(Panel):
             self.pen_down = False
             self.show()
 
+    def take_back(self) -> None:
+        self.strokes = self.strokes[:-1]
+        self.draw_strokes()
+
     def begin_anew(self) -> None:
-        self.strokes, self.pen_down = [], False
+        self.strokes = []
+        self.draw_strokes()
+
+    def draw_strokes(self) -> None:
+        self.pen_down = False
         with ipycanvas.hold_canvas(self.canvas):
             self.canvas.fill_style = "white"
             self.canvas.fill_rect(0, 0, CANVAS_SIDE, CANVAS_SIDE)
+            for stroke in self.strokes:
+                for start, end in itertools.pairwise([stroke[0], *stroke]):
+                    self._line(start, end)
         self.show()
 
     def show(self) -> None:
@@ -557,4 +594,4 @@ class DrawingPanel(Panel):
             self.show_reading(read(self.bench.network, centred(ink(self.strokes))))
 
     def _line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        self.canvas.stroke_line(*start, *end)
+        self.canvas.stroke_line(*start, end[0] + 0.1, end[1])  # so that a point makes a dot
