@@ -57,7 +57,7 @@ class _Renderer(IPythonRenderer):
         return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
 
     def block_math(self, body: str) -> str:
-        return convert(body, display="block")
+        return convert(body, display="block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
 
     def inline_math(self, body: str) -> str:
         return convert(body)
