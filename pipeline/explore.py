@@ -25,7 +25,7 @@ import helpers
 from pipeline import figures, files, parameters, run
 
 EPOCHS = 100  # the original's
-REDRAWN_EVERY = 10  # epochs: a picture takes as long as fifty of them
+REDRAWN_EVERY = 20  # epochs: a picture takes as long as all of them
 CANVAS_SIDE = 280  # pixels, ten for each of an image's
 PEN_WIDTH = 22
 INK, ANSWER, QUIET = figures.TRAIN, figures.VALIDATION, figures.TEST
@@ -422,9 +422,8 @@ class ReadingPanel(Panel):
         """Read all test images anew, the one that is shown among them, with no unit dropped."""
         network = self.bench.network
         self.said = helpers.predict(self.data.x_test, *network.weights, network.normalisation).argmax(axis=1)
-        self.look(stay=True)
         self.drop_none()
-        self.show()
+        self.look(stay=True)
 
     def look(self, stay: bool = False) -> None:
         """Find the images that are asked for, and go to the first unless the one shown is among them."""
@@ -438,6 +437,8 @@ class ReadingPanel(Panel):
         self.found.value = f"{len(self.matches):,} such images"
         if len(self.matches) and not stay and self.index.value not in self.matches:
             self.index.value = int(self.matches[0])
+        else:
+            self.show()
 
     def go_on(self) -> None:
         """To the next image that is asked for, from the last to the first."""
@@ -489,6 +490,7 @@ class TrainingPanel(Panel):
                 widgets.Box([self.start, self.use], layout=ROW),
             ]
         )
+        self.say("Nothing is trained here yet.")
 
     def choose(self) -> None:
         """Give all panels the network trained here, or the run's."""
@@ -578,7 +580,7 @@ class DrawingPanel(Panel):
 
     def draw_strokes(self) -> None:
         self.pen_down = False
-        with ipycanvas.hold_canvas(self.canvas):
+        with ipycanvas.hold_canvas():
             self.canvas.fill_style = "white"
             self.canvas.fill_rect(0, 0, CANVAS_SIDE, CANVAS_SIDE)
             for stroke in self.strokes:
