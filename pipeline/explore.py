@@ -111,8 +111,8 @@ def in_words(reading: Reading) -> str:
         told += f"It is a {reading.true}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
     dropped, active = reading.dropped, reading.activations > 0
     return told + (
-        f"Of {len(dropped)} hidden units {np.sum(active & ~dropped)} are active, "
-        f"{np.sum(~active & ~dropped)} silent and {np.sum(dropped)} dropped."
+        f"Of {len(dropped)} hidden units, active: {np.sum(active & ~dropped)}, "
+        f"silent: {np.sum(~active & ~dropped)}, dropped: {np.sum(dropped)}."
     )
 
 
@@ -512,6 +512,7 @@ class TrainingPanel(Panel):
                     self.draw(growing_curves(history), f"Learning curves. {training_in_words(history)}")
         except helpers.Diverged as error:
             self.say(f"This training diverged: {error}")
+            self.shown.value = ""
             return
         finally:
             self.start.disabled = False

@@ -258,16 +258,16 @@ def drive_reading(page):
     panel.press("Dropped units", "40", "Enter")
     expect(panel.sentence).to_contain_text("Dropped units has '40', but must be whole numbers from 0 to 39")
     panel.changing("Dropped units", "0-39", "Enter")
-    expect(panel.sentence).to_contain_text("0 are active, 0 silent and 40 dropped")
+    expect(panel.sentence).to_contain_text("active: 0, silent: 0, dropped: 40")
     panel.changing("All units on", "Space")
-    expect(panel.sentence).to_contain_text("0 dropped")
+    expect(panel.sentence).to_contain_text("dropped: 0.")
     panel.press("Dropout rate", "ArrowRight")
     expect(panel.controls["Dropout rate, typed"]).to_have_text("0.60")
     panel.press("Dropout rate, typed", "0.9", "Enter")
     expect(panel.controls["Dropout rate"]).to_have_attribute("aria-valuenow", "0.9")
     panel.changing("Draw a dropout mask", "Enter")
     dropped = np.sum(helpers.dropout_mask(np.random.RandomState(1), 40, 0.9) == 0)
-    expect(panel.sentence).to_contain_text(f"{dropped} dropped")
+    expect(panel.sentence).to_contain_text(f"dropped: {dropped}.")
     panel.check_all_driven()
     return panel
 
@@ -312,6 +312,7 @@ def drive_training(page, reading):
     panel.press("Train", "Enter")
     expect(panel.sentence).to_contain_text("This training diverged: the error became")
     expect(panel.sentence).to_contain_text("Make learning_rate smaller")
+    expect(panel.picture).to_have_count(0)
     panel.check_all_driven()
 
 
@@ -342,6 +343,7 @@ def drive_drawing(page):
     expect(panel.sentence).to_have_text("Nothing is drawn yet.")
     stroke((70, 60), (210, 60), (130, 230))
     expect(panel.sentence).to_contain_text("The network answers 7")
+    expect(panel.picture).to_be_visible()
     panel.check_all_driven()
 
 

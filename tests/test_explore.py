@@ -118,7 +118,7 @@ def test_in_words_counts_every_unit_once_and_tells_a_mistake():
     )
     assert explore.in_words(reading) == (
         "The network answers 1, with the score 0.90; next comes 2, with 0.50. It is a 2, so that is a mistake. "
-        "Of 5 hidden units 1 are active, 2 silent and 2 dropped."
+        "Of 5 hidden units, active: 1, silent: 2, dropped: 2."
     )
 
 
@@ -233,7 +233,7 @@ def test_what_is_typed_wrongly_is_said_and_a_correction_clears_it(data, trained)
     panel.dropped.value = "<b>"
     assert said(panel).startswith("Dropped units has '<b>', but must be")
     panel.reset.click()
-    assert said(panel).endswith("0 dropped.")
+    assert said(panel).endswith("dropped: 0.")
 
 
 def test_the_next_image_goes_round(data, trained):
@@ -253,6 +253,7 @@ def test_a_training_that_diverges_is_a_sentence_and_changes_no_network(data, tra
     panel.learning_rate.value = 0.5
     panel.start.click()
     assert said(panel).startswith("This training diverged: the error became")
+    assert panel.shown.value == ""
     assert bench.network is trained
     assert not panel.start.disabled
     assert panel.use.disabled
