@@ -303,6 +303,33 @@ def online_updates(images, labels, masks, weights_0_1, weights_1_2, normalisatio
     return squared_error, correct
 
 
+def pixel_contributions(inputs, weights_0_1, weights_1_2, mask=1.0):
+    """What each pixel adds to, or takes from, each of the ten scores of one image.
+
+    The network has no biases, and where a hidden unit is active the ReLU passes its sum on unchanged. So the score
+    of digit d is a sum over the pixels p, of x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d], and nothing
+    is left over.
+
+    Parameters
+    ----------
+    inputs : ndarray, (1, 784) float64
+        The scaled pixels of the image.
+    weights_0_1, weights_1_2, mask
+        As for `forward`.
+
+    Returns
+    -------
+    ndarray, (784, 10)
+        Its sum over the pixels is the image's scores.
+
+    References
+    ----------
+    A. Shrikumar et al. (2016), Not just a black box, arXiv:1605.01713: the gradient times the input.
+    """
+    gate = (inputs @ weights_0_1 > 0) * mask  # (1, H)
+    return inputs.T * ((weights_0_1 * gate) @ weights_1_2)  # (784, 1) * (784, 10) -> (784, 10)
+
+
 @np.errstate(over="ignore", invalid="ignore")  # check_finite says it once
 def predict(images, weights_0_1, weights_1_2, normalisation=255):
     """Scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""

@@ -16,8 +16,9 @@ from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
 
-from pipeline import files, pages, parameters, results
+from pipeline import files, pages, parameters, results, run
 
 
 class Heading(NamedTuple):
@@ -53,7 +54,7 @@ class _Renderer(IPythonRenderer):
         return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
 
     def block_math(self, body: str) -> str:
-        return convert(body, display="block")
+        return convert(body, display="block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
 
     def inline_math(self, body: str) -> str:
         return convert(body)
@@ -67,6 +68,13 @@ class _CellsExporter(HTMLExporter):
             template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
         )
         self.stem, self.included, self.headings, self.down = stem, included, [], down
+
+    @property
+    def default_config(self) -> Config:
+        """Controls need a kernel, and a script that would be fetched: the text that stands for them is shown."""
+        config = super().default_config
+        config.NbConvertBase.display_data_priority.remove(run.WIDGET)
+        return config
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:

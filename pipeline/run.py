@@ -29,6 +29,7 @@ OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *files.MADE, "report.html")
 # What a result depends on, besides its parameters and its data.
 CODE = ("helpers.py", "pipeline/parameters.py", "pipeline/files.py", "pipeline/figures.py", "pipeline/results.py")
 PACKAGES = ("numpy", "numba", "matplotlib", "papermill", "ipykernel", "nbconvert")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 # The cells whose pictures the README shows.
 PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}
 
@@ -434,7 +435,10 @@ def execute_in_place(notebook: Path) -> None:
         execute(notebook, executed)
         node = nbformat.read(executed, as_version=4)
     node.metadata["language_info"] = {"name": "python"}
+    node.metadata.pop("widgets", None)  # what the controls were set to
     for cell in node.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)  # a control's random name; the text that stands for it is left
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
         if cell.id in PICTURES:
             (picture,) = (output.data for output in cell.outputs if "image/png" in output.get("data", {}))

@@ -246,3 +246,29 @@ def test_the_published_figures_come_out_to_the_digit(sample, at_zero, train, tes
     assert evaluated == (pytest.approx(test[0], abs=1e-12), test[1])
     digest = hashlib.sha256(weights_0_1.astype("<f8").tobytes() + weights_1_2.astype("<f8").tobytes())
     assert digest.hexdigest() == weights_sha256
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pixel_contributions_sum_to_the_scores_exactly(seed):
+    inputs, _, weights_0_1, weights_1_2, mask = small_case(1, seed)
+    for chosen in (1.0, mask):
+        contributions = helpers.pixel_contributions(inputs, weights_0_1, weights_1_2, chosen)
+        _, scores = helpers.forward(inputs, weights_0_1, weights_1_2, chosen)
+        assert contributions.shape == (784, 10)
+        assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
+
+
+def test_pixel_contributions_follow_the_formula_pixel_by_pixel():
+    inputs, _, weights_0_1, weights_1_2, mask = small_case(1, 0)
+    sums = inputs @ weights_0_1
+    contributions = helpers.pixel_contributions(inputs, weights_0_1, weights_1_2, mask)
+    for p, d in ((0, 0), (300, 4), (783, 9)):
+        units = [h for h in range(7) if sums[0, h] > 0]
+        formula = inputs[0, p] * sum(weights_0_1[p, h] * mask[0, h] * weights_1_2[h, d] for h in units)
+        assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
+
+
+def test_paper_contributes_nothing():
+    _, _, weights_0_1, weights_1_2, _ = small_case(1, 0)
+    contributions = helpers.pixel_contributions(np.zeros((1, 784)), weights_0_1, weights_1_2)
+    assert not contributions.any()

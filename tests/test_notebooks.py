@@ -17,6 +17,7 @@ from pipeline import files, parameters, run
 ALL = sorted(run.NOTEBOOKS.glob("*.ipynb"))
 PIPELINE = [run.NOTEBOOKS / f"{stage}.ipynb" for stage in run.STAGES]
 ALONE = [[path] for path in ALL if path not in PIPELINE]
+EXPLORE = run.NOTEBOOKS / "explore.ipynb"
 each = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 
 
@@ -112,7 +113,21 @@ def test_outputs_and_metadata_hold_nothing_of_one_machine_or_moment(path):
         assert set(cell.metadata) <= {"tags"}
         told = json.dumps([output for output in cell.get("outputs", []) if "image/png" not in output.get("data", {})])
         assert str(files.ROOT) not in told
+        assert run.WIDGET not in told  # a control has a random name, and is nothing without its kernel
         assert not re.search(r"/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|stderr", told)
+
+
+def test_where_there_is_no_kernel_each_panel_is_told_in_words_after_a_picture():
+    panels = [index for index, cell in enumerate(code_cells(EXPLORE)) if cell.id.endswith("-panel")]
+    cells = code_cells(EXPLORE)
+    assert len(panels) == 3
+    for index in panels:
+        (output,) = cells[index].outputs
+        assert output.data["text/plain"].startswith("A panel: ")
+        assert "alive in JupyterLab" in output.data["text/plain"]
+    pictures = [any("image/png" in output.get("data", {}) for output in cell.outputs) for cell in cells]
+    assert all(any(pictures[:index]) for index in panels)
+    assert sum(pictures) == len(panels)
 
 
 @each

@@ -165,6 +165,20 @@ def test_outputs_are_shown_and_escaped():
     assert (image["alt"], image["width"], image["height"]) == ("what the picture shows", "90", "40")
 
 
+def test_of_a_widget_the_text_that_stands_for_it_is_shown():
+    view = nbformat.v4.new_output(
+        "display_data", {run.WIDGET: {"model_id": "1f"}, "text/plain": "A panel: choose a digit."}
+    )
+    page = rendered(code("panel", view))
+    assert page.select_one(".output").text.strip() == "A panel: choose a digit."
+    assert len(page.find_all("script")) == 1  # the page's own
+
+
+def test_a_long_formula_can_be_scrolled_by_keyboard():
+    (block,) = rendered(prose("$$h = \\max(0, x W_1)$$")).find_all("math")
+    assert block["tabindex"] == "0"
+
+
 def test_what_is_no_notebook_is_refused(tmp_path, pipeline):
     (tmp_path / "a.ipynb").write_text("# no notebook")
     refused = pipeline("report", tmp_path / "a.ipynb", "--output", tmp_path / "a.html")

@@ -1,0 +1,478 @@
+"""What a reader meets in a browser: the notebooks in JupyterLab, each control driven, and the reports, offline."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+import helpers
+from pipeline import files, run
+from tests.test_project import lab_command
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = "needs a browser: none of chromium, chromium-browser and google-chrome is installed"
+SCREENSHOTS = files.ROOT / "runs" / "screenshots"  # to look at; no test reads them
+expect.set_options(timeout=30_000)  # the machine may be busy; what is expected is waited for and no longer
+
+# In CI a missing browser must not pass for a success, so there the fixture below fails.
+pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, MISSING
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, and where /dev/shm is small
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pipeline):
+    """The folder of a default run."""
+    folder = tmp_path_factory.mktemp("run")
+    done = pipeline("run", "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Page:
+    """A page, with what its console said and what it asked for from elsewhere."""
+
+    def __init__(self, browser, address, **options):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.said, self.asked = [], []
+        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.address = address
+
+    def __enter__(self):
+        if self.address.startswith("file:"):
+            self.context.set_offline(True)
+        self.page.goto(self.address)
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+    def outside(self):
+        """Requests that leave the server, or the one file."""
+        own = self.address if self.address.startswith("file:") else re.match("https?://[^/]+/", self.address)[0]
+        return [url for url in self.asked if not url.startswith((own, "data:", "blob:"))]
+
+    def screenshot(self, name, **options):
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", **options)
+
+
+# ---- JupyterLab ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, finished):
+    """The address of a JupyterLab over copies of the notebooks, with nobody's settings and nobody's runs."""
+    folder = tmp_path_factory.mktemp("lab")
+    notebooks = folder / "root" / "notebooks"
+    notebooks.mkdir(parents=True)
+    for path in run.NOTEBOOKS.glob("*.ipynb"):
+        run_dir = finished if path.stem == "explore" else folder / "run"
+        moved = path.read_text().replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{run_dir}\\"')
+        (notebooks / path.name).write_text(moved)
+    news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
+    own |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
+    environment = os.environ | {name: str(folder / value) for name, value in own.items()}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", *lab_command(), "--LabApp.extension_manager=readonly"]
+    command += ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=test"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder / "root", env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=test").close()
+                break
+            except urllib.error.URLError:
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "JupyterLab did not answer within a minute"
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def opened(browser, lab, stem):
+    """A notebook in a JupyterLab of its own; the notebook is not run yet."""
+    address = f"{lab}/lab/workspaces/{stem}/tree/notebooks/{stem}.ipynb?token=test"
+    return Page(browser, address, viewport={"width": 1280, "height": 1000})
+
+
+def run_all(page, stem):
+    """Clear what was committed, choose Run All as a reader does, and wait until every cell has run or one failed."""
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
+        page.get_by_role("menuitem", name=menu, exact=True).click()
+        page.get_by_role("menuitem", name=item, exact=True).click()
+    cells = [cell for cell in nbformat.read(run.NOTEBOOKS / f"{stem}.ipynb", 4).cells if cell.cell_type == "code"]
+    page.wait_for_function(
+        """([count, failed]) => {
+            const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
+            const ran = prompts.filter((prompt) => /[0-9]/.test(prompt.textContent)).length;
+            return ran === count || document.querySelector(failed);
+        }""",
+        arg=[len(cells), FAILED],
+    )
+
+
+FAILED = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
+
+
+def check_quiet(opened):
+    """No cell failed, the console had nothing to complain of, and nothing was asked of another place."""
+    assert opened.page.locator(FAILED).all_text_contents() == []
+    assert [line for line in opened.said if not line.startswith(("debug:", "log:", "info:"))] == []
+    assert opened.outside() == []
+
+
+def test_the_pipelines_notebooks_run_in_jupyterlab(browser, lab):
+    for stem in run.STAGES:
+        with opened(browser, lab, stem) as notebook:
+            run_all(notebook.page, stem)
+            check_quiet(notebook)
+            notebook.screenshot(f"lab-{stem}")
+            told = notebook.page.locator(".jp-OutputArea-output").all_text_contents()
+    assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in told)
+
+
+class Panel:
+    """A panel of explore.ipynb: its controls by name, and which of them have been driven."""
+
+    CONTROLS = "input, button, select, textarea, canvas, [role=slider], [contenteditable=true]"
+
+    def __init__(self, page, number):
+        self.page = page
+        self.root = page.locator(".jp-OutputArea-output", has=page.get_by_role("status")).nth(number)
+        self.sentence, self.picture = self.root.get_by_role("status"), self.root.locator("img")
+        self.controls, self.driven = {}, set()
+        for control in self.root.locator(self.CONTROLS).all():
+            name = control.evaluate(
+                """(control) => {
+                    if (control.tagName === "CANVAS" || control.tagName === "BUTTON") {
+                        return control.textContent || control.tagName.toLowerCase();
+                    }
+                    const labels = [...control.closest(".jupyter-widgets").querySelectorAll("label")];
+                    const name = labels.map((label) => label.textContent).join("");
+                    return name + (control.isContentEditable ? ", typed" : "");
+                }"""
+            )
+            name = name.replace("\u200b", "").strip()
+            assert name, "a control without a name"
+            assert name not in self.controls
+            self.controls[name] = control
+
+    def focused(self):
+        """The name of the control that has the focus, None if it is outside of the panel."""
+        for name, control in self.controls.items():
+            if control.evaluate("(control) => control === document.activeElement"):
+                return name
+        return None
+
+    def reach(self, name):
+        """Go to a control by the tabulator alone, once the focus is in the panel."""
+        names = list(self.controls)
+        if self.focused() is None:
+            self.controls[names[0]].focus()
+        for _ in range(2 * len(names)):
+            here = self.focused()
+            if here == name:
+                return
+            assert here is not None, f"the tabulator left the panel before {name!r}"
+            self.page.keyboard.press("Tab" if names.index(here) < names.index(name) else "Shift+Tab")
+            expect(self.controls[here]).not_to_be_focused()
+        raise AssertionError(f"the tabulator does not reach {name!r}")
+
+    def press(self, name, *keys):
+        """Drive a control by keys; a text that is no key's name is typed in place of what stood there."""
+        self.reach(name)
+        for key in keys:
+            if key in ("Enter", "Space", "ArrowLeft", "ArrowRight"):
+                self.page.keyboard.press(key)
+            else:
+                self.page.keyboard.press("Control+a")
+                self.page.keyboard.type(key)
+        self.driven.add(name)
+
+    def changing(self, name, *keys):
+        """`press`, and see the picture change."""
+        before = self.picture.evaluate_all("(images) => images.map((image) => image.src)")
+        self.press(name, *keys)
+        differs = "([root, before]) => String([...root.querySelectorAll('img')].map((image) => image.src)) !== before"
+        self.page.wait_for_function(differs, arg=[self.root.element_handle(), ",".join(before)], timeout=20_000)
+
+    def check_all_driven(self):
+        assert self.driven == set(self.controls)
+
+
+def drive_reading(page):
+    panel = Panel(page, 0)
+    expect(panel.sentence).to_contain_text("It is a 7. Of 40 hidden units")
+    panel.changing("Mistakes only", "Space")
+    expect(panel.sentence).to_contain_text("so that is a mistake")
+    expect(panel.root).to_contain_text("2,058 such images")  # of 10,000, 0.7942 being answered rightly
+    panel.changing("True digit", "9", "Enter")
+    expect(panel.sentence).to_contain_text("It is a 9, so that is a mistake")
+    panel.press("Answer", "m", "Enter")
+    expect(panel.sentence).to_have_text("Answer is 'm', but must be a digit from 0 to 9, or empty for any.")
+    panel.press("Answer", "7", "Enter")
+    expect(panel.sentence).to_contain_text("The network answers 7")
+    expect(panel.root).to_contain_text("164 such images")  # as 03_evaluate counts them
+    panel.changing("Next such image", "Enter")
+    expect(panel.sentence).to_contain_text("The network answers 7")
+    panel.changing("Test image", "0", "Enter")
+    expect(panel.sentence).to_contain_text("It is a 7. Of 40 hidden units")
+    panel.press("Dropped units", "40", "Enter")
+    expect(panel.sentence).to_contain_text("Dropped units has '40', but must be whole numbers from 0 to 39")
+    panel.changing("Dropped units", "0-39", "Enter")
+    expect(panel.sentence).to_contain_text("active: 0, silent: 0, dropped: 40")
+    panel.changing("All units on", "Space")
+    expect(panel.sentence).to_contain_text("dropped: 0.")
+    panel.press("Dropout rate", "ArrowRight")
+    expect(panel.controls["Dropout rate, typed"]).to_have_text("0.60")
+    panel.press("Dropout rate, typed", "0.9", "Enter")
+    expect(panel.controls["Dropout rate"]).to_have_attribute("aria-valuenow", "0.9")
+    panel.changing("Draw a dropout mask", "Enter")
+    dropped = np.sum(helpers.dropout_mask(np.random.RandomState(1), 40, 0.9) == 0)
+    expect(panel.sentence).to_contain_text(f"dropped: {dropped}.")
+    panel.check_all_driven()
+    return panel
+
+
+def drive_training(page, reading):
+    panel = Panel(page, 1)
+    expect(panel.sentence).to_have_text("Nothing is trained here yet.")
+    panel.root.evaluate(
+        """(root) => {
+            window.epochs = [];
+            new MutationObserver(() => {
+                const found = /After ([0-9]+) epochs/.exec(root.textContent);
+                if (found && window.epochs.at(-1) !== Number(found[1])) window.epochs.push(Number(found[1]));
+            }).observe(root, {subtree: true, childList: true, characterData: true});
+        }"""
+    )
+    panel.press("Train", "Enter")
+    expect(panel.sentence).to_contain_text("accuracy 0.817 on the training images")  # the published figure
+    expect(panel.sentence).to_contain_text("The other panels now use this network.")
+    epochs = page.evaluate("window.epochs")
+    assert len(epochs) > 3, "the curves did not grow before one's eyes"
+    assert epochs == sorted(epochs)
+    for name, keys, shown in (
+        ("Learning rate", ["ArrowLeft"], "0.0040"),
+        ("Hidden units", ["ArrowRight"], "41"),
+        ("Dropout rate", ["ArrowLeft"], "0.40"),
+        ("relu_grad_at_zero", ["ArrowLeft"], "0"),
+    ):
+        panel.press(name, *keys)
+        expect(panel.controls[f"{name}, typed"]).to_have_text(shown)
+    panel.changing("Train", "Space")
+    expect(reading.sentence).to_contain_text("Of 41 hidden units")
+    expect(panel.sentence).to_contain_text("The other panels now use this network.")
+    for name, typed in (("Hidden units", "5"), ("Dropout rate", "0"), ("relu_grad_at_zero", "1")):
+        panel.press(f"{name}, typed", typed, "Enter")
+        expect(panel.controls[name]).to_have_attribute("aria-valuenow", re.compile(rf"^{typed}(\.0)?$"))
+    panel.press("Train", "Enter")
+    expect(reading.sentence).to_contain_text("Of 5 hidden units")
+    panel.press("Use the network trained here", "Space")
+    expect(reading.sentence).to_contain_text("Of 40 hidden units")
+    panel.press("Learning rate, typed", "0.5", "Enter")
+    panel.press("Train", "Enter")
+    expect(panel.sentence).to_contain_text("This training diverged: the error became")
+    expect(panel.sentence).to_contain_text("Make learning_rate smaller")
+    expect(panel.picture).to_have_count(0)
+    panel.check_all_driven()
+
+
+def drive_drawing(page):
+    panel = Panel(page, 2)
+    expect(panel.sentence).to_have_text("Nothing is drawn yet.")
+    canvas = panel.controls["canvas"]
+
+    def stroke(*points):
+        canvas.scroll_into_view_if_needed()
+        corner = canvas.bounding_box()
+        places = [(corner["x"] + x, corner["y"] + y) for x, y in points]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=12)
+        page.mouse.up()
+
+    stroke((70, 60), (210, 60), (130, 230))
+    expect(panel.sentence).to_contain_text("The network answers 7")
+    panel.driven.add("canvas")
+    assert panel.focused() == "canvas"
+    panel.press("Take the last stroke back", "Enter")
+    expect(panel.sentence).to_have_text("Nothing is drawn yet.")
+    stroke((140, 50), (140, 230))
+    expect(panel.sentence).to_contain_text("The network answers 1")
+    panel.press("Clear", "Enter")
+    expect(panel.sentence).to_have_text("Nothing is drawn yet.")
+    stroke((70, 60), (210, 60), (130, 230))
+    expect(panel.sentence).to_contain_text("The network answers 7")
+    expect(panel.picture).to_be_visible()
+    panel.check_all_driven()
+
+
+def test_every_control_of_explore_changes_what_is_seen_by_keyboard_but_for_drawing(browser, lab):
+    with opened(browser, lab, "explore") as notebook:
+        run_all(notebook.page, "explore")
+        expect(notebook.page.locator(".jp-OutputArea-output").get_by_role("status")).to_have_count(3)
+        reading = drive_reading(notebook.page)
+        notebook.screenshot("lab-explore-reading")
+        drive_training(notebook.page, reading)
+        notebook.screenshot("lab-explore-training")
+        drive_drawing(notebook.page)
+        notebook.screenshot("lab-explore-drawing")
+        check_quiet(notebook)
+
+
+# ---- the reports -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory, pipeline, finished):
+    folder = tmp_path_factory.mktemp("reports")
+    for stem in ("why", "explore"):
+        done = pipeline("report", run.NOTEBOOKS / f"{stem}.ipynb", "--output", folder / f"{stem}.html")
+        assert done.returncode == 0, done.stderr
+    shutil.copy(finished / "report.html", folder / "run.html")
+    return folder
+
+
+def violations(page):
+    """What axe-core finds against its rules for accessibility, a line an element."""
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['target']} {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+
+each_report = pytest.mark.parametrize("name", ["run", "why", "explore"])
+
+
+def report(browser, reports, name, width=1280, scheme="light"):
+    return Page(
+        browser,
+        Path(reports, f"{name}.html").as_uri(),
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@each_report
+def test_a_report_is_accessible_fits_the_screen_and_asks_for_nothing(browser, reports, name, width, scheme):
+    with report(browser, reports, name, width, scheme) as opened:
+        page = opened.page
+        assert page.evaluate(FITS)
+        opened.screenshot(f"report-{name}-{width}-{scheme}")
+        if width == 390:
+            assert violations(page) == []
+        page.locator("details").evaluate_all("(folded) => folded.forEach((each) => { each.open = true; })")
+        assert page.evaluate(FITS)
+        if width == 1280:  # the colours of code are the same at any width, and take seconds
+            assert violations(page) == []
+        assert [url for url in opened.asked if not url.startswith("data:")] == [opened.address]
+        assert opened.said == []
+
+
+def test_axe_finds_what_is_wrong(browser, tmp_path):
+    (tmp_path / "bad.html").write_text('<!DOCTYPE html><title>t</title><img src="data:,"><p style="color: #ccc">pale')
+    with Page(browser, (tmp_path / "bad.html").as_uri()) as opened:
+        rules = {line.split(":")[0] for line in violations(opened.page)}
+    assert {"html-has-lang", "image-alt", "color-contrast"} <= rules
+
+
+@each_report
+def test_code_opens_one_by_one_and_all_at_once(browser, reports, name):
+    with report(browser, reports, name) as opened:
+        page = opened.page
+        sources = page.locator("details.source")
+        shown = page.locator("details.source .highlight:visible")
+        assert sources.count() > 5
+        expect(shown).to_have_count(0)
+        sources.nth(2).locator("summary").press("Enter")
+        expect(shown).to_have_count(1)
+        expect(sources.nth(2).locator(".highlight")).to_be_visible()
+        page.get_by_role("button", name="Show all code").press("Enter")
+        expect(shown).to_have_count(sources.count())
+        page.get_by_role("button", name="Hide all code").click()
+        expect(shown).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@each_report
+def test_the_contents_lead_to_their_headings(browser, reports, name, width):
+    with report(browser, reports, name, width) as opened:
+        page = opened.page
+        contents = page.locator("nav details")
+        if width == 390:
+            expect(contents).not_to_have_attribute("open", re.compile(""))
+            contents.locator("summary").press("Enter")
+        links = page.locator("nav a")
+        assert links.count() > 2
+        for link in links.all():
+            link.click()
+            heading = page.locator(f"[id='{link.get_attribute('href').removeprefix('#')}']")
+            expect(heading).to_have_text(link.text_content())
+            expect(heading).to_be_in_viewport()
+            assert heading.evaluate("(heading) => /^H[1-6]$/.test(heading.tagName)")
+
+
+@each_report
+def test_what_has_the_focus_is_seen(browser, reports, name):
+    with report(browser, reports, name) as opened:
+        page = opened.page
+        seen = []
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            seen.append(
+                page.evaluate(
+                    """() => {
+                        const [element, style] = [document.activeElement, getComputedStyle(document.activeElement)];
+                        const box = element.getBoundingClientRect();
+                        const drawn = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+                        const [right, below] = [box.left < innerWidth, box.top < innerHeight];
+                        const within = box.right > 0 && box.bottom > 0 && right && below;
+                        return [element.tagName, element.textContent.slice(0, 40), drawn && within];
+                    }"""
+                )
+            )
+        unseen = [where for *where, visible in seen if not visible and where[0] != "BODY"]
+        assert unseen == []
+        assert {"A", "BUTTON", "SUMMARY"} <= {tag for tag, *_ in seen}
