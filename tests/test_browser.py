@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -46,8 +45,17 @@ def browser():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, pipeline):
     """The folder of a default run."""
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("runs") / "default"
     done = pipeline("run", "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def swept(finished, pipeline):
+    """The folder of the small sweep, beside the run."""
+    folder = finished.parent / "small"
+    done = pipeline("sweep", run.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -88,7 +96,7 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, finished):
+def lab(tmp_path_factory, finished, swept):
     """The address of a JupyterLab over copies of the notebooks, with nobody's settings and nobody's runs."""
     folder = tmp_path_factory.mktemp("lab")
     notebooks = folder / "root" / "notebooks"
@@ -96,7 +104,9 @@ def lab(tmp_path_factory, finished):
     for path in run.NOTEBOOKS.glob("*.ipynb"):
         run_dir = finished if path.stem == "explore" else folder / "run"
         moved = path.read_text().replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{run_dir}\\"')
+        moved = moved.replace('sweep_dir: str = \\"runs/sweeps/small\\"', f'sweep_dir: str = \\"{swept}\\"')
         (notebooks / path.name).write_text(moved)
+    shutil.copytree(run.NOTEBOOKS / "sweeps", notebooks / "sweeps")
     news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
@@ -159,8 +169,8 @@ def check_quiet(opened):
     assert opened.outside() == []
 
 
-def test_the_pipelines_notebooks_run_in_jupyterlab(browser, lab):
-    for stem in run.STAGES:
+def test_the_notebooks_of_runs_and_sweeps_run_in_jupyterlab(browser, lab):
+    for stem in ("sweep", *run.STAGES):
         with opened(browser, lab, stem) as notebook:
             run_all(notebook.page, stem)
             check_quiet(notebook)
@@ -364,13 +374,26 @@ def test_every_control_of_explore_changes_what_is_seen_by_keyboard_but_for_drawi
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory, pipeline, finished):
+def reports(tmp_path_factory, pipeline, finished, swept):
+    """From a name to the file of a page, one of each kind."""
     folder = tmp_path_factory.mktemp("reports")
-    for stem in ("why", "explore"):
-        done = pipeline("report", run.NOTEBOOKS / f"{stem}.ipynb", "--output", folder / f"{stem}.html")
+    points = sorted(path.parent for path in swept.glob("*/report.html"))
+    commands = {
+        "why": ("report", run.NOTEBOOKS / "why.ipynb", "--output", folder / "why.html"),
+        "explore": ("report", run.NOTEBOOKS / "explore.ipynb", "--output", folder / "explore.html"),
+        "compare": ("compare", finished, *points[:2], "--output", folder / "compare.html"),
+        "index": ("index", finished.parent),
+    }
+    for command in commands.values():
+        done = pipeline(*command)
         assert done.returncode == 0, done.stderr
-    shutil.copy(finished / "report.html", folder / "run.html")
-    return folder
+    made = {name: folder / f"{name}.html" for name in ("why", "explore", "compare")}
+    return made | {
+        "run": finished / "report.html",
+        "sweep": swept / "report.html",
+        "point": points[0] / "report.html",
+        "index": finished.parent / "index.html",
+    }
 
 
 def violations(page):
@@ -381,13 +404,14 @@ def violations(page):
 
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 
-each_report = pytest.mark.parametrize("name", ["run", "why", "explore"])
+each_page = pytest.mark.parametrize("name", ["run", "why", "explore", "sweep", "compare", "index"])
+each_report = pytest.mark.parametrize("name", ["run", "explore", "sweep"])  # those with code
 
 
 def report(browser, reports, name, width=1280, scheme="light"):
     return Page(
         browser,
-        Path(reports, f"{name}.html").as_uri(),
+        reports[name].as_uri(),
         viewport={"width": width, "height": 900},
         color_scheme=scheme,
     )
@@ -395,8 +419,8 @@ def report(browser, reports, name, width=1280, scheme="light"):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@each_report
-def test_a_report_is_accessible_fits_the_screen_and_asks_for_nothing(browser, reports, name, width, scheme):
+@each_page
+def test_a_page_is_accessible_fits_the_screen_and_asks_for_nothing(browser, reports, name, width, scheme):
     with report(browser, reports, name, width, scheme) as opened:
         page = opened.page
         assert page.evaluate(FITS)
@@ -476,3 +500,46 @@ def test_what_has_the_focus_is_seen(browser, reports, name):
         unseen = [where for *where, visible in seen if not visible and where[0] != "BODY"]
         assert unseen == []
         assert {"A", "BUTTON", "SUMMARY"} <= {tag for tag, *_ in seen}
+
+
+def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
+    with report(browser, reports, "index") as opened:
+        page = opened.page
+        links = {link.text_content(): link.get_attribute("href") for link in page.locator("main table a").all()}
+        assert links == {"default": "default/report.html", "small": "small/report.html"}
+        page.get_by_role("link", name="small").click()
+        expect(page).to_have_title("Read a sweep")
+        point = reports["point"].parent.name
+        page.get_by_role("link", name=point).click()
+        expect(page).to_have_title(f"Point {point} of the sweep small")
+        page.goto(opened.address)
+        page.get_by_role("link", name="default").click()
+        expect(page).to_have_title("Run default")
+        assert opened.said == []
+
+
+def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, reports):
+    with report(browser, reports, "sweep") as opened:
+        page = opened.page
+        table = page.locator("table.sortable").nth(1)
+        column = [head.text_content() for head in table.locator("thead th").all()].index("validation accuracy")
+
+        def shown():
+            return [float(row.locator("td").nth(column).text_content()) for row in table.locator("tbody tr").all()]
+
+        before = shown()
+        head = table.get_by_role("columnheader", name="validation accuracy")
+        head.get_by_role("button").press("Enter")
+        expect(head).to_have_attribute("aria-sort", "ascending")
+        assert shown() == sorted(before) != before
+        head.get_by_role("button").press("Enter")
+        expect(head).to_have_attribute("aria-sort", "descending")
+        assert shown() == sorted(before, reverse=True)
+        table.get_by_role("columnheader", name="id").get_by_role("button").click()
+        expect(head).not_to_have_attribute("aria-sort", "descending")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download as CSV").nth(1).click()
+        assert download.value.suggested_filename == "small-points.csv"
+        rows = download.value.path().read_text().splitlines()
+        assert len(rows) == 5
+        assert "dropout_rate" in rows[0]
