@@ -130,8 +130,10 @@ def _raise_kernels(line: Any) -> None:
 
 def _become_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:
     """What `python -m ipykernel_launcher` does, with the imports done."""
+    import numpy as np
     from ipykernel import kernelapp
 
+    np.random.seed()  # anew, as in a process that has just imported it; a notebook seeds its own generator
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     os.chdir(folder)

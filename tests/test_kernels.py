@@ -1,0 +1,95 @@
+"""Kernels that are forked: each alone, none left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+
+from pipeline import kernels, run
+
+pytestmark = pytest.mark.skipif(not kernels.POSSIBLE, reason="kernels are forked on Linux alone")
+
+WHO = """
+import json, os, random, sys
+import numpy as np
+print(json.dumps({
+    "pid": os.getpid(), "parent": os.getppid(), "marked": hasattr(np, "mark"), "folder": os.getcwd(),
+    "variable": os.environ.get("ONE_OF_THIS_TEST"), "project": "helpers" in sys.modules, "random": [random.random(), np.random.rand()],
+}))
+np.mark = True
+"""
+
+
+def executed(folder, source=WHO):
+    """What a notebook of one cell prints, as JSON."""
+    folder.mkdir(exist_ok=True)
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    node = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source)],
+        metadata={"kernelspec": kernelspec, "language_info": {"name": "python"}},
+    )
+    nbformat.write(node, folder / "in.ipynb")
+    run.execute(folder / "in.ipynb", folder / "out.ipynb")
+    (output,) = nbformat.read(folder / "out.ipynb", 4).cells[0].outputs
+    return json.loads(output.text)
+
+
+def wait_until(reached, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_kernels_of_one_nursery_share_nothing_that_a_notebook_did(tmp_path, monkeypatch):
+    first = executed(tmp_path / "a")
+    monkeypatch.setenv("ONE_OF_THIS_TEST", "set")
+    monkeypatch.chdir(tmp_path)
+    second = executed(tmp_path / "b")
+    assert first["parent"] == second["parent"] != os.getpid()
+    assert first["pid"] != second["pid"]
+    assert (first["marked"], second["marked"]) == (False, False)
+    assert (first["variable"], second["variable"]) == (None, "set")
+    assert second["folder"] == str(tmp_path)
+    assert not first["project"]
+    assert not set(first["random"]) & set(second["random"])
+    wait_until(lambda: gone(first["pid"]) and gone(second["pid"]))
+
+
+def test_a_nursery_that_was_killed_is_replaced(tmp_path):
+    first = executed(tmp_path / "a")
+    os.kill(first["parent"], signal.SIGKILL)
+    second = executed(tmp_path / "b")
+    assert second["parent"] != first["parent"]
+
+
+def test_a_killed_kernel_is_told_and_the_next_one_runs(tmp_path):
+    with pytest.raises(run.RunFailed) as failure:
+        executed(tmp_path / "a", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert failure.value.status == "kernel died"
+    assert not executed(tmp_path / "b")["marked"]
+
+
+def test_nursery_and_kernel_end_with_the_process_that_asked_for_them(tmp_path):
+    told = tmp_path / "told"
+    source = f"import os, time\nopen({str(told)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}.')\ntime.sleep(600)"
+    script = (
+        "import sys; from pathlib import Path; from tests import test_kernels\n"
+        f"test_kernels.executed(Path({str(tmp_path / 'a')!r}), {source!r})"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], cwd=run.files.ROOT)
+    wait_until(lambda: told.exists() and told.read_text().endswith("."))
+    owner.kill()
+    owner.wait()
+    for pid in map(int, told.read_text().rstrip(".").split()):
+        wait_until(lambda pid=pid: gone(pid))
