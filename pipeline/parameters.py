@@ -100,9 +100,8 @@ def not_the_originals(parameters: Parameters) -> dict[str, Any]:
     return {name: value for name, value in differing(parameters).items() if name != "num_validation"}
 
 
-def command(parameters: Parameters) -> str:
-    """The command that does a run of these parameters, or a sweep's point, again."""
-    run_dir = parameters.run_dir.replace("runs/sweeps/", "runs/")  # beside the sweep, which it leaves as it is
+def command(parameters: Parameters, run_dir: str) -> str:
+    """The command that runs these parameters in the given folder."""
     options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 

@@ -116,15 +116,18 @@ def write_notebook_report(notebook: Path, output: Path) -> None:
     files.write_whole(output, html.encode())
 
 
-def write_run_report(folder: Path, record: Mapping[str, Any], title: str) -> None:
-    """report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
+def write_run_report(folder: Path, record: Mapping[str, Any], title: str, again_in: str) -> None:
+    """report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json.
+
+    again_in: the folder that the command in it names, which does the same once more.
+    """
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("0?_*.ipynb"))}
     metrics = files.read_json(folder / "metrics.json", "")
-    html = render(notebooks, title, run_summary(record, metrics))
+    html = render(notebooks, title, run_summary(record, metrics, again_in))
     files.write_whole(folder / "report.html", html.encode())
 
 
-def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any], again_in: str) -> dict[str, Any]:
     """What a run's report says about the run as a whole."""
     chosen = parameters.Parameters.model_validate(record["parameters"])
     differing = parameters.differing(chosen)
@@ -145,7 +148,7 @@ def run_summary(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[s
             }
             for name, value in record["parameters"].items()
         ],
-        "command": parameters.command(chosen),
+        "command": parameters.command(chosen, again_in),
         "source": chosen.source,
         "digests": {f"the source's {name}": digest for name, digest in record["arrays"].items()}
         | {"the trained weights": metrics["weights_sha256"]}

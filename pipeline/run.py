@@ -20,7 +20,6 @@ import nbformat
 from traitlets.config import Config
 
 from pipeline import files, parameters, results
-from pipeline.kernels import ForkedKernelManager
 from pipeline.parameters import KERAS_SOURCES, ParameterError, Parameters
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -277,7 +276,7 @@ def _finish(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the report, and then that the run is done."""
     from pipeline import report  # nbconvert takes a second to import, which a finished run should not cost
 
-    report.write_run_report(folder, record, f"Run {folder.name}")
+    report.write_run_report(folder, record, f"Run {folder.name}", record["parameters"]["run_dir"])
     outputs = {name: files.sha256_of_file(folder / name) for name in OUTPUTS}
     files.write_json(
         folder / "run.json", record | {"status": "done", "report_code": report_digest(), "outputs": outputs}
@@ -308,6 +307,8 @@ def execute(
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from pipeline import engine
+
     node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
     declared = papermill.inspect_notebook(node)
     injected = {name: value for name, value in (values or {}).items() if name in declared}
@@ -321,7 +322,8 @@ def execute(
                 progress_bar=False,
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
-                config=_how(scratch),
+                engine_name=engine.NAME,
+                config=_transport(scratch),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -333,11 +335,11 @@ def execute(
                 "diverged" if error.ename == "Diverged" else "failed",
             ) from None
         except DeadKernelError:
-            where = _cell_without_reply(executed)
+            where = _place(executed)
             told = f"{notebook.name}: its kernel died {where}, perhaps for want of memory."
             raise RunFailed(told, "kernel died") from None
         except CellTimeoutError:
-            where = _cell_without_reply(executed)
+            where = _place(executed)
             told = f"{notebook.name}: out of time {where}, after {time_limit:g} seconds."
             raise RunFailed(told, "timed out") from None
         except (RuntimeError, NoSuchKernel) as error:
@@ -347,20 +349,20 @@ def execute(
                 files.write_whole(output, _without_papermill(executed))
 
 
-def _how(scratch: str) -> Config:
-    """Forked kernels; and sockets in the scratch folder instead of open ports, where 107 bytes hold their paths."""
+def _transport(scratch: str) -> Config:
+    """Sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
     address = f"{scratch}/kernel"
-    sockets = {"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {}
-    return Config({"NotebookClient": {"kernel_manager_class": ForkedKernelManager}} | sockets)
+    return Config({"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {})
 
 
-def _cell_without_reply(executed: Path) -> str:
+def _place(executed: Path) -> str:
     """Where a dead kernel was: papermill's own status says that the cell was completed."""
-    for cell in nbformat.read(executed, as_version=4).cells if executed.exists() else ():
-        timing = cell.metadata.get("execution", {})
-        if timing and "shell.execute_reply" not in timing:
-            return f"in the cell {cell.id!r}"
-    return "between two cells"
+    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    begun = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.get("start_time")]
+    if not begun:
+        return "before its first cell"
+    ended = "shell.execute_reply" in begun[-1].metadata.get("execution", {})
+    return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
 
 
 def _without_papermill(executed: Path) -> bytes:

@@ -151,7 +151,7 @@ def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
             record["duration_s"] = round(time.monotonic() - since, 1)
             from pipeline import report  # nbconvert, which takes a worker's first point a second
 
-            report.write_run_report(folder, record, task["title"])
+            report.write_run_report(folder, record, task["title"], task["again_in"])
         except run.RunFailed as error:
             record |= {"status": error.status, "error": str(error).splitlines()[0]}
         made = {name: (folder / name).read_bytes() for name in POINT_FILES if (folder / name).exists()}
@@ -323,6 +323,7 @@ def _tasks(
     return {
         point: {
             "title": f"Point {point.id} of the sweep {sweep.name}",
+            "again_in": f"runs/{sweep.name}-{point.id}",
             "parameters": point.parameters.model_dump(),
             "inputs": inputs[point.data["source"]],
             "data": data[_key(point.data)],

@@ -20,7 +20,8 @@ import json, os, random, sys
 import numpy as np
 print(json.dumps({
     "pid": os.getpid(), "parent": os.getppid(), "marked": hasattr(np, "mark"), "folder": os.getcwd(),
-    "variable": os.environ.get("ONE_OF_THIS_TEST"), "project": "helpers" in sys.modules, "random": [random.random(), np.random.rand()],
+    "variable": os.environ.get("ONE_OF_THIS_TEST"), "project": "helpers" in sys.modules,
+    "random": [random.random(), np.random.rand()],
 }))
 np.mark = True
 """

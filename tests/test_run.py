@@ -292,9 +292,10 @@ def training(tmp_path):
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    (kernel,) = [
-        child for child in psutil.Process(running.pid).children() if "ipykernel_launcher" in " ".join(child.cmdline())
+    (nursery,) = [
+        child for child in psutil.Process(running.pid).children() if "pipeline.kernels" in " ".join(child.cmdline())
     ]
+    (kernel,) = nursery.children()
     yield folder, arguments, running, kernel
     running.kill()
     running.communicate()
