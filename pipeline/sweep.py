@@ -341,21 +341,24 @@ def _run_all(
     from distributed import as_completed
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    code, waiting, running = _code(), list(reversed(tasks)), {}
-    futures = as_completed()
+    code, waiting, running, futures = _code(), list(reversed(tasks)), {}, as_completed()
+
+    def submit() -> None:
+        while waiting and len(running) < max(1, sum(client.nthreads().values())):
+            point = waiting.pop()
+            name = f"point-{point.id}-{time.monotonic_ns()}"
+            running[name] = point
+            futures.add(client.submit(on_worker, code, tasks[point], key=name, pure=False))
+
+    submit()
     with _Progress(sweep, points, len(tasks), say) as progress:
-        while waiting or running:
-            while waiting and len(running) < max(1, sum(client.nthreads().values())):
-                point = waiting.pop()
-                name = f"point-{point.id}-{time.monotonic_ns()}"
-                future = client.submit(on_worker, code, tasks[point], key=name, pure=False)
-                running[name] = point
-                futures.add(future)
-            future = next(futures)
+        for future in futures:
             point = running.pop(future.key)
-            if future.status in ("cancelled", "lost"):
+            lost = future.status in ("cancelled", "lost")
+            if lost:
                 waiting.append(point)
-            else:
+            submit()  # before the writing, so that no worker waits for it
+            if not lost:
                 _keep(point, _outcome(future, tasks[point]))
                 progress.finished(point)
 
