@@ -67,6 +67,9 @@ def as_html(
         (table if whole is None else whole).to_csv(index=False, float_format="%.6g").encode()
     ).decode()
     shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
+    for column in table:
+        if column in ("mean", "lowest", "highest") or column.startswith(("train_", "validation_")):
+            shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
     if links:
         shown["id"] = [f'<a href="{links(value)}">{value}</a>' for value in table["id"]]
     shown = shown.rename(columns=lambda column: column.replace("_", " ") if column not in parameters.NAMES else column)
