@@ -29,7 +29,7 @@ def ranked(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     went well would flatter it.
     """
     fixed = [name for name in parameters.NAMES if name in table and name != "seed"]
-    figures = table.assign(figure=table.get(metric))
+    figures = table.assign(figure=table[metric])
     settings = figures.groupby(fixed, sort=False, as_index=False).agg(
         ids=("id", tuple),
         points=("id", "size"),
@@ -85,6 +85,7 @@ def effects(ranked: pd.DataFrame, swept: Sequence[str], metric: str) -> Figure:
     A line joins settings that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
     ranked, metric: as of `ranked`. swept: names of its columns.
     """
+    ranked = ranked.dropna(subset="mean")
     figure, axes = plt.subplots(
         1, len(swept), figsize=(min(9, 3.6 * len(swept) + 1), 3.4), layout="constrained", sharey=True, squeeze=False
     )

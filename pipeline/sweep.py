@@ -459,7 +459,9 @@ def results(points: list[Point]) -> pd.DataFrame:
     rows = []
     for point in points:
         record, metrics = point.record(), _metrics(point)
-        figures = {name: value for name, value in metrics.items() if not name.startswith("test")}
+        splits = ("train", "validation") if point.data["num_validation"] else ("train",)
+        figures = {f"{split}_{figure}": float("nan") for split in splits for figure in ("error", "accuracy")}
+        figures |= {name: value for name, value in metrics.items() if not name.startswith("test")}
         rows.append(
             {"id": point.id, "status": record.get("status", "not run")}
             | point.parameters.model_dump(exclude={"run_dir"})

@@ -125,6 +125,19 @@ def test_the_report_of_a_sweep_tells_of_every_point_and_of_one_setting_the_test_
     assert re.search(rf"python -m pipeline run --run-dir \S+ .*-p hidden_size {size}.*\n", text)
 
 
+def test_a_sweep_whose_points_all_fail_has_a_report_and_tells_of_each(tmp_path, pipeline):
+    (tmp_path / "s.yaml").write_text(
+        "name: hopeless\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+        "grid: {hidden_size: [5, 9], learning_rate: [1e6, 1e7]}"
+    )
+    done = pipeline("sweep", tmp_path / "s.yaml", "--sweep-dir", tmp_path / "out")
+    assert done.returncode == 1
+    assert "4 points did not finish" in done.stderr
+    page = BeautifulSoup((tmp_path / "out" / "report.html").read_text(), "html.parser")
+    assert "No point has finished, so there is nothing to select." in page.main.text
+    assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 4
+
+
 def test_each_point_has_a_report_that_names_the_sweep_and_how_to_run_it_again(swept):
     reports = list(swept.glob("*/report.html"))
     assert len(reports) == 8
