@@ -57,7 +57,8 @@ def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
     failed = sweep.run_sweep(file, sweep_dir=sweep_dir, say=lambda line: click.echo(line), **options)
     if failed:
         lines = [
-            f"{point.id} {point.record()['status']}: {point.told}: {point.record().get('error')}" for point in failed
+            f"{point.id} {point.record().get('status', 'not run')}: {point.told}: {point.record().get('error')}"
+            for point in failed
         ]
         raise run.RunFailed("\n".join([f"{len(failed)} points did not finish:", *lines]))
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,9 +73,14 @@ class _Nursery:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
+        self.lock = threading.Lock()  # one request and its answer at a time
 
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> _Kernel:
         request = json.dumps({"arguments": list(arguments), "environment": dict(environment), "folder": folder}) + "\n"
+        with self.lock:
+            return self._ask(request)
+
+    def _ask(self, request: str) -> _Kernel:
         for attempt in (1, 2):
             if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
                 self._start()

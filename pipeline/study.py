@@ -47,8 +47,15 @@ def ranked(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
+def _whole(ranked: pd.DataFrame) -> pd.DataFrame:
+    """The settings of which every point has finished; where there is none, those of which one has."""
+    whole = ranked[ranked["finished"] == ranked["points"]]
+    return whole if len(whole) else ranked.dropna(subset="mean")
+
+
 def by_two(ranked: pd.DataFrame, swept: Sequence[str], metric: str) -> pd.DataFrame:
     """The metric by the two swept parameters that change it most; of more settings in a cell, the best."""
+    ranked = _whole(ranked)
     spans = {name: np.ptp(ranked.groupby(name)["mean"].mean().dropna().to_numpy()) for name in swept}
     row, column = sorted(sorted(swept, key=lambda name: -spans[name])[:2], key=list(swept).index)
     best = "max" if metric.endswith("accuracy") else "min"
@@ -85,7 +92,7 @@ def effects(ranked: pd.DataFrame, swept: Sequence[str], metric: str) -> Figure:
     A line joins settings that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
     ranked, metric: as of `ranked`. swept: names of its columns.
     """
-    ranked = ranked.dropna(subset="mean")
+    ranked = _whole(ranked)
     figure, axes = plt.subplots(
         1, len(swept), figsize=(min(9, 3.6 * len(swept) + 1), 3.4), layout="constrained", sharey=True, squeeze=False
     )

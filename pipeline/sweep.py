@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
@@ -39,7 +39,7 @@ class Sweep(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     base: dict[str, Any] = {}
-    grid: dict[str, list[Any]] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
     select: Metric = "validation_accuracy"
 
@@ -235,7 +235,7 @@ def run_sweep(
                     _run_all(client, sweep, points, tasks, say)
             results(points).to_csv(sweep_dir / "results.csv", index=False)
         if with_report:
-            _report(sweep_dir, anew=bool(todo))
+            _report(sweep_dir)
             say(f"report: {sweep_dir / 'report.html'}")
     return [point for point in points if point.record().get("status") != "done"]
 
@@ -248,7 +248,7 @@ def _left(
     for point in points:
         record = point.record()
         if retry_failed:
-            wanted = bool(record) and record["status"] != "done"
+            wanted = bool(record) and record.get("status") != "done"
         elif record and (changed := run.changed_inputs(record, point.parameters, inputs[point.data["source"]])):
             say(f"{point.id} runs again, because of {'; '.join(changed)}")
             wanted = True
@@ -296,12 +296,16 @@ def _client(workers: int | None, scheduler: str | None, most: int) -> Iterator[A
     # Data travels inside a task, some MB each: scattered data would be lost with the worker that holds it.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
         if scheduler:
-            with Client(scheduler) as client:
+            try:
+                client = Client(scheduler)
+            except (OSError, ValueError) as error:
+                raise ParameterError(f"No Dask scheduler answers at {scheduler} ({error}). Start one first.") from None
+            with client:
                 yield client
         else:
             count = min(workers or os.cpu_count() or 1, most)
             with (
-                LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster,
+                LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
                 Client(cluster) as client,
             ):
                 yield client
@@ -344,7 +348,7 @@ def _run_all(
     code, waiting, running, futures = _code(), list(reversed(tasks)), {}, as_completed()
 
     def submit() -> None:
-        while waiting and len(running) < max(1, sum(client.nthreads().values())):
+        while waiting and len(running) < max(1, len(client.nthreads())):
             point = waiting.pop()
             name = f"point-{point.id}-{time.monotonic_ns()}"
             running[name] = point
@@ -421,15 +425,17 @@ class _Progress:
         self.say(" | ".join(line))
 
 
-def _report(sweep_dir: Path, anew: bool) -> None:
+def _report(sweep_dir: Path) -> None:
     """sweep.ipynb, executed for this sweep, and its report; not again where nothing that they show has changed."""
     from pipeline import report
 
-    code = {"notebook": files.sha256_of_file(REPORT), "pages": run.report_digest()}
-    if anew or not (sweep_dir / "report.html").exists() or files.read_json_or_empty(sweep_dir / "report.json") != code:
+    shown = [sweep_dir / "sweep.json", sweep_dir / "results.csv", REPORT, *sorted(Path(__file__).parent.glob("*.py"))]
+    depends_on = {path.name: files.sha256_of_file(path) for path in shown} | {"pages": run.report_digest()}
+    made = files.read_json_or_empty(sweep_dir / "report.json")
+    if made != depends_on or not (sweep_dir / "report.html").exists():
         run.execute(REPORT, sweep_dir / REPORT.name, {"sweep_dir": files.run_dir_of(sweep_dir)})
         report.write_notebook_report(sweep_dir / REPORT.name, sweep_dir / "report.html")
-        files.write_json(sweep_dir / "report.json", code)
+        files.write_json(sweep_dir / "report.json", depends_on)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------

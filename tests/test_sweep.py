@@ -90,6 +90,7 @@ def test_every_wrong_entry_is_told_before_anything_starts(tmp_path, pipeline):
         ({"grit": {}}, "grit: Extra inputs are not permitted"),
         ({"name": "a/b"}, "name: String should match pattern"),
         ({"grid": {"seed": 3}}, "grid.seed: Input should be a valid list"),
+        ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
         ({"points": [{"run_dir": "x"}]}, "run_dir is not for a sweep to set"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
     ],
