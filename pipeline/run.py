@@ -120,8 +120,7 @@ def summary(finished: Parameters) -> str:
 
 def _check_folder(folder: Path, wanted: Parameters) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's."""
-    own = [files.ROOT / name for name in (".git", ".ci", "notebooks", "pipeline", "tests")]
-    if folder.resolve() == files.ROOT or any(folder.resolve().is_relative_to(path) for path in own):
+    if is_the_projects(folder):
         raise ParameterError(
             f"run_dir is {wanted.run_dir!r}, where the project's own files are. Choose another folder."
         )
@@ -141,6 +140,12 @@ def _check_folder(folder: Path, wanted: Parameters) -> None:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ParameterError(f"run_dir is {wanted.run_dir!r}, but {nearest} is not a folder that can be written to.")
+
+
+def is_the_projects(folder: Path) -> bool:
+    """Whether a folder holds the project's own files, among which nothing may be written."""
+    own = [files.ROOT / name for name in (".git", ".ci", "notebooks", "pipeline", "tests")]
+    return folder.resolve() == files.ROOT or any(folder.resolve().is_relative_to(path) for path in own)
 
 
 @contextlib.contextmanager

@@ -220,6 +220,7 @@ def run_sweep(
     sweep = read(path)
     sweep_dir = (sweep_dir or files.ROOT / "runs" / "sweeps" / sweep.name).resolve()
     points = points_of(sweep, sweep_dir)
+    _check_folder(sweep, sweep_dir)
     for data in _distinct_data(points):
         files.split(**data)
     of_source = {point.data["source"]: point.parameters for point in points}
@@ -238,6 +239,16 @@ def run_sweep(
             _report(sweep_dir)
             say(f"report: {sweep_dir / 'report.html'}")
     return [point for point in points if point.record().get("status") != "done"]
+
+
+def _check_folder(sweep: Sweep, sweep_dir: Path) -> None:
+    """Refuse a folder in which the sweep would overwrite what is not its own."""
+    if run.is_the_projects(sweep_dir):
+        raise ParameterError(f"--sweep-dir is {sweep_dir}, where the project's own files are. Choose another folder.")
+    before = files.read_json_or_empty(sweep_dir / "sweep.json").get("name", sweep.name)
+    if before != sweep.name or (sweep_dir / "run.json").exists():
+        holds = f"the sweep {before}" if before != sweep.name else "a run"
+        raise ParameterError(f"{sweep_dir} holds {holds}, which {sweep.name} would overwrite. Choose another folder.")
 
 
 def _left(

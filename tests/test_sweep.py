@@ -100,6 +100,21 @@ def test_a_wrong_definition_is_refused(tmp_path, definition, message):
         points(tmp_path, **definition)
 
 
+def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml")
+    files.write_json(tmp_path / "run" / "run.json", {"status": "done"})
+    files.write_json(tmp_path / "other" / "sweep.json", {"name": "other"})
+    for folder, told in (
+        (files.ROOT / "notebooks", "where the project's own files are"),
+        (tmp_path / "run", "holds a run"),
+        (tmp_path / "other", "holds the sweep other"),
+    ):
+        refused = pipeline("sweep", file, "--sweep-dir", folder)
+        assert refused.returncode == 2
+        assert told in refused.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
 def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
     (tmp_path / "s.yaml").write_text("name: [")
     for name in ("s.yaml", "none.yaml"):
