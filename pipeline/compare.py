@@ -178,7 +178,7 @@ def _read(letter: str, folder: Path) -> Run:
             )
         return Run(
             letter=letter,
-            name=_name(folder),
+            name=files.run_dir_of(folder),
             folder=folder,
             parameters=chosen,
             inputs=record["inputs"],
@@ -191,11 +191,6 @@ def _read(letter: str, folder: Path) -> Run:
         )
     except (ParameterError, KeyError, TypeError, AttributeError) as error:
         raise files.DataError(f"The records in {folder} are not those of this project ({error}). {advice}") from None
-
-
-def _name(folder: Path) -> str:
-    root = files.ROOT.resolve()
-    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
 
 
 def _rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -235,11 +235,12 @@ def _unfinished(folder: Path, record: Mapping[str, Any]) -> list[str]:
     if record["status"] != "done":
         return [f"the last run in this folder, which did not finish (its status is {record['status']})"]
     return [
-        f"{name}, which has been removed or altered since" for name in OUTPUTS if not _is_as_made(folder, name, record)
+        f"{name}, which has been removed or altered since" for name in OUTPUTS if not is_as_made(folder, name, record)
     ]
 
 
-def _is_as_made(folder: Path, name: str, record: Mapping[str, Any]) -> bool:
+def is_as_made(folder: Path, name: str, record: Mapping[str, Any]) -> bool:
+    """Whether a file of a run is the one that its record tells of."""
     path = folder / name
     return path.exists() and files.sha256_of_file(path) == record.get("outputs", {}).get(name)
 

@@ -29,14 +29,17 @@ def ranked(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     went well would flatter it.
     """
     fixed = [name for name in parameters.NAMES if name in table and name != "seed"]
-    figures = table.assign(figure=table[metric])
-    settings = figures.groupby(fixed, sort=False, as_index=False).agg(
-        ids=("id", tuple),
-        points=("id", "size"),
-        finished=("figure", "count"),
-        mean=("figure", "mean"),
-        lowest=("figure", "min"),
-        highest=("figure", "max"),
+    settings = (
+        table.assign(figure=table[metric])
+        .groupby(fixed, sort=False, as_index=False)
+        .agg(
+            ids=("id", tuple),
+            points=("id", "size"),
+            finished=("figure", "count"),
+            mean=("figure", "mean"),
+            lowest=("figure", "min"),
+            highest=("figure", "max"),
+        )
     )
     whole = settings["finished"] == settings["points"]
     best = -settings["mean"] if metric.endswith("accuracy") else settings["mean"]

@@ -263,7 +263,7 @@ def _left(
         elif record and (changed := run.changed_inputs(record, point.parameters, inputs[point.data["source"]])):
             say(f"{point.id} runs again, because of {'; '.join(changed)}")
             wanted = True
-        elif record and not _whole(point, record):
+        elif not all(run.is_as_made(point.folder, name, record) for name in record.get("outputs", {})):
             say(f"{point.id} runs again, because of files that have been removed or altered since")
             wanted = True
         else:
@@ -271,13 +271,6 @@ def _left(
         if wanted:
             todo.append(point)
     return todo
-
-
-def _whole(point: Point, record: Mapping[str, Any]) -> bool:
-    made = record.get("outputs", {}).items()
-    return all(
-        (point.folder / name).exists() and files.sha256_of_file(point.folder / name) == was for name, was in made
-    )
 
 
 def _key(data: Mapping[str, Any]) -> str:
