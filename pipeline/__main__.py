@@ -60,7 +60,9 @@ def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
             f"{point.id} {point.record().get('status', 'not run')}: {point.told}: {point.record().get('error')}"
             for point in failed
         ]
-        raise run.RunFailed("\n".join([f"{len(failed)} points did not finish:", *lines]))
+        raise run.RunFailed(
+            "\n".join([f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish:", *lines])
+        )
 
 
 @main.command("verify")

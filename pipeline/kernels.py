@@ -25,6 +25,9 @@ from jupyter_client.manager import AsyncKernelManager
 POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
 
 
+NURSERY_TIME = 120  # seconds for its imports, of which it takes two, and the first fork
+
+
 class ForkedKernelManager(AsyncKernelManager):
     """Starts this environment's own kernel by a fork, and any other one as ever."""
 
@@ -97,6 +100,7 @@ class _Nursery:
 
     def _start(self) -> None:
         here, there = socket.socketpair()
+        here.settimeout(NURSERY_TIME)
         command = [sys.executable, "-m", "pipeline.kernels", str(there.fileno())]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         self.process = subprocess.Popen(
@@ -123,12 +127,14 @@ def _import_what_notebooks_import() -> None:
     FigureCanvasAgg(figure).draw()
 
 
-def _raise_kernels(line: Any) -> None:
+def _raise_kernels(end: socket.socket) -> None:
     """Fork a kernel for each request, until whoever asks has gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
+    line = end.makefile("rw")
     for request in line:
         pid = os.fork()
         if pid == 0:
+            os.close(end.fileno())  # else whoever asks would not see this nursery end while the kernel lives
             _become_a_kernel(**json.loads(request))
         line.write(f"{pid}\n")
         line.flush()
@@ -158,5 +164,5 @@ if __name__ == "__main__":
     # Without this module's own folder: where a kernel finds the project is for its own environment to say.
     _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
-    with socket.socket(fileno=int(sys.argv[1])) as _end, _end.makefile("rw") as _line:
-        _raise_kernels(_line)
+    with socket.socket(fileno=int(sys.argv[1])) as _end:
+        _raise_kernels(_end)

@@ -297,11 +297,16 @@ def report_digest() -> str:
 
 
 def execute(
-    notebook: Path, output: Path, values: Mapping[str, Any] | None = None, time_limit: float | None = None
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, Any] | None = None,
+    time_limit: float | None = None,
+    watched: bool = True,
 ) -> None:
     """Execute a notebook with those of the values that it declares, and write it whole, also when it fails.
 
-    time_limit: seconds that any one of its cells may take.
+    time_limit: seconds that any one of its cells may take. watched: whether its progress is for the terminal, if this
+    process has one; several at once would overwrite each other there.
 
     Raises
     ------
@@ -318,7 +323,7 @@ def execute(
     node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
     declared = papermill.inspect_notebook(node)
     injected = {name: value for name, value in (values or {}).items() if name in declared}
-    with tempfile.TemporaryDirectory() as scratch, _ProgressLine() as progress:
+    with tempfile.TemporaryDirectory() as scratch, _ProgressLine(watched) as progress:
         executed = Path(scratch, notebook.name)
         try:
             papermill.execute_notebook(
@@ -381,12 +386,14 @@ def _without_papermill(executed: Path) -> bytes:
 class _ProgressLine:
     """Passes on to a terminal what a notebook prints over and over on one line, and clears it in the end."""
 
+    def __init__(self, watched: bool) -> None:
+        self.watched, self.shown = watched and sys.stderr.isatty(), False
+
     def __enter__(self):
-        self.shown = False
         return self
 
     def write(self, text: str) -> None:
-        if "\r" in text and sys.stderr.isatty():
+        if "\r" in text and self.watched:
             sys.stderr.write("\r\x1b[K" + text.rsplit("\r", 1)[1].rstrip())
             self.shown = True
 

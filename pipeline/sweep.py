@@ -8,12 +8,13 @@ import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import os
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,12 @@ DATA_SETTINGS = ("source", "num_samples", "num_validation", "normalisation")
 POINT_STAGES = ("02_train", "03_evaluate")
 POINT_FILES = (*(f"{stage}.ipynb" for stage in POINT_STAGES), *files.MADE[1:], "report.html")
 REPORT = run.NOTEBOOKS / "sweep.ipynb"
+# Run by each local worker as it starts: Ctrl-C is for the client, which ends its workers, and that is no news.
+LOCAL_WORKER = """
+import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+"""
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
 
 
@@ -171,11 +178,11 @@ def _execute_twice_at_most(stage: str, folder: Path, task: Mapping[str, Any]) ->
     """Execute a notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
     notebook, values = run.NOTEBOOKS / f"{stage}.ipynb", task["parameters"] | {"run_dir": str(folder)}
     try:
-        run.execute(notebook, folder / notebook.name, values, task["time_limit"])
+        run.execute(notebook, folder / notebook.name, values, task["time_limit"], watched=False)
     except run.RunFailed as error:
         if error.status != "kernel died":
             raise
-        run.execute(notebook, folder / notebook.name, values, task["time_limit"])
+        run.execute(notebook, folder / notebook.name, values, task["time_limit"], watched=False)
 
 
 # ---- on the client ---------------------------------------------------------------------------------------------
@@ -309,10 +316,19 @@ def _client(workers: int | None, scheduler: str | None, most: int) -> Iterator[A
         else:
             count = min(workers or os.cpu_count() or 1, most)
             with (
-                LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
+                LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    dashboard_address=":0",
+                    preload=[LOCAL_WORKER],
+                ) as cluster,
                 Client(cluster) as client,
             ):
-                yield client
+                try:
+                    yield client
+                except BaseException:
+                    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that workers are ended is no news
+                    raise
 
 
 def _code() -> dict[str, bytes]:
@@ -359,7 +375,7 @@ def _run_all(
             futures.add(client.submit(on_worker, code, tasks[point], key=name, pure=False))
 
     submit()
-    with _Progress(sweep, points, len(tasks), say) as progress:
+    with _Progress(sweep, points, tasks, say) as progress:
         for future in futures:
             point = running.pop(future.key)
             lost = future.status in ("cancelled", "lost")
@@ -399,34 +415,76 @@ def _keep(point: Point, outcome: Mapping[str, Any]) -> None:
 
 
 class _Progress:
-    """How far a sweep is: a bar where someone watches, in a terminal or JupyterLab; else a line a point, for a log."""
+    """How far a sweep is.
 
-    def __init__(self, sweep: Sweep, points: list[Point], count: int, say: Callable[[str], None]) -> None:
+    Where someone watches, in a terminal or JupyterLab, a bar, and lines of what failed and of each new best setting.
+    Elsewhere, for a log, a line a point with all of it.
+    """
+
+    def __init__(self, sweep: Sweep, points: list[Point], todo: Collection[Point], say: Callable[[str], None]) -> None:
         from tqdm.auto import tqdm
 
-        watched = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
-        self.sweep, self.points, self.say, self.failed = sweep, points, (lambda line: None) if watched else say, 0
-        self.bar = tqdm(total=count, unit="point", disable=not watched, dynamic_ncols=True)
-        self.started, self.done, self.count = time.monotonic(), 0, count
+        notebook, terminal = "JPY_SESSION_NAME" in os.environ, sys.stderr.isatty()
+        self.watched = notebook or (terminal and sys.stdout.isatty())  # else stdout is a log, if with a bar beside it
+        size = {}
+        if terminal:  # which does not know its size in some containers
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            size = {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}
+        self.sweep, self.say = sweep, say
+        self.rows = {point.id: _row(point, {} if point in todo else point.record()) for point in points}
+        self.started, self.done, self.failed, self.count = time.monotonic(), 0, 0, len(todo)
+        self.best = ""
+        self.bar = tqdm(
+            total=self.count,
+            unit="point",
+            disable=not (notebook or terminal),
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            smoothing=0,  # as many points end at a time as there are workers
+            **size,
+        )
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.bar.close()
+        if kind in (KeyboardInterrupt, SystemExit):
+            self.say(f"{self.done} of {self.count} points have finished and are kept; the same command runs the rest.")
 
     def finished(self, point: Point) -> None:
-        status = point.record()["status"]
+        row = self.rows[point.id] = _row(point, point.record())
         self.done += 1
-        self.failed += status != "done"
-        told = [f"{self.failed} failed"] if self.failed else []
-        if best := selected(self.points, self.sweep.select):
-            told.append(f"best so far {self.sweep.select} {_metrics(best)[self.sweep.select]:.4f}: {best.told}")
-        self.bar.set_postfix_str(" | ".join(told), refresh=False)
-        self.bar.update()
+        self.failed += row["status"] != "done"
         left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
-        line = [f"[{self.done}/{self.count}] {point.id} {status}: {point.told}", f"about {left:.0f} s left", *told]
-        self.say(" | ".join(line))
+        failed = [f"{self.failed} failed"] if self.failed else []
+        figure, best = self._best()
+        line = f"[{self.done}/{self.count}] {point.id} {row['status']}: {point.told}"
+        if not self.watched:
+            self.say(
+                " | ".join([line, f"about {left:.0f} s left", *failed, *([f"best so far {best}"] if best else [])])
+            )
+        else:
+            with self.bar.external_write_mode():
+                if row["status"] != "done":
+                    self.say(line)
+                if best != self.best:
+                    self.say(f"best so far {best}")
+        self.best = best
+        self.bar.set_postfix_str(", ".join(failed + ([f"best {figure}"] if best else [])), refresh=False)
+        self.bar.update()
+
+    def _best(self) -> tuple[str, str]:
+        """The figure of the setting that the report would put first, were the sweep to end here, and all of it."""
+        from pipeline import study
+
+        table = pd.DataFrame(self.rows.values())
+        best = study.ranked(table, self.sweep.select).iloc[0]
+        if best["finished"] == 0:
+            return "", ""
+        figure = f"{best['mean']:.4f}"
+        seeds = f", mean of {best['finished']} seeds" if best["finished"] > 1 else ""
+        setting = ", ".join(f"{name} {best[name]}" for name in study.swept(table) if name != "seed")
+        return figure, f"{self.sweep.select} {figure}{seeds}: {setting or 'the only setting'}"
 
 
 def _report(sweep_dir: Path) -> None:
@@ -445,17 +503,6 @@ def _report(sweep_dir: Path) -> None:
 # ---- results ---------------------------------------------------------------------------------------------------
 
 
-def _metrics(point: Point) -> dict[str, Any]:
-    return files.read_json_or_empty(point.folder / "metrics.json") if point.record().get("status") == "done" else {}
-
-
-def selected(points: list[Point], metric: str) -> Point | None:
-    """The best finished point by the metric; of equals the first."""
-    finished = [(point, _metrics(point)[metric]) for point in points if metric in _metrics(point)]
-    sign = -1 if metric.endswith("accuracy") else 1
-    return min(finished, key=lambda pair: sign * pair[1], default=(None, None))[0]
-
-
 def opened(sweep_dir: str) -> tuple[Sweep, list[Point]]:
     """The definition and the points of a sweep that has been run, or begun. Raises DataError if there is none."""
     folder = files.run_path(sweep_dir)
@@ -466,16 +513,18 @@ def opened(sweep_dir: str) -> tuple[Sweep, list[Point]]:
 
 def results(points: list[Point]) -> pd.DataFrame:
     """A row a point: its parameters, status and figures, without the test's, by which nothing may be chosen."""
-    rows = []
-    for point in points:
-        record, metrics = point.record(), _metrics(point)
-        splits = ("train", "validation") if point.data["num_validation"] else ("train",)
-        figures = {f"{split}_{figure}": float("nan") for split in splits for figure in ("error", "accuracy")}
-        figures |= {name: value for name, value in metrics.items() if not name.startswith("test")}
-        rows.append(
-            {"id": point.id, "status": record.get("status", "not run")}
-            | point.parameters.model_dump(exclude={"run_dir"})
-            | figures
-            | {"duration_s": record.get("duration_s"), "error": record.get("error")}
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(point, point.record()) for point in points])
+
+
+def _row(point: Point, record: Mapping[str, Any]) -> dict[str, Any]:
+    status = record.get("status", "not run")
+    metrics = files.read_json_or_empty(point.folder / "metrics.json") if status == "done" else {}
+    splits = ("train", "validation") if point.data["num_validation"] else ("train",)
+    figures = {f"{split}_{figure}": float("nan") for split in splits for figure in ("error", "accuracy")}
+    figures |= {name: value for name, value in metrics.items() if not name.startswith("test")}
+    return (
+        {"id": point.id, "status": status}
+        | point.parameters.model_dump(exclude={"run_dir"})
+        | figures
+        | {"duration_s": record.get("duration_s"), "error": record.get("error")}
+    )

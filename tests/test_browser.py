@@ -142,20 +142,23 @@ def opened(browser, lab, stem):
     return Page(browser, address, viewport={"width": 1280, "height": 1000})
 
 
-def run_all(page, stem):
-    """Clear what was committed, choose Run All as a reader does, and wait until every cell has run or one failed."""
+def code_cells(stem):
+    return sum(cell.cell_type == "code" for cell in nbformat.read(run.NOTEBOOKS / f"{stem}.ipynb", 4).cells)
+
+
+def run_all(page, count):
+    """Clear what was committed, choose Run All as a reader does, and wait for all of its code cells, or a failure."""
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
         page.get_by_role("menuitem", name=menu, exact=True).click()
         page.get_by_role("menuitem", name=item, exact=True).click()
-    cells = [cell for cell in nbformat.read(run.NOTEBOOKS / f"{stem}.ipynb", 4).cells if cell.cell_type == "code"]
     page.wait_for_function(
         """([count, failed]) => {
             const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
             const ran = prompts.filter((prompt) => /[0-9]/.test(prompt.textContent)).length;
             return ran === count || document.querySelector(failed);
         }""",
-        arg=[len(cells), FAILED],
+        arg=[count, FAILED],
     )
 
 
@@ -172,11 +175,41 @@ def check_quiet(opened):
 def test_the_notebooks_of_runs_and_sweeps_run_in_jupyterlab(browser, lab):
     for stem in ("sweep", *run.STAGES):
         with opened(browser, lab, stem) as notebook:
-            run_all(notebook.page, stem)
+            run_all(notebook.page, code_cells(stem))
             check_quiet(notebook)
             notebook.screenshot(f"lab-{stem}")
             told = notebook.page.locator(".jp-OutputArea-output").all_text_contents()
     assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in told)
+
+
+def test_a_sweep_that_a_notebook_runs_shows_a_bar_and_its_failures_in_jupyterlab(browser, lab, tmp_path):
+    base = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
+    grid = {"learning_rate": [0.005, 1e6]}
+    (tmp_path / "s.yaml").write_text(json.dumps({"name": "own", "base": base, "grid": grid}))
+    cell = "from pathlib import Path\nfrom pipeline import sweep\nfailed = sweep.run_sweep(\n"
+    cell += (
+        f"    Path({str(tmp_path / 's.yaml')!r}), sweep_dir=Path({str(tmp_path / 'out')!r}), workers=1\n)\nlen(failed)"
+    )
+    notebook = nbformat.read(run.NOTEBOOKS / "sweep.ipynb", 4)
+    notebook.cells = [nbformat.v4.new_code_cell(cell)]
+    made = urllib.request.Request(
+        f"{lab}/api/contents/notebooks/own.ipynb?token=test",
+        json.dumps({"type": "notebook", "content": notebook}).encode(),
+        method="PUT",
+    )
+    urllib.request.urlopen(made).close()
+    with opened(browser, lab, "own") as own:
+        run_all(own.page, 1)
+        expect(own.page.locator(".widget-hprogress")).to_have_count(1)
+        (bar,) = own.page.locator(".jp-OutputArea-output .widget-hbox").all_text_contents()
+        told = own.page.locator(".jp-OutputArea").inner_text()
+        own.screenshot("lab-own-sweep")
+        assert own.page.locator(".widget-hprogress").bounding_box()["width"] > 200
+        check_quiet(own)
+    assert re.search(r"100%.*2/2 \[00:\d\d<00:00, 1 failed, best 0\.\d{4}\]", bar.replace("\u2007", " "))
+    assert re.search(r"\[2/2\] \w{12} diverged: learning_rate 1000000.0\n", told)
+    assert re.search(r"best so far validation_accuracy 0\.\d{4}: learning_rate 0\.005\n", told)
+    assert re.search(r"\n1$", told.strip())
 
 
 class Panel:
