@@ -3,6 +3,7 @@
 Whatever is wrong with one folder becomes a row that says so; a run's own result never hangs on this list.
 """
 
+import json
 import os
 import textwrap
 from collections import Counter
@@ -94,10 +95,13 @@ def refresh(changed: Path, say: Callable[[str], None] = print, runs: Path = RUNS
 def write_index(runs: Path = RUNS) -> Path:
     """Write index.html into the folder, and return its path.
 
-    It is written until it says what is on disk after it was written: two runs that end at once may both write it.
+    It is written again if what is on disk has changed meanwhile, since two runs that end at once may both write it;
+    three times at most, since a busy sweep may change it each time, and writes it again when it ends.
     """
     path, written = runs / "index.html", None
-    while (found := entries(runs)) != written:
+    for _ in range(3):
+        if (found := entries(runs)) == written:
+            break
         page = pages.fill("index.html.j2", title="Runs", entries=found, splits=SPLITS)
         files.write_whole(path, page.encode(errors="replace"))
         written = found
@@ -179,7 +183,7 @@ def _sweep(folder: Path, runs: Path) -> Entry:
     fixed = _named(_changed(sweep.base))
     entry.settings = [f"varied: {_swept(sweep) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = _duration(sum(record.duration_s or 0 for record in records.values()))
-    _add_best(entry, sweep, folder, [point for point, record in records.items() if record.status == "done"])
+    _add_best(entry, sweep, folder, records)
     return entry
 
 
@@ -192,33 +196,60 @@ def _point(folder: Path) -> _Record | None:
 
 
 def _swept(sweep: _SweepRecord) -> str:
-    """Each parameter that is varied, with its values."""
-    values: dict[str, list[Any]] = {name: list(listed) for name, listed in sweep.grid.items()}
-    for point in sweep.points:
-        for name, value in point.items():
-            values.setdefault(name, []).append(value)
+    """Each parameter that is varied, with its values, in words."""
     told = []
-    for name, listed in values.items():
+    for name, listed in _varied(sweep).items():
         distinct = list(dict.fromkeys(map(str, listed)))
         more = f" and {len(distinct) - VALUES_SHOWN} more" if len(distinct) > VALUES_SHOWN else ""
         told.append(f"{name} {', '.join(distinct[:VALUES_SHOWN])}{more}")
     return "; ".join(told)
 
 
-def _add_best(entry: Entry, sweep: _SweepRecord, folder: Path, finished: list[str]) -> None:
-    """The best point by the figure that the sweep selects by. The test's figures are not even looked at here."""
-    best = None
+def _varied(sweep: _SweepRecord) -> dict[str, list[Any]]:
+    """Each parameter that is varied, and its values."""
+    values = {name: list(listed) for name, listed in sweep.grid.items()}
+    for point in sweep.points:
+        for name, value in point.items():
+            values.setdefault(name, []).append(value)
+    return values
+
+
+def _add_best(entry: Entry, sweep: _SweepRecord, folder: Path, records: dict[str, _Record]) -> None:
+    """The best setting, as in the sweep's report: by the mean over its seeds, and one that failed after all others.
+
+    The test's figures are not even looked at here.
+    """
+    points: dict[str, list[tuple[_Record, _Metrics | None]]] = {}  # by their setting, which is all but the seed
+    for point, record in records.items():
+        setting = {name: value for name, value in record.parameters.items() if name not in ("seed", "run_dir")}
+        points.setdefault(json.dumps(setting, sort_keys=True), []).append((record, _finished(folder / point, record)))
+    split = sweep.select.split("_")[0]
     sign = -1 if sweep.select.endswith("accuracy") else 1
-    for point in finished:
-        try:
-            metrics = _read(_Metrics, folder / point / "metrics.json")
-        except _Damaged:
-            continue
-        value = getattr(metrics, sweep.select)
-        if value is not None and (best is None or sign * value < sign * getattr(best, sweep.select)):
-            best = metrics
-    if best is not None:
-        entry.figures = _figures(best, [sweep.select.split("_")[0]])
+    ranked = []
+    for of_setting in points.values():
+        found = [_of_split(metrics, split) for _, metrics in of_setting if metrics is not None]
+        figures = [pair for pair in found if None not in pair]
+        if figures:
+            accuracy, error = (sum(values) / len(figures) for values in zip(*figures, strict=True))
+            order = (len(figures) < len(of_setting), sign * (accuracy if sign < 0 else error))
+            ranked.append((order, accuracy, error, len(figures), of_setting[0][0].parameters))
+    if ranked:
+        _, accuracy, error, count, parameters = min(ranked, key=lambda setting: setting[0])
+        entry.figures = {split: Figures(accuracy=f"{accuracy:.4f}", error=f"{error:.4f}")}
+        chosen = _named({name: parameters[name] for name in _varied(sweep) if name != "seed" and name in parameters})
+        mean = f"mean of {count} seeds" if count > 1 else ""
+        entry.settings.append("best: " + ", ".join(filter(None, [chosen or "the only setting", mean])))
+
+
+def _finished(folder: Path, record: _Record) -> _Metrics | None:
+    try:
+        return _read(_Metrics, folder / "metrics.json") if record.status == "done" else None
+    except _Damaged:
+        return None
+
+
+def _of_split(metrics: _Metrics, split: str) -> tuple[float | None, float | None]:
+    return getattr(metrics, f"{split}_accuracy"), getattr(metrics, f"{split}_error")
 
 
 # ---- what both have ---------------------------------------------------------------------------------------------
@@ -259,11 +290,11 @@ def _named(values: dict[str, Any]) -> str:
 
 
 def _figures(metrics: _Metrics, splits: Any) -> dict[str, Figures]:
+    found = {split: _of_split(metrics, split) for split in splits}
     return {
-        split: Figures(accuracy=f"{accuracy:.4f}", error=f"{getattr(metrics, f'{split}_error'):.4f}")
-        for split in splits
-        if (accuracy := getattr(metrics, f"{split}_accuracy")) is not None
-        and getattr(metrics, f"{split}_error") is not None
+        split: Figures(accuracy=f"{accuracy:.4f}", error=f"{error:.4f}")
+        for split, (accuracy, error) in found.items()
+        if None not in (accuracy, error)
     }
 
 

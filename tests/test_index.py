@@ -36,13 +36,15 @@ def add_run(folder, status="done", started="2026-01-02T03:04:05+00:00", metrics=
         files.write_whole(folder / "report.html", b"report")
 
 
-def add_sweep(folder, statuses, left=0, **definition):
-    """A sweep whose n-th point has the n-th status, and a validation accuracy of n tenths."""
+def add_sweep(folder, statuses, left=0, seeds=1, **definition):
+    """A sweep whose n-th point has the n-th status, and a validation accuracy of n tenths; its settings have seeds."""
     ids = [f"{number:012x}" for number in range(len(statuses) + left)]
     sweep = {"name": folder.name, "base": {}, "grid": {}, "points": [], "select": "validation_accuracy", "ids": ids}
     files.write_json(folder / "sweep.json", sweep | definition)
     for number, (point, status) in enumerate(zip(ids, statuses, strict=False)):
-        add_run(folder / point, status, None, METRICS | {"validation_accuracy": number / 10, "test_accuracy": 0.99})
+        metrics = METRICS | {"validation_accuracy": number / 10, "test_accuracy": 0.99}
+        chosen = {"learning_rate": 0.005 * (1 + number // seeds), "seed": 1 + number % seeds}
+        add_run(folder / point, status, None, metrics, **chosen)
 
 
 def rows(runs):
@@ -246,7 +248,8 @@ def test_a_sweep_is_one_row_with_its_counts_and_its_best_validation_figure(tmp_p
     assert (row["Name"], row["Kind"]) == ("sweeps/trial", "sweep")
     assert row["Status"] == "✗ interrupted2 of 6 points done, 1 diverged, 1 timed out, 2 left"
     assert row["Parameters"] == (
-        "varied: learning_rate 0.005, 0.01, 0.5; hidden_size 1, 2, 3, 4, 5, 6 and 2 morefixed: epochs 10"
+        "varied: learning_rate 0.005, 0.01, 0.5; hidden_size 1, 2, 3, 4, 5, 6 and 2 more"
+        "fixed: epochs 10best: learning_rate 0.01, hidden_size 40"
     )
     assert row["Validation accuracy"].startswith("0.1000 best")
     assert row["Training accuracy"] == row["Test accuracy"] == ""
@@ -267,7 +270,29 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
     }
 
 
-def test_the_best_point_has_the_least_error_where_the_sweep_selects_by_an_error(tmp_path):
+def test_the_best_setting_is_the_one_of_the_sweeps_report(tmp_path):
+    grid = {"learning_rate": [0.005, 0.01, 0.015], "seed": [1, 2]}
+    add_sweep(tmp_path / "trial", ["done"] * 5 + ["diverged"], seeds=2, grid=grid)
+    (row,) = rows(tmp_path)
+    assert row["Validation accuracy"] == "0.2500 besterror 0.3125"
+    assert row["Parameters"].endswith("best: learning_rate 0.01, mean of 2 seeds")
+    (tmp_path / "trial" / f"{3:012x}" / "metrics.json").write_text("{")
+    assert rows(tmp_path)[0]["Validation accuracy"].startswith("0.0500 best")
+
+
+def test_an_index_of_what_changes_all_the_time_is_written_all_the_same(tmp_path, monkeypatch):
+    write_whole = files.write_whole
+
+    def meanwhile(path, content):
+        write_whole(path, content)
+        if path.name == "index.html":
+            add_run(tmp_path / f"run-{len(list(tmp_path.iterdir()))}")
+
+    monkeypatch.setattr(index.files, "write_whole", meanwhile)
+    assert len(rows(tmp_path)) == 2
+
+
+def test_the_best_setting_has_the_least_error_where_the_sweep_selects_by_an_error(tmp_path):
     add_sweep(tmp_path / "trial", ["done", "done"], select="train_error")
     files.write_json(tmp_path / "trial" / f"{1:012x}" / "metrics.json", METRICS | {"train_error": 0.125})
     (row,) = rows(tmp_path)
