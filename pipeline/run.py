@@ -137,9 +137,14 @@ def _check_folder(folder: Path, wanted: Parameters) -> None:
                 f"run_dir is {wanted.run_dir!r}, whose {', '.join(theirs)} would be overwritten, but no run made them. "
                 "Choose another folder."
             ) from None
+    check_writable(folder, f"run_dir is {wanted.run_dir!r}")
+
+
+def check_writable(folder: Path, told: str) -> None:
+    """Refuse a folder that is not there and cannot be made, or cannot be written to."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise ParameterError(f"run_dir is {wanted.run_dir!r}, but {nearest} is not a folder that can be written to.")
+        raise ParameterError(f"{told}, but {nearest} is not a folder that can be written to.")
 
 
 def is_the_projects(folder: Path) -> bool:
@@ -157,7 +162,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         if not _held_by(held, fcntl.LOCK_EX):
             time.sleep(0.1)  # is_held may have been looking, which takes a moment
             if not _held_by(held, fcntl.LOCK_EX):
-                raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another run_dir.")
+                raise RunFailed(f"Another run is writing to {folder}. Wait for it, or choose another folder.")
         yield
     finally:
         os.close(held)
@@ -193,8 +198,14 @@ def inputs_of(wanted: Parameters) -> dict[str, Any]:
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
-    """The versions that are installed here, of Python and of packages."""
-    return {name: platform.python_version() if name == "python" else importlib.metadata.version(name) for name in names}
+    """The versions that are installed here, of Python and of packages; "none" where one is missing."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = platform.python_version() if name == "python" else importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "none"
+    return found
 
 
 def _source_digest(source: str) -> str:

@@ -112,8 +112,11 @@ def points_of(sweep: Sweep, sweep_dir: Path) -> list[Point]:
 # ---- on a worker -----------------------------------------------------------------------------------------------
 
 
-def on_worker(code: Mapping[str, bytes], task: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the code out, once a worker, and run a point with it. Pickled whole: a worker needs the packages alone."""
+def on_worker(code: Mapping[str, bytes], function: str, argument: Mapping[str, Any]) -> Any:
+    """Lay the code out, once a worker, and call a function of this module there.
+
+    It travels whole, not by its name: a worker needs the packages alone.
+    """
     import hashlib
     import os
     import sys
@@ -135,7 +138,7 @@ def on_worker(code: Mapping[str, bytes], task: Mapping[str, Any]) -> dict[str, A
     os.environ["PYTHONPATH"] = str(folder)  # for the kernels
     from pipeline import sweep
 
-    return sweep.run_point(task)
+    return getattr(sweep, function)(argument)
 
 
 def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +155,7 @@ def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
             "arrays": files.load_data(scratch).provenance["sha256"],
         }
         try:
-            _check_versions(task["inputs"]["versions"])
+            check_versions(task["inputs"]["versions"])
             for stage in POINT_STAGES:
                 _execute_twice_at_most(stage, folder, task)
             record["duration_s"] = round(time.monotonic() - since, 1)
@@ -165,7 +168,7 @@ def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
     return {"record": {"duration_s": round(time.monotonic() - since, 1)} | record, "files": made, "scratch": scratch}
 
 
-def _check_versions(wanted: Mapping[str, str]) -> None:
+def check_versions(wanted: Mapping[str, str]) -> None:
     """Refuse a worker whose packages would make the record of its points untrue. Raises RunFailed."""
     here = run.versions_of(wanted)
     if differing := [
@@ -222,7 +225,9 @@ def run_sweep(
     Raises
     ------
     ParameterError, DataError
-        If the definition, or the data of a point, is wrong; nothing has been started then.
+        If the definition, the data of a point, the folder or the scheduler is wrong; nothing has been started then.
+    RunFailed
+        If another sweep is writing to the folder, or the scheduler goes away; finished points are kept.
     """
     sweep = read(path)
     sweep_dir = (sweep_dir or files.ROOT / "runs" / "sweeps" / sweep.name).resolve()
@@ -234,13 +239,15 @@ def run_sweep(
     inputs = {source: run.inputs_of(chosen) for source, chosen in of_source.items()}
     with run.listed_afterwards(sweep_dir, say):
         with run.alone_in(sweep_dir):
-            files.write_json(sweep_dir / "sweep.json", sweep.model_dump() | {"ids": [point.id for point in points]})
             todo = _left(points, inputs, retry_failed, say)
             say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
+            definition = sweep.model_dump() | {"ids": [point.id for point in points]}
             if todo:
-                with _client(workers, scheduler, len(todo)) as client:
-                    tasks = _tasks(sweep, todo, inputs, sweep_dir, time_limit)
-                    _run_all(client, sweep, points, tasks, say)
+                with _client(workers, scheduler, len(todo), inputs.values(), say) as client:
+                    files.write_json(sweep_dir / "sweep.json", definition)
+                    _run_all(client, sweep, points, _tasks(sweep, todo, inputs, sweep_dir, time_limit), say)
+            else:
+                files.write_json(sweep_dir / "sweep.json", definition)
             results(points).to_csv(sweep_dir / "results.csv", index=False)
         if with_report:
             _report(sweep_dir)
@@ -252,6 +259,7 @@ def _check_folder(sweep: Sweep, sweep_dir: Path) -> None:
     """Refuse a folder in which the sweep would overwrite what is not its own."""
     if run.is_the_projects(sweep_dir):
         raise ParameterError(f"--sweep-dir is {sweep_dir}, where the project's own files are. Choose another folder.")
+    run.check_writable(sweep_dir, f"--sweep-dir is {sweep_dir}")
     before = files.read_json_or_empty(sweep_dir / "sweep.json").get("name", sweep.name)
     if before != sweep.name or (sweep_dir / "run.json").exists():
         holds = f"the sweep {before}" if before != sweep.name else "a run"
@@ -300,35 +308,61 @@ def _prepared(data: Mapping[str, Any], inputs: Mapping[str, Any], sweep_dir: Pat
 
 
 @contextlib.contextmanager
-def _client(workers: int | None, scheduler: str | None, most: int) -> Iterator[Any]:
+def _client(
+    workers: int | None,
+    scheduler: str | None,
+    most: int,
+    inputs: Iterable[Mapping[str, Any]],
+    say: Callable[[str], None],
+) -> Iterator[Any]:
+    """A Dask client with at least one worker. Raises ParameterError if its workers cannot be had or used."""
+    import cloudpickle
     import dask
     from distributed import Client, LocalCluster
 
-    # Data travels inside a task, some MB each: scattered data would be lost with the worker that holds it.
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would say is told in our own words
+    with contextlib.ExitStack() as stack:
+        # Data travels inside a task, some MB each: scattered data would be lost with the worker that holds it.
+        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}))
         if scheduler:
             try:
-                client = Client(scheduler)
+                client = stack.enter_context(Client(scheduler))
             except (OSError, ValueError) as error:
                 raise ParameterError(f"No Dask scheduler answers at {scheduler} ({error}). Start one first.") from None
-            with client:
-                yield client
+            if not client.nthreads():
+                say(f"The scheduler at {scheduler} has no worker. Waiting for one: dask worker {scheduler}")
+                client.wait_for_workers(1)
+            _check_workers(client, inputs)
         else:
             count = min(workers or os.cpu_count() or 1, most)
-            with (
-                LocalCluster(
-                    n_workers=count,
-                    threads_per_worker=1,
-                    dashboard_address=":0",
-                    preload=[LOCAL_WORKER],
-                ) as cluster,
-                Client(cluster) as client,
-            ):
-                try:
-                    yield client
-                except BaseException:
-                    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that workers are ended is no news
-                    raise
+            options = {"threads_per_worker": 1, "dashboard_address": ":0", "preload": [LOCAL_WORKER]}
+            client = stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=count, **options))))
+        try:
+            yield client
+        except BaseException:
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that connections end with it is no news
+            raise
+
+
+def _check_workers(client: Any, inputs: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse workers that would fail every point that they are given. Raises ParameterError.
+
+    A worker that is busy for long is not waited for: each point checks its worker again.
+    """
+    from distributed import wait
+    from distributed.client import FuturesCancelledError
+
+    versions = {name: version for known in inputs for name, version in known["versions"].items()}
+    checks = {
+        address: client.submit(on_worker, _code(), "check_versions", versions, workers=[address], pure=False)
+        for address in client.nthreads()
+    }
+    with contextlib.suppress(TimeoutError, FuturesCancelledError):  # the latter if the scheduler goes away
+        wait(list(checks.values()), timeout=60)
+    wrong = [f"{address}: {check.exception()}" for address, check in checks.items() if check.status == "error"]
+    if wrong:
+        raise ParameterError("\n".join(["Workers that cannot run this sweep:", *wrong]))
 
 
 def _code() -> dict[str, bytes]:
@@ -361,18 +395,20 @@ def _run_all(
     client: Any, sweep: Sweep, points: list[Point], tasks: Mapping[Point, Any], say: Callable[[str], None]
 ) -> None:
     """Keep each worker busy with one point, no more: a worker's death takes all that it was given with it."""
-    import cloudpickle
     from distributed import as_completed
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     code, waiting, running, futures = _code(), list(reversed(tasks)), {}, as_completed()
 
     def submit() -> None:
-        while waiting and len(running) < max(1, len(client.nthreads())):
+        try:
+            places = max(1, len(client.nthreads()))
+        except (OSError, RuntimeError) as error:
+            raise run.RunFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
+        while waiting and len(running) < places:
             point = waiting.pop()
             name = f"point-{point.id}-{time.monotonic_ns()}"
             running[name] = point
-            futures.add(client.submit(on_worker, code, tasks[point], key=name, pure=False))
+            futures.add(client.submit(on_worker, code, "run_point", tasks[point], key=name, pure=False))
 
     submit()
     with _Progress(sweep, points, tasks, say) as progress:
@@ -448,7 +484,7 @@ class _Progress:
 
     def __exit__(self, kind, *_):
         self.bar.close()
-        if kind in (KeyboardInterrupt, SystemExit):
+        if kind:
             self.say(f"{self.done} of {self.count} points have finished and are kept; the same command runs the rest.")
 
     def finished(self, point: Point) -> None:

@@ -112,6 +112,7 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
         (files.ROOT / "notebooks", "where the project's own files are"),
         (tmp_path / "run", "holds a run"),
         (tmp_path / "other", "holds the sweep other"),
+        (tmp_path / "s.yaml" / "below", "s.yaml is not a folder that can be written to"),
     ):
         refused = pipeline("sweep", file, "--sweep-dir", folder)
         assert refused.returncode == 2
@@ -356,56 +357,106 @@ def test_points_that_fail_are_told_apart_and_leave_the_others_alone(project, tmp
 # ---- on a cluster elsewhere ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def elsewhere(tmp_path):
-    """A scheduler and two workers, each in a folder of its own, where the project's modules cannot be imported."""
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    for name in ("pipeline.py", "helpers.py"):
-        (hidden / name).write_text("raise ImportError('this worker has no project')")
-    environment = os.environ | {"PYTHONPATH": str(hidden)}
-    started = []
+class Cluster:
+    """A scheduler, and workers each in a folder of its own, where the project's modules cannot be imported."""
 
-    def start(name, *command):
-        folder = tmp_path / name
-        folder.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dask", *command], cwd=folder, env=environment, stderr=(folder / "log").open("w")
+    def __init__(self, folder):
+        self.folder, self.started = folder, []
+        self.environment = os.environ | {"PYTHONPATH": str(folder / "hidden")}
+        for name in ("pipeline.py", "helpers.py"):
+            files.write_whole(folder / "hidden" / name, b"raise ImportError('this worker has no project')")
+        self.contact = folder / "scheduler.json"
+        self.scheduler = self.start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", self.contact
         )
-        started.append(process)
+        deadline = time.monotonic() + 60
+        while not self.contact.exists() or not self.contact.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        self.address = json.loads(self.contact.read_text())["address"]
+
+    def start(self, kind, *options):
+        folder = self.folder / f"{kind}-{len(self.started)}"
+        folder.mkdir()
+        command = [sys.executable, "-m", "dask", kind, *options]
+        process = subprocess.Popen(command, cwd=folder, env=self.environment, stderr=(folder / "log").open("w"))
+        self.started.append(process)
         return process
 
-    contact = tmp_path / "scheduler.json"
-    start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", contact)
-    deadline = time.monotonic() + 60
-    while not contact.exists() or not contact.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    workers = [
-        start(name, "worker", "--scheduler-file", contact, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        for name in ("first", "second")
-    ]
-    yield json.loads(contact.read_text())["address"], workers
-    for process in started:
+    def worker(self, *options):
+        return self.start("worker", "--scheduler-file", self.contact, "--no-nanny", "--no-dashboard", *options)
+
+    def sweep(self, file, out, **environment):
+        command = [sys.executable, "-m", "pipeline", "sweep", str(file), "--scheduler", self.address]
+        return subprocess.Popen(
+            [*command, "--sweep-dir", str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path / "cluster")
+    yield cluster
+    for process in cluster.started:
         process.kill()
         process.wait()
 
 
-def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, elsewhere, tmp_path):
-    folder, _ = local
-    address, (first, _) = elsewhere
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "pipeline", "sweep", str(folder / "s.yaml"), "--scheduler", address]
-    running = subprocess.Popen([*command, "--sweep-dir", str(out)], stdout=subprocess.PIPE, text=True)
+def wait_for_points(out, count, running):
     deadline = time.monotonic() + 120
-    while len(list(out.glob("*/run.json"))) < 2:
+    while len(list(out.glob("*/run.json"))) < count:
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, cluster, tmp_path):
+    folder, _ = local
+    first, _ = cluster.worker("--nthreads", "1"), cluster.worker("--nthreads", "2")
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    wait_for_points(tmp_path / "out", 2, running)
     first.kill()
-    told, _ = running.communicate(timeout=240)
-    assert running.returncode == 0, told
-    assert records(out) == records(folder / "out")
+    told, errors = running.communicate(timeout=240)
+    assert running.returncode == 0, told + errors
+    assert records(tmp_path / "out") == records(folder / "out")
+
+
+def test_a_worker_is_waited_for_and_refused_if_its_packages_differ(local, cluster, tmp_path):
+    folder, _ = local
+    other = tmp_path / "other.py"
+    other.write_text(
+        "import importlib.metadata as metadata\n"
+        "true = getattr(metadata, 'true', metadata.version)\n"
+        "metadata.true, metadata.version = true, lambda name: '1.0' if name == 'numpy' else true(name)\n"
+    )
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    told = [running.stdout.readline() for _ in range(2)]
+    address = cluster.address
+    assert told[1] == f"The scheduler at {address} has no worker. Waiting for one: dask worker {address}\n"
+    cluster.worker("--preload", str(other))
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 2
+    assert re.search(r"Workers that cannot run this sweep:\ntcp://\S+: The worker has numpy 1.0, not 2", errors)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished(local, cluster, tmp_path, pipeline):
+    folder, _ = local
+    cluster.worker("--nthreads", "1")
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
+    wait_for_points(tmp_path / "out", 1, running)
+    cluster.scheduler.kill()
+    told, errors = running.communicate(timeout=120)
+    assert running.returncode == 1
+    kept = re.search(r"(\d) of 6 points have finished and are kept; the same command runs the rest\.\n$", told).group(1)
+    assert re.fullmatch(r"Error: The Dask scheduler has gone \(.*\)\. Start it again first\.\n", errors)
+    rest = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
+    assert f"6 points, {kept} of them need no run" in rest.stdout
+    assert records(tmp_path / "out") == records(folder / "out")
 
 
 # ---- verify ----------------------------------------------------------------------------------------------------
