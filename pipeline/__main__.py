@@ -56,13 +56,14 @@ def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
 
     failed = sweep.run_sweep(file, sweep_dir=sweep_dir, say=lambda line: click.echo(line), **options)
     if failed:
-        lines = [
-            f"{point.id} {point.record().get('status', 'not run')}: {point.told}: {point.record().get('error')}"
-            for point in failed
-        ]
-        raise run.RunFailed(
-            "\n".join([f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish:", *lines])
-        )
+        lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish:"]
+        for point in failed:
+            record = point.record()
+            told = [f"{point.id} {record.get('status', 'not run')}", point.told, record.get("error")]
+            lines.append(": ".join(filter(None, told)))
+        if options["retry_failed"] and not all(point.record() for point in failed):
+            lines.append("The points that have not been run yet run without --retry-failed.")
+        raise run.RunFailed("\n".join(lines))
 
 
 @main.command("verify")

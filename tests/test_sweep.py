@@ -354,6 +354,13 @@ def test_points_that_fail_are_told_apart_and_leave_the_others_alone(project, tmp
     assert changed == {13, 14, 15, 16}
 
 
+def test_to_retry_what_was_never_run_is_told_how(tmp_path, pipeline):
+    refused = pipeline("sweep", write(tmp_path / "s.yaml"), "--retry-failed", "--sweep-dir", tmp_path / "out")
+    assert refused.returncode == 1
+    expected = r"Error: 1 point did not finish:\n\w{12} not run: the base\nThe points .* run without --retry-failed\.\n"
+    assert re.fullmatch(expected, refused.stderr)
+
+
 # ---- on a cluster elsewhere ------------------------------------------------------------------------------------
 
 
