@@ -364,15 +364,24 @@ def drive_drawing(page):
     expect(panel.sentence).to_have_text("Nothing is drawn yet.")
     canvas = panel.controls["canvas"]
 
-    def stroke(*points):
+    def on_page(points):
         canvas.scroll_into_view_if_needed()
         corner = canvas.bounding_box()
-        places = [(corner["x"] + x, corner["y"] + y) for x, y in points]
+        return [(corner["x"] + x, corner["y"] + y) for x, y in points]
+
+    def stroke(*points):
+        places = on_page(points)
         page.mouse.move(*places[0])
         page.mouse.down()
         for place in places[1:]:
             page.mouse.move(*place, steps=12)
         page.mouse.up()
+
+    def stroke_by_finger(*points):
+        fingers = page.context.new_cdp_session(page)
+        places = [{"x": x, "y": y} for x, y in on_page(points)]
+        for kind, touched in (("Start", places[:1]), *(("Move", [place]) for place in places[1:]), ("End", [])):
+            fingers.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": touched})
 
     stroke((70, 60), (210, 60), (130, 230))
     expect(panel.sentence).to_contain_text("The network answers 7")
@@ -384,7 +393,7 @@ def drive_drawing(page):
     expect(panel.sentence).to_contain_text("The network answers 1")
     panel.press("Clear", "Enter")
     expect(panel.sentence).to_have_text("Nothing is drawn yet.")
-    stroke((70, 60), (210, 60), (130, 230))
+    stroke_by_finger((70, 60), (140, 60), (210, 60), (170, 145), (130, 230))
     expect(panel.sentence).to_contain_text("The network answers 7")
     expect(panel.picture).to_be_visible()
     panel.check_all_driven()
@@ -392,7 +401,7 @@ def drive_drawing(page):
 
 def test_every_control_of_explore_changes_what_is_seen_by_keyboard_but_for_drawing(browser, lab):
     with opened(browser, lab, "explore") as notebook:
-        run_all(notebook.page, "explore")
+        run_all(notebook.page, code_cells("explore"))
         expect(notebook.page.locator(".jp-OutputArea-output").get_by_role("status")).to_have_count(3)
         reading = drive_reading(notebook.page)
         notebook.screenshot("lab-explore-reading")
