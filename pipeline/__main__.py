@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,19 +49,22 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 @click.option("--workers", type=click.IntRange(1), help="Processes of a local Dask cluster; one a core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
-@click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds that a cell of a point may take.")
+@click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
 @click.option("--sweep-dir", type=click.Path(path_type=Path), help="The sweep's folder; runs/sweeps/NAME unless given.")
 def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
+    if options["workers"] and options["scheduler"] is not None:
+        raise ParameterError("--workers is for a cluster of this machine; with --scheduler, start workers there.")
     from pipeline import sweep  # pandas
 
     failed = sweep.run_sweep(file, sweep_dir=sweep_dir, say=lambda line: click.echo(line), **options)
     if failed:
-        lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish:"]
+        hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
+        lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish{hint}:"]
         for point in failed:
             record = point.record()
             told = [f"{point.id} {record.get('status', 'not run')}", point.told, record.get("error")]
-            lines.append(": ".join(filter(None, told)))
+            lines.append(textwrap.shorten(": ".join(filter(None, told)), 200, placeholder=" ..."))
         if options["retry_failed"] and not all(point.record() for point in failed):
             lines.append("The points that have not been run yet run without --retry-failed.")
         raise run.RunFailed("\n".join(lines))

@@ -1,7 +1,7 @@
 """papermill's own engine with two habits changed: kernels are forked, and a notebook is saved when it ends.
 
 papermill saves before and after every cell, which takes as long as the cells of a short notebook do. Here a notebook
-is executed into a scratch folder that no kill outlives, so that once is enough, however the execution ended.
+is executed into a scratch folder that means nothing after a kill, so once is enough, however the execution ended.
 """
 
 from typing import Any

@@ -3,7 +3,6 @@
 Whatever is wrong with one folder becomes a row that says so; a run's own result never hangs on this list.
 """
 
-import json
 import os
 import textwrap
 from collections import Counter
@@ -25,6 +24,7 @@ VALUES_SHOWN = 6  # of a parameter that a sweep varies
 ERROR_SHOWN = 160  # characters; run.json has all of it
 
 Content = TypeVar("Content", bound=BaseModel)
+Identity = Annotated[str, Field(pattern=r"^\w+$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -56,7 +56,8 @@ class _SweepRecord(BaseModel):
     grid: dict[str, list[Any]] = {}
     points: list[dict[str, Any]] = []
     select: Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
-    ids: list[Annotated[str, Field(pattern=r"^\w+$")]]
+    ids: list[Identity]
+    settings: list[list[Identity]] = []  # of those that differ in their seed alone
 
 
 class Figures(BaseModel):
@@ -180,7 +181,7 @@ def _sweep(folder: Path, runs: Path) -> Entry:
     entry.detail = ", ".join([*told, *([f"{left} left"] if left else [])])
     entry.status = "running" if held else "interrupted" if left else "failures" if counts else "done"
     entry.good = entry.status == "done"
-    fixed = _named(_changed(sweep.base))
+    fixed = _named(_changed({name: value for name, value in sweep.base.items() if name not in _varied(sweep)}))
     entry.settings = [f"varied: {_swept(sweep) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = _duration(sum(record.duration_s or 0 for record in records.values()))
     _add_best(entry, sweep, folder, records)
@@ -215,24 +216,20 @@ def _varied(sweep: _SweepRecord) -> dict[str, list[Any]]:
 
 
 def _add_best(entry: Entry, sweep: _SweepRecord, folder: Path, records: dict[str, _Record]) -> None:
-    """The best setting, as in the sweep's report: by the mean over its seeds, and one that failed after all others.
+    """The best setting, as in the sweep's report: by the mean over its seeds, those with points missing after others.
 
     The test's figures are not even looked at here.
     """
-    points: dict[str, list[tuple[_Record, _Metrics | None]]] = {}  # by their setting, which is all but the seed
-    for point, record in records.items():
-        setting = {name: value for name, value in record.parameters.items() if name not in ("seed", "run_dir")}
-        points.setdefault(json.dumps(setting, sort_keys=True), []).append((record, _finished(folder / point, record)))
     split = sweep.select.split("_")[0]
     sign = -1 if sweep.select.endswith("accuracy") else 1
     ranked = []
-    for of_setting in points.values():
-        found = [_of_split(metrics, split) for _, metrics in of_setting if metrics is not None]
-        figures = [pair for pair in found if None not in pair]
+    for ids in sweep.settings or [[identity] for identity in sweep.ids]:
+        metrics = {i: found for i in ids if i in records and (found := _finished(folder / i, records[i])) is not None}
+        figures = [pair for found in metrics.values() if None not in (pair := _of_split(found, split))]
         if figures:
             accuracy, error = (sum(values) / len(figures) for values in zip(*figures, strict=True))
-            order = (len(figures) < len(of_setting), sign * (accuracy if sign < 0 else error))
-            ranked.append((order, accuracy, error, len(figures), of_setting[0][0].parameters))
+            order = (len(figures) < len(ids), sign * round(accuracy if sign < 0 else error, 12))
+            ranked.append((order, accuracy, error, len(figures), records[next(iter(metrics))].parameters))
     if ranked:
         _, accuracy, error, count, parameters = min(ranked, key=lambda setting: setting[0])
         entry.figures = {split: Figures(accuracy=f"{accuracy:.4f}", error=f"{error:.4f}")}

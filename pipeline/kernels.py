@@ -7,6 +7,7 @@ own, with its own environment and random state, and it dies alone. The nursery i
 this project, so that a changed helpers.py is what the next kernel imports.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ class ForkedKernelManager(AsyncKernelManager):
     """Starts this environment's own kernel by a fork, and any other one as ever."""
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        options["env"].pop("JPY_SESSION_NAME", None)  # where a notebook runs that someone else has opened
         if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
             return await super()._async_launch_kernel(kernel_cmd, **options)
         arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
@@ -131,13 +133,14 @@ def _raise_kernels(end: socket.socket) -> None:
     """Fork a kernel for each request, until whoever asks has gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
     line = end.makefile("rw")
-    for request in line:
-        pid = os.fork()
-        if pid == 0:
-            os.close(end.fileno())  # else whoever asks would not see this nursery end while the kernel lives
-            _become_a_kernel(**json.loads(request))
-        line.write(f"{pid}\n")
-        line.flush()
+    with contextlib.suppress(OSError):  # whoever asks has gone before it could be answered
+        for request in line:
+            pid = os.fork()
+            if pid == 0:
+                os.close(end.fileno())  # else whoever asks would not see this nursery end while the kernel lives
+                _become_a_kernel(**json.loads(request))
+            line.write(f"{pid}\n")
+            line.flush()
 
 
 def _become_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:

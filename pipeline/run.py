@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -156,7 +157,10 @@ def is_the_projects(folder: Path) -> bool:
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder, so that no second run writes to it; the hold ends with the process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from None
     held = os.open(folder, os.O_RDONLY)
     try:
         if not _held_by(held, fcntl.LOCK_EX):
@@ -227,8 +231,15 @@ def changed_inputs(record: Mapping[str, Any], wanted: Parameters, inputs: Mappin
     then = flat(record.get("parameters", {}) | record.get("inputs", {}))
     now = flat(wanted.model_dump(exclude={"run_dir"}) | dict(inputs))
     return [
-        f"{name}, which was {then.get(name)} and is {value}" for name, value in now.items() if then.get(name) != value
+        f"{name}, which was {_short(then.get(name))} and is {_short(value)}"
+        for name, value in now.items()
+        if then.get(name) != value
     ]
+
+
+def _short(value: Any) -> str:
+    """A value as text, of a digest its beginning."""
+    return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

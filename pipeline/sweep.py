@@ -1,21 +1,18 @@
 """Sweeps: a YAML file of settings becomes points, the points become runs on Dask, and nothing is lost on the way.
 
-Nothing assumes a shared disk. Notebooks, code and data travel to the workers as bytes, executed notebooks and
-results come back as bytes, and only the client writes: a point's folder is whole once its run.json is there.
+Only this process writes: a point's folder is whole once its run.json is there.
 """
 
-import contextlib
+import difflib
 import hashlib
+import html
 import itertools
 import json
-import logging
 import os
 import sys
-import tempfile
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,19 +20,12 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline import files, parameters, run
+from pipeline import cluster, files, parameters, run
 from pipeline.parameters import ParameterError, Parameters
 
 DATA_SETTINGS = ("source", "num_samples", "num_validation", "normalisation")
-POINT_STAGES = ("02_train", "03_evaluate")
-POINT_FILES = (*(f"{stage}.ipynb" for stage in POINT_STAGES), *files.MADE[1:], "report.html")
+DERIVED = ("results.csv", "sweep.ipynb", "report.html", "report.json")
 REPORT = run.NOTEBOOKS / "sweep.ipynb"
-# Run by each local worker as it starts: Ctrl-C is for the client, which ends its workers, and that is no news.
-LOCAL_WORKER = """
-import logging, signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
-"""
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
 
 
@@ -72,17 +62,43 @@ class Point:
 def read(path: Path) -> Sweep:
     """A sweep's definition. Raises ParameterError with what is wrong and what is allowed."""
     try:
-        content = yaml.safe_load(path.read_text())
-        return Sweep.model_validate(content)
+        return Sweep.model_validate(yaml.load(path.read_text(), _Loader))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError(f"{path} cannot be read as a YAML file: {error}") from None
     except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'the file'}: {_told(e)}" for e in error.errors()]
         raise ParameterError(
             "\n".join(
                 [*lines, "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/."]
             )
         ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML's readers take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """What is wrong with an entry of a sweep's file."""
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Sweep.model_fields, n=1)
+        return "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
+    if error["type"] == "model_type":
+        return "It must consist of entries, as name: my-sweep."
+    if error["type"] == "string_pattern_mismatch":
+        return (
+            f"It is {error['input']!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
+        )
+    if name == "select" and str(error["input"]).startswith("test"):
+        return f"{error['msg']}. The test figures must not be chosen by: nothing would be left to judge the choice."
+    return error["msg"]
 
 
 def points_of(sweep: Sweep, sweep_dir: Path) -> list[Point]:
@@ -109,86 +125,7 @@ def points_of(sweep: Sweep, sweep_dir: Path) -> list[Point]:
     return list(points.values())
 
 
-# ---- on a worker -----------------------------------------------------------------------------------------------
-
-
-def on_worker(code: Mapping[str, bytes], function: str, argument: Mapping[str, Any]) -> Any:
-    """Lay the code out, once a worker, and call a function of this module there.
-
-    It travels whole, not by its name: a worker needs the packages alone.
-    """
-    import hashlib
-    import os
-    import sys
-    from pathlib import Path
-
-    from distributed import get_worker
-
-    digest = hashlib.sha256(b"".join(code[name] for name in sorted(code))).hexdigest()[:16]
-    folder = Path(get_worker().local_directory, f"project-{digest}")  # Dask removes it with the worker
-    for name, content in code.items():
-        path = folder / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    if sys.path[0] != str(folder):
-        sys.path.insert(0, str(folder))
-        for name in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "helpers")]:
-            del sys.modules[name]
-    os.environ["PYTHONPATH"] = str(folder)  # for the kernels
-    from pipeline import sweep
-
-    return getattr(sweep, function)(argument)
-
-
-def run_point(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Train, evaluate and report in a temporary folder; failures are returned, not raised through the scheduler."""
-    started, since = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="point-") as scratch:
-        folder = Path(scratch)
-        (folder / "data.npz").write_bytes(zlib.decompress(task["data"]))
-        record = {
-            "status": "done",
-            "started": started,
-            "parameters": task["parameters"],
-            "inputs": task["inputs"],
-            "arrays": files.load_data(scratch).provenance["sha256"],
-        }
-        try:
-            check_versions(task["inputs"]["versions"])
-            for stage in POINT_STAGES:
-                _execute_twice_at_most(stage, folder, task)
-            record["duration_s"] = round(time.monotonic() - since, 1)
-            from pipeline import report  # nbconvert, which takes a worker's first point a second
-
-            report.write_run_report(folder, record, task["title"], task["again_in"])
-        except run.RunFailed as error:
-            record |= {"status": error.status, "error": str(error).splitlines()[0]}
-        made = {name: (folder / name).read_bytes() for name in POINT_FILES if (folder / name).exists()}
-    return {"record": {"duration_s": round(time.monotonic() - since, 1)} | record, "files": made, "scratch": scratch}
-
-
-def check_versions(wanted: Mapping[str, str]) -> None:
-    """Refuse a worker whose packages would make the record of its points untrue. Raises RunFailed."""
-    here = run.versions_of(wanted)
-    if differing := [
-        f"{name} {here[name]}, not {version}" for name, version in wanted.items() if here[name] != version
-    ]:
-        raise run.RunFailed(f"The worker has {'; '.join(differing)}. Install there what requirements.txt says.")
-
-
-def _execute_twice_at_most(stage: str, folder: Path, task: Mapping[str, Any]) -> None:
-    """Execute a notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
-    notebook, values = run.NOTEBOOKS / f"{stage}.ipynb", task["parameters"] | {"run_dir": str(folder)}
-    try:
-        run.execute(notebook, folder / notebook.name, values, task["time_limit"], watched=False)
-    except run.RunFailed as error:
-        if error.status != "kernel died":
-            raise
-        run.execute(notebook, folder / notebook.name, values, task["time_limit"], watched=False)
-
-
-# ---- on the client ---------------------------------------------------------------------------------------------
+# ---- running them ---------------------------------------------------------------------------------------------
 
 
 def run_sweep(
@@ -231,24 +168,34 @@ def run_sweep(
     """
     sweep = read(path)
     sweep_dir = (sweep_dir or files.ROOT / "runs" / "sweeps" / sweep.name).resolve()
-    points = points_of(sweep, sweep_dir)
+    try:
+        points = points_of(sweep, sweep_dir)
+    except ParameterError as error:
+        raise ParameterError(f"{path} cannot be run:\n{error}") from None
     _check_folder(sweep, sweep_dir)
     for data in _distinct_data(points):
         files.split(**data)
     of_source = {point.data["source"]: point.parameters for point in points}
     inputs = {source: run.inputs_of(chosen) for source, chosen in of_source.items()}
-    with run.listed_afterwards(sweep_dir, say):
-        with run.alone_in(sweep_dir):
-            todo = _left(points, inputs, retry_failed, say)
-            say(f"{len(points)} points, {len(points) - len(todo)} of them need no run")
-            definition = sweep.model_dump() | {"ids": [point.id for point in points]}
-            if todo:
-                with _client(workers, scheduler, len(todo), inputs.values(), say) as client:
-                    files.write_json(sweep_dir / "sweep.json", definition)
-                    _run_all(client, sweep, points, _tasks(sweep, todo, inputs, sweep_dir, time_limit), say)
-            else:
+    with run.listed_afterwards(sweep_dir, say), run.alone_in(sweep_dir):
+        todo = _left(points, inputs, retry_failed, say)
+        say(_counted(points, todo))
+        definition = sweep.model_dump() | {"ids": [point.id for point in points], "settings": _settings(points)}
+        before = files.read_json_or_empty(sweep_dir / "sweep.json")
+        if before and before.get("ids") != definition["ids"]:
+            say("The sweep in this folder had other points. They are kept; its results and report make way for these.")
+        if todo:
+            with cluster.client(scheduler, min(workers or os.cpu_count() or 1, len(todo))) as client:
                 files.write_json(sweep_dir / "sweep.json", definition)
-            results(points).to_csv(sweep_dir / "results.csv", index=False)
+                try:
+                    _run_all(client, sweep, points, _tasks(sweep, todo, inputs, sweep_dir, time_limit), say)
+                finally:
+                    _write_results(points, sweep_dir)
+        else:
+            files.write_json(sweep_dir / "sweep.json", definition)
+            _write_results(points, sweep_dir)
+        if figure := _best(results(points), sweep.select):
+            say(f"best {figure[1]}")
         if with_report:
             _report(sweep_dir)
             say(f"report: {sweep_dir / 'report.html'}")
@@ -256,36 +203,67 @@ def run_sweep(
 
 
 def _check_folder(sweep: Sweep, sweep_dir: Path) -> None:
-    """Refuse a folder in which the sweep would overwrite what is not its own."""
+    """Refuse a folder in which the sweep would overwrite what is not its own, or hide it."""
+    told = f"--sweep-dir is {sweep_dir}"
     if run.is_the_projects(sweep_dir):
-        raise ParameterError(f"--sweep-dir is {sweep_dir}, where the project's own files are. Choose another folder.")
-    run.check_writable(sweep_dir, f"--sweep-dir is {sweep_dir}")
-    before = files.read_json_or_empty(sweep_dir / "sweep.json").get("name", sweep.name)
-    if before != sweep.name or (sweep_dir / "run.json").exists():
-        holds = f"the sweep {before}" if before != sweep.name else "a run"
-        raise ParameterError(f"{sweep_dir} holds {holds}, which {sweep.name} would overwrite. Choose another folder.")
+        raise ParameterError(f"{told}, where the project's own files are. Choose another folder.")
+    if wrong := [character for character in str(sweep_dir) if character in '"\\' or not character.isprintable()]:
+        raise ParameterError(f"{told}, with {wrong[0]!r}, which notebooks cannot hold as it is. Choose another folder.")
+    run.check_writable(sweep_dir, told)
+    before = files.read_json_or_empty(sweep_dir / "sweep.json").get("name")
+    own = (*DERIVED, "run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
+    if before is None and (found := [path for pattern in own for path in sweep_dir.glob(pattern)]):
+        theirs = found[0].relative_to(sweep_dir)
+        raise ParameterError(f"{told}, which holds {theirs}, but no sweep. Choose another folder.")
+    if before not in (None, sweep.name):
+        raise ParameterError(f"{told}, which holds the sweep {before}. Choose another folder.")
+
+
+def _counted(points: list[Point], todo: Collection[Point]) -> str:
+    """How many points there are, and what is to become of them."""
+    statuses = [point.record().get("status") for point in points if point not in todo]
+    counts = {
+        "done": statuses.count("done"),
+        "failed before (--retry-failed runs them again)": len([s for s in statuses if s not in ("done", None)]),
+        "never run": statuses.count(None),
+    }
+    told = [f"{count} {name}" for name, count in counts.items() if count or name == "done"]
+    return f"{len(points)} {'point' if len(points) == 1 else 'points'}: {', '.join([*told, f'{len(todo)} to run'])}"
 
 
 def _left(
     points: list[Point], inputs: Mapping[str, Any], retry_failed: bool, say: Callable[[str], None]
 ) -> list[Point]:
     """The points to run: those without a record that still holds, or with retry_failed those that failed."""
-    todo = []
+    todo, again = [], {}
     for point in points:
         record = point.record()
         if retry_failed:
-            wanted = bool(record) and record.get("status") != "done"
-        elif record and (changed := run.changed_inputs(record, point.parameters, inputs[point.data["source"]])):
-            say(f"{point.id} runs again, because of {'; '.join(changed)}")
-            wanted = True
-        elif not all(run.is_as_made(point.folder, name, record) for name in record.get("outputs", {})):
-            say(f"{point.id} runs again, because of files that have been removed or altered since")
-            wanted = True
+            reasons, wanted = [], bool(record) and record.get("status") != "done"
         else:
-            wanted = not record
+            reasons = run.changed_inputs(record, point.parameters, inputs[point.data["source"]])
+            if not reasons and not all(
+                run.is_as_made(point.folder, name, record) for name in record.get("outputs", {})
+            ):
+                reasons = ["files that have been removed or altered since"]
+            wanted = bool(reasons) or not record
+        if reasons:
+            again.setdefault("; ".join(reasons), []).append(point.id)
         if wanted:
             todo.append(point)
+    for reason, ids in again.items():
+        told = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+        say(f"{told} {'runs' if len(ids) == 1 else 'run'} again, because of {reason}")
     return todo
+
+
+def _settings(points: list[Point]) -> list[list[str]]:
+    """The ids of the points of each setting: they differ in their seed alone."""
+    found: dict[str, list[str]] = {}
+    for point in points:
+        setting = point.parameters.model_dump_json(exclude={"seed", "run_dir"})
+        found.setdefault(setting, []).append(point.id)
+    return list(found.values())
 
 
 def _key(data: Mapping[str, Any]) -> str:
@@ -300,77 +278,13 @@ def _prepared(data: Mapping[str, Any], inputs: Mapping[str, Any], sweep_dir: Pat
     """data.npz of one data setting, compressed, made by 01_prepare unless it has been made before."""
     folder = sweep_dir / f"data-{_key(data)}"
     depends_on = dict(inputs) | {"settings": dict(data)}
-    if files.read_json_or_empty(folder / "prepared.json") != depends_on:
+    made = files.read_json_or_empty(folder / "prepared.json")
+    if made.get("depends_on") != depends_on or not run.is_as_made(folder, "data.npz", made):
         notebook = run.NOTEBOOKS / "01_prepare.ipynb"
         run.execute(notebook, folder / notebook.name, dict(data) | {"run_dir": str(folder)})
-        files.write_json(folder / "prepared.json", depends_on)
+        outputs = {"data.npz": files.sha256_of_file(folder / "data.npz")}
+        files.write_json(folder / "prepared.json", {"depends_on": depends_on, "outputs": outputs})
     return zlib.compress((folder / "data.npz").read_bytes(), level=1)
-
-
-@contextlib.contextmanager
-def _client(
-    workers: int | None,
-    scheduler: str | None,
-    most: int,
-    inputs: Iterable[Mapping[str, Any]],
-    say: Callable[[str], None],
-) -> Iterator[Any]:
-    """A Dask client with at least one worker. Raises ParameterError if its workers cannot be had or used."""
-    import cloudpickle
-    import dask
-    from distributed import Client, LocalCluster
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would say is told in our own words
-    with contextlib.ExitStack() as stack:
-        # Data travels inside a task, some MB each: scattered data would be lost with the worker that holds it.
-        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}))
-        if scheduler:
-            try:
-                client = stack.enter_context(Client(scheduler))
-            except (OSError, ValueError) as error:
-                raise ParameterError(f"No Dask scheduler answers at {scheduler} ({error}). Start one first.") from None
-            if not client.nthreads():
-                say(f"The scheduler at {scheduler} has no worker. Waiting for one: dask worker {scheduler}")
-                client.wait_for_workers(1)
-            _check_workers(client, inputs)
-        else:
-            count = min(workers or os.cpu_count() or 1, most)
-            options = {"threads_per_worker": 1, "dashboard_address": ":0", "preload": [LOCAL_WORKER]}
-            client = stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=count, **options))))
-        try:
-            yield client
-        except BaseException:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that connections end with it is no news
-            raise
-
-
-def _check_workers(client: Any, inputs: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse workers that would fail every point that they are given. Raises ParameterError.
-
-    A worker that is busy for long is not waited for: each point checks its worker again.
-    """
-    from distributed import wait
-    from distributed.client import FuturesCancelledError
-
-    versions = {name: version for known in inputs for name, version in known["versions"].items()}
-    checks = {
-        address: client.submit(on_worker, _code(), "check_versions", versions, workers=[address], pure=False)
-        for address in client.nthreads()
-    }
-    with contextlib.suppress(TimeoutError, FuturesCancelledError):  # the latter if the scheduler goes away
-        wait(list(checks.values()), timeout=60)
-    wrong = [f"{address}: {check.exception()}" for address, check in checks.items() if check.status == "error"]
-    if wrong:
-        raise ParameterError("\n".join(["Workers that cannot run this sweep:", *wrong]))
-
-
-def _code() -> dict[str, bytes]:
-    """Everything that a worker needs of the project."""
-    names = ["helpers.py", *(f"notebooks/{stage}.ipynb" for stage in run.STAGES)]
-    package = [*(files.ROOT / "pipeline").glob("*.py"), *(files.ROOT / "pipeline" / "templates").iterdir()]
-    names += sorted(str(path.relative_to(files.ROOT)) for path in package)
-    return {name: (files.ROOT / name).read_bytes() for name in names}
 
 
 def _tasks(
@@ -394,57 +308,36 @@ def _tasks(
 def _run_all(
     client: Any, sweep: Sweep, points: list[Point], tasks: Mapping[Point, Any], say: Callable[[str], None]
 ) -> None:
-    """Keep each worker busy with one point, no more: a worker's death takes all that it was given with it."""
-    from distributed import as_completed
-
-    code, waiting, running, futures = _code(), list(reversed(tasks)), {}, as_completed()
-
-    def submit() -> None:
-        try:
-            places = max(1, len(client.nthreads()))
-        except (OSError, RuntimeError) as error:
-            raise run.RunFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
-        while waiting and len(running) < places:
-            point = waiting.pop()
-            name = f"point-{point.id}-{time.monotonic_ns()}"
-            running[name] = point
-            futures.add(client.submit(on_worker, code, "run_point", tasks[point], key=name, pure=False))
-
-    submit()
-    with _Progress(sweep, points, tasks, say) as progress:
-        for future in futures:
-            point = running.pop(future.key)
-            lost = future.status in ("cancelled", "lost")
-            if lost:
-                waiting.append(point)
-            submit()  # before the writing, so that no worker waits for it
-            if not lost:
-                _keep(point, _outcome(future, tasks[point]))
-                progress.finished(point)
-
-
-def _outcome(future: Any, task: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker returned, or a record of how it did not."""
-    from distributed.scheduler import KilledWorker
-
-    if future.status != "error":
-        return future.result()
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        told = {"status": "worker died", "error": "Its worker died, several times over."}
-    else:
-        told = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    return {"record": told | {name: task[name] for name in ("parameters", "inputs")}, "files": {}}
+    """Have all tasks run, and write what comes of each as soon as it is there."""
+    waiting, ended = list(reversed(tasks.items())), []
+    with _Progress(sweep, points, tasks, say) as progress, cluster.interrupted_between() as check:
+        pool = cluster.Pool(client, progress.tell)
+        while True:
+            check()
+            try:
+                pool.give(waiting)  # before the writing, so that no worker waits for it
+            finally:  # also if there is nobody left to give to
+                for (point, _), outcome in ended:
+                    if outcome:
+                        _keep(point, outcome)
+                        progress.finished(point)
+            if not waiting and not pool.running:
+                break
+            ended = pool.ended()
+            progress.tick()
+            waiting += [item for item, outcome in ended if not outcome]
 
 
 def _keep(point: Point, outcome: Mapping[str, Any]) -> None:
     """Write a point's files, its record last."""
     point.folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run.json", *POINT_FILES):
-        (point.folder / name).unlink(missing_ok=True)
+    for path in (*(point.folder / name for name in ("run.json", *cluster.FILES)), *point.folder.glob(".*.part")):
+        path.unlink(missing_ok=True)
     for name, content in outcome["files"].items():
         if not name.endswith(".npz"):  # the folder where it was run means nothing here
-            content = content.replace(outcome["scratch"].encode(), point.parameters.run_dir.encode())
+            place = point.parameters.run_dir
+            place = html.escape(place) if name.endswith(".html") else place
+            content = content.replace(outcome["scratch"].encode(), place.encode())
         files.write_whole(point.folder / name, content)
     outputs = {name: files.sha256_of_file(point.folder / name) for name in outcome["files"]}
     files.write_json(point.folder / "run.json", outcome["record"] | {"outputs": outputs})
@@ -458,9 +351,12 @@ class _Progress:
     """
 
     def __init__(self, sweep: Sweep, points: list[Point], todo: Collection[Point], say: Callable[[str], None]) -> None:
+        from IPython import get_ipython
         from tqdm.auto import tqdm
 
-        notebook, terminal = "JPY_SESSION_NAME" in os.environ, sys.stderr.isatty()
+        # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
+        notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None
+        terminal = sys.stderr.isatty()
         self.watched = notebook or (terminal and sys.stdout.isatty())  # else stdout is a log, if with a bar beside it
         size = {}
         if terminal:  # which does not know its size in some containers
@@ -468,13 +364,17 @@ class _Progress:
             size = {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}
         self.sweep, self.say = sweep, say
         self.rows = {point.id: _row(point, {} if point in todo else point.record()) for point in points}
+        self.before = sum(bool(point.record()) for point in points if point not in todo)
         self.started, self.done, self.failed, self.count = time.monotonic(), 0, 0, len(todo)
         self.best = ""
         self.bar = tqdm(
-            total=self.count,
+            total=self.before + self.count,
+            initial=self.before,
             unit="point",
             disable=not (notebook or terminal),
             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            miniters=1,
+            mininterval=0,
             smoothing=0,  # as many points end at a time as there are workers
             **size,
         )
@@ -485,7 +385,8 @@ class _Progress:
     def __exit__(self, kind, *_):
         self.bar.close()
         if kind:
-            self.say(f"{self.done} of {self.count} points have finished and are kept; the same command runs the rest.")
+            finished, count = self.before + self.done, self.before + self.count
+            self.say(f"{finished} of {count} points have finished and are kept; the same command runs the rest.")
 
     def finished(self, point: Point) -> None:
         row = self.rows[point.id] = _row(point, point.record())
@@ -493,34 +394,29 @@ class _Progress:
         self.failed += row["status"] != "done"
         left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
         failed = [f"{self.failed} failed"] if self.failed else []
-        figure, best = self._best()
-        line = f"[{self.done}/{self.count}] {point.id} {row['status']}: {point.told}"
+        figure, best = _best(pd.DataFrame(self.rows.values()), self.sweep.select) or ("", "")
+        place = f"[{self.before + self.done}/{self.before + self.count}]"
+        line = f"{place} {point.id} {row['status']}: {point.told}"
         if not self.watched:
-            self.say(
-                " | ".join([line, f"about {left:.0f} s left", *failed, *([f"best so far {best}"] if best else [])])
-            )
+            leader = [f"best so far {best}"] if best else []
+            self.say(" | ".join([line, f"about {left:.0f} s left", *failed, *leader]))
         else:
-            with self.bar.external_write_mode():
-                if row["status"] != "done":
-                    self.say(line)
-                if best != self.best:
-                    self.say(f"best so far {best}")
+            if row["status"] != "done":
+                self.tell(line)
+            if best != self.best:
+                self.tell(f"best so far {best}")
         self.best = best
         self.bar.set_postfix_str(", ".join(failed + ([f"best {figure}"] if best else [])), refresh=False)
         self.bar.update()
 
-    def _best(self) -> tuple[str, str]:
-        """The figure of the setting that the report would put first, were the sweep to end here, and all of it."""
-        from pipeline import study
+    def tell(self, line: str) -> None:
+        """A line that stays, above the bar."""
+        with self.bar.external_write_mode():
+            self.say(line)
 
-        table = pd.DataFrame(self.rows.values())
-        best = study.ranked(table, self.sweep.select).iloc[0]
-        if best["finished"] == 0:
-            return "", ""
-        figure = f"{best['mean']:.4f}"
-        seeds = f", mean of {best['finished']} seeds" if best["finished"] > 1 else ""
-        setting = ", ".join(f"{name} {best[name]}" for name in study.swept(table) if name != "seed")
-        return figure, f"{self.sweep.select} {figure}{seeds}: {setting or 'the only setting'}"
+    def tick(self) -> None:
+        """Have the bar's clock go on."""
+        self.bar.refresh()
 
 
 def _report(sweep_dir: Path) -> None:
@@ -552,11 +448,16 @@ def results(points: list[Point]) -> pd.DataFrame:
     return pd.DataFrame([_row(point, point.record()) for point in points])
 
 
+def _write_results(points: list[Point], sweep_dir: Path) -> None:
+    files.write_whole(sweep_dir / "results.csv", results(points).to_csv(index=False).encode())
+
+
 def _row(point: Point, record: Mapping[str, Any]) -> dict[str, Any]:
     status = record.get("status", "not run")
     metrics = files.read_json_or_empty(point.folder / "metrics.json") if status == "done" else {}
     splits = ("train", "validation") if point.data["num_validation"] else ("train",)
     figures = {f"{split}_{figure}": float("nan") for split in splits for figure in ("error", "accuracy")}
+    figures |= {"weights_sha256": None}
     figures |= {name: value for name, value in metrics.items() if not name.startswith("test")}
     return (
         {"id": point.id, "status": status}
@@ -564,3 +465,17 @@ def _row(point: Point, record: Mapping[str, Any]) -> dict[str, Any]:
         | figures
         | {"duration_s": record.get("duration_s"), "error": record.get("error")}
     )
+
+
+def _best(table: pd.DataFrame, metric: str) -> tuple[str, str] | None:
+    """The figure of the setting that the report puts first, and all of it in words; None if nothing has finished."""
+    from pipeline import study
+
+    best = study.ranked(table, metric).iloc[0]
+    if best["finished"] == 0:
+        return None
+    figure = f"{best['mean']:.4f}"
+    seeds = f", {best['finished']} of {best['points']} seeds" if best["finished"] < best["points"] else ""
+    seeds = seeds or (f", mean of {best['finished']} seeds" if best["finished"] > 1 else "")
+    setting = ", ".join(f"{name} {best[name]}" for name in study.swept(table) if name != "seed")
+    return figure, f"{metric} {figure}{seeds}: {setting or 'the only setting'}"

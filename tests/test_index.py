@@ -39,7 +39,9 @@ def add_run(folder, status="done", started="2026-01-02T03:04:05+00:00", metrics=
 def add_sweep(folder, statuses, left=0, seeds=1, **definition):
     """A sweep whose n-th point has the n-th status, and a validation accuracy of n tenths; its settings have seeds."""
     ids = [f"{number:012x}" for number in range(len(statuses) + left)]
+    settings = [ids[first : first + seeds] for first in range(0, len(ids), seeds)]
     sweep = {"name": folder.name, "base": {}, "grid": {}, "points": [], "select": "validation_accuracy", "ids": ids}
+    sweep |= {"settings": settings}
     files.write_json(folder / "sweep.json", sweep | definition)
     for number, (point, status) in enumerate(zip(ids, statuses, strict=False)):
         metrics = METRICS | {"validation_accuracy": number / 10, "test_accuracy": 0.99}
@@ -272,7 +274,7 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
 
 def test_the_best_setting_is_the_one_of_the_sweeps_report(tmp_path):
     grid = {"learning_rate": [0.005, 0.01, 0.015], "seed": [1, 2]}
-    add_sweep(tmp_path / "trial", ["done"] * 5 + ["diverged"], seeds=2, grid=grid)
+    add_sweep(tmp_path / "trial", ["done"] * 5, left=1, seeds=2, grid=grid)
     (row,) = rows(tmp_path)
     assert row["Validation accuracy"] == "0.2500 besterror 0.3125"
     assert row["Parameters"].endswith("best: learning_rate 0.01, mean of 2 seeds")

@@ -18,6 +18,7 @@ import pyte
 import pytest
 import yaml
 
+from pipeline import cluster as clusters
 from pipeline import files, sweep
 from pipeline.parameters import ParameterError
 
@@ -90,9 +91,9 @@ def test_every_wrong_entry_is_told_before_anything_starts(tmp_path, pipeline):
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
-        ({"select": "test_accuracy"}, "select: Input should be 'validation_accuracy'"),
-        ({"grit": {}}, "grit: Extra inputs are not permitted"),
-        ({"name": "a/b"}, "name: String should match pattern"),
+        ({"select": "test_accuracy"}, "The test figures must not be chosen by"),
+        ({"grit": {}}, "grit: There is no such entry. Did you mean grid?"),
+        ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
         ({"grid": {"seed": 3}}, "grid.seed: Input should be a valid list"),
         ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
         ({"points": [{"run_dir": "x"}]}, "run_dir is not for a sweep to set"),
@@ -108,16 +109,32 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
     file = write(tmp_path / "s.yaml")
     files.write_json(tmp_path / "run" / "run.json", {"status": "done"})
     files.write_json(tmp_path / "other" / "sweep.json", {"name": "other"})
+    files.write_whole(tmp_path / "mine" / "results.csv", b"mine")
     for folder, told in (
         (files.ROOT / "notebooks", "where the project's own files are"),
-        (tmp_path / "run", "holds a run"),
+        (tmp_path / "run", "holds run.json, but no sweep"),
+        (tmp_path, "holds run/run.json, but no sweep"),
+        (tmp_path / "mine", "holds results.csv, but no sweep"),
         (tmp_path / "other", "holds the sweep other"),
+        (tmp_path / 'quo"ted', "which notebooks cannot hold"),
+        ("/proc/none", "cannot be made"),
         (tmp_path / "s.yaml" / "below", "s.yaml is not a folder that can be written to"),
     ):
         refused = pipeline("sweep", file, "--sweep-dir", folder)
         assert refused.returncode == 2
         assert told in refused.stderr
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path):
+    for content, message in (
+        ("name: a\ngrid: {seed: [1], epochs: [1], seed: [2]}", "seed is given twice"),
+        ("name: a\nname: b", "name is given twice"),
+        ("", "It must consist of entries"),
+    ):
+        (tmp_path / "s.yaml").write_text(content)
+        with pytest.raises(ParameterError, match=message):
+            sweep.read(tmp_path / "s.yaml")
 
 
 def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
@@ -144,14 +161,14 @@ def local(tmp_path_factory, pipeline):
 
 def test_a_sweep_runs_every_point_and_tells_how_far_it_is(local):
     folder, told = local
-    assert "6 points, 0 of them need no run" in told
+    assert told.startswith("6 points: 0 done, 6 to run\n")
     assert re.search(
         r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| about \d+ s left \| best so far validation_", told
     )
     assert len(records(folder / "out")) == 6
     assert len({digest for *_, digest in records(folder / "out").values()}) == 6
     for path in (folder / "out").glob("*/run.json"):
-        assert {p.name for p in path.parent.iterdir()} == {"run.json", *sweep.POINT_FILES}
+        assert {p.name for p in path.parent.iterdir()} == {"run.json", *clusters.FILES}
         text = (path.parent / "02_train.ipynb").read_text()
         assert f'run_dir = \\"{path.parent}\\"' in text
 
@@ -164,7 +181,8 @@ def test_results_hold_no_test_figure_and_rank_by_validation(local):
     assert not [name for name in table if name.startswith("test")]
     means = table.groupby("learning_rate")["validation_accuracy"].mean()
     best = f"{means.max():.4f}, mean of 2 seeds: learning_rate {means.idxmax()}"
-    assert f"best so far validation_accuracy {best}" in told.splitlines()[-2]
+    assert f"best so far validation_accuracy {best}" in told.splitlines()[-3]
+    assert told.splitlines()[-2] == f"best validation_accuracy {best}"
 
 
 def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
@@ -182,17 +200,18 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
     shutil.copytree(folder / "out", tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
     again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
-    assert again.stdout == f"6 points, 6 of them need no run\nreport: {tmp_path / 'out' / 'report.html'}\n"
+    best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
+    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
     more = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
-    assert "7 points, 6 of them need no run" in more.stdout
+    assert "7 points: 6 done, 1 to run\nThe sweep in this folder had other points." in more.stdout
     assert all(path.stat().st_mtime_ns == was for path, was in before.items())
     (next(iter(before)).parent / "model.npz").write_bytes(b"")
     record = json.loads(list(before)[1].read_text())
     record["inputs"]["versions"]["numpy"] = "1.0"
     list(before)[1].write_text(json.dumps(record))
     repaired = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
-    assert "7 points, 5 of them need no run" in repaired.stdout
+    assert "7 points: 5 done, 2 to run" in repaired.stdout
     assert "because of files that have been removed or altered" in repaired.stdout
     assert "because of versions numpy, which was 1.0" in repaired.stdout
     assert {**records(folder / "out")}.items() <= records(tmp_path / "out").items()
@@ -226,7 +245,7 @@ def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipe
             kept.setdefault(path, path.stat().st_mtime_ns)
     rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--sweep-dir", out)
     assert rest.returncode == 0, rest.stderr
-    assert f"6 points, {len(kept)} of them need no run" in rest.stdout
+    assert f"6 points: {len(kept)} done, {6 - len(kept)} to run" in rest.stdout
     assert all(path.stat().st_mtime_ns == was for path, was in kept.items())
     assert records(out) == records(folder / "out")
 
@@ -258,7 +277,7 @@ class Terminal:
         return self.child.exitstatus
 
     def read(self):
-        self.stream.feed(self.child.read_nonblocking(65536))
+        self.stream.feed(self.child.read_nonblocking(64))  # little at a time, so that no state of the bar is missed
         self.lines = [line.rstrip() for line in self.screen.display if line.strip()]
         assert not any("Train-Err" in line for line in self.lines), "a worker writes over the progress bar"
 
@@ -276,18 +295,19 @@ def test_a_terminal_shows_a_bar_with_what_failed_the_time_left_and_the_best(tmp_
     best = pd.read_csv(tmp_path / "out" / "results.csv")["validation_accuracy"].max()
     ids = {json.loads(path.read_text())["status"]: path.parent.name for path in (tmp_path / "out").glob("*/run.json")}
     shown = "\n".join(terminal.lines)
-    assert "\nError: 1 point did not finish:\n" in shown
+    assert "\nError: 1 point did not finish (--retry-failed runs what failed again):\n" in shown
     assert f"\n[2/3] {ids['diverged']} diverged: learning_rate 1000000.0\n" in shown
     assert re.search(rf"\nbest so far validation_accuracy {best:.4f}: learning_rate 0.0\d+\n", shown)
-    assert re.search(rf"\n100%\|█+\| 3/3 \[00:\d\d<00:00, 1 failed, best {best:.4f}\]\nreport: ", shown)
+    assert re.search(
+        rf"\n100%\|█+\| 3/3 \[00:\d\d<00:00, 1 failed, best {best:.4f}\]\nbest validation_accuracy ", shown
+    )
 
 
 def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(tmp_path):
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01]})
     terminal = Terminal(f"{sweep_command(file, tmp_path / 'out')} > {shlex.quote(str(tmp_path / 'log'))}", 0, 0)
     assert terminal.until_it_ends() == 0
-    (bar,) = terminal.lines
-    assert re.fullmatch(r"100%\|█+\| 2/2 \[00:\d\d<00:00, best 0\.\d{4}\]", bar)
+    assert re.fullmatch(r"100%\|█+\| 2/2 \[00:\d\d<00:00, best 0\.\d{4}\]", "\n".join(terminal.lines))
     log = (tmp_path / "log").read_text()
     assert re.search(r"\n\[2/2\] \w{12} done: learning_rate 0.01 \| about 0 s left \| best so far validation_", log)
 
@@ -301,7 +321,7 @@ def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, p
     finished = re.search(kept, "\n".join(terminal.lines)).group(1)
     assert "Traceback" not in "\n".join(terminal.lines)
     rest = pipeline("sweep", file, "--workers", "1", "--sweep-dir", tmp_path / "out")
-    assert f"3 points, {finished} of them need no run" in rest.stdout
+    assert f"3 points: {finished} done, " in rest.stdout
     assert rest.returncode == 0
 
 
@@ -343,15 +363,27 @@ def test_points_that_fail_are_told_apart_and_leave_the_others_alone(project, tmp
         assert (path.parent / "metrics.json").exists() == (record["status"] == "done")
         assert (path.parent / "02_train.ipynb").exists() == (record["status"] != "worker died")
     again = pipeline(*arguments, cwd=project)
-    assert "6 points, 6 of them need no run" in again.stdout
+    assert "6 points: 2 done, 4 failed before (--retry-failed runs them again), 0 to run" in again.stdout
     assert again.returncode == 1
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
     retried = pipeline(*arguments, "--retry-failed", cwd=project)
-    assert "6 points, 2 of them need no run" in retried.stdout
+    assert "6 points: 2 done, 4 to run" in retried.stdout
     changed = {
         json.loads(p.read_text())["parameters"]["seed"] for p, was in times.items() if p.stat().st_mtime_ns != was
     }
     assert changed == {13, 14, 15, 16}
+
+
+def test_lost_and_damaged_data_is_prepared_again(local, tmp_path, pipeline):
+    folder, _ = local
+    shutil.copytree(folder / "out", tmp_path / "out")
+    (data,) = (tmp_path / "out").glob("data-*/data.npz")
+    for number, damage in enumerate((data.unlink, lambda: data.write_bytes(data.read_bytes()[:1000]))):
+        damage()
+        file = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3 + number}])
+        done = pipeline("sweep", file, "--workers", "1", "--sweep-dir", tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        assert "7 points: 6 done, 1 to run" in done.stdout
 
 
 def test_to_retry_what_was_never_run_is_told_how(tmp_path, pipeline):
@@ -373,6 +405,9 @@ class Cluster:
         for name in ("pipeline.py", "helpers.py"):
             files.write_whole(folder / "hidden" / name, b"raise ImportError('this worker has no project')")
         self.contact = folder / "scheduler.json"
+        self.scheduler = None
+
+    def begin(self):
         self.scheduler = self.start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", self.contact
         )
@@ -407,10 +442,13 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path):
     cluster = Cluster(tmp_path / "cluster")
-    yield cluster
-    for process in cluster.started:
-        process.kill()
-        process.wait()
+    try:
+        cluster.begin()
+        yield cluster
+    finally:
+        for process in cluster.started:
+            process.kill()
+            process.wait()
 
 
 def wait_for_points(out, count, running):
@@ -432,7 +470,18 @@ def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, cluste
     assert records(tmp_path / "out") == records(folder / "out")
 
 
-def test_a_worker_is_waited_for_and_refused_if_its_packages_differ(local, cluster, tmp_path):
+def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, tmp_path, pipeline):
+    cluster.worker("--nthreads", "1")
+    batches = {"num_samples": 400, "num_validation": 0, "epochs": 2, "batch_size": 200, "hidden_size": 500}
+    file = write(tmp_path / "s.yaml", base=batches, select="train_error")
+    told, errors = (running := cluster.sweep(file, tmp_path / "there")).communicate(timeout=120)
+    assert running.returncode == 0, told + errors
+    assert pipeline("sweep", file, "--sweep-dir", tmp_path / "here").returncode == 0
+    assert len(records(tmp_path / "here")) == 1
+    assert records(tmp_path / "there") == records(tmp_path / "here")
+
+
+def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(local, cluster, tmp_path):
     folder, _ = local
     other = tmp_path / "other.py"
     other.write_text(
@@ -442,19 +491,29 @@ def test_a_worker_is_waited_for_and_refused_if_its_packages_differ(local, cluste
     )
     running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
     told = [running.stdout.readline() for _ in range(2)]
-    address = cluster.address
-    assert told[1] == f"The scheduler at {address} has no worker. Waiting for one: dask worker {address}\n"
-    cluster.worker("--preload", str(other))
-    _, errors = running.communicate(timeout=120)
-    assert running.returncode == 2
-    assert re.search(r"Workers that cannot run this sweep:\ntcp://\S+: The worker has numpy 1.0, not 2", errors)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert told[1] == f"The scheduler has no worker. Waiting for one: dask worker {cluster.address} --nworkers auto\n"
+    able = cluster.worker("--nthreads", "1")
+    wait_for_points(tmp_path / "out", 1, running)
+    cluster.worker("--nthreads", "1", "--preload", str(other))
+    line = running.stdout.readline()
+    while "gets no points" not in line:
+        assert line
+        line = running.stdout.readline()
+    assert re.match(r"The worker at tcp://\S+ gets no points: it has numpy 1\.0, not 2", line)
+    able.kill()
+    told, errors = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert re.search(r"The worker at tcp://\S+ has gone\. Workers left: 1\n", told)
+    assert re.search(r"Error: No worker can run the points\. .*\ntcp://\S+: it has numpy 1\.0, not 2", errors)
+    assert {metrics for *_, metrics in records(tmp_path / "out").values()} <= {
+        metrics for *_, metrics in records(folder / "out").values()
+    }
 
 
 def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished(local, cluster, tmp_path, pipeline):
     folder, _ = local
     cluster.worker("--nthreads", "1")
-    running = cluster.sweep(folder / "s.yaml", tmp_path / "out", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="5s")
     wait_for_points(tmp_path / "out", 1, running)
     cluster.scheduler.kill()
     told, errors = running.communicate(timeout=120)
@@ -462,7 +521,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished
     kept = re.search(r"(\d) of 6 points have finished and are kept; the same command runs the rest\.\n$", told).group(1)
     assert re.fullmatch(r"Error: The Dask scheduler has gone \(.*\)\. Start it again first\.\n", errors)
     rest = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
-    assert f"6 points, {kept} of them need no run" in rest.stdout
+    assert f"6 points: {kept} done, " in rest.stdout
     assert records(tmp_path / "out") == records(folder / "out")
 
 
