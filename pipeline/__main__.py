@@ -51,13 +51,16 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
 @click.option("--sweep-dir", type=click.Path(path_type=Path), help="The sweep's folder; runs/sweeps/NAME unless given.")
-def sweep_command(file: Path, sweep_dir: Path | None, **options: Any) -> None:
+@click.option("--no-report", is_flag=True, help="Do not write the sweep's report; each point has its own.")
+def sweep_command(file: Path, sweep_dir: Path | None, no_report: bool, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
     if options["workers"] and options["scheduler"] is not None:
         raise ParameterError("--workers is for a cluster of this machine; with --scheduler, start workers there.")
     from pipeline import sweep  # pandas
 
-    failed = sweep.run_sweep(file, sweep_dir=sweep_dir, say=lambda line: click.echo(line), **options)
+    failed = sweep.run_sweep(
+        file, sweep_dir=sweep_dir, with_report=not no_report, say=lambda line: click.echo(line), **options
+    )
     if failed:
         hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
         lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish{hint}:"]

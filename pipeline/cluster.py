@@ -104,7 +104,8 @@ def run_point(task: Mapping[str, Any], below: str) -> dict[str, Any]:
             if executed := [folder / f"{stage}.ipynb" for stage in STAGES if (folder / f"{stage}.ipynb").exists()]:
                 from pipeline import report
 
-                report.write_notebook_report(executed[-1], folder / "report.html")
+                title = f"{task['title']}: {error.status}"
+                report.write_notebook_report(executed[-1], folder / "report.html", title)
         made = {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
     return {"record": {"duration_s": round(time.monotonic() - since, 1)} | record, "files": made, "scratch": scratch}
 

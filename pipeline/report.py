@@ -105,14 +105,17 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: 
     return pages.fill("page.html.j2", title=title, headings=headings, sections=sections, summary=summary)
 
 
-def write_notebook_report(notebook: Path, output: Path) -> None:
-    """One notebook, as it was last executed, as one HTML file. Raises DataError if it is no notebook."""
+def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:
+    """One notebook, as it was last executed, as one HTML file. Raises DataError if it is no notebook.
+
+    title: the page's, the notebook's first heading unless given.
+    """
     try:
         node = nbformat.read(notebook, as_version=4)
     except (ValueError, AttributeError, nbformat.ValidationError) as error:
         raise files.DataError(f"{notebook} is no notebook ({str(error)[:60]}). Give an executed .ipynb file.") from None
-    title = re.search(r"^# (.*)", node.cells[0].source, re.M)
-    html = render({notebook.stem: node}, title[1] if title else notebook.stem)
+    heading = re.search(r"^# (.*)", node.cells[0].source, re.M)
+    html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
     files.write_whole(output, html.encode())
 
 

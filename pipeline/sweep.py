@@ -197,7 +197,7 @@ def run_sweep(
         if figure := _best(results(points), sweep.select):
             say(f"best {figure[1]}")
         if with_report:
-            _report(sweep_dir)
+            _report(sweep, sweep_dir)
             say(f"report: {sweep_dir / 'report.html'}")
     return [point for point in points if point.record().get("status") != "done"]
 
@@ -419,7 +419,7 @@ class _Progress:
         self.bar.refresh()
 
 
-def _report(sweep_dir: Path) -> None:
+def _report(sweep: Sweep, sweep_dir: Path) -> None:
     """sweep.ipynb, executed for this sweep, and its report; not again where nothing that they show has changed."""
     from pipeline import report
 
@@ -428,7 +428,7 @@ def _report(sweep_dir: Path) -> None:
     made = files.read_json_or_empty(sweep_dir / "report.json")
     if made != depends_on or not (sweep_dir / "report.html").exists():
         run.execute(REPORT, sweep_dir / REPORT.name, {"sweep_dir": files.run_dir_of(sweep_dir)})
-        report.write_notebook_report(sweep_dir / REPORT.name, sweep_dir / "report.html")
+        report.write_notebook_report(sweep_dir / REPORT.name, sweep_dir / "report.html", f"Sweep {sweep.name}")
         files.write_json(sweep_dir / "report.json", depends_on)
 
 

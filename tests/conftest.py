@@ -1,3 +1,5 @@
+import fcntl
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +25,26 @@ def pipeline():
         return subprocess.run(command, capture_output=True, text=True, **options)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, worker_id):
+    """Makes a folder once for all of pytest's processes, which must leave it as it is: shared(name, make)."""
+    base = tmp_path_factory.getbasetemp()
+    common = base if worker_id == "master" else base.parent  # master: there are no others
+
+    def made(name, make):
+        folder = common / name
+        with (common / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (common / f"{name}.made").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                (common / f"{name}.made").touch()
+        return folder
+
+    return made
 
 
 def write_small_source(folder):

@@ -43,21 +43,30 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, pipeline):
-    """The folder of a default run."""
-    folder = tmp_path_factory.mktemp("runs") / "default"
-    done = pipeline("run", "--run-dir", folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+def runs(shared, pipeline):
+    """A folder with a default run and, beside it, the small sweep."""
+
+    def make(folder):
+        for command in (
+            ("run", "--run-dir", folder / "default"),
+            ("sweep", run.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder / "small"),
+        ):
+            done = pipeline(*command)
+            assert done.returncode == 0, done.stderr
+
+    return shared("runs", make)
 
 
 @pytest.fixture(scope="module")
-def swept(finished, pipeline):
-    """The folder of the small sweep, beside the run."""
-    folder = finished.parent / "small"
-    done = pipeline("sweep", run.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+def finished(runs):
+    """The folder of a default run."""
+    return runs / "default"
+
+
+@pytest.fixture(scope="module")
+def swept(runs):
+    """The folder of the small sweep."""
+    return runs / "small"
 
 
 class Page:
@@ -210,6 +219,9 @@ def test_a_sweep_that_a_notebook_runs_shows_a_bar_and_its_failures_in_jupyterlab
     assert re.search(r"\[2/2\] \w{12} diverged: learning_rate 1000000.0\n", told)
     assert re.search(r"best so far validation_accuracy 0\.\d{4}: learning_rate 0\.005\n", told)
     assert re.search(r"\n1$", told.strip())
+    links = re.findall(r'href="([0-9a-f]{12}/[^"]+)"', (tmp_path / "out" / "report.html").read_text())
+    assert len(links) >= 2
+    assert all((tmp_path / "out" / link).exists() for link in links)
 
 
 class Panel:
@@ -550,7 +562,7 @@ def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
         links = {link.text_content(): link.get_attribute("href") for link in page.locator("main table a").all()}
         assert links == {"default": "default/report.html", "small": "small/report.html"}
         page.get_by_role("link", name="small").click()
-        expect(page).to_have_title("Read a sweep")
+        expect(page).to_have_title("Sweep small")
         point = reports["point"].parent.name
         page.get_by_role("link", name=point).click()
         expect(page).to_have_title(f"Point {point} of the sweep small")

@@ -86,17 +86,19 @@ def test_a_table_is_escaped_links_and_downloads_itself():
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, pipeline):
+def swept(shared, pipeline):
     """A sweep of two settings and two seeds, and one point that diverges."""
-    folder = tmp_path_factory.mktemp("swept")
-    (folder / "s.yaml").write_text(
-        "name: trial\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
-        "grid: {hidden_size: [5, 9], learning_rate: [0.005, 0.02], seed: [1, 2]}\npoints: [{learning_rate: 1e6}]"
-    )
-    done = pipeline("sweep", folder / "s.yaml", "--sweep-dir", folder / "out")
-    assert done.returncode == 1
-    assert f"report: {folder / 'out' / 'report.html'}" in done.stdout
-    return folder / "out"
+
+    def make(folder):
+        (folder / "s.yaml").write_text(
+            "name: trial\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+            "grid: {hidden_size: [5, 9], learning_rate: [0.005, 0.02], seed: [1, 2]}\npoints: [{learning_rate: 1e6}]"
+        )
+        done = pipeline("sweep", folder / "s.yaml", "--sweep-dir", folder / "out")
+        assert done.returncode == 1
+        assert f"report: {folder / 'out' / 'report.html'}" in done.stdout
+
+    return shared("study", make) / "out"
 
 
 def test_the_report_of_a_sweep_tells_of_every_point_and_of_one_setting_the_test_figure(swept):

@@ -126,6 +126,15 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
+def test_the_readmes_example_is_a_sweep(tmp_path):
+    (example,) = re.findall(r"```yaml\n(.*?)```", (files.ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "s.yaml").write_text(example)
+    found = sweep.points_of(sweep.read(tmp_path / "s.yaml"), tmp_path)
+    assert len(found) == 7
+    assert found[-1].parameters.dropout_rate == 0.2
+    assert {point.parameters.epochs for point in found} == {20}
+
+
 def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path):
     for content, message in (
         ("name: a\ngrid: {seed: [1], epochs: [1], seed: [2]}", "seed is given twice"),
@@ -151,12 +160,16 @@ GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory, pipeline):
-    """A finished sweep of six points."""
-    folder = tmp_path_factory.mktemp("local")
-    done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+def local(shared, pipeline):
+    """A finished sweep of six points, and what was told of it."""
+
+    def make(folder):
+        done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")
+        assert done.returncode == 0, done.stderr
+        (folder / "told").write_text(done.stdout)
+
+    folder = shared("local", make)
+    return folder, (folder / "told").read_text()
 
 
 def test_a_sweep_runs_every_point_and_tells_how_far_it_is(local):
@@ -203,14 +216,14 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
     best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
     assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
-    more = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
+    more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
     assert "7 points: 6 done, 1 to run\nThe sweep in this folder had other points." in more.stdout
     assert all(path.stat().st_mtime_ns == was for path, was in before.items())
     (next(iter(before)).parent / "model.npz").write_bytes(b"")
     record = json.loads(list(before)[1].read_text())
     record["inputs"]["versions"]["numpy"] = "1.0"
     list(before)[1].write_text(json.dumps(record))
-    repaired = pipeline("sweep", larger, "--sweep-dir", tmp_path / "out")
+    repaired = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
     assert "7 points: 5 done, 2 to run" in repaired.stdout
     assert "because of files that have been removed or altered" in repaired.stdout
     assert "because of versions numpy, which was 1.0" in repaired.stdout
@@ -228,6 +241,7 @@ def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipe
         str(folder / "s.yaml"),
         "--workers",
         "2",
+        "--no-report",
         "--sweep-dir",
         str(out),
     ]
@@ -243,7 +257,7 @@ def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipe
         running.wait()
         for path in out.glob("*/run.json"):
             kept.setdefault(path, path.stat().st_mtime_ns)
-    rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--sweep-dir", out)
+    rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--no-report", "--sweep-dir", out)
     assert rest.returncode == 0, rest.stderr
     assert f"6 points: {len(kept)} done, {6 - len(kept)} to run" in rest.stdout
     assert all(path.stat().st_mtime_ns == was for path, was in kept.items())
@@ -305,7 +319,9 @@ def test_a_terminal_shows_a_bar_with_what_failed_the_time_left_and_the_best(tmp_
 
 def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(tmp_path):
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01]})
-    terminal = Terminal(f"{sweep_command(file, tmp_path / 'out')} > {shlex.quote(str(tmp_path / 'log'))}", 0, 0)
+    terminal = Terminal(
+        f"{sweep_command(file, tmp_path / 'out')} --no-report > {shlex.quote(str(tmp_path / 'log'))}", 0, 0
+    )
     assert terminal.until_it_ends() == 0
     assert re.fullmatch(r"100%\|█+\| 2/2 \[00:\d\d<00:00, best 0\.\d{4}\]", "\n".join(terminal.lines))
     log = (tmp_path / "log").read_text()
@@ -320,7 +336,7 @@ def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, p
     kept = r"(\d) of 3 points have finished and are kept; the same command runs the rest\.\nInterrupted\."
     finished = re.search(kept, "\n".join(terminal.lines)).group(1)
     assert "Traceback" not in "\n".join(terminal.lines)
-    rest = pipeline("sweep", file, "--workers", "1", "--sweep-dir", tmp_path / "out")
+    rest = pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
     assert f"3 points: {finished} done, " in rest.stdout
     assert rest.returncode == 0
 
@@ -374,16 +390,17 @@ def test_points_that_fail_are_told_apart_and_leave_the_others_alone(project, tmp
     assert changed == {13, 14, 15, 16}
 
 
-def test_lost_and_damaged_data_is_prepared_again(local, tmp_path, pipeline):
+def test_damaged_data_is_prepared_again(local, tmp_path, pipeline):
     folder, _ = local
     shutil.copytree(folder / "out", tmp_path / "out")
     (data,) = (tmp_path / "out").glob("data-*/data.npz")
-    for number, damage in enumerate((data.unlink, lambda: data.write_bytes(data.read_bytes()[:1000]))):
-        damage()
-        file = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3 + number}])
-        done = pipeline("sweep", file, "--workers", "1", "--sweep-dir", tmp_path / "out")
-        assert done.returncode == 0, done.stderr
-        assert "7 points: 6 done, 1 to run" in done.stdout
+    whole = data.read_bytes()
+    data.write_bytes(whole[:1000])
+    file = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
+    done = pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "7 points: 6 done, 1 to run" in done.stdout
+    assert data.read_bytes() == whole
 
 
 def test_to_retry_what_was_never_run_is_told_how(tmp_path, pipeline):
@@ -429,7 +446,7 @@ class Cluster:
         return self.start("worker", "--scheduler-file", self.contact, "--no-nanny", "--no-dashboard", *options)
 
     def sweep(self, file, out, **environment):
-        command = [sys.executable, "-m", "pipeline", "sweep", str(file), "--scheduler", self.address]
+        command = [sys.executable, "-m", "pipeline", "sweep", str(file), "--no-report", "--scheduler", self.address]
         return subprocess.Popen(
             [*command, "--sweep-dir", str(out)],
             stdout=subprocess.PIPE,
@@ -476,7 +493,7 @@ def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, 
     file = write(tmp_path / "s.yaml", base=batches, select="train_error")
     told, errors = (running := cluster.sweep(file, tmp_path / "there")).communicate(timeout=120)
     assert running.returncode == 0, told + errors
-    assert pipeline("sweep", file, "--sweep-dir", tmp_path / "here").returncode == 0
+    assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "here").returncode == 0
     assert len(records(tmp_path / "here")) == 1
     assert records(tmp_path / "there") == records(tmp_path / "here")
 
@@ -520,7 +537,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished
     assert running.returncode == 1
     kept = re.search(r"(\d) of 6 points have finished and are kept; the same command runs the rest\.\n$", told).group(1)
     assert re.fullmatch(r"Error: The Dask scheduler has gone \(.*\)\. Start it again first\.\n", errors)
-    rest = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
+    rest = pipeline("sweep", folder / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
     assert f"6 points: {kept} done, " in rest.stdout
     assert records(tmp_path / "out") == records(folder / "out")
 
