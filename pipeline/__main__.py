@@ -136,8 +136,8 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _exit_code() -> int:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # as Dask sets them for its workers, so that batches give the same bits
+    for name, count in run.ONE_THREAD.items():
+        os.environ.setdefault(name, count)
     try:
         main.main(prog_name="python -m pipeline", standalone_mode=False)
     except click.ClickException as error:

@@ -62,13 +62,11 @@ def on_worker(code: Mapping[str, bytes], task: Mapping[str, Any]) -> dict[str, A
         sys.path.insert(0, str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "helpers")]:
             del sys.modules[name]
-    # For the kernels. With one thread, matrix products are the same bits as the client's.
-    os.environ |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    os.environ["MKL_NUM_THREADS"] = "1"
     try:
         from pipeline import cluster, run
     except ImportError as error:
         return {"worker": worker.address, "refused": f"{type(error).__name__}: {error}"}
+    os.environ |= run.ONE_THREAD | {"PYTHONPATH": str(folder)}  # for the kernels
     here, wanted = run.versions_of(task["inputs"]["versions"]), task["inputs"]["versions"]
     if differing := [f"{name} {here[name]}, not {wanted[name]}" for name in wanted if here[name] != wanted[name]]:
         return {"worker": worker.address, "refused": f"it has {'; '.join(differing)}"}
@@ -232,6 +230,7 @@ class Pool:
 
         if not self.running:
             time.sleep(LOOK_AGAIN)
+            return []
         with contextlib.suppress(TimeoutError, FuturesCancelledError):
             wait(list(self.running), timeout=LOOK_AGAIN, return_when="FIRST_COMPLETED")
         found = []

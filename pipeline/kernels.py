@@ -24,8 +24,6 @@ import psutil
 from jupyter_client.manager import AsyncKernelManager
 
 POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
-
-
 NURSERY_TIME = 120  # seconds for its imports, of which it takes two, and the first fork
 
 

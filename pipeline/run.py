@@ -29,6 +29,8 @@ OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *files.MADE, "report.html")
 # What a result depends on, besides its parameters and its data.
 CODE = ("helpers.py", "pipeline/parameters.py", "pipeline/files.py", "pipeline/figures.py", "pipeline/results.py")
 PACKAGES = ("numpy", "numba", "matplotlib", "papermill", "ipykernel", "nbconvert")
+# For kernels: with one thread, matrix products give the same bits wherever a notebook is run.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # The cells whose pictures the README shows.
 PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}
@@ -322,7 +324,7 @@ def execute(
     notebook: Path,
     output: Path,
     values: Mapping[str, Any] | None = None,
-    time_limit: float | None = None,
+    time_limit: int | None = None,
     watched: bool = True,
 ) -> None:
     """Execute a notebook with those of the values that it declares, and write it whole, also when it fails.

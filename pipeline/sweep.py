@@ -133,7 +133,7 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     retry_failed: bool = False,
-    time_limit: float | None = None,
+    time_limit: int | None = None,
     sweep_dir: Path | None = None,
     with_report: bool = True,
     say: Callable[[str], None] = print,
@@ -150,7 +150,7 @@ def run_sweep(
         The address of a Dask scheduler to use instead.
     retry_failed : bool
         Run the points that failed before, and no others.
-    time_limit : float, optional
+    time_limit : int, optional
         Seconds that any one cell of a point may take.
     sweep_dir : Path, optional
         By default runs/sweeps/NAME.
@@ -288,7 +288,7 @@ def _prepared(data: Mapping[str, Any], inputs: Mapping[str, Any], sweep_dir: Pat
 
 
 def _tasks(
-    sweep: Sweep, todo: list[Point], inputs: Mapping[str, Any], sweep_dir: Path, time_limit: float | None
+    sweep: Sweep, todo: list[Point], inputs: Mapping[str, Any], sweep_dir: Path, time_limit: int | None
 ) -> dict[Point, dict[str, Any]]:
     """What a worker is told of each point."""
     data = {_key(data): _prepared(data, inputs[data["source"]], sweep_dir) for data in _distinct_data(todo)}
