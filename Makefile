@@ -7,7 +7,7 @@ PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
 .PHONY: run test lab sweep notebooks lint lock clean
 
-run: .venv/ready        ## prepare, train, evaluate, and compare with the published figures
+run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
 
 test: .venv/ready       ## unit tests, the pipeline end to end, and every notebook under nbval
@@ -22,16 +22,17 @@ sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/
 notebooks: .venv/ready  ## run the committed notebooks again, in place
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 
-lint: .venv/ready       ## ruff over code and notebooks
+lint: .venv/ready       ## ruff over code and notebooks, mypy over the package and helpers.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 lock: .venv/ready       ## refresh requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
 		--group dev --custom-compile-command "make lock" --output-file requirements.txt pyproject.toml
 
 clean:                  ## remove .venv, runs/ and caches; nothing that is committed
-	rm -rf .venv runs *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv runs *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: environment.yml requirements.txt pyproject.toml

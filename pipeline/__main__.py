@@ -1,7 +1,10 @@
-"""The command line: python -m pipeline. Exit codes: 0 done, 1 a run failed, 2 a parameter or argument is wrong."""
+"""Read the command line: arguments in, exit codes out.
+
+Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 130 interrupted.
+"""
 
 import contextlib
-import os
+import logging
 import signal
 import sys
 import textwrap
@@ -11,15 +14,25 @@ from typing import Any
 
 import click
 
-from pipeline import files, parameters, run
-from pipeline.files import DataError
-from pipeline.parameters import ParameterError
+from pipeline import console, errors, parameters, runs, storage
+from pipeline.errors import InvalidParameter
+
+EXIT_CODES: dict[type[BaseException], int] = {
+    errors.InvalidParameter: 2,
+    errors.InvalidData: 2,
+    errors.InvalidRecord: 2,
+    errors.PipelineError: 1,  # all others
+}
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
+def main(verbose: bool) -> None:
     """Run the notebooks."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that a run can be recorded
+    console.show(logging.DEBUG if verbose else logging.INFO)
 
 
 def _parameter_help() -> str:
@@ -39,116 +52,108 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     pairs = [*given, *([("run_dir", run_dir)] if run_dir is not None else [])]
     values = dict(pairs)
     for name in values:
-        if len(told := [value for other, value in pairs if other == name]) > 1:
-            raise ParameterError(f"{name} is given more than once: {', '.join(told)}.")
-    run.run(parameters.from_strings(values), force)
+        if len(listed := [value for other, value in pairs if other == name]) > 1:
+            raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
+    place = values.pop("run_dir", "runs/default")
+    runs.run(parameters.from_strings(values), place, force)
 
 
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(1), help="Processes of a local Dask cluster; one a core unless given.")
+@click.option("--workers", type=click.IntRange(1), help="Processes of a local Dask cluster; one per core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
-@click.option("--sweep-dir", type=click.Path(path_type=Path), help="The sweep's folder; runs/sweeps/NAME unless given.")
+@click.option("--sweep-dir", help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report; each point has its own.")
-def sweep_command(file: Path, sweep_dir: Path | None, no_report: bool, **options: Any) -> None:
+def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
     if options["workers"] and options["scheduler"] is not None:
-        raise ParameterError("--workers is for a cluster of this machine; with --scheduler, start workers there.")
-    from pipeline import sweep  # pandas
+        raise InvalidParameter("--workers is for a cluster of this machine; with --scheduler, start workers there.")
+    from pipeline.sweeps.execution import run_sweep  # Dask, papermill and pandas take 2 s to import
 
-    failed = sweep.run_sweep(
-        file, sweep_dir=sweep_dir, with_report=not no_report, say=lambda line: click.echo(line), **options
-    )
-    if failed:
+    if failed := run_sweep(file, sweep_dir, with_report=not no_report, **options):
         hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
         lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish{hint}:"]
         for point in failed:
-            record = point.record()
-            told = [f"{point.id} {record.get('status', 'not run')}", point.told, record.get("error")]
-            lines.append(textwrap.shorten(": ".join(filter(None, told)), 200, placeholder=" ..."))
-        if options["retry_failed"] and not all(point.record() for point in failed):
+            error = point.result.record.error if point.result.record else None
+            parts = [f"{point.id} {point.result.status}", point.label, error]
+            lines.append(textwrap.shorten(": ".join(filter(None, parts)), 200, placeholder=" ..."))
+        if options["retry_failed"] and not all(point.result.record for point in failed):
             lines.append("The points that have not been run yet run without --retry-failed.")
-        raise run.RunFailed("\n".join(lines))
+        raise errors.PointsFailed("\n".join(lines))
 
 
 @main.command("verify")
 @click.argument("run_dir")
 def verify_command(run_dir: str) -> None:
-    """Do the finished run of RUN_DIR again elsewhere, and say what is equal."""
-    if not run.verify(run_dir):
-        raise run.RunFailed(f"{run_dir} does not come out equal.")
+    """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
+    runs.verify(run_dir)
 
 
 @main.command("notebooks")
-@click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
+    from pipeline.notebooks import execute_in_place  # papermill takes 1.2 s to import
+
     for notebook in notebooks:
-        run.execute_in_place(notebook)
+        execute_in_place(notebook)
 
 
 @main.command("report")
-@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="runs/reports/NAME.html unless given.")
+@click.argument("notebook", type=NOTEBOOK)
+@click.option("--output", type=OUTPUT, help="runs/reports/NAME.html unless given.")
 def report_command(notebook: Path, output: Path | None) -> None:
     """Render an executed NOTEBOOK as one HTML file that opens without a network."""
-    from pipeline import report  # a second
+    from pipeline.reports import rendering  # nbconvert takes 1 s to import
 
-    output = output or files.ROOT / "runs" / "reports" / f"{notebook.stem}.html"
-    report.write_notebook_report(notebook, output)
+    output = output or storage.RUNS / "reports" / f"{notebook.stem}.html"
+    with _writing(output):
+        rendering.write_notebook_report(notebook, output)
     click.echo(f"report: {output}")
 
 
 @main.command("compare")
 @click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="In runs/reports unless given.")
+@click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Lay finished runs, or points of sweeps, side by side in one HTML file that opens without a network."""
-    from pipeline import compare  # Numba and Matplotlib
+    """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
+    from pipeline import comparison  # pandas and SciPy take 1 s to import
 
-    comparison = compare.compare(run_dirs)
-    output = output or compare.default_output(comparison)
     with _writing(output):
-        compare.write_report(comparison, output)
-    click.echo(f"report: {output}")
+        click.echo(f"report: {comparison.write_report(run_dirs, output)}")
 
 
 @main.command("index")
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
-    from pipeline import index
+    from pipeline.reports import index
 
-    folder = folder or index.RUNS
+    folder = folder or storage.RUNS
     with _writing(folder / "index.html"):
         click.echo(f"index: {index.write_index(folder)}")
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """A path that cannot be written to is a wrong argument, told as such."""
+def _writing(path: Path | None) -> Iterator[None]:
+    """Take a path that cannot be written to for a wrong argument."""
     try:
         yield
     except OSError as error:
-        raise ParameterError(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
+        raise InvalidParameter(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
 
 
 def _exit_code() -> int:
-    for name, count in run.ONE_THREAD.items():
-        os.environ.setdefault(name, count)
     try:
         main.main(prog_name="python -m pipeline", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return 2
-    except (ParameterError, DataError) as error:
+    except errors.PipelineError as error:
         click.echo(f"Error: {error}", err=True)
-        return 2
-    except run.RunFailed as error:
-        click.echo(f"Error: {error}", err=True)
-        return 1
+        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return 130

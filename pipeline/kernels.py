@@ -1,9 +1,9 @@
-"""Kernels that start in no time: forked from a process that has imported what every notebook imports.
+"""Start kernels fast: fork them from a process that has imported what every notebook imports.
 
 A notebook's kernel spends a second or more on starting and on importing NumPy, Numba and Matplotlib, which is as long
-as the rest of a short training takes. Here one process, the nursery, imports them once and forks a kernel whenever it
-is asked to. A kernel shares nothing with the next but the modules: it is a process of its own, in a session of its
-own, with its own environment and random state, and it dies alone. The nursery imports installed packages only, never
+as the rest of a short training takes. Here one process, the fork server, imports them once and forks a kernel for each
+request. A kernel shares nothing with the next but the modules: it is a process of its own, in a session of its own,
+with its own environment and random state, and it dies alone. The fork server imports installed packages only, never
 this project, so that a changed helpers.py is what the next kernel imports.
 """
 
@@ -18,91 +18,72 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 from jupyter_client.manager import AsyncKernelManager
 
 POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
-NURSERY_TIME = 120  # seconds for its imports, of which it takes two, and the first fork
+# With one thread, matrix products give the same bits wherever a notebook is run.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+START_TIME = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
 
 class ForkedKernelManager(AsyncKernelManager):
-    """Starts this environment's own kernel by a fork, and any other one as ever."""
+    """Start this environment's own kernel by a fork, and any other one as Jupyter does."""
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        options["env"] |= ONE_THREAD
         options["env"].pop("JPY_SESSION_NAME", None)  # where a notebook runs that someone else has opened
         if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
             return await super()._async_launch_kernel(kernel_cmd, **options)
         arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
-        self.provisioner.process = _NURSERY.fork(arguments, options["env"], options.get("cwd") or str(Path.cwd()))
-        self.provisioner.pid = self.provisioner.pgid = self.provisioner.process.pid
-        self._reconcile_connection_info(self.provisioner.connection_info)
+        provisioner: Any = self.provisioner
+        provisioner.process = _SERVER.fork(arguments, options["env"], options.get("cwd") or str(Path.cwd()))
+        provisioner.pid = provisioner.pgid = provisioner.process.pid
+        self._reconcile_connection_info(provisioner.connection_info)
 
 
-class _Kernel:
+class _Kernel(psutil.Process):
     """What jupyter_client needs of a subprocess.Popen, of a process that is no child of this one."""
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._process = psutil.Process(pid) if psutil.pid_exists(pid) else None
-
     def poll(self) -> int | None:
-        """None while it runs; a zombie, which nobody may ever clear away, does not."""
-        try:
-            return None if self._process.status() != psutil.STATUS_ZOMBIE else -1
-        except (psutil.NoSuchProcess, AttributeError):
-            return -1
+        """Return None while it runs; a zombie, which nobody may ever clear away, does not."""
+        return None if self.is_running() and self.status() != psutil.STATUS_ZOMBIE else -1
 
-    def wait(self) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         while self.poll() is None:
             time.sleep(0.02)
         return -1
 
-    def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
 
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
+class _ForkServer:
+    """This process's fork server, started with the first kernel; it ends with this process, and its kernels too."""
 
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-
-class _Nursery:
-    """This process's nursery, started with the first kernel; it ends with this process, and its kernels with it."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-        self.lock = threading.Lock()  # one request and its answer at a time
+    process: subprocess.Popen[bytes]
+    line: TextIO
+    owner: int | None = None
+    lock = threading.Lock()  # one request and its answer at a time
 
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> _Kernel:
-        request = json.dumps({"arguments": list(arguments), "environment": dict(environment), "folder": folder}) + "\n"
+        request = json.dumps({"arguments": list(arguments), "environment": dict(environment), "folder": folder})
         with self.lock:
-            return self._ask(request)
-
-    def _ask(self, request: str) -> _Kernel:
-        for attempt in (1, 2):
-            if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
-                self._start()
-            try:
-                self.line.write(request)
-                self.line.flush()
-                return _Kernel(int(self.line.readline()))
-            except (OSError, ValueError):  # the nursery has been killed
-                if attempt == 2:
-                    raise RuntimeError("the process that forks kernels has died, twice") from None
-                self.process.kill()
-                self.process.wait()
-        raise AssertionError
+            for attempt in (1, 2):
+                if attempt == 2 or self.owner != os.getpid():
+                    self._start()
+                with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):  # it has been killed
+                    self.line.write(request + "\n")
+                    self.line.flush()
+                    return _Kernel(int(self.line.readline()))
+        raise RuntimeError("the process that forks kernels has died, twice")
 
     def _start(self) -> None:
         here, there = socket.socketpair()
-        here.settimeout(NURSERY_TIME)
+        here.settimeout(START_TIME)
         command = [sys.executable, "-m", "pipeline.kernels", str(there.fileno())]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
         )
@@ -110,11 +91,11 @@ class _Nursery:
         self.line, self.owner = here.makefile("rw"), os.getpid()
 
 
-_NURSERY = _Nursery()
+_SERVER = _ForkServer()
 
 
 def _import_what_notebooks_import() -> None:
-    import ipykernel.kernelapp  # noqa: F401
+    import ipykernel.kernelapp  # noqa: F401 - here and not above: the process that asks needs none of these
     import matplotlib.pyplot  # noqa: F401 - its backend is chosen with the first figure, so by the kernel
     import pydantic  # noqa: F401
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -127,26 +108,28 @@ def _import_what_notebooks_import() -> None:
     FigureCanvasAgg(figure).draw()
 
 
-def _raise_kernels(end: socket.socket) -> None:
-    """Fork a kernel for each request, until whoever asks has gone."""
+def _fork_kernels(end: socket.socket) -> None:
+    """Fork a kernel for each request, until the process that asks has gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
     line = end.makefile("rw")
-    with contextlib.suppress(OSError):  # whoever asks has gone before it could be answered
+    with contextlib.suppress(OSError):  # it has gone before it could be answered
         for request in line:
             pid = os.fork()
             if pid == 0:
-                os.close(end.fileno())  # else whoever asks would not see this nursery end while the kernel lives
+                os.close(
+                    end.fileno()
+                )  # else the process that asks would not see this server end while the kernel lives
                 _become_a_kernel(**json.loads(request))
             line.write(f"{pid}\n")
             line.flush()
 
 
 def _become_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:
-    """What `python -m ipykernel_launcher` does, with the imports done."""
+    """Do what `python -m ipykernel_launcher` does, with the imports done."""
     import numpy as np
     from ipykernel import kernelapp
 
-    np.random.seed()  # anew, as in a process that has just imported it; a notebook seeds its own generator
+    np.random.seed()  # as in a process that has just imported it; a notebook seeds its own generator
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     os.chdir(folder)
@@ -166,4 +149,4 @@ if __name__ == "__main__":
     _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
     with socket.socket(fileno=int(sys.argv[1])) as _end:
-        _raise_kernels(_end)
+        _fork_kernels(_end)

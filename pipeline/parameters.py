@@ -1,7 +1,7 @@
-"""The parameters: names, types, ranges, and what is said when one is wrong.
+"""Define the parameters: names, types, ranges, defaults, and the message for a wrong one.
 
-The one definition. The command line checks against it before anything starts, and each notebook checks its own
-values against it in the cell after the parameters, so that plain papermill and JupyterLab are protected too.
+The command line and a sweep check text against this definition, once, as it enters the process. A notebook checks its
+own values in the cell after its parameters, for those who come by papermill or JupyterLab.
 """
 
 import ast
@@ -9,135 +9,136 @@ import difflib
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
+from pipeline.errors import InvalidParameter
+
+Value = str | int | float
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
+RENAMED = {"relu_grad_at_zero": "relu_grad_inactive"}
 
 
-class ParameterError(ValueError):
-    """A parameter has a wrong name, type or value; the message says which, and what is allowed."""
-
-
-def _source(value: str) -> str:
+def _check_source(value: str) -> str:
     if value not in NAMED_SOURCES and not value.endswith(".npz"):
         raise ValueError("neither a named source nor an .npz file")
     return value
 
 
-def _folder(value: str) -> str:
+def _check_folder(value: str) -> str:
     if not value.strip() or "\0" in value:
         raise ValueError("no path")
     return value
 
 
-def _allowed(text: str, **limits: Any) -> Any:
-    return Field(json_schema_extra={"allowed": text}, **limits)
+# The text after each type is what a message says is allowed.
+Source = Annotated[str, AfterValidator(_check_source), "'sample', 'mnist', 'fashion_mnist' or the path of an .npz file"]
+Folder = Annotated[str, AfterValidator(_check_folder), "the path of a folder"]
+Folders = Annotated[list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"]
+Count = Annotated[int, Field(ge=1), "a whole number, 1 or more"]
+CountOrNone = Annotated[int, Field(ge=0), "a whole number, 0 or more"]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
+Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
+Rate = Annotated[float, Field(ge=0, lt=1), "a number from 0 to below 1"]
+ZeroOrOne = Annotated[int, Field(ge=0, le=1), "0 or 1"]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 4294967295"]
 
 
-Source = Annotated[
-    str, AfterValidator(_source), _allowed("'sample', 'mnist', 'fashion_mnist' or the path of an .npz file")
-]
-Folder = Annotated[str, AfterValidator(_folder), _allowed("the path of a folder")]
-Count = Annotated[int, _allowed("a whole number, 1 or more", ge=1)]
-CountOrNone = Annotated[int, _allowed("a whole number, 0 or more", ge=0)]
-Positive = Annotated[float, _allowed("a number above 0", gt=0, allow_inf_nan=False)]
-Decay = Annotated[float, _allowed("a number above 0, at most 1", gt=0, le=1)]
-Rate = Annotated[float, _allowed("a number from 0 to below 1", ge=0, lt=1)]
-ZeroOrOne = Annotated[int, _allowed("0 or 1", ge=0, le=1)]
-Seed = Annotated[int, _allowed("a whole number from 0 to 4294967295", ge=0, le=2**32 - 1)]
+class Parameters(BaseModel):
+    """All that the result of a run depends on. The defaults are the original's."""
 
-
-class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
-
-
-class Parameters(_Model):
-    """All parameters of a run. The defaults are the original's."""
 
     source: Source = Field("sample", description="where the images come from")
     num_samples: Count = Field(1000, description="training images, from the front of the training set")
-    num_validation: CountOrNone = Field(1000, description="images right after them, for choosing among runs")
+    num_validation: CountOrNone = Field(1000, description="images right after them, to choose by; 0 for none")
     normalisation: Positive = Field(255.0, description="what the pixels are divided by")
     hidden_size: Count = Field(40, description="hidden units")
     learning_rate: Positive = Field(0.005, description="the size of a step down the gradient")
-    learning_rate_decay: Decay = Field(1.0, description="what the learning rate is multiplied by after each epoch")
+    learning_rate_decay: Decay = Field(1.0, description="factor of the learning rate after each epoch")
     epochs: Count = Field(100, description="passes over the training images")
-    dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped while training")
-    relu_grad_at_zero: ZeroOrOne = Field(1, description="the ReLU's derivative where a unit is not active")
-    batch_size: Count = Field(1, description="images an update")
+    dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped in training")
+    relu_grad_inactive: ZeroOrOne = Field(1, description="the ReLU's derivative where a unit is inactive")
+    batch_size: Count = Field(1, description="images per update")
     seed: Seed = Field(1, description="of the generator that draws the weights and the dropout masks")
-    run_dir: Folder = Field("runs/default", description="where the run's files are; relative to the project's root")
 
 
-class SweepParameters(_Model):
-    """The parameter of sweep.ipynb, which reads no single run."""
+class NotebookParameters(Parameters):
+    """The places of files as well, which a notebook declares beside the parameters of the result."""
 
-    sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder; relative to the project's root")
+    run_dir: Folder = Field("runs/default", description="the folder of the run's files")
+    run_dirs: Folders = Field(["runs/default", "runs/true-derivative"], description="the folders of finished runs")
+    sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
 
 
+Model = TypeVar("Model", bound=Parameters)
 NAMES = tuple(Parameters.model_fields)
 
 
-def allowed(name: str, model: type[BaseModel] = Parameters) -> str:
-    """What the parameter's value may be, in words."""
-    return model.model_fields[name].json_schema_extra["allowed"]
+def field_of(name: str) -> FieldInfo:
+    """Return the definition of a parameter: its default and its description."""
+    return NotebookParameters.model_fields[name]
 
 
-def differing(parameters: Parameters) -> dict[str, Any]:
-    """The parameters that are not at their defaults, without run_dir."""
-    return {
-        name: value
-        for name, value in parameters.model_dump(exclude={"run_dir"}).items()
-        if value != Parameters.model_fields[name].default
-    }
+def allowed(name: str) -> str:
+    """Describe what the parameter's value may be."""
+    return next(text for text in field_of(name).metadata if isinstance(text, str))
 
 
-def not_the_originals(parameters: Parameters) -> dict[str, Any]:
-    """Those of `differing` that the published figures depend on; a validation set changes none of them."""
+def differing(parameters: Parameters) -> dict[str, Value]:
+    """Return the parameters that are not at their defaults."""
+    return {name: value for name, value in parameters.model_dump().items() if value != field_of(name).default}
+
+
+def not_the_originals(parameters: Parameters) -> dict[str, Value]:
+    """Return those of `differing` that the published metrics depend on; a validation set changes none of them."""
     return {name: value for name, value in differing(parameters).items() if name != "num_validation"}
 
 
+def described(values: Mapping[str, object]) -> str:
+    """Write parameters as words: ``epochs 10, seed 2``."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
 def command(parameters: Parameters, run_dir: str) -> str:
-    """The command that runs these parameters in the given folder."""
+    """Return the command that runs these parameters in the given folder."""
     options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 
 
-def from_values(values: Mapping[str, Any]) -> Parameters:
-    """Check Python values, the others at their defaults. Raises ParameterError."""
-    return _validated(Parameters, Parameters.model_validate, values)
+def from_values(values: Mapping[str, object]) -> Parameters:
+    """Check Python values, the others at their defaults. Raises InvalidParameter."""
+    return _checked(Parameters.model_validate, values, NAMES)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Check values as a command line gives them: text, read by each parameter's type. Raises ParameterError."""
-    return _validated(Parameters, Parameters.model_validate_strings, values)
+    """Check values as a command line gives them: text, read by each parameter's type. Raises InvalidParameter."""
+    return _checked(Parameters.model_validate_strings, values, NAMES)
 
 
-def check(namespace: Mapping[str, Any], model: type[BaseModel] = Parameters) -> None:
-    """Check a notebook's parameters, from the cell right after them: ``check(globals())``.
+def check(namespace: Mapping[str, object]) -> None:
+    """Check a notebook's parameters, from the cell right after them: ``check(globals())``. Raises InvalidParameter.
 
     Refuses a value of the wrong type or range, and a name that the notebook does not declare. Names are looked for
     in the cells just before this one that begin with the line ``# Parameters``: the notebook's own, which declares
     them, and the one that papermill puts after it, whose unknown names would change nothing.
-
-    Raises
-    ------
-    ParameterError
     """
-    cells = _parameter_cells(namespace.get("In", ()))
-    assigned = [_names_assigned(cell) for cell in cells]
-    present = {name for name in model.model_fields if name in namespace}
-    _validated(model, model.model_validate, {name: namespace.get(name) for name in present.union(*assigned)})
-    if idle := set().union(*assigned[1:]) - set().union(*assigned[:1]):
-        takes = ", ".join(sorted(assigned[0]))
-        raise ParameterError(f"{', '.join(sorted(idle))}: not a parameter of this notebook, which takes {takes}.")
+    history = namespace.get("In", [])
+    cells = _parameter_cells(history if isinstance(history, list) else [])
+    declared, *injected = map(_names_assigned, cells or [""])
+    present = {name for name in NotebookParameters.model_fields if name in namespace}
+    values = {name: namespace.get(name) for name in present.union(declared, *injected)}
+    _checked(NotebookParameters.model_validate, values, sorted(declared & NotebookParameters.model_fields.keys()))
+    if unused := set().union(*injected) - declared:
+        names, takes = ", ".join(sorted(unused)), ", ".join(sorted(declared))
+        raise InvalidParameter(f"{names}: not a parameter of this notebook, which takes {takes}.")
 
 
 def _parameter_cells(history: Iterable[str]) -> list[str]:
-    """The parameter cells that end one cell before the end of IPython's input history, in order."""
+    """Return the parameter cells that end one cell before the end of IPython's input history, in order."""
     before = list(history)[-2::-1]
     return list(itertools.takewhile(lambda cell: cell.startswith("# Parameters"), before))[::-1]
 
@@ -147,19 +148,24 @@ def _names_assigned(cell: str) -> set[str]:
     return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def _validated(model: type[BaseModel], validate: Callable[[Any], Any], values: Mapping[str, Any]) -> Any:
+def _checked(
+    validate: Callable[[dict[str, object]], Model], values: Mapping[str, object], names: Iterable[str]
+) -> Model:
     try:
         return validate(dict(values))
     except ValidationError as error:
-        lines = [_message(model, str(problem["loc"][0]), problem["input"]) for problem in error.errors()]
-    raise ParameterError("\n".join(lines))
+        wrong = {str(problem["loc"][0]): problem["type"] == "extra_forbidden" for problem in error.errors()}
+    lines = [_unknown(name, list(names)) if extra else _wrong(name, values[name]) for name, extra in wrong.items()]
+    raise InvalidParameter("\n".join(lines))
 
 
-def _message(model: type[BaseModel], name: str, value: Any) -> str:
-    names = list(model.model_fields)
-    if name in names:
-        default = model.model_fields[name].default
-        return f"{name} is {value!r}, but must be {allowed(name, model)}. Its default is {default!r}."
-    near = difflib.get_close_matches(name, names, n=1)
+def _wrong(name: str, value: object) -> str:
+    return f"{name} is {value!r}, but must be {allowed(name)}. Its default is {field_of(name).default!r}."
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    if name in RENAMED:
+        return f"{name!r} is now called {RENAMED[name]}."
+    near = difflib.get_close_matches(name, NotebookParameters.model_fields, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {name!r}. {hint}The parameters are: {', '.join(names)}."

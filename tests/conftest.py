@@ -1,24 +1,24 @@
-import fcntl
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from pipeline import files
+from pipeline import datasets
 
 
 @pytest.fixture(scope="session")
 def sample():
-    """The committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
-    arrays = files.load_source("sample")
+    """Return the committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
+    arrays = datasets.load_source("sample")
     return {name: array.reshape(len(array), -1).squeeze() for name, array in arrays.items()}
 
 
 @pytest.fixture(scope="session")
 def pipeline():
-    """Runs ``python -m pipeline`` as a user does, and returns what it printed and its exit code."""
+    """Return a function that runs ``python -m pipeline`` as a user does, and returns its output and exit code."""
 
     def call(*arguments, **options):
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
@@ -29,14 +29,16 @@ def pipeline():
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory, worker_id):
-    """Makes a folder once for all of pytest's processes, which must leave it as it is: shared(name, make)."""
+    """Return a function that makes a folder once for all of pytest's processes: shared(name, make).
+
+    Tests must leave the folder as it is.
+    """
     base = tmp_path_factory.getbasetemp()
     common = base if worker_id == "master" else base.parent  # master: there are no others
 
     def made(name, make):
         folder = common / name
-        with (common / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(common / f"{name}.lock"):
             if not (common / f"{name}.made").exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
@@ -48,7 +50,7 @@ def shared(tmp_path_factory, worker_id):
 
 
 def write_small_source(folder):
-    """An .npz file in the layout of keras.datasets.mnist, of 60 training and 30 test images of noise."""
+    """Write an .npz file in the layout of keras.datasets.mnist: 60 training and 30 test images of noise."""
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.integers(0, 256, (60, 28, 28), np.uint8),

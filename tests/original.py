@@ -1,4 +1,4 @@
-"""The original's loop, written plainly: what helpers.py is held against. Names and order of operations are its own."""
+"""The original's loop, written plainly, to compare helpers.py with: its own names and order of operations."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ def relu(arr):
     return np.maximum(0, arr)
 
 
-def relu2deriv(arr, at_zero):
-    """The original tests ``arr >= 0``, which is at_zero 1; every framework tests ``arr > 0``, which is 0."""
-    return (arr >= 0).astype(int) if at_zero == 1 else (arr > 0).astype(int)
+def relu2deriv(arr, inactive):
+    """Return 1 where arr > 0, else `inactive`: the original tests ``>= 0``, which is 1, every framework ``> 0``, 0."""
+    return (arr >= 0).astype(int) if inactive == 1 else (arr > 0).astype(int)
 
 
-def train(images, labels, hidden_size=40, alpha=0.005, iterations=100, seed=1, at_zero=1, normalisation=255, rate=0.5):
-    """Weights, and (error, accuracy) of each iteration. `rate` other than 0.5 is ours: the original has no other."""
+def train(images, labels, hidden_size=40, alpha=0.005, iterations=100, seed=1, inactive=1, normalisation=255, rate=0.5):
+    """Return the weights and each iteration's (error, accuracy). The original has no `rate` but 0.5."""
     train_images = images / normalisation
     train_labels = np.eye(10)[labels]
     np.random.seed(seed)
@@ -35,7 +35,7 @@ def train(images, labels, hidden_size=40, alpha=0.005, iterations=100, seed=1, a
             layer_2 = np.dot(layer_1, weights_1_2)
 
             layer_2_delta = train_labels[i : i + 1] - layer_2
-            layer_1_delta = layer_2_delta.dot(weights_1_2.T) * relu2deriv(layer_1, at_zero)
+            layer_1_delta = layer_2_delta.dot(weights_1_2.T) * relu2deriv(layer_1, inactive)
             layer_1_delta *= mask
 
             error += np.sum(layer_2_delta**2)

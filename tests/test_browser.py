@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -18,12 +19,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 import helpers
-from pipeline import files, run
+from pipeline import storage
+from pipeline.run_folder import STAGES
 from tests.test_project import lab_command
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MISSING = "needs a browser: none of chromium, chromium-browser and google-chrome is installed"
-SCREENSHOTS = files.ROOT / "runs" / "screenshots"  # to look at; no test reads them
+SCREENSHOTS = storage.ROOT / "runs" / "screenshots"  # to look at; no test reads them
 expect.set_options(timeout=30_000)  # the machine may be busy; what is expected is waited for and no longer
 
 # In CI a missing browser must not pass for a success, so there the fixture below fails.
@@ -49,7 +51,7 @@ def runs(shared, pipeline):
     def make(folder):
         for command in (
             ("run", "--run-dir", folder / "default"),
-            ("sweep", run.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder / "small"),
+            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder / "small"),
         ):
             done = pipeline(*command)
             assert done.returncode == 0, done.stderr
@@ -69,17 +71,22 @@ def swept(runs):
     return runs / "small"
 
 
+def points_of(swept):
+    """The folders of a sweep's points."""
+    return sorted(str(path.parent) for path in swept.glob("*/report.html"))
+
+
 class Page:
-    """A page, with what its console said and what it asked for from elsewhere."""
+    """A page, with the messages of its console and the addresses that it requested."""
 
     def __init__(self, browser, address, **options):
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
-        self.said, self.asked = [], []
-        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.console, self.requested = [], []
+        self.page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self.requested.append(request.url))
         self.address = address
 
     def __enter__(self):
@@ -94,7 +101,7 @@ class Page:
     def outside(self):
         """Requests that leave the server, or the one file."""
         own = self.address if self.address.startswith("file:") else re.match("https?://[^/]+/", self.address)[0]
-        return [url for url in self.asked if not url.startswith((own, "data:", "blob:"))]
+        return [url for url in self.requested if not url.startswith((own, "data:", "blob:"))]
 
     def screenshot(self, name, **options):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -110,12 +117,18 @@ def lab(tmp_path_factory, finished, swept):
     folder = tmp_path_factory.mktemp("lab")
     notebooks = folder / "root" / "notebooks"
     notebooks.mkdir(parents=True)
-    for path in run.NOTEBOOKS.glob("*.ipynb"):
+    for path in storage.NOTEBOOKS.glob("*.ipynb"):
         run_dir = finished if path.stem == "explore" else folder / "run"
-        moved = path.read_text().replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{run_dir}\\"')
-        moved = moved.replace('sweep_dir: str = \\"runs/sweeps/small\\"', f'sweep_dir: str = \\"{swept}\\"')
-        (notebooks / path.name).write_text(moved)
-    shutil.copytree(run.NOTEBOOKS / "sweeps", notebooks / "sweeps")
+        text = path.read_text()
+        for place, other in {
+            'run_dir: str = \\"runs/default\\"': f'run_dir: str = \\"{run_dir}\\"',
+            'sweep_dir: str = \\"runs/sweeps/small\\"': f'sweep_dir: str = \\"{swept}\\"',
+            '[\\"runs/default\\", \\"runs/true-derivative\\"]': json.dumps(points_of(swept)[:2]).replace('"', '\\"'),
+        }.items():
+            text = text.replace(place, other)
+        assert not re.search(r'= \[?\\"runs/', text), f"{path.stem} would read or write this project's own runs"
+        (notebooks / path.name).write_text(text)
+    shutil.copytree(storage.NOTEBOOKS / "sweeps", notebooks / "sweeps")
     news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
@@ -152,7 +165,7 @@ def opened(browser, lab, stem):
 
 
 def code_cells(stem):
-    return sum(cell.cell_type == "code" for cell in nbformat.read(run.NOTEBOOKS / f"{stem}.ipynb", 4).cells)
+    return sum(cell.cell_type == "code" for cell in nbformat.read(storage.NOTEBOOKS / f"{stem}.ipynb", 4).cells)
 
 
 def run_all(page, count):
@@ -175,32 +188,35 @@ FAILED = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="app
 
 
 def check_quiet(opened):
-    """No cell failed, the console had nothing to complain of, and nothing was asked of another place."""
+    """No cell failed, the console had nothing to complain of, and nothing was requested from another place."""
     assert opened.page.locator(FAILED).all_text_contents() == []
-    assert [line for line in opened.said if not line.startswith(("debug:", "log:", "info:"))] == []
+    assert [line for line in opened.console if not line.startswith(("debug:", "log:", "info:"))] == []
     assert opened.outside() == []
 
 
-def test_the_notebooks_of_runs_and_sweeps_run_in_jupyterlab(browser, lab):
-    for stem in ("sweep", *run.STAGES):
+def test_the_notebooks_of_runs_sweeps_and_comparisons_run_in_jupyterlab(browser, lab):
+    for stem in ("compare", "sweep", *STAGES):
         with opened(browser, lab, stem) as notebook:
             run_all(notebook.page, code_cells(stem))
             check_quiet(notebook)
             notebook.screenshot(f"lab-{stem}")
-            told = notebook.page.locator(".jp-OutputArea-output").all_text_contents()
-    assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in told)
+            outputs = notebook.page.locator(".jp-OutputArea-output").all_text_contents()
+    assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in outputs)
 
 
 def test_a_sweep_that_a_notebook_runs_shows_a_bar_and_its_failures_in_jupyterlab(browser, lab, tmp_path):
     base = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
     grid = {"learning_rate": [0.005, 1e6]}
     (tmp_path / "s.yaml").write_text(json.dumps({"name": "own", "base": base, "grid": grid}))
-    cell = "from pathlib import Path\nfrom pipeline import sweep\nfailed = sweep.run_sweep(\n"
-    cell += (
-        f"    Path({str(tmp_path / 's.yaml')!r}), sweep_dir=Path({str(tmp_path / 'out')!r}), workers=1\n)\nlen(failed)"
-    )
-    notebook = nbformat.read(run.NOTEBOOKS / "sweep.ipynb", 4)
-    notebook.cells = [nbformat.v4.new_code_cell(cell)]
+    cell = f"""
+from pathlib import Path
+from pipeline import console
+from pipeline.sweeps import execution
+console.show()
+failed = execution.run_sweep(Path({str(tmp_path / "s.yaml")!r}), {str(tmp_path / "out")!r}, workers=1)
+len(failed)"""
+    notebook = nbformat.read(storage.NOTEBOOKS / "sweep.ipynb", 4)
+    notebook.cells = [nbformat.v4.new_code_cell(cell.strip())]
     made = urllib.request.Request(
         f"{lab}/api/contents/notebooks/own.ipynb?token=test",
         json.dumps({"type": "notebook", "content": notebook}).encode(),
@@ -211,14 +227,14 @@ def test_a_sweep_that_a_notebook_runs_shows_a_bar_and_its_failures_in_jupyterlab
         run_all(own.page, 1)
         expect(own.page.locator(".widget-hprogress")).to_have_count(1)
         (bar,) = own.page.locator(".jp-OutputArea-output .widget-hbox").all_text_contents()
-        told = own.page.locator(".jp-OutputArea").inner_text()
+        output = own.page.locator(".jp-OutputArea").inner_text()
         own.screenshot("lab-own-sweep")
         assert own.page.locator(".widget-hprogress").bounding_box()["width"] > 200
         check_quiet(own)
     assert re.search(r"100%.*2/2 \[00:\d\d<00:00, 1 failed, best 0\.\d{4}\]", bar.replace("\u2007", " "))
-    assert re.search(r"\[2/2\] \w{12} diverged: learning_rate 1000000.0\n", told)
-    assert re.search(r"best so far validation_accuracy 0\.\d{4}: learning_rate 0\.005\n", told)
-    assert re.search(r"\n1$", told.strip())
+    assert re.search(r"\[2/2\] \w{12} diverged: learning_rate 1000000.0\n", output)
+    assert re.search(r"best so far validation_accuracy 0\.\d{4}: learning_rate 0\.005\n", output)
+    assert re.search(r"\n1$", output.strip())
     links = re.findall(r'href="([0-9a-f]{12}/[^"]+)"', (tmp_path / "out" / "report.html").read_text())
     assert len(links) >= 2
     assert all((tmp_path / "out" / link).exists() for link in links)
@@ -313,7 +329,7 @@ def drive_reading(page):
     panel.press("Dropped units", "40", "Enter")
     expect(panel.sentence).to_contain_text("Dropped units has '40', but must be whole numbers from 0 to 39")
     panel.changing("Dropped units", "0-39", "Enter")
-    expect(panel.sentence).to_contain_text("active: 0, silent: 0, dropped: 40")
+    expect(panel.sentence).to_contain_text("active: 0, inactive: 0, dropped: 40")
     panel.changing("All units on", "Space")
     expect(panel.sentence).to_contain_text("dropped: 0.")
     panel.press("Dropout rate", "ArrowRight")
@@ -340,7 +356,7 @@ def drive_training(page, reading):
         }"""
     )
     panel.press("Train", "Enter")
-    expect(panel.sentence).to_contain_text("accuracy 0.817 on the training images")  # the published figure
+    expect(panel.sentence).to_contain_text("accuracy 0.817 on the training images")  # the published metric
     expect(panel.sentence).to_contain_text("The other panels now use this network.")
     epochs = page.evaluate("window.epochs")
     assert len(epochs) > 3, "the curves did not grow before one's eyes"
@@ -349,14 +365,14 @@ def drive_training(page, reading):
         ("Learning rate", ["ArrowLeft"], "0.0040"),
         ("Hidden units", ["ArrowRight"], "41"),
         ("Dropout rate", ["ArrowLeft"], "0.40"),
-        ("relu_grad_at_zero", ["ArrowLeft"], "0"),
+        ("relu_grad_inactive", ["ArrowLeft"], "0"),
     ):
         panel.press(name, *keys)
         expect(panel.controls[f"{name}, typed"]).to_have_text(shown)
     panel.changing("Train", "Space")
     expect(reading.sentence).to_contain_text("Of 41 hidden units")
     expect(panel.sentence).to_contain_text("The other panels now use this network.")
-    for name, typed in (("Hidden units", "5"), ("Dropout rate", "0"), ("relu_grad_at_zero", "1")):
+    for name, typed in (("Hidden units", "5"), ("Dropout rate", "0"), ("relu_grad_inactive", "1")):
         panel.press(f"{name}, typed", typed, "Enter")
         expect(panel.controls[name]).to_have_attribute("aria-valuenow", re.compile(rf"^{typed}(\.0)?$"))
     panel.press("Train", "Enter")
@@ -365,7 +381,7 @@ def drive_training(page, reading):
     expect(reading.sentence).to_contain_text("Of 40 hidden units")
     panel.press("Learning rate, typed", "0.5", "Enter")
     panel.press("Train", "Enter")
-    expect(panel.sentence).to_contain_text("This training diverged: the error became")
+    expect(panel.sentence).to_contain_text("This training diverged: The error became")
     expect(panel.sentence).to_contain_text("Make learning_rate smaller")
     expect(panel.picture).to_have_count(0)
     panel.check_all_driven()
@@ -431,10 +447,10 @@ def test_every_control_of_explore_changes_what_is_seen_by_keyboard_but_for_drawi
 def reports(tmp_path_factory, pipeline, finished, swept):
     """From a name to the file of a page, one of each kind."""
     folder = tmp_path_factory.mktemp("reports")
-    points = sorted(path.parent for path in swept.glob("*/report.html"))
+    points = points_of(swept)
     commands = {
-        "why": ("report", run.NOTEBOOKS / "why.ipynb", "--output", folder / "why.html"),
-        "explore": ("report", run.NOTEBOOKS / "explore.ipynb", "--output", folder / "explore.html"),
+        "why": ("report", storage.NOTEBOOKS / "why.ipynb", "--output", folder / "why.html"),
+        "explore": ("report", storage.NOTEBOOKS / "explore.ipynb", "--output", folder / "explore.html"),
         "compare": ("compare", finished, *points[:2], "--output", folder / "compare.html"),
         "index": ("index", finished.parent),
     }
@@ -445,7 +461,7 @@ def reports(tmp_path_factory, pipeline, finished, swept):
     return made | {
         "run": finished / "report.html",
         "sweep": swept / "report.html",
-        "point": points[0] / "report.html",
+        "point": Path(points[0], "report.html"),
         "index": finished.parent / "index.html",
     }
 
@@ -485,8 +501,8 @@ def test_a_page_is_accessible_fits_the_screen_and_asks_for_nothing(browser, repo
         assert page.evaluate(FITS)
         if width == 1280:  # the colours of code are the same at any width, and take seconds
             assert violations(page) == []
-        assert [url for url in opened.asked if not url.startswith("data:")] == [opened.address]
-        assert opened.said == []
+        assert [url for url in opened.requested if not url.startswith("data:")] == [opened.address]
+        assert opened.console == []
 
 
 def test_axe_finds_what_is_wrong(browser, tmp_path):
@@ -569,7 +585,7 @@ def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
         page.goto(opened.address)
         page.get_by_role("link", name="default").click()
         expect(page).to_have_title("Run default")
-        assert opened.said == []
+        assert opened.console == []
 
 
 def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, reports):

@@ -1,4 +1,4 @@
-"""Every helper against a formula, and the whole against the original's loop and its published figures."""
+"""Every helper against a formula, and the whole against the original's loop and its published metrics."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ def test_relu_keeps_positive_values_and_shape():
     assert helpers.relu(np.array([[-2.0, 0.0, 3.5]])).tolist() == [[0.0, 0.0, 3.5]]
 
 
-def test_relu_derivative_at_zero_is_the_choice_and_elsewhere_the_slope():
+def test_relu_derivative_is_1_where_active_and_the_given_value_where_inactive():
     activation = np.array([0.0, 1e-300, 2.0])
     assert helpers.relu_derivative(activation, 0).tolist() == [0, 1, 1]
     assert helpers.relu_derivative(activation, 1).tolist() == [1, 1, 1]
@@ -63,7 +63,7 @@ def test_one_hot_puts_a_one_at_the_label():
 
 
 def small_case(batch, seed, hidden_size=7):
-    """Inputs, targets, weights and a frozen mask, with no hidden unit near its kink and some below it."""
+    """Return inputs, targets, weights and a mask, with no hidden unit near its kink and some below it."""
     rng = np.random.RandomState(seed)
     inputs, targets = rng.uniform(0, 1, (batch, 784)), helpers.one_hot(rng.randint(10, size=batch))
     weights_0_1, weights_1_2 = helpers.initial_weights(rng, hidden_size)
@@ -79,11 +79,11 @@ def loss(inputs, targets, weights_0_1, weights_1_2, mask):
     return np.sum((scores - targets) ** 2) / 2 / len(inputs)
 
 
-def largest_gradient_error(relu_grad_at_zero, batch, seed):
-    """The largest difference between backward and central differences, over some weights of both matrices."""
+def largest_gradient_error(relu_grad_inactive, batch, seed):
+    """Return the largest difference between backward and central differences, over some weights of both matrices."""
     inputs, targets, *weights, mask = small_case(batch, seed)
     hidden, scores = helpers.forward(inputs, *weights, mask)
-    gradients = helpers.backward(inputs, targets, hidden, scores, weights[1], mask, relu_grad_at_zero)
+    gradients = helpers.backward(inputs, targets, hidden, scores, weights[1], mask, relu_grad_inactive)
     rng, step, worst = np.random.RandomState(0), 1e-6, 0.0
     for matrix, gradient in zip(weights, gradients, strict=True):
         assert gradient.shape == matrix.shape
@@ -100,7 +100,7 @@ def largest_gradient_error(relu_grad_at_zero, batch, seed):
 
 
 @pytest.mark.parametrize(("batch", "seed"), [(1, 1), (1, 5), (4, 2), (9, 3)])
-def test_backward_is_the_gradient_with_the_derivative_0_at_zero_and_is_not_with_1(batch, seed):
+def test_backward_is_the_true_gradient_only_with_relu_grad_inactive_0(batch, seed):
     assert largest_gradient_error(0, batch, seed) < 1e-8
     assert largest_gradient_error(1, batch, seed) > 1e-3
 
@@ -108,18 +108,18 @@ def test_backward_is_the_gradient_with_the_derivative_0_at_zero_and_is_not_with_
 def test_backward_averages_the_gradients_of_the_batch():
     inputs, targets, *weights, mask = small_case(5, 2)
     together = helpers.backward(
-        inputs, targets, *helpers.forward(inputs, *weights, mask), weights[1], mask, relu_grad_at_zero=0
+        inputs, targets, *helpers.forward(inputs, *weights, mask), weights[1], mask, relu_grad_inactive=0
     )
     alone = []
     for i in range(5):
         one = slice(i, i + 1)
         hidden, scores = helpers.forward(inputs[one], *weights, mask[one])
         alone.append(helpers.backward(inputs[one], targets[one], hidden, scores, weights[1], mask[one], 0))
-    for matrix, parts in zip(together, zip(*alone, strict=True), strict=True):
-        assert matrix == pytest.approx(np.mean(parts, axis=0), abs=1e-14)
+    for matrix, gradients in zip(together, zip(*alone, strict=True), strict=True):
+        assert matrix == pytest.approx(np.mean(gradients, axis=0), abs=1e-14)
 
 
-def ours(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate, batch_size=1):
+def ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate, batch_size=1):
     rng = np.random.RandomState(seed)
     weights = helpers.initial_weights(rng, hidden_size)
     history = [
@@ -131,7 +131,7 @@ def ours(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalis
             normalisation=normalisation,
             learning_rate=alpha,
             dropout_rate=rate,
-            relu_grad_at_zero=at_zero,
+            relu_grad_inactive=inactive,
             batch_size=batch_size,
         )
         for _ in range(iterations)
@@ -150,19 +150,19 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("case", "at_zero"), list(itertools.product(CASES, [0, 1])))
-def test_training_equals_the_originals_loop(sample, case, at_zero):
+@pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
+def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
     hidden_size, alpha, iterations, seed, normalisation, rate = case
     images, labels = sample["x_train"][:300], sample["y_train"][:300]
-    expected = original.train(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate)
-    found = ours(images, labels, hidden_size, alpha, iterations, seed, at_zero, normalisation, rate)
+    expected = original.train(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate)
+    found = ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate)
     for matrix, reference in zip(found[:2], expected[:2], strict=True):
         assert np.abs(matrix - reference).max() < 1e-12
     assert np.array(found[2]) == pytest.approx(np.array(expected[2]), abs=1e-12)
 
 
-@pytest.mark.parametrize(("case", "at_zero"), list(itertools.product(CASES, [0, 1])))
-def test_the_compiled_epoch_equals_forward_and_backward(sample, case, at_zero):
+@pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
+def test_online_updates_equal_forward_and_backward(sample, case, inactive):
     hidden_size, alpha, iterations, seed, normalisation, rate = case
     images, labels = sample["x_train"][500:800], sample["y_train"][500:800]
     rng = np.random.RandomState(seed)
@@ -170,15 +170,15 @@ def test_the_compiled_epoch_equals_forward_and_backward(sample, case, at_zero):
     reference = [matrix.copy() for matrix in compiled]
     for _ in range(iterations):
         masks = helpers.dropout_mask(rng, (len(images), hidden_size), rate)
-        settings = (float(normalisation), alpha, float(at_zero))
-        found = helpers.online_updates(images, labels, masks, *compiled, *settings)
-        expected = helpers.batch_updates(images, labels, masks, *reference, *settings, batch_size=1)
+        hyperparameters = (float(normalisation), alpha, float(inactive))
+        found = helpers.online_updates(images, labels, masks, *compiled, *hyperparameters)
+        expected = helpers.batch_updates(images, labels, masks, *reference, *hyperparameters, batch_size=1)
         assert found == pytest.approx(expected, rel=1e-12)
-        for matrix, wanted in zip(compiled, reference, strict=True):
-            assert np.abs(matrix - wanted).max() < 1e-12
+        for matrix, expected_matrix in zip(compiled, reference, strict=True):
+            assert np.abs(matrix - expected_matrix).max() < 1e-12
 
 
-def test_a_batch_moves_the_weights_by_the_mean_of_its_images_updates(sample):
+def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
     images, labels = sample["x_train"][:7], sample["y_train"][:7]
     before = helpers.initial_weights(np.random.RandomState(1), 5)
     after = [matrix.copy() for matrix in before]
@@ -190,24 +190,24 @@ def test_a_batch_moves_the_weights_by_the_mean_of_its_images_updates(sample):
             moved = [matrix.copy() for matrix in expected]
             helpers.train_epoch(images[i : i + 1], labels[i : i + 1], *moved, np.random.RandomState(2), dropout_rate=0)
             moves.append([new - old for new, old in zip(moved, expected, strict=True)])
-        for matrix, parts in zip(expected, zip(*moves, strict=True), strict=True):
-            matrix += np.mean(parts, axis=0)
-    for matrix, wanted in zip(after, expected, strict=True):
-        assert np.abs(matrix - wanted).max() < 1e-14
+        for matrix, updates in zip(expected, zip(*moves, strict=True), strict=True):
+            matrix += np.mean(updates, axis=0)
+    for matrix, expected_matrix in zip(after, expected, strict=True):
+        assert np.abs(matrix - expected_matrix).max() < 1e-14
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_masks_drawn_in_parts_change_nothing(sample, monkeypatch, batch_size):
+def test_train_epoch_with_masks_drawn_in_chunks_gives_the_same_result(sample, monkeypatch, batch_size):
     images, labels = sample["x_train"][:50], sample["y_train"][:50]
     arguments = (images, labels, 12, 0.01, 2, 1, 0, 255, 0.3, batch_size)
     whole = ours(*arguments)
     monkeypatch.setattr(helpers, "MASK_VALUES_AT_ONCE", 12 * 8)
-    parts = ours(*arguments)
-    assert all(np.array_equal(a, b) for a, b in zip(whole[:2], parts[:2], strict=True))
-    assert whole[2] == [pytest.approx(pair, rel=1e-14) for pair in parts[2]]
+    chunked = ours(*arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(whole[:2], chunked[:2], strict=True))
+    assert whole[2] == [pytest.approx(pair, rel=1e-14) for pair in chunked[2]]
 
 
-def test_evaluate_is_the_formula_for_any_number_of_images(sample, monkeypatch):
+def test_evaluate_equals_the_formula_for_any_number_of_images(sample, monkeypatch):
     images, labels = sample["x_test"][:25], sample["y_test"][:25]
     weights = helpers.initial_weights(np.random.RandomState(1), 9)
     error, correct = 0.0, 0
@@ -220,7 +220,7 @@ def test_evaluate_is_the_formula_for_any_number_of_images(sample, monkeypatch):
 
 
 PUBLISHED = [
-    # relu_grad_at_zero, train error and accuracy, test error and accuracy, SHA-256 of the weights
+    # relu_grad_inactive, train error and accuracy, test error and accuracy, SHA-256 of the weights
     (
         1,
         (0.42039163449803, 0.817),
@@ -236,39 +236,13 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("at_zero", "train", "test", "weights_sha256"), PUBLISHED)
-def test_the_published_figures_come_out_to_the_digit(sample, at_zero, train, test, weights_sha256):
+@pytest.mark.parametrize(("inactive", "train", "test", "weights_sha256"), PUBLISHED)
+def test_training_reproduces_the_published_metrics_to_the_digit(sample, inactive, train, test, weights_sha256):
     weights_0_1, weights_1_2, history = ours(
-        sample["x_train"][:1000], sample["y_train"][:1000], 40, 0.005, 100, 1, at_zero, 255, 0.5
+        sample["x_train"][:1000], sample["y_train"][:1000], 40, 0.005, 100, 1, inactive, 255, 0.5
     )
     assert history[-1] == (pytest.approx(train[0], abs=1e-12), train[1])
     evaluated = helpers.evaluate(sample["x_test"], sample["y_test"], weights_0_1, weights_1_2)
     assert evaluated == (pytest.approx(test[0], abs=1e-12), test[1])
     digest = hashlib.sha256(weights_0_1.astype("<f8").tobytes() + weights_1_2.astype("<f8").tobytes())
     assert digest.hexdigest() == weights_sha256
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_pixel_contributions_sum_to_the_scores_exactly(seed):
-    inputs, _, weights_0_1, weights_1_2, mask = small_case(1, seed)
-    for chosen in (1.0, mask):
-        contributions = helpers.pixel_contributions(inputs, weights_0_1, weights_1_2, chosen)
-        _, scores = helpers.forward(inputs, weights_0_1, weights_1_2, chosen)
-        assert contributions.shape == (784, 10)
-        assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
-
-
-def test_pixel_contributions_follow_the_formula_pixel_by_pixel():
-    inputs, _, weights_0_1, weights_1_2, mask = small_case(1, 0)
-    sums = inputs @ weights_0_1
-    contributions = helpers.pixel_contributions(inputs, weights_0_1, weights_1_2, mask)
-    for p, d in ((0, 0), (300, 4), (783, 9)):
-        units = [h for h in range(7) if sums[0, h] > 0]
-        formula = inputs[0, p] * sum(weights_0_1[p, h] * mask[0, h] * weights_1_2[h, d] for h in units)
-        assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
-
-
-def test_paper_contributes_nothing():
-    _, _, weights_0_1, weights_1_2, _ = small_case(1, 0)
-    contributions = helpers.pixel_contributions(np.zeros((1, 784)), weights_0_1, weights_1_2)
-    assert not contributions.any()

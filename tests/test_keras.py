@@ -25,14 +25,14 @@ def float64():
 
 
 def half_squared_error(targets, scores):
-    """Keras's own mean_squared_error would do, but in Keras 3.15 its mean over the ten scores is taken with a factor
-    in float32, wrong in the eighth digit, whatever the dtype policy.
+    """Return our loss. Keras 3.15 computes its own mean_squared_error with a factor in float32, which is wrong in the
+    eighth digit, whatever the dtype policy.
     """
     return keras.ops.sum(keras.ops.square(scores - targets), axis=-1) / 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_an_epoch_equals_keras(sample, batch_size):
+def test_train_epoch_equals_keras(sample, batch_size):
     images, labels = sample["x_train"][:500], sample["y_train"][:500]
     weights = helpers.initial_weights(np.random.RandomState(1), 40)
     model = keras.Sequential(
@@ -53,7 +53,7 @@ def test_an_epoch_equals_keras(sample, batch_size):
         np.random.RandomState(0),
         learning_rate=0.01,
         dropout_rate=0,
-        relu_grad_at_zero=0,
+        relu_grad_inactive=0,
         batch_size=batch_size,
     )
     for ours, theirs in zip(weights, model.get_weights(), strict=True):

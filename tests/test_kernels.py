@@ -11,7 +11,8 @@ import nbformat
 import psutil
 import pytest
 
-from pipeline import kernels, run
+from pipeline import kernels, notebooks, storage
+from pipeline.errors import KernelDied
 
 pytestmark = pytest.mark.skipif(not kernels.POSSIBLE, reason="kernels are forked on Linux alone")
 
@@ -28,7 +29,7 @@ np.mark = True
 
 
 def executed(folder, source=WHO):
-    """What a notebook of one cell prints, as JSON."""
+    """Execute a notebook of one cell, and return what it prints, read as JSON."""
     folder.mkdir(exist_ok=True)
     kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     node = nbformat.v4.new_notebook(
@@ -36,7 +37,7 @@ def executed(folder, source=WHO):
         metadata={"kernelspec": kernelspec, "language_info": {"name": "python"}},
     )
     nbformat.write(node, folder / "in.ipynb")
-    run.execute(folder / "in.ipynb", folder / "out.ipynb")
+    notebooks.execute(folder / "in.ipynb", folder / "out.ipynb")
     (output,) = nbformat.read(folder / "out.ipynb", 4).cells[0].outputs
     return json.loads(output.text)
 
@@ -52,7 +53,7 @@ def gone(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_kernels_of_one_nursery_share_nothing_that_a_notebook_did(tmp_path, monkeypatch):
+def test_kernels_of_one_fork_server_share_nothing_that_a_notebook_did(tmp_path, monkeypatch):
     first = executed(tmp_path / "a")
     monkeypatch.setenv("ONE_OF_THIS_TEST", "set")
     monkeypatch.chdir(tmp_path)
@@ -67,30 +68,29 @@ def test_kernels_of_one_nursery_share_nothing_that_a_notebook_did(tmp_path, monk
     wait_until(lambda: gone(first["pid"]) and gone(second["pid"]))
 
 
-def test_a_nursery_that_was_killed_is_replaced(tmp_path):
+def test_a_fork_server_that_was_killed_is_replaced(tmp_path):
     first = executed(tmp_path / "a")
     os.kill(first["parent"], signal.SIGKILL)
     second = executed(tmp_path / "b")
     assert second["parent"] != first["parent"]
 
 
-def test_a_killed_kernel_is_told_and_the_next_one_runs(tmp_path):
-    with pytest.raises(run.RunFailed) as failure:
+def test_a_killed_kernel_is_reported_and_the_next_one_runs(tmp_path):
+    with pytest.raises(KernelDied, match="in.ipynb: its kernel died in the cell "):
         executed(tmp_path / "a", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    assert failure.value.status == "kernel died"
     assert not executed(tmp_path / "b")["marked"]
 
 
-def test_nursery_and_kernel_end_with_the_process_that_asked_for_them(tmp_path):
-    told = tmp_path / "told"
-    source = f"import os, time\nopen({str(told)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}.')\ntime.sleep(600)"
+def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_path):
+    pids = tmp_path / "pids"
+    source = f"import os, time\nopen({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}.')\ntime.sleep(600)"
     script = (
         "import sys; from pathlib import Path; from tests import test_kernels\n"
         f"test_kernels.executed(Path({str(tmp_path / 'a')!r}), {source!r})"
     )
-    owner = subprocess.Popen([sys.executable, "-c", script], cwd=run.files.ROOT)
-    wait_until(lambda: told.exists() and told.read_text().endswith("."))
+    owner = subprocess.Popen([sys.executable, "-c", script], cwd=storage.ROOT)
+    wait_until(lambda: pids.exists() and pids.read_text().endswith("."))
     owner.kill()
     owner.wait()
-    for pid in map(int, told.read_text().rstrip(".").split()):
+    for pid in map(int, pids.read_text().rstrip(".").split()):
         wait_until(lambda pid=pid: gone(pid))

@@ -1,10 +1,10 @@
-"""The committed notebooks: under nbval, strictly, and in the house style."""
+"""The committed notebooks, under nbval, strictly, and in the house style; and how a notebook is executed."""
 
 import ast
+import base64
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -12,12 +12,16 @@ import nbformat
 import papermill
 import pytest
 
-from pipeline import files, parameters, run
+from pipeline import errors, parameters, storage
+from pipeline.notebooks import WIDGET, execute, execute_in_place
+from pipeline.records import Status
+from pipeline.run_folder import STAGES, RunFolder
+from tests.test_runs import copy_project
 
-ALL = sorted(run.NOTEBOOKS.glob("*.ipynb"))
-PIPELINE = [run.NOTEBOOKS / f"{stage}.ipynb" for stage in run.STAGES]
+ALL = sorted(storage.NOTEBOOKS.glob("*.ipynb"))
+PIPELINE = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
 ALONE = [[path] for path in ALL if path not in PIPELINE]
-EXPLORE = run.NOTEBOOKS / "explore.ipynb"
+EXPLORE = storage.NOTEBOOKS / "explore.ipynb"
 each = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 
 
@@ -29,49 +33,37 @@ def code_cells(path):
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def copies(paths, folder):
-    """Copies whose runs are below the folder, so that a test neither uses nor alters the user's."""
-    for path in paths:
-        text = path.read_text()
-        moved = text.replace('run_dir: str = \\"runs/default\\"', f'run_dir: str = \\"{folder}/run\\"')
-        moved = moved.replace('sweep_dir: str = \\"runs/sweeps/', f'sweep_dir: str = \\"{folder}/')
-        assert moved != text or not ("run_dir: " in text or "sweep_dir: " in text)
-        (folder / path.name).write_text(moved)
-    return [folder / path.name for path in paths]
+# ---- under nbval -----------------------------------------------------------------------------------------------
 
 
-def nbval(paths):
-    """pytest --nbval, the notebooks one after the other, comparing every output."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval",
-        "-q",
-        "--numprocesses=0",
-        "--rootdir",
-        paths[0].parent,
-        *paths,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=paths[0].parent)
+def nbval(paths, where):
+    """Run pytest --nbval in a copy of the project: the notebooks one after the other, comparing every output."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--numprocesses=0", "--rootdir", "."]
+    command += [path.name for path in paths]
+    folder = where["cwd"] / "notebooks"
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=where["env"])
 
 
 @pytest.mark.parametrize("group", [PIPELINE, *ALONE], ids=lambda group: "+".join(path.stem for path in group))
 def test_every_output_is_what_running_the_notebook_gives(group, tmp_path):
-    checked = nbval(copies(group, tmp_path))
+    checked = nbval(group, copy_project(tmp_path))
     assert checked.returncode == 0, checked.stdout
     assert f"{sum(len(code_cells(path)) for path in group)} passed" in checked.stdout
 
 
-def test_nbval_sees_a_changed_figure(tmp_path):
-    first, second, third = copies(PIPELINE, tmp_path)
+def test_nbval_sees_a_changed_number(tmp_path):
+    where = copy_project(tmp_path)
+    third = tmp_path / "notebooks" / PIPELINE[-1].name
     text = third.read_text()
     assert text.count("Test-Acc:0.7942") == 1
     third.write_text(text.replace("Test-Acc:0.7942", "Test-Acc:0.7943"))
-    checked = nbval([first, second, third])
+    checked = nbval(PIPELINE, where)
     assert checked.returncode == 1
     assert "1 failed" in checked.stdout
     assert "Test-Acc:0.7943" in checked.stdout
+
+
+# ---- in the house style ----------------------------------------------------------------------------------------
 
 
 @each
@@ -111,13 +103,13 @@ def test_outputs_and_metadata_hold_nothing_of_one_machine_or_moment(path):
     assert node.metadata.language_info == {"name": "python"}
     for cell in node.cells:
         assert set(cell.metadata) <= {"tags"}
-        told = json.dumps([output for output in cell.get("outputs", []) if "image/png" not in output.get("data", {})])
-        assert str(files.ROOT) not in told
-        assert run.WIDGET not in told  # a control has a random name, and is nothing without its kernel
-        assert not re.search(r"/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|stderr", told)
+        text = json.dumps([output for output in cell.get("outputs", []) if "image/png" not in output.get("data", {})])
+        assert str(storage.ROOT) not in text
+        assert WIDGET not in text  # a control has a random name, and is nothing without its kernel
+        assert not re.search(r"/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|stderr", text)
 
 
-def test_where_there_is_no_kernel_each_panel_is_told_in_words_after_a_picture():
+def test_where_there_is_no_kernel_each_panel_is_described_after_a_picture():
     panels = [index for index, cell in enumerate(code_cells(EXPLORE)) if cell.id.endswith("-panel")]
     cells = code_cells(EXPLORE)
     assert len(panels) == 3
@@ -158,9 +150,8 @@ def test_parameters_are_declared_at_their_defaults_with_types_and_comments(path)
     assert first == "# Parameters"
     inspected = papermill.inspect_notebook(str(path))
     assert len(inspected) == len(lines)
-    known = parameters.Parameters.model_fields | parameters.SweepParameters.model_fields
     for name, found in inspected.items():
-        field = known[name]
+        field = parameters.field_of(name)
         default = ast.literal_eval(found["default"])
         assert (default, type(default)) == (field.default, type(field.default))
         assert found["inferred_type_name"] == type(field.default).__name__
@@ -171,37 +162,136 @@ def test_every_parameter_is_declared_by_a_stage():
     declared = set()
     for path in PIPELINE:
         declared |= set(papermill.inspect_notebook(str(path)))
-    assert declared == set(parameters.NAMES)
+    assert declared == {*parameters.NAMES, "run_dir"}
+
+
+# ---- under papermill -------------------------------------------------------------------------------------------
+
+
+def run_alone(path, output, **values):
+    papermill.execute_notebook(str(path), str(output), values, progress_bar=False)
 
 
 def test_papermill_alone_refuses_a_misspelt_name(tmp_path):
-    (notebook,) = copies(PIPELINE[:1], tmp_path)
     with pytest.raises(papermill.PapermillExecutionError, match="no parameter 'num_sample'. Did you mean num_samples?"):
-        papermill.execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), {"num_sample": 5}, progress_bar=False)
+        run_alone(PIPELINE[0], tmp_path / "out.ipynb", num_sample=5, run_dir=str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
 def test_papermill_alone_refuses_a_wrong_value(tmp_path):
-    (notebook,) = copies([PIPELINE[1]], tmp_path)
-    with pytest.raises(
-        papermill.PapermillExecutionError, match="dropout_rate is 1.5, but must be a number from 0 to below"
-    ):
-        papermill.execute_notebook(
-            str(notebook), str(tmp_path / "out.ipynb"), {"dropout_rate": 1.5}, progress_bar=False
-        )
+    message = "dropout_rate is 1.5, but must be a number from 0 to below"
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        run_alone(PIPELINE[1], tmp_path / "out.ipynb", dropout_rate=1.5, run_dir=str(tmp_path / "run"))
+
+
+def test_papermill_alone_refuses_a_name_of_the_version_before(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="'relu_grad_at_zero' is now called relu_grad_inactive"):
+        run_alone(PIPELINE[1], tmp_path / "out.ipynb", relu_grad_at_zero=0, run_dir=str(tmp_path / "run"))
 
 
 def test_papermill_alone_runs_a_stage_on_the_files_of_the_one_before(tmp_path, small_source):
-    first, second = copies(PIPELINE[:2], tmp_path)
-    settings = {"source": str(small_source[0]), "num_samples": 40, "num_validation": 0}
-    papermill.execute_notebook(str(first), str(tmp_path / "1.ipynb"), settings, progress_bar=False)
-    shutil.copytree(tmp_path / "run", tmp_path / "other")
-    papermill.execute_notebook(
-        str(second),
-        str(tmp_path / "2.ipynb"),
-        {"epochs": 2, "hidden_size": 3, "run_dir": str(tmp_path / "other")},
-        progress_bar=False,
-    )
-    weights_0_1, weights_1_2, history = files.load_model(str(tmp_path / "other"))
-    assert (weights_0_1.shape, weights_1_2.shape) == ((784, 3), (3, 10))
-    assert [set(record) for record in history] == [{"train_error", "train_accuracy"}] * 2
+    folder = str(tmp_path / "run")
+    chosen = {"source": str(small_source[0]), "num_samples": 40, "num_validation": 0}
+    run_alone(PIPELINE[0], tmp_path / "1.ipynb", run_dir=folder, **chosen)
+    run_alone(PIPELINE[1], tmp_path / "2.ipynb", run_dir=folder, epochs=2, hidden_size=3, normalisation=128.0)
+    model, history = RunFolder(folder).read_model(), RunFolder(folder).read_history()
+    assert (model.weights_0_1.shape, model.weights_1_2.shape) == ((784, 3), (3, 10))
+    assert model.normalisation == 128
+    assert [set(epoch.model_dump(exclude_none=True)) for epoch in history] == [{"train_error", "train_accuracy"}] * 2
+
+
+# ---- by execute ------------------------------------------------------------------------------------------------
+
+
+def write_notebook(path, *sources, kernel="python3", **metadata):
+    """Write a notebook of code cells: sources, or cells."""
+    cells = [nbformat.v4.new_code_cell(source) if isinstance(source, str) else source for source in sources]
+    kernelspec = {"name": kernel, "display_name": "", "language": "python"}
+    node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec} | metadata)
+    nbformat.write(node, path)
+    return path
+
+
+FAILURES = {
+    "failed": ("1 / 0", errors.CellFailed, r"failed in the cell '\w+' \(In \[2\]\): ZeroDivisionError: division by"),
+    "diverged": (
+        "from pipeline.errors import check_finite\ncheck_finite(float('nan'), 3, 0.5, 255)",
+        errors.Diverged,
+        "Diverged: The error became nan in epoch 3, with learning_rate 0.5 and normalisation 255",
+    ),
+    "timed out": (
+        "import time\ntime.sleep(600)",
+        errors.CellTimedOut,
+        r"out of time in the cell '\w+', after 1 seconds",
+    ),
+    "kernel died": ("import os\nos._exit(1)", errors.KernelDied, r"its kernel died in the cell '\w+', possibly out of"),
+}
+
+
+@pytest.mark.parametrize(("status", "source", "kind", "message"), [(key, *row) for key, row in FAILURES.items()])
+def test_each_failure_is_an_error_of_its_own_and_leaves_the_notebook(status, source, kind, message, tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "print('before')", source, "print('after')")
+    with pytest.raises(kind, match=message) as failure:
+        execute(notebook, tmp_path / "out.ipynb", time_limit=1)
+    assert type(failure.value) is kind
+    assert Status.of(failure.value) == status
+    first, _, last = code_cells(tmp_path / "out.ipynb")
+    assert first.outputs[0].text == "before\n"
+    assert not last.outputs
+
+
+def test_a_kernel_that_cannot_start_is_a_failure(tmp_path):
+    notebook = write_notebook(tmp_path / "unknown.ipynb", "1", kernel="no-such-kernel")
+    with pytest.raises(errors.NotebookFailed, match="unknown.ipynb: its kernel did not start"):
+        execute(notebook, tmp_path / "out.ipynb")
+
+
+def test_a_notebook_gets_the_values_that_it_declares_and_no_record_of_papermill(tmp_path):
+    cell = nbformat.v4.new_code_cell("# Parameters\nseed: int = 1", metadata={"tags": ["parameters"]})
+    folder = tmp_path / "a {b}"
+    folder.mkdir()
+    notebook = write_notebook(folder / "a.ipynb", cell, "print(seed, 'epochs' in globals())")
+    execute(notebook, folder / "out {c}.ipynb", {"seed": 7, "epochs": 5})
+    *_, last = code_cells(folder / "out {c}.ipynb")
+    assert last.outputs[0].text == "7 False\n"
+    assert "papermill" not in read(folder / "out {c}.ipynb").metadata
+
+
+# ---- in place --------------------------------------------------------------------------------------------------
+
+
+def test_a_notebook_that_fails_in_place_stays_as_it_was(tmp_path, pipeline):
+    notebook = write_notebook(tmp_path / "fails.ipynb", "1 / 0")
+    before = notebook.read_bytes()
+    failed = pipeline("notebooks", notebook)
+    assert failed.returncode == 1
+    assert "ZeroDivisionError: division by zero" in failed.stderr
+    assert notebook.read_bytes() == before
+    assert pipeline("notebooks", tmp_path / "none.ipynb").returncode == 2
+
+
+def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
+    panel = f"display({{'{WIDGET}': {{'model_id': '1f'}}, 'text/plain': 'A panel: choose.'}}, raw=True)"
+    tagged = nbformat.v4.new_code_cell("1 + 1", metadata={"tags": ["kept"], "scrolled": True})
+    notebook = write_notebook(tmp_path / "a.ipynb", panel, tagged, widgets={"state": {}})
+    execute_in_place(notebook)
+    node = read(notebook)
+    assert node.metadata.language_info == {"name": "python"}
+    assert set(node.metadata) == {"kernelspec", "language_info"}
+    assert [dict(cell.metadata) for cell in node.cells] == [{}, {"tags": ["kept"]}]
+    assert [cell.execution_count for cell in node.cells] == [1, 2]
+    assert [output.data for cell in node.cells for output in cell.outputs] == [
+        {"text/plain": "A panel: choose."},
+        {"text/plain": "2"},
+    ]
+    again = notebook.read_bytes()
+    execute_in_place(notebook)
+    assert notebook.read_bytes() == again
+
+
+def test_in_place_the_pictures_of_the_readme_are_written(tmp_path):
+    pixels = base64.b64encode(b"\x89PNG").decode()
+    cell = nbformat.v4.new_code_cell(f"display({{'image/png': '{pixels}'}}, raw=True)", id="curves-drawn")
+    execute_in_place(write_notebook(tmp_path / "a.ipynb", cell))
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert (picture.name, picture.read_bytes()) == ("learning_curves.png", b"\x89PNG")

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
-from pipeline import parameters
-from pipeline.parameters import ParameterError, Parameters
+from pipeline import parameters, runs
+from pipeline.errors import InvalidParameter
+from pipeline.parameters import Parameters
 
 ORIGINAL = {
     "num_samples": 1000,
@@ -10,7 +13,7 @@ ORIGINAL = {
     "learning_rate": 0.005,
     "epochs": 100,
     "dropout_rate": 0.5,
-    "relu_grad_at_zero": 1,
+    "relu_grad_inactive": 1,
     "batch_size": 1,
     "seed": 1,
 }
@@ -30,11 +33,10 @@ WRONG_VALUES = [
     ("learning_rate_decay", float("nan"), "at most 1"),
     ("epochs", None, "1 or more"),
     ("dropout_rate", 1, "below 1"),
-    ("relu_grad_at_zero", 2, "0 or 1"),
-    ("relu_grad_at_zero", True, "0 or 1"),
+    ("relu_grad_inactive", 2, "0 or 1"),
+    ("relu_grad_inactive", True, "0 or 1"),
     ("batch_size", 0, "1 or more"),
     ("seed", 2**32, "4294967295"),
-    ("run_dir", "  ", "the path of a folder"),
 ]
 
 
@@ -44,7 +46,7 @@ def test_defaults_are_the_originals():
 
 @pytest.mark.parametrize(("name", "value", "allowed"), WRONG_VALUES)
 def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(name, value, allowed):
-    with pytest.raises(ParameterError) as caught:
+    with pytest.raises(InvalidParameter) as caught:
         parameters.from_values({name: value})
     message = str(caught.value)
     assert message.startswith(f"{name} is {value!r}, but must be ")
@@ -52,8 +54,19 @@ def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(name, value,
     assert f"Its default is {Parameters.model_fields[name].default!r}" in message
 
 
-def test_all_wrong_values_are_told_at_once():
-    with pytest.raises(ParameterError, match=r"(?s)epochs is 0.*\nseed is -1"):
+@pytest.mark.parametrize("run_dir", ["", "  "])
+def test_a_run_dir_that_is_no_path_is_refused_before_anything_else(run_dir):
+    with pytest.raises(InvalidParameter, match=f"run_dir is {run_dir!r}"):
+        runs.run(Parameters(source="/nowhere/none.npz"), run_dir)
+
+
+def test_the_result_does_not_depend_on_run_dir():
+    with pytest.raises(InvalidParameter, match="no parameter 'run_dir'"):
+        parameters.from_values({"run_dir": "runs/x"})
+
+
+def test_all_wrong_values_are_in_one_message():
+    with pytest.raises(InvalidParameter, match=r"(?s)epochs is 0.*\nseed is -1"):
         parameters.from_values({"epochs": 0, "seed": -1})
 
 
@@ -61,15 +74,22 @@ def test_all_wrong_values_are_told_at_once():
     ("misspelt", "nearest"), [("learning_rte", "learning_rate"), ("epoch", "epochs"), ("hiden_size", "hidden_size")]
 )
 def test_a_misspelt_name_is_refused_with_the_nearest_one(misspelt, nearest):
-    with pytest.raises(ParameterError, match=f"no parameter '{misspelt}'. Did you mean {nearest}?"):
+    with pytest.raises(InvalidParameter, match=re.escape(f"no parameter '{misspelt}'. Did you mean {nearest}?")):
         parameters.from_values({misspelt: 1})
 
 
 def test_an_unlike_name_is_refused_with_the_whole_list():
-    with pytest.raises(ParameterError) as caught:
+    with pytest.raises(InvalidParameter) as caught:
         parameters.from_strings({"zzz": "1"})
     assert "Did you mean" not in str(caught.value)
     assert ", ".join(parameters.NAMES) in str(caught.value)
+
+
+def test_a_renamed_parameter_is_refused_with_its_new_name():
+    with pytest.raises(InvalidParameter) as caught:
+        parameters.from_strings({"relu_grad_at_zero": "0"})
+    assert str(caught.value) == "'relu_grad_at_zero' is now called relu_grad_inactive."
+    assert set(parameters.RENAMED.values()) <= set(parameters.NAMES)
 
 
 @pytest.mark.parametrize(
@@ -89,17 +109,29 @@ def test_text_is_read_by_the_parameters_type(name, text, value):
 
 @pytest.mark.parametrize(("name", "text"), [("epochs", "7.5"), ("epochs", "True"), ("learning_rate", "0,01")])
 def test_text_that_is_no_such_value_is_refused(name, text):
-    with pytest.raises(ParameterError, match=f"{name} is '{text}'"):
+    with pytest.raises(InvalidParameter, match=f"{name} is '{text}'"):
         parameters.from_strings({name: text})
 
 
 def test_differing_lists_what_is_not_at_its_default():
-    chosen = parameters.from_values({"epochs": 3, "seed": 1, "run_dir": "runs/x"})
-    assert parameters.differing(chosen) == {"epochs": 3}
+    chosen = parameters.from_values({"epochs": 3, "num_validation": 0, "seed": 1})
+    assert parameters.differing(chosen) == {"num_validation": 0, "epochs": 3}
+    assert parameters.not_the_originals(chosen) == {"epochs": 3}
+    assert parameters.described({"epochs": 3, "seed": 1}) == "epochs 3, seed 1"
+
+
+def test_the_command_gives_the_parameters_that_differ_quoted_for_a_shell():
+    chosen = parameters.from_values({"source": "my data.npz", "epochs": 3})
+    assert parameters.command(chosen, "runs/x") == (
+        "python -m pipeline run --run-dir runs/x -p source 'my data.npz' -p epochs 3"
+    )
+
+
+# ---- check, in a notebook --------------------------------------------------------------------------------------
 
 
 def notebook(*injected, declared="# Parameters\nepochs: int = 100  # passes\nseed: int = 1", **values):
-    """The namespace of a notebook whose parameter cells have just been executed."""
+    """Return the namespace of a notebook whose parameter cells have just been executed."""
     return {"In": ["", "import numpy", declared, *injected, "check(globals())"], "epochs": 100, "seed": 1} | values
 
 
@@ -109,32 +141,54 @@ def test_check_accepts_declared_parameters():
 
 
 def test_check_refuses_a_wrong_value_in_the_namespace():
-    with pytest.raises(ParameterError, match="epochs is 0"):
+    with pytest.raises(InvalidParameter, match="epochs is 0"):
         parameters.check(notebook("# Parameters\nepochs = 0\n", epochs=0))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run_dir", "  "),
+        ("run_dir", "runs/\0"),
+        ("sweep_dir", 3),
+        ("run_dirs", "runs/default"),
+        ("run_dirs", ["runs/default", " "]),
+    ],
+)
+def test_check_refuses_what_is_no_place_of_files(name, value):
+    with pytest.raises(InvalidParameter, match=f"{name} is .*, but must be "):
+        parameters.check(notebook(declared=f"# Parameters\n{name} = {value!r}", **{name: value}))
+
+
 def test_check_refuses_a_misspelt_name_that_papermill_injected():
-    with pytest.raises(ParameterError, match="no parameter 'epoch'. Did you mean epochs?"):
+    with pytest.raises(InvalidParameter, match=r"no parameter 'epoch'. Did you mean epochs\?"):
         parameters.check(notebook("# Parameters\nepoch = 3\n", epoch=3))
 
 
 def test_check_refuses_a_misspelt_name_in_the_notebooks_own_cell():
-    with pytest.raises(ParameterError, match="no parameter 'epohcs'. Did you mean epochs?"):
+    with pytest.raises(InvalidParameter, match=r"no parameter 'epohcs'. Did you mean epochs\?"):
         parameters.check(notebook(declared="# Parameters\nepohcs: int = 3\nseed: int = 1", epohcs=3))
 
 
+def test_check_refuses_a_renamed_parameter_with_its_new_name():
+    injected = "# Parameters\nrelu_grad_at_zero = 0\n"
+    with pytest.raises(InvalidParameter, match="'relu_grad_at_zero' is now called relu_grad_inactive"):
+        parameters.check(notebook(injected, relu_grad_at_zero=0))
+
+
 def test_check_refuses_another_notebooks_parameter_which_would_change_nothing():
-    with pytest.raises(ParameterError, match="hidden_size: not a parameter of this notebook, which takes epochs, seed"):
+    message = "hidden_size: not a parameter of this notebook, which takes epochs, seed"
+    with pytest.raises(InvalidParameter, match=message):
         parameters.check(notebook("# Parameters\nhidden_size = 3\n", hidden_size=3))
 
 
 def test_check_leaves_other_cells_and_earlier_mistakes_alone():
     history = ["", "# Parameters\nepohcs: int = 3", "epohcs = 4", *notebook()["In"][1:]]
-    parameters.check(notebook() | {"In": history, "epohcs": 4, "figure": object()})
+    parameters.check(notebook() | {"In": history, "epohcs": 4, "axis": object()})
 
 
 def test_check_takes_the_notebooks_own_cell_as_declaring_also_without_types():
     parameters.check(notebook(declared="# Parameters\nepochs = 50\nseed = 1", epochs=50))
     parameters.check(notebook(declared="# Parameters\nepochs, seed = 50, 1", epochs=50))
-    with pytest.raises(ParameterError, match="hidden_size: not a parameter of this notebook"):
+    with pytest.raises(InvalidParameter, match="hidden_size: not a parameter of this notebook"):
         parameters.check(notebook("# Parameters\nhidden_size = 3", declared="# Parameters\nepochs = 50", hidden_size=3))

@@ -1,6 +1,10 @@
-"""What holds the project together: the environment, the README, and JupyterLab as `make lab` starts it."""
+"""What holds the project together: the environment, the layers, the guides, and JupyterLab as `make lab` starts it."""
 
+import ast
 import base64
+import graphlib
+import importlib
+import importlib.metadata
 import json
 import re
 import shlex
@@ -15,12 +19,26 @@ import urllib.request
 import nbformat
 import pytest
 import yaml
+from distributed.cli import dask_worker
 from packaging.requirements import Requirement
 
-from pipeline import files, parameters, results, run
+from pipeline import parameters, published, storage
+from pipeline.__main__ import main
+from pipeline.notebooks import README_PICTURES
+from pipeline.records import Status, SweepDefinition
+from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
 
-ROOT = files.ROOT
+ROOT = storage.ROOT
 README = (ROOT / "README.md").read_text()
+GUIDES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "notebooks/README.md",
+    "notebooks/data/README.md",
+    "notebooks/sweeps/README.md",
+)
+PIPELINE = ["python", "-m", "pipeline"]
 
 
 # ---- the environment -------------------------------------------------------------------------------------------
@@ -54,13 +72,9 @@ def test_the_lock_holds_every_direct_dependency_for_each_python(version):
 
 def test_this_environment_is_the_lock():
     """What runs these tests has the versions that the lock names."""
-    frozen = subprocess.run([sys.executable, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
-    installed = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
-    installed = {name.lower().replace("_", "-").replace(".", "-"): version for name, version in installed.items()}
     for requirement in locked():
         if requirement.marker is None or requirement.marker.evaluate():
-            name = requirement.name.lower().replace("_", "-").replace(".", "-")
-            assert f"=={installed[name]}" == str(requirement.specifier), name
+            assert f"=={importlib.metadata.version(requirement.name)}" == str(requirement.specifier), requirement.name
 
 
 def test_conda_gets_python_pip_the_lock_and_the_project():
@@ -79,34 +93,106 @@ def test_make_installs_exactly_condas_pip_section():
     assert install.endswith(" -r requirements.txt -e .")
 
 
-# ---- the README ------------------------------------------------------------------------------------------------
+def test_every_folder_of_the_package_is_installed():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline").rglob("__init__.py")}
+    assert set(options["packages"]) == {folder.replace("/", ".") for folder in folders}
+    for pattern in options["package-data"]["pipeline"]:
+        assert list((ROOT / "pipeline").glob(pattern)), pattern
 
 
-def readme_commands():
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+def test_the_citation_has_the_version_and_licence_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+# ---- the layers ------------------------------------------------------------------------------------------------
+
+
+def layers():
+    """Return the layer of each module of the project, by CONTRIBUTING's table, from 0 for the one that imports none."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("| layer | where |")[1].split("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ") and "---" not in line]
+    named = [re.findall(r"`([\w.]+)/?`", re.sub(r"\(.*?\)", "", line.split("|")[2])) for line in lines]
+    return {name.removesuffix(".py"): place for place, names in enumerate(named) for name in names}
+
+
+def module_of(name):
+    """Return what CONTRIBUTING's table calls a module of the project: a folder of pipeline/ stands there as a whole."""
+    package, *parts = name.split(".")
+    return package if package == "helpers" else parts[0] if package == "pipeline" and parts else None
+
+
+def imports():
+    """Return the project's modules, each with those of the project that it imports, inside its functions, too."""
+    paths = [ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    found = {name: set() for name in modules}
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            else:
+                continue
+            found[name] |= names & set(modules)
+    return found
+
+
+def test_every_module_stands_in_a_layer():
+    paths = (path for path in (ROOT / "pipeline").iterdir() if not path.name.startswith(("__init__", "__pycache__")))
+    modules = {path.stem for path in paths if path.suffix == ".py" or path.is_dir()}
+    assert {*modules, "helpers"} == set(layers())
+
+
+def test_imports_point_to_lower_layers_alone_and_in_no_circle():
+    place = layers()
+    for name, imported in imports().items():
+        for other in imported:
+            if {module_of(name), module_of(other)} <= set(place):
+                assert place[module_of(other)] <= place[module_of(name)], f"{name} imports {other}"
+    graphlib.TopologicalSorter(imports()).prepare()  # which raises CycleError
+
+
+# ---- the README and the guides ---------------------------------------------------------------------------------
+
+
+def commands(guide):
+    """Return the commands in a guide's blocks of sh, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / guide).read_text(), re.S)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
 def test_every_command_of_the_readme_is_known_here():
     """make run and make test are what CI runs; the others are run by the tests that follow."""
-    assert [command[:3] for command in readme_commands()] == [
+    assert [command[:4] for command in commands("README.md")] == [
         ["make", "run"],
         ["make", "test"],
         ["make", "lab"],
-        ["python", "-m", "pipeline"],
-        ["python", "-m", "pipeline"],
-        ["papermill", "notebooks/01_prepare.ipynb", "runs/slow-01.ipynb"],
-        ["papermill", "notebooks/02_train.ipynb", "runs/slow-02.ipynb"],
-        ["python", "-m", "pipeline"],
-        ["python", "-m", "pipeline"],
-        ["python", "-m", "pipeline"],
-        ["python", "-m", "pipeline"],
-        ["python", "-m", "pipeline"],
+        ["python", "-m", "pipeline", "run"],
+        ["python", "-m", "pipeline", "sweep"],
+        ["python", "-m", "pipeline", "compare"],
+        ["python", "-m", "pipeline", "verify"],
+        ["python", "-m", "pipeline", "report"],
+        ["python", "-m", "pipeline", "index"],
     ]
 
 
+def test_every_command_of_the_guides_is_known_here():
+    known = {guide: [command[0] for command in commands(guide)] for guide in GUIDES if commands(guide)}
+    assert known == {
+        "README.md": ["make"] * 3 + ["python"] * 6,
+        "CONTRIBUTING.md": [".venv/bin/pytest"] * 3,
+        "notebooks/README.md": ["papermill"] * 2,
+        "notebooks/sweeps/README.md": ["python"],
+    }
+    assert commands("notebooks/sweeps/README.md")[0] in commands("README.md")
+
+
 def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
-    for _, _, _, *arguments in [command for command in readme_commands() if command[0] == "python"]:
+    for _, _, _, *arguments in [command for command in commands("README.md") if command[0] == "python"]:
         if "--run-dir" in arguments:
             arguments[arguments.index("--run-dir") + 1] = str(tmp_path / "run")
         if arguments[0] == "sweep":
@@ -123,14 +209,14 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
         done = pipeline(*arguments)
         assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    (row,) = re.findall(r"^\| ours, `relu_grad_at_zero` 0 \| (.*) \|$", README, re.M)
+    (row,) = re.findall(r"^\| ours, `relu_grad_inactive` 0 \| (.*) \|$", README, re.M)
     names = ("train_error", "train_accuracy", "test_error", "test_accuracy")
-    assert [float(figure) for figure in row.split(" | ")] == pytest.approx([metrics[name] for name in names], abs=1e-12)
+    assert [float(value) for value in row.split(" | ")] == pytest.approx([metrics[name] for name in names], abs=1e-12)
     assert f"{metrics['test_accuracy']:.2%}".replace("%", " %") in README
 
 
-def test_the_readmes_papermill_commands_work(tmp_path):
-    for command in [command for command in readme_commands() if command[0] == "papermill"]:
+def test_the_papermill_commands_of_the_guide_work(tmp_path):
+    for command in commands("notebooks/README.md"):
         moved = [text.replace("runs/slow", str(tmp_path / "slow")) for text in command]
         done = subprocess.run([sys.executable, "-m", *moved], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -138,23 +224,73 @@ def test_the_readmes_papermill_commands_work(tmp_path):
     assert (tmp_path / "slow" / "model.npz").exists()
 
 
-def test_the_readmes_figures_are_the_published_ones():
-    for row in results.compare_with_published(
-        {"train_error": 0.0, "train_accuracy": 0.0, "test_error": 0, "test_accuracy": 0}
-    ):
-        assert f"{row.name:16}{row.published:>10}{row.published:>10}  equal" in README
-        assert row.published in README
+def collected(arguments):
+    """Return how many tests pytest would run."""
+    command = [sys.executable, "-m", "pytest", *arguments, "--collect-only", "-p", "no:cacheprovider"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stdout
+    return sum("::" in line for line in shown.stdout.splitlines())
+
+
+def test_the_test_commands_of_contributing_find_tests():
+    files = (ROOT / "tests").rglob("test_*.py")
+    names = [name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)]
+    for command in commands("CONTRIBUTING.md"):
+        for word in command[1:]:
+            assert (ROOT / word).exists() or word in ("-k", "-n0") or any(word in name for name in names), word
+
+
+def test_the_hooks_before_a_commit_find_every_notebook_and_what_they_run():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = {hook["id"]: shlex.split(hook["entry"]) for hook in local["hooks"]}
+    assert collected(entries["notebooks-top-to-bottom"][1:]) == len(list(storage.NOTEBOOKS.glob("*.ipynb")))
+    shown = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shlex.join(entries["ruff-check"]) in shown.stdout
+    assert shlex.join(entries["ruff-format"]) in shown.stdout
+
+
+def test_every_make_target_that_a_guide_names_exists():
+    for guide in GUIDES:
+        for target in set(re.findall(r"`make (\w+)|^make (\w+)", (ROOT / guide).read_text(), re.M)):
+            (name,) = filter(None, target)
+            shown = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True)
+            assert shown.returncode == 0, f"{guide}: make {name}"
+
+
+def test_make_lint_checks_the_types_too():
+    """As CONTRIBUTING and CHANGELOG have it; pyproject.toml holds --strict and the files."""
+    shown = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^\S*mypy\b", shown.stdout, re.M)
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert options["strict"]
+    assert set(options["files"]) == {"helpers.py", "pipeline"}
+
+
+def test_the_commands_for_other_machines_are_what_dask_and_a_sweep_take():
+    (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
+    scheduler, worker, sweep = [shlex.split(line) for line in block.splitlines()]
+    assert (scheduler, worker[:2], sweep[:4]) == (["dask", "scheduler"], ["dask", "worker"], [*PIPELINE, "sweep"])
+    chosen = dask_worker.main.make_context("worker", worker[2:]).params
+    assert chosen["scheduler"] == worker[2]
+    assert (chosen["n_workers"], chosen["nthreads"]) == ("-1", 1)
+    assert main.commands["sweep"].make_context("sweep", sweep[4:]).params["scheduler"] == worker[2]
+
+
+def test_the_readmes_metrics_are_the_published_ones():
+    for name, value in published.PUBLISHED.items():
+        assert f"{name.replace('_', ' '):16}{value:>10}{value:>10}  equal" in README
+    assert f"| the original, published | {' | '.join(published.PUBLISHED.values())} |" in README
 
 
 def test_the_readmes_speeds_are_the_notebooks():
     (printed,) = [
         "".join(output.text for output in cell.outputs if output.output_type == "stream")
-        for cell in nbformat.read(run.NOTEBOOKS / "speed.ipynb", 4).cells
+        for cell in nbformat.read(storage.NOTEBOOKS / "speed.ipynb", 4).cells
         if cell.id == "measured"
     ]
     speeds = dict(re.findall(r"^(.*?)  +([\d.]+) times as fast", printed, re.M))
-    wanted = ["ours", "JAX, compiled scan", "the original's loop", "Keras fit", "PyTorch", "scikit-learn"]
-    row = " | ".join(f"{float(speeds[name]):.2g}" for name in wanted)
+    columns = ["ours", "JAX, compiled scan", "the original's loop", "Keras fit", "PyTorch", "scikit-learn"]
+    row = " | ".join(f"{float(speeds[name]):.2g}" for name in columns)
     assert f"| {row} |" in README
     alone = float(speeds["the original's, NumPy alone"])
     assert f"is {1 / alone:.2g} times slower" in README
@@ -162,29 +298,71 @@ def test_the_readmes_speeds_are_the_notebooks():
 
 def test_the_readmes_parameter_table_is_the_definition():
     rows = re.findall(r"^\| `(\w+)` \| .*? \| `?([\w/.]+)`? \| ", README.split("## Parameters")[1], re.M)
-    defaults = {name: str(field.default) for name, field in parameters.Parameters.model_fields.items()}
+    defaults = {name: str(parameters.field_of(name).default) for name in (*parameters.NAMES, "run_dir")}
     defaults["normalisation"] = "255"
     assert dict(rows) == defaults
 
 
 def test_the_readmes_pictures_are_the_notebooks():
     shown = re.findall(r"!\[(.{40,}?)\]\((notebooks/pictures/\w+\.png)\)", README)
-    assert {path for _, path in shown} == {f"notebooks/pictures/{name}" for name in run.PICTURES.values()}
+    assert {path for _, path in shown} == {f"notebooks/pictures/{name}" for name in README_PICTURES.values()}
     drawn = {
-        run.PICTURES[cell.id]: base64.b64decode(output.data["image/png"])
-        for stage in run.STAGES
-        for cell in nbformat.read(run.NOTEBOOKS / f"{stage}.ipynb", 4).cells
-        if cell.id in run.PICTURES
+        README_PICTURES[cell.id]: base64.b64decode(output.data["image/png"])
+        for stage in STAGES
+        for cell in nbformat.read(storage.NOTEBOOKS / f"{stage}.ipynb", 4).cells
+        if cell.id in README_PICTURES
         for output in cell.outputs
         if "image/png" in output.get("data", {})
     }
-    for name in run.PICTURES.values():
-        assert (run.NOTEBOOKS / "pictures" / name).read_bytes() == drawn[name], "make notebooks writes them"
+    for name in README_PICTURES.values():
+        assert (storage.NOTEBOOKS / "pictures" / name).read_bytes() == drawn[name], "make notebooks writes them"
 
 
-def test_the_readmes_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert "://" in target or (ROOT / target).exists(), target
+def anchors(path):
+    """Return the anchors that GitHub gives the headings of a file."""
+    headings = re.findall(r"^#+ (.*)", path.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_links_of_a_guide_lead_somewhere(guide):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / guide).read_text()):
+        if "://" not in target:
+            file, _, anchor = target.partition("#")
+            path = (ROOT / guide).parent / file if file else ROOT / guide
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path), target
+
+
+def rows_of(guide, heading):
+    """Return the first cells of the rows of the table with such a heading."""
+    table = (ROOT / guide).read_text().split(f"| {heading} |", 1)[1].split("\n\n")[0]
+    return [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+
+
+def test_the_guides_tables_are_what_there_is():
+    names = [re.match(r"\[(\w+)\]", row)[1] for row in rows_of("notebooks/README.md", "notebook")]
+    assert sorted(names) == sorted(path.stem for path in storage.NOTEBOOKS.glob("*.ipynb"))
+    files = re.findall(r"`([\w.]+)`", " ".join(rows_of("notebooks/README.md", "file")))
+    assert sorted(files) == sorted([*OUTPUTS, "run.json"])
+    assert rows_of("notebooks/README.md", "status") == list(Status)
+    assert set(rows_of("notebooks/sweeps/README.md", "status")) < set(Status)
+    sweeps = [re.match(r"\[([\w.]+)\]", row)[1] for row in rows_of("notebooks/sweeps/README.md", "file")]
+    assert sorted(sweeps) == sorted(path.name for path in (storage.NOTEBOOKS / "sweeps").glob("*.yaml"))
+    entries = [row.strip("`") for row in rows_of("notebooks/sweeps/README.md", "entry")]
+    assert entries == list(SweepDefinition.model_fields)
+
+
+def test_the_guides_name_what_the_code_has():
+    walk = (ROOT / "CONTRIBUTING.md").read_text().split("## The walk")[1].split("## Tests")[0]
+    table = (ROOT / "notebooks/README.md").read_text().split("## The original's names and ours")[1]
+    modules = {name.rsplit(".", 1)[-1]: name for name in imports()}
+    for name in re.findall(r"`([a-zA-Z]\w*\.\w+)(?:\(.*?\))?`", walk + table):
+        owner, attribute = name.split(".")
+        found = RunFolder if owner == "RunFolder" else importlib.import_module(modules[owner])
+        assert hasattr(found, attribute), name
+    (line,) = re.findall(r"`(row\[.*?)`", walk)
+    assert line in (ROOT / "helpers.py").read_text()
 
 
 # ---- JupyterLab ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Training that can be trusted: the same bits everywhere, killed and resumed, diverging, and at full size."""
+"""Training: the same bits everywhere, killed and resumed, diverging, and at full size."""
 
 import json
 import os
@@ -17,30 +17,33 @@ from nbclient import NotebookClient
 from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
 import helpers
-from pipeline import files
+from pipeline import datasets, storage
+from pipeline.datasets import Data
+from pipeline.errors import Diverged, check_finite
+from pipeline.run_folder import RunFolder
 
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
 TRAIN = """
 import numpy as np
 import helpers
-from pipeline import files
+from pipeline import datasets, storage
 
-data = files.split("sample", 1000, 1000, 255.0)
+data = datasets.split_source("sample", 1000, 1000)
 rng = np.random.RandomState(1)
 weights = helpers.initial_weights(rng, 40)
 for _ in range(100):
     helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
-print(files.sha256_of(*weights), sum(helpers.online_updates.stats.cache_hits.values()))
+print(storage.sha256_of(*weights), sum(helpers.online_updates.stats.cache_hits.values()))
 """
 
 
 def train_default(_=None):
-    data = files.split("sample", 1000, 1000, 255.0)
+    data = datasets.split_source("sample", 1000, 1000)
     rng = np.random.RandomState(1)
     weights = helpers.initial_weights(rng, 40)
     for _ in range(100):
         helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
-    return files.sha256_of(*weights)
+    return storage.sha256_of(*weights)
 
 
 def python(code, **environment):
@@ -88,7 +91,7 @@ def test_a_second_process_does_not_compile_again(tmp_path):
 
 # ---- killed and resumed ----------------------------------------------------------------------------------------
 
-LONG = {"hidden_size": 800, "epochs": 100, "learning_rate_decay": 0.99, "relu_grad_at_zero": 0, "dropout_rate": 0.3}
+LONG = {"hidden_size": 800, "epochs": 100, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
 
 
 def options(values):
@@ -138,94 +141,26 @@ def epochs_done(folder):
         return 0
 
 
-@pytest.fixture
-def training(small_source, tmp_path):
-    """Arguments of Checkpoints, and of save_when_due after one epoch."""
-    data = files.split(str(small_source[0]), 40, 10, 255.0)
-    rng = np.random.RandomState(1)
-    weights = helpers.initial_weights(rng, 3)
-    history = [
-        dict(
-            zip(
-                ("train_error", "train_accuracy"),
-                helpers.train_epoch(data.x_train, data.y_train, *weights, rng),
-                strict=True,
-            )
-        )
-    ]
-    return (str(tmp_path), data, {"seed": 1}, 0), (*weights, history, 0.0049, rng)
-
-
-def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
-    arguments, state = training
-    files.Checkpoints(*arguments).save_when_due(*state)
-    loaded = files.Checkpoints(*arguments).load()
-    assert "Going on after epoch 0" in capsys.readouterr().out
-    assert np.array_equal(loaded.weights_0_1, state[0])
-    assert np.array_equal(loaded.weights_1_2, state[1])
-    assert (loaded.history, loaded.learning_rate) == state[2:4]
-    rng = np.random.RandomState(9)
-    rng.set_state(loaded.random_state)
-    assert rng.random_sample() == state[4].random_sample()
-
-
-@pytest.mark.parametrize("change", ["settings", "data", "normalisation", "code"])
-def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatch, capsys):
-    (run_dir, data, settings, seconds), state = training
-    files.Checkpoints(run_dir, data, settings, seconds).save_when_due(*state)
-    if change == "settings":
-        settings = {"seed": 2}
-    elif change == "code":
-        monkeypatch.setattr(files, "sha256_of_file", lambda path: "another")
-    else:
-        fields = {"data": {"y_train": data.y_train[::-1]}, "normalisation": {"normalisation": 254.0}}
-        data = files.Data(**vars(data) | fields[change])
-    assert files.Checkpoints(run_dir, data, settings, seconds).load() is None
-    assert "is of other parameters, data or code" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("kept", [0, 0.3, 0.99])
-def test_a_damaged_checkpoint_is_not_used(training, kept, capsys):
-    arguments, state = training
-    checkpoints = files.Checkpoints(*arguments)
-    checkpoints.save_when_due(*state)
-    whole = checkpoints.path.read_bytes()
-    checkpoints.path.write_bytes(whole[: int(len(whole) * kept)])
-    assert checkpoints.load() is None
-    assert "is damaged" in capsys.readouterr().out
-
-
-def test_checkpoints_are_saved_when_due_and_removed_with_the_models_arrival(training):
-    (run_dir, data, settings, _), state = training
-    checkpoints = files.Checkpoints(run_dir, data, settings, seconds=3600)
-    checkpoints.save_when_due(*state)
-    assert not checkpoints.path.exists()
-    files.Checkpoints(run_dir, data, settings, seconds=0).save_when_due(*state)
-    assert checkpoints.path.exists()
-    files.save_model(run_dir, *state[:3])
-    assert not checkpoints.path.exists()
-
-
 # ---- diverging -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch_size", [1, 10])
-@pytest.mark.parametrize("settings", [{"learning_rate": 5.0}, {"normalisation": 1.0}])
-def test_divergence_is_an_error_that_is_not_finite_without_warnings(sample, batch_size, settings):
+@pytest.mark.parametrize("changed", [{"learning_rate": 5.0}, {"normalisation": 1.0}])
+def test_divergence_is_an_error_that_is_not_finite_without_warnings(sample, batch_size, changed):
     rng = np.random.RandomState(1)
     weights = helpers.initial_weights(rng, 40)
-    settings = {"learning_rate": 0.5} | settings if batch_size > 1 else settings
+    changed = {"learning_rate": 0.5} | changed if batch_size > 1 else changed
     images, labels = sample["x_train"][:200], sample["y_train"][:200]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         errors = [
-            helpers.train_epoch(images, labels, *weights, rng, batch_size=batch_size, **settings)[0] for _ in range(20)
+            helpers.train_epoch(images, labels, *weights, rng, batch_size=batch_size, **changed)[0] for _ in range(20)
         ]
         assert not np.isfinite(helpers.evaluate(images, labels, *weights)[0])
     assert not np.isfinite(errors[-1])
-    with pytest.raises(helpers.Diverged, match=r"error became (nan|inf) in epoch 19, with learning_rate 0.5 and"):
-        helpers.check_finite(errors[-1], 19, 0.5, 255)
-    helpers.check_finite(0.25, 19, 0.5, 255)
+    with pytest.raises(Diverged, match=r"The error became (nan|inf) in epoch 19, with learning_rate 0.5 and"):
+        check_finite(errors[-1], 19, 0.5, 255)
+    check_finite(0.25, 19, 0.5, 255)
 
 
 # ---- full size -------------------------------------------------------------------------------------------------
@@ -234,15 +169,15 @@ FULL_SIZE = """
 import resource, sys
 import numpy as np
 import helpers
-from pipeline import files
+from pipeline.run_folder import RunFolder
 
-data = files.load_data(sys.argv[1])
+data = RunFolder(sys.argv[1]).read_data()
 helpers.train_epoch(data.x_train[:10], data.y_train[:10], *helpers.initial_weights(np.random.RandomState(1), 3),
                     np.random.RandomState(1))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rng = np.random.RandomState(1)
 weights = helpers.initial_weights(rng, 300)
-helpers.train_epoch(data.x_train, data.y_train, *weights, rng, dropout_rate=float(sys.argv[2]), relu_grad_at_zero=0,
+helpers.train_epoch(data.x_train, data.y_train, *weights, rng, dropout_rate=float(sys.argv[2]), relu_grad_inactive=0,
                     batch_size=int(sys.argv[3]))
 error, accuracy = helpers.evaluate(data.x_validation, data.y_validation, *weights)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
@@ -251,16 +186,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
 
 @pytest.fixture(scope="module")
 def sixty_thousand(tmp_path_factory):
-    """data.npz of 60,000 training images: the sample's, over and over."""
+    """Return a run's folder with 60,000 training images: the sample's, over and over."""
     folder = tmp_path_factory.mktemp("full")
-    arrays = files.load_source("sample")
+    arrays = datasets.load_source("sample")
     pick = np.random.default_rng(0).integers(0, 2000, 60_000)
     x_train = arrays["x_train"].reshape(2000, 784)[pick]
     x_test = arrays["x_test"].reshape(10_000, 784)
-    full = files.Data(
-        x_train, arrays["y_train"][pick], x_test, arrays["y_test"], x_test[:10], arrays["y_test"][:10], 255.0, {}
-    )
-    files.save_data(str(folder), full)
+    y_train, y_test = arrays["y_train"][pick], arrays["y_test"]
+    full = Data(x_train, y_train, x_test, y_test, x_test[:10], y_test[:10], "sample", {})
+    RunFolder(folder).write_data(full)
     return folder
 
 

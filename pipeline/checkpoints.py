@@ -1,0 +1,96 @@
+"""Save a training every few seconds, so that it goes on to the same bits after a kill."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import JsonValue, TypeAdapter
+
+from pipeline import provenance, storage
+from pipeline.datasets import Data
+from pipeline.errors import InvalidRecord
+from pipeline.records import History
+from pipeline.run_folder import RunFolder
+
+HISTORY = TypeAdapter(History)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Hold all that training needs to go on after so many epochs of history, to the same bits."""
+
+    weights_0_1: np.ndarray
+    weights_1_2: np.ndarray
+    history: History
+    learning_rate: float
+    random_state: tuple[str, np.ndarray, int]
+
+
+class Checkpoints:
+    """The checkpoints of one training: saved every few seconds, trusted only if all that they depend on matches.
+
+    hyperparameters: every parameter that the weights depend on. seconds: how much work a kill may cost; a training
+    that takes less time writes no checkpoint.
+    """
+
+    def __init__(
+        self, folder: RunFolder, data: Data, hyperparameters: Mapping[str, JsonValue], seconds: float = 2.0
+    ) -> None:
+        self.path = folder.checkpoint
+        self.seconds = seconds
+        self.saved_at = time.monotonic()
+        depends_on = {
+            "data": data.sha256,
+            "hyperparameters": dict(hyperparameters),
+            "code": provenance.code_of("helpers"),
+            "versions": provenance.versions_of(("numpy", "numba")),
+        }
+        self.identity = json.dumps(depends_on, sort_keys=True)
+
+    def load(self) -> Checkpoint | None:
+        """Read the last checkpoint; return None, and print why, where there is none that can be trusted."""
+        if not self.path.exists():
+            return None
+        try:
+            arrays = storage.read_arrays(self.path, "")
+            if str(arrays["identity"]) != self.identity:
+                print(f"{self.path.name} is of other parameters, data or code. Training starts from the beginning.")
+                return None
+            checkpoint = Checkpoint(
+                arrays["weights_0_1"],
+                arrays["weights_1_2"],
+                HISTORY.validate_json(str(arrays["history"])),
+                float(arrays["learning_rate"]),
+                ("MT19937", arrays["random_key"], int(arrays["random_position"])),
+            )
+        except (InvalidRecord, KeyError, ValueError):
+            print(f"{self.path.name} is damaged. Training starts from the beginning.")
+            return None
+        print(f"Going on after epoch {len(checkpoint.history) - 1}, from {self.path.name}.")
+        return checkpoint
+
+    def save_when_due(
+        self,
+        weights_0_1: np.ndarray,
+        weights_1_2: np.ndarray,
+        history: History,
+        learning_rate: float,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Save, if the last save is long enough ago. learning_rate is the next epoch's."""
+        if time.monotonic() - self.saved_at < self.seconds:
+            return
+        _, key, position, *_ = rng.get_state()
+        content = storage.npz_bytes(
+            identity=self.identity,
+            weights_0_1=weights_0_1,
+            weights_1_2=weights_1_2,
+            history=HISTORY.dump_json(history).decode(),
+            learning_rate=learning_rate,
+            random_key=key,
+            random_position=position,
+        )
+        storage.write_whole(self.path, content)
+        self.saved_at = time.monotonic()

@@ -1,0 +1,163 @@
+"""Compare finished runs: what compare.ipynb computes, and the page that it makes."""
+
+import itertools
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+import helpers
+from pipeline import datasets, parameters, runs, storage
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.parameters import Parameters, field_of
+from pipeline.records import History, Metrics, RunRecord
+from pipeline.run_folder import Model, RunFolder, SweepFolder
+
+LETTERS = "ABCDEF"  # as many runs as there are colours and line styles to tell them apart
+NOTEBOOK = storage.NOTEBOOKS / "compare.ipynb"
+PUBLISHED_AND_TWIN = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run, or a point of a sweep, as it is on disk."""
+
+    folder: RunFolder
+    record: RunRecord
+    parameters: Parameters
+    metrics: Metrics
+    history: History
+    model: Model
+
+
+def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
+    """Read two to six finished runs, by a letter each.
+
+    The runs that compare.ipynb compares by default are made first, where they are missing.
+
+    Raises
+    ------
+    InvalidParameter, InvalidRecord
+        If there are too few or too many, one is given twice, or one is no finished, whole run.
+    """
+    if not 2 <= len(run_dirs) <= len(LETTERS):
+        hint = "Name another one." if len(run_dirs) < 2 else "Leave some out."
+        raise InvalidParameter(f"Folders of runs: {len(run_dirs)}, but it takes 2 to {len(LETTERS)}. {hint}")
+    paths = [RunFolder(run_dir).path.resolve() for run_dir in run_dirs]
+    if twice := [run_dir for place, run_dir in enumerate(run_dirs) if paths[place] in paths[:place]]:
+        raise InvalidParameter(
+            f"{twice[0]!r} is given twice. Each run is compared once: name another, or leave it out."
+        )
+    if list(run_dirs) == field_of("run_dirs").default:
+        for run_dir, values in PUBLISHED_AND_TWIN.items():
+            if not RunFolder(run_dir).record.exists():
+                runs.run(parameters.from_values(values), run_dir)
+    return {letter: _read(RunFolder(path)) for letter, path in zip(LETTERS, paths, strict=False)}
+
+
+def _read(folder: RunFolder) -> Run:
+    if SweepFolder(folder.path).record.exists():
+        raise InvalidRecord(folder.path, "is a whole sweep", "Name the folders of some of its points instead.")
+    record, chosen = folder.read_finished()
+    metrics, model = folder.read_metrics(), folder.read_model()
+    if metrics.weights_sha256 != model.sha256:
+        problem = f"is not the model that {folder.metrics.name} was measured on"
+        raise InvalidRecord(folder.model, problem, "Run it again, or leave it out.")
+    return Run(folder, record, chosen, metrics, folder.read_history(), model)
+
+
+def differing(columns: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+    """Return a table of what is not equal in all columns: a row for each name, "none" where a column lacks it."""
+    names = dict.fromkeys(itertools.chain(*columns.values()))
+    cells = {letter: [values.get(name, "none") for name in names] for letter, values in columns.items()}
+    table = pd.DataFrame(cells, index=list(names), dtype=object)  # else a seed among fractions would become one
+    return table[table.nunique(axis=1) > 1]
+
+
+def test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the test images (N, 784) and labels (N,) that all runs had: from a run's data.npz, or from the source.
+
+    Raises InvalidData if they had different ones, or if they are gone or altered.
+    """
+    digests = [(run.record.arrays.get("x_test"), run.record.arrays.get("y_test")) for run in compared]
+    if len(set(digests)) > 1:
+        raise InvalidData("The runs were evaluated on different test images. Compare runs of one source.")
+    chosen, kept = compared[0].parameters, [run.folder for run in compared if run.folder.data.exists()]
+    where = kept[0].data if kept else f"the source {chosen.source!r}"
+    data = kept[0].read_data() if kept else datasets.split_source(chosen.source, chosen.num_samples, 0)
+    if (storage.sha256_of(data.x_test), storage.sha256_of(data.y_test)) != digests[0]:
+        raise InvalidData(f"The test images in {where} are not those that the runs were evaluated on.")
+    return data.x_test, data.y_test
+
+
+def scores(compared: Sequence[Run], images: np.ndarray) -> np.ndarray:
+    """Return the scores (R, N, 10) that each of R runs gives the images (N, 784)."""
+    return np.stack([helpers.predict(images, *run.model.weights, run.model.normalisation) for run in compared])
+
+
+def pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
+    """Count, for each pair of R runs, who is correct, with McNemar's exact test of whether they are equally good.
+
+    correct (R, N) bool and answers (R, N): of the runs, image by image. p: the probability that chance alone splits
+    the images on which one of the two is correct at least as unevenly; 1 where there is none.
+
+    References
+    ----------
+    Q. McNemar (1947), Note on the sampling error of the difference between correlated proportions or percentages,
+    Psychometrika 12, 153-157.
+    """
+    rows = {}
+    for i, j in itertools.combinations(range(len(correct)), 2):
+        first, second = int(np.sum(correct[i] & ~correct[j])), int(np.sum(~correct[i] & correct[j]))
+        wrong, alike = ~correct[i] & ~correct[j], answers[i] == answers[j]
+        rows[f"{LETTERS[i]}, {LETTERS[j]}"] = {
+            "both correct": int(np.sum(correct[i] & correct[j])),
+            "only first": first,
+            "only second": second,
+            "both wrong, alike": int(np.sum(wrong & alike)),
+            "both wrong, differently": int(np.sum(wrong & ~alike)),
+            "p": binomtest(first, first + second).pvalue if first + second else 1.0,
+        }
+    return pd.DataFrame(rows).T.astype(dict.fromkeys(list(next(iter(rows.values())))[:-1], int))
+
+
+def label_margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how far the score of the correct digit is above the largest of the others: above 0 where it is the answer.
+
+    scores (R, N, 10) and labels (N,) give (R, N).
+    """
+    places = np.arange(len(labels))
+    of_label = scores[:, places, labels]
+    others = scores.copy()
+    others[:, places, labels] = -np.inf
+    margins: np.ndarray = of_label - others.max(axis=2)
+    return margins
+
+
+def most_telling(scores: np.ndarray, labels: np.ndarray, count: int = 20) -> np.ndarray:
+    """Return the places of the images on which the answers differ and the runs' margins are furthest apart."""
+    answers, margins = scores.argmax(axis=2), label_margins(scores, labels)
+    spread = margins.max(axis=0) - margins.min(axis=0)  # (R, N) -> (N,)
+    differing = np.flatnonzero((answers != answers[0]).any(axis=0))
+    return differing[np.argsort(-spread[differing], kind="stable")][:count]
+
+
+def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
+    """Execute compare.ipynb for these runs, and render it. Return the path of the page, in runs/reports by default."""
+    from pipeline import notebooks  # papermill takes 1.2 s to import, and a notebook's kernel does not need it
+    from pipeline.reports import rendering
+
+    compared = read_runs(run_dirs)
+    places = [storage.place_of(run.folder.path) for run in compared.values()]
+    names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
+    output = output or storage.RUNS / "reports" / f"{names.strip('-')[:200]}.html"
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(scratch, NOTEBOOK.name)
+        notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})
+        title = f"{' and '.join(places)} compared" if len(places) == 2 else f"{len(places)} runs compared"
+        rendering.write_notebook_report(executed, output, title)
+    return output

@@ -1,0 +1,80 @@
+"""Name every error that a user can meet.
+
+    PipelineError
+    ├── InvalidParameter     a name, a type or a value that the user gave
+    ├── InvalidData          images that cannot be loaded, or are not what they should be
+    ├── InvalidRecord        a file or the folder of a run or a sweep: missing, damaged or of another kind
+    ├── FolderBusy           another process writes to the folder
+    ├── ClusterFailed        no scheduler, or no worker that can run the points
+    ├── PointsFailed         a sweep has ended, with points that did not finish
+    ├── NotReproduced        a run, executed again, gives another result
+    └── NotebookFailed       a notebook did not run to its end
+        ├── CellFailed       one of its cells raised an error
+        ├── Diverged         training overshot until its error was no longer a number
+        ├── CellTimedOut     one of its cells took longer than the time limit
+        ├── KernelDied       its process ended in the middle
+        └── WorkerDied       the Dask worker that ran it ended in the middle
+
+A message names the thing, its value, what is allowed and the next step. `records.Status.of` derives the status of a
+run from the class of its error, and `__main__.EXIT_CODES` the exit code.
+"""
+
+import math
+from pathlib import Path
+
+
+class PipelineError(Exception): ...
+
+
+class InvalidParameter(PipelineError, ValueError): ...
+
+
+class InvalidData(PipelineError, ValueError): ...
+
+
+class InvalidRecord(PipelineError, ValueError):
+    """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
+
+    def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
+        super().__init__(f"{path} {problem}. {next_step}".rstrip())
+        self.path, self.problem = path, problem
+
+
+class FolderBusy(PipelineError): ...
+
+
+class ClusterFailed(PipelineError): ...
+
+
+class PointsFailed(PipelineError): ...
+
+
+class NotReproduced(PipelineError): ...
+
+
+class NotebookFailed(PipelineError): ...
+
+
+class CellFailed(NotebookFailed): ...
+
+
+class Diverged(NotebookFailed): ...
+
+
+class CellTimedOut(NotebookFailed): ...
+
+
+class KernelDied(NotebookFailed): ...
+
+
+class WorkerDied(NotebookFailed): ...
+
+
+def check_finite(error: float, epoch: int, learning_rate: float, normalisation: float) -> None:
+    """Raise Diverged if the error of an epoch, counted from 0, is infinite or not a number."""
+    if not math.isfinite(error):
+        raise Diverged(
+            f"The error became {error} in epoch {epoch}, with learning_rate {learning_rate:g} and normalisation "
+            f"{normalisation:g}: each update overshoots by more than the last. Make learning_rate smaller, by a factor "
+            "of ten at first, or normalisation larger. Their defaults are 0.005 and 255."
+        )

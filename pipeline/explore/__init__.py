@@ -1,0 +1,1 @@
+"""Explore a trained network in JupyterLab: the panels of explore.ipynb, and what they show."""

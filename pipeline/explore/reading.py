@@ -1,0 +1,212 @@
+"""Show how a trained network reads one digit: in numbers, in words and as a picture."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import helpers
+from pipeline import parameters, plots, runs
+from pipeline.datasets import Data
+from pipeline.run_folder import Model, RunFolder
+
+INK, ANSWER, QUIET = plots.TRAIN, plots.VALIDATION, plots.TEST
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One digit as the network reads it, some of its hidden units being dropped.
+
+    image (784,) uint8; activations (H,) as without dropout; dropped (H,) bool; scores (10,);
+    contributions (784, 10), see `pixel_contributions`; true, the digit that it is, where that is known.
+    """
+
+    image: np.ndarray
+    activations: np.ndarray
+    dropped: np.ndarray
+    scores: np.ndarray
+    contributions: np.ndarray
+    true: int | None
+
+    @property
+    def answer(self) -> int:
+        return int(self.scores.argmax())
+
+
+def load(run_dir: str) -> tuple[Data, Model]:
+    """Read the data and the trained network of a run; first run the notebooks where the folder has neither.
+
+    Raises InvalidRecord where only one of the two is there, or one is damaged: they are not replaced here.
+    """
+    folder = RunFolder(run_dir)
+    if not folder.data.exists() and not folder.model.exists():
+        print("\rNothing is trained there yet: preparing, training and evaluating ...", end="", flush=True)
+        runs.run(parameters.from_values({}), run_dir)
+    return folder.read_data(), folder.read_model()
+
+
+def read(model: Model, image: np.ndarray, dropped: Iterable[int] = (), true: int | None = None) -> Reading:
+    """Show an image, (784,) uint8, to the network with the given hidden units dropped.
+
+    The kept units are not scaled up, as they are in training: that would multiply all ten scores by the same factor,
+    which never changes the answer.
+    """
+    mask = np.ones((1, model.hidden_size))
+    mask[0, list(dropped)] = 0
+    inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
+    activations, _ = helpers.forward(inputs, *model.weights)
+    _, scores = helpers.forward(inputs, *model.weights, mask)
+    contributions = pixel_contributions(inputs, *model.weights, mask)
+    return Reading(image, activations[0], mask[0] == 0, scores[0], contributions, true)
+
+
+def pixel_contributions(
+    inputs: np.ndarray, weights_0_1: np.ndarray, weights_1_2: np.ndarray, mask: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """Compute what each pixel of one image, (1, 784) scaled, adds to each of the ten scores, as (784, 10).
+
+    The network has no biases, and where a hidden unit is active the ReLU passes its sum on unchanged. So the score
+    of digit d is a sum over the pixels p, of x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d], and nothing
+    is left over.
+
+    References
+    ----------
+    A. Shrikumar et al. (2016), Not just a black box, arXiv:1605.01713: the gradient times the input.
+    """
+    gate = (inputs @ weights_0_1 > 0) * mask  # (1, H)
+    contributions: np.ndarray = inputs.T * ((weights_0_1 * gate) @ weights_1_2)  # (784, 1) * (784, 10) -> (784, 10)
+    return contributions
+
+
+def describe(reading: Reading) -> str:
+    """Say what the network answers, whether that is correct, and how many of its hidden units took part."""
+    second = int(reading.scores.argsort()[-2])
+    sentence = (
+        f"The network answers {reading.answer}, with the score {reading.scores[reading.answer]:.2f}; "
+        f"next comes {second}, with {reading.scores[second]:.2f}. "
+    )
+    if reading.true is not None:
+        sentence += f"It is a {reading.true}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
+    dropped, active = reading.dropped, reading.activations > 0
+    return sentence + (
+        f"Of {len(dropped)} hidden units, active: {np.sum(active & ~dropped)}, "
+        f"inactive: {np.sum(~active & ~dropped)}, dropped: {np.sum(dropped)}."
+    )
+
+
+def matching(
+    answers: np.ndarray, true: np.ndarray, mistakes: bool = False, digit: int | None = None, answer: int | None = None
+) -> np.ndarray:
+    """Return the places of the images that are asked for: mistakes only, of one true digit, with one answer."""
+    chosen = np.ones(len(true), bool)
+    if mistakes:
+        chosen &= answers != true
+    if digit is not None:
+        chosen &= true == digit
+    if answer is not None:
+        chosen &= answers == answer
+    return np.flatnonzero(chosen)
+
+
+def digit_or_any(name: str, text: str) -> int | None:
+    """Read a digit as it is typed into a field; None for an empty one. Raises ValueError with what is allowed."""
+    if not text.strip():
+        return None
+    if re.fullmatch(r"\s*[0-9]\s*", text, re.ASCII) is None:
+        raise ValueError(f"{name} is {text!r}, but must be a digit from 0 to 9, or empty for any.")
+    return int(text)
+
+
+def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
+    """Read hidden units as they are typed into a field: "3, 15-17". Raises ValueError with what is allowed."""
+    units = set[int]()
+    for part in filter(None, re.split(r"[\s,;]+", text)):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < hidden_size:
+            raise ValueError(
+                f"Dropped units has {part!r}, but must be whole numbers from 0 to {hidden_size - 1}, "
+                "or spans of them, with commas between: 3, 15-17."
+            )
+        units |= set(range(first, last + 1))
+    return tuple(sorted(units))
+
+
+def accuracy_under_dropout(
+    model: Model, images: np.ndarray, true: np.ndarray, rng: np.random.RandomState, rate: float
+) -> float:
+    """Return the fraction of images that are answered correctly with one dropout mask for all of them."""
+    mask = helpers.dropout_mask(rng, (model.hidden_size,), rate)
+    _, scores = helpers.forward(helpers.scale(images, model.normalisation), *model.weights, mask)
+    return float(np.mean(scores.argmax(axis=1) == true))
+
+
+def picture(reading: Reading) -> Figure:
+    """Draw the image, the pixels for and against the answer, the ten scores, and the hidden units."""
+    figure = plt.figure(figsize=(9, 4.7))  # axes at fixed places, so that nothing jumps when it is drawn again
+    _draw_image(figure.add_axes((0.06, 0.5, 0.225, 0.43)), reading)
+    _draw_contributions(figure.add_axes((0.315, 0.5, 0.225, 0.43)), figure.add_axes((0.55, 0.5, 0.013, 0.43)), reading)
+    _draw_scores(figure.add_axes((0.70, 0.5, 0.29, 0.43)), reading)
+    _draw_units(figure.add_axes((0.06, 0.1, 0.93, 0.26)), reading)
+    return figure
+
+
+def _draw_image(axis: Axes, reading: Reading) -> None:
+    axis.imshow(reading.image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+    title = "The digit" if reading.true is None else f"The digit, a {reading.true}"
+    axis.set(title=title, xticks=[], yticks=[])
+    axis.spines[:].set(visible=True, color=QUIET)
+
+
+def _draw_contributions(axis: Axes, scale: Axes, reading: Reading) -> None:
+    parts = reading.contributions[:, reading.answer].reshape(28, 28)
+    limit = np.abs(parts).max() or 1.0
+    image = axis.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    axis.set(title=f"Pixels for and against {reading.answer}", xticks=[], yticks=[])
+    axis.spines[:].set(visible=True, color=QUIET)
+    axis.figure.colorbar(image, cax=scale, label="part of the score")
+
+
+def _draw_scores(axis: Axes, reading: Reading) -> None:
+    colours = [ANSWER if digit == reading.answer else QUIET for digit in range(10)]
+    axis.barh(range(10), reading.scores, color=colours)
+    axis.axvline(0, color="black", linewidth=0.8)
+    low, high = min(-0.4, *reading.scores), max(1.2, *reading.scores)
+    axis.set(title="Scores", xlabel="score", ylabel="digit", yticks=range(10), ylim=(9.6, -0.6))
+    axis.set_xlim(low, high + 0.45 * (high - low))  # room for what is written beside the bars
+    for digit in {reading.answer, reading.answer if reading.true is None else reading.true}:
+        marks = {"◀ answer": reading.answer, "● true digit": reading.true}
+        label = "\n".join(mark for mark, marked in marks.items() if marked == digit)
+        axis.annotate(
+            label, (max(0, reading.scores[digit]), digit), (4, 0), textcoords="offset points", va="center", fontsize=9
+        )
+
+
+def _draw_units(axis: Axes, reading: Reading) -> None:
+    """Draw a bar for an active unit, a circle for an inactive one, and a cross over a hatched bar for a dropped one."""
+    units = np.arange(len(reading.dropped))
+    active, dropped = (reading.activations > 0) & ~reading.dropped, reading.dropped
+    inactive = ~active & ~dropped
+    bars = axis.bar(units[active], reading.activations[active], color=INK)
+    axis.bar(units[dropped], reading.activations[dropped], color="none", edgecolor=QUIET, hatch="////", linewidth=0.8)
+    (circles,) = axis.plot(
+        units[inactive], 0 * units[inactive], "o", color=INK, markerfacecolor="white", markersize=5, clip_on=False
+    )
+    (crosses,) = axis.plot(units[dropped], 0 * units[dropped], "X", color="black", markersize=5, clip_on=False)
+    axis.set(title="Hidden units", xlabel="hidden unit", ylabel="activation", xlim=(-1, len(units) - 0.4))
+    axis.set_ylim(0, 1.05 * max(reading.activations.max(), 0.1))
+    labels = ["active", "inactive", "dropped, and what it would be"]
+    axis.legend(
+        [bars, circles, crosses],
+        labels,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0.1,
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )

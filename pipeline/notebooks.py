@@ -1,0 +1,167 @@
+"""Execute a notebook with papermill, and write it whole, also when it fails.
+
+papermill's own engine is used with two habits changed: kernels are forked, and a notebook is saved once, when it ends.
+papermill saves before and after every cell, which takes as long as the cells of a short notebook do. A notebook is
+executed into a scratch folder that means nothing after a kill, so once is enough.
+"""
+
+import logging
+import sys
+import tempfile
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from pipeline import errors, storage
+from pipeline.kernels import ForkedKernelManager
+from pipeline.reports.pages import WIDGET
+
+ENGINE = "forked"
+README_PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}  # by the cell's id
+
+log = logging.getLogger(__name__)
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        config = options.pop("config")
+        config.merge(Config({"NotebookClient": {"kernel_manager_class": ForkedKernelManager}}))
+        path, nb_man.output_path = nb_man.output_path, None
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
+        finally:
+            nb_man.output_path = path  # to which papermill now saves it, whether it failed or not
+
+
+papermill_engines.register(ENGINE, _Engine)
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, object] | None = None,
+    time_limit: int | None = None,
+    watched: bool = True,
+) -> None:
+    """Execute a notebook with those of the values that it declares, and write the executed notebook to `output`.
+
+    time_limit: seconds that any one cell may take. watched: pass its progress on to the terminal, if there is one;
+    several at once would overwrite each other there. Raises NotebookFailed, or one of its subclasses.
+    """
+    node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
+    declared = papermill.inspect_notebook(node)
+    log.debug(f"executing {notebook} into {output}")
+    with tempfile.TemporaryDirectory() as scratch, _TerminalProgress(watched) as progress:
+        executed = Path(scratch, "executed.ipynb")
+        try:
+            papermill.execute_notebook(
+                node,
+                executed,
+                {name: value for name, value in (values or {}).items() if name in declared},
+                progress_bar=False,
+                stdout_file=progress,
+                coalesce_streams=True,  # a progress line is kept as a reader last saw it
+                engine_name=ENGINE,
+                config=_transport(scratch),
+                execution_timeout=time_limit,
+            )
+        except PapermillExecutionError as error:
+            raise _cell_failed(notebook.name, executed, output, error) from None
+        except DeadKernelError:
+            message = f"{notebook.name}: its kernel died {_last_place(executed)}, possibly out of memory."
+            raise errors.KernelDied(message) from None
+        except CellTimeoutError:
+            message = f"{notebook.name}: out of time {_last_place(executed)}, after {time_limit} seconds."
+            raise errors.CellTimedOut(message) from None
+        except (RuntimeError, NoSuchKernel) as error:
+            raise errors.NotebookFailed(f"{notebook.name}: its kernel did not start: {error}") from None
+        finally:
+            if executed.exists():
+                storage.write_whole(output, _without_papermill(executed))
+
+
+def execute_in_place(notebook: Path) -> None:
+    """Execute a notebook with its own parameters, for committing: without what differs from run to run.
+
+    A notebook that fails stays as it was. Raises NotebookFailed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(scratch, "executed.ipynb")
+        execute(notebook, executed)
+        node = nbformat.read(executed, as_version=4)
+    node.metadata["language_info"] = {"name": "python"}
+    node.metadata.pop("widgets", None)  # what the controls were set to
+    for cell in node.cells:
+        for result in cell.get("outputs", []):
+            result.get("data", {}).pop(WIDGET, None)  # a control's random name; the text that stands for it is left
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+        if cell.id in README_PICTURES:
+            (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
+            path = notebook.parent / "pictures" / README_PICTURES[cell.id]
+            storage.write_whole(path, b64decode(picture["image/png"]))
+    storage.write_whole(notebook, (nbformat.writes(node) + "\n").encode())
+
+
+def _cell_failed(name: str, executed: Path, output: Path, error: PapermillExecutionError) -> errors.NotebookFailed:
+    cells = nbformat.read(executed, as_version=4).cells
+    (failed,) = (cell.id for cell in cells if cell.get("execution_count") == error.exec_count)
+    kind = errors.Diverged if error.ename == errors.Diverged.__name__ else errors.CellFailed
+    return kind(
+        f"{name} failed in the cell {failed!r} (In [{error.exec_count}]): {error.ename}: {error.evalue}\n"
+        f"The executed notebook, with its error: {output}"
+    )
+
+
+def _transport(scratch: str) -> Config:
+    """Return sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
+    address = f"{scratch}/kernel"
+    return Config({"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {})
+
+
+def _last_place(executed: Path) -> str:
+    """Name the cell that a dead kernel was in: papermill's own status says that it was completed."""
+    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    begun = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.get("start_time")]
+    if not begun:
+        return "before its first cell"
+    ended = "shell.execute_reply" in begun[-1].metadata.get("execution", {})
+    return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
+
+
+def _without_papermill(executed: Path) -> bytes:
+    """Return the notebook without papermill's record: run.json has it, without this machine's paths."""
+    node = nbformat.read(executed, as_version=4)
+    node.metadata.pop("papermill", None)
+    return str(nbformat.writes(node)).encode()
+
+
+class _TerminalProgress:
+    """Pass on to a terminal what a notebook prints over and over on one line, and clear it in the end."""
+
+    def __init__(self, watched: bool) -> None:
+        self.watched, self.shown = watched and sys.stderr.isatty(), False
+
+    def __enter__(self) -> "_TerminalProgress":
+        return self
+
+    def write(self, text: str) -> None:
+        if "\r" in text and self.watched:
+            sys.stderr.write("\r\x1b[K" + text.rsplit("\r", 1)[1].rstrip())
+            self.shown = True
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")

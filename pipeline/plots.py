@@ -1,0 +1,120 @@
+"""Draw the pictures that several notebooks share, in one style, and show a picture with its text alternative.
+
+Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has a style of its own.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.records import History
+
+TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one for each colour
+DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
+
+
+def use_style() -> None:
+    """Set the project's look for all pictures that follow."""
+    plt.rcParams.update(
+        {
+            "font.size": 10,
+            "axes.prop_cycle": cycler(color=COLOURS),
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E3E3E3",
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file, crisp on dense screens, and close it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its text alternative, and close it."""
+    display(Image(png(figure), format="png", retina=True, alt=alt))
+
+
+def tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> tuple[Figure, Axes]:
+    """Draw images (N, 784) in rows of ten, a caption above each, in one axes, since a hundred take seconds to draw.
+
+    The colours are imshow's: cmap, vmin, vmax.
+    """
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    height, rows = 30 + 6 * lines, max(1, -(-len(images) // 10))
+    canvas = np.full((rows * height, 10 * 32), np.nan)
+    figure, axis = plt.subplots(figsize=(9, 9 * rows * height / 320), layout="constrained")
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        top, left = place // 10 * height + 6 * lines, place % 10 * 32 + 2
+        canvas[top : top + 28, left : left + 28] = image.reshape(28, 28)
+        axis.text(left + 14, top - 1.5, caption, ha="center", va="bottom", fontsize=9)
+    axis.imshow(canvas, **colours)
+    axis.axis("off")
+    return figure, axis
+
+
+def digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
+    """Draw handwritten digits (N, 784), a caption above each."""
+    return tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]
+
+
+def learning_curves(history: History) -> Figure:
+    """Draw error and accuracy by epoch, in axes of their own, training beside validation where there is one."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
+    for axis, (measure, label, corner) in zip(axes, named, strict=True):
+        for split, name, colour, style in (
+            ("train", "training, under dropout", TRAIN, "-"),
+            ("validation", "validation, without dropout", VALIDATION, "--"),
+        ):
+            values = measured(history, f"{split}_{measure}")
+            if values:
+                axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
+        axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
+        axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
+    return figure
+
+
+def compared_curves(histories: Mapping[str, History], measure: str) -> Figure:
+    """Draw one measure of several runs by epoch, validation and training side by side, on one scale.
+
+    histories: from a run's label to its history; each run has a colour and a line style of its own.
+    measure: "error" or "accuracy".
+    """
+    unit = {"error": "mean squared error per image", "accuracy": "accuracy (fraction)"}[measure]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    splits = (("validation", "Validation, without dropout"), ("train", "Training, under dropout"))
+    for axis, (split, title) in zip(axes, splits, strict=True):
+        curves = {label: measured(history, f"{split}_{measure}") for label, history in histories.items()}
+        for (label, values), colour, style in zip(curves.items(), COLOURS, LINE_STYLES, strict=False):
+            axis.plot(range(1, len(values) + 1), values, color=colour, linestyle=style, label=label)
+        axis.set(title=title, xlabel="epoch")
+        if not any(curves.values()):
+            axis.text(0.5, 0.5, "no validation images", transform=axis.transAxes, ha="center", color=TEST)
+    axes[0].set(ylabel=unit)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def measured(history: History, name: str) -> list[float]:
+    """Return a metric by epoch; empty where it was not measured."""
+    values = (getattr(epoch, name) for epoch in history)
+    return [value for value in values if value is not None]

@@ -1,0 +1,150 @@
+"""Derive what a result depends on from the imports of its notebooks, and tell what has changed since.
+
+A result depends on its parameters, its data, the cells of its notebooks, the modules of the project that these import,
+directly or through one another, and the versions of the packages that those import. An import inside a function does
+not count: it stands for a package that the default run does not need.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.datasets import source_path
+from pipeline.parameters import KERAS_SOURCES, Parameters
+from pipeline.records import Inputs, RunRecord, Status
+from pipeline.run_folder import STAGES, RunFolder
+
+PROJECT = ("helpers", "pipeline")
+
+
+def inputs_of(parameters: Parameters) -> Inputs:
+    """Return what a run with these parameters depends on beside them, each with its digest or version."""
+    paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
+    files, packages = _closure(_notebook_source(path) for path in paths)
+    from_keras = parameters.source in KERAS_SOURCES
+    if from_keras:
+        packages |= {"keras", "jax"}
+        data = f"keras.datasets.{parameters.source}"  # its digest is known once it has been loaded: RunRecord.arrays
+    else:
+        data = storage.sha256_of_file(source_path(parameters.source))
+    return Inputs(
+        data=data,
+        notebooks={path.stem: cells_digest(path) for path in paths},
+        code=_digests(files),
+        versions=versions_of(["python", *sorted(packages)]),
+    )
+
+
+def code_of(*sources: str | Path) -> dict[str, str]:
+    """Return the digest of each file of the project that these modules, by name, or notebooks are or import."""
+    files, _ = _closure(_notebook_source(each) if isinstance(each, Path) else f"import {each}" for each in sources)
+    return _digests(files)
+
+
+def report_code() -> str:
+    """Return one digest of all that makes a page out of notebooks."""
+    templates = storage.ROOT / "pipeline" / "reports" / "templates"
+    digests = code_of("pipeline.reports.rendering") | _digests(templates.iterdir())
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def cells_digest(notebook: Path) -> str:
+    """Return the SHA-256 of a notebook's cells without their outputs, which executing it again may not change."""
+    return hashlib.sha256(json.dumps(_cells(notebook)).encode()).hexdigest()
+
+
+def versions_of(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions that are installed here, of Python and of packages; "none" where one is missing."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = platform.python_version() if name == "python" else importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def changes(record: RunRecord, parameters: Parameters, inputs: Inputs) -> list[str]:
+    """Describe each parameter and input that is not what it was when the recorded run began."""
+    then = {**record.parameters, **flattened(record.inputs)}
+    now = {**parameters.model_dump(), **flattened(inputs)}
+    return [
+        f"{name}, which was {_short(then.get(name, 'not recorded'))} and is {_short(value)}"
+        for name, value in now.items()
+        if then.get(name) != value
+    ]
+
+
+def unfinished(folder: RunFolder, record: RunRecord | None, names: Iterable[str]) -> list[str]:
+    """Describe what the folder's last run lacks; `names` are those of the files that it should have."""
+    if record is None:
+        return ["files in this folder that belong to no finished run"] if folder.present() else ["no run so far"]
+    if record.status != Status.DONE:
+        return [f"the last run in this folder, which did not finish (its status is {record.status})"]
+    return [f"{name}, which has been removed or altered since" for name in folder.altered(record, names)]
+
+
+def flattened(inputs: Inputs) -> dict[str, object]:
+    """Return the inputs one by one, by names such as "versions numpy"."""
+    groups = inputs.model_dump(exclude={"data"}).items()
+    named = {f"{group} {name}": value for group, values in groups for name, value in values.items()}
+    return {"data": inputs.data, **named}
+
+
+def _short(value: object) -> str:
+    """Write a value, of a digest its beginning."""
+    return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+
+
+def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
+    """Return the project's files that these sources import, directly or not, and the packages that all import."""
+    waiting, files, packages = list(sources), set[Path](), set[str]()
+    while waiting:
+        for name in _imported(waiting.pop()):
+            package = name.split(".")[0]
+            if package in PROJECT:
+                found = [path for path in _files_of(name) if path not in files]
+                files.update(found)
+                waiting += [path.read_text() for path in found]
+            elif package not in sys.stdlib_module_names:
+                packages.add(package)
+    return files, packages
+
+
+def _imported(source: str) -> Iterator[str]:
+    """Yield the dotted names that a source imports; of ``from a import b`` both a and a.b."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files_of(name: str) -> list[Path]:
+    """Return the files that importing a module of the project executes."""
+    parts = name.split(".")
+    below = [storage.ROOT.joinpath(*parts[: length + 1]) for length in range(len(parts))]
+    candidates = [*(path / "__init__.py" for path in below), below[-1].with_suffix(".py")]
+    return [path for path in candidates if path.exists()]
+
+
+def _notebook_source(notebook: Path) -> str:
+    return "\n".join(source for kind, source in _cells(notebook) if kind == "code")
+
+
+def _cells(notebook: Path) -> list[tuple[str, str]]:
+    """Read type and source of each cell; nbformat would take a second to import."""
+    cells = json.loads(notebook.read_bytes())["cells"]
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+
+
+def _digests(files: Iterable[Path]) -> dict[str, str]:
+    return {path.relative_to(storage.ROOT).as_posix(): storage.sha256_of_file(path) for path in sorted(files)}

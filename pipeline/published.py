@@ -1,0 +1,52 @@
+"""Compare a run's metrics with those that the original published."""
+
+from typing import NamedTuple
+
+from pipeline.records import Metrics
+
+PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0.429", "test_accuracy": "0.7942"}
+
+
+class Comparison(NamedTuple):
+    """Hold one published metric beside a run's, as text."""
+
+    name: str
+    published: str
+    ours: str
+    equal: bool
+
+
+def cut(error: float) -> str:
+    """Write an error as the original prints it: the first five characters, cut and not rounded."""
+    return str(error)[0:5]
+
+
+def original_lines(metrics: Metrics, epochs: int) -> str:
+    """Write what the original prints at the end of its training and of its test."""
+    return (
+        f"I:{epochs - 1} Train-Err:{cut(metrics.train_error)} Train-Acc:{metrics.train_accuracy}\n"
+        f"Test-Err:{cut(metrics.test_error)} Test-Acc:{metrics.test_accuracy}"
+    )
+
+
+def compare(metrics: Metrics) -> list[Comparison]:
+    """Compare the four published metrics with a run's: errors as they are printed, accuracies exactly."""
+    rows = []
+    for name, published in PUBLISHED.items():
+        value = getattr(metrics, name)
+        if name.endswith("error"):
+            ours, equal = cut(value), cut(value) == published
+        else:
+            ours, equal = f"{value:.4g}", value == float(published)
+        rows.append(Comparison(name.replace("_", " "), published, ours, equal))
+    return rows
+
+
+def table(metrics: Metrics) -> str:
+    """Write the comparison as lines of text."""
+    lines = [f"{'':16}{'published':>10}{'this run':>10}"]
+    lines += [
+        f"{row.name:16}{row.published:>10}{row.ours:>10}  {'equal' if row.equal else 'NOT equal'}"
+        for row in compare(metrics)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,137 @@
+"""Model run.json, metrics.json, history.json and sweep.json, and the status that they share.
+
+Nothing else in the project says what these files hold. A field that is not known is refused when a record is made, and
+ignored when one is read, since an older or newer version of the project may have written it.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from pipeline import errors
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+PointId = Annotated[str, Field(pattern=r"^\w+$")]
+Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
+METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
+
+
+class Status(StrEnum):
+    """How far a run, or a point of a sweep, has come, or how it ended."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    TIMED_OUT = "timed out"
+    KERNEL_DIED = "kernel died"
+    WORKER_DIED = "worker died"
+    INTERRUPTED = "interrupted"
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Status":
+        """Return the status of a run that this error has ended."""
+        return next((status for kind, status in _STATUS_OF.items() if isinstance(error, kind)), cls.FAILED)
+
+
+_STATUS_OF: dict[type[BaseException], Status] = {
+    errors.Diverged: Status.DIVERGED,
+    errors.CellTimedOut: Status.TIMED_OUT,
+    errors.KernelDied: Status.KERNEL_DIED,
+    errors.WorkerDied: Status.WORKER_DIED,
+    KeyboardInterrupt: Status.INTERRUPTED,
+    SystemExit: Status.INTERRUPTED,  # which SIGTERM becomes
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Epoch(_Record):
+    """The metrics of one epoch: training under dropout, and validation without it where there are such images."""
+
+    train_error: Number
+    train_accuracy: Number
+    validation_error: Number | None = None
+    validation_accuracy: Number | None = None
+
+
+History = list[Epoch]  # history.json
+
+
+class Metrics(Epoch):
+    """metrics.json: the last epoch's metrics, the test's, and the SHA-256 of the weights."""
+
+    test_error: Number
+    test_accuracy: Number
+    weights_sha256: Digest
+
+    def of(self, split: str) -> tuple[float, float] | None:
+        """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
+        accuracy, error = getattr(self, f"{split}_accuracy"), getattr(self, f"{split}_error")
+        return None if accuracy is None or error is None else (accuracy, error)
+
+
+class Inputs(_Record):
+    """What a result depends on beside its parameters: digests of data, notebooks and code, and versions."""
+
+    data: str
+    notebooks: dict[str, Digest]
+    code: dict[str, Digest]
+    versions: dict[str, str]
+
+
+class RunRecord(_Record):
+    """run.json: what a run, or a point of a sweep, was given, and what came of it.
+
+    The parameters are a plain mapping, checked where they are used, so that a run of an older version can be shown.
+    """
+
+    status: Status
+    started: AwareDatetime
+    parameters: dict[str, JsonValue]
+    inputs: Inputs
+    arrays: dict[str, Digest] = {}  # of the source
+    duration_s: Number | None = None
+    error: str | None = None
+    outputs: dict[str, Digest] = {}  # of the run's files
+    report_code: Digest | None = None
+
+    @classmethod
+    def begin(cls, parameters: dict[str, JsonValue], inputs: Inputs) -> "RunRecord":
+        """Return the record of a run that begins now."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        return cls(status=Status.RUNNING, started=now, parameters=parameters, inputs=inputs)
+
+    def changed(self, **fields: object) -> "RunRecord":
+        """Return a record with some fields replaced, checked again."""
+        return RunRecord.model_validate(dict(self) | fields)
+
+
+class SweepDefinition(_Record):
+    """What the YAML file of a sweep holds."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    base: dict[str, JsonValue] = {}
+    grid: dict[str, Annotated[list[JsonValue], Field(min_length=1)]] = {}
+    points: list[dict[str, JsonValue]] = []
+    select: Metric = "validation_accuracy"
+
+    def varied(self) -> dict[str, list[JsonValue]]:
+        """Return each parameter that the sweep varies, with its values."""
+        values = {name: list(listed) for name, listed in self.grid.items()}
+        for point in self.points:
+            for name, value in point.items():
+                values.setdefault(name, []).append(value)
+        return values
+
+
+class SweepRecord(SweepDefinition):
+    """sweep.json: the definition, and the ids of its points, all of them and by configuration."""
+
+    ids: list[PointId]
+    configurations: list[list[PointId]] = Field(validation_alias=AliasChoices("configurations", "settings"))

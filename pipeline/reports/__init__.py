@@ -1,0 +1,1 @@
+"""Make pages that open without a network: executed notebooks, runs, and the list of all runs."""

@@ -1,0 +1,205 @@
+"""List all runs and sweeps below a folder in its index.html, newest first, from what is on disk and nothing else.
+
+Whatever is wrong with one folder becomes a row that shows it; a run's own result never depends on this list.
+"""
+
+import contextlib
+import logging
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from pipeline import parameters, ranking, storage
+from pipeline.errors import InvalidRecord
+from pipeline.ranking import PointResult
+from pipeline.records import Status, SweepRecord
+from pipeline.reports import pages
+from pipeline.run_folder import RunFolder, SweepFolder
+
+SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+VALUES_SHOWN = 6  # of a parameter that a sweep varies
+ERROR_SHOWN = 160  # characters; run.json has all of it
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Entry:
+    """A row of the index. `metrics` goes from a split's name to its accuracy and error, as text."""
+
+    name: str
+    kind: str
+    when: datetime
+    report: str | None
+    status: str = ""
+    detail: str = ""
+    parameters: list[str] = field(default_factory=list)
+    metrics: dict[str, tuple[str, str]] = field(default_factory=dict)
+    duration: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.status == Status.DONE
+
+
+def refresh(changed: Path, runs: Path = storage.RUNS) -> None:
+    """Write the index of `runs` again, if the changed folder is below it; a failure is logged, not raised."""
+    try:
+        if changed.resolve().is_relative_to(runs.resolve()):
+            write_index(runs)
+    except Exception as error:  # noqa: BLE001 - what has been run stands, whatever happens to a list of it
+        reason = (str(error).splitlines() or [""])[0]
+        log.warning(f"The list of runs, {runs / 'index.html'}, was not written ({type(error).__name__}: {reason}).")
+
+
+@contextlib.contextmanager
+def refreshed_after(folder: Path) -> Iterator[None]:
+    """Write the index again once the folder of a run has been unlocked, however the run has ended."""
+    try:
+        yield
+    finally:
+        refresh(folder)
+
+
+def write_index(runs: Path = storage.RUNS) -> Path:
+    """Write index.html into the folder, and return its path.
+
+    It is written again if what is on disk has changed meanwhile, since two runs that end at once may both write it;
+    three times at most, since a busy sweep may change it each time, and writes it again when it ends.
+    """
+    path, written = runs / "index.html", None
+    log.debug(f"listing what is below {runs}")
+    for _ in range(3):
+        if (found := entries(runs)) == written:
+            break
+        page = pages.fill("index.html.j2", title="Runs", entries=found, splits=SPLITS)
+        storage.write_whole(path, page.encode(errors="replace"))
+        written = found
+    return path
+
+
+def entries(runs: Path) -> list[Entry]:
+    """Return all runs and sweeps below the folder, newest first, without hidden folders and symbolic links."""
+    found = []
+    for record in _records(runs):
+        entry = _entry(record, runs)
+        try:
+            if entry.kind == "sweep":
+                _describe_sweep(entry, SweepFolder(record.parent))
+            else:
+                _describe_run(entry, RunFolder(record.parent))
+        except InvalidRecord as error:
+            entry.status, entry.detail = "damaged", f"{error.path.name} {error.problem}"
+        except OSError as error:
+            entry.status, entry.detail = "damaged", str(error)
+        found.append(entry)
+    return sorted(found, key=lambda entry: (-entry.when.timestamp(), entry.name))
+
+
+def _records(runs: Path) -> Iterator[Path]:
+    """Yield the record of each run and sweep; the points of a sweep belong to its own row."""
+    for where, folders, _ in os.walk(runs):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (SweepFolder(where).record, RunFolder(where).record):
+            if path.is_file() and not path.is_symlink():
+                if path.stem == "sweep":
+                    folders.clear()
+                yield path
+                break
+
+
+def _entry(record: Path, runs: Path) -> Entry:
+    try:
+        when = record.stat().st_mtime
+    except OSError:  # removed since it was found
+        when = 0
+    folder, report = record.parent, RunFolder(record.parent).report
+    return Entry(
+        name=folder.relative_to(runs).as_posix() if folder != runs else runs.name,
+        kind=record.stem,
+        when=datetime.fromtimestamp(when, UTC),
+        report=quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None,
+    )
+
+
+def _describe_run(entry: Entry, folder: RunFolder) -> None:
+    record = folder.read_record()
+    entry.when = record.started.astimezone(UTC)
+    entry.parameters = [parameters.described(_not_defaults(record.parameters)) or "all defaults"]
+    entry.duration = _duration(record.duration_s)
+    entry.status, entry.detail = record.status, _first_line(record.error)
+    if record.status == Status.DONE:
+        metrics = folder.read_metrics()
+        found = {split: metrics.of(split) for split in SPLITS}
+        entry.metrics = {split: _texts(pair) for split, pair in found.items() if pair}
+    elif record.status == Status.RUNNING and not storage.is_locked(folder.path):
+        entry.status, entry.detail = Status.INTERRUPTED, "It was killed; the same command runs it again."
+
+
+def _not_defaults(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the parameters that are not at their defaults; those of an older or newer project count as such."""
+    defaults: dict[str, object] = parameters.Parameters().model_dump()
+    return {name: value for name, value in values.items() if name != "run_dir" and value != defaults.get(name)}
+
+
+def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
+    sweep = folder.read_record()
+    results = {identity: folder.point(identity).find_result() for identity in sweep.ids}
+    records = [result.record for result in results.values() if result.record]
+    counts = Counter(record.status for record in records)
+    done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
+    counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
+    entry.detail = ", ".join([*counted, *([f"{left} left"] if left else [])])
+    unfinished = Status.RUNNING if left and storage.is_locked(folder.path) else Status.INTERRUPTED
+    entry.status = unfinished if left else "failures" if counts else Status.DONE
+    varied = sweep.varied()
+    fixed = parameters.described(_not_defaults({k: v for k, v in sweep.base.items() if k not in varied}))
+    entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
+    entry.duration = _duration(sum(record.duration_s or 0 for record in records))
+    _add_best(entry, sweep, results)
+
+
+def _values_of(varied: Mapping[str, list[JsonValue]]) -> str:
+    """Write each parameter that is varied, with its values."""
+    listed = {name: list(dict.fromkeys(map(str, values))) for name, values in varied.items()}
+    shown = {name: ", ".join(values[:VALUES_SHOWN]) for name, values in listed.items()}
+    more = {name: len(values) - VALUES_SHOWN for name, values in listed.items()}
+    return "; ".join(f"{name} {shown[name]}" + (f" and {more[name]} more" if more[name] > 0 else "") for name in listed)
+
+
+def _add_best(entry: Entry, sweep: SweepRecord, results: Mapping[str, PointResult]) -> None:
+    """Add the configuration that the sweep's report puts first, without its test metrics."""
+    ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
+    if (best := ranking.best(ranked)) is None:
+        return
+    split = sweep.select.split("_")[0]
+    entry.metrics = {split: _texts((best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error")))}
+    names = [name for name in sweep.varied() if name != "seed"]
+    entry.parameters.append(f"best: {best.describe(names)}{best.describe_seeds()}")
+
+
+def _texts(pair: tuple[float, float]) -> tuple[str, str]:
+    accuracy, error = pair
+    return f"{accuracy:.4f}", f"{error:.4f}"
+
+
+def _first_line(error: str | None) -> str:
+    first = (error or "").strip().split("\n")[0].rstrip(": ")
+    return textwrap.shorten(first, ERROR_SHOWN, placeholder=" …")
+
+
+def _duration(seconds: float | None) -> str:
+    """Write seconds as people do: 12 s, 4 min 42 s, 1 h 3 min."""
+    if not seconds:
+        return ""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,163 @@
+"""Render executed notebooks as one HTML file that opens anywhere: nothing in it is fetched from a network.
+
+nbconvert renders the cells, with what its own templates leave out: mathematics as MathML, which browsers draw by
+themselves; code folded away; links that lead somewhere even when the file travels alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+from jinja2 import pass_context
+from latex2mathml.converter import convert
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
+
+from pipeline import parameters, published, storage
+from pipeline.errors import InvalidRecord
+from pipeline.parameters import Parameters
+from pipeline.records import Metrics, RunRecord
+from pipeline.reports import pages
+from pipeline.run_folder import RunFolder
+
+
+class Heading(NamedTuple):
+    level: int
+    anchor: str
+    text: str
+
+
+class _Renderer(IPythonRenderer):
+    """Render Markdown for one notebook of a report: headings `down` levels lower, with anchors that carry its name."""
+
+    def __init__(self, stem: str, included: Sequence[str], headings: list[Heading], down: int) -> None:
+        super().__init__(escape=False, exclude_anchor_links=True)
+        self.stem, self.included, self.headings, self.down = stem, included, headings, down
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        plain = re.sub("<[^>]+>", "", text)
+        anchor = self.stem if level == 1 else self._anchor(plain)
+        level += self.down
+        self.headings.append(Heading(level, anchor, plain))
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if urlsplit(url).scheme:
+            return super().link(text, url, title)
+        if url.startswith("#"):
+            return f'<a href="#{self._anchor(url)}">{text}</a>'
+        stem = Path(url).stem
+        return f'<a href="#{stem}">{text}</a>' if stem in self.included else text
+
+    def _anchor(self, heading: str) -> str:
+        """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
+        return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
+
+    def block_math(self, body: str) -> str:
+        return convert(body, display="block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
+
+    def inline_math(self, body: str) -> str:
+        return convert(body)
+
+
+class _CellsExporter(HTMLExporter):
+    """Render the cells of one notebook as a piece of HTML."""
+
+    def __init__(self, stem: str, included: Sequence[str], down: int) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
+        )
+        self.stem, self.included, self.down = stem, included, down
+        self.headings: list[Heading] = []
+
+    @property
+    def default_config(self) -> Config:
+        """Controls need a kernel, and a script that would be fetched: the text that stands for them is shown."""
+        config: Config = super().default_config
+        config.NbConvertBase.display_data_priority.remove(pages.WIDGET)
+        return config
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        renderer = _Renderer(self.stem, self.included, self.headings, self.down)
+        html = MarkdownWithMath(renderer=renderer).render(source)
+        return re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
+
+
+def render(
+    notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: Mapping[str, object] | None = None
+) -> str:
+    """Render one page of one or more executed notebooks.
+
+    Parameters
+    ----------
+    notebooks : mapping
+        From a notebook's stem, such as "02_train", to the executed notebook, in order.
+    title : str
+        The page's title.
+    summary : mapping, optional
+        What the page shows before and after the notebooks: see `_run_summary`. The page then has a title of its own,
+        and the notebooks' headings stand one level lower.
+    """
+    headings, sections = [], []
+    for stem, notebook in notebooks.items():
+        exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0)
+        body, _ = exporter.from_notebook_node(notebook)
+        sections.append(_accessible(body))
+        headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
+    return pages.fill("page.html.j2", title=title, headings=headings, sections=sections, summary=summary)
+
+
+def _accessible(body: str) -> str:
+    """Let the keyboard scroll code and outputs, and mark the heads of a table's columns and rows as such."""
+    body = body.replace("<pre>", '<pre tabindex="0">')
+    heads, rows = re.compile("<thead>.*?</thead>", re.S), re.compile("<tbody>.*?</tbody>", re.S)
+    body = heads.sub(lambda part: re.sub(r"<th\b", '<th scope="col"', part[0]), body)
+    return rows.sub(lambda part: re.sub(r"<th\b", '<th scope="row"', part[0]), body)
+
+
+def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:
+    """Render one notebook, as it was last executed, and write the page. Raises InvalidRecord if it is no notebook.
+
+    title: the page's, the notebook's first heading unless given.
+    """
+    try:
+        node = nbformat.read(notebook, as_version=4)
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InvalidRecord(notebook, f"is no notebook ({str(error)[:60]})", "Give an executed .ipynb file.") from None
+    heading = re.search(r"^# (.*)", node.cells[0].source, re.M)
+    html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    storage.write_whole(output, html.encode())
+
+
+def write_run_report(folder: RunFolder, record: RunRecord, title: str, place: str) -> None:
+    """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json.
+
+    place: the folder that the command in the report names, which runs the same again.
+    """
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()}
+    page = render(notebooks, title, _run_summary(record, folder.read_metrics(), place))
+    storage.write_whole(folder.report, page.encode())
+
+
+def _run_summary(record: RunRecord, metrics: Metrics, place: str) -> dict[str, object]:
+    chosen = parameters.from_values(record.parameters)
+    fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
+    return {
+        "record": record,
+        "metrics": metrics,
+        "parameters": chosen,
+        "comparisons": published.compare(metrics),
+        "not_the_originals": parameters.not_the_originals(chosen),
+        "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
+        "command": parameters.command(chosen, place),
+        "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
+        | {"the trained weights": metrics.weights_sha256}
+        | {f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()}
+        | record.inputs.code,
+    }

@@ -1,0 +1,156 @@
+"""Run the three notebooks of a run in sequence, skip a run that is finished, and verify one by running it again."""
+
+import logging
+import tempfile
+import time
+from hashlib import sha256
+
+from pipeline import datasets, parameters, provenance, published, storage
+from pipeline.errors import InvalidParameter, InvalidRecord, NotReproduced, PipelineError
+from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
+from pipeline.records import Inputs, RunRecord, Status
+from pipeline.reports import index
+from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
+    """Prepare, train, evaluate and report, in the run's folder, unless that has been done already.
+
+    run_dir: relative to the project's root, or absolute. force: run again, even if nothing has changed.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData, FolderBusy
+        If the folder or the source cannot be used; nothing has been written then.
+    NotebookFailed
+        If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
+        status and the error, and no metrics.json.
+    """
+    folder = RunFolder(run_dir)
+    _check_folder(folder, run_dir, chosen.source)
+    if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
+        datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+    inputs = provenance.inputs_of(chosen)
+    with index.refreshed_after(folder.path), storage.lock(folder.path):
+        record = folder.find_record()
+        changed = provenance.changes(record, chosen, inputs) if record else []
+        reasons = changed + provenance.unfinished(folder, record, OUTPUTS)
+        if reasons or force:
+            if reasons and (record or folder.present()):
+                log.info("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
+            if changed or force:
+                folder.checkpoint.unlink(missing_ok=True)
+            elif folder.checkpoint.exists():
+                log.info("Training goes on from the checkpoint that it left.")
+            folder.clear()
+            _run_stages(folder, chosen, inputs)
+        elif record:
+            log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
+            _refresh_report(folder, record)
+    log.info(summary(folder, chosen))
+
+
+def summary(folder: RunFolder, chosen: Parameters) -> str:
+    """Write a finished run's metrics, as the original prints them and beside the published ones."""
+    metrics = folder.read_metrics()
+    lines = ["", published.original_lines(metrics, chosen.epochs)]
+    if changed := parameters.not_the_originals(chosen):
+        differing = parameters.described(changed)
+        lines += ["", f"Not the original's parameters: {differing}. So its metrics are not meant to be equal."]
+    return "\n".join([*lines, "", published.table(metrics), "", f"report: {folder.report}"])
+
+
+def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
+    """Refuse a folder in which a run would overwrite what is not a run's."""
+    given = f"run_dir is {run_dir!r}"
+    storage.check_output_folder(folder.path, given)
+    if source not in NAMED_SOURCES:
+        path = storage.project_path(source).resolve()
+        if path.parent == folder.path.resolve() and path.name in OUTPUTS:
+            raise InvalidParameter(f"source is {source!r}, which this run would overwrite. Move it elsewhere.")
+    present = folder.present()
+    if present and not folder.record.exists():
+        try:
+            folder.read_data()
+        except InvalidRecord:
+            raise InvalidParameter(
+                f"{given}, whose {', '.join(present)} would be overwritten, but no run made them. "
+                "Choose another folder."
+            ) from None
+
+
+def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
+    started = time.monotonic()
+    record = RunRecord.begin(chosen.model_dump(), inputs)
+    folder.write_record(record)
+    try:
+        _execute_stages(folder, chosen)
+        arrays = dict(folder.read_data().source_sha256)
+        _finish(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
+    except BaseException as error:  # whatever ends a run, its record must not go on with "running"
+        folder.metrics.unlink(missing_ok=True)
+        status, message = Status.of(error), str(error)
+        if status == Status.INTERRUPTED:
+            message = "Stopped by a signal; the same command runs it again."
+        elif not isinstance(error, PipelineError):
+            message = f"{type(error).__name__}: {error}"
+        folder.write_record(record.changed(status=status, error=message))
+        raise
+
+
+def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
+    from pipeline import notebooks  # papermill takes 1.2 s to import, which a finished run should not cost
+
+    values = chosen.model_dump() | {"run_dir": str(folder.path)}
+    for stage in STAGES:
+        since = time.monotonic()
+        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
+        log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
+
+
+def _finish(folder: RunFolder, record: RunRecord) -> None:
+    """Write the report, and then that the run is done."""
+    from pipeline.reports import rendering  # nbconvert takes 1 s to import, which a finished run should not cost
+
+    rendering.write_run_report(folder, record, f"Run {folder.path.name}", folder.place)
+    folder.write_record(
+        record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
+    )
+
+
+def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
+    """Write the report again, if what makes reports has changed since."""
+    if record.report_code != provenance.report_code():
+        log.info("Its report is written again, as the code that makes reports has changed.")
+        _finish(folder, record)
+
+
+def verify(run_dir: str) -> None:
+    """Run a finished run, or a point of a sweep, again in a temporary folder, and log what is equal and what is not.
+
+    Raises InvalidRecord if there is no finished run, and NotReproduced if a metric, a digest or an input differs.
+    """
+    folder = RunFolder(run_dir)
+    record, chosen = folder.read_finished()
+    with tempfile.TemporaryDirectory() as scratch:
+        again = RunFolder(scratch)
+        differing = provenance.changes(record, chosen, provenance.inputs_of(chosen))
+        _execute_stages(again, chosen)
+        before, after = _facts(folder), _facts(again)
+    for name in before | after:
+        was, now = before.get(name), after.get(name)
+        verdict = f"equal  {was}" if was == now else f"NOT equal  {was}, and now {now}"
+        log.info(f"{name:22} {verdict}")
+    for difference in differing:
+        log.info(f"NOT equal: {difference}")
+    if differing or before != after:
+        raise NotReproduced(f"{run_dir} is not reproduced: see the lines with NOT equal.")
+
+
+def _facts(folder: RunFolder) -> dict[str, object]:
+    """Return the metrics of a run, and the digests of its weights and of its history."""
+    metrics: dict[str, object] = folder.read_metrics().model_dump(exclude_none=True)
+    history = sha256(storage.json_bytes(folder.read_history())).hexdigest()
+    return metrics | {"model.npz": folder.read_model().sha256, "history.json": history}

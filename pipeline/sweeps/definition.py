@@ -1,0 +1,125 @@
+"""Read the YAML file of a sweep and make points of it, every one checked before anything starts."""
+
+import difflib
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline import parameters
+from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.parameters import Parameters
+from pipeline.records import SweepDefinition
+from pipeline.run_folder import SweepFolder
+
+FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
+
+
+class Point:
+    """One point of a sweep: its parameters, its folder, and what is known of it.
+
+    label: the parameters that the sweep varies, as words. result: as it is on disk when the point is made; whoever
+    runs the point replaces it.
+    """
+
+    def __init__(self, chosen: Parameters, sweep: SweepFolder, varied: Iterable[str]) -> None:
+        values = chosen.model_dump()
+        self.parameters = chosen
+        self.id = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+        self.folder = sweep.point(self.id)
+        self.label = parameters.described({name: values[name] for name in varied}) or "the base"
+        self.result = replace(self.folder.find_result(), parameters=values)
+
+
+def read(path: Path) -> SweepDefinition:
+    """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text())
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise InvalidParameter(f"{path} cannot be read as a YAML file: {_plain(error)}") from None
+    try:
+        return SweepDefinition.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{path}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
+        raise InvalidParameter("\n".join([*lines, FORM])) from None
+
+
+def _plain(error: Exception) -> str:
+    """Return the message of an error without ruamel.yaml's advice to Python programmers."""
+    return str(error).split("\n\nTo suppress this check")[0].split("\nTo suppress this check")[0].strip()
+
+
+def _where(problem: ErrorDetails) -> str:
+    return ".".join(map(str, problem["loc"])) or "the file"
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """Say what is wrong with an entry of a sweep's file."""
+    name = str(problem["loc"][-1]) if problem["loc"] else ""
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, SweepDefinition.model_fields, n=1)
+        return "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
+    if problem["type"] == "model_type":
+        return "It must consist of entries, such as name: my-sweep."
+    if problem["type"] == "string_pattern_mismatch":
+        value = problem["input"]
+        return f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
+    if name == "select" and str(problem["input"]).startswith("test"):
+        return f"{problem['msg']}. A test metric must not be used to choose: nothing would be left to judge the choice."
+    return problem["msg"]
+
+
+def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "") -> list[Point]:
+    """Make all points, checked, each once. Raises InvalidParameter with everything that is wrong, after a preface."""
+    varied = list(sweep.varied())
+    points, wrong = dict[str, Point](), list[str]()
+    for values in _combinations(sweep):
+        try:
+            if "run_dir" in values:
+                raise InvalidParameter("run_dir cannot be set in a sweep: each point has a folder of its own.")
+            # As text, so that one check serves the command line and sweeps.
+            chosen = parameters.from_strings({name: str(value) for name, value in values.items()})
+        except InvalidParameter as error:
+            wrong += [line for line in str(error).splitlines() if line not in wrong]
+        else:
+            point = Point(chosen, folder, varied)
+            points[point.id] = point
+    if sweep.select.startswith("validation") and any(p.parameters.num_validation == 0 for p in points.values()):
+        wrong.append(f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate.")
+    if wrong:
+        raise InvalidParameter(preface + "\n".join(wrong))
+    return list(points.values())
+
+
+def opened(sweep_dir: str) -> tuple[SweepDefinition, list[Point]]:
+    """Read the definition and the points of a sweep that has been run, or begun. Raises InvalidRecord."""
+    folder = SweepFolder(sweep_dir)
+    sweep, problem = folder.read_record(), "its points have other ids"
+    try:
+        points = points_of(sweep, folder)
+    except InvalidParameter as error:
+        points, problem = [], str(error).splitlines()[0]
+    if [point.id for point in points] != sweep.ids:
+        raise InvalidRecord(folder.record, f"is of another version of this project ({problem})", "Run it again.")
+    return sweep, points
+
+
+def _combinations(sweep: SweepDefinition) -> list[Mapping[str, JsonValue]]:
+    """Return the parameters of each point: the base with the grid crossed, and with each of the points."""
+    crossed = [dict(zip(sweep.grid, values, strict=True)) for values in itertools.product(*sweep.grid.values())]
+    return [sweep.base | point for point in (crossed if sweep.grid or not sweep.points else []) + sweep.points]
+
+
+def configurations(points: Iterable[Point]) -> list[list[Point]]:
+    """Group the points: those of a configuration differ in their seed alone."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        found.setdefault(point.parameters.model_dump_json(exclude={"seed"}), []).append(point)
+    return list(found.values())

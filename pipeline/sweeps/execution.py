@@ -1,0 +1,221 @@
+"""Run what is left of a sweep, write each point whole as it ends, and report.
+
+Only this process writes: a point's folder is whole once its run.json is there.
+"""
+
+import hashlib
+import html
+import logging
+import os
+import threading
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from distributed import Client
+
+from pipeline import datasets, notebooks, provenance, ranking, storage
+from pipeline.errors import InvalidParameter
+from pipeline.ranking import PointResult
+from pipeline.records import Inputs, SweepDefinition, SweepRecord
+from pipeline.reports import index, rendering
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps import cluster, definition, progress, tables
+from pipeline.sweeps.definition import Point
+from pipeline.sweeps.worker import Outcome, Task
+
+NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
+
+log = logging.getLogger(__name__)
+
+
+def run_sweep(
+    path: Path,
+    sweep_dir: str | None = None,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    time_limit: int | None = None,
+    with_report: bool = True,
+) -> list[Point]:
+    """Run what is left of a sweep. Return the points that have failed, now or before.
+
+    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: processes of a local cluster, one per core
+    unless given. scheduler: the address of a running one. retry_failed: run the points that failed before, and no
+    others. time_limit: seconds that any one cell may take. with_report: write sweep.ipynb and report.html, too.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData, FolderBusy
+        If the definition, the data of a point, the folder or the scheduler is wrong; nothing has been started then.
+    ClusterFailed
+        If the scheduler goes away, or no worker can run the points; finished points are kept.
+    """
+    sweep = definition.read(path)
+    folder = SweepFolder(Path(sweep_dir).resolve() if sweep_dir else storage.RUNS / "sweeps" / sweep.name)
+    points = definition.points_of(sweep, folder, f"{path} cannot be run:\n")
+    _check_folder(sweep, folder)
+    data = {key: _packed(key) for key in dict.fromkeys(map(_data_key, points))}
+    inputs = {point.parameters.source: provenance.inputs_of(point.parameters) for point in points}
+    with index.refreshed_after(folder.path), storage.lock(folder.path):
+        todo = _left(points, inputs, retry_failed)
+        log.info(_counted(points, todo))
+        record = _record_of(sweep, points)
+        if folder.record.exists() and folder.read_record().ids != record.ids:
+            log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
+        if todo:
+            count = min(workers or os.cpu_count() or 1, len(todo))
+            tasks = {point: _task(point, sweep.name, inputs, data, time_limit) for point in todo}
+            with cluster.connect(scheduler, count) as client:
+                storage.write_whole(folder.record, storage.json_bytes(record))
+                _run_points(client, tasks, points, folder, sweep)
+        else:
+            storage.write_whole(folder.record, storage.json_bytes(record))
+            tables.write_results(points, folder)
+        results = [[point.result for point in group] for group in definition.configurations(points)]
+        if best := ranking.best(ranking.rank(results, sweep.select)):
+            log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
+        if with_report:
+            _write_report(sweep, folder)
+            log.info(f"report: {folder.report}")
+    return [point for point in points if not point.result.is_done]
+
+
+def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
+    """Refuse a folder in which the sweep would overwrite what is not its own, or hide it."""
+    given = f"--sweep-dir is {folder.path}"
+    storage.check_output_folder(folder.path, given)
+    if wrong := [mark for mark in str(folder.path) if mark in '"\\' or not mark.isprintable()]:
+        raise InvalidParameter(f"{given}, with {wrong[0]!r}, which a notebook cannot hold. Choose another folder.")
+    if folder.record.exists():
+        if (other := folder.read_record().name) != sweep.name:
+            raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
+        return
+    derived = (folder.results, folder.notebook, folder.report, folder.report_inputs)
+    patterns = (*(path.name for path in derived), "run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
+    if found := [path for pattern in patterns for path in folder.path.glob(pattern)]:
+        theirs = found[0].relative_to(folder.path)
+        raise InvalidParameter(f"{given}, which holds {theirs}, but no sweep. Choose another folder.")
+
+
+def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: bool) -> list[Point]:
+    """Return the points to run: those without a record that still holds, or with retry_failed those that failed."""
+    todo, again = [], dict[str, list[str]]()
+    for point in points:
+        record = point.result.record
+        if record is None or retry_failed:
+            if retry_failed == (record is not None and not point.result.is_done):
+                todo.append(point)
+            continue
+        reasons = provenance.changes(record, point.parameters, inputs[point.parameters.source])
+        if not reasons and point.folder.altered(record, record.outputs):
+            reasons = ["files that have been removed or altered since"]
+        if reasons:
+            again.setdefault("; ".join(reasons), []).append(point.id)
+            todo.append(point)
+    for reason, ids in again.items():
+        listed = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+        log.info(f"{listed} {'runs' if len(ids) == 1 else 'run'} again, because of {reason}")
+    return todo
+
+
+def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
+    """Count the points, and what is going to be done with them."""
+    resting = [point.result for point in points if point not in todo]
+    never = sum(result.record is None for result in resting)
+    done = sum(result.is_done for result in resting)
+    counts = {"failed before (--retry-failed runs them again)": len(resting) - never - done, "never run": never}
+    parts = [f"{done} done", *(f"{count} {name}" for name, count in counts.items() if count), f"{len(todo)} to run"]
+    return f"{len(points)} {'point' if len(points) == 1 else 'points'}: {', '.join(parts)}"
+
+
+def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
+    groups = [[point.id for point in group] for group in definition.configurations(points)]
+    return SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
+
+
+DataKey = tuple[str, int, int]
+
+
+def _data_key(point: Point) -> DataKey:
+    """Return the parameters that data.npz depends on."""
+    return point.parameters.source, point.parameters.num_samples, point.parameters.num_validation
+
+
+def _packed(key: DataKey) -> bytes:
+    """Return data.npz, compressed: what 01_prepare would write."""
+    return zlib.compress(datasets.split_source(*key).to_bytes(), level=1)
+
+
+def _task(
+    point: Point, sweep_name: str, inputs: Mapping[str, Inputs], data: Mapping[DataKey, bytes], time_limit: int | None
+) -> Task:
+    title, place = f"Point {point.id} of the sweep {sweep_name}", f"runs/{sweep_name}-{point.id}"
+    return Task(title, place, point.parameters, inputs[point.parameters.source], data[_data_key(point)], time_limit)
+
+
+def _run_points(
+    client: Client,
+    tasks: Mapping[Point, Task],
+    points: Sequence[Point],
+    folder: SweepFolder,
+    sweep: SweepDefinition,
+) -> None:
+    """Have the points run, and write what comes of each as soon as it is there."""
+    waiting, interrupted = list(tasks.items())[::-1], threading.Event()
+    ended: list[tuple[cluster.Job, Outcome | None]] = []
+    for point in tasks:  # so that an old result is not counted
+        point.result = PointResult(point.id, point.result.parameters)
+    try:
+        with (
+            progress.Progress(definition.configurations(points), sweep.select, tasks) as shown,
+            cluster.handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
+        ):
+            pool = cluster.Pool(client)
+            while True:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                try:
+                    pool.give(waiting)  # before the writing, so that no worker waits for it
+                finally:  # also if there is nobody left to give to
+                    for (point, _), outcome in ended:
+                        if outcome:
+                            _keep(point, outcome)
+                            shown.finished(point)
+                if not waiting and not pool.running:
+                    break
+                ended = pool.ended()
+                shown.tick()
+                waiting += [job for job, outcome in ended if not outcome]
+    finally:
+        tables.write_results(points, folder)
+
+
+def _keep(point: Point, outcome: Outcome) -> None:
+    """Write a point's files, its record last."""
+    folder = point.folder
+    folder.record.unlink(missing_ok=True)
+    folder.clear()
+    digests = {}
+    for name, content in outcome.files.items():
+        if not name.endswith(".npz"):  # the folder where it was run means nothing here
+            place = html.escape(folder.place) if name.endswith(".html") else folder.place
+            content = content.replace(outcome.scratch.encode(), place.encode())
+        storage.write_whole(folder.path / name, content)
+        digests[name] = hashlib.sha256(content).hexdigest()
+    record = outcome.record.changed(outputs=digests)
+    folder.write_record(record)
+    point.result = PointResult(point.id, point.result.parameters, record, outcome.metrics)
+
+
+def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
+    """Execute sweep.ipynb for this sweep, and render it; not again where nothing that they show has changed."""
+    digests = {path.name: storage.sha256_of_file(path) for path in (folder.record, folder.results)}
+    code = provenance.code_of(NOTEBOOK)
+    depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
+    content = storage.json_bytes(depends_on)
+    if not folder.report.exists() or not folder.report_inputs.exists() or folder.report_inputs.read_bytes() != content:
+        notebooks.execute(NOTEBOOK, folder.notebook, {"sweep_dir": storage.place_of(folder.path)})
+        rendering.write_notebook_report(folder.notebook, folder.report, f"Sweep {sweep.name}")
+        storage.write_whole(folder.report_inputs, content)

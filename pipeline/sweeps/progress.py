@@ -1,0 +1,92 @@
+"""Show how far a sweep is.
+
+Where someone watches, in a terminal or JupyterLab, a bar, and lines for what failed and for each new best
+configuration. Elsewhere, for a log, a line for each point with all of it.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from IPython import get_ipython
+from tqdm.auto import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pipeline import ranking
+from pipeline.records import Metric
+from pipeline.sweeps.definition import Point
+
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+log = logging.getLogger(__name__)
+
+
+class Progress(contextlib.ExitStack):
+    """Count and rank the points of a sweep as they end. `todo` are those that are going to be run."""
+
+    def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, todo: Collection[Point]) -> None:
+        super().__init__()
+        self.configurations, self.metric, self.count = configurations, metric, len(todo)
+        points = [point for group in configurations for point in group]
+        self.varied = ranking.varied_names(point.result for point in points)
+        self.before = sum(point.result.record is not None for point in points if point not in todo)
+        self.started, self.done, self.failed, self.best = time.monotonic(), 0, 0, ""
+        # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
+        notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None
+        terminal = sys.stderr.isatty()
+        self.watched = notebook or (terminal and sys.stdout.isatty())  # else stdout is a log, if with a bar beside it
+        self.bar = self.enter_context(
+            tqdm(
+                total=self.before + self.count,
+                initial=self.before,
+                unit="point",
+                disable=not (notebook or terminal),
+                bar_format=BAR,
+                miniters=1,
+                mininterval=0,
+                smoothing=0,  # as many points end at a time as there are workers
+                **(_size() if terminal else {}),
+            )
+        )
+        self.enter_context(logging_redirect_tqdm([logging.getLogger("pipeline")], tqdm_class=type(self.bar)))
+
+    def __exit__(self, kind: type[BaseException] | None, *details: Any) -> None:
+        super().__exit__(kind, *details)
+        if kind:
+            finished, count = self.before + self.done, self.before + self.count
+            log.info(f"{finished} of {count} points have finished and are kept; the same command runs the rest.")
+
+    def finished(self, point: Point) -> None:
+        """Count a point whose result is new."""
+        self.done += 1
+        self.failed += not point.result.is_done
+        left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
+        failed = [f"{self.failed} failed"] if self.failed else []
+        best = ranking.best(ranking.rank(([p.result for p in group] for group in self.configurations), self.metric))
+        description = best.describe_best(self.varied) if best else ""
+        line = f"[{self.before + self.done}/{self.before + self.count}] {point.id} {point.result.status}: {point.label}"
+        if not self.watched:
+            leader = [f"best so far {description}"] if best else []
+            log.info(" | ".join([line, f"about {left:.0f} s left", *failed, *leader]))
+        else:
+            if not point.result.is_done:
+                log.info(line)
+            if description != self.best:
+                log.info(f"best so far {description}")
+        self.best = description
+        self.bar.set_postfix_str(", ".join(failed + ([f"best {best.mean:.4f}"] if best else [])), refresh=False)
+        self.bar.update()
+
+    def tick(self) -> None:
+        """Have the bar's clock go on."""
+        self.bar.refresh()
+
+
+def _size() -> dict[str, Any]:
+    """Return the size of the bar in a terminal, which does not know its own in some containers."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    return {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}

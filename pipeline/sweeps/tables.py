@@ -1,0 +1,131 @@
+"""Make the tables and plots of a sweep's report, and results.csv. None of them holds a test metric."""
+
+import base64
+import html
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline import parameters, plots, ranking, storage
+from pipeline.ranking import Configuration
+from pipeline.records import METRICS, Metric
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps import definition
+from pipeline.sweeps.definition import Point
+
+MEASURED = METRICS[:4]  # without the test's, by which nothing may be chosen
+
+
+def results(points: Iterable[Point]) -> pd.DataFrame:
+    """Return a row for each point: its parameters, status and metrics, without the test's."""
+    return pd.DataFrame([_row(point) for point in points])
+
+
+def write_results(points: Iterable[Point], folder: SweepFolder) -> None:
+    """Write results.csv."""
+    storage.write_whole(folder.results, results(points).to_csv(index=False).encode())
+
+
+def _row(point: Point) -> dict[str, object]:
+    result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
+    row: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
+    row |= {name: getattr(result.metrics, name, None) for name in measured}
+    row |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
+    record = result.record
+    return row | {"duration_s": record and record.duration_s, "error": record and record.error}
+
+
+def ranked(points: Iterable[Point], metric: Metric) -> list[Configuration]:
+    """Return the configurations, the best first."""
+    return ranking.rank(([point.result for point in group] for group in definition.configurations(points)), metric)
+
+
+def ranking_table(configurations: Sequence[Configuration], names: Iterable[str]) -> pd.DataFrame:
+    """Return a row for each configuration: the parameters named, its points, and the metric over its seeds."""
+    chosen, rows = list(names), []
+    for configuration in configurations:
+        values = configuration.values or [float("nan")]
+        counts = [len(configuration.points), len(configuration.finished)]
+        spread = [configuration.mean, min(values), max(values)]
+        rows.append([*(configuration.parameters[name] for name in chosen), *counts, *spread])
+    return pd.DataFrame(rows, columns=[*chosen, "points", "finished", "mean", "lowest", "highest"])
+
+
+def _complete(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the configurations of which every point has finished; where there is none, those of which one has."""
+    complete = table[table["finished"] == table["points"]]
+    return complete if len(complete) else table.dropna(subset="mean")
+
+
+def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.DataFrame:
+    """Return the metric by the two parameters that change it most; of several configurations in a cell, the best."""
+    table = _complete(table)
+    spans = {name: np.ptp(table.groupby(name)["mean"].mean().dropna().to_numpy()) for name in names}
+    row, column = sorted(sorted(names, key=lambda name: -spans[name])[:2], key=list(names).index)
+    best: Literal["max", "min"] = "max" if metric.endswith("accuracy") else "min"
+    return table.pivot_table(index=row, columns=column, values="mean", aggfunc=best, dropna=False)
+
+
+def as_html(
+    table: pd.DataFrame, name: str, links: Callable[[str], str] | None = None, downloaded: pd.DataFrame | None = None
+) -> str:
+    """Return a table for a notebook, which a report makes sortable, and a link that downloads it as CSV.
+
+    links: from an id to the page that it leads to. downloaded: what the CSV holds, if that is more than is shown. The
+    CSV travels in the page, with six digits per number: those after them may differ from one machine to another.
+    """
+    content = (table if downloaded is None else downloaded).to_csv(index=False, float_format="%.6g")
+    csv = base64.b64encode(content.encode()).decode()
+    shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
+    for column in table:
+        if column in ("mean", "lowest", "highest", *MEASURED):
+            shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
+    if links:
+        shown["id"] = [f'<a href="{links(value)}">{value}</a>' for value in table["id"]]
+    shown = shown.rename(columns=lambda column: column if column in parameters.NAMES else column.replace("_", " "))
+    body = shown.to_html(
+        index=False, border=0, classes="sortable", escape=False, na_rep="-", float_format="{:.4g}".format
+    )
+    return f'{body}\n<p><a download="{name}.csv" href="data:text/csv;base64,{csv}">Download as CSV</a></p>'
+
+
+def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+    """Draw what each parameter does: the metric by its value, in axes of its own.
+
+    A line joins configurations that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
+    table: as of `ranking_table`. names: of its columns.
+    """
+    table = _complete(table)
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(min(9, 3.6 * len(names) + 1), 3.4), layout="constrained", sharey=True, squeeze=False
+    )
+    for axis, name in zip(axes[0], names, strict=True):
+        values = sorted(table[name].unique())
+        places = {value: place for place, value in enumerate(values)}
+        others = [other for other in names if other != name]
+        lines = [line for _, line in table.groupby(others)] if others else [table]
+        for number, line in enumerate(lines):
+            line = line.sort_values(name)
+            shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # side by side, so that bars do not hide each other
+            bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
+            best = table.index[0] in line.index
+            axis.errorbar(
+                [places[value] + shift for value in line[name]],
+                line["mean"],
+                bars,
+                color=plots.VALIDATION if best else "#8A8A8A",
+                zorder=3 if best else 2,
+                marker="o",
+                linestyle="-" if best else "--",
+                linewidth=1.8 if best else 0.8,
+                markersize=4,
+                capsize=2,
+            )
+        axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
+        axis.set_xticks(range(len(values)), [str(value) for value in values])
+    axes[0, 0].set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
+    return figure

@@ -1,0 +1,47 @@
+"""What the tests of sweeps share: definitions, one finished sweep, and what is on disk of it."""
+
+import json
+import time
+
+import pytest
+import yaml
+
+QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
+GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
+
+
+def write(path, **definition):
+    path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition))
+    return path
+
+
+def records(folder):
+    """From a point's id to its learning rate, its seed, and the digest of its weights."""
+    found = {}
+    for path in sorted(folder.glob("*/run.json")):
+        record = json.loads(path.read_text())
+        metrics = path.parent / "metrics.json"
+        digest = json.loads(metrics.read_text())["weights_sha256"] if metrics.exists() else None
+        found[path.parent.name] = (record["parameters"]["learning_rate"], record["parameters"]["seed"], digest)
+    return found
+
+
+def wait_for_points(out, count, running):
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("*/run.json"))) < count:
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def local(shared, pipeline):
+    """A finished sweep of six points, and its log."""
+
+    def make(folder):
+        done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")
+        assert done.returncode == 0, done.stderr
+        (folder / "log").write_text(done.stdout)
+
+    folder = shared("local", make)
+    return folder, (folder / "log").read_text()

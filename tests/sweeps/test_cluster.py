@@ -1,0 +1,150 @@
+"""Sweeps on a cluster elsewhere, with the real thing: schedulers and workers that come, go and are killed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline import storage
+from tests.sweeps.conftest import records, wait_for_points, write
+
+
+class Cluster:
+    """A scheduler, and workers each in a folder of its own, where the project's modules cannot be imported."""
+
+    def __init__(self, folder):
+        self.folder, self.started = folder, []
+        self.environment = os.environ | {"PYTHONPATH": str(folder / "hidden")}
+        for name in ("pipeline.py", "helpers.py"):
+            storage.write_whole(folder / "hidden" / name, b"raise ImportError('this worker has no project')")
+        self.contact = folder / "scheduler.json"
+        self.scheduler = None
+
+    def begin(self):
+        self.scheduler = self.start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", self.contact
+        )
+        deadline = time.monotonic() + 60
+        while not self.contact.exists() or not self.contact.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        self.address = json.loads(self.contact.read_text())["address"]
+
+    def start(self, kind, *options):
+        folder = self.folder / f"{kind}-{len(self.started)}"
+        folder.mkdir()
+        command = [sys.executable, "-m", "dask", kind, *options]
+        process = subprocess.Popen(command, cwd=folder, env=self.environment, stderr=(folder / "log").open("w"))
+        self.started.append(process)
+        return process
+
+    def worker(self, *options):
+        return self.start("worker", "--scheduler-file", self.contact, "--no-nanny", "--no-dashboard", *options)
+
+    def sweep(self, file, out, **environment):
+        command = [sys.executable, "-m", "pipeline", "sweep", str(file), "--no-report", "--scheduler", self.address]
+        return subprocess.Popen(
+            [*command, "--sweep-dir", str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path / "cluster")
+    try:
+        cluster.begin()
+        yield cluster
+    finally:
+        for process in cluster.started:
+            process.kill()
+            process.wait()
+
+
+def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, cluster, tmp_path):
+    folder, _ = local
+    first, _ = cluster.worker("--nthreads", "1"), cluster.worker("--nthreads", "2")
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    wait_for_points(tmp_path / "out", 2, running)
+    first.kill()
+    log, errors = running.communicate(timeout=240)
+    assert running.returncode == 0, log + errors
+    assert records(tmp_path / "out") == records(folder / "out")
+
+
+def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, tmp_path, pipeline):
+    cluster.worker("--nthreads", "1")
+    batches = {"num_samples": 400, "num_validation": 0, "epochs": 2, "batch_size": 200, "hidden_size": 500}
+    file = write(tmp_path / "s.yaml", base=batches, select="train_error")
+    log, errors = (running := cluster.sweep(file, tmp_path / "there")).communicate(timeout=120)
+    assert running.returncode == 0, log + errors
+    assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "here").returncode == 0
+    assert len(records(tmp_path / "here")) == 1
+    assert records(tmp_path / "there") == records(tmp_path / "here")
+
+
+def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(local, cluster, tmp_path):
+    folder, _ = local
+    other = tmp_path / "other.py"
+    other.write_text(
+        "import importlib.metadata as metadata\n"
+        "true = getattr(metadata, 'true', metadata.version)\n"
+        "metadata.true, metadata.version = true, lambda name: '1.0' if name == 'numpy' else true(name)\n"
+    )
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    log = [running.stdout.readline() for _ in range(2)]
+    assert (
+        log[1]
+        == f"The scheduler has no worker. Waiting for one: dask worker {cluster.address} --nworkers -1 --nthreads 1\n"
+    )
+    able = cluster.worker("--nthreads", "1")
+    wait_for_points(tmp_path / "out", 1, running)
+    cluster.worker("--nthreads", "1", "--preload", str(other))
+    line = running.stdout.readline()
+    while "gets no points" not in line:
+        assert line
+        line = running.stdout.readline()
+    assert re.match(r"The worker at tcp://\S+ gets no points: it has numpy 1\.0, not 2", line)
+    able.kill()
+    log, errors = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert re.search(r"The worker at tcp://\S+ has gone\. Workers left: 1\n", log)
+    assert re.search(r"Error: No worker can run the points\. .*\ntcp://\S+: it has numpy 1\.0, not 2", errors)
+    assert {metrics for *_, metrics in records(tmp_path / "out").values()} <= {
+        metrics for *_, metrics in records(folder / "out").values()
+    }
+
+
+def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished(local, cluster, tmp_path, pipeline):
+    folder, _ = local
+    cluster.worker("--nthreads", "1")
+    running = cluster.sweep(folder / "s.yaml", tmp_path / "out", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="5s")
+    wait_for_points(tmp_path / "out", 1, running)
+    cluster.scheduler.kill()
+    log, errors = running.communicate(timeout=120)
+    assert running.returncode == 1
+    kept = re.search(r"(\d) of 6 points have finished and are kept; the same command runs the rest\.\n$", log).group(1)
+    assert re.fullmatch(r"Error: The Dask scheduler has gone \(.*\)\. Start it again first\.\n", errors)
+    rest = pipeline("sweep", folder / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
+    assert f"6 points: {kept} done, " in rest.stdout
+    assert records(tmp_path / "out") == records(folder / "out")
+
+
+def test_a_scheduler_that_does_not_answer_is_refused_and_nothing_is_written(tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml")
+    for address in ("tcp://127.0.0.1:1", "nonsense://here"):
+        refused = pipeline(
+            *("sweep", file, "--scheduler", address, "--sweep-dir", tmp_path / "out"),
+            env=os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"},
+        )
+        assert refused.returncode == 2
+        assert f"Error: No Dask scheduler answers at '{address}'" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert {path.name for path in (tmp_path / "out").iterdir()} <= {".lock"}

@@ -1,0 +1,555 @@
+"""Sweeps on this machine, with the real thing: a Dask cluster, killed clients and kernels, and terminals."""
+
+import builtins
+import collections
+import contextlib
+import io
+import json
+import logging
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pexpect
+import pyte
+import pytest
+
+from pipeline import datasets, storage
+from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
+from pipeline.records import Metrics, RunRecord, Status
+from pipeline.reports import index
+from pipeline.sweeps import cluster, definition, execution
+from pipeline.sweeps.worker import Outcome
+from tests.conftest import write_small_source
+from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
+
+POINT_FILES = {
+    *("02_train.ipynb", "03_evaluate.ipynb", "model.npz", "history.json", "metrics.json", "report.html", "run.json")
+}
+
+
+def statuses(folder):
+    found = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
+    return {record["parameters"]["seed"]: record["status"] for record in found}
+
+
+def write_json(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml")
+    write_json(tmp_path / "run" / "run.json", {"status": "done"})
+    write_json(tmp_path / "other" / "sweep.json", {"name": "other", "ids": [], "configurations": []})
+    storage.write_whole(tmp_path / "mine" / "results.csv", b"mine")
+    for folder, reason in (
+        (storage.ROOT / "notebooks", "where the project's own files are"),
+        (tmp_path / "run", "holds run.json, but no sweep"),
+        (tmp_path, "holds run/run.json, but no sweep"),
+        (tmp_path / "mine", "holds results.csv, but no sweep"),
+        (tmp_path / "other", "holds the sweep other"),
+        (tmp_path / 'quo"ted', "which a notebook cannot hold"),
+        ("/proc/none", "cannot be made"),
+        (tmp_path / "s.yaml" / "below", "s.yaml is not a folder that can be written to"),
+    ):
+        with pytest.raises(InvalidParameter, match=reason):
+            execution.run_sweep(file, str(folder))
+    refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "run")
+    assert refused.returncode == 2
+    assert "holds run.json, but no sweep" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_too_few_images_are_refused_before_anything_is_written(tmp_path):
+    source, _ = write_small_source(tmp_path)
+    file = write(tmp_path / "s.yaml", base=QUICK | {"source": str(source)}, grid={"num_samples": [20, 21]})
+    with pytest.raises(InvalidData, match="num_samples \\+ num_validation is 21 \\+ 40 = 61, but the source"):
+        execution.run_sweep(file, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_sweeps_do_not_write_to_one_folder(tmp_path):
+    file = write(tmp_path / "s.yaml")
+    with storage.lock(tmp_path / "out"), pytest.raises(FolderBusy, match=f"is writing to {tmp_path}/out"):
+        execution.run_sweep(file, str(tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [storage.LOCK]
+
+
+def test_workers_of_this_machine_and_a_scheduler_exclude_each_other(tmp_path, pipeline):
+    options = ("--workers", "1", "--scheduler", "tcp://127.0.0.1:1", "--sweep-dir", tmp_path / "out")
+    refused = pipeline("sweep", write(tmp_path / "s.yaml"), *options)
+    assert refused.returncode == 2
+    assert "--workers is for a cluster of this machine" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+# ---- on a cluster of this machine ------------------------------------------------------------------------------
+
+
+def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
+    folder, log = local
+    assert log.startswith("6 points: 0 done, 6 to run\n")
+    assert re.search(
+        r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| about \d+ s left \| best so far validation_", log
+    )
+    found = records(folder / "out")
+    assert len(found) == 6
+    assert len({digest for *_, digest in found.values()}) == 6
+    for path in (folder / "out").glob("*/run.json"):
+        assert {p.name for p in path.parent.iterdir()} == POINT_FILES
+        text = (path.parent / "02_train.ipynb").read_text()
+        assert f'run_dir = \\"{path.parent}\\"' in text
+    beside = {"sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json"}  # and no images
+    assert {path.name for path in (folder / "out").iterdir()} - {storage.LOCK} == beside | found.keys()
+
+
+def test_results_hold_no_test_metric_and_rank_by_validation(local):
+    folder, log = local
+    table = pd.read_csv(folder / "out" / "results.csv")
+    assert len(table) == 6
+    assert set(table["status"]) == {"done"}
+    assert not [name for name in table if name.startswith("test")]
+    means = table.groupby("learning_rate")["validation_accuracy"].mean()
+    best = f"{means.max():.4f}, mean of 2 seeds: learning_rate {means.idxmax()}"
+    assert f"best so far validation_accuracy {best}" in log.splitlines()[-3]
+    assert log.splitlines()[-2] == f"best validation_accuracy {best}"
+
+
+def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
+    folder, _ = local
+    options = [
+        text for name, value in (QUICK | {"learning_rate": 0.02, "seed": 2}).items() for text in ("-p", name, value)
+    ]
+    assert pipeline("run", "--run-dir", tmp_path, *options).returncode == 0
+    digest = json.loads((tmp_path / "metrics.json").read_text())["weights_sha256"]
+    assert (0.02, 2, digest) in records(folder / "out").values()
+
+
+def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tmp_path, pipeline):
+    folder, _ = local
+    shutil.copytree(folder / "out", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    report_before = (tmp_path / "out" / "report.html").stat().st_mtime_ns
+    again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
+    best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
+    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
+    assert (tmp_path / "out" / "report.html").stat().st_mtime_ns == report_before
+    larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
+    more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
+    assert "7 points: 6 done, 1 to run\nThe sweep in this folder had other points." in more.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in before.items())
+    (next(iter(before)).parent / "model.npz").write_bytes(b"")
+    record = json.loads(list(before)[1].read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    list(before)[1].write_text(json.dumps(record))
+    repaired = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
+    assert "7 points: 5 done, 2 to run" in repaired.stdout
+    assert "because of files that have been removed or altered" in repaired.stdout
+    assert "because of versions numpy, which was 1.0" in repaired.stdout
+    assert {**records(folder / "out")}.items() <= records(tmp_path / "out").items()
+
+
+def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipeline):
+    folder, _ = local
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline", "sweep", str(folder / "s.yaml"), "--workers", "2", "--no-report"]
+    kept = {}
+    for count in (1, 3):
+        running = subprocess.Popen(
+            [*command, "--sweep-dir", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for_points(out, count, running)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        for path in out.glob("*/run.json"):
+            kept.setdefault(path, path.stat().st_mtime_ns)
+    rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--no-report", "--sweep-dir", out)
+    assert rest.returncode == 0, rest.stderr
+    assert f"6 points: {len(kept)} done, {6 - len(kept)} to run" in rest.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in kept.items())
+    assert records(out) == records(folder / "out")
+
+
+# ---- in a terminal ---------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A command in a terminal, and the lines that a person sees there at this moment."""
+
+    def __init__(self, command, rows, columns):
+        self.child = pexpect.spawn(
+            "sh", ["-c", f"exec {command}"], dimensions=(rows, columns), encoding="utf-8", timeout=120
+        )
+        self.screen = pyte.Screen(columns or 100, rows or 40)
+        self.stream, self.lines = pyte.Stream(self.screen), []
+
+    def until(self, pattern):
+        """Wait until a line of the screen is of the pattern."""
+        while not any(re.search(pattern, line) for line in self.lines):
+            self.read()
+        return self
+
+    def until_it_ends(self):
+        with contextlib.suppress(pexpect.EOF):
+            while True:
+                self.read()
+        self.child.close()
+        return self.child.exitstatus
+
+    def read(self):
+        self.stream.feed(self.child.read_nonblocking(64))  # little at a time, so that no state of the bar is missed
+        self.lines = [line.rstrip() for line in self.screen.display if line.strip()]
+        assert not any("Train-Err" in line for line in self.lines), "a worker writes over the progress bar"
+
+
+def sweep_command(file, out):
+    return shlex.join([sys.executable, "-m", "pipeline", "sweep", str(file), "--workers", "1", "--sweep-dir", str(out)])
+
+
+def test_a_terminal_shows_a_bar_with_what_failed_the_time_left_and_the_best(tmp_path):
+    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 1e6, 0.01]})
+    terminal = Terminal(sweep_command(file, tmp_path / "out"), 40, 100)
+    terminal.until(r"^ 33%\|█+.? +\| 1/3 \[00:\d\d<00:\d\d, best 0\.\d{4}\]$")
+    terminal.until(r"^ 67%\|█+.? +\| 2/3 \[00:\d\d<00:\d\d, 1 failed, best 0\.\d{4}\]$")
+    assert terminal.until_it_ends() == 1
+    best = pd.read_csv(tmp_path / "out" / "results.csv")["validation_accuracy"].max()
+    ids = {json.loads(path.read_text())["status"]: path.parent.name for path in (tmp_path / "out").glob("*/run.json")}
+    shown = "\n".join(terminal.lines)
+    assert "\nError: 1 point did not finish (--retry-failed runs what failed again):\n" in shown
+    assert f"\n[2/3] {ids['diverged']} diverged: learning_rate 1000000.0\n" in shown
+    assert re.search(rf"\nbest so far validation_accuracy {best:.4f}: learning_rate 0.0\d+\n", shown)
+    assert re.search(
+        rf"\n100%\|█+\| 3/3 \[00:\d\d<00:00, 1 failed, best {best:.4f}\]\nbest validation_accuracy ", shown
+    )
+
+
+def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(tmp_path):
+    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01]})
+    terminal = Terminal(
+        f"{sweep_command(file, tmp_path / 'out')} --no-report > {shlex.quote(str(tmp_path / 'log'))}", 0, 0
+    )
+    assert terminal.until_it_ends() == 0
+    assert re.fullmatch(r"100%\|█+\| 2/2 \[00:\d\d<00:00, best 0\.\d{4}\]", "\n".join(terminal.lines))
+    log = (tmp_path / "log").read_text()
+    assert re.search(r"\n\[2/2\] \w{12} done: learning_rate 0.01 \| about 0 s left \| best so far validation_", log)
+
+
+def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01, 0.02]})
+    terminal = Terminal(sweep_command(file, tmp_path / "out"), 40, 100).until(r"\| 1/3 \[")
+    terminal.child.sendintr()
+    assert terminal.until_it_ends() == 130
+    kept = r"(\d) of 3 points have finished and are kept; the same command runs the rest\.\nInterrupted\."
+    finished = re.search(kept, "\n".join(terminal.lines)).group(1)
+    assert "Traceback" not in "\n".join(terminal.lines)
+    rest = pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
+    assert f"3 points: {finished} done, " in rest.stdout
+    assert rest.returncode == 0
+
+
+# ---- points that fail ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project whose 02_train, for some seeds, kills its kernel, its worker, or takes for ever."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("helpers.py", "pipeline", "notebooks"):
+        source = storage.ROOT / name
+        shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
+    notebook = nbformat.read(copy / "notebooks" / "02_train.ipynb", 4)
+    (cell,) = [cell for cell in notebook.cells if cell.id == "weights"]
+    cell.source = (
+        "import os, signal, time\n"
+        "import psutil\n"
+        "if seed == 13: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if seed == 14: time.sleep(600)\n"
+        "if seed == 15: psutil.Process().parents()[1].kill(); time.sleep(600)\n" + cell.source
+    )
+    nbformat.write(notebook, copy / "notebooks" / "02_train.ipynb")
+    return copy
+
+
+def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, tmp_path, pipeline):
+    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 15, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
+    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "15")
+    done = pipeline(*arguments, cwd=project)
+    assert done.returncode == 1
+    expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
+    assert statuses(tmp_path / "out") == expected
+    assert "4 points did not finish" in done.stderr
+    for part in ("its kernel died in the cell 'weights'", "out of time in the cell 'weights'", "Diverged: The error"):
+        assert part in done.stderr
+    for path in (tmp_path / "out").glob("*/run.json"):
+        record = json.loads(path.read_text())
+        assert (path.parent / "metrics.json").exists() == (record["status"] == "done")
+        assert (path.parent / "02_train.ipynb").exists() == (record["status"] != "worker died")
+    again = pipeline(*arguments, cwd=project)
+    assert "6 points: 2 done, 4 failed before (--retry-failed runs them again), 0 to run" in again.stdout
+    assert again.returncode == 1
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    retried = pipeline(*arguments, "--retry-failed", cwd=project)
+    assert "6 points: 2 done, 4 to run" in retried.stdout
+    changed = {
+        json.loads(p.read_text())["parameters"]["seed"] for p, was in times.items() if p.stat().st_mtime_ns != was
+    }
+    assert changed == {13, 14, 15, 16}
+
+
+def test_to_retry_what_was_never_run_is_refused_with_what_to_do(tmp_path, pipeline):
+    refused = pipeline("sweep", write(tmp_path / "s.yaml"), "--retry-failed", "--sweep-dir", tmp_path / "out")
+    assert refused.returncode == 1
+    expected = r"Error: 1 point did not finish:\n\w{12} not run: the base\nThe points .* run without --retry-failed\.\n"
+    assert re.fullmatch(expected, refused.stderr)
+
+
+# ---- without a cluster: what a point came to is known in memory ------------------------------------------------
+
+
+class Workers:
+    """Stands for the workers of a cluster: each point ends at once, as `outcome` has it."""
+
+    def __init__(self, outcome):
+        self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
+
+    def __call__(self, client):
+        return self
+
+    def give(self, waiting):
+        self.when_given()
+        while waiting:
+            self.running.append(waiting.pop())
+
+    def ended(self):
+        point, task = job = self.running.pop(0)
+        self.given.append((point, task))
+        return [(job, self.outcome(point, task))]
+
+
+def outcome(point, task):
+    """A point that reaches a validation accuracy of ten times its learning rate, and diverges with seed 13.
+
+    Its metrics.json holds no metrics: whoever reads it back from the disk fails.
+    """
+    status = Status.DIVERGED if task.parameters.seed == 13 else Status.DONE
+    record = RunRecord(
+        status=status, started=datetime.now(UTC), parameters=task.parameters.model_dump(), inputs=task.inputs
+    )
+    if status == Status.DIVERGED:
+        return Outcome(record)
+    measured = dict.fromkeys(("train_error", "train_accuracy", "validation_error", "test_error", "test_accuracy"), 0.5)
+    measured |= {"validation_accuracy": 10 * task.parameters.learning_rate, "weights_sha256": "0" * 64}
+    return Outcome(record, Metrics(**measured), {"metrics.json": b"none", "model.npz": b"none"})
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Have sweeps run on `Workers`."""
+    workers = Workers(outcome)
+    monkeypatch.setattr(cluster, "connect", lambda scheduler, count: contextlib.nullcontext())
+    monkeypatch.setattr(cluster, "Pool", workers)
+    return workers
+
+
+@pytest.fixture
+def read(monkeypatch, tmp_path):
+    """The files in folders of points, below tmp_path/out, that are opened to be read, in order."""
+    opened, original = [], io.open
+
+    def noting(file, mode="r", *arguments, **options):
+        if not isinstance(file, int) and "r" in mode and Path(file).is_relative_to(tmp_path / "out"):
+            opened.append(Path(file).relative_to(tmp_path / "out").as_posix())
+        return original(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", noting)
+    monkeypatch.setattr(builtins, "open", noting)
+    return opened
+
+
+def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, workers, read):
+    before = []
+    workers.when_given = lambda: before.append([path for path in read if "/" in path])
+
+    def run(seeds):
+        read.clear()
+        before.clear()
+        file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.02], "seed": seeds})
+        failed = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+        assert [path for path in read if "/" in path] == before[0]  # none since the first point was given
+        return [point.id for point in failed], collections.Counter(path.split("/")[1] for path in before[0])
+
+    failed, names = run([1, 13])
+    assert names == {"run.json": 4}  # looked for once each, before any point is run
+    assert statuses(tmp_path / "out") == {1: "done", 13: "diverged"}
+    again, names = run([1, 13, 2])
+    assert again == failed
+    assert len(failed) == 2
+    assert names["run.json"] == 6
+    assert names["metrics.json"] <= 2 * 2  # of the two that are done: the metrics, and the file's digest
+
+
+def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):
+    caplog.set_level(logging.INFO, "pipeline")
+    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.03, 0.02], "seed": [1, 2]}, points=[{"seed": 13}])
+    (failed,) = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+    assert failed.result.status == "diverged"
+    table = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert list(table["validation_accuracy"].dropna()) == [0.1, 0.1, 0.3, 0.3, 0.2, 0.2]
+    assert list(table["status"]) == ["done"] * 6 + ["diverged"]
+    assert caplog.messages[-1] == "best validation_accuracy 0.3000, mean of 2 seeds: learning_rate 0.03"
+    leaders = [line.split("best so far ")[1] for line in caplog.messages if "best so far" in line]
+    assert leaders[0] == "validation_accuracy 0.1000, 1 of 2 seeds: learning_rate 0.01"
+    assert leaders[1] == "validation_accuracy 0.1000, mean of 2 seeds: learning_rate 0.01"
+    assert leaders[2] == leaders[1]  # one seed of a better configuration does not lead yet
+    assert leaders[3] == "validation_accuracy 0.3000, mean of 2 seeds: learning_rate 0.03"
+
+
+def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_path, workers, monkeypatch):
+    source, arrays = write_small_source(tmp_path)
+    asked, original = [], datasets.split_source
+    monkeypatch.setattr(datasets, "split_source", lambda *key: asked.append(key) or original(*key))
+    base = {"source": str(source), "num_validation": 5}
+    file = write(tmp_path / "s.yaml", base=base, grid={"num_samples": [20, 30], "seed": [1, 2]})
+    assert execution.run_sweep(file, str(tmp_path / "out"), with_report=False) == []
+    assert asked == [(str(source), 20, 5), (str(source), 30, 5)]
+    data = collections.defaultdict(list)
+    for point, task in workers.given:
+        data[point.parameters.num_samples].append(task.data)
+    for count, (first, second) in data.items():
+        assert first is second
+        given = np.load(io.BytesIO(zlib.decompress(first)))
+        assert np.array_equal(given["x_train"], arrays["x_train"][:count].reshape(-1, 784))
+        assert np.array_equal(given["y_validation"], arrays["y_train"][count : count + 5])
+    assert not list((tmp_path / "out").rglob("data*"))
+
+
+def test_a_sweep_is_below_runs_by_its_name_unless_a_folder_is_given(tmp_path, workers, monkeypatch):
+    monkeypatch.setattr(storage, "RUNS", tmp_path)
+    execution.run_sweep(write(tmp_path / "s.yaml"), with_report=False)
+    assert (tmp_path / "sweeps" / "trial" / "sweep.json").exists()
+
+
+# ---- sweeps of an older version --------------------------------------------------------------------------------
+
+OLD_IDS = ("a10391477902", "2067e5870eba")
+
+
+def write_old_sweep(folder, **base):
+    """A finished sweep of one configuration and two seeds, as version 1.0 wrote it, but for what is not read."""
+    base = {"epochs": 10} | base
+    definition = {"name": "trial", "base": base, "grid": {"seed": [1, 2]}, "points": []}
+    sweep = definition | {"select": "validation_accuracy", "ids": OLD_IDS, "settings": [OLD_IDS]}
+    write_json(folder / "sweep.json", sweep)
+    for seed, identity in enumerate(OLD_IDS, 1):
+        parameters = {
+            **{"source": "sample", "num_samples": 1000, "num_validation": 1000, "normalisation": 255.0},
+            **{"hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 10},
+            **{"dropout_rate": 0.5, "relu_grad_at_zero": 1, "batch_size": 1, "seed": seed},
+        }
+        record = {
+            **{"duration_s": 6.9, "status": "done", "started": "2026-11-25T17:39:58+00:00"},
+            **{"parameters": parameters | base | {"run_dir": str(folder / identity)}, "arrays": {}, "outputs": {}},
+            "inputs": {
+                **{"data": "3" * 64, "notebooks": {"02_train": "a" * 64}, "code": {"pipeline/files.py": "2" * 64}},
+                "versions": {"python": "3.11.7", "numpy": "2.4.6"},
+            },
+        }
+        metrics = {
+            **{"train_error": 0.56155, "train_accuracy": 0.656, "validation_error": 0.50052},
+            **{"validation_accuracy": 0.78 + seed / 100, "test_error": 0.49982, "test_accuracy": 0.7688},
+            "weights_sha256": "4" * 64,
+        }
+        write_json(folder / identity / "run.json", record)
+        write_json(folder / identity / "metrics.json", metrics)
+    return folder
+
+
+def test_the_index_shows_a_sweep_of_an_older_version(tmp_path):
+    write_old_sweep(tmp_path / "old", relu_grad_at_zero=0)
+    (entry,) = index.entries(tmp_path)
+    assert (entry.name, entry.kind, entry.status, entry.detail) == ("old", "sweep", "done", "2 of 2 points done")
+    assert "fixed: epochs 10, relu_grad_at_zero 0" in entry.parameters
+    assert entry.parameters[-1] == "best: the only configuration, mean of 2 seeds"
+    assert entry.metrics == {"validation": ("0.7950", "0.5005")}  # of 0.79 and 0.80
+
+
+@pytest.mark.parametrize("base", [{}, {"relu_grad_at_zero": 0}], ids=["same-names", "old-name"])
+def test_a_sweep_of_an_older_version_is_not_opened(tmp_path, base):
+    """Its points have other ids than these parameters have now: none of them would be found."""
+    folder = write_old_sweep(tmp_path / "old", **base)
+    with pytest.raises(
+        InvalidRecord, match=r"sweep.json is of another version of this project .*Run it again"
+    ) as refused:
+        definition.opened(str(folder))
+    if base:
+        assert "'relu_grad_at_zero' is now called relu_grad_inactive." in str(refused.value)
+
+
+def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, workers, caplog):
+    caplog.set_level(logging.INFO, "pipeline")
+    folder = write_old_sweep(tmp_path / "out")
+    before = {path: path.read_bytes() for path in folder.glob("*/*.json")}
+    file = write(tmp_path / "s.yaml", base={"epochs": 10}, grid={"seed": [1, 2]})
+    assert execution.run_sweep(file, str(folder), with_report=False) == []
+    assert "The sweep in this folder had other points." in caplog.text
+    assert all(path.read_bytes() == was for path, was in before.items())
+    _, points = definition.opened(str(folder))
+    assert len({point.id for point in points} - set(OLD_IDS)) == 2
+
+
+def test_a_sweep_that_is_not_there_is_not_opened(tmp_path):
+    with pytest.raises(InvalidRecord, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"):
+        definition.opened(str(tmp_path))
+
+
+# ---- verify ----------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipeline):
+    folder, _ = local
+    point = next((folder / "out").glob("*/run.json")).parent
+    equal = pipeline("verify", point)
+    assert equal.returncode == 0, equal.stderr
+    assert "NOT" not in equal.stdout
+    for name in ("test_accuracy", "validation_error", "weights_sha256", "model.npz", "history.json"):
+        assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
+    shutil.copytree(point, tmp_path / "altered")
+    metrics = json.loads((point / "metrics.json").read_text())
+    write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
+    record = json.loads((point / "run.json").read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    write_json(tmp_path / "altered" / "run.json", record)
+    differing = pipeline("verify", tmp_path / "altered")
+    assert differing.returncode == 1
+    assert re.search(r"^test_accuracy +NOT equal  0.99, and now", differing.stdout, re.M)
+    assert "NOT equal: versions numpy, which was 1.0" in differing.stdout
+    assert f"{tmp_path / 'altered'} is not reproduced" in differing.stderr
+
+
+def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline):
+    folder, _ = local
+    refused = pipeline("verify", tmp_path)
+    assert refused.returncode == 2
+    assert "run.json is not there. Name the folder of a finished run" in refused.stderr
+    record = json.loads(next((folder / "out").glob("*/run.json")).read_text())
+    write_json(tmp_path / "run.json", record | {"status": "failed"})
+    refused = pipeline("verify", tmp_path)
+    assert refused.returncode == 2
+    assert "its status is failed" in refused.stderr
+    refused = pipeline("verify", write_old_sweep(tmp_path / "old") / OLD_IDS[0])
+    assert refused.returncode == 2
+    assert "was written by another version of this project ('relu_grad_at_zero' is now called" in refused.stderr

@@ -1,0 +1,213 @@
+"""What is reported of a sweep: tables, plots, and its page, in which one configuration alone has its test metric."""
+
+import base64
+import io
+import json
+import re
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from pipeline import notebooks, ranking
+from pipeline.errors import CellFailed
+from pipeline.parameters import Parameters
+from pipeline.ranking import PointResult
+from pipeline.records import Metrics
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps import definition, execution, tables
+from tests.sweeps.conftest import write
+
+
+def metrics(**measured):
+    names = ("train_error", "train_accuracy", "validation_error", "test_error", "test_accuracy")
+    return Metrics(**dict.fromkeys(names, 0.5) | {"weights_sha256": "0" * 64} | measured)
+
+
+def table(*points, names=("hidden_size", "learning_rate")):
+    """The ranking table of points, each its parameters and its validation accuracy, or None where it failed."""
+    groups = {}
+    for number, ((hidden_size, learning_rate, seed, *dropout_rate), accuracy) in enumerate(points):
+        chosen = Parameters(
+            hidden_size=hidden_size, learning_rate=learning_rate, seed=seed, dropout_rate=(dropout_rate or [0.5])[0]
+        )
+        measured = None if accuracy is None else metrics(validation_accuracy=accuracy)
+        result = PointResult(f"p{number}", chosen.model_dump(), metrics=measured)
+        groups.setdefault(chosen.model_dump_json(exclude={"seed"}), []).append(result)
+    return tables.ranking_table(ranking.rank(groups.values(), "validation_accuracy"), names)
+
+
+def test_the_ranking_table_has_a_row_for_each_configuration_with_its_spread_over_the_seeds():
+    ranked = table(
+        ((10, 0.1, 1), 0.9), ((10, 0.1, 2), 0.5), ((20, 0.1, 1), 0.8), ((20, 0.1, 2), 0.7), ((30, 0.1, 1), None)
+    )
+    assert list(ranked["hidden_size"]) == [20, 10, 30]
+    assert list(ranked["points"]) == [2, 2, 1]
+    assert list(ranked["finished"]) == [2, 2, 0]
+    assert list(ranked["mean"].dropna()) == pytest.approx([0.75, 0.7])
+    assert list(ranked["lowest"].dropna()) == [0.7, 0.5]
+    assert list(ranked["highest"].dropna()) == [0.8, 0.9]
+
+
+def test_the_heat_map_takes_the_two_parameters_that_matter_and_the_best_of_each_cell():
+    rows = [(h, r, 0.5 + h / 100 + r) for h in (10, 20) for r in (0.1, 0.2)]
+    names = ("hidden_size", "learning_rate", "dropout_rate")
+    ranked = table(
+        *[((h, r, 1, 0.5), accuracy) for h, r, accuracy in rows],
+        *[((h, r, 1, 0.1), accuracy - 0.01) for h, r, accuracy in rows],
+        names=names,
+    )
+    assert len(ranked) == 8
+    cells = tables.by_two(ranked, names, "validation_accuracy")
+    assert (cells.index.name, cells.columns.name) == ("hidden_size", "learning_rate")
+    assert cells.to_numpy().ravel() == pytest.approx([0.7, 0.8, 0.8, 0.9])
+    lowest = tables.by_two(ranked, names, "validation_error")
+    assert lowest.to_numpy().ravel() == pytest.approx([0.69, 0.79, 0.79, 0.89])
+
+
+def test_the_heat_map_leaves_out_a_configuration_of_which_a_seed_failed():
+    ranked = table(((10, 0.1, 1), 0.9), ((10, 0.1, 2), None), ((20, 0.1, 1), 0.6), ((10, 0.2, 1), 0.5))
+    cells = tables.by_two(ranked, ("hidden_size", "learning_rate"), "validation_accuracy")
+    assert cells.loc[20, 0.1] == 0.6
+    assert cells.loc[10, 0.2] == 0.5
+    assert pd.isna(cells.loc[10, 0.1])
+
+
+def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selected_one_marked():
+    ranked = table(
+        *[((h, r, s), h / 100 + r + s / 1000) for h in (10, 20, 30) for r in (0.1, 0.2) for s in (1, 2)],
+    )
+    figure = tables.effects(ranked, ["hidden_size", "learning_rate"], "validation_accuracy")
+    first, second = figure.axes
+    assert (len(first.containers), len(second.containers)) == (2, 3)
+    solid = [bars[0] for bars in first.containers if bars[0].get_linestyle() == "-"]
+    assert len(solid) == 1
+    assert list(solid[0].get_ydata()) == pytest.approx([0.3015, 0.4015, 0.5015])
+    plt.close(figure)
+
+
+def test_a_table_is_escaped_links_and_downloads_itself():
+    shown = pd.DataFrame({"id": ["p1"], "error": ["<b> & co"], "validation_accuracy": [1 / 3]})
+    page = BeautifulSoup(tables.as_html(shown, "trial", "{}/report.html".format), "html.parser")
+    assert [cell.text for cell in page.find_all("td")] == ["p1", "<b> & co", "0.3333"]
+    assert page.table.a["href"] == "p1/report.html"
+    download = page.find("a", download="trial.csv")["href"]
+    csv = base64.b64decode(download.removeprefix("data:text/csv;base64,"))
+    assert pd.read_csv(io.BytesIO(csv)).to_dict("records") == [
+        {"id": "p1", "error": "<b> & co", "validation_accuracy": 0.333333}
+    ]
+
+
+def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(tmp_path):
+    file = write(tmp_path / "s.yaml", base={"num_validation": 0}, grid={"seed": [1, 2]}, select="train_error")
+    first, second = definition.points_of(definition.read(file), SweepFolder(tmp_path))
+    first.result = PointResult(first.id, first.parameters.model_dump(), metrics=metrics(train_error=0.25))
+    found = tables.results([first, second])
+    assert list(found["seed"]) == [1, 2]
+    assert list(found["status"]) == ["not run", "not run"]
+    assert found["train_error"][0] == 0.25
+    assert pd.isna(found["train_error"][1])
+    assert not [name for name in found if name.startswith(("validation", "test"))]
+
+
+# ---- the report ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swept(shared, pipeline):
+    """A sweep of four configurations with two seeds each, and of one point that diverges."""
+
+    def make(folder):
+        (folder / "s.yaml").write_text(
+            "name: trial\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+            "grid: {hidden_size: [5, 9], learning_rate: [0.005, 0.02], seed: [1, 2]}\npoints: [{learning_rate: 1e6}]"
+        )
+        done = pipeline("sweep", folder / "s.yaml", "--sweep-dir", folder / "out")
+        assert done.returncode == 1
+        assert f"report: {folder / 'out' / 'report.html'}" in done.stdout
+
+    return shared("tables", make) / "out"
+
+
+@pytest.fixture
+def page(swept):
+    return BeautifulSoup((swept / "report.html").read_text(), "html.parser")
+
+
+def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_metric(swept, page):
+    measured = {path.parent.name: json.loads(path.read_text()) for path in swept.glob("*/metrics.json")}
+    records = {path.parent.name: json.loads(path.read_text()) for path in swept.glob("*/run.json")}
+    configurations, points, failures = page.find_all("table", class_="sortable")
+    assert len(configurations.find_all("tr")) == 6
+    links = {link.text: link["href"] for link in points.find_all("a")}
+    assert links.keys() == records.keys()
+    assert all((swept / target).exists() for target in links.values())
+    ((row),) = failures.tbody.find_all("tr")
+    assert "Diverged" in row.text
+    assert links[row.a.text] == f"{row.a.text}/report.html"
+    assert "Diverged" in (swept / row.a.text / "report.html").read_text()
+    text = page.main.text
+    size, rate = re.search(r"selected: hidden_size (\d), learning_rate ([\d.]+)\n", text).groups()
+    chosen = [
+        identity
+        for identity, record in records.items()
+        if (record["parameters"]["hidden_size"], record["parameters"]["learning_rate"]) == (int(size), float(rate))
+    ]
+    tested = [measured[identity]["test_accuracy"] for identity in chosen]
+    assert f"test_accuracy {sum(tested) / 2:.4f} ({min(tested):.4f} to {max(tested):.4f})" in text
+    others = {f"{metrics['test_accuracy']:.4f}" for name, metrics in measured.items() if name not in chosen}
+    assert not [metric for metric in others - {f"{metric:.4f}" for metric in tested} if metric in str(page)]
+    assert re.search(rf"python -m pipeline run --run-dir \S+ .*-p hidden_size {size}.*\n", text)
+
+
+def test_the_heat_map_of_the_report_is_a_table_of_means_that_names_the_best(swept, page):
+    means = {}
+    for path in swept.glob("*/metrics.json"):
+        chosen = json.loads((path.parent / "run.json").read_text())["parameters"]
+        place = str(chosen["hidden_size"]), str(chosen["learning_rate"])
+        means[place] = means.get(place, 0) + json.loads(path.read_text())["validation_accuracy"] / 2
+    (caption,) = page.find_all("caption")
+    (size, rate) = max(means, key=means.get)
+    assert caption.text == (
+        f"The best validation_accuracy, {means[size, rate]:.4f}, is at hidden_size {size} and learning_rate {rate}."
+    )
+    head, *rows = caption.parent.find_all("tr")
+    rates = [cell.text for cell in head.find_all("th", class_="col_heading")]
+    shown = {
+        (row.th.text, column): cell.text for row in rows for column, cell in zip(rates, row.find_all("td"), strict=True)
+    }
+    assert shown == {place: f"{mean:.4f}" for place, mean in means.items()}
+
+
+def test_a_sweep_whose_points_all_fail_has_a_report_that_shows_each(tmp_path, pipeline):
+    (tmp_path / "s.yaml").write_text(
+        "name: hopeless\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+        "grid: {hidden_size: [5, 9], learning_rate: [1e6, 1e7]}"
+    )
+    done = pipeline("sweep", tmp_path / "s.yaml", "--sweep-dir", tmp_path / "out")
+    assert done.returncode == 1
+    assert "4 points did not finish" in done.stderr
+    page = BeautifulSoup((tmp_path / "out" / "report.html").read_text(), "html.parser")
+    assert "No point has finished, so there is nothing to select." in page.main.text
+    assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 4
+
+
+def test_each_point_has_a_report_that_names_the_sweep_and_how_to_run_it_again(swept):
+    reports = list(swept.glob("*/report.html"))
+    done = [path for path in reports if (path.parent / "metrics.json").exists()]
+    assert (len(reports), len(done)) == (9, 8)
+    page = BeautifulSoup(done[0].read_text(), "html.parser")
+    identity = done[0].parent.name
+    assert page.title.text == f"Point {identity} of the sweep trial"
+    assert "02_train" in done[0].read_text()
+    assert f"python -m pipeline run --run-dir runs/trial-{identity} " in page.text
+    assert not [path for path in reports if "/point-" in path.read_text()]
+    (failed,) = set(reports) - set(done)
+    failed = BeautifulSoup(failed.read_text(), "html.parser").title.text
+    assert re.fullmatch(r"Point \w{12} of the sweep trial: diverged", failed)
+
+
+def test_the_notebook_refuses_a_sweep_that_is_not_there(tmp_path):
+    with pytest.raises(CellFailed, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"):
+        notebooks.execute(execution.NOTEBOOK, tmp_path / "out.ipynb", {"sweep_dir": str(tmp_path / "none")})

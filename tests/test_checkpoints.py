@@ -1,0 +1,136 @@
+import importlib.metadata
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import helpers
+from pipeline import checkpoints, datasets, storage
+from pipeline.checkpoints import Checkpoints
+from pipeline.records import Epoch
+from pipeline.run_folder import Model, RunFolder
+
+
+@pytest.fixture
+def training(small_source, tmp_path):
+    """Return arguments of Checkpoints, and of save_when_due after one epoch."""
+    data = datasets.split_source(str(small_source[0]), 40, 10)
+    rng = np.random.RandomState(1)
+    weights = helpers.initial_weights(rng, 3)
+    error, accuracy = helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
+    history = [Epoch(train_error=error, train_accuracy=accuracy)]
+    hyperparameters = {"seed": 1, "normalisation": 255.0}
+    return (RunFolder(tmp_path), data, hyperparameters, 0), (*weights, history, 0.0049, rng)
+
+
+def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
+    arguments, state = training
+    Checkpoints(*arguments).save_when_due(*state)
+    loaded = Checkpoints(*arguments).load()
+    assert "Going on after epoch 0" in capsys.readouterr().out
+    assert np.array_equal(loaded.weights_0_1, state[0])
+    assert np.array_equal(loaded.weights_1_2, state[1])
+    assert (loaded.history, loaded.learning_rate) == state[2:4]
+    rng = np.random.RandomState(9)
+    rng.set_state(loaded.random_state)
+    assert rng.random_sample() == state[4].random_sample()
+
+
+def test_where_there_is_no_checkpoint_there_is_none_to_load_and_nothing_to_print(training, capsys):
+    assert Checkpoints(*training[0]).load() is None
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("change", ["seed", "normalisation", "data", "code", "numpy", "numba"])
+def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatch, tmp_path, capsys):
+    (folder, data, hyperparameters, seconds), state = training
+    Checkpoints(folder, data, hyperparameters, seconds).save_when_due(*state)
+    if change in hyperparameters:
+        hyperparameters = hyperparameters | {change: 254.0}
+    elif change == "data":
+        data = replace(data, y_train=data.y_train[::-1])
+    elif change == "code":
+        (tmp_path / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text() + "# changed\n")
+        monkeypatch.setattr(storage, "ROOT", tmp_path)
+    else:
+        version = importlib.metadata.version
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + "+1" * (name == change))
+    assert Checkpoints(folder, data, hyperparameters, seconds).load() is None
+    assert "is of other parameters, data or code" in capsys.readouterr().out
+
+
+def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(training, monkeypatch, tmp_path):
+    arguments, state = training
+    Checkpoints(*arguments).save_when_due(*state)
+    (tmp_path / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text())
+    monkeypatch.setattr(storage, "ROOT", tmp_path)  # which has no other module
+    assert Checkpoints(*arguments).load() is not None
+
+
+@pytest.mark.parametrize("kept", [0, 0.3, 0.99])
+def test_a_damaged_checkpoint_is_not_used(training, kept, capsys):
+    arguments, state = training
+    saved = Checkpoints(*arguments)
+    saved.save_when_due(*state)
+    whole = saved.path.read_bytes()
+    saved.path.write_bytes(whole[: int(len(whole) * kept)])
+    assert saved.load() is None
+    assert "is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", [{"history": "[{}]"}, {"learning_rate": "fast"}, {"random_position": None}])
+def test_a_checkpoint_with_a_damaged_array_is_not_used(training, change, capsys):
+    arguments, state = training
+    saved = Checkpoints(*arguments)
+    saved.save_when_due(*state)
+    arrays = storage.read_arrays(saved.path, "") | change
+    np.savez(saved.path, **{name: value for name, value in arrays.items() if value is not None})
+    assert saved.load() is None
+    assert "is damaged" in capsys.readouterr().out
+
+
+def test_checkpoints_are_saved_when_due_and_removed_with_the_models_arrival(training):
+    (folder, data, hyperparameters, _), state = training
+    seldom = Checkpoints(folder, data, hyperparameters, seconds=3600)
+    seldom.save_when_due(*state)
+    assert not folder.checkpoint.exists()
+    Checkpoints(folder, data, hyperparameters, seconds=0).save_when_due(*state)
+    assert folder.checkpoint.exists()
+    folder.write_model(Model(*state[:2], 255.0), state[2])
+    assert not folder.checkpoint.exists()
+
+
+def test_the_time_until_the_next_checkpoint_begins_with_the_last_one(training, monkeypatch):
+    (folder, *others, _), state = training
+    now = [100.0]
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    saved = Checkpoints(folder, *others, seconds=2)
+    found = []
+    for now[0] in (101.9, 102.0, 103.9, 104.0):
+        saved.save_when_due(*state)
+        found.append(folder.checkpoint.exists())
+        folder.checkpoint.unlink(missing_ok=True)
+    assert found == [False, True, False, True]
+
+
+def test_the_notebook_has_its_checkpoints_depend_on_every_parameter_of_the_training():
+    """Run only the two cells that matter, with a class that keeps what it is given in place of Checkpoints."""
+    cells = json.loads((storage.NOTEBOOKS / "02_train.ipynb").read_text())["cells"]
+    source = {cell["id"]: "".join(cell["source"]) for cell in cells}
+
+    class Given:
+        def __init__(self, *arguments):
+            self.arguments = arguments
+
+        def load(self):
+            return None
+
+    declared = {}
+    exec(source["parameters"], {}, declared)
+    namespace = declared | {"Checkpoints": Given, "folder": "the folder", "data": "the data"}
+    exec(source["checkpoint"], namespace)
+    declared.pop("run_dir")
+    declared.pop("__annotations__", None)
+    assert namespace["checkpoints"].arguments == ("the folder", "the data", declared)

@@ -1,0 +1,145 @@
+"""The one ranking of progress, index and report: neither a lucky seed nor a failed point can lead it."""
+
+from math import isnan
+
+import pytest
+
+from pipeline import ranking
+from pipeline.parameters import Parameters
+from pipeline.ranking import Configuration, PointResult
+from pipeline.records import Inputs, Metrics, RunRecord, Status
+
+INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
+SIZE = ["hidden_size"]
+
+
+def a_point(hidden_size, seed, value, metric="validation_accuracy", **fields):
+    """Return a point with that value of the metric; a value of None stands for one that diverged."""
+    chosen = Parameters(hidden_size=hidden_size, seed=seed, **fields).model_dump()
+    record = RunRecord.begin(chosen, INPUTS)
+    identity = f"{hidden_size}-{seed}"
+    if value is None:
+        return PointResult(identity, chosen, record.changed(status=Status.DIVERGED))
+    others = {"train_error": 1, "train_accuracy": 0, "validation_error": 1, "validation_accuracy": 0}
+    others |= {"test_error": 1, "test_accuracy": 0, "weights_sha256": "0" * 64}
+    return PointResult(identity, chosen, record.changed(status=Status.DONE), Metrics(**others | {metric: value}))
+
+
+def not_run(hidden_size, seed):
+    return PointResult(f"{hidden_size}-{seed}", Parameters(hidden_size=hidden_size, seed=seed).model_dump())
+
+
+def sizes(ranked):
+    return [configuration.parameters["hidden_size"] for configuration in ranked]
+
+
+# ---- the order -------------------------------------------------------------------------------------------------
+
+
+def test_configurations_are_ranked_by_the_mean_over_their_seeds_and_not_by_one_lucky_seed():
+    lucky = [a_point(10, 1, 0.9), a_point(10, 2, 0.5)]
+    steady = [a_point(20, 1, 0.8), a_point(20, 2, 0.7)]
+    assert ranking.varied_names([*lucky, *steady]) == SIZE
+    ranked = ranking.rank([lucky, steady], "validation_accuracy")
+    assert sizes(ranked) == [20, 10]
+    assert [configuration.mean for configuration in ranked] == pytest.approx([0.75, 0.7])
+    assert ranked[1].values == [0.9, 0.5]
+    assert [[point.id for point in found.points] for found in ranked] == [["20-1", "20-2"], ["10-1", "10-2"]]
+    assert ranking.best(ranked) is ranked[0]
+
+
+@pytest.mark.parametrize("missing", [lambda size, seed: a_point(size, seed, None), not_run])
+@pytest.mark.parametrize("metric", ["validation_accuracy", "validation_error"])
+def test_a_configuration_with_a_point_that_has_not_finished_comes_after_all_complete_ones(missing, metric):
+    good, better, poor = (0.9, 0.95, 0.6) if metric == "validation_accuracy" else (0.1, 0.05, 0.4)
+    groups = [
+        [missing(30, 1)],
+        [a_point(10, 1, good, metric), missing(10, 2)],
+        [a_point(20, 1, poor, metric), a_point(20, 2, poor, metric)],
+        [a_point(40, 1, better, metric), missing(40, 2)],
+    ]
+    ranked = ranking.rank(groups, metric)
+    assert sizes(ranked) == [20, 40, 10, 30]
+    assert [len(configuration.finished) for configuration in ranked] == [2, 1, 1, 0]
+    assert [configuration.is_complete for configuration in ranked] == [True, False, False, False]
+    assert isnan(ranked[-1].mean)
+    assert ranking.best(ranked) is ranked[0]
+
+
+@pytest.mark.parametrize("metric", ["validation_error", "train_error"])
+def test_an_error_is_ranked_from_below(metric):
+    groups = [[a_point(size, 1, value, metric)] for size, value in ((10, 0.4), (20, 0.3), (30, 0.5))]
+    assert sizes(ranking.rank(groups, metric)) == [20, 10, 30]
+
+
+@pytest.mark.parametrize("metric", ["validation_accuracy", "train_accuracy"])
+def test_an_accuracy_is_ranked_from_above(metric):
+    groups = [[a_point(size, 1, value, metric)] for size, value in ((10, 0.4), (20, 0.3), (30, 0.5))]
+    assert sizes(ranking.rank(groups, metric)) == [30, 10, 20]
+
+
+def test_configurations_that_differ_by_rounding_alone_keep_their_order():
+    for values in ((0.5, 0.5), (0.5, 0.5 + 1e-14), (0.5 + 1e-14, 0.5)):
+        groups = [[a_point(size, 1, value)] for size, value in zip((20, 10), values, strict=True)]
+        assert sizes(ranking.rank(groups, "validation_accuracy")) == [20, 10]
+    groups = [[a_point(20, 1, 0.5)], [a_point(10, 1, 0.5001)]]
+    assert sizes(ranking.rank(groups, "validation_accuracy")) == [10, 20]
+
+
+def test_a_point_without_validation_images_has_no_validation_metric():
+    point = a_point(10, 1, None)
+    metrics = Metrics(train_error=1, train_accuracy=0.5, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
+    point = PointResult(point.id, point.parameters, point.record.changed(status=Status.DONE), metrics)
+    (by_validation,) = ranking.rank([[point]], "validation_accuracy")
+    (by_training,) = ranking.rank([[point]], "train_accuracy")
+    assert (by_validation.finished, by_validation.is_complete) == ([], False)
+    assert (by_training.mean, by_training.is_complete) == (0.5, True)
+
+
+def test_where_nothing_has_finished_nothing_is_best():
+    assert ranking.best([]) is None
+    assert ranking.rank([[]], "validation_accuracy") == []  # a configuration without points is none
+    assert ranking.best(ranking.rank([[], [a_point(10, 1, None)], [not_run(20, 1)]], "validation_accuracy")) is None
+
+
+# ---- in words --------------------------------------------------------------------------------------------------
+
+
+def test_the_status_of_a_point_is_its_records_or_that_it_has_not_been_run():
+    assert (not_run(10, 1).status, not_run(10, 1).is_done) == ("not run", False)
+    assert (a_point(10, 1, None).status, a_point(10, 1, None).is_done) == ("diverged", False)
+    assert (a_point(10, 1, 0.5).status, a_point(10, 1, 0.5).is_done) == ("done", True)
+
+
+def test_the_names_varied_are_those_that_differ_without_the_seed():
+    points = [a_point(10, 1, 0.5, epochs=3), a_point(20, 2, 0.5, epochs=3), a_point(20, 3, None, epochs=4)]
+    assert ranking.varied_names(points) == ["hidden_size", "epochs"]
+    assert ranking.varied_names(points[:1]) == ranking.varied_names([]) == []
+
+
+def test_a_configuration_is_described_by_what_the_sweep_varies():
+    configuration = Configuration([a_point(10, 1, 0.5, epochs=3), a_point(10, 2, None)], "validation_accuracy")
+    assert configuration.describe(["hidden_size", "epochs"]) == "hidden_size 10, epochs 3"
+    assert configuration.describe(["hidden_size", "seed"]) == "hidden_size 10"  # which its points do not share
+    assert configuration.describe([]) == "the only configuration"
+
+
+def test_a_point_whose_parameters_are_not_known_leaves_the_description_to_those_that_have_finished():
+    lost = PointResult("lost", {})
+    configuration = Configuration([lost, a_point(10, 2, 0.5)], "validation_accuracy")
+    assert configuration.describe(SIZE) == "hidden_size 10"
+    assert Configuration([lost], "validation_accuracy").describe(SIZE) == "the only configuration"
+
+
+@pytest.mark.parametrize(
+    ("values", "description"),
+    [
+        ([0.125], "validation_accuracy 0.1250: hidden_size 10"),
+        ([0.125, 0.25], "validation_accuracy 0.1875, mean of 2 seeds: hidden_size 10"),
+        ([0.125, 0.25, None], "validation_accuracy 0.1875, 2 of 3 seeds: hidden_size 10"),
+        ([None, 0.25], "validation_accuracy 0.2500, 1 of 2 seeds: hidden_size 10"),
+    ],
+)
+def test_the_best_configuration_is_described_with_its_mean_and_over_how_many_seeds(values, description):
+    points = [a_point(10, seed, value) for seed, value in enumerate(values)]
+    assert Configuration(points, "validation_accuracy").describe_best(SIZE) == description

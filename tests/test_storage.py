@@ -1,0 +1,204 @@
+import contextlib
+import hashlib
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from pipeline import storage
+from pipeline.errors import FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.records import Epoch, History
+
+EPOCH = Epoch(train_error=0.5, train_accuracy=0.25)
+
+
+# ---- whole or not at all ---------------------------------------------------------------------------------------
+
+
+def test_write_whole_makes_the_folder_and_leaves_nothing_else_in_it(tmp_path):
+    path = tmp_path / "new" / "file.bin"
+    storage.write_whole(path, b"old")
+    storage.write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o644  # others may read it, as any file that a program writes
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_write_whole_leaves_the_old_file_when_the_write_fails(tmp_path):
+    path = tmp_path / "file.json"
+    storage.write_whole(path, b"old")
+    with pytest.raises(TypeError):
+        storage.write_whole(path, "text, not bytes")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "chmod", "replace"])
+def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, moment):
+    path = tmp_path / "file.bin"
+    storage.write_whole(path, b"old")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from pipeline import storage\n"
+        f"os.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "storage.write_whole(Path(sys.argv[1]), b'new' * 1000)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+
+
+# ---- records, arrays, digests ----------------------------------------------------------------------------------
+
+
+def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_path):
+    path = tmp_path / "record.json"
+    for record, kind in ((EPOCH, Epoch), ([EPOCH, EPOCH], History)):
+        content = storage.json_bytes(record)
+        assert b"null" not in content
+        storage.write_whole(path, content)
+        assert storage.read_record(path, kind, "") == record
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is damaged: Invalid JSON"),
+        (b'{"train_error": 0.5, "train_acc', "is damaged: Invalid JSON"),
+        (b"\xff", "is damaged: "),
+        (b"[]", "is damaged: "),
+        (b'{"train_error": 0.5}', "is damaged: train_accuracy: Field required"),
+        (b'{"train_error": 0.5, "train_accuracy": "good"}', "is damaged: train_accuracy: "),
+    ],
+)
+def test_a_damaged_record_is_refused_with_the_next_step(tmp_path, content, problem):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidRecord) as caught:
+        storage.read_record(path, Epoch, "Do this next.")
+    assert str(caught.value).startswith(f"{path} {problem}")
+    assert str(caught.value).endswith(". Do this next.")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_record_that_is_missing_or_no_file_is_refused_with_the_next_step(tmp_path):
+    with pytest.raises(InvalidRecord, match="none.json is not there. Do this next."):
+        storage.read_record(tmp_path / "none.json", Epoch, "Do this next.")
+    with pytest.raises(InvalidRecord, match="cannot be read: Is a directory. Do this next."):
+        storage.read_record(tmp_path, Epoch, "Do this next.")
+
+
+def test_arrays_come_back_as_written(tmp_path):
+    path = tmp_path / "arrays.npz"
+    storage.write_whole(path, storage.npz_bytes(matrix=np.arange(6.0).reshape(2, 3), text="words"))
+    arrays = storage.read_arrays(path, "")
+    assert arrays["matrix"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert str(arrays["text"]) == "words"
+
+
+def test_sha256_of_arrays_is_over_little_endian_bytes_in_c_order():
+    array = np.arange(6.0).reshape(2, 3)
+    expected = hashlib.sha256(b"".join(np.float64(value).astype("<f8").tobytes() for value in range(6))).hexdigest()
+    assert storage.sha256_of(array) == expected
+    assert storage.sha256_of(np.asfortranarray(array)) == expected
+    assert storage.sha256_of(array.astype(">f8")) == expected
+    assert storage.sha256_of(array[:1], array[1:]) == expected
+
+
+def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert storage.sha256_of_file(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "below"), [("runs/x", True), ("/elsewhere/x", False)])
+def test_a_place_is_a_path_below_the_projects_root_or_absolute(place, below):
+    path = storage.project_path(place)
+    assert path.is_absolute()
+    assert path.is_relative_to(storage.ROOT) == below
+    assert storage.place_of(path) == place
+    assert storage.project_path(str(path)) == path
+
+
+@pytest.mark.parametrize("place", [".", "notebooks", "notebooks/data/x", "pipeline", "tests", ".git/x", "runs/.."])
+def test_the_projects_own_folders_are_refused(place):
+    with pytest.raises(InvalidParameter, match="^place is given, where the project's own files are. Choose another"):
+        storage.check_output_folder(storage.project_path(place), "place is given")
+
+
+def test_a_link_into_the_projects_own_folders_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(storage.NOTEBOOKS)
+    with pytest.raises(InvalidParameter, match="where the project's own files are"):
+        storage.check_output_folder(tmp_path / "link" / "x", "place is given")
+
+
+def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidParameter, match="given, but .*file is not a folder that can be written to. Choose"):
+        storage.check_output_folder(tmp_path / "file" / "x", "place is given")
+    storage.check_output_folder(tmp_path / "a" / "b", "place is given")
+    assert not (tmp_path / "a").exists()
+
+
+# ---- the lock of a folder --------------------------------------------------------------------------------------
+
+
+def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
+    folder = tmp_path / "a" / "b"
+    assert not storage.is_locked(folder)
+    assert not folder.exists()  # to look makes nothing
+    with contextlib.suppress(KeyboardInterrupt), storage.lock(folder):
+        assert storage.is_locked(folder)
+        message = f"Another run is writing to {folder}. Wait for it, or choose another"
+        with pytest.raises(FolderBusy, match=message), storage.lock(folder):
+            pass
+        assert storage.is_locked(folder)
+        raise KeyboardInterrupt
+    assert not storage.is_locked(folder)
+    with storage.lock(folder):
+        pass
+
+
+def test_two_folders_are_locked_each_alone(tmp_path):
+    with storage.lock(tmp_path / "a"), storage.lock(tmp_path / "b"):
+        assert not storage.is_locked(tmp_path)
+
+
+def test_a_lock_ends_with_the_process_that_has_it(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pipeline import storage\n"
+        "with storage.lock(Path(sys.argv[1])):\n    print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        assert storage.is_locked(tmp_path)
+        with pytest.raises(FolderBusy), storage.lock(tmp_path):
+            pass
+        process.kill()
+    assert not storage.is_locked(tmp_path)
+
+
+def test_to_look_at_a_lock_for_a_moment_keeps_no_run_out(tmp_path, monkeypatch):
+    """The index looks at every folder's lock, for which it has to take it."""
+    monkeypatch.setattr(storage, "LOCK_PATIENCE", 60)  # enough for a machine that is busy
+    look = FileLock(tmp_path / storage.LOCK, thread_local=False)
+    look.acquire()
+    threading.Timer(0.05, look.release).start()
+    with storage.lock(tmp_path):
+        assert storage.is_locked(tmp_path)
+
+
+def test_a_folder_to_lock_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InvalidParameter, match="x cannot be made .* Choose another folder."),
+        storage.lock(tmp_path / "file" / "x"),
+    ):
+        pass
