@@ -115,9 +115,7 @@ def test_what_is_no_finished_run_is_refused_with_its_status(finished):
     with pytest.raises(InvalidRecord, match="none/run.json is not there. Name the folder of a finished run"):
         read(finished, ["a", "none"])
     change(finished / "b", status="failed")
-    with pytest.raises(
-        InvalidRecord, match="b holds no finished run: its status is failed. Name the folder"
-    ):
+    with pytest.raises(InvalidRecord, match="b holds no finished run: its status is failed. Name the folder"):
         read(finished, "ab")
     storage.write_whole(finished / "sweep" / "sweep.json", b"{}")
     with pytest.raises(InvalidRecord, match="sweep is a whole sweep. Name the folders of some of its points"):

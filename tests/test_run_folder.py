@@ -216,7 +216,7 @@ def test_a_finished_run_comes_with_its_parameters(folder):
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.DONE])
 def test_a_run_that_is_not_finished_is_refused_with_its_status(folder, status):
     folder.write_record(a_record(status))
-    with pytest.raises(InvalidRecord, match=f"run holds no finished run: its status is {status.value}. Finish it"):
+    with pytest.raises(InvalidRecord, match=f"run holds no finished run: its status is {status.value}. Name the"):
         folder.read_finished()
 
 
