@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-import helpers
 from pipeline import datasets, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
-from pipeline.parameters import Parameters, field_of
+from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 
@@ -49,10 +48,9 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
         raise InvalidParameter(f"Folders of runs: {len(run_dirs)}, but it takes 2 to {len(LETTERS)}. {hint}")
     paths = [RunFolder(run_dir).path.resolve() for run_dir in run_dirs]
     if twice := [run_dir for place, run_dir in enumerate(run_dirs) if paths[place] in paths[:place]]:
-        raise InvalidParameter(
-            f"{twice[0]!r} is given twice. Each run is compared once: name another, or leave it out."
-        )
-    if list(run_dirs) == field_of("run_dirs").default:
+        hint = "Each run is compared once: name another, or leave it out."
+        raise InvalidParameter(f"{twice[0]!r} is given twice. {hint}")
+    if list(run_dirs) == list(PUBLISHED_AND_TWIN):
         for run_dir, values in PUBLISHED_AND_TWIN.items():
             if not RunFolder(run_dir).record.exists():
                 runs.run(parameters.from_values(values), run_dir)
@@ -70,14 +68,6 @@ def _read(folder: RunFolder) -> Run:
     return Run(folder, record, chosen, metrics, folder.read_history(), model)
 
 
-def differing(columns: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
-    """Return a table of what is not equal in all columns: a row for each name, "none" where a column lacks it."""
-    names = dict.fromkeys(itertools.chain(*columns.values()))
-    cells = {letter: [values.get(name, "none") for name in names] for letter, values in columns.items()}
-    table = pd.DataFrame(cells, index=list(names), dtype=object)  # else a seed among fractions would become one
-    return table[table.nunique(axis=1) > 1]
-
-
 def test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     """Return the test images (N, 784) and labels (N,) that all runs had: from a run's data.npz, or from the source.
 
@@ -92,11 +82,6 @@ def test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     if (storage.sha256_of(data.x_test), storage.sha256_of(data.y_test)) != digests[0]:
         raise InvalidData(f"The test images in {where} are not those that the runs were evaluated on.")
     return data.x_test, data.y_test
-
-
-def scores(compared: Sequence[Run], images: np.ndarray) -> np.ndarray:
-    """Return the scores (R, N, 10) that each of R runs gives the images (N, 784)."""
-    return np.stack([helpers.predict(images, *run.model.weights, run.model.normalisation) for run in compared])
 
 
 def pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
@@ -122,7 +107,7 @@ def pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "both wrong, differently": int(np.sum(wrong & ~alike)),
             "p": binomtest(first, first + second).pvalue if first + second else 1.0,
         }
-    return pd.DataFrame(rows).T.astype(dict.fromkeys(list(next(iter(rows.values())))[:-1], int))
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def label_margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -130,11 +115,8 @@ def label_margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     scores (R, N, 10) and labels (N,) give (R, N).
     """
-    places = np.arange(len(labels))
-    of_label = scores[:, places, labels]
-    others = scores.copy()
-    others[:, places, labels] = -np.inf
-    margins: np.ndarray = of_label - others.max(axis=2)
+    true = np.arange(10) == labels[:, np.newaxis]  # (N, 10)
+    margins: np.ndarray = scores[:, true] - np.where(true, -np.inf, scores).max(axis=2)
     return margins
 
 
@@ -152,7 +134,7 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     from pipeline.reports import rendering
 
     compared = read_runs(run_dirs)
-    places = [storage.place_of(run.folder.path) for run in compared.values()]
+    places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
     output = output or storage.RUNS / "reports" / f"{names.strip('-')[:200]}.html"
     with tempfile.TemporaryDirectory() as scratch:

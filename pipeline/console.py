@@ -10,6 +10,7 @@ import sys
 
 def show(level: int = logging.INFO) -> None:
     """Print the package's log: the messages alone, or with time and origin from level DEBUG on."""
+    logging.raiseExceptions = False  # a run goes on when the reader of its log has gone, as with | head
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
     logger = logging.getLogger("pipeline")

@@ -1,10 +1,10 @@
 """Draw the pictures that several notebooks share, in one style, and show a picture with its text alternative.
 
-Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has a style of its own.
+Colours are Okabe and Ito's (2008), which colour-blind readers can distinguish; each line also has a style of its own.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -76,8 +76,11 @@ def digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
     return tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]
 
 
-def learning_curves(history: History) -> Figure:
-    """Draw error and accuracy by epoch, in axes of their own, training beside validation where there is one."""
+def learning_curves(history: History, epochs: int | None = None) -> Figure:
+    """Draw error and accuracy by epoch, in axes of their own, training beside validation where there is one.
+
+    The axes have room for the given number of epochs, so that they stay as they are while a history grows.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
     for axis, (measure, label, corner) in zip(axes, named, strict=True):
@@ -89,28 +92,9 @@ def learning_curves(history: History) -> Figure:
             if values:
                 axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
+        if epochs:
+            axis.set_xlim(0, epochs + 1)
         axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
-    return figure
-
-
-def compared_curves(histories: Mapping[str, History], measure: str) -> Figure:
-    """Draw one measure of several runs by epoch, validation and training side by side, on one scale.
-
-    histories: from a run's label to its history; each run has a colour and a line style of its own.
-    measure: "error" or "accuracy".
-    """
-    unit = {"error": "mean squared error per image", "accuracy": "accuracy (fraction)"}[measure]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    splits = (("validation", "Validation, without dropout"), ("train", "Training, under dropout"))
-    for axis, (split, title) in zip(axes, splits, strict=True):
-        curves = {label: measured(history, f"{split}_{measure}") for label, history in histories.items()}
-        for (label, values), colour, style in zip(curves.items(), COLOURS, LINE_STYLES, strict=False):
-            axis.plot(range(1, len(values) + 1), values, color=colour, linestyle=style, label=label)
-        axis.set(title=title, xlabel="epoch")
-        if not any(curves.values()):
-            axis.text(0.5, 0.5, "no validation images", transform=axis.transAxes, ha="center", color=TEST)
-    axes[0].set(ylabel=unit)
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     return figure
 
 

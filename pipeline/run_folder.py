@@ -96,7 +96,7 @@ class RunFolder:
         try:
             return record, parameters.from_values(record.parameters)
         except InvalidParameter as error:
-            problem = f"was written by another version of this project ({str(error).splitlines()[0]})"
+            problem = f"was written by another version of this project ({str(error).splitlines()[0].rstrip('.')})"
             raise InvalidRecord(self.path, problem, "Run it again first.") from None
 
     def find_record(self) -> RunRecord | None:

@@ -61,18 +61,15 @@ def runs(shared, pipeline):
 
 @pytest.fixture(scope="module")
 def finished(runs):
-    """The folder of a default run."""
     return runs / "default"
 
 
 @pytest.fixture(scope="module")
 def swept(runs):
-    """The folder of the small sweep."""
     return runs / "small"
 
 
 def points_of(swept):
-    """The folders of a sweep's points."""
     return sorted(str(path.parent) for path in swept.glob("*/report.html"))
 
 
@@ -479,12 +476,7 @@ each_report = pytest.mark.parametrize("name", ["run", "explore", "sweep"])  # th
 
 
 def report(browser, reports, name, width=1280, scheme="light"):
-    return Page(
-        browser,
-        reports[name].as_uri(),
-        viewport={"width": width, "height": 900},
-        color_scheme=scheme,
-    )
+    return Page(browser, reports[name].as_uri(), viewport={"width": width, "height": 900}, color_scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -38,11 +38,6 @@ def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
     assert rng.random_sample() == state[4].random_sample()
 
 
-def test_where_there_is_no_checkpoint_there_is_none_to_load_and_nothing_to_print(training, capsys):
-    assert Checkpoints(*training[0]).load() is None
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize("change", ["seed", "normalisation", "data", "code", "numpy", "numba"])
 def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatch, tmp_path, capsys):
     (folder, data, hyperparameters, seconds), state = training
@@ -69,37 +64,31 @@ def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(
     assert Checkpoints(*arguments).load() is not None
 
 
-@pytest.mark.parametrize("kept", [0, 0.3, 0.99])
-def test_a_damaged_checkpoint_is_not_used(training, kept, capsys):
+DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_position": None}]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+def test_a_damaged_checkpoint_is_not_used(training, damage, capsys):
     arguments, state = training
     saved = Checkpoints(*arguments)
     saved.save_when_due(*state)
-    whole = saved.path.read_bytes()
-    saved.path.write_bytes(whole[: int(len(whole) * kept)])
+    if isinstance(damage, dict):
+        arrays = storage.read_arrays(saved.path, "") | damage
+        np.savez(saved.path, **{name: value for name, value in arrays.items() if value is not None})
+    else:
+        whole = saved.path.read_bytes()
+        saved.path.write_bytes(whole[: int(len(whole) * damage)])
     assert saved.load() is None
     assert "is damaged" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", [{"history": "[{}]"}, {"learning_rate": "fast"}, {"random_position": None}])
-def test_a_checkpoint_with_a_damaged_array_is_not_used(training, change, capsys):
-    arguments, state = training
-    saved = Checkpoints(*arguments)
-    saved.save_when_due(*state)
-    arrays = storage.read_arrays(saved.path, "") | change
-    np.savez(saved.path, **{name: value for name, value in arrays.items() if value is not None})
-    assert saved.load() is None
-    assert "is damaged" in capsys.readouterr().out
-
-
-def test_checkpoints_are_saved_when_due_and_removed_with_the_models_arrival(training):
-    (folder, data, hyperparameters, _), state = training
-    seldom = Checkpoints(folder, data, hyperparameters, seconds=3600)
-    seldom.save_when_due(*state)
-    assert not folder.checkpoint.exists()
-    Checkpoints(folder, data, hyperparameters, seconds=0).save_when_due(*state)
+def test_a_checkpoint_is_removed_with_the_models_arrival(training):
+    (folder, *others), state = training
+    Checkpoints(folder, *others).save_when_due(*state)
     assert folder.checkpoint.exists()
     folder.write_model(Model(*state[:2], 255.0), state[2])
     assert not folder.checkpoint.exists()
+    assert Checkpoints(folder, *others).load() is None
 
 
 def test_the_time_until_the_next_checkpoint_begins_with_the_last_one(training, monkeypatch):

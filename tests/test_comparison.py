@@ -7,7 +7,6 @@ import json
 import math
 import re
 import shutil
-from datetime import UTC, datetime
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -19,9 +18,10 @@ from bs4 import BeautifulSoup
 import helpers
 from pipeline import comparison, datasets, notebooks, parameters, plots, provenance, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
-from pipeline.records import Epoch, Metrics, RunRecord, Status
+from pipeline.explore import training
+from pipeline.records import Metrics, RunRecord, Status
 from pipeline.reports import rendering
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from tests.conftest import write_small_source
 
 SMALL = {"num_samples": 40, "num_validation": 10, "hidden_size": 5, "epochs": 3}
@@ -31,33 +31,16 @@ def make_run(path, source, keep_data=True, **changed):
     """Make a finished run by hand: as the notebooks and the pipeline leave one, but for what a reader looks at."""
     chosen = parameters.from_values(SMALL | {"source": str(source)} | changed)
     data = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
-    rng = np.random.RandomState(chosen.seed)
-    weights, history = helpers.initial_weights(rng, chosen.hidden_size), []
-    for _ in range(chosen.epochs):
-        error, accuracy = helpers.train_epoch(
-            data.x_train, data.y_train, *weights, rng, normalisation=chosen.normalisation
-        )
-        measured = {"train_error": error, "train_accuracy": accuracy}
-        if chosen.num_validation:
-            validated = helpers.evaluate(data.x_validation, data.y_validation, *weights, chosen.normalisation)
-            measured |= dict(zip(("validation_error", "validation_accuracy"), validated, strict=True))
-        history.append(Epoch(**measured))
-    error, accuracy = helpers.evaluate(data.x_test, data.y_test, *weights, chosen.normalisation)
-    folder, model = RunFolder(path), Model(*weights, chosen.normalisation)
+    names = ("hidden_size", "learning_rate", "dropout_rate", "relu_grad_inactive", "normalisation", "epochs")
+    *_, (model, history) = training.train(data, **{name: getattr(chosen, name) for name in names})
+    error, accuracy = helpers.evaluate(data.x_test, data.y_test, *model.weights, chosen.normalisation)
+    folder, last = RunFolder(path), history[-1].model_dump(include=Metrics.model_fields.keys())
     if keep_data:  # a point of a sweep has none of its own
         folder.write_data(data)
     folder.write_model(model, history)
-    folder.write_metrics(Metrics(**measured, test_error=error, test_accuracy=accuracy, weights_sha256=model.sha256))
-    folder.write_record(
-        RunRecord(
-            status=Status.DONE,
-            started=datetime.now(UTC),
-            parameters=chosen.model_dump(),
-            inputs=provenance.inputs_of(chosen),
-            arrays=dict(data.source_sha256),
-        )
-    )
-    return path
+    folder.write_metrics(Metrics(**last, test_error=error, test_accuracy=accuracy, weights_sha256=model.sha256))
+    record = RunRecord.begin(chosen.model_dump(), provenance.inputs_of(chosen))
+    folder.write_record(record.changed(status=Status.DONE, arrays=dict(data.source_sha256)))
 
 
 def change(path, **changed):
@@ -70,8 +53,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     source, _ = write_small_source(folder)
     make_run(folder / "a", source)
-    make_run(folder / "b", source, seed=2, epochs=4, normalisation=128, keep_data=False)
-    make_run(folder / "c", source, seed=3, num_validation=0)
+    make_run(folder / "b", source, epochs=4, normalisation=128, keep_data=False)
+    make_run(folder / "c", source, learning_rate=0.001, num_validation=0)
     return folder
 
 
@@ -94,9 +77,8 @@ def test_each_run_is_read_under_a_letter_with_all_that_is_compared(finished):
     found = comparison.read_runs([str(finished / name) for name in "cab"])
     assert {letter: run.folder.path.name for letter, run in found.items()} == {"A": "c", "B": "a", "C": "b"}
     run = found["C"]
-    assert (run.parameters.seed, run.record.status, len(run.history)) == (2, "done", 4)
+    assert (run.model.normalisation, run.record.status, len(run.history)) == (128, "done", 4)
     assert run.metrics.weights_sha256 == storage.sha256_of(*run.model.weights)
-    assert run.model.normalisation == 128
 
 
 def test_too_many_and_the_same_folder_twice_are_refused(finished):
@@ -112,33 +94,22 @@ def test_too_many_and_the_same_folder_twice_are_refused(finished):
 
 
 def test_what_is_no_finished_run_is_refused_with_its_status(finished):
-    with pytest.raises(InvalidRecord, match="none/run.json is not there. Name the folder of a finished run"):
-        read(finished, ["a", "none"])
     change(finished / "b", status="failed")
-    with pytest.raises(InvalidRecord, match="b holds no finished run: its status is failed. Name the folder"):
-        read(finished, "ab")
     storage.write_whole(finished / "sweep" / "sweep.json", b"{}")
-    with pytest.raises(InvalidRecord, match="sweep is a whole sweep. Name the folders of some of its points"):
-        read(finished, ["a", "sweep"])
-
-
-def test_a_run_of_an_older_version_is_refused_with_the_new_name(finished):
-    record = json.loads((finished / "b" / "run.json").read_text())
-    old = {"relu_grad_at_zero": record["parameters"].pop("relu_grad_inactive"), "run_dir": str(finished / "b")}
-    change(finished / "b", parameters=record["parameters"] | old)
-    refusal = r"b was written by another version of this project \('relu_grad_at_zero' is now called relu_grad_inactive"
-    with pytest.raises(InvalidRecord, match=refusal):
-        read(finished, "ab")
+    for name, message in (
+        ("none", "none/run.json is not there. Name the folder of a finished run"),
+        ("b", "b holds no finished run: its status is failed. Name the folder"),
+        ("sweep", "sweep is a whole sweep. Name the folders of some of its points"),
+    ):
+        with pytest.raises(InvalidRecord, match=message):
+            read(finished, ["a", name])
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", b"{", "b/run.json is damaged"),
         ("run.json", b"[]", "b/run.json is damaged"),
-        ("run.json", b'{"status": "done"}', "b/run.json is damaged: started: Field required"),
         ("metrics.json", b"{", "b/metrics.json is damaged"),
-        ("metrics.json", b"[]", "b/metrics.json is damaged"),
         ("history.json", b"[1]", "b/history.json is damaged"),
         ("model.npz", b"", "b/model.npz is not a whole .npz file"),
     ],
@@ -149,76 +120,71 @@ def test_damaged_files_are_refused_by_name(finished, name, content, message):
         read(finished, "ab")
 
 
-def test_parameters_that_this_version_does_not_know_are_refused(finished):
-    change(finished / "b", parameters={"epohcs": 1})
-    with pytest.raises(InvalidRecord, match="another version of this project .*'epohcs'. Did you mean epochs"):
-        read(finished, "ab")
-
-
-def test_a_model_that_the_metrics_were_not_measured_on_is_refused(finished):
+def test_a_run_of_another_version_and_a_model_of_another_run_are_refused(finished):
     shutil.copy(finished / "a" / "model.npz", finished / "b")
     with pytest.raises(InvalidRecord, match="b/model.npz is not the model that metrics.json was measured on"):
         read(finished, "ab")
+    for name, hint in (("relu_grad_at_zero", "is now called relu_grad_inactive"), ("epohcs", "Did you mean epochs")):
+        change(finished / "b", parameters={name: 1})
+        with pytest.raises(InvalidRecord, match=f"b was written by another version of this project .*'{name}'.*{hint}"):
+            read(finished, "ab")
 
 
 def test_the_default_runs_are_made_where_they_are_missing_and_no_others(finished, monkeypatch):
     ran = []
-    monkeypatch.setattr(storage, "ROOT", finished)
 
     def run(chosen, run_dir):
         ran.append((run_dir, chosen.relu_grad_inactive))
         shutil.copytree(finished / "b", finished / run_dir)
 
+    monkeypatch.setattr(storage, "ROOT", finished)
     monkeypatch.setattr(runs, "run", run)
     shutil.copytree(finished / "a", finished / "runs" / "default")
     default = parameters.field_of("run_dirs").default
-    found = comparison.read_runs(default)
-    assert [found["A"].folder.place, found["B"].folder.place] == default
-    assert ran == [("runs/true-derivative", 0)]
+    assert [run.folder.place for run in comparison.read_runs(default).values()] == default
     with pytest.raises(InvalidRecord, match="is not there"):
         comparison.read_runs([*default, "runs/another"])
-    assert len(ran) == 1
+    assert ran == [("runs/true-derivative", 0)]
 
 
 # ---- what is computed ------------------------------------------------------------------------------------------
 
 
+def cell_of(name):
+    """The source of one cell of the notebook."""
+    (cell,) = [cell for cell in nbformat.read(comparison.NOTEBOOK, 4).cells if cell.id == name]
+    return cell.source
+
+
 def test_differing_has_a_row_for_what_is_not_equal_everywhere():
-    table = comparison.differing(
-        {
-            "A": {"seed": 1, "epochs": 3, "size": 5},
-            "B": {"seed": 2, "epochs": 3, "rate": 0.1},
-            "C": {"seed": 2, "epochs": 3},
-        }
-    )
-    assert list(table.columns) == ["A", "B", "C"]
-    assert table.T.to_dict("list") == {
-        "seed": [1, 2, 2],
-        "size": [5, "none", "none"],
-        "rate": ["none", 0.1, "none"],
+    (source,) = re.findall(r"^def differing.*?\n\n", cell_of("parameters-shown"), re.DOTALL)
+    exec(source, names := {"pd": pd})
+    columns = {
+        "A": {"seed": 1, "epochs": 3, "size": 5},
+        "B": {"seed": 2, "epochs": 3, "rate": 0.1},
+        "C": {"seed": 2, "epochs": 3},
     }
-    assert comparison.differing({"A": {"seed": 1}, "B": {"seed": 1}}).empty
+    table = names["differing"](columns)
+    assert list(table.columns) == ["A", "B", "C"]
+    assert table.T.to_dict("list") == {"seed": [1, 2, 2], "size": [5, "none", "none"], "rate": ["none", 0.1, "none"]}
+    assert names["differing"]({"A": {"seed": 1}, "B": {"seed": 1}}).empty
 
 
-def test_scores_and_counts_are_those_of_a_plain_loop_over_the_images(finished):
+def test_counts_are_those_of_a_plain_loop_over_the_images(finished):
     compared = read(finished, "abc")
     images, labels = comparison.test_images(compared)
-    scores = comparison.scores(compared, images)
-    assert scores.shape == (3, len(labels), 10)
     answers = []
     for run, normalisation in zip(compared, (255, 128, 255), strict=True):
         with np.load(run.folder.model) as model:
             hidden = [np.maximum(0, image / normalisation @ model["weights_0_1"]) for image in images]
             expected = [units @ model["weights_1_2"] for units in hidden]
-        assert scores[len(answers)] == pytest.approx(np.array(expected), rel=1e-9)
         answers.append([int(np.argmax(each)) for each in expected])
-    assert scores.argmax(axis=2).tolist() == answers
     correct = np.array(answers) == labels
+    assert [float(row.mean()) for row in correct] == [run.metrics.test_accuracy for run in compared]
     table = comparison.pairs(correct, np.array(answers))
-    assert list(table.index) == ["A, B", "A, C", "B, C"]
-    for name, (i, j) in zip(table.index, [(0, 1), (0, 2), (1, 2)], strict=True):
+    for name, (first, second) in zip(["A, B", "A, C", "B, C"], itertools.combinations(answers, 2), strict=True):
         kinds = collections.Counter(
-            (a == label, b == label, a == b) for a, b, label in zip(answers[i], answers[j], labels, strict=True)
+            (a == label, b == label, a == b) for a, b, label in zip(first, second, labels, strict=True)
         )
         assert table.loc[name].to_dict() == {
             "both correct": kinds[True, True, True],
@@ -228,8 +194,6 @@ def test_scores_and_counts_are_those_of_a_plain_loop_over_the_images(finished):
             "both wrong, differently": kinds[False, False, False],
             "p": pytest.approx(mcnemar(kinds[True, False, False], kinds[False, True, False])),
         }
-        assert sum(kinds.values()) == len(labels)
-    assert [float(row.mean()) for row in correct] == [run.metrics.test_accuracy for run in compared]
 
 
 def mcnemar(first, second):
@@ -238,24 +202,12 @@ def mcnemar(first, second):
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(first, second) + 1)) / 2**n)
 
 
-def p_of(first, second):
-    """The p that `pairs` gives for two runs, of which each alone is correct that often."""
-    correct = np.array([[True] * first + [False] * second + [True], [False] * first + [True] * second + [True]])
-    table = comparison.pairs(correct, np.where(correct, 1, 2))
-    assert table.loc["A, B", ["both correct", "only first", "only second"]].tolist() == [1, first, second]
-    return table.loc["A, B", "p"]
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 5), (5, 0), (3, 3), (3, 8), (121, 59), (500, 441)])
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (5, 0), (1, 5), (3, 3), (3, 8), (121, 59), (500, 441)])
 def test_mcnemars_test_is_the_sum_of_binomial_coefficients(first, second):
-    assert p_of(first, second) == pytest.approx(mcnemar(first, second), rel=1e-9)
-
-
-def test_mcnemars_test_by_hand():
-    assert p_of(1, 5) == pytest.approx(2 * (1 + 6) / 2**6)
-    assert p_of(6, 0) == pytest.approx(2 / 2**6)  # 0.031: below 5 %
-    assert p_of(5, 0) == pytest.approx(2 / 2**5)  # 0.0625: above
-    assert p_of(0, 3000) < 1e-300  # smaller than any float, and no overflow
+    correct = np.array([[True] * first + [False] * second + [True], [False] * first + [True] * second + [True]])
+    pair = comparison.pairs(correct, np.where(correct, 1, 2)).loc["A, B"]
+    assert pair[["both correct", "only first", "only second"]].tolist() == [1, first, second]
+    assert pair["p"] == pytest.approx(mcnemar(first, second), rel=1e-9)
 
 
 def scores_of(answers, margins):
@@ -269,41 +221,31 @@ def test_the_most_telling_images_are_those_on_which_the_scores_are_furthest_apar
     telling = comparison.most_telling(scores_of(answers, margins), np.array([1, 1, 1, 1, 1]))
     # answered alike: 0 and 4, however far the scores; else the sums of the margins: 1.0, 1.3, 0.4
     assert telling.tolist() == [2, 1, 3]
-
-
-def test_at_most_twenty_images_are_shown_in_order_where_they_are_as_telling():
-    scores, labels = scores_of([[1] * 50, [2] * 50], 1.0), np.ones(50, int)
-    assert comparison.most_telling(scores, labels).tolist() == list(range(20))
-    assert comparison.most_telling(scores, labels, 3).tolist() == [0, 1, 2]
-    assert comparison.most_telling(scores[[0, 0]], labels).tolist() == []
+    equal = scores_of([[1] * 50, [2] * 50], 1.0)
+    assert comparison.most_telling(equal, np.ones(50, int)).tolist() == list(range(20))
 
 
 def test_margins_are_by_how_much_the_label_leads_and_positive_where_it_is_the_answer():
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=(3, 200, 10)), rng.integers(0, 10, 200)
-    before = scores.copy()
     margins = comparison.label_margins(scores, labels)
     assert ((margins > 0) == (scores.argmax(axis=2) == labels)).all()
-    others = [scores[2, 7, d] for d in range(10) if d != labels[7]]
-    assert margins[2, 7] == scores[2, 7, labels[7]] - max(others)
-    assert (scores == before).all()
+    assert margins[2, 7] == scores[2, 7, labels[7]] - np.delete(scores[2, 7], labels[7]).max()
 
 
 def test_points_without_data_of_their_own_are_evaluated_on_their_source(finished):
     shutil.copytree(finished / "b", finished / "d")
-    (images, labels), *others = (comparison.test_images(read(finished, names)) for names in ("ab", "ba", "bd"))
     with np.load(finished / "a" / "data.npz") as data:
-        assert np.array_equal(images, data["x_test"])
-        assert np.array_equal(labels, data["y_test"])
-    for other_images, other_labels in others:
-        assert np.array_equal(other_images, images)
-        assert np.array_equal(other_labels, labels)
+        for names in ("ab", "ba", "bd"):
+            images, labels = comparison.test_images(read(finished, names))
+            assert np.array_equal(images, data["x_test"])
+            assert np.array_equal(labels, data["y_test"])
 
 
 def test_test_images_that_are_different_gone_or_altered_are_refused(finished):
     source, arrays = write_small_source(finished)
     for name in "de":
-        make_run(finished / name, source, keep_data=False, seed=ord(name))
+        make_run(finished / name, source, keep_data=False)
     compared = read(finished, "de")
     assert len(comparison.test_images(compared)[1]) == 30
     np.savez(source, **arrays | {"y_test": arrays["y_test"][::-1]})
@@ -318,17 +260,18 @@ def test_test_images_that_are_different_gone_or_altered_are_refused(finished):
 
 
 def test_curves_have_a_line_a_run_and_split_each_of_its_own_style(finished):
-    histories = {letter: run.history for letter, run in zip("ABC", read(finished, "abc"), strict=True)}
-    figure = plots.compared_curves(histories, "accuracy")
+    compared = dict(zip("ABC", read(finished, "abc"), strict=True))
+    exec(cell_of("curves-defined"), names := {"plt": plt, "plots": plots, "compared": compared})
+    figure = names["draw_curves"]("accuracy", "accuracy (fraction)")
     validation, training = figure.axes
     assert [len(line.get_xdata()) for line in validation.lines if len(line.get_xdata())] == [3, 4]  # c has none
-    assert [len(line.get_xdata()) for line in training.lines] == [3, 4, 3]
-    assert [line.get_ydata()[-1] for line in training.lines] == [h[-1].train_accuracy for h in histories.values()]
-    looks = [(line.get_color(), line.get_linestyle()) for line in training.lines]
-    assert looks == [(line.get_color(), line.get_linestyle()) for line in validation.lines]
-    assert len({style for _, style in looks}) == len({colour for colour, _ in looks}) == 3
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["A", "B", "C"]
+    assert [line.get_ydata()[-1] for line in training.lines] == [
+        run.history[-1].train_accuracy for run in compared.values()
+    ]
+    looks, others = ([(line.get_color(), line.get_linestyle()) for line in axis.lines] for axis in figure.axes)
+    assert looks == others
+    assert [len(set(each)) for each in zip(*looks, strict=True)] == [3, 3]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B", "C"]
     plt.close(figure)
 
 
@@ -342,7 +285,7 @@ def compared(shared, pipeline):
     def make(folder):
         source, _ = write_small_source(folder)
         make_run(folder / "a", source)
-        make_run(folder / "c", source, seed=3, num_validation=0)
+        make_run(folder / "c", source, learning_rate=0.001, num_validation=0)
         inputs = json.loads((folder / "c" / "run.json").read_text())["inputs"]
         inputs["code"]["helpers.py"] = "0" * 64
         inputs["versions"]["numpy"] = "1.0"
@@ -365,10 +308,8 @@ def parsed(path):
 
 def table(page, *head):
     """The rows of the table whose first row begins with these cells; there must be one."""
-    found = [
-        [[cell.text for cell in row.find_all(["th", "td"])] for row in each.find_all("tr")]
-        for each in page.select("table.dataframe")
-    ]
+    tables = [each.find_all("tr") for each in page.select("table.dataframe")]
+    found = [[[cell.text for cell in row.find_all(["th", "td"])] for row in rows] for rows in tables]
     (rows,) = [rows for rows in found if rows[0][: len(head)] == list(head)]
     return rows
 
@@ -381,14 +322,17 @@ def printed(page):
 def test_the_command_writes_the_page_and_nothing_beside_it_and_names_it(compared, page):
     path = compared / "out" / "page.html"
     assert (compared / "log").read_text().endswith(f"report: {path}\n")
-    assert list(path.parent.iterdir()) == [path]
+    assert [*path.parent.iterdir(), *compared.rglob("*.ipynb")] == [path]
     assert page.title.text == f"{compared / 'a'} and {compared / 'c'} compared"
     assert f"A {compared / 'a'} B {compared / 'c'}" in printed(page)
-    assert not list(compared.rglob("*.ipynb"))
 
 
 def test_parameters_and_inputs_that_differ_stand_side_by_side(page):
-    assert table(page, "parameter") == [["parameter", "A", "B"], ["num_validation", "10", "0"], ["seed", "1", "3"]]
+    assert table(page, "parameter") == [
+        ["parameter", "A", "B"],
+        ["num_validation", "10", "0"],
+        ["learning_rate", "0.005", "0.001"],
+    ]
     digest = storage.sha256_of_file(storage.ROOT / "helpers.py")[:12]
     assert table(page, "input") == [
         ["input", "A", "B"],
@@ -397,75 +341,62 @@ def test_parameters_and_inputs_that_differ_stand_side_by_side(page):
     ]
     assert "These inputs differ, so a difference in the metrics may come from them" in printed(page)
     assert "All else is equal" not in printed(page)
-    assert re.search(
-        r"Equal parameters: source \S+, num_samples 40, normalisation 255.0, hidden_size 5,", printed(page)
-    )
+    equal = r"Equal parameters: source \S+, num_samples 40, normalisation 255.0, hidden_size 5,"
+    assert re.search(equal, printed(page))
 
 
 def test_the_metrics_are_those_of_the_runs_and_their_difference(compared, page):
-    rows = {name: cells for name, *cells in table(page, "metric")}
+    head, *rows = table(page, "metric")
     first, second = (json.loads((compared / name / "metrics.json").read_text()) for name in "ac")
-    named = [f"{split} {measure}" for split in ("train", "validation", "test") for measure in ("error", "accuracy")]
-    assert list(rows) == ["metric", *named]
-    assert rows["metric"] == ["A", "B", "B - A"]
-    for name in ("train_error", "train_accuracy", "test_error", "test_accuracy"):
-        a, b, difference = rows[name.replace("_", " ")]
-        assert (a, b) == (f"{first[name]:.4f}", f"{second[name]:.4f}")
-        assert float(difference) == pytest.approx(second[name] - first[name], abs=5.1e-5)
-    assert rows["validation accuracy"] == [f"{first['validation_accuracy']:.4f}", "none", "none"]
+    names = [f"{split}_{measure}" for split in ("train", "validation", "test") for measure in ("error", "accuracy")]
+    assert head == ["metric", "A", "B", "B - A"]
+    for name, (label, a, *others) in zip(names, rows, strict=True):
+        assert (label, a) == (name.replace("_", " "), f"{first[name]:.4f}")
+        if name.startswith("validation"):
+            assert others == ["none", "none"]
+        else:
+            assert others[0] == f"{second[name]:.4f}"
+            assert float(others[1]) == pytest.approx(second[name] - first[name], abs=5.1e-5)
 
 
-def test_counts_and_the_test_of_the_page_are_those_of_the_runs(compared, page):
+def test_counts_chance_and_digits_of_the_page_are_those_of_the_runs(compared, page):
     runs = read(compared, "ac")
     images, labels = comparison.test_images(runs)
-    answers = comparison.scores(runs, images).argmax(axis=2)
-    a, c = answers == labels
-    counts = [sum(a & c), sum(a & ~c), sum(~a & c)]
-    wrong, alike = ~a & ~c, answers[0] == answers[1]
-    expected = [str(number) for number in (*counts, sum(wrong & alike), sum(wrong & ~alike))]
-    assert table(page, "first, second", "both correct")[1:] == [["A, B", *expected]]
-    only, probability = counts[1:], mcnemar(*counts[1:])
-    verdict = "Chance explains the difference." if probability >= 0.05 else "is better by more than chance explains."
-    (row,) = table(page, "first, second", "only first")[1:]
-    assert row[:-1] == ["A, B", *map(str, only), f"{probability:.4f}"]
-    assert row[-1].endswith(verdict)
-    assert f"30 test images; the answers differ on {sum(~alike)} of them correct: A {sum(a)}, B {sum(c)}" in printed(
-        page
-    )
+    scores = np.stack([helpers.predict(images, *run.model.weights, run.model.normalisation) for run in runs])
+    answers = scores.argmax(axis=2)
+    counts = comparison.pairs(answers == labels, answers).loc["A, B"]
+    *kinds, p = counts.tolist()
+    assert table(page, "first, second", "both correct")[1:] == [["A, B", *(f"{kind:.0f}" for kind in kinds)]]
+    ((*shown, verdict),) = table(page, "first, second", "only first")[1:]
+    assert shown == ["A, B", *(f"{kind:.0f}" for kind in kinds[1:3]), f"{p:.4f}"]
+    assert verdict.endswith("Chance explains the difference." if p >= 0.05 else "better by more than chance explains.")
+    differ, (a, c) = sum(answers[0] != answers[1]), (answers == labels).sum(axis=1)
+    assert f"30 test images; the answers differ on {differ} of them correct: A {a}, B {c}" in printed(page)
+    head, *rows = table(page, "test image")
+    assert head == ["test image", "true digit", "A", "B"]
+    assert [row[:2] for row in rows] == [[str(i), str(labels[i])] for i in comparison.most_telling(scores, labels)]
+    for place, label, *given in rows:
+        assert given == [f"{answer}{' ✓' if str(answer) == label else ''}" for answer in answers[:, int(place)]]
 
 
 def test_pictures_are_there_at_their_size_and_their_alternative_describes_them(compared, page):
     accuracy, error, digits = page.find_all("img")
-    ends = [json.loads((compared / name / "history.json").read_text())[-1] for name in "ac"]
+    a, c = (json.loads((compared / name / "history.json").read_text())[-1] for name in "ac")
     assert accuracy["alt"] == (
-        f"Accuracy by epoch: validation accuracy ends at A {ends[0]['validation_accuracy']:.3f} after 3 epochs; "
-        f"training accuracy ends at A {ends[0]['train_accuracy']:.3f} after 3, "
-        f"B {ends[1]['train_accuracy']:.3f} after 3 epochs."
+        f"Accuracy by epoch: validation accuracy ends at A {a['validation_accuracy']:.3f} after 3 epochs; training "
+        f"accuracy ends at A {a['train_accuracy']:.3f} after 3, B {c['train_accuracy']:.3f} after 3 epochs."
     )
     assert error["alt"].startswith("Error by epoch: ")
     rows = table(page, "test image")[1:]
-    correct = [sum(row[column].endswith(" ✓") for row in rows) for column in (2, 3)]
+    first, second = (sum(row[column].endswith(" ✓") for row in rows) for column in (2, 3))
     assert digits["alt"] == (
         f"Digits on which the networks are furthest apart; of these {len(rows)} the networks are correct: "
-        f"A on {correct[0]}, B on {correct[1]}."
+        f"A on {first}, B on {second}."
     )
     for image in (accuracy, error, digits):
         png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
         assert png.startswith(b"\x89PNG")
         assert int(image["width"]) == int.from_bytes(png[16:20]) // 2
-
-
-def test_the_digits_are_listed_as_a_table_too(compared, page):
-    runs = read(compared, "ac")
-    images, labels = comparison.test_images(runs)
-    scores = comparison.scores(runs, images)
-    answers, telling = scores.argmax(axis=2), comparison.most_telling(scores, labels)
-    head, *rows = table(page, "test image")
-    assert head == ["test image", "true digit", "A", "B"]
-    assert [row[0] for row in rows] == [str(place) for place in telling]
-    for place, (_, label, *given) in zip(telling, rows, strict=True):
-        assert label == str(labels[place])
-        assert given == [f"{answer}{' ✓' if str(answer) == label else ''}" for answer in answers[:, place]]
 
 
 def test_the_page_is_one_file_that_everyone_can_read(page):
@@ -483,12 +414,11 @@ def test_the_page_is_one_file_that_everyone_can_read(page):
 
 def test_the_same_run_under_two_names_has_nothing_to_show(finished):
     shutil.copytree(finished / "a", finished / "copy")
-    page = parsed(comparison.write_report([str(finished / name) for name in ("a", "copy")], finished / "page.html"))
+    page = parsed(comparison.write_report([str(finished / "a"), str(finished / "copy")], finished / "page.html"))
     assert "No parameter differs." in printed(page)
     assert "All else is equal: data, notebooks, code and versions." in printed(page)
-    assert table(page, "first, second", "only first")[1:] == [
-        ["A, B", "0", "0", "1.0000", "No digit tells the two apart."]
-    ]
+    (row,) = table(page, "first, second", "only first")[1:]
+    assert row == ["A, B", "0", "0", "1.0000", "No digit tells the two apart."]
     assert "There are no digits to show." in printed(page)
     assert len(page.find_all("img")) == 2
 
@@ -504,77 +434,59 @@ def test_runs_of_different_test_images_are_compared_but_for_the_digits(finished)
     assert table(page, "metric")[0] == ["metric", "A", "B", "C"]  # the difference is of two
 
 
-def verdicts(*only):
-    """What the notebook's cell on chance prints and shows, for pairs of which each alone is correct that often."""
-    (cell,) = [cell for cell in nbformat.read(comparison.NOTEBOOK, 4).cells if cell.id == "chance-shown"]
-    places = [f"{first}, {second}" for first, second in itertools.combinations("ABC", 2)][: len(only)]
-    rows = [{"only first": first, "only second": second, "p": mcnemar(first, second)} for first, second in only]
-    counts = pd.DataFrame(rows, index=places)
-    lines, shown = [], []
-    exec(cell.source, {"counts": counts, "show": lambda *given: shown.append(given), "print": lines.append})
-    ((result, _),) = shown
-    return lines, list(result["verdict"])
-
-
 @pytest.mark.parametrize(
-    ("only", "verdict"),
+    ("only", "level", "expected"),
     [
-        ((6, 0), "A is better by more than chance explains."),  # 2 / 2**6 = 0.031
-        ((0, 6), "B is better by more than chance explains."),
-        ((5, 0), "Chance explains the difference."),  # 2 / 2**5 = 0.0625
-        ((0, 0), "No digit tells the two apart."),
+        ([(6, 0)], "", ["A is better by more than chance explains."]),  # 2 / 2**6 = 0.031
+        ([(0, 6)], "", ["B is better by more than chance explains."]),
+        ([(5, 0)], "", ["Chance explains the difference."]),  # 2 / 2**5 = 0.0625
+        ([(0, 0)], "", ["No digit tells the two apart."]),
+        (
+            [(6, 0), (8, 0), (0, 8)],  # 0.031 is below 5 %, but not below 5 % / 3
+            ", shared among 3 pairs: 1.67 % each",
+            ["Chance explains the difference.", *(f"{run} is better by more than chance explains." for run in "AC")],
+        ),
     ],
 )
-def test_what_is_stated_of_chance_follows_from_the_counts(only, verdict):
-    assert verdicts(only) == (["level: 5 %"], [verdict])
-
-
-def test_among_several_pairs_the_level_is_shared():
-    lines, shown = verdicts((6, 0), (8, 0), (0, 8))  # 0.031 is below 5 %, but not below 5 % / 3
-    assert lines == ["level: 5 %, shared among 3 pairs: 1.67 % each"]
-    assert shown == [
-        "Chance explains the difference.",
-        "A is better by more than chance explains.",
-        "C is better by more than chance explains.",
-    ]
+def test_what_is_stated_of_chance_follows_from_the_counts(only, level, expected):
+    """The notebook's cell on chance, for pairs of which each alone is correct that often."""
+    rows = [{"only first": first, "only second": second, "p": mcnemar(first, second)} for first, second in only]
+    lines, shown = [], []
+    counts = pd.DataFrame(rows, index=["A, B", "A, C", "B, C"][: len(only)])
+    exec(cell_of("chance-shown"), {"counts": counts, "show": lambda *given: shown.append(given), "print": lines.append})
+    assert lines == [f"level: 5 %{level}"]
+    assert list(shown[0][0]["verdict"]) == expected
 
 
 # ---- the command -----------------------------------------------------------------------------------------------
 
 
-def test_wrong_arguments_exit_with_2_and_a_message(finished, pipeline):
-    refused = pipeline("compare", finished / "a")
-    assert refused.returncode == 2
-    assert re.fullmatch(r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n", refused.stderr)
-    assert not list(finished.glob("*.html"))
-
-
-def test_a_page_that_cannot_be_written_is_refused(finished, pipeline):
+def test_what_is_wrong_exits_with_2_and_a_message(finished, pipeline):
     page = finished / "a" / "run.json" / "page.html"
-    refused = pipeline("compare", finished / "a", finished / "b", "--output", page)
-    assert refused.returncode == 2
-    assert "page.html cannot be written" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    for given, message in (
+        ([finished / "a"], r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n"),
+        ([finished / "a", finished / "b", "--output", page], r"Error: .*page\.html cannot be written.*\n"),
+    ):
+        refused = pipeline("compare", *given)
+        assert refused.returncode == 2
+        assert re.fullmatch(message, refused.stderr)
+    assert not list(finished.rglob("*.html"))
 
 
 def test_the_default_name_is_made_of_the_runs(finished, monkeypatch):
     written = []
     monkeypatch.setattr(notebooks, "execute", lambda *given: None)
     monkeypatch.setattr(rendering, "write_notebook_report", lambda _, *given: written.append(given))
-    first, second = str(finished / "a"), str(finished / "b")
-    assert comparison.write_report([first, second]) == written[0][0]
-    assert written[0][0].parent == storage.RUNS / "reports"
-    assert written[0][0].name.endswith("-a_and_" + second.replace("/", "-") + ".html")
     monkeypatch.setattr(storage, "ROOT", finished)
     monkeypatch.setattr(storage, "RUNS", finished / "runs")
     shutil.copytree(finished / "a", finished / "runs" / "sweeps" / "trial" / "1234")
-    comparison.write_report(["runs/sweeps/trial/1234", second])
-    title = "runs/sweeps/trial/1234 and b compared"
-    assert written[1] == (finished / "runs" / "reports" / "sweeps-trial-1234_and_b.html", title)
+    path = comparison.write_report(["runs/sweeps/trial/1234", str(finished / "b")])
+    assert path == finished / "runs" / "reports" / "sweeps-trial-1234_and_b.html"
+    assert written == [(path, "runs/sweeps/trial/1234 and b compared")]
     copies = [finished / "runs" / f"{'long' * 20}-{number}" for number in range(6)]
     for copy in copies:
         shutil.copytree(finished / "a", copy)
     comparison.write_report([str(copy) for copy in copies])
-    path, title = written[2]
+    path, title = written[1]
     assert len(path.name) < 255  # which is as long as a file's name may be
     assert title == "6 runs compared"

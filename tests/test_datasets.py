@@ -1,6 +1,8 @@
+import gzip
 import hashlib
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +17,6 @@ def save(path, arrays):
     return str(path)
 
 
-# ---- the sample and other sources ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "header", "digest"),
     [
@@ -27,18 +26,10 @@ def save(path, arrays):
 )
 def test_the_samples_test_set_is_mnists(name, header, digest):
     """Written back as the IDX file that MNIST is published as, it has that file's well-known SHA-256."""
-    idx = np.array(header, ">i4").tobytes() + datasets.load_source("sample")[name].tobytes()
+    sample = datasets.load_source("sample")
+    idx = np.array(header, ">i4").tobytes() + sample[name].tobytes()
     assert hashlib.sha256(idx).hexdigest() == digest
-
-
-def test_the_sample_has_two_thousand_training_images():
-    arrays = datasets.load_source("sample")
-    assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
-        "x_train": ((2000, 28, 28), "uint8"),
-        "y_train": ((2000,), "uint8"),
-        "x_test": ((10000, 28, 28), "uint8"),
-        "y_test": ((10000,), "uint8"),
-    }
+    assert (sample["x_train"].shape, sample["y_train"].shape) == ((2000, 28, 28), (2000,))
 
 
 def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
@@ -46,17 +37,9 @@ def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
     arrays["x_train"][1234, 5, 6] ^= 1
     monkeypatch.setattr(datasets, "SAMPLE", tmp_path / "sample.npz")
     save(datasets.SAMPLE, arrays)
-    with pytest.raises(
-        InvalidData,
-        match="x_train in .*sample.npz is not the array .* git checkout notebooks/data/mnist_sample.npz",
-    ):
+    message = "x_train in .*sample.npz is not the array .* git checkout notebooks/data/mnist_sample.npz"
+    with pytest.raises(InvalidData, match=message):
         datasets.load_source("sample")
-
-
-def test_a_path_source_is_loaded(small_source):
-    path, arrays = small_source
-    loaded = datasets.load_source(str(path))
-    assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
 
 
 def without(name):
@@ -74,7 +57,6 @@ def replaced(name, change):
         (replaced("x_train", lambda x: x / 255), "x_train in .* has dtype float64, but must be uint8"),
         (replaced("y_train", lambda y: y.astype(np.int64)), "y_train in .* has dtype int64, but must be uint8"),
         (replaced("x_test", lambda x: x.reshape(30, 784)), r"x_test in .* has shape \(30, 784\), but must be \(N, 28"),
-        (replaced("x_test", lambda x: x[:, :14]), r"x_test in .* has shape \(30, 14, 28\)"),
         (replaced("y_test", lambda y: y.reshape(5, 6)), r"y_test in .* has shape \(5, 6\), but must be \(N,\)"),
         (replaced("y_train", lambda y: y[:-1]), "60 images in x_train, but 59 labels in y_train"),
         (replaced("x_test", lambda x: x[:0]), "x_test in .* is empty"),
@@ -89,11 +71,11 @@ def test_a_source_of_another_layout_is_refused(tmp_path, small_source, alter, me
         datasets.load_source(save(tmp_path / "altered.npz", arrays))
 
 
-@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.999])
-def test_a_truncated_source_is_refused(tmp_path, small_source, kept):
-    whole = small_source[0].read_bytes()
-    path = tmp_path / "cut.npz"
-    path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.999])
+def test_a_truncated_source_is_refused(small_source, kept):
+    path, _ = small_source
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
     with pytest.raises(InvalidData, match="is not a whole .npz file"):
         datasets.load_source(str(path))
 
@@ -120,31 +102,16 @@ def test_a_source_with_a_flipped_bit_is_refused_or_unharmed(tmp_path, small_sour
     assert refused > 250
 
 
-def test_a_single_array_is_no_source(tmp_path):
-    path = tmp_path / "single.npz"
-    with path.open("wb") as file:
-        np.save(file, np.zeros(3))
-    with pytest.raises(InvalidData, match="is not a whole .npz file"):
-        datasets.load_source(str(path))
-
-
-def test_a_missing_source_is_refused(tmp_path):
-    with pytest.raises(InvalidData, match='none.npz is not there. Use source "sample", or the path'):
-        datasets.load_source(str(tmp_path / "none.npz"))
-
-
 def test_the_training_set_is_split_from_the_front_and_images_are_flattened(small_source):
     path, arrays = small_source
     data = datasets.split_source(str(path), 40, 15)
-    assert np.array_equal(data.x_train, arrays["x_train"][:40].reshape(40, 784))
-    assert np.array_equal(data.x_validation, arrays["x_train"][40:55].reshape(15, 784))
-    assert np.array_equal(data.y_train, arrays["y_train"][:40])
-    assert np.array_equal(data.y_validation, arrays["y_train"][40:55])
-    assert np.array_equal(data.y_test, arrays["y_test"])
-    assert np.array_equal(data.x_test, arrays["x_test"].reshape(30, 784))
-    assert (data.x_validation.shape, data.x_validation.dtype) == ((15, 784), np.uint8)
-    assert data.source == str(path)
-    assert data.source_sha256 == {name: storage.sha256_of(array) for name, array in arrays.items()}
+    images, labels = arrays["x_train"].reshape(60, 784), arrays["y_train"]
+    expected = {"x_train": images[:40], "y_train": labels[:40], "x_validation": images[40:55]}
+    expected |= {"y_validation": labels[40:55], "x_test": arrays["x_test"].reshape(30, 784), "y_test": arrays["y_test"]}
+    for name, array in expected.items():
+        assert np.array_equal(data.arrays[name], array), name
+    assert data.x_validation.dtype == np.uint8
+    assert (data.source, data.source_sha256) == (str(path), {k: storage.sha256_of(v) for k, v in arrays.items()})
     assert datasets.split_source(str(path), 40, 0).x_validation.shape == (0, 784)
 
 
@@ -159,15 +126,6 @@ def test_the_digest_of_data_is_over_all_six_arrays_and_not_over_their_source(sma
     reversed_each = [replace(data, **{name: array[::-1]}).sha256 for name, array in data.arrays.items()]
     assert len({data.sha256, *reversed_each}) == 7
     assert replace(data, source="elsewhere.npz", source_sha256={}).sha256 == data.sha256
-
-
-def test_a_source_is_below_the_projects_root_or_absolute():
-    assert datasets.source_path("sample") == storage.NOTEBOOKS / "data" / "mnist_sample.npz"
-    assert datasets.source_path("runs/x.npz") == storage.ROOT / "runs" / "x.npz"
-    assert str(datasets.source_path("/x.npz")) == "/x.npz"
-
-
-# ---- keras.datasets --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -190,18 +148,15 @@ def test_mnist_comes_through_keras_datasets(keras_home, small_source, monkeypatc
 
 
 def test_fashion_mnist_comes_through_keras_datasets(keras_home, small_source, tmp_path, monkeypatch):
-    import gzip
-
     import keras.src.datasets.fashion_mnist as module
 
     _, arrays = small_source
     names = {"train-images": "x_train", "train-labels": "y_train", "t10k-images": "x_test", "t10k-labels": "y_test"}
 
     def local(name, **options):
-        array = arrays[names["-".join(name.split("-")[:2])]]
         header = bytes(16 if "images" in name else 8)  # the IDX header, which keras skips
         path = tmp_path / name
-        path.write_bytes(gzip.compress(header + array.tobytes()))
+        path.write_bytes(gzip.compress(header + arrays[names["-".join(name.split("-")[:2])]].tobytes()))
         return str(path)
 
     monkeypatch.setattr(module, "get_file", local)
@@ -215,17 +170,14 @@ def test_fashion_mnist_comes_through_keras_datasets(keras_home, small_source, tm
 @pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
 def test_without_a_network_one_message_names_the_alternatives(keras_home, source, monkeypatch):
     """Send the real download to a port of this machine where nothing listens."""
-    import urllib.request
-
     proxy = urllib.request.ProxyHandler({"https": "http://127.0.0.1:9", "http": "http://127.0.0.1:9"})
     monkeypatch.setattr(urllib.request, "_opener", urllib.request.build_opener(proxy))
     with pytest.raises(InvalidData) as caught:
         datasets.load_source(source)
     message = str(caught.value)
     assert "\n" not in message
-    assert f'"{source}" could not be loaded through keras.datasets' in message
-    assert 'use source "sample"' in message
-    assert "path of an .npz file" in message
+    for part in (f'"{source}" could not be loaded through keras', 'use source "sample"', "path of an .npz file"):
+        assert part in message
 
 
 def test_keras_is_not_imported_unless_asked_for():

@@ -31,11 +31,8 @@ np.mark = True
 def executed(folder, source=WHO):
     """Execute a notebook of one cell, and return what it prints, read as JSON."""
     folder.mkdir(exist_ok=True)
-    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    node = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source)],
-        metadata={"kernelspec": kernelspec, "language_info": {"name": "python"}},
-    )
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    node.metadata = {"kernelspec": {"name": "python3", "language": "python"}, "language_info": {"name": "python"}}
     nbformat.write(node, folder / "in.ipynb")
     notebooks.execute(folder / "in.ipynb", folder / "out.ipynb")
     (output,) = nbformat.read(folder / "out.ipynb", 4).cells[0].outputs
@@ -60,25 +57,19 @@ def test_kernels_of_one_fork_server_share_nothing_that_a_notebook_did(tmp_path, 
     second = executed(tmp_path / "b")
     assert first["parent"] == second["parent"] != os.getpid()
     assert first["pid"] != second["pid"]
-    assert (first["marked"], second["marked"]) == (False, False)
-    assert (first["variable"], second["variable"]) == (None, "set")
-    assert second["folder"] == str(tmp_path)
-    assert not first["project"]
+    assert (first["marked"], second["marked"], first["project"]) == (False, False, False)
+    assert (first["variable"], second["variable"], second["folder"]) == (None, "set", str(tmp_path))
     assert not set(first["random"]) & set(second["random"])
     wait_until(lambda: gone(first["pid"]) and gone(second["pid"]))
 
 
-def test_a_fork_server_that_was_killed_is_replaced(tmp_path):
-    first = executed(tmp_path / "a")
-    os.kill(first["parent"], signal.SIGKILL)
-    second = executed(tmp_path / "b")
-    assert second["parent"] != first["parent"]
-
-
-def test_a_killed_kernel_is_reported_and_the_next_one_runs(tmp_path):
+def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path):
     with pytest.raises(KernelDied, match="in.ipynb: its kernel died in the cell "):
         executed(tmp_path / "a", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    assert not executed(tmp_path / "b")["marked"]
+    first = executed(tmp_path / "b")
+    assert not first["marked"]
+    os.kill(first["parent"], signal.SIGKILL)
+    assert executed(tmp_path / "c")["parent"] != first["parent"]
 
 
 def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_path):

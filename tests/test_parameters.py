@@ -1,37 +1,23 @@
-import re
-
 import pytest
 
 from pipeline import parameters, runs
 from pipeline.errors import InvalidParameter
 from pipeline.parameters import Parameters
 
-ORIGINAL = {
-    "num_samples": 1000,
-    "normalisation": 255,
-    "hidden_size": 40,
-    "learning_rate": 0.005,
-    "epochs": 100,
-    "dropout_rate": 0.5,
-    "relu_grad_inactive": 1,
-    "batch_size": 1,
-    "seed": 1,
-}
+ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "learning_rate": 0.005, "epochs": 100}
+ORIGINAL |= {"dropout_rate": 0.5, "relu_grad_inactive": 1, "batch_size": 1, "seed": 1}
 WRONG_VALUES = [
     ("source", "smaple", "'sample', 'mnist', 'fashion_mnist'"),
-    ("source", 3, "'sample', 'mnist', 'fashion_mnist'"),
     ("num_samples", 0, "1 or more"),
     ("num_validation", -1, "0 or more"),
     ("normalisation", 0, "above 0"),
-    ("normalisation", float("inf"), "above 0"),
     ("hidden_size", 40.0, "a whole number"),
-    ("hidden_size", True, "a whole number"),
     ("learning_rate", -0.1, "above 0"),
     ("learning_rate", float("nan"), "above 0"),
     ("learning_rate", "fast", "above 0"),
     ("learning_rate_decay", 1.1, "at most 1"),
-    ("learning_rate_decay", float("nan"), "at most 1"),
     ("epochs", None, "1 or more"),
+    ("epochs", "7.5", "1 or more"),
     ("dropout_rate", 1, "below 1"),
     ("relu_grad_inactive", 2, "0 or 1"),
     ("relu_grad_inactive", True, "0 or 1"),
@@ -54,10 +40,10 @@ def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(name, value,
     assert f"Its default is {Parameters.model_fields[name].default!r}" in message
 
 
-@pytest.mark.parametrize("run_dir", ["", "  "])
-def test_a_run_dir_that_is_no_path_is_refused_before_anything_else(run_dir):
-    with pytest.raises(InvalidParameter, match=f"run_dir is {run_dir!r}"):
-        runs.run(Parameters(source="/nowhere/none.npz"), run_dir)
+def test_a_run_dir_that_is_no_path_is_refused_before_anything_else():
+    for run_dir in ("", "  "):
+        with pytest.raises(InvalidParameter, match=f"run_dir is {run_dir!r}"):
+            runs.run(Parameters(source="/nowhere/none.npz"), run_dir)
 
 
 def test_the_result_does_not_depend_on_run_dir():
@@ -70,12 +56,10 @@ def test_all_wrong_values_are_in_one_message():
         parameters.from_values({"epochs": 0, "seed": -1})
 
 
-@pytest.mark.parametrize(
-    ("misspelt", "nearest"), [("learning_rte", "learning_rate"), ("epoch", "epochs"), ("hiden_size", "hidden_size")]
-)
-def test_a_misspelt_name_is_refused_with_the_nearest_one(misspelt, nearest):
-    with pytest.raises(InvalidParameter, match=re.escape(f"no parameter '{misspelt}'. Did you mean {nearest}?")):
-        parameters.from_values({misspelt: 1})
+def test_a_misspelt_name_is_refused_with_the_nearest_one():
+    for misspelt, nearest in {"learning_rte": "learning_rate", "epoch": "epochs", "hiden_size": "hidden_size"}.items():
+        with pytest.raises(InvalidParameter, match=rf"no parameter '{misspelt}'. Did you mean {nearest}\?"):
+            parameters.from_values({misspelt: 1})
 
 
 def test_an_unlike_name_is_refused_with_the_whole_list():
@@ -103,14 +87,10 @@ def test_a_renamed_parameter_is_refused_with_its_new_name():
 )
 def test_text_is_read_by_the_parameters_type(name, text, value):
     found = getattr(parameters.from_strings({name: text}), name)
-    assert found == value
-    assert type(found) is type(value)
-
-
-@pytest.mark.parametrize(("name", "text"), [("epochs", "7.5"), ("epochs", "True"), ("learning_rate", "0,01")])
-def test_text_that_is_no_such_value_is_refused(name, text):
-    with pytest.raises(InvalidParameter, match=f"{name} is '{text}'"):
-        parameters.from_strings({name: text})
+    assert (found, type(found)) == (value, type(value))
+    if type(value) is not str:
+        with pytest.raises(InvalidParameter, match=f"{name} is '{text},5'"):
+            parameters.from_strings({name: f"{text},5"})
 
 
 def test_differing_lists_what_is_not_at_its_default():
@@ -127,9 +107,6 @@ def test_the_command_gives_the_parameters_that_differ_quoted_for_a_shell():
     )
 
 
-# ---- check, in a notebook --------------------------------------------------------------------------------------
-
-
 def notebook(*injected, declared="# Parameters\nepochs: int = 100  # passes\nseed: int = 1", **values):
     """Return the namespace of a notebook whose parameter cells have just been executed."""
     return {"In": ["", "import numpy", declared, *injected, "check(globals())"], "epochs": 100, "seed": 1} | values
@@ -140,46 +117,33 @@ def test_check_accepts_declared_parameters():
     parameters.check(notebook("# Parameters\nepochs = 3\n", epochs=3))
 
 
-def test_check_refuses_a_wrong_value_in_the_namespace():
-    with pytest.raises(InvalidParameter, match="epochs is 0"):
-        parameters.check(notebook("# Parameters\nepochs = 0\n", epochs=0))
-
-
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "message"),
     [
-        ("run_dir", "  "),
-        ("run_dir", "runs/\0"),
-        ("sweep_dir", 3),
-        ("run_dirs", "runs/default"),
-        ("run_dirs", ["runs/default", " "]),
+        ("run_dir", "  ", "run_dir is .*, but must be "),
+        ("run_dir", "runs/\0", "run_dir is .*, but must be "),
+        ("sweep_dir", 3, "sweep_dir is .*, but must be "),
+        ("run_dirs", "runs/default", "run_dirs is .*, but must be "),
+        ("run_dirs", ["runs/default", " "], "run_dirs is .*, but must be "),
+        ("epohcs", 3, r"no parameter 'epohcs'. Did you mean epochs\?"),
     ],
 )
-def test_check_refuses_what_is_no_place_of_files(name, value):
-    with pytest.raises(InvalidParameter, match=f"{name} is .*, but must be "):
+def test_check_refuses_a_wrong_name_or_place_in_the_notebooks_own_cell(name, value, message):
+    with pytest.raises(InvalidParameter, match=message):
         parameters.check(notebook(declared=f"# Parameters\n{name} = {value!r}", **{name: value}))
 
 
-def test_check_refuses_a_misspelt_name_that_papermill_injected():
-    with pytest.raises(InvalidParameter, match=r"no parameter 'epoch'. Did you mean epochs\?"):
-        parameters.check(notebook("# Parameters\nepoch = 3\n", epoch=3))
-
-
-def test_check_refuses_a_misspelt_name_in_the_notebooks_own_cell():
-    with pytest.raises(InvalidParameter, match=r"no parameter 'epohcs'. Did you mean epochs\?"):
-        parameters.check(notebook(declared="# Parameters\nepohcs: int = 3\nseed: int = 1", epohcs=3))
-
-
-def test_check_refuses_a_renamed_parameter_with_its_new_name():
-    injected = "# Parameters\nrelu_grad_at_zero = 0\n"
-    with pytest.raises(InvalidParameter, match="'relu_grad_at_zero' is now called relu_grad_inactive"):
-        parameters.check(notebook(injected, relu_grad_at_zero=0))
-
-
-def test_check_refuses_another_notebooks_parameter_which_would_change_nothing():
-    message = "hidden_size: not a parameter of this notebook, which takes epochs, seed"
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("epochs", "epochs is 0"),
+        ("epoch", r"no parameter 'epoch'. Did you mean epochs\?"),
+        ("relu_grad_at_zero", "'relu_grad_at_zero' is now called relu_grad_inactive"),
+    ],
+)
+def test_check_refuses_what_papermill_injected_wrongly(name, message):
     with pytest.raises(InvalidParameter, match=message):
-        parameters.check(notebook("# Parameters\nhidden_size = 3\n", hidden_size=3))
+        parameters.check(notebook(f"# Parameters\n{name} = 0\n", **{name: 0}))
 
 
 def test_check_leaves_other_cells_and_earlier_mistakes_alone():
@@ -190,5 +154,5 @@ def test_check_leaves_other_cells_and_earlier_mistakes_alone():
 def test_check_takes_the_notebooks_own_cell_as_declaring_also_without_types():
     parameters.check(notebook(declared="# Parameters\nepochs = 50\nseed = 1", epochs=50))
     parameters.check(notebook(declared="# Parameters\nepochs, seed = 50, 1", epochs=50))
-    with pytest.raises(InvalidParameter, match="hidden_size: not a parameter of this notebook"):
+    with pytest.raises(InvalidParameter, match="hidden_size: not a parameter of this notebook, which takes epochs"):
         parameters.check(notebook("# Parameters\nhidden_size = 3", declared="# Parameters\nepochs = 50", hidden_size=3))

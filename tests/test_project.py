@@ -1,4 +1,4 @@
-"""What holds the project together: the environment, the layers, the guides, and JupyterLab as `make lab` starts it."""
+"""What holds the project together: the environment, the layers, and the guides."""
 
 import ast
 import base64
@@ -8,13 +8,9 @@ import importlib.metadata
 import json
 import re
 import shlex
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
 
 import nbformat
 import pytest
@@ -30,15 +26,12 @@ from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
 
 ROOT = storage.ROOT
 README = (ROOT / "README.md").read_text()
-GUIDES = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "notebooks/README.md",
-    "notebooks/data/README.md",
-    "notebooks/sweeps/README.md",
-)
-PIPELINE = ["python", "-m", "pipeline"]
+GUIDES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+GUIDES += [f"notebooks/{folder}README.md" for folder in ("", "data/", "sweeps/")]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py"))
+}
 
 
 # ---- the environment -------------------------------------------------------------------------------------------
@@ -47,6 +40,12 @@ PIPELINE = ["python", "-m", "pipeline"]
 def locked():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     return [Requirement(line) for line in lines if line and not line.lstrip().startswith("#")]
+
+
+def make_would(*arguments):
+    """Return the lines that make would run."""
+    command = ["make", "-n", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def test_the_lock_pins_every_package_and_names_no_address():
@@ -71,25 +70,15 @@ def test_the_lock_holds_every_direct_dependency_for_each_python(version):
 
 
 def test_this_environment_is_the_lock():
-    """What runs these tests has the versions that the lock names."""
     for requirement in locked():
         if requirement.marker is None or requirement.marker.evaluate():
             assert f"=={importlib.metadata.version(requirement.name)}" == str(requirement.specifier), requirement.name
 
 
-def test_conda_gets_python_pip_the_lock_and_the_project():
+def test_conda_and_make_install_the_lock_and_the_project():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    python, pip, section = environment["dependencies"]
-    assert python == "python>=3.11,<3.14"
-    assert pip == "pip"
-    assert section == {"pip": ["-r requirements.txt", "-e ."]}
-
-
-def test_make_installs_exactly_condas_pip_section():
-    shown = subprocess.run(
-        ["make", "-n", "-W", "requirements.txt", ".venv/ready"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    (install,) = [line for line in shown.stdout.splitlines() if "pip install" in line]
+    assert environment["dependencies"] == ["python>=3.11,<3.14", "pip", {"pip": ["-r requirements.txt", "-e ."]}]
+    (install,) = [line for line in make_would(".venv/ready", "-W", "requirements.txt") if "pip install" in line]
     assert install.endswith(" -r requirements.txt -e .")
 
 
@@ -120,40 +109,45 @@ def layers():
 
 def module_of(name):
     """Return what CONTRIBUTING's table calls a module of the project: a folder of pipeline/ stands there as a whole."""
-    package, *parts = name.split(".")
-    return package if package == "helpers" else parts[0] if package == "pipeline" and parts else None
+    return name.split(".")[name.startswith("pipeline.")]
 
 
 def imports():
     """Return the project's modules, each with those of the project that it imports, inside its functions, too."""
-    paths = [ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py")]
-    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
-    found = {name: set() for name in modules}
-    for name, path in modules.items():
+    found = {name: set() for name in MODULES}
+    for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                names = {alias.name for alias in node.names}
+                found[name] |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-            else:
-                continue
-            found[name] |= names & set(modules)
-    return found
+                assert node.level == 0, f"{name} has a relative import, which provenance does not follow"
+                found[name] |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name: names & set(MODULES) for name, names in found.items()}
 
 
 def test_every_module_stands_in_a_layer():
-    paths = (path for path in (ROOT / "pipeline").iterdir() if not path.name.startswith(("__init__", "__pycache__")))
-    modules = {path.stem for path in paths if path.suffix == ".py" or path.is_dir()}
-    assert {*modules, "helpers"} == set(layers())
+    assert {module_of(name) for name in MODULES} - {"pipeline"} == set(layers())
 
 
 def test_imports_point_to_lower_layers_alone_and_in_no_circle():
-    place = layers()
-    for name, imported in imports().items():
-        for other in imported:
-            if {module_of(name), module_of(other)} <= set(place):
-                assert place[module_of(other)] <= place[module_of(name)], f"{name} imports {other}"
-    graphlib.TopologicalSorter(imports()).prepare()  # which raises CycleError
+    place = layers() | {"pipeline": -1}
+    found = imports()
+    upwards = [(a, b) for a, names in found.items() for b in names if place[module_of(b)] > place[module_of(a)]]
+    assert upwards == []
+    graphlib.TopologicalSorter(found).prepare()  # which raises CycleError
+    assert sum(map(len, found.values())) > 100
+
+
+def test_imports_are_where_provenance_can_tell_them_apart_at_the_top_or_in_a_function():
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text())
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        seen = {id(node) for node in tree.body} | {id(node) for function in functions for node in ast.walk(function)}
+        assert not [node for node in ast.walk(tree) if "Import" in type(node).__name__ and id(node) not in seen], name
+
+
+def test_a_module_has_at_most_300_lines():
+    assert not [name for name, path in MODULES.items() if len(path.read_text().splitlines()) > 300]
 
 
 # ---- the README and the guides ---------------------------------------------------------------------------------
@@ -165,25 +159,13 @@ def commands(guide):
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
-def test_every_command_of_the_readme_is_known_here():
-    """make run and make test are what CI runs; the others are run by the tests that follow."""
-    assert [command[:4] for command in commands("README.md")] == [
-        ["make", "run"],
-        ["make", "test"],
-        ["make", "lab"],
-        ["python", "-m", "pipeline", "run"],
-        ["python", "-m", "pipeline", "sweep"],
-        ["python", "-m", "pipeline", "compare"],
-        ["python", "-m", "pipeline", "verify"],
-        ["python", "-m", "pipeline", "report"],
-        ["python", "-m", "pipeline", "index"],
-    ]
-
-
 def test_every_command_of_the_guides_is_known_here():
-    known = {guide: [command[0] for command in commands(guide)] for guide in GUIDES if commands(guide)}
-    assert known == {
-        "README.md": ["make"] * 3 + ["python"] * 6,
+    """CI runs make run and make test, the tests in a browser make lab, and the tests that follow the others."""
+    shown = {guide: [shlex.join(command[:4]) for command in commands(guide)] for guide in GUIDES if commands(guide)}
+    names = ("run", "sweep", "compare", "verify", "report", "index")
+    readme = ["make run", "make test", "make lab", *(f"python -m pipeline {name}" for name in names)]
+    assert shown.pop("README.md") == readme
+    assert {guide: [command.split()[0] for command in found] for guide, found in shown.items()} == {
         "CONTRIBUTING.md": [".venv/bin/pytest"] * 3,
         "notebooks/README.md": ["papermill"] * 2,
         "notebooks/sweeps/README.md": ["python"],
@@ -192,23 +174,19 @@ def test_every_command_of_the_guides_is_known_here():
 
 
 def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
-    for _, _, _, *arguments in [command for command in commands("README.md") if command[0] == "python"]:
-        if "--run-dir" in arguments:
-            arguments[arguments.index("--run-dir") + 1] = str(tmp_path / "run")
-        if arguments[0] == "sweep":
-            arguments += ["--sweep-dir", str(tmp_path / "sweep")]
-        if arguments[0] == "index":
-            arguments.append(str(tmp_path))
-        if arguments[0] == "compare":  # here with a point of that sweep
-            point = next((tmp_path / "sweep").glob("*/run.json")).parent
-            arguments[1:] = [str(tmp_path / "run"), str(point), "--output", str(tmp_path / "compared.html")]
-        if arguments[0] == "verify":
-            arguments[1] = str(tmp_path / "run")
-        if arguments[0] == "report":
-            arguments += ["--output", str(tmp_path / "why.html")]
-        done = pipeline(*arguments)
+    run, sweep = tmp_path / "run", tmp_path / "sweep"
+    for _, _, _, name, *arguments in [command for command in commands("README.md") if command[0] == "python"]:
+        if name == "compare":  # here with a point of that sweep
+            point = next(sweep.glob("*/run.json")).parent
+            arguments = [run, point, "--output", tmp_path / "compared.html"]
+        elif name == "verify":
+            arguments = [run]
+        else:  # what comes last holds
+            moved = {"run": ["--run-dir", run], "sweep": ["--sweep-dir", sweep], "index": [tmp_path]}
+            arguments += moved.get(name, ["--output", tmp_path / "why.html"])
+        done = pipeline(name, *arguments)
         assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
     (row,) = re.findall(r"^\| ours, `relu_grad_inactive` 0 \| (.*) \|$", README, re.M)
     names = ("train_error", "train_accuracy", "test_error", "test_accuracy")
     assert [float(value) for value in row.split(" | ")] == pytest.approx([metrics[name] for name in names], abs=1e-12)
@@ -240,36 +218,30 @@ def test_the_test_commands_of_contributing_find_tests():
             assert (ROOT / word).exists() or word in ("-k", "-n0") or any(word in name for name in names), word
 
 
-def test_the_hooks_before_a_commit_find_every_notebook_and_what_they_run():
+def test_the_hooks_before_a_commit_are_what_make_lint_runs_with_types_and_the_order_of_every_notebook():
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     entries = {hook["id"]: shlex.split(hook["entry"]) for hook in local["hooks"]}
     assert collected(entries["notebooks-top-to-bottom"][1:]) == len(list(storage.NOTEBOOKS.glob("*.ipynb")))
-    shown = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert shlex.join(entries["ruff-check"]) in shown.stdout
-    assert shlex.join(entries["ruff-format"]) in shown.stdout
-
-
-def test_every_make_target_that_a_guide_names_exists():
-    for guide in GUIDES:
-        for target in set(re.findall(r"`make (\w+)|^make (\w+)", (ROOT / guide).read_text(), re.M)):
-            (name,) = filter(None, target)
-            shown = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True)
-            assert shown.returncode == 0, f"{guide}: make {name}"
-
-
-def test_make_lint_checks_the_types_too():
-    """As CONTRIBUTING and CHANGELOG have it; pyproject.toml holds --strict and the files."""
-    shown = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert re.search(r"^\S*mypy\b", shown.stdout, re.M)
+    lint = "\n".join(make_would("lint"))
+    assert shlex.join(entries["ruff-check"]) in lint
+    assert shlex.join(entries["ruff-format"]) in lint
+    assert re.search(r"^\S*mypy\b", lint, re.M)
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert options["strict"]
     assert set(options["files"]) == {"helpers.py", "pipeline"}
 
 
+def test_every_make_target_that_a_guide_names_exists():
+    for guide in GUIDES:
+        for target in set(re.findall(r"(?:`|^)make (\w+)", (ROOT / guide).read_text(), re.M)):
+            make_would(target)
+
+
 def test_the_commands_for_other_machines_are_what_dask_and_a_sweep_take():
     (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
     scheduler, worker, sweep = [shlex.split(line) for line in block.splitlines()]
-    assert (scheduler, worker[:2], sweep[:4]) == (["dask", "scheduler"], ["dask", "worker"], [*PIPELINE, "sweep"])
+    assert (scheduler, worker[:2]) == (["dask", "scheduler"], ["dask", "worker"])
+    assert sweep[:4] == ["python", "-m", "pipeline", "sweep"]
     chosen = dask_worker.main.make_context("worker", worker[2:]).params
     assert chosen["scheduler"] == worker[2]
     assert (chosen["n_workers"], chosen["nthreads"]) == ("-1", 1)
@@ -356,7 +328,7 @@ def test_the_guides_tables_are_what_there_is():
 def test_the_guides_name_what_the_code_has():
     walk = (ROOT / "CONTRIBUTING.md").read_text().split("## The walk")[1].split("## Tests")[0]
     table = (ROOT / "notebooks/README.md").read_text().split("## The original's names and ours")[1]
-    modules = {name.rsplit(".", 1)[-1]: name for name in imports()}
+    modules = {name.rsplit(".", 1)[-1]: name for name in MODULES}
     for name in re.findall(r"`([a-zA-Z]\w*\.\w+)(?:\(.*?\))?`", walk + table):
         owner, attribute = name.split(".")
         found = RunFolder if owner == "RunFolder" else importlib.import_module(modules[owner])
@@ -365,36 +337,7 @@ def test_the_guides_name_what_the_code_has():
     assert line in (ROOT / "helpers.py").read_text()
 
 
-# ---- JupyterLab ------------------------------------------------------------------------------------------------
-
-
 def lab_command():
-    """What `make lab` runs."""
-    shown = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True)
-    (line,) = [line for line in shown.stdout.splitlines() if "jupyter lab" in line]
+    """Return what `make lab` runs, which the tests in a browser do."""
+    (line,) = [line for line in make_would("lab") if "jupyter lab" in line]
     return shlex.split(line)[1:]
-
-
-def test_make_lab_serves_the_notebooks():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyter", *lab_command()]
-    command += ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=test"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}/api/contents/notebooks?token=test"
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(url) as answer:
-                    names = {entry["name"] for entry in json.load(answer)["content"]}
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None, "JupyterLab ended"
-                assert time.monotonic() < deadline, "JupyterLab did not answer within a minute"
-                time.sleep(0.2)
-        assert {"01_prepare.ipynb", "02_train.ipynb", "03_evaluate.ipynb"} <= names
-    finally:
-        server.terminate()
-        server.wait()

@@ -1,7 +1,5 @@
-"""What a result depends on, and the layers of imports from which it is derived."""
+"""What a result depends on, and what of it has changed."""
 
-import ast
-import graphlib
 import importlib.metadata
 import json
 import platform
@@ -16,13 +14,7 @@ import pytest
 from pipeline import provenance, storage
 from pipeline.parameters import Parameters
 from pipeline.records import Inputs, RunRecord, Status
-from pipeline.run_folder import MADE, RunFolder
-
-STAGES = ("01_prepare", "02_train", "03_evaluate")
-MODULES = {  # of the package, by dotted name
-    ".".join(path.relative_to(storage.ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted((storage.ROOT / "pipeline").rglob("*.py"))
-}
+from pipeline.run_folder import MADE, STAGES, RunFolder
 
 
 @pytest.fixture
@@ -39,8 +31,8 @@ def project(tmp_path, monkeypatch):
     return copy
 
 
-def a_record(inputs, chosen=None, **fields):
-    return RunRecord.begin((chosen or Parameters()).model_dump(), inputs).changed(**fields)
+def a_record(inputs, **fields):
+    return RunRecord.begin(Parameters().model_dump(), inputs).changed(**fields)
 
 
 def edit_cell(notebook, change):
@@ -48,8 +40,6 @@ def edit_cell(notebook, change):
     change(next(cell for cell in content["cells"] if cell["cell_type"] == "code"))
     notebook.write_text(json.dumps(content))
 
-
-# ---- the inputs of a run ---------------------------------------------------------------------------------------
 
 IMPORTED = """
 import ast, json, sys
@@ -75,30 +65,19 @@ def test_the_code_of_a_run_is_what_python_loads_for_the_imports_of_its_notebooks
     assert code["helpers.py"] == storage.sha256_of_file(storage.ROOT / "helpers.py")
 
 
-def test_no_report_sweep_or_explorer_is_an_input_of_a_run():
-    code = provenance.inputs_of(Parameters()).code
-    above = ("reports/", "sweeps/", "explore/", "runs.py", "notebooks.py", "kernels.py", "comparison.py", "__main__.py")
-    assert not [name for name in code if name.removeprefix("pipeline/").startswith(above)]
-
-
-def test_a_changed_module_that_no_notebook_imports_changes_no_input_of_a_run(project):
+def test_a_changed_module_is_the_one_change_if_a_notebook_imports_it_and_else_none(project):
+    """Each in turn, as a change of it is found again where it is imported by others."""
     before = provenance.inputs_of(Parameters())
     others = [path for path in project.rglob("*.py") if path.relative_to(project).as_posix() not in before.code]
     assert len(others) > 15
     for path in others:
         path.write_text(path.read_text().replace('"""', '"""Changed. ', 1))
     assert provenance.inputs_of(Parameters()) == before
-
-
-def test_a_changed_module_that_a_notebook_imports_is_the_one_change(project):
-    """Each in turn, as a change of it is found again where it is imported by others."""
-    before = provenance.inputs_of(Parameters())
-    record = a_record(before)
     for name in before.code:
         path = project / name
         whole = path.read_text()
         path.write_text(whole + "# changed\n")
-        (change,) = provenance.changes(record, Parameters(), provenance.inputs_of(Parameters()))
+        (change,) = provenance.changes(a_record(before), Parameters(), provenance.inputs_of(Parameters()))
         assert change.startswith(f"code {name}, which was {before.code[name][:12]}... and is ")
         path.write_text(whole)
 
@@ -110,21 +89,16 @@ def test_a_changed_module_that_a_notebook_imports_is_the_one_change(project):
         ("from pipeline import extra", True),
         ("from pipeline.extra import VALUE", True),
         ("def load():\n    import pipeline.extra", False),  # for what the default run does not need
-        ("# import pipeline.extra", False),
     ],
 )
-def test_a_module_is_an_input_once_a_module_of_a_notebook_imports_it(project, line, listed):
+def test_a_module_is_an_input_once_a_cell_or_a_module_of_a_notebook_imports_it(project, line, listed):
     (project / "pipeline" / "extra.py").write_text("import networkx\nVALUE = 1\n")
     path = project / "pipeline" / "published.py"
     path.write_text(f"{path.read_text()}\n{line}\n")
-    inputs = provenance.inputs_of(Parameters())
-    assert ("pipeline/extra.py" in inputs.code) == listed
-    assert ("networkx" in inputs.versions) == listed
-
-
-def test_a_cell_that_imports_a_module_makes_it_an_input(project):
     edit_cell(project / "notebooks" / "03_evaluate.ipynb", lambda cell: cell["source"].append("\nimport pipeline.runs"))
-    assert "pipeline/runs.py" in provenance.inputs_of(Parameters()).code
+    inputs = provenance.inputs_of(Parameters())
+    assert ("pipeline/extra.py" in inputs.code) == ("networkx" in inputs.versions) == listed
+    assert "pipeline/runs.py" in inputs.code
 
 
 def test_the_cells_of_a_notebook_are_an_input_and_their_outputs_and_metadata_are_not(project):
@@ -145,25 +119,15 @@ def test_versions_are_those_of_the_packages_that_the_notebooks_and_their_modules
     assert "pydantic" in versions  # of a module that a notebook imports
     assert "none" not in versions.values()
     assert not {"json", "pathlib", "helpers", "pipeline", "papermill", "distributed"} & versions.keys()
+    assert provenance.versions_of(["no-such-package"]) == {"no-such-package": "none"}
 
 
-@pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
-def test_keras_and_jax_are_inputs_only_of_a_source_of_keras(source):
-    of_sample, of_keras = (provenance.inputs_of(Parameters(source=name)) for name in ("sample", source))
+def test_keras_and_jax_are_inputs_only_of_a_source_of_keras():
+    of_sample, of_keras = (provenance.inputs_of(Parameters(source=name)) for name in ("sample", "mnist"))
     assert of_keras.versions.keys() - of_sample.versions.keys() == {"keras", "jax"}
     assert of_keras.versions["keras"] == importlib.metadata.version("keras")
-    assert of_keras.data == f"keras.datasets.{source}"  # without loading it
-
-
-def test_the_data_of_a_file_is_its_digest(small_source):
-    path, _ = small_source
-    assert provenance.inputs_of(Parameters(source=str(path))).data == storage.sha256_of_file(path)
-    sample = storage.NOTEBOOKS / "data" / "mnist_sample.npz"
-    assert provenance.inputs_of(Parameters()).data == storage.sha256_of_file(sample)
-
-
-def test_the_version_of_a_package_that_is_missing_is_none():
-    assert provenance.versions_of(["no-such-package", "numpy"]) == {"no-such-package": "none", "numpy": np.__version__}
+    assert of_keras.data == "keras.datasets.mnist"  # without loading it
+    assert of_sample.data == storage.sha256_of_file(storage.NOTEBOOKS / "data" / "mnist_sample.npz")
 
 
 def test_the_code_of_a_module_is_its_file_and_those_that_it_imports():
@@ -181,8 +145,6 @@ def test_the_code_of_reports_covers_templates_and_what_renders_them_but_not_the_
     assert found[0] == found[1]
     assert len(set(found)) == 5
 
-
-# ---- what has changed ------------------------------------------------------------------------------------------
 
 DIGESTS = [f"{number}" * 64 for number in range(10)]
 
@@ -220,16 +182,6 @@ def test_a_run_of_the_version_before_differs_by_its_new_name_and_not_by_its_fold
     assert provenance.changes(record, Parameters(), inputs) == ["relu_grad_inactive, which was not recorded and is 1"]
 
 
-def test_inputs_are_flattened_to_one_name_each():
-    inputs = Inputs(data="d", notebooks={"n": DIGESTS[1]}, code={"c.py": DIGESTS[2]}, versions={"v": "1"})
-    assert provenance.flattened(inputs) == {
-        "data": "d",
-        "notebooks n": DIGESTS[1],
-        "code c.py": DIGESTS[2],
-        "versions v": "1",
-    }
-
-
 def test_what_the_last_run_lacks_is_described(tmp_path):
     folder = RunFolder(tmp_path)
     record = a_record(Inputs(data="", notebooks={}, code={}, versions={}), status=Status.TIMED_OUT)
@@ -245,65 +197,3 @@ def test_what_the_last_run_lacks_is_described(tmp_path):
     assert provenance.unfinished(folder, finished, ["model.npz"]) == [
         "model.npz, which has been removed or altered since"
     ]
-
-
-# ---- the layers of imports -------------------------------------------------------------------------------------
-
-LAYERS = [
-    {"helpers"},
-    {"errors", "parameters", "records", "ranking", "published", "console"},  # values
-    {"storage", "datasets", "run_folder", "provenance", "checkpoints", "plots"},
-    {"notebooks", "kernels", "reports"},
-    {"runs"},
-    {"comparison", "sweeps", "explore"},
-    {"__main__"},
-]
-
-
-def layer_of(module):
-    """Return the number of a module's layer; that of the package itself, which imports nothing, is below all."""
-    name = module.removeprefix("pipeline").removeprefix(".").split(".")[0]
-    found = [number for number, layer in enumerate(LAYERS) if name in layer]
-    assert found or not name, f"{module} belongs to no layer"
-    return found[0] if found else -1
-
-
-def imports_of(path):
-    """Return the modules of the project that a file imports, also inside functions, and the packages above them."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import, which provenance does not follow"
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    names |= {".".join(name.split(".")[:length]) for name in names for length in range(1, name.count(".") + 1)}
-    return names & {"helpers", *MODULES}
-
-
-def test_imports_make_no_circle_and_lead_to_no_higher_layer():
-    graph = {module: imports_of(path) for module, path in MODULES.items()}
-    graph["helpers"] = imports_of(storage.ROOT / "helpers.py")
-    assert sum(map(len, graph.values())) > 100
-    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
-    upwards = [f"{a} -> {b}" for a, imported in graph.items() for b in imported if layer_of(b) > layer_of(a)]
-    assert upwards == []
-    assert graph["helpers"] == graph["pipeline"] == set()
-
-
-def test_every_layer_is_of_modules_that_there_are():
-    there = {module.split(".")[1] for module in MODULES if module != "pipeline"}
-    assert set().union(*LAYERS[1:]) == there
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_at_its_top_or_in_a_function_where_provenance_can_tell_them_apart(module):
-    tree = ast.parse(MODULES[module].read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    seen = {id(node) for node in tree.body} | {id(node) for function in functions for node in ast.walk(function)}
-    assert not [node.lineno for node in ast.walk(tree) if "Import" in type(node).__name__ and id(node) not in seen]
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_at_most_300_lines(module):
-    assert len(MODULES[module].read_text().splitlines()) <= 300

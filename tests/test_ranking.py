@@ -7,7 +7,7 @@ import pytest
 from pipeline import ranking
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
-from pipeline.records import Inputs, Metrics, RunRecord, Status
+from pipeline.records import METRICS, Inputs, Metrics, RunRecord, Status
 
 INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
 SIZE = ["hidden_size"]
@@ -20,8 +20,7 @@ def a_point(hidden_size, seed, value, metric="validation_accuracy", **fields):
     identity = f"{hidden_size}-{seed}"
     if value is None:
         return PointResult(identity, chosen, record.changed(status=Status.DIVERGED))
-    others = {"train_error": 1, "train_accuracy": 0, "validation_error": 1, "validation_accuracy": 0}
-    others |= {"test_error": 1, "test_accuracy": 0, "weights_sha256": "0" * 64}
+    others = dict.fromkeys(METRICS, 1) | {"weights_sha256": "0" * 64}
     return PointResult(identity, chosen, record.changed(status=Status.DONE), Metrics(**others | {metric: value}))
 
 
@@ -31,9 +30,6 @@ def not_run(hidden_size, seed):
 
 def sizes(ranked):
     return [configuration.parameters["hidden_size"] for configuration in ranked]
-
-
-# ---- the order -------------------------------------------------------------------------------------------------
 
 
 def test_configurations_are_ranked_by_the_mean_over_their_seeds_and_not_by_one_lucky_seed():
@@ -66,16 +62,13 @@ def test_a_configuration_with_a_point_that_has_not_finished_comes_after_all_comp
     assert ranking.best(ranked) is ranked[0]
 
 
-@pytest.mark.parametrize("metric", ["validation_error", "train_error"])
-def test_an_error_is_ranked_from_below(metric):
+@pytest.mark.parametrize(
+    ("metric", "order"),
+    [("validation_error", [20, 10, 30]), ("train_error", [20, 10, 30]), ("train_accuracy", [30, 10, 20])],
+)
+def test_an_error_is_ranked_from_below_and_an_accuracy_from_above(metric, order):
     groups = [[a_point(size, 1, value, metric)] for size, value in ((10, 0.4), (20, 0.3), (30, 0.5))]
-    assert sizes(ranking.rank(groups, metric)) == [20, 10, 30]
-
-
-@pytest.mark.parametrize("metric", ["validation_accuracy", "train_accuracy"])
-def test_an_accuracy_is_ranked_from_above(metric):
-    groups = [[a_point(size, 1, value, metric)] for size, value in ((10, 0.4), (20, 0.3), (30, 0.5))]
-    assert sizes(ranking.rank(groups, metric)) == [30, 10, 20]
+    assert sizes(ranking.rank(groups, metric)) == order
 
 
 def test_configurations_that_differ_by_rounding_alone_keep_their_order():
@@ -102,32 +95,18 @@ def test_where_nothing_has_finished_nothing_is_best():
     assert ranking.best(ranking.rank([[], [a_point(10, 1, None)], [not_run(20, 1)]], "validation_accuracy")) is None
 
 
-# ---- in words --------------------------------------------------------------------------------------------------
-
-
-def test_the_status_of_a_point_is_its_records_or_that_it_has_not_been_run():
-    assert (not_run(10, 1).status, not_run(10, 1).is_done) == ("not run", False)
-    assert (a_point(10, 1, None).status, a_point(10, 1, None).is_done) == ("diverged", False)
-    assert (a_point(10, 1, 0.5).status, a_point(10, 1, 0.5).is_done) == ("done", True)
-
-
 def test_the_names_varied_are_those_that_differ_without_the_seed():
     points = [a_point(10, 1, 0.5, epochs=3), a_point(20, 2, 0.5, epochs=3), a_point(20, 3, None, epochs=4)]
     assert ranking.varied_names(points) == ["hidden_size", "epochs"]
     assert ranking.varied_names(points[:1]) == ranking.varied_names([]) == []
 
 
-def test_a_configuration_is_described_by_what_the_sweep_varies():
-    configuration = Configuration([a_point(10, 1, 0.5, epochs=3), a_point(10, 2, None)], "validation_accuracy")
+def test_a_configuration_is_described_by_what_the_sweep_varies_of_a_point_whose_parameters_are_known():
+    lost = PointResult("lost", {})
+    configuration = Configuration([lost, a_point(10, 1, 0.5, epochs=3), a_point(10, 2, None)], "validation_accuracy")
     assert configuration.describe(["hidden_size", "epochs"]) == "hidden_size 10, epochs 3"
     assert configuration.describe(["hidden_size", "seed"]) == "hidden_size 10"  # which its points do not share
     assert configuration.describe([]) == "the only configuration"
-
-
-def test_a_point_whose_parameters_are_not_known_leaves_the_description_to_those_that_have_finished():
-    lost = PointResult("lost", {})
-    configuration = Configuration([lost, a_point(10, 2, 0.5)], "validation_accuracy")
-    assert configuration.describe(SIZE) == "hidden_size 10"
     assert Configuration([lost], "validation_accuracy").describe(SIZE) == "the only configuration"
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from pipeline import errors, records, storage
+from pipeline import errors, storage
 from pipeline.errors import InvalidRecord, PipelineError
 from pipeline.records import Epoch, History, Inputs, Metrics, RunRecord, Status, SweepDefinition, SweepRecord
 
@@ -21,64 +21,32 @@ def read(tmp_path, kind, content):
     return storage.read_record(tmp_path / "record.json", kind, "")
 
 
-# ---- fields ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("kind", "fields"), EACH)
-def test_a_field_that_is_not_known_is_refused_when_a_record_is_made_and_ignored_when_one_is_read(
-    tmp_path, kind, fields
-):
+def test_a_field_that_is_not_known_is_refused_in_a_new_record_and_ignored_in_a_file(tmp_path, kind, fields):
     with pytest.raises(ValidationError, match="unheard_of\n  Extra inputs are not permitted"):
         kind(**fields, unheard_of=1)
     assert read(tmp_path, kind, fields | {"unheard_of": 1}) == kind(**fields)
 
 
-def test_a_field_that_is_not_known_is_ignored_at_any_depth(tmp_path):
-    assert read(tmp_path, History, [EPOCH | {"unheard_of": 1}]) == [Epoch(**EPOCH)]
-    found = read(tmp_path, RunRecord, RUN | {"inputs": INPUTS | {"unheard_of": 1}})
-    assert found == RunRecord(**RUN)
-
-
-@pytest.mark.parametrize(("kind", "fields", "name"), [(kind, fields, name) for kind, fields in EACH for name in fields])
-def test_a_missing_field_is_refused(tmp_path, kind, fields, name):
-    with pytest.raises(InvalidRecord, match=f"record.json is damaged: {name}: Field required"):
-        read(tmp_path, kind, {other: value for other, value in fields.items() if other != name})
-
-
-@pytest.mark.parametrize(("kind", "fields"), EACH)
-def test_a_record_does_not_change_once_made(kind, fields):
-    record = kind(**fields)
-    with pytest.raises(ValidationError, match="Instance is frozen"):
-        setattr(record, next(iter(fields)), "another")
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", records.METRICS)
-def test_a_metric_that_is_not_finite_is_refused(tmp_path, name, value):
-    with pytest.raises(ValidationError, match=f"{name}\n  Input should be a finite number"):
-        Metrics(**METRICS | {name: value})
-    with pytest.raises(InvalidRecord, match="is damaged"):
-        read(tmp_path, Metrics, METRICS | {name: value})  # Python writes NaN and Infinity, which are no JSON
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_duration_that_is_not_finite_is_refused(value):
+def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
+    with pytest.raises(ValidationError, match="test_error\n  Input should be a finite number"):
+        Metrics(**METRICS | {"test_error": value})
     with pytest.raises(ValidationError, match="duration_s\n  Input should be a finite number"):
         RunRecord(**RUN, duration_s=value)
+    with pytest.raises(InvalidRecord, match="is damaged"):
+        read(tmp_path, Metrics, METRICS | {"test_error": value})  # Python writes NaN and Infinity, which are no JSON
 
 
 @pytest.mark.parametrize(
     ("kind", "fields", "changed", "name"),
     [
         (Metrics, METRICS, {"weights_sha256": "0" * 63}, "weights_sha256"),
-        (Metrics, METRICS, {"weights_sha256": "G" * 64}, "weights_sha256"),
         (RunRecord, RUN, {"outputs": {"model.npz": "short"}}, "outputs.model.npz"),
         (RunRecord, RUN, {"started": "2026-01-02T03:04:05"}, "started"),  # of which time zone?
-        (RunRecord, RUN, {"status": "finished"}, "status"),
         (SweepRecord, SWEEP, {"ids": ["../a"]}, "ids.0"),  # an id is the name of a folder
         (SweepRecord, SWEEP, {"configurations": [["a/b"]]}, "configurations.0.0"),
         (SweepRecord, SWEEP, {"name": "../s"}, "name"),
-        (SweepRecord, SWEEP, {"grid": {"seed": []}}, "grid.seed"),
         (SweepRecord, SWEEP, {"select": "test_accuracy"}, "select"),
     ],
 )
@@ -86,9 +54,6 @@ def test_a_field_of_another_form_is_refused(kind, fields, changed, name):
     with pytest.raises(ValidationError) as caught:
         kind(**fields | changed)
     assert [".".join(map(str, problem["loc"])) for problem in caught.value.errors()] == [name]
-
-
-# ---- the status ------------------------------------------------------------------------------------------------
 
 
 def every_class(kind):
@@ -109,19 +74,7 @@ STATUS_OF = {
 def test_the_status_of_a_run_follows_from_the_class_of_the_error_that_ended_it(kind):
     error = kind("x", "is damaged") if kind is InvalidRecord else kind("the reason")
     assert Status.of(error) is Status(STATUS_OF.get(kind, "failed"))
-
-
-def test_an_error_of_a_class_below_has_the_same_status():
-    class Stopped(KeyboardInterrupt): ...
-
-    assert Status.of(Stopped()) is Status.INTERRUPTED
-
-
-def test_every_status_but_two_is_of_an_error():
-    assert {str(status) for status in Status} == {"running", "done", "failed", *STATUS_OF.values()}
-
-
-# ---- what records do -------------------------------------------------------------------------------------------
+    assert set(Status) == {"running", "done", "failed", *STATUS_OF.values()}
 
 
 def test_metrics_are_read_by_split_and_none_where_there_were_no_images():
@@ -143,20 +96,16 @@ def test_a_changed_record_is_another_one_and_checked_again():
     changed = record.changed(status=Status.FAILED, error="why")
     assert (changed.status, changed.error, changed.started) == ("failed", "why", record.started)
     assert (record.status, record.error) == ("done", None)
-    for wrong in ({"status": "finished"}, {"unheard_of": 1}, {"duration_s": float("nan")}):
-        with pytest.raises(ValidationError):
-            record.changed(**wrong)
+    with pytest.raises(ValidationError):
+        record.changed(duration_s=float("nan"))
 
 
 def test_a_sweep_varies_what_its_grid_and_its_points_list():
-    sweep = SweepDefinition(
-        name="s", base={"epochs": 2}, grid={"seed": [1, 2]}, points=[{"seed": 3}, {"hidden_size": 5, "seed": 1}]
-    )
-    assert sweep.varied() == {"seed": [1, 2, 3, 1], "hidden_size": [5]}
-    assert sweep.varied() == {"seed": [1, 2, 3, 1], "hidden_size": [5]}  # asking twice adds nothing
+    points = [{"seed": 3}, {"hidden_size": 5, "seed": 1}]
+    sweep = SweepDefinition(name="s", base={"epochs": 2}, grid={"seed": [1, 2]}, points=points)
+    for _ in range(2):  # asking twice adds nothing
+        assert sweep.varied() == {"seed": [1, 2, 3, 1], "hidden_size": [5]}
 
-
-# ---- files of the version before -------------------------------------------------------------------------------
 
 OLD_RUN = """{
   "status": "done",
@@ -201,36 +150,22 @@ def test_the_version_befores_run_is_read_with_parameters_that_are_no_longer_know
     record = read(tmp_path, RunRecord, OLD_RUN)
     assert (record.status, record.started) == (Status.DONE, datetime(2026, 11, 25, 17, 36, 46, tzinfo=UTC))
     assert record.parameters["relu_grad_at_zero"] == 1
-    assert record.parameters["run_dir"] == "runs/default"
-    assert record.inputs.versions == {"python": "3.11.7", "papermill": "2.7.0"}
-    assert (record.duration_s, record.error) == (7.7, None)
-    assert record.outputs["model.npz"].startswith("8a063487")
     assert json.loads(storage.json_bytes(record)) == json.loads(OLD_RUN) | {"started": "2026-11-25T17:36:46Z"}
-
-
-@pytest.mark.parametrize("status", ["running", "failed", "diverged", "timed out", "kernel died", "worker died"])
-def test_the_version_befores_run_is_read_whatever_its_status(tmp_path, status):
-    content = json.loads(OLD_RUN) | {"status": status, "error": "02_train.ipynb failed"}
-    record = read(tmp_path, RunRecord, content)
-    assert (record.status, record.error) == (status, "02_train.ipynb failed")
 
 
 def test_the_version_befores_metrics_and_history_are_read(tmp_path):
     metrics = read(tmp_path, Metrics, OLD_METRICS)
-    assert (metrics.of("train"), metrics.of("validation")) == ((0.817, 0.42039163449803474), (0.8, 0.43416687182794556))
-    assert (metrics.of("test"), metrics.weights_sha256[:8]) == ((0.7942, 0.42936252114571033), "ebf6a584")
-    first, second = read(tmp_path, History, OLD_HISTORY)
-    assert (first.train_error, first.validation_accuracy) == (0.8547427598261383, 0.595)
-    assert (second.train_accuracy, second.validation_error, second.validation_accuracy) == (0.551, None, None)
-    assert json.loads(storage.json_bytes([first, second])) == json.loads(OLD_HISTORY)
+    assert (metrics.of("train"), metrics.of("test")) == ((0.817, 0.42039163449803474), (0.7942, 0.42936252114571033))
+    assert json.loads(storage.json_bytes(metrics)) == json.loads(OLD_METRICS)
+    history = read(tmp_path, History, OLD_HISTORY)
+    assert (history[1].train_accuracy, history[1].validation_accuracy) == (0.551, None)
+    assert json.loads(storage.json_bytes(history)) == json.loads(OLD_HISTORY)
 
 
 def test_the_version_befores_sweep_is_read_and_written_with_configurations(tmp_path):
     sweep = read(tmp_path, SweepRecord, OLD_SWEEP)
-    configurations = [["a10391477902", "2067e5870eba"], ["9c6b28d83a41", "94f29f4d7bcf"]]
-    assert sweep.configurations == configurations
-    assert (sweep.name, sweep.base, sweep.select) == ("small", {"epochs": 10}, "validation_accuracy")
     written = json.loads(storage.json_bytes(sweep))
-    assert "settings" not in written
-    assert written["configurations"] == configurations
+    expected = json.loads(OLD_SWEEP)
+    expected["configurations"] = expected.pop("settings")
+    assert written == expected
     assert read(tmp_path, SweepRecord, written) == sweep

@@ -1,7 +1,6 @@
 """Runs end to end, through the command line, and as a library."""
 
 import json
-import logging
 import os
 import re
 import shutil
@@ -15,11 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import datasets, parameters, runs, storage
-from pipeline.errors import InvalidRecord
-from pipeline.records import METRICS, Status
+from pipeline import datasets, parameters, storage
+from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
+from tests.test_records import OLD_METRICS, OLD_RUN
 
 SMALL = {"num_samples": 40, "num_validation": 10, "epochs": 2, "hidden_size": 5}
 
@@ -51,32 +50,23 @@ def copy_project(folder):
 
 def write_older_run(folder, **changed):
     """Write the records of a finished run as version 1.0.0 left them."""
+    record = json.loads(OLD_RUN)
+    record["parameters"] |= changed
     folder.mkdir(parents=True)
-    chosen = {"source": "sample", "num_samples": 1000, "num_validation": 1000, "normalisation": 255.0}
-    chosen |= {"hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 20}
-    chosen |= {"dropout_rate": 0.5, "relu_grad_at_zero": 0, "batch_size": 1, "seed": 1, "run_dir": str(folder)}
-    inputs = {
-        "data": "3a79f2ce1deac27f3accde65e5462995a9dfb53e2d8a9102c0f211ff0ad73e93",
-        "notebooks": {"02_train": "a07a7e9570fe36b61d8d46df5edb69351303a77904e1755bf6d4d33f5fd276a4"},
-        "code": {"pipeline/files.py": "2fd300e914cf3bf86f737d11cdc24814e83f6b30fbf66b8a11496f4d37e4d648"},
-        "versions": {"python": "3.11.7", "numpy": "2.4.6"},
-    }
-    record = {"status": "done", "started": "2026-01-02T03:04:05+00:00", "parameters": chosen | changed}
-    record |= {"inputs": inputs, "arrays": {}, "duration_s": 4.2, "report_code": "0" * 64, "outputs": {}}
-    metrics = {"train_error": 0.25, "train_accuracy": 0.75, "validation_error": 0.3125, "validation_accuracy": 0.6875}
-    metrics |= {"test_error": 0.375, "test_accuracy": 0.625, "weights_sha256": "0" * 64}
     (folder / "run.json").write_text(json.dumps(record))
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "metrics.json").write_text(OLD_METRICS)
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory, pipeline):
+def made_once(shared, pipeline):
     """Return a folder with a finished run of a few images, and its source beside it."""
-    folder = tmp_path_factory.mktemp("small")
-    source, _ = write_small_source(folder)
-    done = pipeline("run", "--run-dir", folder / "run", *options({"source": source} | SMALL))
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder):
+        source, _ = write_small_source(folder)
+        done = pipeline("run", "--run-dir", folder / "run", *options({"source": source} | SMALL))
+        assert done.returncode == 0, done.stderr
+
+    return shared("small", make)
 
 
 @pytest.fixture
@@ -94,13 +84,9 @@ def small_run(made_once, tmp_path):
 def test_the_default_run_gives_the_published_metrics(tmp_path, pipeline):
     done = pipeline("run", "--run-dir", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    for line in (
-        "train error          0.420     0.420  equal",
-        "train accuracy       0.817     0.817  equal",
-        "test error           0.429     0.429  equal",
-        "test accuracy       0.7942    0.7942  equal",
-    ):
-        assert line in done.stdout
+    for name, value in {"train error": "0.420", "train accuracy": "0.817", "test error": "0.429"}.items():
+        assert f"{name:16}{value:>10}{value:>10}  equal" in done.stdout
+    assert "test accuracy       0.7942    0.7942  equal" in done.stdout
     assert "I:99 Train-Err:0.420 Train-Acc:0.817\nTest-Err:0.429 Test-Acc:0.7942\n" in done.stdout
     assert f"report: {tmp_path / 'run' / 'report.html'}" in done.stdout
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -108,15 +94,6 @@ def test_the_default_run_gives_the_published_metrics(tmp_path, pipeline):
     assert metrics["test_error"] == pytest.approx(0.42936252114571, abs=1e-12)
     assert (metrics["train_accuracy"], metrics["test_accuracy"]) == (0.817, 0.7942)
     assert metrics["weights_sha256"] == "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
-    printed = [
-        output.text
-        for stage in ("02_train", "03_evaluate")
-        for cell in nbformat.read(tmp_path / "run" / f"{stage}.ipynb", 4).cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream"
-    ]
-    assert "I:99 Train-Err:0.420 Train-Acc:0.817" in "".join(printed)
-    assert "Test-Err:0.429 Test-Acc:0.7942" in "".join(printed)
 
 
 def test_the_true_gradient_gives_the_other_metrics_and_names_what_differs(tmp_path, pipeline):
@@ -155,17 +132,7 @@ def test_a_run_writes_its_files_and_nothing_else(made_once):
     assert sorted(contents(folder)) == sorted([*notebooks, *MADE, "report.html", "run.json"])
     record = record_of(folder)
     assert record["status"] == "done"
-    assert record["parameters"] == {
-        "source": str(source),
-        "normalisation": 255.0,
-        "learning_rate": 0.005,
-        "learning_rate_decay": 1.0,
-        "dropout_rate": 0.5,
-        "relu_grad_inactive": 1,
-        "batch_size": 1,
-        "seed": 1,
-        **SMALL,
-    }
+    assert record["parameters"] == parameters.from_values({"source": str(source)} | SMALL).model_dump()
     assert record["inputs"]["data"] == storage.sha256_of_file(source)
     assert set(record["inputs"]["notebooks"]) == set(STAGES)
     assert record["inputs"]["code"]["helpers.py"] == storage.sha256_of_file(storage.ROOT / "helpers.py")
@@ -180,20 +147,18 @@ def test_a_run_writes_its_files_and_nothing_else(made_once):
 
 
 def test_parameters_reach_the_notebooks_that_declare_them(made_once):
-    injected = {}
-    for stage in STAGES:
-        (cell,) = [
-            cell
-            for cell in nbformat.read(made_once / "run" / f"{stage}.ipynb", 4).cells
-            if "injected-parameters" in cell.metadata.get("tags", [])
-        ]
-        injected[stage] = cell.source
-    assert "num_samples = 40" in injected["01_prepare"]
-    assert "num_samples" not in injected["02_train"]
-    assert "normalisation" not in injected["01_prepare"]
-    assert "hidden_size = 5" in injected["02_train"]
-    assert "normalisation = 255.0" in injected["02_train"]
-    assert "hidden_size" not in injected["03_evaluate"]
+    injected = [
+        cell.source
+        for stage in STAGES
+        for cell in nbformat.read(made_once / "run" / f"{stage}.ipynb", 4).cells
+        if "injected-parameters" in cell.metadata.get("tags", [])
+    ]
+    for line, of_stages in {
+        "num_samples = 40": [True, False, False],
+        "hidden_size = 5": [False, True, False],
+        "normalisation = 255.0": [False, True, False],
+    }.items():
+        assert [line in source for source in injected] == of_stages
 
 
 def test_a_folder_name_may_hold_braces_and_spaces_and_the_folder_a_lock_left_over(tmp_path, small_source, pipeline):
@@ -209,8 +174,9 @@ def test_a_folder_name_may_hold_braces_and_spaces_and_the_folder_a_lock_left_ove
 # ---- when a run runs again -------------------------------------------------------------------------------------
 
 
-def test_a_finished_run_is_left_alone(small_run, pipeline):
+def test_a_finished_run_is_left_alone_also_without_its_lock(small_run, pipeline):
     folder, arguments = small_run
+    (folder / storage.LOCK).unlink()
     before = contents(folder)
     again = pipeline(*arguments)
     assert again.returncode == 0
@@ -222,8 +188,7 @@ def test_a_finished_run_is_left_alone(small_run, pipeline):
 def test_force_runs_again_to_the_same_weights(small_run, pipeline):
     folder, arguments = small_run
     before = contents(folder)
-    again = pipeline(*arguments, "--force")
-    assert again.returncode == 0
+    assert pipeline(*arguments, "--force").returncode == 0
     after = contents(folder)
     assert after["metrics.json"][0] == before["metrics.json"][0]
     assert all(after[name][1] > before[name][1] for name in before)
@@ -232,6 +197,7 @@ def test_force_runs_again_to_the_same_weights(small_run, pipeline):
 def test_a_changed_input_or_output_runs_again_and_is_named(small_run, tmp_path, pipeline):
     folder, _ = small_run
     (folder / "model.npz").write_bytes(b"")
+    (folder / "report.html").unlink()
     path, arrays = write_small_source(tmp_path)
     np.savez(path, **arrays | {"y_test": arrays["y_test"][::-1]})
     again = pipeline("run", "--run-dir", folder, *options({"source": path} | SMALL | {"seed": 2}))
@@ -239,7 +205,9 @@ def test_a_changed_input_or_output_runs_again_and_is_named(small_run, tmp_path, 
     assert "seed, which was 1 and is 2" in again.stdout
     assert f"and is {path}" in again.stdout
     assert f"and is {storage.sha256_of_file(path)[:12]}..." in again.stdout
-    assert "model.npz, which has been removed or altered since" in again.stdout
+    for name in ("model.npz", "report.html"):
+        assert f"{name}, which has been removed or altered since" in again.stdout
+        assert (folder / name).stat().st_size
     assert record_of(folder)["parameters"]["seed"] == 2
 
 
@@ -249,14 +217,6 @@ def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_ru
     again = pipeline(*arguments)
     assert again.returncode == 0
     assert "files in this folder that belong to no finished run" in again.stdout
-
-
-def test_a_missing_report_is_made_again(small_run, pipeline):
-    folder, arguments = small_run
-    (folder / "report.html").unlink()
-    again = pipeline(*arguments)
-    assert "report.html, which has been removed or altered since" in again.stdout
-    assert (folder / "report.html").exists()
 
 
 def test_a_changed_report_template_makes_the_report_again_and_nothing_else(small_run, pipeline):
@@ -278,16 +238,14 @@ def test_a_run_of_the_version_before_runs_again_and_is_refused_by_verify(tmp_pat
     refused = pipeline("verify", folder)
     assert refused.returncode == 2
     assert "was written by another version of this project" in refused.stderr
-    assert "'relu_grad_at_zero' is now called relu_grad_inactive." in refused.stderr
+    assert "'relu_grad_at_zero' is now called relu_grad_inactive" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert contents(folder) == before
     again = pipeline("run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL))
     assert again.returncode == 0, again.stderr
     assert "relu_grad_inactive, which was not recorded and is 1" in again.stdout
-    assert "epochs, which was 20 and is 2" in again.stdout
-    names = set(record_of(folder)["parameters"])
-    assert names == set(parameters.NAMES)
-    assert "relu_grad_at_zero" not in names
+    assert "epochs, which was 100 and is 2" in again.stdout
+    assert set(record_of(folder)["parameters"]) == set(parameters.NAMES)
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------
@@ -297,17 +255,15 @@ def test_a_run_of_the_version_before_runs_again_and_is_refused_by_verify(tmp_pat
     ("arguments", "messages"),
     [
         (["-p", "learning_rte", "1"], ["no parameter 'learning_rte'", "Did you mean learning_rate?"]),
-        (["-p", "relu_grad_at_zero", "0"], ["'relu_grad_at_zero' is now called relu_grad_inactive."]),
         (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number, 1 or more. Its default is 100."]),
         (["-p", "epochs", "x", "-p", "seed", "-1"], ["epochs is 'x'", "seed is '-1'"]),
         (["-p", "source", "nowhere/none.npz"], ["nowhere/none.npz is not there. Use source"]),
-        (
-            ["-p", "num_samples", "1900", "-p", "num_validation", "101"],
-            ["1900 + 101 = 2001", "has 2000 training images"],
-        ),
+        (["-p", "num_samples", "1900", "-p", "num_validation", "101"], ["1900 + 101 = 2001, but the source"]),
         (["-p", "learning_rate", "-1e-3"], ["learning_rate is '-1e-3', but must be a number above 0"]),
         (["-p", "seed", "1", "-p", "seed", "2"], ["seed is given more than once: 1, 2"]),
         (["-p", "run_dir", "elsewhere"], ["run_dir is given more than once: elsewhere"]),
+        (["--run-dir", "notebooks/data/x"], ["run_dir is 'notebooks/data/x', where the project's own files are."]),
+        (["--run-dir", "README.md"], ["run_dir is 'README.md', but"]),
         (["-p", "epochs"], ["requires 2 arguments"]),
         (["--frobnicate"], ["No such option", "--frobnicate"]),
     ],
@@ -321,24 +277,8 @@ def test_a_wrong_argument_exits_with_2_a_message_and_nothing_written(tmp_path, p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_argument_leaves_a_finished_run_as_it_was(small_run, pipeline):
-    folder, arguments = small_run
-    before = contents(folder)
-    assert pipeline(*arguments, "-p", "epochs", "0").returncode == 2
-    assert contents(folder) == before
-
-
-@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/data/x", "pipeline", "tests", "README.md"])
-def test_a_run_is_kept_out_of_the_projects_own_folders(folder, pipeline):
-    refused = pipeline("run", "--run-dir", folder)
-    assert refused.returncode == 2
-    assert f"run_dir is {folder!r}" in refused.stderr
-    assert not (storage.ROOT / folder / storage.LOCK).exists()
-
-
-def test_a_run_does_not_overwrite_its_own_source(tmp_path, pipeline):
-    source, _ = write_small_source(tmp_path)
-    source = source.rename(tmp_path / "data.npz")
+def test_a_run_does_not_overwrite_its_own_source(tmp_path, small_source, pipeline):
+    source = small_source[0].rename(tmp_path / "data.npz")
     before = source.read_bytes()
     refused = pipeline("run", "--run-dir", tmp_path, "-p", "source", source)
     assert refused.returncode == 2
@@ -372,9 +312,8 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
         assert part in failed.stderr
     assert "Traceback" not in failed.stderr
     assert sorted(contents(folder)) == ["01_prepare.ipynb", "02_train.ipynb", "data.npz", "run.json"]
-    record = record_of(folder)
-    assert record["status"] == "diverged"
-    assert "Diverged" in record["error"]
+    assert record_of(folder)["status"] == "diverged"
+    assert "Diverged" in record_of(folder)["error"]
     outputs = [o for cell in nbformat.read(folder / "02_train.ipynb", 4).cells for o in cell.get("outputs", [])]
     assert [output.ename for output in outputs if output.output_type == "error"] == ["Diverged"]
     assert not [output for output in outputs if output.get("name") == "stderr"]  # no flood of warnings
@@ -414,7 +353,7 @@ def training(tmp_path):
     running.communicate()
 
 
-def test_a_second_run_in_the_same_folder_is_refused_and_the_first_unharmed(training, pipeline):
+def test_a_second_run_in_a_folder_is_refused_until_the_first_has_ended_even_killed(training, pipeline):
     folder, arguments, running, _ = training
     before = set(contents(folder))
     refused = pipeline(*arguments, "--force")
@@ -422,55 +361,36 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_unharmed(train
     assert f"Another run is writing to {folder}" in refused.stderr
     assert running.poll() is None
     assert before <= set(contents(folder))
+    running.kill()
+    running.communicate()
+    assert (folder / storage.LOCK).exists()
+    with storage.lock(folder):  # as the next run does
+        pass
+
+
+def check_stopped(folder, running, code, status):
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert "Traceback" not in errors
+    assert record_of(folder)["status"] == status
+    assert (folder / "02_train.ipynb").exists()
+    assert not (folder / "metrics.json").exists()
+    return errors
 
 
 def test_a_dead_kernel_is_a_failed_run_and_the_cell_is_named(training):
     folder, _, running, kernel = training
     kernel.kill()
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 1
+    errors = check_stopped(folder, running, 1, "kernel died")
     assert "02_train.ipynb: its kernel died in the cell 'loop'" in errors
-    assert record_of(folder)["status"] == "kernel died"
-    assert (folder / "02_train.ipynb").exists()
-    assert not (folder / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_that_is_stopped_by_a_signal_is_interrupted(training, sent, code):
     folder, _, running, kernel = training
     running.send_signal(sent)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == code
-    assert "Traceback" not in errors
-    assert record_of(folder)["status"] == "interrupted"
-    assert not (folder / "metrics.json").exists()
+    check_stopped(folder, running, code, "interrupted")
     kernel.wait(timeout=30)
-
-
-# ---- the lock --------------------------------------------------------------------------------------------------
-
-
-def test_a_killed_run_leaves_no_locked_folder(training):
-    folder, _, running, _ = training
-    assert storage.is_locked(folder)
-    running.kill()
-    running.communicate()
-    assert (folder / storage.LOCK).exists()
-    assert not storage.is_locked(folder)
-    with storage.lock(folder):  # as the next run does
-        assert storage.is_locked(folder)
-
-
-def test_the_lock_of_a_folder_is_in_no_listing_and_may_be_removed(small_run, tmp_path, pipeline):
-    folder, arguments = small_run
-    assert (folder / storage.LOCK).read_bytes() == b""
-    found = RunFolder(folder)
-    assert storage.LOCK not in {*found.present(), *found.digests(), *record_of(folder)["outputs"]}
-    assert storage.LOCK not in (folder / "report.html").read_text()
-    (folder / storage.LOCK).unlink()
-    assert "is finished, and nothing that it depends on has changed" in pipeline(*arguments).stdout
-    assert pipeline("index", tmp_path).returncode == 0
-    assert storage.LOCK not in (tmp_path / "index.html").read_text()
 
 
 # ---- what is logged --------------------------------------------------------------------------------------------
@@ -482,16 +402,6 @@ def test_a_run_as_a_library_prints_nothing(tmp_path, small_source):
     done = subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert record_of(folder)["status"] == "done"
-
-
-def test_a_run_logs_to_loggers_of_the_package(small_run, caplog):
-    folder, arguments = small_run
-    given = dict(zip(arguments[4::3], map(str, arguments[5::3]), strict=True))
-    with caplog.at_level(logging.INFO, logger="pipeline"):
-        runs.run(parameters.from_strings(given), str(folder))
-    assert "is finished, and nothing that it depends on has changed" in caplog.text
-    assert "test accuracy" in caplog.text
-    assert {record.name for record in caplog.records} == {"pipeline.runs"}
 
 
 def test_verbose_adds_time_and_logger(small_run, pipeline):
@@ -544,24 +454,16 @@ def test_verify_exits_with_1_and_names_what_is_not_equal(small_run, pipeline):
     assert "Traceback" not in verified.stderr
 
 
-def test_verify_takes_the_folder_of_a_finished_run(small_run, tmp_path, pipeline):
-    folder, _ = small_run
+def test_verify_takes_the_folder_of_a_finished_run(tmp_path, pipeline):
     missing = pipeline("verify", tmp_path)
     assert missing.returncode == 2
     assert f"{tmp_path / 'run.json'} is not there. Name the folder of a finished run" in missing.stderr
-    for status in set(Status) - {Status.DONE}:
-        (folder / "run.json").write_text(json.dumps(record_of(folder) | {"status": status}))
-        with pytest.raises(InvalidRecord, match=f"holds no finished run: its status is {status}"):
-            runs.verify(str(folder))
 
 
 # ---- help ------------------------------------------------------------------------------------------------------
 
 
 def test_help_names_every_parameter_with_its_range_and_default(pipeline):
-    shown = pipeline("run", "--help")
-    assert shown.returncode == 0
-    line = "learning_rate        the size of a step down the gradient; a number above 0 (default: 0.005)"
-    assert line in shown.stdout
-    for name in parameters.NAMES:
-        assert f"{name:20} " in shown.stdout
+    shown = pipeline("run", "--help").stdout
+    assert "learning_rate        the size of a step down the gradient; a number above 0 (default: 0.005)" in shown
+    assert all(f"{name:20} " in shown for name in parameters.NAMES)

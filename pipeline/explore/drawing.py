@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import ipycanvas
 import ipywidgets as widgets
@@ -14,20 +15,18 @@ from pipeline.explore.panels import Bench, Panel, button
 CANVAS_SIDE = 280  # pixels, ten for each of an image's
 PEN_WIDTH = 22
 
-Stroke = Sequence[tuple[float, float]]
 
-
-def ink(strokes: Iterable[Stroke], side: int = CANVAS_SIDE, width: int = PEN_WIDTH) -> np.ndarray:
-    """Return strokes of a round pen as a picture: (side, side) uint8, 0 for paper and 255 for ink.
+def ink(strokes: Iterable[Sequence[tuple[float, float]]]) -> np.ndarray:
+    """Return strokes of a round pen as a picture: (280, 280) uint8, 0 for paper and 255 for ink.
 
     strokes: lists of points (x, y), in pixels from the top left corner.
     """
-    paper = Image.new("L", (side, side))
-    pen, radius = ImageDraw.Draw(paper), width / 2
+    paper = Image.new("L", (CANVAS_SIDE, CANVAS_SIDE))
+    pen = ImageDraw.Draw(paper)
     for stroke in strokes:
-        pen.line([tuple(point) for point in stroke], fill=255, width=width)
-        for x, y in stroke:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+        pen.line(stroke, fill=255, width=PEN_WIDTH)
+        for point in stroke:
+            pen.circle(point, PEN_WIDTH / 2, fill=255)
     return np.asarray(paper)
 
 
@@ -76,13 +75,8 @@ class DrawingPanel(Panel):
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.strokes: list[list[tuple[float, float]]] = []
-        self.pen_down = False
-        self.canvas = ipycanvas.Canvas(
-            width=CANVAS_SIDE,
-            height=CANVAS_SIDE,
-            layout={"border": f"2px solid {reading.QUIET}", "width": f"{CANVAS_SIDE}px"},
-        )
+        layout = {"border": f"2px solid {reading.QUIET}", "width": f"{CANVAS_SIDE}px"}
+        self.canvas = ipycanvas.Canvas(width=CANVAS_SIDE, height=CANVAS_SIDE, layout=layout)
         self.canvas.line_width, self.canvas.line_cap, self.canvas.line_join = PEN_WIDTH, "round", "round"
         self.canvas.on_mouse_down(self.begin)
         self.canvas.on_mouse_move(self.move)
@@ -90,14 +84,14 @@ class DrawingPanel(Panel):
         self.canvas.on_mouse_out(self.end)
         self.canvas.on_touch_start(lambda touches: self.begin(*touches[0]))
         self.canvas.on_touch_move(lambda touches: self.move(*touches[0]))
-        self.canvas.on_touch_end(lambda touches: self.end())
-        self.undo = button("Take the last stroke back", self.take_back)
-        self.clear = button("Clear", self.start_over)
+        self.canvas.on_touch_end(self.end)
+        self.undo = button("Take the last stroke back", lambda: self.keep(self.strokes[:-1]))
+        self.clear = button("Clear", lambda: self.keep([]))
         self.canvas.on_key_down(self.key)
         label = widgets.HTML("<p>Draw a digit in the square, with a mouse, a pen or a finger:</p>")
-        super().__init__([label, self.undo, self.canvas, self.clear])
+        super().__init__(label, self.undo, self.canvas, self.clear)
         bench.observe(lambda _: self.show(), "model")
-        self.start_over()
+        self.keep([])
 
     def key(self, key: str, *modifiers: bool) -> None:
         """Let the tabulator lead on: the canvas keeps every key that it gets, and would hold the keyboard for good."""
@@ -115,21 +109,14 @@ class DrawingPanel(Panel):
             self._line(self.strokes[-1][-1], (x, y))
             self.strokes[-1].append((x, y))
 
-    def end(self, *_: float) -> None:
+    def end(self, *_: Any) -> None:
         if self.pen_down:
             self.pen_down = False
             self.show()
 
-    def take_back(self) -> None:
-        self.strokes = self.strokes[:-1]
-        self.draw_strokes()
-
-    def start_over(self) -> None:
-        self.strokes = []
-        self.draw_strokes()
-
-    def draw_strokes(self) -> None:
-        self.pen_down = False
+    def keep(self, strokes: list[list[tuple[float, float]]]) -> None:
+        """Draw these strokes and no others."""
+        self.strokes, self.pen_down = strokes, False
         with ipycanvas.hold_canvas():
             self.canvas.fill_style = "white"
             self.canvas.fill_rect(0, 0, CANVAS_SIDE, CANVAS_SIDE)

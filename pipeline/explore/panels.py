@@ -2,7 +2,8 @@
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+import string
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
@@ -19,7 +20,6 @@ from pipeline.explore.reading import Reading
 from pipeline.run_folder import Model
 
 REDRAWN_EVERY = 20  # epochs: a picture takes as long as all of them
-ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
 class Bench(traitlets.HasTraits):
@@ -27,16 +27,13 @@ class Bench(traitlets.HasTraits):
 
     model = traitlets.Instance(Model)
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model=model)
-
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Controls, then a sentence and a picture. `description` stands for it where a notebook is read and not run."""
 
     description = "A panel of controls."
 
-    def __init__(self, controls: Sequence[widgets.Widget]) -> None:
+    def __init__(self, *controls: widgets.Widget) -> None:
         self.sentence, self.shown = widgets.HTML(), widgets.HTML()
         super().__init__([*controls, self.sentence, self.shown])
 
@@ -46,15 +43,13 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def draw(self, figure: Figure, alt: str) -> None:
         """Show a figure with its text alternative."""
         source = base64.b64encode(plots.png(figure)).decode()
-        self.shown.value = (
-            f'<img alt="{html.escape(alt)}" style="width: 864px; max-width: 100%" src="data:image/png;base64,{source}">'
-        )
+        style = "width: 864px; max-width: 100%"
+        self.shown.value = f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{source}">'
 
     def show_reading(self, found: Reading) -> None:
         self.write(reading.describe(found))
-        self.draw(
-            reading.picture(found), f"The digit, the pixels for and against {found.answer}, scores and hidden units."
-        )
+        alt = f"The digit, the pixels for and against {found.answer}, scores and hidden units."
+        self.draw(reading.picture(found), alt)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
@@ -72,6 +67,10 @@ def named(kind: type[widgets.Widget], description: str, width: str = "12em", **o
     return kind(description=description, style=style, layout={"width": width}, **options)
 
 
+def row(*controls: widgets.Widget) -> widgets.Box:
+    return widgets.Box(controls, layout={"flex_flow": "row wrap", "align_items": "center"})
+
+
 def button(description: str, pressed: Callable[[], None]) -> widgets.Button:
     button = widgets.Button(description=description, layout={"width": "max-content"})
     button.on_click(lambda _: pressed())
@@ -86,24 +85,22 @@ class ReadingPanel(Panel):
     def __init__(self, data: Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
         self.rng = np.random.RandomState(1)
-        digits = [str(digit) for digit in range(10)]
+        digit: dict[str, Any] = {"options": [*string.digits], "placeholder": "any"}
         self.mistakes = named(widgets.Checkbox, "Mistakes only", indent=False)
-        self.digit = named(widgets.Combobox, "True digit", options=digits, placeholder="any")
-        self.answer = named(widgets.Combobox, "Answer", options=digits, placeholder="any")
+        self.digit = named(widgets.Combobox, "True digit", **digit)
+        self.answer = named(widgets.Combobox, "Answer", **digit)
         self.index = named(widgets.BoundedIntText, "Test image", min=0, max=len(data.x_test) - 1)
         self.next = button("Next such image", self.go_on)
         self.found = widgets.HTML()
-        self.dropped = named(widgets.Text, "Dropped units", width="54em", placeholder="none; or such as 3, 15-17")
-        self.rate = named(widgets.FloatSlider, "Dropout rate", width="24em", value=0.5, min=0, max=0.9, step=0.1)
+        self.dropped = named(widgets.Text, "Dropped units", "54em", placeholder="none; or such as 3, 15-17")
+        self.rate = named(widgets.FloatSlider, "Dropout rate", "24em", value=0.5, min=0, max=0.9, step=0.1)
         self.draw_mask = button("Draw a dropout mask", self.drop_at_random)
         self.reset = button("All units on", self.drop_none)
         super().__init__(
-            [
-                widgets.Box([self.mistakes, self.digit, self.answer, self.found], layout=ROW),
-                widgets.Box([self.index, self.next], layout=ROW),
-                self.dropped,
-                widgets.Box([self.rate, self.draw_mask, self.reset], layout=ROW),
-            ]
+            row(self.mistakes, self.digit, self.answer, self.found),
+            row(self.index, self.next),
+            self.dropped,
+            row(self.rate, self.draw_mask, self.reset),
         )
         bench.observe(lambda _: self.take_model(), "model")
         for control in (self.mistakes, self.digit, self.answer):
@@ -165,24 +162,19 @@ class TrainingPanel(Panel):
     def __init__(self, data: Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
         self.of_the_run = self.trained = bench.model
-        wide = {"width": "26em"}
-        self.learning_rate = named(
-            widgets.FloatLogSlider, "Learning rate", value=0.005, min=-4, max=0, readout_format=".2g", **wide
-        )
-        self.hidden_size = named(widgets.IntSlider, "Hidden units", value=40, min=1, max=200, **wide)
-        self.dropout_rate = named(widgets.FloatSlider, "Dropout rate", value=0.5, min=0, max=0.9, step=0.1, **wide)
-        self.inactive = named(widgets.IntSlider, "relu_grad_inactive", value=1, min=0, max=1, **wide)
+        rate = {"value": 0.005, "min": -4, "max": 0, "readout_format": ".2g"}
+        self.learning_rate = named(widgets.FloatLogSlider, "Learning rate", "26em", **rate)
+        self.hidden_size = named(widgets.IntSlider, "Hidden units", "26em", value=40, min=1, max=200)
+        self.dropout_rate = named(widgets.FloatSlider, "Dropout rate", "26em", value=0.5, min=0, max=0.9, step=0.1)
+        self.inactive = named(widgets.IntSlider, "relu_grad_inactive", "26em", value=1, min=0, max=1)
         self.start = button("Train", self.train)
-        self.use = named(
-            widgets.Checkbox, "Use the network trained here", width="max-content", indent=False, disabled=True
-        )
+        unusable = {"indent": False, "disabled": True}
+        self.use = named(widgets.Checkbox, "Use the network trained here", "max-content", **unusable)
         self.use.observe(lambda _: self.choose(), "value")
         super().__init__(
-            [
-                widgets.Box([self.learning_rate, self.hidden_size], layout=ROW),
-                widgets.Box([self.dropout_rate, self.inactive], layout=ROW),
-                widgets.Box([self.start, self.use], layout=ROW),
-            ]
+            row(self.learning_rate, self.hidden_size),
+            row(self.dropout_rate, self.inactive),
+            row(self.start, self.use),
         )
         self.write("Nothing is trained here yet.")
 
@@ -191,20 +183,21 @@ class TrainingPanel(Panel):
         self.bench.model = self.trained if self.use.value else self.of_the_run
 
     def train(self) -> None:
-        """Train, drawing every few epochs; a training that diverges says so, and changes nothing."""
+        """Train, drawing every few epochs; a training that diverges is described as such, and changes nothing."""
         self.start.disabled = True
         options = {
             "learning_rate": float(f"{self.learning_rate.value:.2g}"),  # as it is shown
             "dropout_rate": round(self.dropout_rate.value, 1),  # a slider can give 0.30000000000000004
             "relu_grad_inactive": self.inactive.value,
+            "normalisation": self.of_the_run.normalisation,
         }
         try:
-            normalisation = self.of_the_run.normalisation
-            for trained in training.train(self.data, self.hidden_size.value, normalisation=normalisation, **options):
+            for trained in training.train(self.data, self.hidden_size.value, **options):
                 model, history = trained
                 if len(history) % REDRAWN_EVERY == 0:
-                    self.write(training.describe(history))
-                    self.draw(training.growing_curves(history), f"Learning curves. {training.describe(history)}")
+                    sentence = training.describe(history)
+                    self.write(sentence)
+                    self.draw(plots.learning_curves(history, training.EPOCHS), f"Learning curves. {sentence}")
         except Diverged as error:
             self.write(f"This training diverged: {error}")
             self.shown.value = ""

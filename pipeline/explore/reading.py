@@ -1,13 +1,16 @@
 """Show how a trained network reads one digit: in numbers, in words and as a picture."""
 
 import re
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 import helpers
 from pipeline import parameters, plots, runs
@@ -83,7 +86,7 @@ def pixel_contributions(
 
 
 def describe(reading: Reading) -> str:
-    """Say what the network answers, whether that is correct, and how many of its hidden units took part."""
+    """Describe what the network answers, whether that is correct, and how many of its hidden units took part."""
     second = int(reading.scores.argsort()[-2])
     sentence = (
         f"The network answers {reading.answer}, with the score {reading.scores[reading.answer]:.2f}; "
@@ -102,23 +105,17 @@ def matching(
     answers: np.ndarray, true: np.ndarray, mistakes: bool = False, digit: int | None = None, answer: int | None = None
 ) -> np.ndarray:
     """Return the places of the images that are asked for: mistakes only, of one true digit, with one answer."""
-    chosen = np.ones(len(true), bool)
-    if mistakes:
-        chosen &= answers != true
-    if digit is not None:
-        chosen &= true == digit
-    if answer is not None:
-        chosen &= answers == answer
+    chosen = (answers != true) | (not mistakes)
+    chosen &= (true == digit) | (digit is None)
+    chosen &= (answers == answer) | (answer is None)
     return np.flatnonzero(chosen)
 
 
 def digit_or_any(name: str, text: str) -> int | None:
     """Read a digit as it is typed into a field; None for an empty one. Raises ValueError with what is allowed."""
-    if not text.strip():
-        return None
-    if re.fullmatch(r"\s*[0-9]\s*", text, re.ASCII) is None:
+    if text.strip() not in ("", *string.digits):
         raise ValueError(f"{name} is {text!r}, but must be a digit from 0 to 9, or empty for any.")
-    return int(text)
+    return int(text) if text.strip() else None
 
 
 def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
@@ -136,39 +133,25 @@ def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
     return tuple(sorted(units))
 
 
-def accuracy_under_dropout(
-    model: Model, images: np.ndarray, true: np.ndarray, rng: np.random.RandomState, rate: float
-) -> float:
-    """Return the fraction of images that are answered correctly with one dropout mask for all of them."""
-    mask = helpers.dropout_mask(rng, (model.hidden_size,), rate)
-    _, scores = helpers.forward(helpers.scale(images, model.normalisation), *model.weights, mask)
-    return float(np.mean(scores.argmax(axis=1) == true))
-
-
 def picture(reading: Reading) -> Figure:
     """Draw the image, the pixels for and against the answer, the ten scores, and the hidden units."""
     figure = plt.figure(figsize=(9, 4.7))  # axes at fixed places, so that nothing jumps when it is drawn again
-    _draw_image(figure.add_axes((0.06, 0.5, 0.225, 0.43)), reading)
-    _draw_contributions(figure.add_axes((0.315, 0.5, 0.225, 0.43)), figure.add_axes((0.55, 0.5, 0.013, 0.43)), reading)
+    title = "The digit" if reading.true is None else f"The digit, a {reading.true}"
+    _draw_pixels(figure.add_axes((0.06, 0.5, 0.225, 0.43)), reading.image, title, "gray_r", 0, 255)
+    parts = reading.contributions[:, reading.answer]
+    limit = np.abs(parts).max() or 1.0
+    title = f"Pixels for and against {reading.answer}"
+    image = _draw_pixels(figure.add_axes((0.315, 0.5, 0.225, 0.43)), parts, title, "RdBu_r", -limit, limit)
+    figure.colorbar(image, cax=figure.add_axes((0.55, 0.5, 0.013, 0.43)), label="part of the score")
     _draw_scores(figure.add_axes((0.70, 0.5, 0.29, 0.43)), reading)
     _draw_units(figure.add_axes((0.06, 0.1, 0.93, 0.26)), reading)
     return figure
 
 
-def _draw_image(axis: Axes, reading: Reading) -> None:
-    axis.imshow(reading.image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
-    title = "The digit" if reading.true is None else f"The digit, a {reading.true}"
+def _draw_pixels(axis: Axes, pixels: np.ndarray, title: str, cmap: str, low: float, high: float) -> AxesImage:
     axis.set(title=title, xticks=[], yticks=[])
     axis.spines[:].set(visible=True, color=QUIET)
-
-
-def _draw_contributions(axis: Axes, scale: Axes, reading: Reading) -> None:
-    parts = reading.contributions[:, reading.answer].reshape(28, 28)
-    limit = np.abs(parts).max() or 1.0
-    image = axis.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    axis.set(title=f"Pixels for and against {reading.answer}", xticks=[], yticks=[])
-    axis.spines[:].set(visible=True, color=QUIET)
-    axis.figure.colorbar(image, cax=scale, label="part of the score")
+    return axis.imshow(pixels.reshape(28, 28), cmap=cmap, vmin=low, vmax=high)
 
 
 def _draw_scores(axis: Axes, reading: Reading) -> None:
@@ -178,8 +161,8 @@ def _draw_scores(axis: Axes, reading: Reading) -> None:
     low, high = min(-0.4, *reading.scores), max(1.2, *reading.scores)
     axis.set(title="Scores", xlabel="score", ylabel="digit", yticks=range(10), ylim=(9.6, -0.6))
     axis.set_xlim(low, high + 0.45 * (high - low))  # room for what is written beside the bars
-    for digit in {reading.answer, reading.answer if reading.true is None else reading.true}:
-        marks = {"◀ answer": reading.answer, "● true digit": reading.true}
+    marks = {"◀ answer": reading.answer, "● true digit": reading.true}
+    for digit in set(marks.values()) - {None}:
         label = "\n".join(mark for mark, marked in marks.items() if marked == digit)
         axis.annotate(
             label, (max(0, reading.scores[digit]), digit), (4, 0), textcoords="offset points", va="center", fontsize=9
@@ -193,20 +176,11 @@ def _draw_units(axis: Axes, reading: Reading) -> None:
     inactive = ~active & ~dropped
     bars = axis.bar(units[active], reading.activations[active], color=INK)
     axis.bar(units[dropped], reading.activations[dropped], color="none", edgecolor=QUIET, hatch="////", linewidth=0.8)
-    (circles,) = axis.plot(
-        units[inactive], 0 * units[inactive], "o", color=INK, markerfacecolor="white", markersize=5, clip_on=False
-    )
-    (crosses,) = axis.plot(units[dropped], 0 * units[dropped], "X", color="black", markersize=5, clip_on=False)
+    marks: dict[str, Any] = {"markersize": 5, "clip_on": False}
+    (circles,) = axis.plot(units[inactive], 0 * units[inactive], "o", color=INK, markerfacecolor="white", **marks)
+    (crosses,) = axis.plot(units[dropped], 0 * units[dropped], "X", color="black", **marks)
     axis.set(title="Hidden units", xlabel="hidden unit", ylabel="activation", xlim=(-1, len(units) - 0.4))
     axis.set_ylim(0, 1.05 * max(reading.activations.max(), 0.1))
     labels = ["active", "inactive", "dropped, and what it would be"]
-    axis.legend(
-        [bars, circles, crosses],
-        labels,
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        borderaxespad=0.1,
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-    )
+    above = {"bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
+    axis.legend([bars, circles, crosses], labels, loc="lower right", ncols=3, frameon=False, fontsize=9, **above)

@@ -76,14 +76,12 @@ def run_point(task: Task, below: str) -> Outcome:
 
 def _execute_twice_at_most(stage: str, folder: RunFolder, task: Task) -> None:
     """Execute a notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
-    notebook, values = (
-        storage.NOTEBOOKS / f"{stage}.ipynb",
-        task.parameters.model_dump() | {"run_dir": str(folder.path)},
-    )
+    values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
+    arguments = (storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, task.time_limit, False)
     try:
-        notebooks.execute(notebook, folder.notebook(stage), values, task.time_limit, watched=False)
+        notebooks.execute(*arguments)
     except KernelDied:
-        notebooks.execute(notebook, folder.notebook(stage), values, task.time_limit, watched=False)
+        notebooks.execute(*arguments)
 
 
 def code() -> dict[str, bytes]:

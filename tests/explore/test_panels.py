@@ -18,13 +18,8 @@ def alternative(panel):
     return re.search('alt="([^"]+)"', panel.shown.value)[1]
 
 
-def test_pictures_of_panels_have_text_alternatives(data, trained):
-    panel = ReadingPanel(data, Bench(trained))
-    assert len(alternative(panel)) > 30
-
-
 def test_every_control_has_a_description(data, trained):
-    bench = Bench(trained)
+    bench = Bench(model=trained)
     for panel in (ReadingPanel(data, bench), TrainingPanel(data, bench), DrawingPanel(bench)):
         controls = [each for each in vars(panel).values() if hasattr(each, "description")]
         named = [each.description for each in controls if not isinstance(each, widgets.HTML)]
@@ -32,16 +27,17 @@ def test_every_control_has_a_description(data, trained):
         assert all(named)
 
 
-def test_a_panel_stands_for_itself_in_words_where_widgets_are_not_drawn(data, trained):
-    panel = ReadingPanel(data, Bench(trained))
+def test_a_panel_is_described_in_words_where_widgets_or_pictures_are_not_drawn(data, trained):
+    panel = ReadingPanel(data, Bench(model=trained))
     assert panel._repr_mimebundle_()["text/plain"] == (
         "A panel: choose a test digit, drop hidden units, and see the answer change. "
         "It is alive in JupyterLab, after Run All."
     )
+    assert len(alternative(panel)) > 30
 
 
 def test_what_is_typed_wrongly_is_answered_and_a_correction_clears_it(data, trained):
-    panel = ReadingPanel(data, Bench(trained))
+    panel = ReadingPanel(data, Bench(model=trained))
     panel.digit.value = "x"
     assert sentence(panel) == "True digit is 'x', but must be a digit from 0 to 9, or empty for any."
     panel.digit.value = str(data.y_test[0])
@@ -53,7 +49,7 @@ def test_what_is_typed_wrongly_is_answered_and_a_correction_clears_it(data, trai
 
 
 def test_the_next_image_goes_round(data, trained):
-    panel = ReadingPanel(data, Bench(trained))
+    panel = ReadingPanel(data, Bench(model=trained))
     panel.mistakes.value = True
     panel.digit.value = "0"
     first, last = int(panel.matches[0]), int(panel.matches[-1])
@@ -64,7 +60,7 @@ def test_the_next_image_goes_round(data, trained):
 
 
 def test_a_training_that_diverges_is_a_sentence_and_changes_no_network(data, trained):
-    bench = Bench(trained)
+    bench = Bench(model=trained)
     panel = TrainingPanel(data, bench)
     panel.learning_rate.value = 0.5
     panel.start.click()
@@ -76,7 +72,7 @@ def test_a_training_that_diverges_is_a_sentence_and_changes_no_network(data, tra
 
 
 def test_the_trained_network_is_used_by_the_other_panels_until_it_is_unticked(data, trained):
-    bench = Bench(trained)
+    bench = Bench(model=trained)
     reading, training = ReadingPanel(data, bench), TrainingPanel(data, bench)
     reading.dropped.value = "39"
     training.hidden_size.value = 3
@@ -92,7 +88,7 @@ def test_the_trained_network_is_used_by_the_other_panels_until_it_is_unticked(da
 
 
 def test_a_drawing_is_read_taken_back_and_read_again_by_another_network(data, trained):
-    bench = Bench(trained)
+    bench = Bench(model=trained)
     panel = DrawingPanel(bench)
     assert sentence(panel) == "Nothing is drawn yet."
     panel.move(10, 10)  # with the pen up

@@ -7,7 +7,6 @@ from pipeline import datasets, runs
 from pipeline.errors import InvalidRecord
 from pipeline.explore import reading
 from pipeline.run_folder import Model, RunFolder
-from tests.conftest import write_small_source
 
 # ---- what each pixel adds to the scores ------------------------------------------------------------------------
 
@@ -24,17 +23,7 @@ def small_case(seed, hidden_size=7):
     return inputs, weights_0_1, weights_1_2, mask
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_pixel_contributions_sum_to_the_scores_exactly(seed):
-    inputs, *weights, mask = small_case(seed)
-    for chosen in (1.0, mask):
-        contributions = reading.pixel_contributions(inputs, *weights, chosen)
-        _, scores = helpers.forward(inputs, *weights, chosen)
-        assert contributions.shape == (784, 10)
-        assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
-
-
-def test_pixel_contributions_follow_the_formula_pixel_by_pixel():
+def test_pixel_contributions_follow_the_formula_and_sum_to_the_scores_exactly():
     inputs, weights_0_1, weights_1_2, mask = small_case(0)
     sums = inputs @ weights_0_1
     contributions = reading.pixel_contributions(inputs, weights_0_1, weights_1_2, mask)
@@ -42,11 +31,8 @@ def test_pixel_contributions_follow_the_formula_pixel_by_pixel():
         units = [h for h in range(7) if sums[0, h] > 0]
         formula = inputs[0, p] * sum(weights_0_1[p, h] * mask[0, h] * weights_1_2[h, d] for h in units)
         assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
-
-
-def test_paper_contributes_nothing():
-    _, *weights, _ = small_case(0)
-    assert not reading.pixel_contributions(np.zeros((1, 784)), *weights).any()
+    _, scores = helpers.forward(inputs, weights_0_1, weights_1_2, mask)
+    assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------
@@ -85,17 +71,14 @@ def made_up(activations, dropped, true=None):
     return reading.Reading(image, np.array(activations), np.array(dropped), scores, np.zeros((784, 10)), true)
 
 
-def test_describe_counts_every_unit_once_and_names_a_mistake():
+def test_describe_counts_every_unit_once_and_mentions_the_true_digit_where_it_is_known():
     found = made_up([1.0, 0, 2, 0, 0], [True, True, False, False, False], true=2)
     assert reading.describe(found) == (
         "The network answers 1, with the score 0.90; next comes 2, with 0.50. It is a 2, so that is a mistake. "
         "Of 5 hidden units, active: 1, inactive: 2, dropped: 2."
     )
-
-
-@pytest.mark.parametrize(("true", "sentence"), [(1, "0.50. It is a 1. Of 1"), (None, "0.50. Of 1")])
-def test_describe_mentions_the_true_digit_where_it_is_known(true, sentence):
-    assert sentence in reading.describe(made_up([1.0], [False], true))
+    for true, sentence in ((1, "0.50. It is a 1. Of 1"), (None, "0.50. Of 1")):
+        assert sentence in reading.describe(made_up([1.0], [False], true))
 
 
 def test_the_picture_tells_active_inactive_and_dropped_units_apart():
@@ -123,11 +106,9 @@ def test_matching_narrows_by_mistake_digit_and_answer():
     assert reading.matching(answers, true, mistakes=True, digit=0, answer=0).tolist() == []
 
 
-@pytest.mark.parametrize(
-    ("text", "units"), [("", ()), ("3", (3,)), ("5, 3", (3, 5)), ("2-4;9  0", (0, 2, 3, 4, 9)), ("9-9,9", (9,))]
-)
-def test_units_are_read_from_numbers_and_spans(text, units):
-    assert reading.units_in(text, 10) == units
+def test_units_are_read_from_numbers_and_spans():
+    for text, units in (("", ()), ("5, 3", (3, 5)), ("2-4;9  0", (0, 2, 3, 4, 9)), ("9-9,9", (9,))):
+        assert reading.units_in(text, 10) == units
 
 
 @pytest.mark.parametrize("text", ["10", "x", "-1", "4-2", "3-", "1.5", "8-10", "²"])
@@ -143,19 +124,11 @@ def test_a_digit_or_any_is_read_and_others_are_refused():
             reading.digit_or_any("Answer", text)
 
 
-def test_accuracy_under_dropout_without_dropout_is_the_accuracy(sample, trained):
-    images, labels = sample["x_test"][:500], sample["y_test"][:500]
-    rng = np.random.RandomState(0)
-    _, accuracy = helpers.evaluate(images, labels, *trained.weights)
-    assert reading.accuracy_under_dropout(trained, images, labels, rng, 0.0) == pytest.approx(accuracy)
-    assert reading.accuracy_under_dropout(trained, images, labels, rng, 0.9) < accuracy
-
-
 # ---- a run to explore ------------------------------------------------------------------------------------------
 
 
-def test_half_a_run_is_left_alone_and_the_next_step_named(tmp_path):
-    source, _ = write_small_source(tmp_path)
+def test_half_a_run_is_left_alone_and_the_next_step_named(tmp_path, small_source):
+    source, _ = small_source
     folder = RunFolder(tmp_path / "half")
     folder.write_data(datasets.split_source(str(source), 40, 0))
     before = folder.data.read_bytes()
@@ -164,8 +137,8 @@ def test_half_a_run_is_left_alone_and_the_next_step_named(tmp_path):
     assert folder.data.read_bytes() == before
 
 
-def test_a_run_is_made_where_there_is_none_and_read_where_there_is(tmp_path, trained, monkeypatch):
-    source, _ = write_small_source(tmp_path)
+def test_a_run_is_made_where_there_is_none_and_read_where_there_is(tmp_path, small_source, trained, monkeypatch):
+    source, _ = small_source
     made = []
 
     def run(chosen, run_dir):

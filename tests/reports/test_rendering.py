@@ -23,15 +23,6 @@ def code(source, *outputs):
     return nbformat.v4.new_code_cell(source, outputs=list(outputs))
 
 
-PIXEL = base64.b64encode(b"\x89PNG").decode()
-
-
-def picture(alt):
-    return nbformat.v4.new_output(
-        "display_data", {"image/png": PIXEL}, metadata={"image/png": {"alt": alt, "width": 90, "height": 40}}
-    )
-
-
 def rendered(*cells, **others):
     return BeautifulSoup(rendering.render({"02_train": notebook(*cells), **others}, "A title"), "html.parser")
 
@@ -49,38 +40,39 @@ def check_structure(page):
     assert links <= set(anchors)
 
 
-@pytest.fixture(scope="module")
-def run_report(tmp_path_factory, pipeline):
-    folder = tmp_path_factory.mktemp("run")
-    done = pipeline("run", "--run-dir", folder, "-p", "epochs", "2", "-p", "relu_grad_inactive", "0")
-    assert done.returncode == 0, done.stderr
-    return (folder / "report.html").read_text()
+@pytest.fixture(scope="session")
+def run_report(shared, pipeline):
+    def make(folder):
+        done = pipeline("run", "--run-dir", folder, "-p", "epochs", "2", "-p", "relu_grad_inactive", "0")
+        assert done.returncode == 0, done.stderr
+
+    return BeautifulSoup((shared("report", make) / "report.html").read_text(), "html.parser")
 
 
-def test_nothing_is_fetched(run_report):
-    page = BeautifulSoup(run_report, "html.parser")
+def check_nothing_is_fetched(page):
     assert not page.find_all(["link", "iframe", "object", "embed"])
     assert not page.find_all("script", src=True)
     assert all(image["src"].startswith("data:") for image in page.find_all("img"))
     assert not re.search(r"@import|url\((?!data:)", str(page.find("style")))
-    addresses = [link["href"] for link in page.find_all("a")]
-    assert all(address.startswith(("#", "https://")) for address in addresses)
+
+
+def test_nothing_is_fetched(run_report):
+    check_nothing_is_fetched(run_report)
+    assert all(link["href"].startswith(("#", "https://")) for link in run_report.find_all("a"))
 
 
 def test_code_is_folded_and_every_picture_described(run_report):
-    page = BeautifulSoup(run_report, "html.parser")
-    sources = page.find_all("details", class_="source")
+    sources = run_report.find_all("details", class_="source")
     assert len(sources) > 20
     assert not any(source.has_attr("open") for source in sources)
     assert all(source.summary.text == "Code" for source in sources)
-    assert all(block.find_parent("details") for block in page.find_all("div", class_="highlight"))
-    assert len(page.find_all("img")) == 8
-    assert all(len(image["alt"]) > 30 for image in page.find_all("img"))
+    assert all(block.find_parent("details") for block in run_report.find_all("div", class_="highlight"))
+    assert len(run_report.find_all("img")) == 8
+    assert all(len(image["alt"]) > 30 for image in run_report.find_all("img"))
 
 
 def test_the_summary_compares_with_the_published_metrics(run_report):
-    page = BeautifulSoup(run_report, "html.parser")
-    rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in page.select("table.metrics tbody tr")]
+    rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in run_report.select("table.metrics tbody tr")]
     assert [row[:2] for row in rows] == [
         ["train error", "0.420"],
         ["train accuracy", "0.817"],
@@ -88,17 +80,15 @@ def test_the_summary_compares_with_the_published_metrics(run_report):
         ["test accuracy", "0.7942"],
     ]
     assert {row[3] for row in rows} == {"≠ differs"}
-    assert "epochs 2" in page.select_one("section").text
-    assert re.search(r"python -m pipeline run --run-dir \S+ -p epochs 2 -p relu_grad_inactive 0\n", page.text)
+    assert "epochs 2" in run_report.select_one("section").text
+    assert re.search(r"python -m pipeline run --run-dir \S+ -p epochs 2 -p relu_grad_inactive 0\n", run_report.text)
 
 
 def test_it_shows_where_everything_came_from(run_report):
-    page = BeautifulSoup(run_report, "html.parser")
-    changed = [row.th.text for row in page.select("tr.changed")]
+    changed = [row.th.text for row in run_report.select("tr.changed")]
     assert changed == ["epochs", "relu_grad_inactive"]
-    for word in ("helpers.py", "02_train.ipynb", "numpy", "numba"):
-        assert word in page.text
-    digests = {row.th.text: row.td.text for row in page.select("table.digests tbody tr")}
+    assert all(word in run_report.text for word in ("helpers.py", "02_train.ipynb", "numpy", "numba"))
+    digests = {row.th.text: row.td.text for row in run_report.select("table.digests tbody tr")}
     arrays = {f"the source's {name}" for name in ("x_train", "y_train", "x_test", "y_test")}
     notebooks = {"01_prepare.ipynb", "02_train.ipynb", "03_evaluate.ipynb"}
     code = {name for name in digests if name.endswith(".py")}
@@ -110,13 +100,12 @@ def test_it_shows_where_everything_came_from(run_report):
 
 
 def test_headings_nest_and_the_contents_lead_to_them(run_report):
-    page = BeautifulSoup(run_report, "html.parser")
-    check_structure(page)
-    assert len(page.nav.find_all("a")) > 15
+    check_structure(run_report)
+    assert len(run_report.nav.find_all("a")) > 15
 
 
 def test_paper_gets_light_colours_and_neither_contents_nor_folded_code(run_report):
-    style = BeautifulSoup(run_report, "html.parser").style.text
+    style = run_report.style.text
     dark = re.findall(r"@media ([^{]*prefers-color-scheme: dark[^{]*)\{", style)
     assert dark == ["screen and (prefers-color-scheme: dark) "]
     printed = style.split("@media print")[1]
@@ -132,20 +121,19 @@ def test_every_notebook_renders_by_itself(path, tmp_path, pipeline):
     assert done.stdout == f"report: {tmp_path / 'report.html'}\n"
     page = BeautifulSoup((tmp_path / "report.html").read_text(), "html.parser")
     check_structure(page)
+    check_nothing_is_fetched(page)
     assert page.title.text == page.h1.text
-    assert not page.find_all(["link", "iframe"])
-    assert not page.find_all("script", src=True)
     for element in page.find_all(["pre", "code"]):
         element.decompose()
     assert "$" not in page.main.text  # mathematics that was not rendered
-    prose_cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
-    assert len(page.find_all("math")) == len(re.findall(r"\$\$[^$]+\$\$|\$[^$]+\$", "".join(prose_cells)))
+    text = "".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    assert len(page.find_all("math")) == len(re.findall(r"\$\$[^$]+\$\$|\$[^$]+\$", text))
 
 
-def test_mathematics_needs_no_script():
+def test_mathematics_needs_no_script_and_a_long_formula_is_scrolled_by_keyboard():
     page = rendered(prose("Inline $x_1$ and\n\n$$h = \\max(0, x W_1)$$"))
     inline, block = page.find_all("math")
-    assert (inline["display"], block["display"]) == ("inline", "block")
+    assert (inline["display"], block["display"], block["tabindex"]) == ("inline", "block", "0")
     assert block.find("mi") is not None
     assert "$" not in page.main.text
 
@@ -161,11 +149,12 @@ def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
 
 
 def test_outputs_are_shown_and_escaped():
-    stream = nbformat.v4.new_output("stream", name="stdout", text="<b>5 < 6</b>")
-    error = nbformat.v4.new_output(
-        "error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no"]
-    )
-    page = rendered(code("print(1)", stream, picture("what the picture shows")), code("1/0", error))
+    new = nbformat.v4.new_output
+    stream = new("stream", name="stdout", text="<b>5 < 6</b>")
+    error = new("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no"])
+    described = {"image/png": {"alt": "what the picture shows", "width": 90, "height": 40}}
+    picture = new("display_data", {"image/png": base64.b64encode(b"\x89PNG").decode()}, metadata=described)
+    page = rendered(code("print(1)", stream, picture), code("1/0", error))
     assert "<b>5 < 6</b>" in page.select_one(".output_stdout").text
     assert page.select_one(".output_error").text.strip() == "ValueError: no"
     image = page.find("img")
@@ -181,23 +170,14 @@ def test_of_a_widget_the_text_that_stands_for_it_is_shown():
     assert len(page.find_all("script")) == 1  # the page's own
 
 
-def test_a_long_formula_can_be_scrolled_by_keyboard():
-    (block,) = rendered(prose("$$h = \\max(0, x W_1)$$")).find_all("math")
-    assert block["tabindex"] == "0"
-
-
-def test_what_is_no_notebook_is_refused(tmp_path, pipeline):
+def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline):
     (tmp_path / "a.ipynb").write_text("# no notebook")
-    refused = pipeline("report", tmp_path / "a.ipynb", "--output", tmp_path / "a.html")
-    assert refused.returncode == 2
-    assert "is no notebook" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_a_report_that_cannot_be_written_is_refused(tmp_path, pipeline):
-    (tmp_path / "a file").touch()
-    place = tmp_path / "a file" / "report.html"
-    refused = pipeline("report", storage.NOTEBOOKS / "01_prepare.ipynb", "--output", place)
-    assert refused.returncode == 2
-    assert f"{place} cannot be written" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    place = tmp_path / "a.ipynb" / "report.html"
+    for source, output, message in (
+        (tmp_path / "a.ipynb", tmp_path / "a.html", "is no notebook"),
+        (storage.NOTEBOOKS / "01_prepare.ipynb", place, f"{place} cannot be written"),
+    ):
+        refused = pipeline("report", source, "--output", output)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+        assert "Traceback" not in refused.stderr
