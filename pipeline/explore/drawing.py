@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import ipycanvas
 import ipywidgets as widgets
@@ -109,7 +108,7 @@ class DrawingPanel(Panel):
             self._line(self.strokes[-1][-1], (x, y))
             self.strokes[-1].append((x, y))
 
-    def end(self, *_: Any) -> None:
+    def end(self, *_: object) -> None:
         if self.pen_down:
             self.pen_down = False
             self.show()

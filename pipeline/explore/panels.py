@@ -85,10 +85,10 @@ class ReadingPanel(Panel):
     def __init__(self, data: Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
         self.rng = np.random.RandomState(1)
-        digit: dict[str, Any] = {"options": [*string.digits], "placeholder": "any"}
+        digits = [*string.digits]
         self.mistakes = named(widgets.Checkbox, "Mistakes only", indent=False)
-        self.digit = named(widgets.Combobox, "True digit", **digit)
-        self.answer = named(widgets.Combobox, "Answer", **digit)
+        self.digit = named(widgets.Combobox, "True digit", options=digits, placeholder="any")
+        self.answer = named(widgets.Combobox, "Answer", options=digits, placeholder="any")
         self.index = named(widgets.BoundedIntText, "Test image", min=0, max=len(data.x_test) - 1)
         self.next = button("Next such image", self.go_on)
         self.found = widgets.HTML()

@@ -4,7 +4,6 @@ import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -176,9 +175,9 @@ def _draw_units(axis: Axes, reading: Reading) -> None:
     inactive = ~active & ~dropped
     bars = axis.bar(units[active], reading.activations[active], color=INK)
     axis.bar(units[dropped], reading.activations[dropped], color="none", edgecolor=QUIET, hatch="////", linewidth=0.8)
-    marks: dict[str, Any] = {"markersize": 5, "clip_on": False}
-    (circles,) = axis.plot(units[inactive], 0 * units[inactive], "o", color=INK, markerfacecolor="white", **marks)
-    (crosses,) = axis.plot(units[dropped], 0 * units[dropped], "X", color="black", **marks)
+    (circles,) = axis.plot(units[inactive], 0 * units[inactive], "o", color=INK, markerfacecolor="white")
+    (crosses,) = axis.plot(units[dropped], 0 * units[dropped], "X", color="black")
+    plt.setp([circles, crosses], markersize=5, clip_on=False)
     axis.set(title="Hidden units", xlabel="hidden unit", ylabel="activation", xlim=(-1, len(units) - 0.4))
     axis.set_ylim(0, 1.05 * max(reading.activations.max(), 0.1))
     labels = ["active", "inactive", "dropped, and what it would be"]
