@@ -105,7 +105,7 @@ def opened(sweep_dir: str) -> tuple[SweepDefinition, list[Point]]:
     try:
         points = points_of(sweep, folder)
     except InvalidParameter as error:
-        points, problem = [], str(error).splitlines()[0]
+        points, problem = [], str(error).splitlines()[0].rstrip(".")
     if [point.id for point in points] != sweep.ids:
         raise InvalidRecord(folder.record, f"is of another version of this project ({problem})", "Run it again.")
     return sweep, points

@@ -455,7 +455,7 @@ def test_a_sweep_of_an_older_version_is_not_opened(tmp_path):
         definition.opened(str(write_old_sweep(tmp_path / "same-names")))
     with pytest.raises(InvalidRecord, match=refusal) as refused:
         definition.opened(str(write_old_sweep(tmp_path / "old-name", relu_grad_at_zero=0)))
-    assert "'relu_grad_at_zero' is now called relu_grad_inactive." in str(refused.value)
+    assert "'relu_grad_at_zero' is now called relu_grad_inactive" in str(refused.value)
 
 
 def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, workers, caplog):
