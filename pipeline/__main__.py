@@ -16,6 +16,7 @@ import click
 
 from pipeline import console, errors, parameters, runs, storage
 from pipeline.errors import InvalidParameter
+from pipeline.reports import index
 
 EXIT_CODES: dict[type[BaseException], int] = {
     errors.InvalidParameter: 2,
@@ -70,7 +71,7 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
     """Run the points of a sweep's YAML FILE that are not done yet."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for a cluster of this machine; with --scheduler, start workers there.")
-    from pipeline.sweeps.execution import run_sweep  # Dask, papermill and pandas take 2 s to import
+    from pipeline.sweeps.execution import run_sweep  # Dask, papermill and pandas take 2.9 s to import
 
     if failed := run_sweep(file, sweep_dir, with_report=not no_report, **options):
         hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
@@ -95,7 +96,7 @@ def verify_command(run_dir: str) -> None:
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
-    from pipeline.notebooks import execute_in_place  # papermill takes 1.2 s to import
+    from pipeline.notebooks import execute_in_place  # papermill takes 1.5 s to import
 
     for notebook in notebooks:
         execute_in_place(notebook)
@@ -106,7 +107,7 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
 @click.option("--output", type=OUTPUT, help="runs/reports/NAME.html unless given.")
 def report_command(notebook: Path, output: Path | None) -> None:
     """Render an executed NOTEBOOK as one HTML file that opens without a network."""
-    from pipeline.reports import rendering  # nbconvert takes 1 s to import
+    from pipeline.reports import rendering  # nbconvert takes 1.6 s to import
 
     output = output or storage.RUNS / "reports" / f"{notebook.stem}.html"
     with _writing(output):
@@ -119,7 +120,7 @@ def report_command(notebook: Path, output: Path | None) -> None:
 @click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
-    from pipeline import comparison  # pandas and SciPy take 1 s to import
+    from pipeline import comparison  # pandas and SciPy take 1.1 s to import
 
     with _writing(output):
         click.echo(f"report: {comparison.write_report(run_dirs, output)}")
@@ -129,8 +130,6 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
-    from pipeline.reports import index
-
     folder = folder or storage.RUNS
     with _writing(folder / "index.html"):
         click.echo(f"index: {index.write_index(folder)}")

@@ -130,8 +130,8 @@ def most_telling(scores: np.ndarray, labels: np.ndarray, count: int = 20) -> np.
 
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     """Execute compare.ipynb for these runs, and render it. Return the path of the page, in runs/reports by default."""
-    from pipeline import notebooks  # papermill takes 1.2 s to import, and a notebook's kernel does not need it
-    from pipeline.reports import rendering
+    from pipeline import notebooks  # papermill takes 1.5 s to import, and a notebook's kernel does not need it
+    from pipeline.reports import rendering  # nbconvert takes another 0.5 s
 
     compared = read_runs(run_dirs)
     places = [run.folder.place for run in compared.values()]

@@ -101,7 +101,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
 
 
 def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
-    from pipeline import notebooks  # papermill takes 1.2 s to import, which a finished run should not cost
+    from pipeline import notebooks  # papermill takes 1.5 s to import, which a finished run should not cost
 
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in STAGES:
@@ -112,7 +112,7 @@ def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
 
 def _finish(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, and then that the run is done."""
-    from pipeline.reports import rendering  # nbconvert takes 1 s to import, which a finished run should not cost
+    from pipeline.reports import rendering  # nbconvert takes 0.5 s more, which a finished run should not cost
 
     rendering.write_run_report(folder, record, f"Run {folder.path.name}", folder.place)
     folder.write_record(
