@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
-GRID = {"learning_rate": [0.005, 0.02], "seed": [1, 2]}
+GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
 
 
 def write(path, **definition):
@@ -36,7 +36,7 @@ def wait_for_points(out, count, running):
 
 @pytest.fixture(scope="session")
 def local(shared, pipeline):
-    """A finished sweep of four points, and its log."""
+    """A finished sweep of six points, and its log."""
 
     def make(folder):
         done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")

@@ -18,12 +18,26 @@ def points(tmp_path, **entries):
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
-    added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
-    found = points(tmp_path, grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]}, points=added)
+    found = points(
+        tmp_path,
+        grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]},
+        points=[{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}],
+    )
     chosen = [(p.parameters.learning_rate, p.parameters.seed, p.parameters.epochs) for p in found]
     assert chosen == [(0.01, 1, 2), (0.01, 2, 2), (0.02, 1, 2), (0.02, 2, 2), (0.005, 1, 9)]
     assert all(p.parameters.hidden_size == 5 for p in found)
-    assert definition.configurations(found) == [found[:2], found[2:4], found[4:]]  # which differ in the seed alone
+    assert len({p.id for p in found}) == 5
+
+
+def test_the_seed_alone_is_left_out_of_a_configuration(tmp_path):
+    added = {"learning_rate": 0.01, "epochs": 9}
+    found = points(tmp_path, grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]}, points=[added])
+    groups = definition.configurations(found)
+    assert [[(p.parameters.learning_rate, p.parameters.epochs) for p in group] for group in groups] == [
+        [(0.01, 2), (0.01, 2)],
+        [(0.02, 2), (0.02, 2)],
+        [(0.01, 9)],
+    ]
 
 
 def test_a_point_is_labelled_by_what_the_sweep_varies(tmp_path):
@@ -51,10 +65,18 @@ def test_numbers_are_numbers_however_they_are_written(tmp_path):
 
 
 def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline):
-    wrong = {"grid": {"learning_rte": [1], "epochs": [0, 3, "many"]}, "points": [{"dropout_rate": 1}]}
-    refused = pipeline("sweep", write(tmp_path / "s.yaml", **wrong), "--sweep-dir", tmp_path / "out")
+    file = write(
+        tmp_path / "s.yaml", grid={"learning_rte": [1], "epochs": [0, 3, "many"]}, points=[{"dropout_rate": 1}]
+    )
+    refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
     assert refused.returncode == 2
-    for part in ("Did you mean learning_rate?", "epochs is '0'", "epochs is 'many'", "dropout_rate is '1'"):
+    for part in (
+        "learning_rte",
+        "Did you mean learning_rate?",
+        "epochs is '0'",
+        "epochs is 'many'",
+        "dropout_rate is '1'",
+    ):
         assert part in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "out").exists()
@@ -67,6 +89,7 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
         ({"grit": {}}, "grit: There is no such entry. Did you mean grid?"),
         ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
         ({"grid": {"seed": 3}}, "grid.seed: Input should be a valid list"),
+        ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
         ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
         ({"base": {"relu_grad_at_zero": 0}}, "'relu_grad_at_zero' is now called relu_grad_inactive."),
@@ -97,16 +120,22 @@ def test_the_readmes_example_is_a_sweep(tmp_path):
     ("content", "message"),
     [
         ("name: a\ngrid: {seed: [1], epochs: [1], seed: [2]}", 'found duplicate key "seed"'),
+        ("name: a\nname: b", 'found duplicate key "name"'),
         ("", "the file: It must consist of entries"),
         ("- name: a", "the file: It must consist of entries"),
-        ("name: [", "cannot be read as a YAML file"),
-        (None, "cannot be read as a YAML file"),  # it is not there
     ],
 )
-def test_a_file_that_is_no_yaml_with_entries_each_once_is_refused(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / "s.yaml").write_text(content)
+def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path, content, message):
+    (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(InvalidParameter, match=message) as refused:
         definition.read(tmp_path / "s.yaml")
     assert str(refused.value).startswith(str(tmp_path / "s.yaml"))
     assert "suppress" not in str(refused.value)  # which is ruamel.yaml's advice to programmers
+
+
+def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
+    (tmp_path / "s.yaml").write_text("name: [")
+    for name in ("s.yaml", "none.yaml"):
+        refused = pipeline("sweep", tmp_path / name)
+        assert refused.returncode == 2
+        assert "cannot be read as a YAML file" in refused.stderr

@@ -1,18 +1,20 @@
 """Sweeps on this machine, with the real thing: a Dask cluster, killed clients and kernels, and terminals."""
 
+import builtins
 import collections
 import contextlib
 import io
 import json
 import logging
-import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import zlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -23,7 +25,6 @@ import pytest
 
 from pipeline import datasets, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
-from pipeline.parameters import Parameters
 from pipeline.records import Metrics, RunRecord, Status
 from pipeline.reports import index
 from pipeline.sweeps import cluster, definition, execution
@@ -39,11 +40,6 @@ POINT_FILES = {
 def statuses(folder):
     found = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
     return {record["parameters"]["seed"]: record["status"] for record in found}
-
-
-def times(folder, *patterns):
-    """From the files of these patterns to when they were written."""
-    return {path: path.stat().st_mtime_ns for pattern in patterns for path in folder.glob(pattern)}
 
 
 def write_json(path, content):
@@ -106,15 +102,17 @@ def test_workers_of_this_machine_and_a_scheduler_exclude_each_other(tmp_path, pi
 
 def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
     folder, log = local
-    assert log.startswith("4 points: 0 done, 4 to run\n")
+    assert log.startswith("6 points: 0 done, 6 to run\n")
     assert re.search(
-        r"\[3/4\] \w{12} done: learning_rate 0.0\d+, seed \d \| about \d+ s left \| best so far validation_", log
+        r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| about \d+ s left \| best so far validation_", log
     )
     found = records(folder / "out")
-    assert len({digest for *_, digest in found.values()}) == len(found) == 4
+    assert len(found) == 6
+    assert len({digest for *_, digest in found.values()}) == 6
     for path in (folder / "out").glob("*/run.json"):
         assert {p.name for p in path.parent.iterdir()} == POINT_FILES
-        assert f'run_dir = \\"{path.parent}\\"' in (path.parent / "02_train.ipynb").read_text()
+        text = (path.parent / "02_train.ipynb").read_text()
+        assert f'run_dir = \\"{path.parent}\\"' in text
     beside = {"sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json"}  # and no images
     assert {path.name for path in (folder / "out").iterdir()} - {storage.LOCK} == beside | found.keys()
 
@@ -122,7 +120,8 @@ def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
 def test_results_hold_no_test_metric_and_rank_by_validation(local):
     folder, log = local
     table = pd.read_csv(folder / "out" / "results.csv")
-    assert list(table["status"]) == ["done"] * 4
+    assert len(table) == 6
+    assert set(table["status"]) == {"done"}
     assert not [name for name in table if name.startswith("test")]
     means = table.groupby("learning_rate")["validation_accuracy"].mean()
     best = f"{means.max():.4f}, mean of 2 seeds: learning_rate {means.idxmax()}"
@@ -140,48 +139,48 @@ def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
     assert (0.02, 2, digest) in records(folder / "out").values()
 
 
-def test_a_finished_sweep_runs_nothing_again(local, tmp_path, pipeline):
+def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tmp_path, pipeline):
     folder, _ = local
     shutil.copytree(folder / "out", tmp_path / "out")
-    before = times(tmp_path / "out", "*/run.json", "report.html")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    report_before = (tmp_path / "out" / "report.html").stat().st_mtime_ns
     again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
     best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
-    assert re.fullmatch(rf"4 points: 4 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
-    assert times(tmp_path / "out", "*/run.json", "report.html") == before
-
-
-def test_a_larger_sweep_runs_the_rest_and_what_was_altered(local, tmp_path, pipeline):
-    folder, _ = local
-    shutil.copytree(folder / "out", tmp_path / "out")
-    emptied, changed, *kept = sorted((tmp_path / "out").glob("*/run.json"))
-    storage.write_whole(emptied.parent / "model.npz", b"")
-    record = json.loads(changed.read_text())
-    record["inputs"]["versions"]["numpy"] = "1.0"
-    write_json(changed, record)
-    before = times(tmp_path / "out", "*/run.json")
+    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
+    assert (tmp_path / "out" / "report.html").stat().st_mtime_ns == report_before
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
     more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
-    assert "5 points: 2 done, 3 to run\nThe sweep in this folder had other points." in more.stdout
-    assert "because of files that have been removed or altered" in more.stdout
-    assert "because of versions numpy, which was 1.0" in more.stdout
-    after = times(tmp_path / "out", "*/run.json")
-    assert {path for path in before if after[path] == before[path]} == set(kept)
-    assert records(folder / "out").items() <= records(tmp_path / "out").items()
+    assert "7 points: 6 done, 1 to run\nThe sweep in this folder had other points." in more.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in before.items())
+    (next(iter(before)).parent / "model.npz").write_bytes(b"")
+    record = json.loads(list(before)[1].read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    list(before)[1].write_text(json.dumps(record))
+    repaired = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
+    assert "7 points: 5 done, 2 to run" in repaired.stdout
+    assert "because of files that have been removed or altered" in repaired.stdout
+    assert "because of versions numpy, which was 1.0" in repaired.stdout
+    assert {**records(folder / "out")}.items() <= records(tmp_path / "out").items()
 
 
 def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipeline):
     folder, _ = local
     out = tmp_path / "out"
-    arguments = ["sweep", folder / "s.yaml", "--workers", "2", "--no-report", "--sweep-dir", out]
-    running = subprocess.Popen([sys.executable, "-m", "pipeline", *map(str, arguments)], stdout=subprocess.DEVNULL)
-    wait_for_points(out, 1, running)
-    running.kill()
-    running.wait()
-    kept = times(out, "*/run.json")
-    rest = pipeline(*arguments)
+    command = [sys.executable, "-m", "pipeline", "sweep", str(folder / "s.yaml"), "--workers", "2", "--no-report"]
+    kept = {}
+    for count in (1, 3):
+        running = subprocess.Popen(
+            [*command, "--sweep-dir", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for_points(out, count, running)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        for path in out.glob("*/run.json"):
+            kept.setdefault(path, path.stat().st_mtime_ns)
+    rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--no-report", "--sweep-dir", out)
     assert rest.returncode == 0, rest.stderr
-    assert f"4 points: {len(kept)} done, {4 - len(kept)} to run" in rest.stdout
-    assert kept.items() <= times(out, "*/run.json").items()
+    assert f"6 points: {len(kept)} done, {6 - len(kept)} to run" in rest.stdout
+    assert all(path.stat().st_mtime_ns == was for path, was in kept.items())
     assert records(out) == records(folder / "out")
 
 
@@ -249,18 +248,17 @@ def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(t
     assert re.search(r"\n\[2/2\] \w{12} done: learning_rate 0.01 \| about 0 s left \| best so far validation_", log)
 
 
-def test_ctrl_c_keeps_what_has_finished_and_the_same_sweep_goes_on(tmp_path, workers, caplog):
-    caplog.set_level(logging.INFO, "pipeline")
+def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, pipeline):
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01, 0.02]})
     terminal = Terminal(sweep_command(file, tmp_path / "out"), 40, 100).until(r"\| 1/3 \[")
     terminal.child.sendintr()
     assert terminal.until_it_ends() == 130
-    shown = "\n".join(terminal.lines)
     kept = r"(\d) of 3 points have finished and are kept; the same command runs the rest\.\nInterrupted\."
-    finished = re.search(kept, shown).group(1)
-    assert "Traceback" not in shown
-    assert execution.run_sweep(file, str(tmp_path / "out"), with_report=False) == []
-    assert caplog.messages[0] == f"3 points: {finished} done, {3 - int(finished)} to run"
+    finished = re.search(kept, "\n".join(terminal.lines)).group(1)
+    assert "Traceback" not in "\n".join(terminal.lines)
+    rest = pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
+    assert f"3 points: {finished} done, " in rest.stdout
+    assert rest.returncode == 0
 
 
 # ---- points that fail ------------------------------------------------------------------------------------------
@@ -287,22 +285,29 @@ def project(tmp_path_factory):
 
 
 def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", grid={"seed": [15, 14, 13, 1]}, points=[{"seed": 16, "learning_rate": 1e6}])
-    arguments = ("sweep", file, "--workers", "2", "--no-report", "--sweep-dir", tmp_path / "out", "--time-limit", "15")
-    once = os.environ | {
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"
-    }  # a point is given to two workers, not four
-    done = pipeline(*arguments, cwd=project, env=once)
+    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 15, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
+    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "15")
+    done = pipeline(*arguments, cwd=project)
     assert done.returncode == 1
-    expected = {1: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
+    expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
     assert statuses(tmp_path / "out") == expected
     assert "4 points did not finish" in done.stderr
     for part in ("its kernel died in the cell 'weights'", "out of time in the cell 'weights'", "Diverged: The error"):
         assert part in done.stderr
     for path in (tmp_path / "out").glob("*/run.json"):
-        status = json.loads(path.read_text())["status"]
-        assert (path.parent / "metrics.json").exists() == (status == "done")
-        assert (path.parent / "02_train.ipynb").exists() == (status != "worker died")
+        record = json.loads(path.read_text())
+        assert (path.parent / "metrics.json").exists() == (record["status"] == "done")
+        assert (path.parent / "02_train.ipynb").exists() == (record["status"] != "worker died")
+    again = pipeline(*arguments, cwd=project)
+    assert "6 points: 2 done, 4 failed before (--retry-failed runs them again), 0 to run" in again.stdout
+    assert again.returncode == 1
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/run.json")}
+    retried = pipeline(*arguments, "--retry-failed", cwd=project)
+    assert "6 points: 2 done, 4 to run" in retried.stdout
+    changed = {
+        json.loads(p.read_text())["parameters"]["seed"] for p, was in times.items() if p.stat().st_mtime_ns != was
+    }
+    assert changed == {13, 14, 15, 16}
 
 
 def test_to_retry_what_was_never_run_is_refused_with_what_to_do(tmp_path, pipeline):
@@ -319,12 +324,13 @@ class Workers:
     """Stands for the workers of a cluster: each point ends at once, as `outcome` has it."""
 
     def __init__(self, outcome):
-        self.outcome, self.running, self.given = outcome, [], []
+        self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
 
     def __call__(self, client):
         return self
 
     def give(self, waiting):
+        self.when_given()
         while waiting:
             self.running.append(waiting.pop())
 
@@ -359,21 +365,41 @@ def workers(monkeypatch):
     return workers
 
 
-def test_points_that_failed_run_again_only_if_asked(tmp_path, workers, caplog):
-    caplog.set_level(logging.INFO, "pipeline")
-    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 2]})
+@pytest.fixture
+def read(monkeypatch, tmp_path):
+    """The files in folders of points, below tmp_path/out, that are opened to be read, in order."""
+    opened, original = [], io.open
 
-    def given(**options):
-        caplog.clear()
-        workers.given.clear()
-        (failed,) = execution.run_sweep(file, str(tmp_path / "out"), with_report=False, **options)
-        assert failed.parameters.seed == 13
-        return caplog.messages[0], [point.parameters.seed for point, _ in workers.given]
+    def noting(file, mode="r", *arguments, **options):
+        if not isinstance(file, int) and "r" in mode and Path(file).is_relative_to(tmp_path / "out"):
+            opened.append(Path(file).relative_to(tmp_path / "out").as_posix())
+        return original(file, mode, *arguments, **options)
 
-    assert given() == ("3 points: 0 done, 3 to run", [1, 13, 2])
-    assert statuses(tmp_path / "out") == {1: "done", 13: "diverged", 2: "done"}
-    assert given() == ("3 points: 2 done, 1 failed before (--retry-failed runs them again), 0 to run", [])
-    assert given(retry_failed=True) == ("3 points: 2 done, 1 to run", [13])
+    monkeypatch.setattr(io, "open", noting)
+    monkeypatch.setattr(builtins, "open", noting)
+    return opened
+
+
+def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, workers, read):
+    before = []
+    workers.when_given = lambda: before.append([path for path in read if "/" in path])
+
+    def run(seeds):
+        read.clear()
+        before.clear()
+        file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.02], "seed": seeds})
+        failed = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+        assert [path for path in read if "/" in path] == before[0]  # none since the first point was given
+        return [point.id for point in failed], collections.Counter(path.split("/")[1] for path in before[0])
+
+    failed, names = run([1, 13])
+    assert names == {"run.json": 4}  # looked for once each, before any point is run
+    assert statuses(tmp_path / "out") == {1: "done", 13: "diverged"}
+    again, names = run([1, 13, 2])
+    assert again == failed
+    assert len(failed) == 2
+    assert names["run.json"] == 6
+    assert names["metrics.json"] <= 2 * 2  # of the two that are done: the metrics, and the file's digest
 
 
 def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):
@@ -424,17 +450,30 @@ OLD_IDS = ("a10391477902", "2067e5870eba")
 
 def write_old_sweep(folder, **base):
     """A finished sweep of one configuration and two seeds, as version 1.0 wrote it, but for what is not read."""
-    sweep = {"name": "trial", "base": {"epochs": 10} | base, "grid": {"seed": [1, 2]}, "points": []}
-    sweep |= {"select": "validation_accuracy", "ids": OLD_IDS, "settings": [OLD_IDS]}
+    base = {"epochs": 10} | base
+    definition = {"name": "trial", "base": base, "grid": {"seed": [1, 2]}, "points": []}
+    sweep = definition | {"select": "validation_accuracy", "ids": OLD_IDS, "settings": [OLD_IDS]}
     write_json(folder / "sweep.json", sweep)
     for seed, identity in enumerate(OLD_IDS, 1):
-        parameters = Parameters(epochs=10, seed=seed).model_dump(exclude={"relu_grad_inactive"})
-        parameters |= {"relu_grad_at_zero": 1, "run_dir": str(folder / identity)} | base
-        inputs = {"data": "3" * 64, "notebooks": {}, "code": {"pipeline/files.py": "2" * 64}, "versions": {}}
-        record = {"status": "done", "started": "2026-11-25T17:39:58+00:00", "duration_s": 6.9}
-        write_json(folder / identity / "run.json", record | {"parameters": parameters, "inputs": inputs})
-        metrics = dict.fromkeys(("train_error", "train_accuracy", "test_error", "test_accuracy"), 0.7)
-        metrics |= {"validation_error": 0.50052, "validation_accuracy": 0.78 + seed / 100, "weights_sha256": "4" * 64}
+        parameters = {
+            **{"source": "sample", "num_samples": 1000, "num_validation": 1000, "normalisation": 255.0},
+            **{"hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 10},
+            **{"dropout_rate": 0.5, "relu_grad_at_zero": 1, "batch_size": 1, "seed": seed},
+        }
+        record = {
+            **{"duration_s": 6.9, "status": "done", "started": "2026-11-25T17:39:58+00:00"},
+            **{"parameters": parameters | base | {"run_dir": str(folder / identity)}, "arrays": {}, "outputs": {}},
+            "inputs": {
+                **{"data": "3" * 64, "notebooks": {"02_train": "a" * 64}, "code": {"pipeline/files.py": "2" * 64}},
+                "versions": {"python": "3.11.7", "numpy": "2.4.6"},
+            },
+        }
+        metrics = {
+            **{"train_error": 0.56155, "train_accuracy": 0.656, "validation_error": 0.50052},
+            **{"validation_accuracy": 0.78 + seed / 100, "test_error": 0.49982, "test_accuracy": 0.7688},
+            "weights_sha256": "4" * 64,
+        }
+        write_json(folder / identity / "run.json", record)
         write_json(folder / identity / "metrics.json", metrics)
     return folder
 
@@ -448,14 +487,16 @@ def test_the_index_shows_a_sweep_of_an_older_version(tmp_path):
     assert entry.metrics == {"validation": ("0.7950", "0.5005")}  # of 0.79 and 0.80
 
 
-def test_a_sweep_of_an_older_version_is_not_opened(tmp_path):
+@pytest.mark.parametrize("base", [{}, {"relu_grad_at_zero": 0}], ids=["same-names", "old-name"])
+def test_a_sweep_of_an_older_version_is_not_opened(tmp_path, base):
     """Its points have other ids than these parameters have now: none of them would be found."""
-    refusal = r"sweep.json is of another version of this project .*Run it again"
-    with pytest.raises(InvalidRecord, match=refusal):
-        definition.opened(str(write_old_sweep(tmp_path / "same-names")))
-    with pytest.raises(InvalidRecord, match=refusal) as refused:
-        definition.opened(str(write_old_sweep(tmp_path / "old-name", relu_grad_at_zero=0)))
-    assert "'relu_grad_at_zero' is now called relu_grad_inactive" in str(refused.value)
+    folder = write_old_sweep(tmp_path / "old", **base)
+    with pytest.raises(
+        InvalidRecord, match=r"sweep.json is of another version of this project .*Run it again"
+    ) as refused:
+        definition.opened(str(folder))
+    if base:
+        assert "'relu_grad_at_zero' is now called relu_grad_inactive" in str(refused.value)
 
 
 def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, workers, caplog):
@@ -470,13 +511,45 @@ def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, 
     assert len({point.id for point in points} - set(OLD_IDS)) == 2
 
 
+def test_a_sweep_that_is_not_there_is_not_opened(tmp_path):
+    with pytest.raises(InvalidRecord, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"):
+        definition.opened(str(tmp_path))
+
+
 # ---- verify ----------------------------------------------------------------------------------------------------
 
 
-def test_verify_finds_a_point_equal(local, pipeline):
+def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipeline):
     folder, _ = local
-    equal = pipeline("verify", next((folder / "out").glob("*/run.json")).parent)
+    point = next((folder / "out").glob("*/run.json")).parent
+    equal = pipeline("verify", point)
     assert equal.returncode == 0, equal.stderr
     assert "NOT" not in equal.stdout
     for name in ("test_accuracy", "validation_error", "weights_sha256", "model.npz", "history.json"):
         assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
+    shutil.copytree(point, tmp_path / "altered")
+    metrics = json.loads((point / "metrics.json").read_text())
+    write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
+    record = json.loads((point / "run.json").read_text())
+    record["inputs"]["versions"]["numpy"] = "1.0"
+    write_json(tmp_path / "altered" / "run.json", record)
+    differing = pipeline("verify", tmp_path / "altered")
+    assert differing.returncode == 1
+    assert re.search(r"^test_accuracy +NOT equal  0.99, and now", differing.stdout, re.M)
+    assert "NOT equal: versions numpy, which was 1.0" in differing.stdout
+    assert f"{tmp_path / 'altered'} is not reproduced" in differing.stderr
+
+
+def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline):
+    folder, _ = local
+    refused = pipeline("verify", tmp_path)
+    assert refused.returncode == 2
+    assert "run.json is not there. Name the folder of a finished run" in refused.stderr
+    record = json.loads(next((folder / "out").glob("*/run.json")).read_text())
+    write_json(tmp_path / "run.json", record | {"status": "failed"})
+    refused = pipeline("verify", tmp_path)
+    assert refused.returncode == 2
+    assert "its status is failed" in refused.stderr
+    refused = pipeline("verify", write_old_sweep(tmp_path / "old") / OLD_IDS[0])
+    assert refused.returncode == 2
+    assert "was written by another version of this project ('relu_grad_at_zero' is now called" in refused.stderr

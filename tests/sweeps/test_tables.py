@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -18,7 +17,7 @@ from pipeline.ranking import PointResult
 from pipeline.records import Metrics
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, execution, tables
-from tests.sweeps.conftest import GRID, write
+from tests.sweeps.conftest import write
 
 
 def metrics(**measured):
@@ -116,13 +115,15 @@ def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(t
 
 
 @pytest.fixture(scope="module")
-def swept(local, shared, pipeline):
-    """The sweep of `local`, enlarged to four configurations with two seeds each, and one point that diverges."""
+def swept(shared, pipeline):
+    """A sweep of four configurations with two seeds each, and of one point that diverges."""
 
     def make(folder):
-        shutil.copytree(local[0] / "out", folder / "out")
-        file = write(folder / "s.yaml", grid=GRID | {"hidden_size": [5, 9]}, points=[{"learning_rate": 1e6}])
-        done = pipeline("sweep", file, "--workers", "2", "--sweep-dir", folder / "out")
+        (folder / "s.yaml").write_text(
+            "name: trial\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+            "grid: {hidden_size: [5, 9], learning_rate: [0.005, 0.02], seed: [1, 2]}\npoints: [{learning_rate: 1e6}]"
+        )
+        done = pipeline("sweep", folder / "s.yaml", "--sweep-dir", folder / "out")
         assert done.returncode == 1
         assert f"report: {folder / 'out' / 'report.html'}" in done.stdout
 
@@ -180,13 +181,16 @@ def test_the_heat_map_of_the_report_is_a_table_of_means_that_names_the_best(swep
 
 
 def test_a_sweep_whose_points_all_fail_has_a_report_that_shows_each(tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", name="hopeless", grid={"learning_rate": [1e6, 1e7]})
-    done = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
+    (tmp_path / "s.yaml").write_text(
+        "name: hopeless\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
+        "grid: {hidden_size: [5, 9], learning_rate: [1e6, 1e7]}"
+    )
+    done = pipeline("sweep", tmp_path / "s.yaml", "--sweep-dir", tmp_path / "out")
     assert done.returncode == 1
-    assert "2 points did not finish" in done.stderr
+    assert "4 points did not finish" in done.stderr
     page = BeautifulSoup((tmp_path / "out" / "report.html").read_text(), "html.parser")
     assert "No point has finished, so there is nothing to select." in page.main.text
-    assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 2
+    assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 4
 
 
 def test_each_point_has_a_report_that_names_the_sweep_and_how_to_run_it_again(swept):
