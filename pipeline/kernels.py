@@ -51,7 +51,9 @@ class _Kernel(psutil.Process):
 
     def poll(self) -> int | None:
         """Return None while it runs; a zombie, which nobody may ever clear away, does not."""
-        return None if self.is_running() and self.status() != psutil.STATUS_ZOMBIE else -1
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return -1 if self.status() == psutil.STATUS_ZOMBIE else None
+        return -1
 
     def wait(self, timeout: float | None = None) -> int:
         while self.poll() is None:

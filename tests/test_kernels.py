@@ -72,6 +72,17 @@ def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path)
     assert executed(tmp_path / "c")["parent"] != first["parent"]
 
 
+def test_a_kernel_that_ends_while_it_is_looked_at_has_ended(monkeypatch):
+    kernel = kernels._Kernel(os.getpid())
+    assert kernel.poll() is None
+
+    def gone(self):
+        raise psutil.NoSuchProcess(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "status", gone)
+    assert (kernel.poll(), kernel.wait()) == (-1, -1)
+
+
 def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_path):
     pids = tmp_path / "pids"
     source = f"import os, time\nopen({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}.')\ntime.sleep(600)"
