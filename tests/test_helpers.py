@@ -219,6 +219,27 @@ def test_evaluate_equals_the_formula_for_any_number_of_images(sample, monkeypatc
     assert helpers.evaluate(images, labels, *weights) == pytest.approx((error / 25, correct / 25), rel=1e-12)
 
 
+def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pixels(sample):
+    """Python's own floats, added one by one, leave nothing to a BLAS, a compiler or a number of threads."""
+    images, labels = sample["x_test"][:12].copy(), sample["y_test"][:12]
+    images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
+    weights = helpers.initial_weights(np.random.RandomState(1), 6)
+    (first, second), scores, squared_error = [matrix.tolist() for matrix in weights], [], 0.0
+    for image, label in zip(images.tolist(), labels, strict=True):
+        hidden = [0.0] * 6
+        for pixel, row in zip(image, first, strict=True):
+            hidden = [total + pixel / 255 * weight for total, weight in zip(hidden, row, strict=True)]
+        score = [0.0] * 10
+        for value, row in zip(hidden, second, strict=True):
+            score = [total + max(0.0, value) * weight for total, weight in zip(score, row, strict=True)]
+        scores.append(score)
+        for digit in range(10):
+            squared_error += (score[digit] - (digit == label)) ** 2
+    assert set((images > 0).sum(axis=1) % 2) == {0, 1}  # the compiled loop takes two pixels at a time
+    assert helpers.predict(images, *weights).tolist() == scores
+    assert helpers.evaluate(images, labels, *weights)[0] == squared_error / 12
+
+
 PUBLISHED = [
     # relu_grad_inactive, train error and accuracy, test error and accuracy, SHA-256 of the weights
     (

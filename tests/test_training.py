@@ -21,6 +21,7 @@ from tests.test_runs import options
 
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
 TRAIN = """
+import hashlib, json
 import numpy as np
 import helpers
 from pipeline import datasets, storage
@@ -28,9 +29,13 @@ from pipeline import datasets, storage
 data = datasets.split_source("sample", 1000, 1000)
 rng = np.random.RandomState(1)
 weights = helpers.initial_weights(rng, 40)
+metrics = []
 for _ in range(100):
-    helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
-print(storage.sha256_of(*weights), sum(helpers.online_updates.stats.cache_hits.values()))
+    metrics += helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
+    metrics += helpers.evaluate(data.x_validation, data.y_validation, *weights)
+metrics += helpers.evaluate(data.x_test, data.y_test, *weights)
+print(storage.sha256_of(*weights), hashlib.sha256(json.dumps(metrics).encode()).hexdigest(), metrics[-2])
+print(sum(helpers.online_updates.stats.cache_hits.values()))
 """
 
 
@@ -40,32 +45,38 @@ def python(code, **environment):
     return done.stdout.split()
 
 
+@pytest.fixture(scope="module")
+def trained_here():
+    """Return the digests of weights and of all metrics, and the test error, of the default training."""
+    weights, metrics, test_error, _ = python(TRAIN)
+    assert weights == WEIGHTS_SHA256
+    assert float(test_error) == pytest.approx(0.42936252114571, abs=1e-14)
+    return [weights, metrics, test_error]
+
+
 @pytest.mark.parametrize(
     ("target", "needs"), [("generic", None), ("haswell", "AVX2"), ("skylake-avx512", "AVX512_SKX")]
 )
-def test_the_weights_are_the_same_bits_for_every_processor(target, needs, tmp_path):
+def test_weights_and_metrics_are_the_same_bits_for_every_processor(trained_here, target, needs, tmp_path):
     if needs and not CPU.get(needs):
         pytest.skip(f"this processor has no {needs}, so code for {target} cannot run on it")
-    digest, hits = python(TRAIN, NUMBA_CPU_NAME=target, NUMBA_CACHE_DIR=str(tmp_path))
-    assert digest == WEIGHTS_SHA256
+    *found, hits = python(TRAIN, NUMBA_CPU_NAME=target, NUMBA_CACHE_DIR=str(tmp_path))
+    assert found == trained_here
     assert hits == "0"  # it was compiled for that target indeed
+    assert python(TRAIN, NUMBA_CPU_NAME=target, NUMBA_CACHE_DIR=str(tmp_path)) == [*trained_here, "1"]
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_weights_are_the_same_bits_for_any_number_of_threads(threads):
-    assert python(TRAIN, OPENBLAS_NUM_THREADS=threads, OMP_NUM_THREADS=threads)[0] == WEIGHTS_SHA256
+@pytest.mark.parametrize(("blas", "threads"), [("Prescott", "1"), ("Nehalem", "2"), ("Haswell", "2")])
+def test_weights_and_metrics_are_the_same_bits_for_any_blas_and_number_of_threads(trained_here, blas, threads):
+    environment = {"OPENBLAS_CORETYPE": blas, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+    assert python(TRAIN, **environment)[:3] == trained_here
 
 
-def test_the_weights_are_the_same_bits_in_a_jupyter_kernel():
+def test_weights_and_metrics_are_the_same_bits_in_a_jupyter_kernel(trained_here):
     kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAIN)], metadata=kernel)
     NotebookClient(notebook).execute()
-    assert notebook.cells[0].outputs[0].text.split()[0] == WEIGHTS_SHA256
-
-
-def test_a_second_process_does_not_compile_again(tmp_path):
-    for hits in ("0", "1"):
-        assert python(TRAIN, NUMBA_CACHE_DIR=str(tmp_path)) == [WEIGHTS_SHA256, hits]
+    assert notebook.cells[0].outputs[0].text.split()[:3] == trained_here
 
 
 LONG = {"hidden_size": 800, "epochs": 100, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
