@@ -14,9 +14,8 @@ from typing import Any
 
 import click
 
-from pipeline import console, errors, parameters, runs, storage
+from pipeline import console, errors, parameters
 from pipeline.errors import InvalidParameter
-from pipeline.reports import index
 
 EXIT_CODES: dict[type[BaseException], int] = {
     errors.InvalidParameter: 2,
@@ -56,7 +55,10 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
         if len(listed := [value for other, value in pairs if other == name]) > 1:
             raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
     place = values.pop("run_dir", "runs/default")
-    runs.run(parameters.from_strings(values), place, force)
+    chosen = parameters.from_strings(values)
+    from pipeline import runs  # NumPy takes 0.1 s to import, which help and refusals should not cost
+
+    runs.run(chosen, place, force)
 
 
 @main.command("sweep")
@@ -89,6 +91,8 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
 @click.argument("run_dir")
 def verify_command(run_dir: str) -> None:
     """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
+    from pipeline import runs  # NumPy takes 0.1 s to import
+
     runs.verify(run_dir)
 
 
@@ -96,7 +100,7 @@ def verify_command(run_dir: str) -> None:
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
-    from pipeline.notebooks import execute_in_place  # papermill takes 1.5 s to import
+    from pipeline.notebooks import execute_in_place  # papermill takes 0.5 s to import
 
     for notebook in notebooks:
         execute_in_place(notebook)
@@ -107,7 +111,8 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
 @click.option("--output", type=OUTPUT, help="runs/reports/NAME.html unless given.")
 def report_command(notebook: Path, output: Path | None) -> None:
     """Render an executed NOTEBOOK as one HTML file that opens without a network."""
-    from pipeline.reports import rendering  # nbconvert takes 1.6 s to import
+    from pipeline import storage  # NumPy takes 0.1 s to import
+    from pipeline.reports import rendering  # and nbconvert 0.4 s
 
     output = output or storage.RUNS / "reports" / f"{notebook.stem}.html"
     with _writing(output):
@@ -130,6 +135,9 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
+    from pipeline import storage  # NumPy takes 0.1 s to import
+    from pipeline.reports import index
+
     folder = folder or storage.RUNS
     with _writing(folder / "index.html"):
         click.echo(f"index: {index.write_index(folder)}")

@@ -7,9 +7,13 @@ with its own environment and random state, and it dies alone. The fork server im
 this project, so that a changed helpers.py is what the next kernel imports.
 """
 
+import asyncio
 import contextlib
+import functools
 import json
 import os
+import queue
+import select
 import signal
 import socket
 import subprocess
@@ -21,7 +25,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
+from traitlets import Type
 
 POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
 # With one thread, matrix products give the same bits wherever a notebook is run.
@@ -29,8 +35,33 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 START_TIME = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
 
+class _Client(AsyncKernelClient):
+    """Wait for a kernel no longer than it takes to be ready.
+
+    Jupyter's own client waits until nothing has come for 0.2 s, which is half of what starting a kernel takes. Nothing
+    is gained by it here: whoever executes a notebook tells late messages from the others by the request they belong to.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel has answered and its outputs arrive. Raises RuntimeError, as Jupyter's own does."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    self.kernel_info()
+                    with contextlib.suppress(queue.Empty):
+                        await self.get_shell_msg(timeout=1)
+                        await self.get_iopub_msg(timeout=0.2)
+                        return
+                    if not await self.is_alive():
+                        raise RuntimeError("Kernel died before replying to kernel_info")
+        except TimeoutError:
+            raise RuntimeError(f"Kernel didn't respond in {timeout} seconds") from None
+
+
 class ForkedKernelManager(AsyncKernelManager):
     """Start this environment's own kernel by a fork, and any other one as Jupyter does."""
+
+    client_factory = Type(_Client)
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         options["env"] |= ONE_THREAD
@@ -81,6 +112,12 @@ class _ForkServer:
                     return _Kernel(int(self.line.readline()))
         raise RuntimeError("the process that forks kernels has died, twice")
 
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        with self.lock:
+            if self.owner != os.getpid():
+                self._start()
+
     def _start(self) -> None:
         here, there = socket.socketpair()
         here.settimeout(START_TIME)
@@ -96,18 +133,32 @@ class _ForkServer:
 _SERVER = _ForkServer()
 
 
+def prepare() -> None:
+    """Start the fork server while something else is done: it takes a second until it can fork the first kernel."""
+    if POSSIBLE:
+        _SERVER.start()
+
+
 def _import_what_notebooks_import() -> None:
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # each kernel would import it, for 0.1 s, to be debugged
+    import ipykernel.debugger
     import ipykernel.kernelapp  # noqa: F401 - here and not above: the process that asks needs none of these
     import matplotlib.pyplot  # noqa: F401 - its backend is chosen with the first figure, so by the kernel
     import pydantic  # noqa: F401
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from numba import njit
 
-    njit(lambda x: x + 1)(1)  # so that the compiler is ready, too
     figure = Figure()
     figure.add_subplot().set_title("fonts")
     FigureCanvasAgg(figure).draw()
+
+
+@functools.cache
+def _start_the_compiler() -> None:
+    """Import Numba and have it compile, for 0.5 s: the first notebook of a run prepares data, and needs none of it."""
+    import numba
+
+    numba.njit(lambda x: x + 1)(1)
 
 
 def _fork_kernels(end: socket.socket) -> None:
@@ -115,6 +166,8 @@ def _fork_kernels(end: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
     line = end.makefile("rw")
     with contextlib.suppress(OSError):  # it has gone before it could be answered
+        if not select.select([end], [], [], 0.2)[0]:
+            _start_the_compiler()
         for request in line:
             pid = os.fork()
             if pid == 0:
@@ -124,6 +177,7 @@ def _fork_kernels(end: socket.socket) -> None:
                 _become_a_kernel(**json.loads(request))
             line.write(f"{pid}\n")
             line.flush()
+            _start_the_compiler()
 
 
 def _become_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) -> None:

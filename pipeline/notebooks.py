@@ -8,6 +8,7 @@ executed into a scratch folder that means nothing after a kill, so once is enoug
 import logging
 import sys
 import tempfile
+import time
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.kernels import ForkedKernelManager
 from pipeline.reports.pages import WIDGET
 
 ENGINE = "forked"
+LOG_EVERY = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}  # by the cell's id
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,8 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
         config = options.pop("config")
-        config.merge(Config({"NotebookClient": {"kernel_manager_class": ForkedKernelManager}}))
+        client = {"kernel_manager_class": ForkedKernelManager, "shutdown_kernel": "immediate"}
+        config.merge(Config({"NotebookClient": client}))
         path, nb_man.output_path = nb_man.output_path, None
         try:
             super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
@@ -55,13 +58,13 @@ def execute(
 ) -> None:
     """Execute a notebook with those of the values that it declares, and write the executed notebook to `output`.
 
-    time_limit: seconds that any one cell may take. watched: pass its progress on to the terminal, if there is one;
-    several at once would overwrite each other there. Raises NotebookFailed, or one of its subclasses.
+    time_limit: seconds that any one cell may take. watched: show its progress; several at once would mix.
+    Raises NotebookFailed, or one of its subclasses.
     """
     node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
     declared = papermill.inspect_notebook(node)
     log.debug(f"executing {notebook} into {output}")
-    with tempfile.TemporaryDirectory() as scratch, _TerminalProgress(watched) as progress:
+    with tempfile.TemporaryDirectory() as scratch, _Progress(notebook.name, watched) as progress:
         executed = Path(scratch, "executed.ipynb")
         try:
             papermill.execute_notebook(
@@ -145,23 +148,33 @@ def _without_papermill(executed: Path) -> bytes:
     return str(nbformat.writes(node)).encode()
 
 
-class _TerminalProgress:
-    """Pass on to a terminal what a notebook prints over and over on one line, and clear it in the end."""
+class _Progress:
+    """Show what a notebook prints over and over on one line: in a terminal as it comes, in a log now and then."""
 
-    def __init__(self, watched: bool) -> None:
-        self.watched, self.shown = watched and sys.stderr.isatty(), False
+    def __init__(self, name: str, watched: bool) -> None:
+        self.name, self.watched, self.logged = name, watched, time.monotonic()
+        self.terminal = watched and sys.stderr.isatty()
 
-    def __enter__(self) -> "_TerminalProgress":
+    def __enter__(self) -> "_Progress":
+        self._show(f"{self.name} ...")
         return self
 
     def write(self, text: str) -> None:
-        if "\r" in text and self.watched:
-            sys.stderr.write("\r\x1b[K" + text.rsplit("\r", 1)[1].rstrip())
-            self.shown = True
+        if "\r" not in text:
+            return
+        line = f"{self.name}  " + text.rsplit("\r", 1)[1].rstrip()
+        self._show(line)
+        if self.watched and not self.terminal and time.monotonic() - self.logged > LOG_EVERY:
+            log.info(line)
+            self.logged = time.monotonic()
 
     def flush(self) -> None:
         sys.stderr.flush()
 
     def __exit__(self, *_: object) -> None:
-        if self.shown:
-            sys.stderr.write("\r\x1b[K")
+        self._show("")
+
+    def _show(self, line: str) -> None:
+        if self.terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's (2008), which colour-blind readers can distinguish; 
 
 import io
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,7 @@ TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one for each colour
 DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
+CHARACTER_WIDTH = 0.602  # of DejaVu Sans Mono, as a part of its size
 
 
 def use_style() -> None:
@@ -36,6 +38,12 @@ def use_style() -> None:
             "axes.axisbelow": True,
             "grid.color": "#E3E3E3",
             "lines.linewidth": 1.8,
+            # A fixed layout, for pictures 9 inches wide: finding one out takes as long as drawing does.
+            "figure.subplot.left": 0.08,
+            "figure.subplot.right": 0.99,
+            "figure.subplot.bottom": 0.15,
+            "figure.subplot.top": 0.92,
+            "text.hinting": "none",  # so that a character is as wide as its font says
         }
     )
 
@@ -43,7 +51,8 @@ def use_style() -> None:
 def png(figure: Figure) -> bytes:
     """Return a figure as a PNG file, crisp on dense screens, and close it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    options: dict[str, Any] = {"facecolor": "white", "metadata": {"Software": None}}
+    figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, pil_kwargs={"compress_level": 3}, **options)
     plt.close(figure)
     return buffer.getvalue()
 
@@ -53,19 +62,36 @@ def show(figure: Figure, alt: str) -> None:
     display(Image(png(figure), format="png", retina=True, alt=alt))
 
 
-def tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> tuple[Figure, Axes]:
-    """Draw images (N, 784) in rows of ten, a caption above each, in one axes, since a hundred take seconds to draw.
+def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **options: Any) -> None:
+    """Write texts side by side at a height, each centred in a column of its own; the columns fill the axes.
 
-    The colours are imshow's: cmap, vmin, vmax.
+    characters: the width of a column, which fixes the size of the font. A text may have several lines. All are drawn
+    as one text, since each takes a millisecond. The options are those of matplotlib's texts.
+    """
+    rows = zip_longest(*(text.split("\n") for text in texts), fillvalue="")
+    points = 72 * axis.bbox.width / plt.rcParams["figure.dpi"]
+    size = points / (len(texts) * characters * CHARACTER_WIDTH)
+    written = "\n".join("".join(text.center(characters) for text in row) for row in rows)
+    options |= {"transform": axis.get_yaxis_transform(), "ha": "left"}
+    axis.text(0, y, written, family="monospace", fontsize=size, **options)
+
+
+def tiles(images: np.ndarray, captions: Sequence[str], right: float = 1.0, **colours: Any) -> tuple[Figure, Axes]:
+    """Draw images (N, 784) in rows of ten, a caption of up to eleven characters above each, in one axes.
+
+    right: where the axes end, as a fraction of the picture's width. The colours are imshow's: cmap, vmin, vmax.
     """
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    height, rows = 30 + 6 * lines, max(1, -(-len(images) // 10))
+    height, rows = 30 + 7 * lines, max(1, -(-len(images) // 10))
     canvas = np.full((rows * height, 10 * 32), np.nan)
-    figure, axis = plt.subplots(figsize=(9, 9 * rows * height / 320), layout="constrained")
-    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        top, left = place // 10 * height + 6 * lines, place % 10 * 32 + 2
+    figure = plt.figure(figsize=(9, 9 * right * rows * height / 320))
+    axis = figure.add_axes((0, 0, right, 1))
+    for place, image in enumerate(images):
+        top, left = place // 10 * height + 7 * lines, place % 10 * 32 + 2
         canvas[top : top + 28, left : left + 28] = image.reshape(28, 28)
-        axis.text(left + 14, top - 1.5, caption, ha="center", va="bottom", fontsize=9)
+    for row in range(rows):
+        beside = [*captions[10 * row : 10 * row + 10], *[""] * 10][:10]
+        write_row(axis, row * height + 7 * lines - 1.5, beside, 11, va="bottom")
     axis.imshow(canvas, **colours)
     axis.axis("off")
     return figure, axis
@@ -81,7 +107,7 @@ def learning_curves(history: History, epochs: int | None = None) -> Figure:
 
     The axes have room for the given number of epochs, so that they stay as they are while a history grows.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
     named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
     for axis, (measure, label, corner) in zip(axes, named, strict=True):
         for split, name, colour, style in (

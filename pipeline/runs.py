@@ -1,7 +1,9 @@
 """Run the three notebooks of a run in sequence, skip a run that is finished, and verify one by running it again."""
 
+import importlib
 import logging
 import tempfile
+import threading
 import time
 from hashlib import sha256
 
@@ -101,8 +103,13 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
 
 
 def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
-    from pipeline import notebooks  # papermill takes 1.5 s to import, which a finished run should not cost
+    from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
+    kernels.prepare()
+    from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
+
+    # nbconvert takes 0.2 s to import: while a kernel works, this process has nothing to do.
+    threading.Thread(target=importlib.import_module, args=["pipeline.reports.rendering"], daemon=True).start()
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in STAGES:
         since = time.monotonic()

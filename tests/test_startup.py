@@ -1,0 +1,40 @@
+"""Start-up: what is not imported, since nobody should wait for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def imported(code):
+    """Return the packages that a process has imported when it has run the code."""
+    code = f"import sys\n{code}\nprint('\\n'.join(name.split('.')[0] for name, found in sys.modules.items() if found))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+COMMAND = """
+import contextlib, io, runpy
+sys.argv = ["pipeline", *{arguments}]
+nowhere = io.StringIO()
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    runpy.run_module("pipeline", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["run", "-p", "epochs", "0"], ["run", "-p", "epoch", "1"], ["sweeps"]]
+)
+def test_help_and_wrong_arguments_import_neither_numpy_nor_jupyter(arguments):
+    found = imported(COMMAND.format(arguments=arguments))
+    assert "click" in found
+    assert not found & {"numpy", "numba", "jupyter_client", "nbformat", "papermill", "pandas", "dask"}
+
+
+def test_notebooks_and_reports_do_without_the_grammar_of_uris():
+    assert "rfc3987_syntax" not in imported("import pipeline.notebooks, pipeline.reports.rendering")
+
+
+def test_nbformat_by_itself_imports_the_grammar_of_uris():
+    """If this fails, pipeline/__init__.py need not leave it out any more: delete that there, and these two tests."""
+    assert "rfc3987_syntax" in imported("import nbformat")
