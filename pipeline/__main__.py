@@ -68,12 +68,12 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
 @click.option("--sweep-dir", help="The sweep's folder; runs/sweeps/NAME unless given.")
-@click.option("--no-report", is_flag=True, help="Do not write the sweep's report; each point has its own.")
+@click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for a cluster of this machine; with --scheduler, start workers there.")
-    from pipeline.sweeps.execution import run_sweep  # Dask, papermill and pandas take 2.9 s to import
+    from pipeline.sweeps.execution import run_sweep  # NumPy takes 0.1 s to import
 
     if failed := run_sweep(file, sweep_dir, with_report=not no_report, **options):
         hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
@@ -107,16 +107,27 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
 
 
 @main.command("report")
-@click.argument("notebook", type=NOTEBOOK)
-@click.option("--output", type=OUTPUT, help="runs/reports/NAME.html unless given.")
-def report_command(notebook: Path, output: Path | None) -> None:
-    """Render an executed NOTEBOOK as one HTML file that opens without a network."""
+@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
+@click.option("--output", type=OUTPUT, help="Of a notebook; runs/reports/NAME.html unless given.")
+def report_command(path: Path, output: Path | None) -> None:
+    """Render an executed NOTEBOOK as one HTML file that opens without a network.
+
+    Or write the report of the run in RUN_DIR. A point of a sweep is evaluated for it.
+    """
+    if path.is_dir():
+        if output:
+            raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
+        from pipeline import runs  # NumPy takes 0.1 s to import
+
+        with _writing(path):
+            click.echo(f"report: {runs.report(str(path.resolve()))}")
+        return
     from pipeline import storage  # NumPy takes 0.1 s to import
     from pipeline.reports import rendering  # and nbconvert 0.4 s
 
-    output = output or storage.RUNS / "reports" / f"{notebook.stem}.html"
+    output = output or storage.RUNS / "reports" / f"{path.stem}.html"
     with _writing(output):
-        rendering.write_notebook_report(notebook, output)
+        rendering.write_notebook_report(path, output)
     click.echo(f"report: {output}")
 
 

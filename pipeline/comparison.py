@@ -36,7 +36,8 @@ class Run:
 def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
     """Read two to six finished runs, by a letter each.
 
-    The runs that compare.ipynb compares by default are made first, where they are missing.
+    Points of sweeps are evaluated, where they are only trained. The runs that compare.ipynb compares by default are
+    made first, where they are missing.
 
     Raises
     ------
@@ -61,6 +62,9 @@ def _read(folder: RunFolder) -> Run:
     if SweepFolder(folder.path).record.exists():
         raise InvalidRecord(folder.path, "is a whole sweep", "Name the folders of some of its points instead.")
     record, chosen = folder.read_finished()
+    if folder.is_point:
+        runs.evaluate(folder)
+        record = folder.read_record()
     metrics, model = folder.read_metrics(), folder.read_model()
     if metrics.weights_sha256 != model.sha256:
         problem = f"is not the model that {folder.metrics.name} was measured on"

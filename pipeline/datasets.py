@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,10 @@ class Data:
     @property
     def sha256(self) -> str:
         return sha256_of(*self.arrays.values())
+
+    def without_test(self) -> "Data":
+        """Return the same without test images, for training, which has no use for them."""
+        return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
 
     def to_bytes(self) -> bytes:
         """Return the content of data.npz."""

@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import queue
-import select
 import signal
 import socket
 import subprocess
@@ -112,16 +111,16 @@ class _ForkServer:
                     return _Kernel(int(self.line.readline()))
         raise RuntimeError("the process that forks kernels has died, twice")
 
-    def start(self) -> None:
+    def start(self, compiler_first: bool = False) -> None:
         """Start it, unless it runs."""
         with self.lock:
             if self.owner != os.getpid():
-                self._start()
+                self._start(compiler_first)
 
-    def _start(self) -> None:
+    def _start(self, compiler_first: bool = False) -> None:
         here, there = socket.socketpair()
         here.settimeout(START_TIME)
-        command = [sys.executable, "-m", "pipeline.kernels", str(there.fileno())]
+        command = [sys.executable, "-m", "pipeline.kernels", str(there.fileno()), *(["compiler"] * compiler_first)]
         environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
@@ -133,10 +132,13 @@ class _ForkServer:
 _SERVER = _ForkServer()
 
 
-def prepare() -> None:
-    """Start the fork server while something else is done: it takes a second until it can fork the first kernel."""
+def prepare(compiler_first: bool = False) -> None:
+    """Start the fork server while something else is done: it takes most of a second until it can fork a kernel.
+
+    compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
+    """
     if POSSIBLE:
-        _SERVER.start()
+        _SERVER.start(compiler_first)
 
 
 def _import_what_notebooks_import() -> None:
@@ -161,12 +163,12 @@ def _start_the_compiler() -> None:
     numba.njit(lambda x: x + 1)(1)
 
 
-def _fork_kernels(end: socket.socket) -> None:
+def _fork_kernels(end: socket.socket, compiler_first: bool) -> None:
     """Fork a kernel for each request, until the process that asks has gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels, so the system shall clear them away
     line = end.makefile("rw")
     with contextlib.suppress(OSError):  # it has gone before it could be answered
-        if not select.select([end], [], [], 0.2)[0]:
+        if compiler_first:
             _start_the_compiler()
         for request in line:
             pid = os.fork()
@@ -205,4 +207,4 @@ if __name__ == "__main__":
     _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
     with socket.socket(fileno=int(sys.argv[1])) as _end:
-        _fork_kernels(_end)
+        _fork_kernels(_end, compiler_first="compiler" in sys.argv)

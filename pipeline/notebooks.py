@@ -27,6 +27,8 @@ from pipeline.kernels import ForkedKernelManager
 from pipeline.reports.pages import WIDGET
 
 ENGINE = "forked"
+PICTURE = "picture"  # a tag of cells
+LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
 LOG_EVERY = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}  # by the cell's id
 
@@ -55,10 +57,12 @@ def execute(
     values: Mapping[str, object] | None = None,
     time_limit: int | None = None,
     watched: bool = True,
+    with_pictures: bool = True,
 ) -> None:
     """Execute a notebook with those of the values that it declares, and write the executed notebook to `output`.
 
     time_limit: seconds that any one cell may take. watched: show its progress; several at once would mix.
+    with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
     Raises NotebookFailed, or one of its subclasses.
     """
     node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
@@ -76,6 +80,7 @@ def execute(
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
                 engine_name=ENGINE,
                 config=_transport(scratch),
+                **({} if with_pictures else {"skip_cells_with_tag": PICTURE}),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -90,7 +95,7 @@ def execute(
             raise errors.NotebookFailed(f"{notebook.name}: its kernel did not start: {error}") from None
         finally:
             if executed.exists():
-                storage.write_whole(output, _without_papermill(executed))
+                storage.write_whole(output, _cleaned(executed, with_pictures))
 
 
 def execute_in_place(notebook: Path) -> None:
@@ -141,10 +146,13 @@ def _last_place(executed: Path) -> str:
     return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
 
 
-def _without_papermill(executed: Path) -> bytes:
-    """Return the notebook without papermill's record: run.json has it, without this machine's paths."""
+def _cleaned(executed: Path, with_pictures: bool) -> bytes:
+    """Return the notebook without papermill's record, which run.json has without paths, and with what was left out."""
     node = nbformat.read(executed, as_version=4)
     node.metadata.pop("papermill", None)
+    for cell in node.cells:
+        if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
+            cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
     return str(nbformat.writes(node)).encode()
 
 

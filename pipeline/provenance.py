@@ -24,9 +24,9 @@ from pipeline.run_folder import STAGES, RunFolder
 PROJECT = ("helpers", "pipeline")
 
 
-def inputs_of(parameters: Parameters) -> Inputs:
-    """Return what a run with these parameters depends on beside them, each with its digest or version."""
-    paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
+def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
+    """Return what these stages of a run depend on beside the parameters, each with its digest or version."""
+    paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in stages]
     files, packages = _closure(_notebook_source(path) for path in paths)
     from_keras = parameters.source in KERAS_SOURCES
     if from_keras:

@@ -7,12 +7,13 @@ seeds, since a single seed can be lucky.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
+from operator import attrgetter
 from statistics import fmean
 
 from pydantic import JsonValue
 
 from pipeline import parameters
-from pipeline.records import Metric, Metrics, RunRecord, Status
+from pipeline.records import Metric, RunRecord, Status, Trained
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class PointResult:
     id: str
     parameters: Mapping[str, JsonValue]
     record: RunRecord | None = None
-    metrics: Metrics | None = None
+    metrics: Trained | None = None
 
     @property
     def status(self) -> str:
@@ -42,6 +43,13 @@ class Configuration:
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
+
+    @property
+    def place(self) -> tuple[bool, bool, float]:
+        """Return what configurations are sorted by, the best first."""
+        sign = -1 if self.metric.endswith("accuracy") else 1
+        mean = round(sign * self.mean, 12) if self.finished else 0.0  # sums differ by their order
+        return not self.is_complete, not self.finished, mean
 
     def values_of(self, name: str) -> list[float]:
         """Return any metric of the finished points."""
@@ -77,13 +85,7 @@ def rank(configurations: Iterable[Sequence[PointResult]], metric: Metric) -> lis
     One of which a point has not finished comes after all that are complete: the mean of those that went well would
     flatter it. One of which none has finished comes last.
     """
-    sign = -1 if metric.endswith("accuracy") else 1
-
-    def place(configuration: Configuration) -> tuple[bool, bool, float]:
-        mean = round(sign * configuration.mean, 12) if configuration.finished else 0.0  # sums differ by their order
-        return not configuration.is_complete, not configuration.finished, mean
-
-    return sorted((Configuration(points, metric) for points in configurations if points), key=place)
+    return sorted((Configuration(points, metric) for points in configurations if points), key=attrgetter("place"))
 
 
 def best(ranked: Sequence[Configuration]) -> Configuration | None:

@@ -63,12 +63,17 @@ class Epoch(_Record):
 History = list[Epoch]  # history.json
 
 
-class Metrics(Epoch):
-    """metrics.json: the last epoch's metrics, the test's, and the SHA-256 of the weights."""
+class Trained(Epoch):
+    """The last epoch's metrics, and the SHA-256 of the weights: what is known before the test images are looked at."""
+
+    weights_sha256: Digest
+
+
+class Metrics(Trained):
+    """metrics.json: these, and the metrics on the test images."""
 
     test_error: Number
     test_accuracy: Number
-    weights_sha256: Digest
 
     def of(self, split: str) -> tuple[float, float] | None:
         """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
@@ -96,6 +101,7 @@ class RunRecord(_Record):
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
+    metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
     duration_s: Number | None = None
     error: str | None = None
     outputs: dict[str, Digest] = {}  # of the run's files

@@ -55,6 +55,25 @@ class RunFolder:
         self.record, self.report = self.path / "run.json", self.path / "report.html"
         self.checkpoint = self.path / "checkpoint.npz"
 
+    @property
+    def is_point(self) -> bool:
+        """Tell whether this is the folder of a point of a sweep."""
+        return SweepFolder(self.path.parent).record.exists()
+
+    @property
+    def title(self) -> str:
+        """Return the title of the report."""
+        if self.is_point:
+            return f"Point {self.path.name} of the sweep {SweepFolder(self.path.parent).read_record().name}"
+        return f"Run {self.path.name}"
+
+    @property
+    def place_to_repeat(self) -> str:
+        """Return the folder that a command should name which runs the same again: for a point, a folder of its own."""
+        if self.is_point:
+            return f"runs/{SweepFolder(self.path.parent).read_record().name}-{self.path.name}"
+        return self.place
+
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
 
@@ -112,10 +131,13 @@ class RunFolder:
         return None
 
     def find_result(self) -> PointResult:
-        """Read what is known of a point: its record, and its metrics if it has finished."""
-        record = self.find_record()
-        metrics = self.find_metrics() if record and record.status == Status.DONE else None
-        return PointResult(self.path.name, record.parameters if record else {}, record, metrics)
+        """Read what is known of a point: its record, which has its metrics if it has finished."""
+        if (record := self.find_record()) is None:
+            return PointResult(self.path.name, {})
+        metrics = record.metrics
+        if metrics is None and record.status == Status.DONE:  # written by version 1.0, with its test metrics
+            metrics = self.find_metrics()
+        return PointResult(self.path.name, record.parameters, record, metrics)
 
     def write_data(self, data: Data) -> None:
         """Write data.npz, and remove what was made from the one before."""

@@ -1,18 +1,25 @@
-"""Run the three notebooks of a run in sequence, skip a run that is finished, and verify one by running it again."""
+"""Run the three notebooks of a run in sequence, skip a run that is finished, and verify one by running it again.
+
+A point of a sweep is a run whose training is done elsewhere; it is evaluated here, when someone asks for it.
+"""
 
 import importlib
 import logging
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 
 from pipeline import datasets, parameters, provenance, published, storage
-from pipeline.errors import InvalidParameter, InvalidRecord, NotReproduced, PipelineError
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
+
+EVALUATED = ("03_evaluate.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +97,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     try:
         _execute_stages(folder, chosen)
         arrays = dict(folder.read_data().source_sha256)
-        _finish(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
+        _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
         folder.metrics.unlink(missing_ok=True)
         status, message = Status.of(error), str(error)
@@ -102,7 +109,9 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         raise
 
 
-def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
+def _execute_stages(
+    folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES, watched: bool = True
+) -> None:
     from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
     kernels.prepare()
@@ -111,17 +120,18 @@ def _execute_stages(folder: RunFolder, chosen: Parameters) -> None:
     # nbconvert takes 0.2 s to import: while a kernel works, this process has nothing to do.
     threading.Thread(target=importlib.import_module, args=["pipeline.reports.rendering"], daemon=True).start()
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
-    for stage in STAGES:
+    for stage in stages:
         since = time.monotonic()
-        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
-        log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
+        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
+        if watched:
+            log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
 
 
-def _finish(folder: RunFolder, record: RunRecord) -> None:
+def _write_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, and then that the run is done."""
-    from pipeline.reports import rendering  # nbconvert takes 0.5 s more, which a finished run should not cost
+    from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
 
-    rendering.write_run_report(folder, record, f"Run {folder.path.name}", folder.place)
+    rendering.write_run_report(folder, record)
     folder.write_record(
         record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
     )
@@ -131,7 +141,55 @@ def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report again, if what makes reports has changed since."""
     if record.report_code != provenance.report_code():
         log.info("Its report is written again, as the code that makes reports has changed.")
-        _finish(folder, record)
+        _write_report(folder, record)
+
+
+def evaluate(folder: RunFolder) -> None:
+    """Execute 03_evaluate for a point of a sweep, which is only trained there, and write its report.
+
+    Nothing is done where that has been done, and nothing that it depends on has changed since.
+
+    Raises
+    ------
+    InvalidRecord, InvalidData, FolderBusy
+        If the folder holds no finished point, or its source is not what it was.
+    NotebookFailed
+        If 03_evaluate does.
+    """
+    with storage.lock(folder.path):
+        record, chosen = folder.read_finished()
+        inputs = provenance.inputs_of(chosen, STAGES[1:])
+        if not folder.altered(record, EVALUATED) and not provenance.changes(record, chosen, inputs):
+            return _refresh_report(folder, record)
+        data = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+        if data.source_sha256 != record.arrays:
+            raise InvalidData(f"The source {chosen.source!r} is not what {folder.place} was trained on. Run it again.")
+        storage.write_whole(folder.data, data.to_bytes())
+        try:
+            _execute_stages(folder, chosen, STAGES[2:], watched=False)
+        finally:
+            folder.data.unlink()
+        _write_report(folder, record.changed(inputs=inputs))
+
+
+def report(run_dir: str) -> Path:
+    """Write the report of a run, or of a point of a sweep, which is evaluated first if need be. Return its path.
+
+    Of one that failed it is the last notebook, as far as it was executed. Raises what `evaluate` does.
+    """
+    from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
+
+    folder = RunFolder(run_dir)
+    record = folder.read_record()
+    if record.status != Status.DONE:
+        if not (executed := folder.executed()):
+            raise InvalidRecord(folder.path, f"has no notebook to show: its status is {record.status}", "Run it again.")
+        rendering.write_notebook_report(executed[-1], folder.report, f"{folder.title}: {record.status}")
+    elif folder.is_point:
+        evaluate(folder)
+    else:
+        _write_report(folder, record)
+    return folder.report
 
 
 def verify(run_dir: str) -> None:
@@ -143,8 +201,9 @@ def verify(run_dir: str) -> None:
     record, chosen = folder.read_finished()
     with tempfile.TemporaryDirectory() as scratch:
         again = RunFolder(scratch)
-        differing = provenance.changes(record, chosen, provenance.inputs_of(chosen))
-        _execute_stages(again, chosen)
+        executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
+        differing = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
+        _execute_stages(again, chosen, STAGES if folder.metrics.exists() else STAGES[:2])
         before, after = _facts(folder), _facts(again)
     for name in before | after:
         was, now = before.get(name), after.get(name)
@@ -157,7 +216,8 @@ def verify(run_dir: str) -> None:
 
 
 def _facts(folder: RunFolder) -> dict[str, object]:
-    """Return the metrics of a run, and the digests of its weights and of its history."""
-    metrics: dict[str, object] = folder.read_metrics().model_dump(exclude_none=True)
-    history = sha256(storage.json_bytes(folder.read_history())).hexdigest()
-    return metrics | {"model.npz": folder.read_model().sha256, "history.json": history}
+    """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold."""
+    history = folder.read_history()
+    metrics: dict[str, object] = (folder.find_metrics() or history[-1]).model_dump(exclude_none=True)
+    digest = sha256(storage.json_bytes(history)).hexdigest()
+    return metrics | {"model.npz": folder.read_model().sha256, "history.json": digest}

@@ -135,13 +135,10 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
     storage.write_whole(output, html.encode())
 
 
-def write_run_report(folder: RunFolder, record: RunRecord, title: str, place: str) -> None:
-    """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json.
-
-    place: the folder that the command in the report names, which runs the same again.
-    """
+def write_run_report(folder: RunFolder, record: RunRecord) -> None:
+    """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()}
-    page = render(notebooks, title, _run_summary(record, folder.read_metrics(), place))
+    page = render(notebooks, folder.title, _run_summary(record, folder.read_metrics(), folder.place_to_repeat))
     storage.write_whole(folder.report, page.encode())
 
 

@@ -1,4 +1,4 @@
-"""Lay the project's code out on a worker that does not have it, and run a point with it.
+"""Lay the project's code out on a worker that does not have it, and run points with it.
 
 This module is sent to the workers by value. It knows nothing but bytes and text, since whatever else it knew would have
 to be there already.
@@ -10,32 +10,50 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+File = tuple[bytes, float]  # its content, and when it was changed
 
-def run_on_worker(code: Mapping[str, bytes], versions: Mapping[str, str], task: bytes) -> tuple[str, bytes | str]:
-    """Return the worker's address, and either the outcome of the task or why the worker cannot run it.
+
+def prepare(code: Mapping[str, File], versions: Mapping[str, str]) -> tuple[str, str]:
+    """Make a worker ready. Return the folder of the code there, and why it cannot run the points, or nothing.
 
     code: the project's files by their paths. versions: of the packages that the worker must have.
-    task: a `worker.Task`, pickled, as the outcome is.
     """
     from distributed import get_worker
 
-    here = get_worker()
-    digest = hashlib.sha256(b"".join(code[name] for name in sorted(code))).hexdigest()[:16]
-    folder = Path(here.local_directory, f"project-{digest}")  # Dask removes it with the worker
-    for name, content in code.items():
+    digest = hashlib.sha256(b"".join(code[name][0] for name in sorted(code))).hexdigest()[:16]
+    folder = Path(get_worker().local_directory, f"project-{digest}")  # Dask removes it with the worker
+    for name, (content, changed) in code.items():
         path = folder / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            part.write_bytes(content)
-            part.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_bytes(content)
+        os.utime(part, (changed, changed))  # by which Numba knows the code that it has compiled
+        part.replace(path)
+    try:
+        _use(folder)
+        from pipeline import kernels
+
+        kernels.prepare(compiler_first=True)  # while papermill is imported
+        from pipeline.sweeps import worker  # of this folder, which has just been made
+    except ImportError as error:
+        return str(folder), f"{type(error).__name__}: {error}"
+    return str(folder), worker.refusal(versions)
+
+
+def run(folder: str, task: bytes, data: bytes) -> bytes:
+    """Run a point with the code in the folder. The task is a `worker.Task`, pickled, and so is the outcome."""
+    from distributed import get_worker
+
+    _use(Path(folder))
+    from pipeline.sweeps import worker
+
+    return worker.run(task, data, get_worker().local_directory)
+
+
+def _use(folder: Path) -> None:
+    """Import the project from this folder, and from no other: another sweep may have used this worker."""
     if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "helpers")]:
             del sys.modules[name]
     os.environ["PYTHONPATH"] = str(folder)  # for the kernels
-    try:
-        from pipeline.sweeps import worker  # of this folder, which has just been made
-    except ImportError as error:
-        return here.address, f"{type(error).__name__}: {error}"
-    return here.address, worker.refusal(versions) or worker.run(task, here.local_directory)

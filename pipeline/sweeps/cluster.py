@@ -1,6 +1,6 @@
-"""Give points to the workers of a Dask cluster, one at a time each, and collect what comes of them.
+"""Give points to the workers of a Dask cluster, and collect what comes of them.
 
-Nothing assumes a shared disk: notebooks, code and data travel to the workers as bytes, and results come back as bytes.
+Nothing assumes a shared disk: notebook, code and data travel to the workers as bytes, and results come back as bytes.
 """
 
 import contextlib
@@ -9,22 +9,26 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import cloudpickle
 import dask
-from distributed import Client, Future, LocalCluster, wait
-from distributed.client import FutureCancelledError, FuturesCancelledError
-from distributed.scheduler import KilledWorker
+from distributed import Client, Future, LocalCluster
+from distributed.client import FutureCancelledError
 
 from pipeline.errors import ClusterFailed, InvalidParameter, NotebookFailed, WorkerDied
-from pipeline.records import RunRecord, Status
+from pipeline.records import Inputs, RunRecord, Status
 from pipeline.sweeps import bootstrap, worker
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.definition import DataKey, Point
 from pipeline.sweeps.worker import Outcome, Task
 
 LOOK_AGAIN = 1.0  # seconds after which the workers are looked at, though nothing has ended
 PATIENCE = 10.0  # seconds without any worker after which that is logged
+DEATHS = 2  # of workers, after which the point that ran there is not tried again, since it may be what kills them
 # Run by each local worker as it starts: Ctrl-C is for the client, which ends its workers, and that is no news.
 LOCAL_WORKER = """
 import logging, signal
@@ -33,10 +37,25 @@ logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
 """
 
 Job = tuple[Point, Task]
-Returned = tuple[str, bytes | str]  # by `bootstrap.run_on_worker`
 
 log = logging.getLogger(__name__)
 cloudpickle.register_pickle_by_value(bootstrap)
+
+
+class _ByValue:
+    """A function of bootstrap.py that travels whole, since neither scheduler nor workers can import it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.pickled = cloudpickle.dumps(function)
+
+    def __call__(self) -> Any:
+        raise NotImplementedError("it is called where it is unpickled, as the function itself")
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        return cloudpickle.loads, (self.pickled,)
+
+
+PREPARE, RUN = _ByValue(bootstrap.prepare), _ByValue(bootstrap.run)
 
 
 @contextlib.contextmanager
@@ -49,7 +68,7 @@ def connect(scheduler: str | None, count: int) -> Iterator[Client]:
         for logger in map(logging.getLogger, ("distributed", "distributed.client")):
             stack.callback(logger.setLevel, logger.level)
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is logged in our words
-        # Data travels inside a task, some MB each: scattered data would be lost with the worker that holds it.
+        # Code and data, some MB, travel as tasks: scattered data would be lost with the worker that holds it.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}))
         if scheduler is not None:
             try:
@@ -81,90 +100,161 @@ def handling_interrupts(handler: Callable[..., None] | signal.Handlers) -> Itera
         signal.signal(signal.SIGINT, before)
 
 
-class Pool:
-    """The workers of a cluster, each given one point at a time: Dask counts a worker's death against all its points.
+def job(
+    point: Point, inputs: Mapping[str, Inputs], arrays: Mapping[DataKey, Mapping[str, str]], time_limit: int | None
+) -> Job:
+    """Return a point with what a worker needs for it. inputs: by the source."""
+    return point, Task(point.parameters, inputs[point.parameters.source], arrays[point.data_key], time_limit)
 
-    Workers may come and go. One that cannot run the points, because its packages differ, is given no more.
+
+@dataclass
+class _Worker:
+    """A worker of the cluster, the task that makes it ready, and the points that it was given, the oldest first."""
+
+    threads: int
+    preparation: Future[tuple[str, str]]
+    folder: str = ""  # of the code there, once it is ready
+    refusal: str = ""  # why it cannot run the points
+    given: list[Future[bytes]] = field(default_factory=list)
+
+    @property
+    def load(self) -> int:
+        """Return how many more points it has than it can run at a time."""
+        return len(self.given) - self.threads
+
+
+class Pool:
+    """The workers of a cluster, each given as many points as it has threads, and one more that waits there.
+
+    A worker's death counts against the points that ran there, not against the one that waited. Workers may come and
+    go. One that cannot run the points, because its packages differ, is given none.
     """
 
-    def __init__(self, client: Client) -> None:
-        self.client, self.code = client, worker.code()
-        self.running: dict[Future[Returned], tuple[Job, list[str] | None]] = {}  # and the addresses that may run it
-        self.refusals: dict[str, str] = {}  # by the worker's address
-        self.present: set[str] = set()
-        self.last_seen, self.reported = float("-inf"), False  # any worker, and that there is none
+    def __init__(self, client: Client, data: Mapping[DataKey, bytes], versions: Mapping[str, str]) -> None:
+        self.client, self.versions = client, versions
+        # Code and data are results of tasks, on which others depend: a worker fetches each once, and the scheduler has
+        # it made again if nobody holds it any more.
+        self.code: Future[dict[str, bootstrap.File]] = client.submit(dict, worker.code(), pure=False)
+        self.data = {key: client.submit(bytes, packed, pure=False) for key, packed in data.items()}
+        self.workers: dict[str, _Worker] = {}  # by their addresses
+        self.jobs: dict[Future[bytes], Job] = {}
+        self.deaths: Counter[Point] = Counter()
+        self.lost: list[tuple[Job, Outcome | None]] = []  # with their workers
+        self.news: SimpleQueue[Future[Any]] = SimpleQueue()  # what has ended and was not looked at
+        self.last_seen, self.reported = time.monotonic(), False  # any worker, and that there is none
+
+    @property
+    def running(self) -> bool:
+        """Tell whether any point has been given whose outcome has not been returned."""
+        return bool(self.jobs or self.lost)
 
     def give(self, waiting: list[Job]) -> None:
-        """Give jobs, from the end of the list, to free workers; those that no worker can run any more go back.
+        """Give jobs, from the end of the list, to workers that have room.
 
         Raises ClusterFailed if the scheduler has gone, or no worker can run the points.
         """
-        workers = self._workers()
-        for future, (job, allowed) in list(self.running.items()):
-            if allowed and not set(allowed) & set(workers):
-                future.cancel()
-                del self.running[future]
-                waiting.append(job)
-        while waiting and len(self.running) < len(workers):
-            job, allowed = waiting.pop(), workers if self.refusals else None
-            arguments = (self.code, job[1].inputs.versions, pickle.dumps(job[1]))
-            future = self.client.submit(bootstrap.run_on_worker, *arguments, workers=allowed, pure=False)
-            self.running[future] = job, allowed
+        self._look_at_workers()
+        ready = [found for found in self.workers.values() if found.folder and not found.refusal]
+        if not waiting and any(found.load < 0 for found in ready):
+            self._take_back_from(max(ready, key=lambda found: found.load), waiting)
+        while waiting and ready:
+            chosen = min(ready, key=lambda found: found.load)
+            if chosen.load > 0:
+                break
+            self._submit(waiting.pop(), chosen)
 
     def ended(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
-        if not self.running:
-            time.sleep(LOOK_AGAIN)
-            return []
-        with contextlib.suppress(TimeoutError, FuturesCancelledError):
-            wait(list(self.running), timeout=LOOK_AGAIN, return_when="FIRST_COMPLETED")
-        found = []
-        for future in [future for future in self.running if future.status != "pending"]:
-            job, _ = self.running.pop(future)
-            found.append((job, self._outcome(future, job[1])))
+        found, self.lost = self.lost, []
+        with contextlib.suppress(Empty):
+            future = self.news.get(timeout=0.0 if found else LOOK_AGAIN)
+            while True:
+                if future in self.jobs:
+                    job = self._forget(future)
+                    found.append((job, _outcome(future, job[1])))
+                else:
+                    self._note_preparation(future)
+                future = self.news.get_nowait()
         return found
 
-    def _workers(self) -> list[str]:
-        """Return the addresses of the workers that may be given points."""
+    def _submit(self, job: Job, chosen: _Worker) -> None:
+        point, task = job
+        arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
+        address = next(address for address, found in self.workers.items() if found is chosen)
+        future = self.client.submit(RUN, *arguments, workers=[address], pure=False)
+        self.jobs[future] = job
+        chosen.given.append(future)
+        future.add_done_callback(self.news.put)
+
+    def _take_back_from(self, fullest: _Worker, waiting: list[Job]) -> None:
+        """Take a point from where it waits, for a worker that has nothing to do."""
+        if fullest.load > 0:
+            future = fullest.given[-1]
+            waiting.append(self._forget(future))
+            future.cancel()
+
+    def _forget(self, future: Future[bytes]) -> Job:
+        for found in self.workers.values():
+            if future in found.given:
+                found.given.remove(future)
+        return self.jobs.pop(future)
+
+    def _look_at_workers(self) -> None:
+        """Notice which workers have come and gone. Raises ClusterFailed as `give` does."""
         try:
-            present = set(self.client.nthreads())
+            present = self.client.nthreads()
         except Exception as error:  # noqa: BLE001 - Dask has many for a connection that has ended
             raise ClusterFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
-        for address in self.present - present:
+        for address in self.workers.keys() - present.keys():
             log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
-        self.present = present
-        able = [address for address in present if address not in self.refusals]
-        if present and not able:
-            reasons = "\n".join(f"{address}: {self.refusals[address]}" for address in sorted(present))
+            self._lose(self.workers.pop(address))
+        for address in present.keys() - self.workers.keys():
+            preparation = self.client.submit(PREPARE, self.code, dict(self.versions), workers=[address], pure=False)
+            self.workers[address] = _Worker(present[address], preparation)
+            preparation.add_done_callback(self.news.put)
+        if present and all(found.refusal for found in self.workers.values()):
+            reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
             raise ClusterFailed(f"No worker can run the points. Install there what requirements.txt lists:\n{reasons}")
-        if able:
+        if present:
             self.last_seen, self.reported = time.monotonic(), False
         elif not self.reported and time.monotonic() - self.last_seen > PATIENCE:
             where = self.client.scheduler_info()["address"]
             log.warning(f"The scheduler has no worker. Waiting for one: dask worker {where} --nworkers -1 --nthreads 1")
             self.reported = True
-        return able
 
-    def _outcome(self, future: Future[Returned], task: Task) -> Outcome | None:
-        """Return what a worker returned, or a record of its failure; None if that was lost with the connection."""
-        if future.status in ("cancelled", "lost"):
-            return None
-        try:
-            address, returned = future.result()
-        except (FutureCancelledError, TimeoutError):
-            return None
-        except KilledWorker:
-            return _failed(task, WorkerDied("Its worker died, several times over."))
-        except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
-            if future.status != "error":
-                return None
-            return _failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))
-        if isinstance(returned, str):
-            self.refusals[address] = returned
-            log.warning(f"The worker at {address} gets no points: {returned}.")
-            return None
-        outcome: Outcome = pickle.loads(returned)
-        return outcome
+    def _lose(self, gone: _Worker) -> None:
+        """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
+        for place, future in enumerate(list(gone.given)):
+            job = self.jobs.pop(future)
+            future.cancel()
+            self.deaths[job[0]] += place < gone.threads
+            died = self.deaths[job[0]] >= DEATHS
+            outcome = _failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
+            self.lost.append((job, outcome))
+
+    def _note_preparation(self, future: Future[Any]) -> None:
+        """Note that a worker is ready, or why it cannot run the points."""
+        for address, found in self.workers.items():
+            if found.preparation is future and future.status not in ("cancelled", "lost"):
+                try:
+                    found.folder, found.refusal = future.result()
+                except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
+                    found.refusal = f"{type(error).__name__}: {error}"
+                if found.refusal:
+                    log.warning(f"The worker at {address} gets no points: {found.refusal}.")
+
+
+def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
+    """Return what a worker returned, or a record of its failure; None if that was lost with the connection."""
+    if future.status in ("cancelled", "lost"):
+        return None
+    try:
+        outcome: Outcome = pickle.loads(future.result())
+    except (FutureCancelledError, TimeoutError):
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
+        return _failed(task, NotebookFailed(f"{type(error).__name__}: {error}")) if future.status == "error" else None
+    return outcome
 
 
 def _failed(task: Task, error: NotebookFailed) -> Outcome:

@@ -19,6 +19,8 @@ from pipeline.parameters import Parameters
 from pipeline.records import SweepDefinition
 from pipeline.run_folder import SweepFolder
 
+DataKey = tuple[str, int, int]  # source, num_samples, num_validation
+
 FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
@@ -36,6 +38,11 @@ class Point:
         self.folder = sweep.point(self.id)
         self.label = parameters.described({name: values[name] for name in varied}) or "the base"
         self.result = replace(self.folder.find_result(), parameters=values)
+
+    @property
+    def data_key(self) -> DataKey:
+        """Return the parameters that data.npz depends on."""
+        return self.parameters.source, self.parameters.num_samples, self.parameters.num_validation
 
 
 def read(path: Path) -> SweepDefinition:

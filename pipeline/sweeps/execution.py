@@ -1,30 +1,35 @@
-"""Run what is left of a sweep, write each point whole as it ends, and report.
+"""Train what is left of a sweep, write each point whole as it ends, evaluate the selected configuration, and report.
 
 Only this process writes: a point's folder is whole once its run.json is there.
 """
 
 import hashlib
-import html
 import logging
 import os
 import threading
+import time
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from distributed import Client
-
-from pipeline import datasets, notebooks, provenance, ranking, storage
+from pipeline import datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
-from pipeline.reports import index, rendering
+from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import cluster, definition, progress, tables
+from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import Point
-from pipeline.sweeps.worker import Outcome, Task
 
+if TYPE_CHECKING:
+    from pipeline.sweeps.cluster import Job, Pool
+    from pipeline.sweeps.worker import Outcome
+
+WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
+TRAINING = "02_train"  # all that a point executes
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +48,8 @@ def run_sweep(
 
     path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: processes of a local cluster, one per core
     unless given. scheduler: the address of a running one. retry_failed: run the points that failed before, and no
-    others. time_limit: seconds that any one cell may take. with_report: write sweep.ipynb and report.html, too.
+    others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
+    report.html, too.
 
     Raises
     ------
@@ -56,8 +62,8 @@ def run_sweep(
     folder = SweepFolder(Path(sweep_dir).resolve() if sweep_dir else storage.RUNS / "sweeps" / sweep.name)
     points = definition.points_of(sweep, folder, f"{path} cannot be run:\n")
     _check_folder(sweep, folder)
-    data = {key: _packed(key) for key in dict.fromkeys(map(_data_key, points))}
-    inputs = {point.parameters.source: provenance.inputs_of(point.parameters) for point in points}
+    data = {key: datasets.split_source(*key) for key in dict.fromkeys(point.data_key for point in points)}
+    inputs = {point.parameters.source: provenance.inputs_of(point.parameters, [TRAINING]) for point in points}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         todo = _left(points, inputs, retry_failed)
         log.info(_counted(points, todo))
@@ -65,17 +71,21 @@ def run_sweep(
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
+            from pipeline.sweeps import cluster  # Dask and papermill take 0.7 s to import, which errors should not cost
+
             count = min(workers or os.cpu_count() or 1, len(todo))
-            tasks = {point: _task(point, sweep.name, inputs, data, time_limit) for point in todo}
             with cluster.connect(scheduler, count) as client:
                 storage.write_whole(folder.record, storage.json_bytes(record))
-                _run_points(client, tasks, points, folder, sweep)
+                used = {point.data_key for point in todo}
+                packed = {key: zlib.compress(data[key].without_test().to_bytes(), level=1) for key in used}
+                pool = cluster.Pool(client, packed, _versions(inputs))
+                arrays = {key: data[key].source_sha256 for key in used}
+                jobs = [cluster.job(point, inputs, arrays, time_limit) for point in todo]
+                _run_points(pool, jobs, points, folder, sweep)
         else:
             storage.write_whole(folder.record, storage.json_bytes(record))
-            tables.write_results(points, folder)
-        results = [[point.result for point in group] for group in definition.configurations(points)]
-        if best := ranking.best(ranking.rank(results, sweep.select)):
-            log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
+            results.write(points, folder)
+        _select(points, sweep)
         if with_report:
             _write_report(sweep, folder)
             log.info(f"report: {folder.report}")
@@ -135,44 +145,28 @@ def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
     return SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
 
 
-DataKey = tuple[str, int, int]
-
-
-def _data_key(point: Point) -> DataKey:
-    """Return the parameters that data.npz depends on."""
-    return point.parameters.source, point.parameters.num_samples, point.parameters.num_validation
-
-
-def _packed(key: DataKey) -> bytes:
-    """Return data.npz, compressed: what 01_prepare would write."""
-    return zlib.compress(datasets.split_source(*key).to_bytes(), level=1)
-
-
-def _task(
-    point: Point, sweep_name: str, inputs: Mapping[str, Inputs], data: Mapping[DataKey, bytes], time_limit: int | None
-) -> Task:
-    title, place = f"Point {point.id} of the sweep {sweep_name}", f"runs/{sweep_name}-{point.id}"
-    return Task(title, place, point.parameters, inputs[point.parameters.source], data[_data_key(point)], time_limit)
+def _versions(inputs: Mapping[str, Inputs]) -> dict[str, str]:
+    """Return the versions of all packages that any point depends on."""
+    return {name: version for found in inputs.values() for name, version in found.versions.items()}
 
 
 def _run_points(
-    client: Client,
-    tasks: Mapping[Point, Task],
-    points: Sequence[Point],
-    folder: SweepFolder,
-    sweep: SweepDefinition,
+    pool: "Pool", jobs: Sequence["Job"], points: Sequence[Point], folder: SweepFolder, sweep: SweepDefinition
 ) -> None:
     """Have the points run, and write what comes of each as soon as it is there."""
-    waiting, interrupted = list(tasks.items())[::-1], threading.Event()
-    ended: list[tuple[cluster.Job, Outcome | None]] = []
-    for point in tasks:  # so that an old result is not counted
+    from pipeline import kernels
+    from pipeline.sweeps import cluster, progress
+
+    waiting, interrupted, written = list(jobs)[::-1], threading.Event(), time.monotonic()
+    todo = [point for point, _ in jobs]
+    ended: list[tuple[Job, Outcome | None]] = []
+    for point in todo:  # so that an old result is not counted
         point.result = PointResult(point.id, point.result.parameters)
     try:
         with (
-            progress.Progress(definition.configurations(points), sweep.select, tasks) as shown,
+            progress.Progress(definition.configurations(points), sweep.select, todo) as shown,
             cluster.handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
         ):
-            pool = cluster.Pool(client)
             while True:
                 if interrupted.is_set():
                     raise KeyboardInterrupt
@@ -185,14 +179,19 @@ def _run_points(
                             shown.finished(point)
                 if not waiting and not pool.running:
                     break
+                if not waiting:
+                    kernels.prepare(compiler_first=True)  # for the evaluation
+                if ended and time.monotonic() - written > WRITE_EVERY:
+                    results.write(points, folder)
+                    written = time.monotonic()
                 ended = pool.ended()
                 shown.tick()
                 waiting += [job for job, outcome in ended if not outcome]
     finally:
-        tables.write_results(points, folder)
+        results.write(points, folder)
 
 
-def _keep(point: Point, outcome: Outcome) -> None:
+def _keep(point: Point, outcome: "Outcome") -> None:
     """Write a point's files, its record last."""
     folder = point.folder
     folder.record.unlink(missing_ok=True)
@@ -200,13 +199,26 @@ def _keep(point: Point, outcome: Outcome) -> None:
     digests = {}
     for name, content in outcome.files.items():
         if not name.endswith(".npz"):  # the folder where it was run means nothing here
-            place = html.escape(folder.place) if name.endswith(".html") else folder.place
-            content = content.replace(outcome.scratch.encode(), place.encode())
+            content = content.replace(outcome.scratch.encode(), folder.place.encode())
         storage.write_whole(folder.path / name, content)
         digests[name] = hashlib.sha256(content).hexdigest()
     record = outcome.record.changed(outputs=digests)
     folder.write_record(record)
-    point.result = PointResult(point.id, point.result.parameters, record, outcome.metrics)
+    point.result = PointResult(point.id, point.result.parameters, record, record.metrics)
+
+
+def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:
+    """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
+    groups = [[point.result for point in group] for group in definition.configurations(points)]
+    if best := ranking.best(ranking.rank(groups, sweep.select)):
+        log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
+        selected = [point.folder for point in points if point.result in best.finished]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the work is done by their kernels
+            try:
+                list(threads.map(runs.evaluate, selected))
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
 
 
 def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
@@ -216,6 +228,9 @@ def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
     content = storage.json_bytes(depends_on)
     if not folder.report.exists() or not folder.report_inputs.exists() or folder.report_inputs.read_bytes() != content:
+        from pipeline import notebooks  # papermill takes 0.3 s to import, which a finished sweep should not cost
+        from pipeline.reports import rendering  # and nbconvert 0.1 s
+
         notebooks.execute(NOTEBOOK, folder.notebook, {"sweep_dir": storage.place_of(folder.path)})
         rendering.write_notebook_report(folder.notebook, folder.report, f"Sweep {sweep.name}")
         storage.write_whole(folder.report_inputs, content)

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 from IPython import get_ipython
@@ -30,7 +31,10 @@ class Progress(contextlib.ExitStack):
 
     def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, todo: Collection[Point]) -> None:
         super().__init__()
-        self.configurations, self.metric, self.count = configurations, metric, len(todo)
+        self.metric, self.count = metric, len(todo)
+        self.groups = {point.id: place for place, group in enumerate(configurations) for point in group}
+        self.points = configurations
+        self.ranked = [self._configuration(place) for place in range(len(configurations))]
         points = [point for group in configurations for point in group]
         self.varied = ranking.varied_names(point.result for point in points)
         self.before = sum(point.result.record is not None for point in points if point not in todo)
@@ -66,7 +70,9 @@ class Progress(contextlib.ExitStack):
         self.failed += not point.result.is_done
         left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
         failed = [f"{self.failed} failed"] if self.failed else []
-        best = ranking.best(ranking.rank(([p.result for p in group] for group in self.configurations), self.metric))
+        place = self.groups[point.id]
+        self.ranked[place] = self._configuration(place)  # all others are as they were
+        best = ranking.best([min(self.ranked, key=attrgetter("place"))])
         description = best.describe_best(self.varied) if best else ""
         line = f"[{self.before + self.done}/{self.before + self.count}] {point.id} {point.result.status}: {point.label}"
         if not self.watched:
@@ -80,6 +86,9 @@ class Progress(contextlib.ExitStack):
         self.best = description
         self.bar.set_postfix_str(", ".join(failed + ([f"best {best.mean:.4f}"] if best else [])), refresh=False)
         self.bar.update()
+
+    def _configuration(self, place: int) -> ranking.Configuration:
+        return ranking.Configuration([point.result for point in self.points[place]], self.metric)
 
     def tick(self) -> None:
         """Have the bar's clock go on."""

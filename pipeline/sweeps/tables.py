@@ -1,4 +1,4 @@
-"""Make the tables and plots of a sweep's report, and results.csv. None of them holds a test metric."""
+"""Make the tables and plots of a sweep's report. None of them holds a test metric."""
 
 import base64
 import html
@@ -10,33 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import parameters, plots, ranking, storage
+from pipeline import parameters, plots, ranking
 from pipeline.ranking import Configuration
-from pipeline.records import METRICS, Metric
-from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import definition
+from pipeline.records import Metric
+from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import Point
 
-MEASURED = METRICS[:4]  # without the test's, by which nothing may be chosen
 
-
-def results(points: Iterable[Point]) -> pd.DataFrame:
+def results_table(points: Iterable[Point]) -> pd.DataFrame:
     """Return a row for each point: its parameters, status and metrics, without the test's."""
-    return pd.DataFrame([_row(point) for point in points])
-
-
-def write_results(points: Iterable[Point], folder: SweepFolder) -> None:
-    """Write results.csv."""
-    storage.write_whole(folder.results, results(points).to_csv(index=False).encode())
-
-
-def _row(point: Point) -> dict[str, object]:
-    result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
-    row: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
-    row |= {name: getattr(result.metrics, name, None) for name in measured}
-    row |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
-    record = result.record
-    return row | {"duration_s": record and record.duration_s, "error": record and record.error}
+    return pd.DataFrame(results.rows(points))
 
 
 def ranked(points: Iterable[Point], metric: Metric) -> list[Configuration]:
@@ -82,7 +65,7 @@ def as_html(
     csv = base64.b64encode(content.encode()).decode()
     shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
     for column in table:
-        if column in ("mean", "lowest", "highest", *MEASURED):
+        if column in ("mean", "lowest", "highest", *results.MEASURED):
             shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
     if links:
         shown["id"] = [f'<a href="{links(value)}">{value}</a>' for value in table["id"]]

@@ -20,8 +20,7 @@ def records(folder):
     found = {}
     for path in sorted(folder.glob("*/run.json")):
         record = json.loads(path.read_text())
-        metrics = path.parent / "metrics.json"
-        digest = json.loads(metrics.read_text())["weights_sha256"] if metrics.exists() else None
+        digest = record.get("metrics", {}).get("weights_sha256")
         found[path.parent.name] = (record["parameters"]["learning_rate"], record["parameters"]["seed"], digest)
     return found
 

@@ -23,23 +23,29 @@ import pexpect
 import pyte
 import pytest
 
-from pipeline import datasets, storage
+from pipeline import datasets, notebooks, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
-from pipeline.records import Metrics, RunRecord, Status
+from pipeline.records import RunRecord, Status
 from pipeline.reports import index
 from pipeline.sweeps import cluster, definition, execution
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
 
-POINT_FILES = {
-    *("02_train.ipynb", "03_evaluate.ipynb", "model.npz", "history.json", "metrics.json", "report.html", "run.json")
-}
+TRAINED = {"02_train.ipynb", "model.npz", "history.json", "run.json"}
+EVALUATED = TRAINED | {"03_evaluate.ipynb", "metrics.json", "report.html"}
 
 
 def statuses(folder):
     found = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
     return {record["parameters"]["seed"]: record["status"] for record in found}
+
+
+def selected_of(folder):
+    """Return the ids of the points of the best configuration, by results.csv."""
+    table = pd.read_csv(folder / "results.csv")
+    best = table.groupby("learning_rate")["validation_accuracy"].mean().idxmax()
+    return set(table["id"][table["learning_rate"] == best])
 
 
 def write_json(path, content):
@@ -110,9 +116,12 @@ def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
     assert len(found) == 6
     assert len({digest for *_, digest in found.values()}) == 6
     for path in (folder / "out").glob("*/run.json"):
-        assert {p.name for p in path.parent.iterdir()} == POINT_FILES
+        files = {p.name for p in path.parent.iterdir()} - {storage.LOCK}
+        assert files == (EVALUATED if path.parent.name in selected_of(folder / "out") else TRAINED)
         text = (path.parent / "02_train.ipynb").read_text()
         assert f'run_dir = \\"{path.parent}\\"' in text
+        (picture,) = (cell for cell in nbformat.reads(text, 4).cells if "picture" in cell.metadata.get("tags", []))
+        assert [output.text for output in picture.outputs] == [notebooks.LEFT_OUT]
     beside = {"sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json"}  # and no images
     assert {path.name for path in (folder / "out").iterdir()} - {storage.LOCK} == beside | found.keys()
 
@@ -175,7 +184,7 @@ def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipe
         wait_for_points(out, count, running)
         running.send_signal(signal.SIGKILL)
         running.wait()
-        for path in out.glob("*/run.json"):
+        for path in (record.with_name("model.npz") for record in out.glob("*/run.json")):
             kept.setdefault(path, path.stat().st_mtime_ns)
     rest = pipeline("sweep", folder / "s.yaml", "--workers", "2", "--no-report", "--sweep-dir", out)
     assert rest.returncode == 0, rest.stderr
@@ -286,7 +295,7 @@ def project(tmp_path_factory):
 
 def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, tmp_path, pipeline):
     file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 15, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
-    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "15")
+    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "6")
     done = pipeline(*arguments, cwd=project)
     assert done.returncode == 1
     expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
@@ -296,7 +305,7 @@ def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, 
         assert part in done.stderr
     for path in (tmp_path / "out").glob("*/run.json"):
         record = json.loads(path.read_text())
-        assert (path.parent / "metrics.json").exists() == (record["status"] == "done")
+        assert ("metrics" in record) == (record["status"] == "done")
         assert (path.parent / "02_train.ipynb").exists() == (record["status"] != "worker died")
     again = pipeline(*arguments, cwd=project)
     assert "6 points: 2 done, 4 failed before (--retry-failed runs them again), 0 to run" in again.stdout
@@ -325,8 +334,10 @@ class Workers:
 
     def __init__(self, outcome):
         self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
+        self.data, self.evaluated = {}, []
 
-    def __call__(self, client):
+    def __call__(self, client, data, versions):
+        self.data = data
         return self
 
     def give(self, waiting):
@@ -343,7 +354,7 @@ class Workers:
 def outcome(point, task):
     """A point that reaches a validation accuracy of ten times its learning rate, and diverges with seed 13.
 
-    Its metrics.json holds no metrics: whoever reads it back from the disk fails.
+    Its history.json holds no history: whoever reads it back from the disk fails.
     """
     status = Status.DIVERGED if task.parameters.seed == 13 else Status.DONE
     record = RunRecord(
@@ -351,9 +362,9 @@ def outcome(point, task):
     )
     if status == Status.DIVERGED:
         return Outcome(record)
-    measured = dict.fromkeys(("train_error", "train_accuracy", "validation_error", "test_error", "test_accuracy"), 0.5)
+    measured = dict.fromkeys(("train_error", "train_accuracy", "validation_error"), 0.5)
     measured |= {"validation_accuracy": 10 * task.parameters.learning_rate, "weights_sha256": "0" * 64}
-    return Outcome(record, Metrics(**measured), {"metrics.json": b"none", "model.npz": b"none"})
+    return Outcome(record.changed(metrics=measured), {"history.json": b"none", "model.npz": b"none"})
 
 
 @pytest.fixture
@@ -362,6 +373,7 @@ def workers(monkeypatch):
     workers = Workers(outcome)
     monkeypatch.setattr(cluster, "connect", lambda scheduler, count: contextlib.nullcontext())
     monkeypatch.setattr(cluster, "Pool", workers)
+    monkeypatch.setattr(execution.runs, "evaluate", lambda folder: workers.evaluated.append(folder.path.name))
     return workers
 
 
@@ -399,7 +411,7 @@ def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, worke
     assert again == failed
     assert len(failed) == 2
     assert names["run.json"] == 6
-    assert names["metrics.json"] <= 2 * 2  # of the two that are done: the metrics, and the file's digest
+    assert names["history.json"] <= 2  # of the two that are done: the file's digest
 
 
 def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):
@@ -407,6 +419,8 @@ def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, worke
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.03, 0.02], "seed": [1, 2]}, points=[{"seed": 13}])
     (failed,) = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
     assert failed.result.status == "diverged"
+    best = {point.id for point, _ in workers.given if point.parameters.learning_rate == 0.03}
+    assert sorted(workers.evaluated) == sorted(best)  # and nobody else, before or after
     table = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(table["validation_accuracy"].dropna()) == [0.1, 0.1, 0.3, 0.3, 0.2, 0.2]
     assert list(table["status"]) == ["done"] * 6 + ["diverged"]
@@ -426,12 +440,10 @@ def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_
     file = write(tmp_path / "s.yaml", base=base, grid={"num_samples": [20, 30], "seed": [1, 2]})
     assert execution.run_sweep(file, str(tmp_path / "out"), with_report=False) == []
     assert asked == [(str(source), 20, 5), (str(source), 30, 5)]
-    data = collections.defaultdict(list)
-    for point, task in workers.given:
-        data[point.parameters.num_samples].append(task.data)
-    for count, (first, second) in data.items():
-        assert first is second
-        given = np.load(io.BytesIO(zlib.decompress(first)))
+    assert {point.data_key for point, _ in workers.given} == workers.data.keys()
+    for (_, count, _), packed in workers.data.items():
+        given = np.load(io.BytesIO(zlib.decompress(packed)))
+        assert len(given["x_test"]) == len(given["y_test"]) == 0  # of no use for training
         assert np.array_equal(given["x_train"], arrays["x_train"][:count].reshape(-1, 784))
         assert np.array_equal(given["y_validation"], arrays["y_train"][count : count + 5])
     assert not list((tmp_path / "out").rglob("data*"))
@@ -521,12 +533,17 @@ def test_a_sweep_that_is_not_there_is_not_opened(tmp_path):
 
 def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipeline):
     folder, _ = local
-    point = next((folder / "out").glob("*/run.json")).parent
-    equal = pipeline("verify", point)
-    assert equal.returncode == 0, equal.stderr
-    assert "NOT" not in equal.stdout
-    for name in ("test_accuracy", "validation_error", "weights_sha256", "model.npz", "history.json"):
-        assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
+    chosen = selected_of(folder / "out")
+    point = folder / "out" / min(chosen)
+    loser = next(path.parent for path in (folder / "out").glob("*/run.json") if path.parent.name not in chosen)
+    measured = ("validation_error", "model.npz", "history.json")
+    for place, names in ((point, ("test_accuracy", "weights_sha256", *measured)), (loser, measured)):
+        equal = pipeline("verify", place)
+        assert equal.returncode == 0, equal.stderr
+        assert "NOT" not in equal.stdout
+        assert ("test" in equal.stdout) == (place == point)
+        for name in names:
+            assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
     shutil.copytree(point, tmp_path / "altered")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})

@@ -4,19 +4,22 @@ import base64
 import io
 import json
 import re
+import shutil
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import notebooks, ranking
+from pipeline import notebooks, ranking, storage
 from pipeline.errors import CellFailed
 from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
 from pipeline.records import Metrics
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, execution, tables
+from tests.conftest import write_small_source
 from tests.sweeps.conftest import write
 
 
@@ -103,7 +106,7 @@ def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(t
     file = write(tmp_path / "s.yaml", base={"num_validation": 0}, grid={"seed": [1, 2]}, select="train_error")
     first, second = definition.points_of(definition.read(file), SweepFolder(tmp_path))
     first.result = PointResult(first.id, first.parameters.model_dump(), metrics=metrics(train_error=0.25))
-    found = tables.results([first, second])
+    found = tables.results_table([first, second])
     assert list(found["seed"]) == [1, 2]
     assert list(found["status"]) == ["not run", "not run"]
     assert found["train_error"][0] == 0.25
@@ -145,8 +148,8 @@ def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_me
     assert all((swept / target).exists() for target in links.values())
     ((row),) = failures.tbody.find_all("tr")
     assert "Diverged" in row.text
-    assert links[row.a.text] == f"{row.a.text}/report.html"
-    assert "Diverged" in (swept / row.a.text / "report.html").read_text()
+    assert links[row.a.text] == f"{row.a.text}/02_train.ipynb"
+    assert "Diverged" in (swept / row.a.text / "02_train.ipynb").read_text()
     text = page.main.text
     size, rate = re.search(r"selected: hidden_size (\d), learning_rate ([\d.]+)\n", text).groups()
     chosen = [
@@ -156,17 +159,17 @@ def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_me
     ]
     tested = [measured[identity]["test_accuracy"] for identity in chosen]
     assert f"test_accuracy {sum(tested) / 2:.4f} ({min(tested):.4f} to {max(tested):.4f})" in text
-    others = {f"{metrics['test_accuracy']:.4f}" for name, metrics in measured.items() if name not in chosen}
-    assert not [metric for metric in others - {f"{metric:.4f}" for metric in tested} if metric in str(page)]
+    assert measured.keys() == set(chosen)  # nobody else has met the test images
+    assert {name for name, target in links.items() if target.endswith("report.html")} == set(chosen)
     assert re.search(rf"python -m pipeline run --run-dir \S+ .*-p hidden_size {size}.*\n", text)
 
 
 def test_the_heat_map_of_the_report_is_a_table_of_means_that_names_the_best(swept, page):
     means = {}
-    for path in swept.glob("*/metrics.json"):
-        chosen = json.loads((path.parent / "run.json").read_text())["parameters"]
-        place = str(chosen["hidden_size"]), str(chosen["learning_rate"])
-        means[place] = means.get(place, 0) + json.loads(path.read_text())["validation_accuracy"] / 2
+    for record in (json.loads(path.read_text()) for path in swept.glob("*/run.json")):
+        place = str(record["parameters"]["hidden_size"]), str(record["parameters"]["learning_rate"])
+        if "metrics" in record:
+            means[place] = means.get(place, 0) + record["metrics"]["validation_accuracy"] / 2
     (caption,) = page.find_all("caption")
     (size, rate) = max(means, key=means.get)
     assert caption.text == (
@@ -193,19 +196,52 @@ def test_a_sweep_whose_points_all_fail_has_a_report_that_shows_each(tmp_path, pi
     assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 4
 
 
-def test_each_point_has_a_report_that_names_the_sweep_and_how_to_run_it_again(swept):
-    reports = list(swept.glob("*/report.html"))
-    done = [path for path in reports if (path.parent / "metrics.json").exists()]
-    assert (len(reports), len(done)) == (9, 8)
-    page = BeautifulSoup(done[0].read_text(), "html.parser")
-    identity = done[0].parent.name
-    assert page.title.text == f"Point {identity} of the sweep trial"
-    assert "02_train" in done[0].read_text()
-    assert f"python -m pipeline run --run-dir runs/trial-{identity} " in page.text
-    assert not [path for path in reports if "/point-" in path.read_text()]
-    (failed,) = set(reports) - set(done)
-    failed = BeautifulSoup(failed.read_text(), "html.parser").title.text
-    assert re.fullmatch(r"Point \w{12} of the sweep trial: diverged", failed)
+def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swept, tmp_path, pipeline):
+    shutil.copytree(swept, tmp_path / "out")
+    (tmp_path / "out" / "report.html").unlink()
+    records = {path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "out").glob("*/run.json")}
+    selected = {path.parent.name for path in (tmp_path / "out").glob("*/report.html")}
+    assert len(selected) == 2
+    other = next(name for name in records if name not in selected and records[name]["status"] == "done")
+    (failed,) = (name for name in records if records[name]["status"] == "diverged")
+    for identity in (min(selected), other, failed):
+        path = tmp_path / "out" / identity / "report.html"
+        assert path.exists() == (identity in selected)
+        done = pipeline("report", path.parent)
+        assert (done.stdout, done.returncode) == (f"report: {path}\n", 0), done.stderr
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        assert "/point-" not in path.read_text()
+        assert not list(path.parent.glob("*data*"))
+        if identity == failed:
+            assert page.title.text == f"Point {identity} of the sweep trial: diverged"
+        else:
+            assert page.title.text == f"Point {identity} of the sweep trial"
+            assert f"python -m pipeline run --run-dir runs/trial-{identity} " in page.text
+            measured = json.loads((path.parent / "metrics.json").read_text())
+            assert f"{measured['test_accuracy']:.4f}" in page.text
+    before = {path: path.read_bytes() for path in (tmp_path / "out" / other).iterdir()}
+    assert pipeline("report", tmp_path / "out" / other).returncode == 0
+    assert {path: path.read_bytes() for path in (tmp_path / "out" / other).iterdir()} == before  # not evaluated again
+    again = pipeline("sweep", swept.parent / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
+    assert again.stdout.startswith("9 points: 8 done, 1 failed before (--retry-failed runs them again), 0 to run")
+
+
+def test_a_point_whose_source_has_changed_is_not_evaluated(tmp_path, pipeline):
+    source, arrays = write_small_source(tmp_path)
+    file = tmp_path / "s.yaml"
+    base = f"{{source: {source}, num_samples: 20, num_validation: 20, epochs: 1}}"
+    file.write_text(f"name: trial\nbase: {base}\ngrid: {{hidden_size: [3, 4]}}")
+    assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out").returncode == 0
+    (other,) = {path.parent for path in (tmp_path / "out").glob("*/run.json")} - {
+        path.parent for path in (tmp_path / "out").glob("*/metrics.json")
+    }
+    before = {path.name for path in other.iterdir()}
+    np.savez(source, **(arrays | {"x_test": arrays["x_test"] // 2}))
+    refused = pipeline("report", other)
+    assert refused.returncode == 2
+    assert "is not what" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert {path.name for path in other.iterdir()} - {storage.LOCK} == before
 
 
 def test_the_notebook_refuses_a_sweep_that_is_not_there(tmp_path):

@@ -1,0 +1,36 @@
+"""Write results.csv of a sweep. No row has a test metric, by which nothing may be chosen."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from pipeline import storage
+from pipeline.records import METRICS
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps.definition import Point
+
+MEASURED = METRICS[:4]  # without the test's
+
+
+def rows(points: Iterable[Point]) -> list[dict[str, object]]:
+    """Return a row for each point: its id, status, parameters and metrics."""
+    return [_row(point) for point in points]
+
+
+def write(points: Iterable[Point], folder: SweepFolder) -> None:
+    """Write results.csv, which has a column wherever a row has one."""
+    found, text = rows(points), io.StringIO()
+    columns = dict.fromkeys(name for row in found for name in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    storage.write_whole(folder.results, text.getvalue().encode())
+
+
+def _row(point: Point) -> dict[str, object]:
+    result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
+    row: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
+    row |= {name: getattr(result.metrics, name, None) for name in measured}
+    row |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
+    record = result.record
+    return row | {"duration_s": record and record.duration_s, "error": record and record.error}
