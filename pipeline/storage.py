@@ -51,16 +51,20 @@ def check_output_folder(folder: Path, given: str) -> None:
         raise InvalidParameter(f"{given}, but {nearest} is not a folder that can be written to. Choose another folder.")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename over it: a reader, or a kill, finds the old file or the new one."""
+def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write beside the file, then rename over it: a reader, or a kill, finds the old file or the new one.
+
+    durable: wait until it is on the disk, so that a power cut does no harm either.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         beside.chmod(0o644)
         beside.replace(path)
     except BaseException:

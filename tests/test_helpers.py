@@ -215,8 +215,10 @@ def test_evaluate_equals_the_formula_for_any_number_of_images(sample, monkeypatc
         scores = np.maximum(0, image / 255 @ weights[0]) @ weights[1]
         error += sum((score - (digit == label)) ** 2 for digit, score in enumerate(scores))
         correct += int(np.argmax(scores)) == label
-    monkeypatch.setattr(helpers, "IMAGES_AT_ONCE", 10)
-    assert helpers.evaluate(images, labels, *weights) == pytest.approx((error / 25, correct / 25), rel=1e-12)
+    monkeypatch.setattr(helpers, "HIDDEN_VALUES_AT_ONCE", 10 * 9)
+    expected = pytest.approx((error / 25, correct / 25), rel=1e-12)
+    assert helpers.evaluate(images, labels, *weights) == expected
+    assert helpers.evaluate(np.asfortranarray(images), labels, *weights) == expected
 
 
 def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pixels(sample):

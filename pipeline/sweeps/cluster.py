@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 cloudpickle.register_pickle_by_value(bootstrap)
 
 
-class _ByValue:
-    """A function of bootstrap.py that travels whole, since neither scheduler nor workers can import it."""
+class ByValue:
+    """A function that travels whole, since neither scheduler nor workers can import it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.pickled = cloudpickle.dumps(function)
@@ -55,7 +55,7 @@ class _ByValue:
         return cloudpickle.loads, (self.pickled,)
 
 
-PREPARE, RUN = _ByValue(bootstrap.prepare), _ByValue(bootstrap.run)
+PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
 
 
 @contextlib.contextmanager
@@ -104,7 +104,9 @@ def job(
     point: Point, inputs: Mapping[str, Inputs], arrays: Mapping[DataKey, Mapping[str, str]], time_limit: int | None
 ) -> Job:
     """Return a point with what a worker needs for it. inputs: by the source."""
-    return point, Task(point.parameters, inputs[point.parameters.source], arrays[point.data_key], time_limit)
+    return point, Task(
+        point.folder.place, point.parameters, inputs[point.parameters.source], arrays[point.data_key], time_limit
+    )
 
 
 @dataclass

@@ -3,7 +3,6 @@
 Only this process writes: a point's folder is whole once its run.json is there.
 """
 
-import hashlib
 import logging
 import os
 import threading
@@ -63,7 +62,8 @@ def run_sweep(
     points = definition.points_of(sweep, folder, f"{path} cannot be run:\n")
     _check_folder(sweep, folder)
     data = {key: datasets.split_source(*key) for key in dict.fromkeys(point.data_key for point in points)}
-    inputs = {point.parameters.source: provenance.inputs_of(point.parameters, [TRAINING]) for point in points}
+    one_of_each = {point.parameters.source: point.parameters for point in points}
+    inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         todo = _left(points, inputs, retry_failed)
         log.info(_counted(points, todo))
@@ -111,6 +111,8 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
 
 def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: bool) -> list[Point]:
     """Return the points to run: those without a record that still holds, or with retry_failed those that failed."""
+    with ThreadPoolExecutor() as threads:  # since it is the digests of files that take long
+        altered = dict(zip(points, threads.map(_is_altered, points), strict=True))
     todo, again = [], dict[str, list[str]]()
     for point in points:
         record = point.result.record
@@ -119,7 +121,7 @@ def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: b
                 todo.append(point)
             continue
         reasons = provenance.changes(record, point.parameters, inputs[point.parameters.source])
-        if not reasons and point.folder.altered(record, record.outputs):
+        if not reasons and altered[point]:
             reasons = ["files that have been removed or altered since"]
         if reasons:
             again.setdefault("; ".join(reasons), []).append(point.id)
@@ -128,6 +130,12 @@ def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: b
         listed = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
         log.info(f"{listed} {'runs' if len(ids) == 1 else 'run'} again, because of {reason}")
     return todo
+
+
+def _is_altered(point: Point) -> bool:
+    """Tell whether a file of a finished point is not as it was."""
+    record = point.result.record
+    return record is not None and bool(point.folder.altered(record, record.outputs))
 
 
 def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
@@ -196,15 +204,10 @@ def _keep(point: Point, outcome: "Outcome") -> None:
     folder = point.folder
     folder.record.unlink(missing_ok=True)
     folder.clear()
-    digests = {}
     for name, content in outcome.files.items():
-        if not name.endswith(".npz"):  # the folder where it was run means nothing here
-            content = content.replace(outcome.scratch.encode(), folder.place.encode())
-        storage.write_whole(folder.path / name, content)
-        digests[name] = hashlib.sha256(content).hexdigest()
-    record = outcome.record.changed(outputs=digests)
-    folder.write_record(record)
-    point.result = PointResult(point.id, point.result.parameters, record, record.metrics)
+        storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
+    folder.write_record(outcome.record)
+    point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
 
 
 def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:

@@ -26,6 +26,7 @@ NOTEBOOK = storage.NOTEBOOKS / f"{STAGE}.ipynb"
 class Task:
     """What a worker needs for a point, beside the code and the data, which it keeps."""
 
+    place: str  # of the point's folder, which the files name as theirs
     parameters: Parameters
     inputs: Inputs
     arrays: Mapping[str, str]  # digests of the source's arrays
@@ -34,11 +35,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a point. The files name `scratch` as their folder, which means nothing elsewhere."""
+    """What came of a point."""
 
     record: RunRecord
     files: Mapping[str, bytes] = field(default_factory=dict)
-    scratch: str = ""
 
 
 def refusal(versions: Mapping[str, str]) -> str:
@@ -73,9 +73,12 @@ def run_point(task: Task, data: Path, below: str) -> Outcome:
             record = record.changed(status=Status.DONE, metrics=trained)
         except NotebookFailed as error:
             record = record.changed(status=Status.of(error), error=str(error).splitlines()[0])
-        record = record.changed(duration_s=round(time.monotonic() - since, 1))
-        files = {name: (folder.path / name).read_bytes() for name in folder.present() if name != folder.data.name}
-        return Outcome(record, files, scratch)
+        folder.data.unlink()
+        files = {name: (folder.path / name).read_bytes() for name in folder.present()}
+        if notebook := files.get(NOTEBOOK.name):
+            files[NOTEBOOK.name] = notebook.replace(scratch.encode(), task.place.encode())
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        return Outcome(record.changed(outputs=digests, duration_s=round(time.monotonic() - since, 1)), files)
 
 
 def _train_twice_at_most(folder: RunFolder, task: Task) -> None:
