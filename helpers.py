@@ -29,7 +29,6 @@ HIDDEN_VALUES_AT_ONCE = 40_000  # which one thread evaluates: a millisecond of w
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
 
 
 def relu(x: Floats) -> Floats:
@@ -156,12 +155,8 @@ def train_epoch(
             weights_1_2,
             *hyperparameters,
         )
-        if batch_size == 1:
-            chunk_error, chunk_correct = online_updates(*arguments)
-        else:
-            chunk_error, chunk_correct = batch_updates(*arguments, batch_size)
-        squared_error += chunk_error
-        correct += chunk_correct
+        found = online_updates(*arguments) if batch_size == 1 else batch_updates(*arguments, batch_size)
+        squared_error, correct = squared_error + found[0], correct + found[1]
     return squared_error / len(images), correct / len(images)
 
 
@@ -192,11 +187,10 @@ def batch_updates(
 
 
 @njit(cache=True, nogil=True)
-def hidden_sums(image: Bytes, scaled: Floats, weights_0_1: Floats, places: Places, sums: Floats) -> int:
-    """Compute the sum (H,) of each hidden unit for one image (784,), in place, pixel after pixel.
+def hidden_sums(image: Bytes, scaled: Floats, weights_0_1: Floats, places: npt.NDArray[np.int64], sums: Floats) -> int:
+    """Compute each hidden unit's sum (H,) for one image (784,), in place, and return how many pixels are not 0.
 
-    scaled (256,): each value of a pixel, divided by `normalisation`. The pixels that are not 0 are listed in places
-    (784,), and counted in what is returned.
+    These are listed in places (784,). scaled (256,) is what each value of a pixel is, divided by `normalisation`.
     """
     count, eights = 0, image.view(np.uint64)
     for start in range(0, PIXELS, 8):
@@ -286,31 +280,21 @@ def predict(images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisati
 
     images = np.ascontiguousarray(images)  # of which eight pixels are read at once
     images_at_once = max(1, HIDDEN_VALUES_AT_ONCE // weights_0_1.shape[1])
+    parts = [slice(start, start + images_at_once) for start in range(0, len(images), images_at_once)]
 
-    def fill(start: int) -> None:
-        part = slice(start, start + images_at_once)
+    def fill(part: slice) -> None:
         online_scores(images[part], weights_0_1, weights_1_2, float(normalisation), scores[part])
 
-    starts = range(0, len(images), images_at_once)
     with ThreadPoolExecutor() as threads:
-        list(threads.map(fill, starts) if len(starts) > 1 else map(fill, starts))
+        list(threads.map(fill, parts) if len(parts) > 1 else map(fill, parts))
     return scores
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def evaluate(
     images: Bytes, labels: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255
 ) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy (fraction), without dropout."""
-    squared_error, correct = measure(predict(images, weights_0_1, weights_1_2, normalisation), labels)
-    return squared_error / len(images), correct / len(images)
-
-
-@njit(cache=True)
-def measure(scores: Floats, labels: Bytes) -> tuple[float, int]:
-    """Return the sum of the squared errors of scores (N, 10), and the number of correct predictions."""
-    squared_error, correct = 0.0, 0
-    for i in range(len(labels)):
-        correct += np.argmax(scores[i]) == labels[i]
-        for d in range(NUM_DIGITS):
-            squared_error += (scores[i, d] - (d == labels[i])) ** 2
-    return squared_error, correct
+    scores = predict(images, weights_0_1, weights_1_2, normalisation)  # (N, 10)
+    error = np.cumsum((scores - one_hot(labels)) ** 2)[-1] / len(images)  # in order, which np.sum does not promise
+    return float(error), float(np.mean(scores.argmax(axis=1) == labels))

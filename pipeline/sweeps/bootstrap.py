@@ -10,13 +10,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-File = tuple[bytes, float]  # its content, and when it was changed
 
-
-def prepare(code: Mapping[str, File], versions: Mapping[str, str]) -> tuple[str, str]:
+def prepare(code: Mapping[str, tuple[bytes, float]], versions: Mapping[str, str]) -> tuple[str, str]:
     """Make a worker ready. Return the folder of the code there, and why it cannot run the points, or nothing.
 
-    code: the project's files by their paths. versions: of the packages that the worker must have.
+    code: the project's files by their paths, each with the time when it was changed. versions: of the packages that
+    the worker must have.
     """
     from distributed import get_worker
 

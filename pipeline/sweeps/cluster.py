@@ -9,6 +9,7 @@ import pickle
 import signal
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import dask
 from distributed import Client, Future, LocalCluster
 from distributed.client import FutureCancelledError
 
+from pipeline.datasets import Data
 from pipeline.errors import ClusterFailed, InvalidParameter, NotebookFailed, WorkerDied
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.sweeps import bootstrap, worker
@@ -100,13 +102,15 @@ def handling_interrupts(handler: Callable[..., None] | signal.Handlers) -> Itera
         signal.signal(signal.SIGINT, before)
 
 
-def job(
-    point: Point, inputs: Mapping[str, Inputs], arrays: Mapping[DataKey, Mapping[str, str]], time_limit: int | None
-) -> Job:
+def job(point: Point, inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], time_limit: int | None) -> Job:
     """Return a point with what a worker needs for it. inputs: by the source."""
-    return point, Task(
-        point.folder.place, point.parameters, inputs[point.parameters.source], arrays[point.data_key], time_limit
-    )
+    chosen, arrays = point.parameters, data[point.data_key].source_sha256
+    return point, Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
+
+
+def _packed(data: Data) -> bytes:
+    """Return data.npz as training needs it, compressed."""
+    return zlib.compress(data.without_test().to_bytes(), level=1)
 
 
 @dataclass
@@ -132,12 +136,13 @@ class Pool:
     go. One that cannot run the points, because its packages differ, is given none.
     """
 
-    def __init__(self, client: Client, data: Mapping[DataKey, bytes], versions: Mapping[str, str]) -> None:
-        self.client, self.versions = client, versions
+    def __init__(self, client: Client, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]) -> None:
+        self.client = client
+        self.versions = {name: version for found in inputs.values() for name, version in found.versions.items()}
         # Code and data are results of tasks, on which others depend: a worker fetches each once, and the scheduler has
         # it made again if nobody holds it any more.
-        self.code: Future[dict[str, bootstrap.File]] = client.submit(dict, worker.code(), pure=False)
-        self.data = {key: client.submit(bytes, packed, pure=False) for key, packed in data.items()}
+        self.code: Future[dict[str, tuple[bytes, float]]] = client.submit(dict, worker.code(), pure=False)
+        self.data = {key: client.submit(bytes, _packed(found), pure=False) for key, found in data.items()}
         self.workers: dict[str, _Worker] = {}  # by their addresses
         self.jobs: dict[Future[bytes], Job] = {}
         self.deaths: Counter[Point] = Counter()
@@ -207,11 +212,11 @@ class Pool:
             present = self.client.nthreads()
         except Exception as error:  # noqa: BLE001 - Dask has many for a connection that has ended
             raise ClusterFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
-        for address in self.workers.keys() - present.keys():
+        for address in sorted(self.workers.keys() - present.keys()):
             log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
             self._lose(self.workers.pop(address))
-        for address in present.keys() - self.workers.keys():
-            preparation = self.client.submit(PREPARE, self.code, dict(self.versions), workers=[address], pure=False)
+        for address in sorted(present.keys() - self.workers.keys()):
+            preparation = self.client.submit(PREPARE, self.code, self.versions, workers=[address], pure=False)
             self.workers[address] = _Worker(present[address], preparation)
             preparation.add_done_callback(self.news.put)
         if present and all(found.refusal for found in self.workers.values()):

@@ -5,28 +5,18 @@ Only this process writes: a point's folder is whole once its run.json is there.
 
 import logging
 import os
-import threading
-import time
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline import datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter
-from pipeline.ranking import PointResult
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import Point
 
-if TYPE_CHECKING:
-    from pipeline.sweeps.cluster import Job, Pool
-    from pipeline.sweeps.worker import Outcome
-
-WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 TRAINING = "02_train"  # all that a point executes
 
@@ -71,17 +61,14 @@ def run_sweep(
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
-            from pipeline.sweeps import cluster  # Dask and papermill take 0.7 s to import, which errors should not cost
+            from pipeline.sweeps import cluster, training  # Dask and papermill take 0.7 s to import
 
             count = min(workers or os.cpu_count() or 1, len(todo))
             with cluster.connect(scheduler, count) as client:
                 storage.write_whole(folder.record, storage.json_bytes(record))
-                used = {point.data_key for point in todo}
-                packed = {key: zlib.compress(data[key].without_test().to_bytes(), level=1) for key in used}
-                pool = cluster.Pool(client, packed, _versions(inputs))
-                arrays = {key: data[key].source_sha256 for key in used}
-                jobs = [cluster.job(point, inputs, arrays, time_limit) for point in todo]
-                _run_points(pool, jobs, points, folder, sweep)
+                jobs = [cluster.job(point, inputs, data, time_limit) for point in todo]
+                pool = cluster.Pool(client, {point.data_key: data[point.data_key] for point in todo}, inputs)
+                training.run_points(pool, jobs, points, folder, sweep.select)
         else:
             storage.write_whole(folder.record, storage.json_bytes(record))
             results.write(points, folder)
@@ -151,63 +138,6 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
 def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
     groups = [[point.id for point in group] for group in definition.configurations(points)]
     return SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
-
-
-def _versions(inputs: Mapping[str, Inputs]) -> dict[str, str]:
-    """Return the versions of all packages that any point depends on."""
-    return {name: version for found in inputs.values() for name, version in found.versions.items()}
-
-
-def _run_points(
-    pool: "Pool", jobs: Sequence["Job"], points: Sequence[Point], folder: SweepFolder, sweep: SweepDefinition
-) -> None:
-    """Have the points run, and write what comes of each as soon as it is there."""
-    from pipeline import kernels
-    from pipeline.sweeps import cluster, progress
-
-    waiting, interrupted, written = list(jobs)[::-1], threading.Event(), time.monotonic()
-    todo = [point for point, _ in jobs]
-    ended: list[tuple[Job, Outcome | None]] = []
-    for point in todo:  # so that an old result is not counted
-        point.result = PointResult(point.id, point.result.parameters)
-    try:
-        with (
-            progress.Progress(definition.configurations(points), sweep.select, todo) as shown,
-            cluster.handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
-        ):
-            while True:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
-                try:
-                    pool.give(waiting)  # before the writing, so that no worker waits for it
-                finally:  # also if there is nobody left to give to
-                    for (point, _), outcome in ended:
-                        if outcome:
-                            _keep(point, outcome)
-                            shown.finished(point)
-                if not waiting and not pool.running:
-                    break
-                if not waiting:
-                    kernels.prepare(compiler_first=True)  # for the evaluation
-                if ended and time.monotonic() - written > WRITE_EVERY:
-                    results.write(points, folder)
-                    written = time.monotonic()
-                ended = pool.ended()
-                shown.tick()
-                waiting += [job for job, outcome in ended if not outcome]
-    finally:
-        results.write(points, folder)
-
-
-def _keep(point: Point, outcome: "Outcome") -> None:
-    """Write a point's files, its record last."""
-    folder = point.folder
-    folder.record.unlink(missing_ok=True)
-    folder.clear()
-    for name, content in outcome.files.items():
-        storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
-    folder.write_record(outcome.record)
-    point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
 
 
 def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:

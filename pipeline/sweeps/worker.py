@@ -16,7 +16,6 @@ from pipeline.errors import KernelDied, NotebookFailed
 from pipeline.parameters import Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.run_folder import RunFolder
-from pipeline.sweeps.bootstrap import File
 
 STAGE = "02_train"
 NOTEBOOK = storage.NOTEBOOKS / f"{STAGE}.ipynb"
@@ -94,9 +93,9 @@ def _train_twice_at_most(folder: RunFolder, task: Task) -> None:
                 raise
 
 
-def code() -> dict[str, File]:
-    """Return every file that a worker needs: the notebook without outputs, what it and this module import, compiled."""
-    found = [storage.ROOT / name for name in provenance.code_of(__name__, "pipeline.sweeps.bootstrap", NOTEBOOK)]
+def code() -> dict[str, tuple[bytes, float]]:
+    """Return every file that a worker needs, and when it was changed: the notebook, and all that it and this import."""
+    found = [storage.ROOT / name for name in provenance.code_of(__name__, NOTEBOOK)]
     found += (storage.ROOT / "__pycache__").glob("helpers.*.nb*")  # which is used only where processor and code agree
     files = {path: path.read_bytes() for path in found} | {NOTEBOOK: _without_outputs(NOTEBOOK)}
     return {path.relative_to(storage.ROOT).as_posix(): (files[path], path.stat().st_mtime) for path in files}

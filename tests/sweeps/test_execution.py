@@ -336,7 +336,7 @@ class Workers:
         self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
         self.data, self.evaluated = {}, []
 
-    def __call__(self, client, data, versions):
+    def __call__(self, client, data, inputs):
         self.data = data
         return self
 
@@ -441,8 +441,8 @@ def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_
     assert execution.run_sweep(file, str(tmp_path / "out"), with_report=False) == []
     assert asked == [(str(source), 20, 5), (str(source), 30, 5)]
     assert {point.data_key for point, _ in workers.given} == workers.data.keys()
-    for (_, count, _), packed in workers.data.items():
-        given = np.load(io.BytesIO(zlib.decompress(packed)))
+    for (_, count, _), data in workers.data.items():
+        given = np.load(io.BytesIO(zlib.decompress(cluster._packed(data))))
         assert len(given["x_test"]) == len(given["y_test"]) == 0  # of no use for training
         assert np.array_equal(given["x_train"], arrays["x_train"][:count].reshape(-1, 784))
         assert np.array_equal(given["y_validation"], arrays["y_train"][count : count + 5])

@@ -1,0 +1,66 @@
+"""Have the points of a sweep trained on a cluster, and write each whole as it ends."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from pipeline import kernels, storage
+from pipeline.ranking import PointResult
+from pipeline.records import Metric
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps import definition, progress, results
+from pipeline.sweeps.cluster import Job, Pool, handling_interrupts
+from pipeline.sweeps.definition import Point
+from pipeline.sweeps.worker import Outcome
+
+WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
+
+
+def run_points(pool: Pool, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric) -> None:
+    """Have the jobs done, and write what comes of each as soon as it is there.
+
+    points: all of the sweep. select: what configurations are ranked by while it goes on.
+    """
+    waiting, interrupted, written = list(jobs)[::-1], threading.Event(), time.monotonic()
+    todo = [point for point, _ in jobs]
+    ended: list[tuple[Job, Outcome | None]] = []
+    for point in todo:  # so that an old result is not counted
+        point.result = PointResult(point.id, point.result.parameters)
+    try:
+        with (
+            progress.Progress(definition.configurations(points), select, todo) as shown,
+            handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
+        ):
+            while True:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                try:
+                    pool.give(waiting)  # before the writing, so that no worker waits for it
+                finally:  # also if there is nobody left to give to
+                    for (point, _), outcome in ended:
+                        if outcome:
+                            _keep(point, outcome)
+                            shown.finished(point)
+                if not waiting and not pool.running:
+                    break
+                if not waiting:
+                    kernels.prepare(compiler_first=True)  # for the evaluation
+                if ended and time.monotonic() - written > WRITE_EVERY:
+                    results.write(points, folder)
+                    written = time.monotonic()
+                ended = pool.ended()
+                shown.tick()
+                waiting += [job for job, outcome in ended if not outcome]
+    finally:
+        results.write(points, folder)
+
+
+def _keep(point: Point, outcome: Outcome) -> None:
+    """Write a point's files, its record last."""
+    folder = point.folder
+    folder.record.unlink(missing_ok=True)
+    folder.clear()
+    for name, content in outcome.files.items():
+        storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
+    folder.write_record(outcome.record)
+    point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
