@@ -211,7 +211,7 @@ def hidden_sums(image: Bytes, scaled: Floats, weights_0_1: Floats, places: npt.N
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def online_updates(
     images: Bytes,
     labels: Bytes,

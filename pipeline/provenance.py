@@ -12,7 +12,6 @@ import json
 import platform
 import re
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
-PARSING = threading.Lock()  # since Python 3.11 cannot parse in two threads at a time
 
 
 def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
@@ -122,9 +120,7 @@ def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
 
 def _imported(source: str) -> Iterator[str]:
     """Yield the dotted names that a source imports; of ``from a import b`` both a and a.b."""
-    with PARSING:
-        tree = ast.parse(source)
-    for node in tree.body:
+    for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

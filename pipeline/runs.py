@@ -3,10 +3,8 @@
 A point of a sweep is a run whose training is done elsewhere; it is evaluated here, when someone asks for it.
 """
 
-import importlib
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from hashlib import sha256
@@ -117,8 +115,6 @@ def _execute_stages(
     kernels.prepare()
     from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
 
-    # nbconvert takes 0.2 s to import: while a kernel works, this process has nothing to do.
-    threading.Thread(target=importlib.import_module, args=["pipeline.reports.rendering"], daemon=True).start()
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in stages:
         since = time.monotonic()

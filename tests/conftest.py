@@ -1,12 +1,19 @@
+import io
+import logging
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import datasets
+from pipeline import __main__, datasets
+
+log = logging.getLogger("pipeline")
 
 
 @pytest.fixture(scope="session")
@@ -18,11 +25,25 @@ def sample():
 
 @pytest.fixture(scope="session")
 def pipeline():
-    """Return a function that runs ``python -m pipeline`` as a user does, and returns its output and exit code."""
+    """Return a function that does what ``python -m pipeline`` does, and returns its output and exit code.
+
+    It does so in this process, which has everything imported and a fork server; with options for subprocess.run, in a
+    process of its own. An error that the command line does not handle is raised here, and is a traceback there.
+    """
 
     def call(*arguments, **options):
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, **options)
+        if options:
+            return subprocess.run(command, capture_output=True, text=True, **options)
+        out, errors, handler, level = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM), log.level
+        with mock.patch.object(sys, "argv", command[2:]), redirect_stdout(out), redirect_stderr(errors):
+            try:
+                code = __main__._exit_code()
+            finally:
+                signal.signal(signal.SIGTERM, handler)
+                log.handlers = []
+                log.setLevel(level)
+        return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
     return call
 

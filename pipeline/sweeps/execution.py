@@ -145,13 +145,9 @@ def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:
     groups = [[point.result for point in group] for group in definition.configurations(points)]
     if best := ranking.best(ranking.rank(groups, sweep.select)):
         log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
-        selected = [point.folder for point in points if point.result in best.finished]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the work is done by their kernels
-            try:
-                list(threads.map(runs.evaluate, selected))
-            except BaseException:
-                threads.shutdown(cancel_futures=True)
-                raise
+        for point in points:
+            if point.result in best.finished:
+                runs.evaluate(point.folder)
 
 
 def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
