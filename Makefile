@@ -2,16 +2,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+# Tests of one module each, without a command, a browser or a cluster.
+UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py $(patsubst %,tests/test_%.py,\
+	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: run test lab sweep notebooks lint lock clean
+.PHONY: run test check bench lab sweep notebooks lint lock clean
 
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
 
 test: .venv/ready       ## unit tests, the pipeline end to end, and every notebook under nbval
 	$(BIN)/pytest
+
+check: lint             ## after each edit, in less than a minute: lint, types, unit tests, one default run
+	$(BIN)/pytest -q $(UNITS)
+	$(BIN)/python -m pipeline run
+
+bench: .venv/ready      ## time what users wait for, as ratios; some minutes on a quiet machine
+	$(BIN)/python -m tests.bench
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb
@@ -37,7 +47,8 @@ clean:                  ## remove .venv, runs/ and caches; nothing that is commi
 
 .venv/ready: environment.yml requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
-	@echo "Setting up .venv (once, two minutes or so)"
+	@echo "Setting up, once: making .venv"
 	@$(PYTHON) -m venv --clear .venv
+	@echo "Setting up, once: installing $$(grep -c == requirements.txt) packages, in two minutes or so"
 	@$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION)
 	@touch $@

@@ -14,6 +14,12 @@ from filelock import FileLock
 from pipeline import __main__, datasets
 
 log = logging.getLogger("pipeline")
+LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no process works on it alone at the end."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

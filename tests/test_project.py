@@ -179,7 +179,7 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
         if name == "compare":  # here with a point of that sweep
             point = next(sweep.glob("*/run.json")).parent
             arguments = [run, point, "--output", tmp_path / "compared.html"]
-        elif name == "verify":
+        elif name == "verify" or arguments == ["runs/default"]:
             arguments = [run]
         else:  # what comes last holds
             moved = {"run": ["--run-dir", run], "sweep": ["--sweep-dir", sweep], "index": [tmp_path]}
