@@ -51,7 +51,7 @@ def runs(shared, pipeline):
     def make(folder):
         for command in (
             ("run", "--run-dir", folder / "default"),
-            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--sweep-dir", folder / "small"),
+            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--workers", "1", "--sweep-dir", folder / "small"),
         ):
             done = pipeline(*command)
             assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pipeline import storage
-from tests.sweeps.conftest import records, wait_for_points, write
+from tests.sweeps.conftest import QUICK, records, wait_for_points, write
 
 
 class Cluster:
@@ -90,15 +90,15 @@ def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, 
     assert records(tmp_path / "there") == records(tmp_path / "here")
 
 
-def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(local, cluster, tmp_path):
-    folder, _ = local
+def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(cluster, tmp_path):
     other = tmp_path / "other.py"
     other.write_text(
         "import importlib.metadata as metadata\n"
         "true = getattr(metadata, 'true', metadata.version)\n"
         "metadata.true, metadata.version = true, lambda name: '1.0' if name == 'numpy' else true(name)\n"
     )
-    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    file = write(tmp_path / "s.yaml", base=QUICK | {"epochs": 2000}, grid={"seed": list(range(12))})
+    running = cluster.sweep(file, tmp_path / "out")
     log = [running.stdout.readline() for _ in range(2)]
     assert (
         log[1]
@@ -117,9 +117,6 @@ def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(local, 
     assert running.returncode == 1
     assert re.search(r"The worker at tcp://\S+ has gone\. Workers left: 1\n", log)
     assert re.search(r"Error: No worker can run the points\. .*\ntcp://\S+: it has numpy 1\.0, not 2", errors)
-    assert {metrics for *_, metrics in records(tmp_path / "out").values()} <= {
-        metrics for *_, metrics in records(folder / "out").values()
-    }
 
 
 def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished(local, cluster, tmp_path, pipeline):
@@ -132,7 +129,7 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished
     assert running.returncode == 1
     kept = re.search(r"(\d) of 6 points have finished and are kept; the same command runs the rest\.\n$", log).group(1)
     assert re.fullmatch(r"Error: The Dask scheduler has gone \(.*\)\. Start it again first\.\n", errors)
-    rest = pipeline("sweep", folder / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
+    rest = pipeline("sweep", folder / "s.yaml", "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
     assert f"6 points: {kept} done, " in rest.stdout
     assert records(tmp_path / "out") == records(folder / "out")
 

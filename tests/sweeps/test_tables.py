@@ -126,7 +126,7 @@ def swept(shared, pipeline):
             "name: trial\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
             "grid: {hidden_size: [5, 9], learning_rate: [0.005, 0.02], seed: [1, 2]}\npoints: [{learning_rate: 1e6}]"
         )
-        done = pipeline("sweep", folder / "s.yaml", "--sweep-dir", folder / "out")
+        done = pipeline("sweep", folder / "s.yaml", "--workers", "1", "--sweep-dir", folder / "out")
         assert done.returncode == 1
         assert f"report: {folder / 'out' / 'report.html'}" in done.stdout
 
@@ -188,7 +188,7 @@ def test_a_sweep_whose_points_all_fail_has_a_report_that_shows_each(tmp_path, pi
         "name: hopeless\nbase: {num_samples: 60, num_validation: 40, epochs: 2}\n"
         "grid: {hidden_size: [5, 9], learning_rate: [1e6, 1e7]}"
     )
-    done = pipeline("sweep", tmp_path / "s.yaml", "--sweep-dir", tmp_path / "out")
+    done = pipeline("sweep", tmp_path / "s.yaml", "--workers", "1", "--sweep-dir", tmp_path / "out")
     assert done.returncode == 1
     assert "4 points did not finish" in done.stderr
     page = BeautifulSoup((tmp_path / "out" / "report.html").read_text(), "html.parser")
@@ -231,7 +231,7 @@ def test_a_point_whose_source_has_changed_is_not_evaluated(tmp_path, pipeline):
     file = tmp_path / "s.yaml"
     base = f"{{source: {source}, num_samples: 20, num_validation: 20, epochs: 1}}"
     file.write_text(f"name: trial\nbase: {base}\ngrid: {{hidden_size: [3, 4]}}")
-    assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out").returncode == 0
+    assert pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out").returncode == 0
     (other,) = {path.parent for path in (tmp_path / "out").glob("*/run.json")} - {
         path.parent for path in (tmp_path / "out").glob("*/metrics.json")
     }
