@@ -143,19 +143,24 @@ def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
 def evaluate(folder: RunFolder) -> None:
     """Execute 03_evaluate for a point of a sweep, which is only trained there, and write its report.
 
-    Nothing is done where that has been done, and nothing that it depends on has changed since.
+    Nothing is done where that has been done, unless what the evaluation alone depends on has changed since.
 
     Raises
     ------
     InvalidRecord, InvalidData, FolderBusy
-        If the folder holds no finished point, or its source is not what it was.
+        If the folder holds no finished point, or one that was trained with other code, data or versions.
     NotebookFailed
         If 03_evaluate does.
     """
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
-        inputs = provenance.inputs_of(chosen, STAGES[1:])
-        if not folder.altered(record, EVALUATED) and not provenance.changes(record, chosen, inputs):
+        evaluated, inputs = not folder.altered(record, EVALUATED), provenance.inputs_of(chosen, STAGES[1:])
+        if differing := provenance.changes(record, chosen, provenance.inputs_of(chosen, STAGES[1:2])):
+            if evaluated:  # by what trained it: that stands
+                return
+            problem = f"was trained with other {differing[0]}"
+            raise InvalidRecord(folder.path, problem, "Run its sweep again, which trains it again.")
+        if evaluated and not provenance.changes(record, chosen, inputs):
             return _refresh_report(folder, record)
         data = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
         if data.source_sha256 != record.arrays:
