@@ -4,6 +4,7 @@ import ast
 import base64
 import itertools
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import papermill
 import pytest
 
 from pipeline import errors, parameters, storage
-from pipeline.notebooks import WIDGET, execute, execute_in_place
+from pipeline.notebooks import LEFT_OUT, WIDGET, execute, execute_in_place
 from pipeline.records import Status
 from pipeline.run_folder import STAGES, RunFolder
 from tests.test_runs import copy_project
@@ -235,6 +236,25 @@ def test_a_notebook_gets_the_values_that_it_declares_and_no_record_of_papermill(
     *_, last = code_cells(folder / "out {c}.ipynb")
     assert last.outputs[0].text == "7 False\n"
     assert "papermill" not in read(folder / "out {c}.ipynb").metadata
+
+
+def test_pictures_are_left_out_where_nobody_looks_and_the_notebook_says_so(tmp_path):
+    picture = nbformat.v4.new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
+    notebook = write_notebook(tmp_path / "a.ipynb", "print('before')", picture, "print('after')")
+    for with_pictures, shown in ((True, "drawn\n"), (False, LEFT_OUT)):
+        execute(notebook, tmp_path / "out.ipynb", with_pictures=with_pictures)
+        texts = [output.text for cell in code_cells(tmp_path / "out.ipynb") for output in cell.outputs]
+        assert texts == ["before\n", shown, "after\n"]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_log_has_a_line_now_and_then_of_what_is_printed_over_and_over(tmp_path, watched, caplog, monkeypatch):
+    monkeypatch.setattr("pipeline.notebooks.LOG_EVERY", 0.2)
+    caplog.set_level(logging.INFO, "pipeline")
+    loop = "import time\nfor epoch in range(30):\n    print(f'\\rI:{epoch}', end='', flush=True)\n    time.sleep(0.03)"
+    execute(write_notebook(tmp_path / "a.ipynb", loop), tmp_path / "out.ipynb", watched=watched)
+    assert all(re.fullmatch(r"a\.ipynb  I:\d+", line) for line in caplog.messages)
+    assert 1 < len(caplog.messages) < 10 if watched else not caplog.messages
 
 
 # ---- in place --------------------------------------------------------------------------------------------------

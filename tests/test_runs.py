@@ -11,6 +11,7 @@ import time
 
 import nbformat
 import numpy as np
+import pexpect
 import psutil
 import pytest
 
@@ -94,6 +95,15 @@ def test_the_default_run_gives_the_published_metrics(tmp_path, pipeline):
     assert metrics["test_error"] == pytest.approx(0.42936252114571, abs=1e-12)
     assert (metrics["train_accuracy"], metrics["test_accuracy"]) == (0.817, 0.7942)
     assert metrics["weights_sha256"] == "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
+
+
+def test_a_terminal_shows_the_stage_and_the_epoch_and_in_the_end_neither(tmp_path):
+    command = ["-m", "pipeline", "run", "--run-dir", str(tmp_path / "run"), "-p", "epochs", "300"]
+    child = pexpect.spawn(sys.executable, command, dimensions=(40, 100), encoding="utf-8", timeout=120)
+    child.expect(r"01_prepare\.ipynb \.\.\.")
+    child.expect(r"02_train\.ipynb  I:\d+ Train-Err:")
+    child.expect(r"\r\x1b\[K02_train\.ipynb  \d\.\d s")  # the line is cleared for the next
+    child.expect(pexpect.EOF)
 
 
 def test_the_true_gradient_gives_the_other_metrics_and_names_what_differs(tmp_path, pipeline):
