@@ -1,63 +1,22 @@
-"""Give points to the workers of a Dask cluster, and collect what comes of them.
-
-Nothing assumes a shared disk: notebook, code and data travel to the workers as bytes, and results come back as bytes.
-"""
+"""Connect to a Dask cluster: one of this machine, or one elsewhere."""
 
 import contextlib
 import logging
-import pickle
 import signal
 import threading
-import time
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Any
+from collections.abc import Callable, Iterator
 
-import cloudpickle
 import dask
-from distributed import Client, Future, LocalCluster
-from distributed.client import FutureCancelledError
+from distributed import Client, LocalCluster
 
-from pipeline.datasets import Data
-from pipeline.errors import ClusterFailed, InvalidParameter, NotebookFailed, WorkerDied
-from pipeline.records import Inputs, RunRecord, Status
-from pipeline.sweeps import bootstrap, worker
-from pipeline.sweeps.definition import DataKey, Point
-from pipeline.sweeps.worker import Outcome, Task
+from pipeline.errors import InvalidParameter
 
-LOOK_AGAIN = 1.0  # seconds after which the workers are looked at, though nothing has ended
-PATIENCE = 10.0  # seconds without any worker after which that is logged
-DEATHS = 2  # of workers, after which the point that ran there is not tried again, since it may be what kills them
 # Run by each local worker as it starts: Ctrl-C is for the client, which ends its workers, and that is no news.
 LOCAL_WORKER = """
 import logging, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
 """
-
-Job = tuple[Point, Task]
-
-log = logging.getLogger(__name__)
-cloudpickle.register_pickle_by_value(bootstrap)
-
-
-class ByValue:
-    """A function that travels whole, since neither scheduler nor workers can import it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.pickled = cloudpickle.dumps(function)
-
-    def __call__(self) -> Any:
-        raise NotImplementedError("it is called where it is unpickled, as the function itself")
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
-        return cloudpickle.loads, (self.pickled,)
-
-
-PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
 
 
 @contextlib.contextmanager
@@ -100,170 +59,3 @@ def handling_interrupts(handler: Callable[..., None] | signal.Handlers) -> Itera
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def job(point: Point, inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], time_limit: int | None) -> Job:
-    """Return a point with what a worker needs for it. inputs: by the source."""
-    chosen, arrays = point.parameters, data[point.data_key].source_sha256
-    return point, Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
-
-
-def _packed(data: Data) -> bytes:
-    """Return data.npz as training needs it, compressed."""
-    return zlib.compress(data.without_test().to_bytes(), level=1)
-
-
-@dataclass
-class _Worker:
-    """A worker of the cluster, the task that makes it ready, and the points that it was given, the oldest first."""
-
-    threads: int
-    preparation: Future[tuple[str, str]]
-    folder: str = ""  # of the code there, once it is ready
-    refusal: str = ""  # why it cannot run the points
-    given: list[Future[bytes]] = field(default_factory=list)
-
-    @property
-    def load(self) -> int:
-        """Return how many more points it has than it can run at a time."""
-        return len(self.given) - self.threads
-
-
-class Pool:
-    """The workers of a cluster, each given as many points as it has threads, and one more that waits there.
-
-    A worker's death counts against the points that ran there, not against the one that waited. Workers may come and
-    go. One that cannot run the points, because its packages differ, is given none.
-    """
-
-    def __init__(self, client: Client, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]) -> None:
-        self.client = client
-        self.versions = {name: version for found in inputs.values() for name, version in found.versions.items()}
-        # Code and data are results of tasks, on which others depend: a worker fetches each once, and the scheduler has
-        # it made again if nobody holds it any more.
-        self.code: Future[dict[str, tuple[bytes, float]]] = client.submit(dict, worker.code(), pure=False)
-        self.data = {key: client.submit(bytes, _packed(found), pure=False) for key, found in data.items()}
-        self.workers: dict[str, _Worker] = {}  # by their addresses
-        self.jobs: dict[Future[bytes], Job] = {}
-        self.deaths: Counter[Point] = Counter()
-        self.lost: list[tuple[Job, Outcome | None]] = []  # with their workers
-        self.news: SimpleQueue[Future[Any]] = SimpleQueue()  # what has ended and was not looked at
-        self.last_seen, self.reported = time.monotonic(), False  # any worker, and that there is none
-
-    @property
-    def running(self) -> bool:
-        """Tell whether any point has been given whose outcome has not been returned."""
-        return bool(self.jobs or self.lost)
-
-    def give(self, waiting: list[Job]) -> None:
-        """Give jobs, from the end of the list, to workers that have room.
-
-        Raises ClusterFailed if the scheduler has gone, or no worker can run the points.
-        """
-        self._look_at_workers()
-        ready = [found for found in self.workers.values() if found.folder and not found.refusal]
-        if not waiting and any(found.load < 0 for found in ready):
-            self._take_back_from(max(ready, key=lambda found: found.load), waiting)
-        while waiting and ready:
-            chosen = min(ready, key=lambda found: found.load)
-            if chosen.load > 0:
-                break
-            self._submit(waiting.pop(), chosen)
-
-    def ended(self) -> list[tuple[Job, Outcome | None]]:
-        """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
-        found, self.lost = self.lost, []
-        with contextlib.suppress(Empty):
-            future = self.news.get(timeout=0.0 if found else LOOK_AGAIN)
-            while True:
-                if future in self.jobs:
-                    job = self._forget(future)
-                    found.append((job, _outcome(future, job[1])))
-                else:
-                    self._note_preparation(future)
-                future = self.news.get_nowait()
-        return found
-
-    def _submit(self, job: Job, chosen: _Worker) -> None:
-        point, task = job
-        arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
-        address = next(address for address, found in self.workers.items() if found is chosen)
-        future = self.client.submit(RUN, *arguments, workers=[address], pure=False)
-        self.jobs[future] = job
-        chosen.given.append(future)
-        future.add_done_callback(self.news.put)
-
-    def _take_back_from(self, fullest: _Worker, waiting: list[Job]) -> None:
-        """Take a point from where it waits, for a worker that has nothing to do."""
-        if fullest.load > 0:
-            future = fullest.given[-1]
-            waiting.append(self._forget(future))
-            future.cancel()
-
-    def _forget(self, future: Future[bytes]) -> Job:
-        for found in self.workers.values():
-            if future in found.given:
-                found.given.remove(future)
-        return self.jobs.pop(future)
-
-    def _look_at_workers(self) -> None:
-        """Notice which workers have come and gone. Raises ClusterFailed as `give` does."""
-        try:
-            present = self.client.nthreads()
-        except Exception as error:  # noqa: BLE001 - Dask has many for a connection that has ended
-            raise ClusterFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
-        for address in sorted(self.workers.keys() - present.keys()):
-            log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
-            self._lose(self.workers.pop(address))
-        for address in sorted(present.keys() - self.workers.keys()):
-            preparation = self.client.submit(PREPARE, self.code, self.versions, workers=[address], pure=False)
-            self.workers[address] = _Worker(present[address], preparation)
-            preparation.add_done_callback(self.news.put)
-        if present and all(found.refusal for found in self.workers.values()):
-            reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
-            raise ClusterFailed(f"No worker can run the points. Install there what requirements.txt lists:\n{reasons}")
-        if present:
-            self.last_seen, self.reported = time.monotonic(), False
-        elif not self.reported and time.monotonic() - self.last_seen > PATIENCE:
-            where = self.client.scheduler_info()["address"]
-            log.warning(f"The scheduler has no worker. Waiting for one: dask worker {where} --nworkers -1 --nthreads 1")
-            self.reported = True
-
-    def _lose(self, gone: _Worker) -> None:
-        """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
-        for place, future in enumerate(list(gone.given)):
-            job = self.jobs.pop(future)
-            future.cancel()
-            self.deaths[job[0]] += place < gone.threads
-            died = self.deaths[job[0]] >= DEATHS
-            outcome = _failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
-            self.lost.append((job, outcome))
-
-    def _note_preparation(self, future: Future[Any]) -> None:
-        """Note that a worker is ready, or why it cannot run the points."""
-        for address, found in self.workers.items():
-            if found.preparation is future and future.status not in ("cancelled", "lost"):
-                try:
-                    found.folder, found.refusal = future.result()
-                except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
-                    found.refusal = f"{type(error).__name__}: {error}"
-                if found.refusal:
-                    log.warning(f"The worker at {address} gets no points: {found.refusal}.")
-
-
-def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
-    """Return what a worker returned, or a record of its failure; None if that was lost with the connection."""
-    if future.status in ("cancelled", "lost"):
-        return None
-    try:
-        outcome: Outcome = pickle.loads(future.result())
-    except (FutureCancelledError, TimeoutError):
-        return None
-    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
-        return _failed(task, NotebookFailed(f"{type(error).__name__}: {error}")) if future.status == "error" else None
-    return outcome
-
-
-def _failed(task: Task, error: NotebookFailed) -> Outcome:
-    record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
-    return Outcome(record.changed(status=Status.of(error), error=str(error)))

@@ -61,14 +61,14 @@ def run_sweep(
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
-            from pipeline.sweeps import cluster, training  # Dask and papermill take 0.7 s to import
+            from pipeline.sweeps import cluster, pool, training  # Dask and papermill take 0.7 s to import
 
             count = min(workers or os.cpu_count() or 1, len(todo))
             with cluster.connect(scheduler, count) as client:
                 storage.write_whole(folder.record, storage.json_bytes(record))
-                jobs = [cluster.job(point, inputs, data, time_limit) for point in todo]
-                pool = cluster.Pool(client, {point.data_key: data[point.data_key] for point in todo}, inputs)
-                training.run_points(pool, jobs, points, folder, sweep.select)
+                jobs = [pool.job(point, inputs, data, time_limit) for point in todo]
+                used = {point.data_key: data[point.data_key] for point in todo}
+                training.run_points(pool.Pool(client, used, inputs), jobs, points, folder, sweep.select)
         else:
             storage.write_whole(folder.record, storage.json_bytes(record))
             results.write(points, folder)

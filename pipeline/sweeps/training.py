@@ -9,8 +9,9 @@ from pipeline.ranking import PointResult
 from pipeline.records import Metric
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, progress, results
-from pipeline.sweeps.cluster import Job, Pool, handling_interrupts
+from pipeline.sweeps.cluster import handling_interrupts
 from pipeline.sweeps.definition import Point
+from pipeline.sweeps.pool import Job, Pool
 from pipeline.sweeps.worker import Outcome
 
 WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv

@@ -27,7 +27,7 @@ from pipeline import datasets, notebooks, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
 from pipeline.records import RunRecord, Status
 from pipeline.reports import index
-from pipeline.sweeps import cluster, definition, execution
+from pipeline.sweeps import cluster, definition, execution, pool
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
@@ -365,7 +365,7 @@ def workers(monkeypatch):
     """Have sweeps run on `Workers`."""
     workers = Workers(outcome)
     monkeypatch.setattr(cluster, "connect", lambda scheduler, count: contextlib.nullcontext())
-    monkeypatch.setattr(cluster, "Pool", workers)
+    monkeypatch.setattr(pool, "Pool", workers)
     monkeypatch.setattr(execution.runs, "evaluate", lambda folder: workers.evaluated.append(folder.path.name))
     return workers
 
@@ -450,7 +450,7 @@ def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_
     assert asked == [(str(source), 20, 5), (str(source), 30, 5)]
     assert {point.data_key for point, _ in workers.given} == workers.data.keys()
     for (_, count, _), data in workers.data.items():
-        given = np.load(io.BytesIO(zlib.decompress(cluster._packed(data))))
+        given = np.load(io.BytesIO(zlib.decompress(pool._packed(data))))
         assert len(given["x_test"]) == len(given["y_test"]) == 0  # of no use for training
         assert np.array_equal(given["x_train"], arrays["x_train"][:count].reshape(-1, 784))
         assert np.array_equal(given["y_validation"], arrays["y_train"][count : count + 5])

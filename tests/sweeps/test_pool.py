@@ -11,7 +11,7 @@ from pipeline.parameters import Parameters
 from pipeline.provenance import inputs_of
 from pipeline.records import RunRecord, Status
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import cluster
+from pipeline.sweeps import pool as pools
 from pipeline.sweeps.definition import Point
 from pipeline.sweeps.worker import Outcome
 
@@ -53,7 +53,7 @@ class Client:
 
     def submit(self, function, *arguments, workers=None, pure=False):
         future = Future(arguments, workers)
-        kinds = {cluster.PREPARE: self.prepared, cluster.RUN: self.points}
+        kinds = {pools.PREPARE: self.prepared, pools.RUN: self.points}
         kinds.get(function, self.made).append(future)
         return future
 
@@ -67,12 +67,12 @@ def inputs():
 def jobs(inputs, tmp_path):
     """Ten points, of which the last comes first, as the sweep gives them."""
     points = [Point(Parameters(seed=seed), SweepFolder(tmp_path), ["seed"]) for seed in range(10)]
-    return [cluster.job(point, {"sample": inputs}, {point.data_key: DATA}, None) for point in points][::-1]
+    return [pools.job(point, {"sample": inputs}, {point.data_key: DATA}, None) for point in points][::-1]
 
 
 def pool_of(client, jobs):
     """Return a pool whose workers are all ready."""
-    pool = cluster.Pool(client, {jobs[0][0].data_key: DATA}, {})
+    pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})
     pool.give([])
     for future in client.prepared:
         future.end(("/folder", ""))
@@ -110,7 +110,7 @@ def test_code_and_data_are_submitted_once_and_each_worker_and_point_depends_on_t
     pool = pool_of(client, jobs)
     pool.give(jobs)
     code, data = client.made
-    assert data.arguments == (cluster._packed(DATA),)
+    assert data.arguments == (pools._packed(DATA),)
     assert "helpers.py" in code.arguments[0]
     assert [future.arguments[0] for future in client.prepared] == [code, code]
     assert {future.arguments[2] for future in client.points} == {data}
@@ -140,7 +140,7 @@ def test_a_death_counts_against_what_ran_there_and_not_what_waited(jobs):
         outcomes = {job[0].parameters.seed: outcome for job, outcome in back}
         assert outcomes.keys() == {running, waited}
         assert outcomes[waited] is None
-        if deaths == cluster.DEATHS:
+        if deaths == pools.DEATHS:
             assert outcomes[running].record.status == "worker died"
             return
         assert outcomes[running] is None
@@ -166,7 +166,7 @@ def test_a_worker_with_nothing_to_do_takes_what_waits_elsewhere(jobs, inputs):
 
 def test_a_worker_that_cannot_run_the_points_gets_none_and_if_none_can_the_sweep_ends(jobs):
     client = Client(a=1, b=1)
-    pool = cluster.Pool(client, {jobs[0][0].data_key: DATA}, {})
+    pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})
     pool.give(jobs)
     assert client.points == []  # nobody is ready yet
     first, second = client.prepared
