@@ -1,6 +1,5 @@
 import io
 import logging
-import os
 import shutil
 import signal
 import subprocess
@@ -16,11 +15,6 @@ from pipeline import __main__, datasets
 
 log = logging.getLogger("pipeline")
 LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
-
-
-def pytest_xdist_auto_num_workers(config):
-    """Run one test more than there are cores: some wait, for what they have killed or for a browser."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
 
 
 def pytest_collection_modifyitems(items):

@@ -193,7 +193,9 @@ class Pool:
         for address, found in self.workers.items():
             if found.preparation is future and future.status not in ("cancelled", "lost"):
                 try:
-                    found.folder, found.refusal = future.result()
+                    found.folder, found.refusal = _result(future)
+                except FutureCancelledError:
+                    return  # the worker has gone meanwhile
                 except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
                     found.refusal = f"{type(error).__name__}: {error}"
                 if found.refusal:
@@ -205,12 +207,25 @@ def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
     if future.status in ("cancelled", "lost"):
         return None
     try:
-        outcome: Outcome = pickle.loads(future.result())
-    except (FutureCancelledError, TimeoutError):
+        outcome: Outcome = pickle.loads(_result(future))
+    except FutureCancelledError:
         return None
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
         return _failed(task, NotebookFailed(f"{type(error).__name__}: {error}")) if future.status == "error" else None
     return outcome
+
+
+def _result(future: Future[Any]) -> Any:
+    """Return the result of a task that has ended. Raises FutureCancelledError if that has gone with its worker.
+
+    Then the scheduler would have the task done again, but by that worker alone, so to wait for it would be for ever.
+    """
+    while True:
+        try:
+            return future.result(timeout=LOOK_AGAIN)
+        except TimeoutError:
+            if future.status != "finished":
+                raise FutureCancelledError(str(future.key), "its worker has gone") from None
 
 
 def _failed(task: Task, error: NotebookFailed) -> Outcome:

@@ -33,15 +33,16 @@ def run_points(pool: Pool, jobs: Sequence[Job], points: Sequence[Point], folder:
             handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
         ):
             while True:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
                 try:
-                    pool.give(waiting)  # before the writing, so that no worker waits for it
+                    if not interrupted.is_set():
+                        pool.give(waiting)  # before the writing, so that no worker waits for it
                 finally:  # also if there is nobody left to give to
                     for (point, _), outcome in ended:
                         if outcome:
                             _keep(point, outcome)
                             shown.finished(point)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 if not waiting and not pool.running:
                     break
                 if not waiting:

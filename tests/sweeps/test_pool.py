@@ -33,7 +33,9 @@ class Future:
         for callback in self.callbacks:
             callback(self)
 
-    def result(self):
+    def result(self, timeout=None):
+        if self.status == "pending":  # the scheduler has it done again
+            raise TimeoutError
         if isinstance(self.value, Exception):
             raise self.value
         return self.value
@@ -192,6 +194,16 @@ def test_what_a_worker_raises_is_why_it_cannot_or_that_points_failure(jobs):
     client.prepared[-1].end(OSError("no space left"), "error")
     pool.ended()
     assert pool.workers["b"].refusal == "OSError: no space left"
+
+
+def test_a_result_that_goes_with_its_worker_before_it_is_fetched_is_not_waited_for(jobs, inputs):
+    client = Client(a=1)
+    pool = pool_of(client, jobs)
+    pool.give(jobs)
+    client.points[0].end(done(inputs))
+    client.points[0].status = "pending"
+    ((job, outcome),) = pool.ended()
+    assert (job[0].parameters.seed, outcome) == (0, None)  # to be given again
 
 
 def test_a_scheduler_that_has_gone_ends_the_sweep(jobs):
