@@ -180,7 +180,7 @@ class Pool:
 
     def _lose(self, gone: _Worker) -> None:
         """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
-        for place, future in enumerate(list(gone.given)):
+        for place, future in enumerate([each for each in gone.given if each.status == "pending"]):
             job = self.jobs.pop(future)
             future.cancel()
             self.deaths[job[0]] += place < gone.threads

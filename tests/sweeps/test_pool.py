@@ -150,6 +150,19 @@ def test_a_death_counts_against_what_ran_there_and_not_what_waited(jobs):
         assert given(client, address) == [running, waited]
 
 
+def test_a_death_does_not_count_against_what_had_ended_before_it(jobs, inputs):
+    client = Client(a=1)
+    pool = pool_of(client, jobs)
+    pool.give(jobs)
+    client.points[0].end(done(inputs))  # and the next one began, before anyone looked
+    client.threads = {}
+    pool.give([])
+    outcomes = {job[0].parameters.seed: outcome for job, outcome in [*pool.ended(), *pool.ended()]}
+    assert outcomes[0].record.status == "done"
+    assert outcomes[1] is None
+    assert {point.parameters.seed: count for point, count in pool.deaths.items()} == {1: 1}
+
+
 def test_a_worker_with_nothing_to_do_takes_what_waits_elsewhere(jobs, inputs):
     client = Client(a=1, b=1)
     pool = pool_of(client, jobs)
