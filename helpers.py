@@ -147,14 +147,8 @@ def train_epoch(
     for start in range(0, len(images), images_at_once):
         chunk = slice(start, start + images_at_once)
         masks = dropout_mask(rng, (len(images[chunk]), hidden_size), dropout_rate)
-        arguments = (
-            np.ascontiguousarray(images[chunk]),
-            labels[chunk],
-            masks,
-            weights_0_1,
-            weights_1_2,
-            *hyperparameters,
-        )
+        pixels = np.ascontiguousarray(images[chunk])  # which the compiled loop reads eight at a time
+        arguments = (pixels, labels[chunk], masks, weights_0_1, weights_1_2, *hyperparameters)
         found = online_updates(*arguments) if batch_size == 1 else batch_updates(*arguments, batch_size)
         squared_error, correct = squared_error + found[0], correct + found[1]
     return squared_error / len(images), correct / len(images)
@@ -277,7 +271,6 @@ def online_scores(
 def predict(images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255) -> Floats:
     """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
     scores = np.empty((len(images), NUM_DIGITS))
-
     images = np.ascontiguousarray(images)  # of which eight pixels are read at once
     images_at_once = max(1, HIDDEN_VALUES_AT_ONCE // weights_0_1.shape[1])
     parts = [slice(start, start + images_at_once) for start in range(0, len(images), images_at_once)]

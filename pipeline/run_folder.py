@@ -18,7 +18,7 @@ from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
 from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
 
-STAGES = ("01_prepare", "02_train", "03_evaluate")
+PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, "report.html")
 ALL_THREE = "with the same run_dir, or run all three notebooks with: python -m pipeline run"

@@ -15,9 +15,9 @@ from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotRep
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
-from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder
 
-EVALUATED = ("03_evaluate.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
+EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +107,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         raise
 
 
-def _execute_stages(
-    folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES, watched: bool = True
-) -> None:
+def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES) -> None:
     from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
     kernels.prepare()
@@ -118,9 +116,8 @@ def _execute_stages(
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in stages:
         since = time.monotonic()
-        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
-        if watched:
-            log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
+        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
+        log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -148,14 +145,17 @@ def evaluate(folder: RunFolder) -> None:
     Raises
     ------
     InvalidRecord, InvalidData, FolderBusy
-        If the folder holds no finished point, or one that was trained with other code, data or versions.
+        If the folder holds no finished point, or one that was trained with other code, data or versions, or whose
+        files are not as training left them.
     NotebookFailed
         If 03_evaluate does.
     """
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
-        evaluated, inputs = not folder.altered(record, EVALUATED), provenance.inputs_of(chosen, STAGES[1:])
-        if differing := provenance.changes(record, chosen, provenance.inputs_of(chosen, STAGES[1:2])):
+        _check_unaltered(folder, record, EVALUATED)
+        evaluated = not folder.altered(record, EVALUATED)
+        inputs = provenance.inputs_of(chosen, [TRAINING, EVALUATION])
+        if differing := provenance.changes(record, chosen, provenance.inputs_of(chosen, [TRAINING])):
             if evaluated:  # by what trained it: that stands
                 return
             problem = f"was trained with other {differing[0]}"
@@ -167,7 +167,7 @@ def evaluate(folder: RunFolder) -> None:
             raise InvalidData(f"The source {chosen.source!r} is not what {folder.place} was trained on. Run it again.")
         storage.write_whole(folder.data, data.to_bytes())
         try:
-            _execute_stages(folder, chosen, STAGES[2:], watched=False)
+            _execute_stages(folder, chosen, [EVALUATION])
         finally:
             folder.data.unlink()
         _write_report(folder, record.changed(inputs=inputs))
@@ -178,19 +178,29 @@ def report(run_dir: str) -> Path:
 
     Of one that failed it is the last notebook, as far as it was executed. Raises what `evaluate` does.
     """
-    from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
-
     folder = RunFolder(run_dir)
-    record = folder.read_record()
-    if record.status != Status.DONE:
+    if folder.is_point and folder.read_record().status == Status.DONE:
+        evaluate(folder)
+        return folder.report
+    folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
+    with storage.lock(folder.path):
+        if (record := folder.read_record()).status == Status.DONE:
+            _check_unaltered(folder, record, ["report.html"])
+            _write_report(folder, record)
+            return folder.report
         if not (executed := folder.executed()):
             raise InvalidRecord(folder.path, f"has no notebook to show: its status is {record.status}", "Run it again.")
+        from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
+
         rendering.write_notebook_report(executed[-1], folder.report, f"{folder.title}: {record.status}")
-    elif folder.is_point:
-        evaluate(folder)
-    else:
-        _write_report(folder, record)
     return folder.report
+
+
+def _check_unaltered(folder: RunFolder, record: RunRecord, but_for: Iterable[str]) -> None:
+    """Raise InvalidRecord if a file is not as its run left it: a new record would call it the run's own."""
+    if altered := folder.altered(record, record.outputs.keys() - set(but_for)):
+        problem = f"is no longer what its run left: {', '.join(sorted(altered))} was removed or altered"
+        raise InvalidRecord(folder.path, problem, "Run it again.")
 
 
 def verify(run_dir: str) -> None:
@@ -204,7 +214,7 @@ def verify(run_dir: str) -> None:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         differing = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
-        _execute_stages(again, chosen, STAGES if folder.metrics.exists() else STAGES[:2])
+        _execute_stages(again, chosen, STAGES if folder.metrics.exists() else [PREPARATION, TRAINING])
         before, after = _facts(folder), _facts(again)
     for name in before | after:
         was, now = before.get(name), after.get(name)

@@ -215,7 +215,6 @@ def bench_client(scratch):
     """2,000 points through a real scheduler, to workers that make up the outcomes: what is left is the client's."""
     from pipeline.sweeps import execution, pool
 
-    made_up.__module__ = "__main__"
     pool.RUN, execution.runs.evaluate = pool.ByValue(made_up), lambda folder: None
     rates, seeds = [round(0.001 * step, 3) for step in range(1, 21)], list(range(100))
     (scratch / "s.yaml").write_text(f"name: bench\ngrid: {{learning_rate: {rates}, seed: {seeds}}}")

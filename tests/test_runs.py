@@ -449,6 +449,23 @@ def test_verify_finds_a_run_equal_and_leaves_it_as_it_is(small_run, pipeline):
     assert contents(folder) == before
 
 
+def test_a_report_is_written_again_but_not_of_a_run_that_is_altered_or_busy(small_run, pipeline):
+    folder, _ = small_run
+    assert pipeline("report", folder).returncode == 0  # which names this folder, a copy
+    before, page = record_of(folder), (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    assert pipeline("report", folder).returncode == 0
+    assert (record_of(folder), (folder / "report.html").read_bytes()) == (before, page)
+    with storage.lock(folder):
+        assert "Another run is writing to" in pipeline("report", folder).stderr
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"test_accuracy": 1.0}))
+    refused = pipeline("report", folder)
+    assert refused.returncode == 2
+    assert "is no longer what its run left: metrics.json was removed or altered" in refused.stderr
+    assert record_of(folder) == before
+
+
 def test_verify_exits_with_1_and_names_what_is_not_equal(small_run, pipeline):
     folder, _ = small_run
     record, metrics = record_of(folder), json.loads((folder / "metrics.json").read_text())

@@ -13,12 +13,11 @@ from pipeline import datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
-from pipeline.run_folder import SweepFolder
+from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
-TRAINING = "02_train"  # all that a point executes
 
 log = logging.getLogger(__name__)
 

@@ -66,6 +66,7 @@ def _packed(data: Data) -> bytes:
 class _Worker:
     """A worker of the cluster, the task that makes it ready, and the points that it was given, the oldest first."""
 
+    address: str
     threads: int
     preparation: Future[tuple[str, str]]
     folder: str = ""  # of the code there, once it is ready
@@ -73,9 +74,14 @@ class _Worker:
     given: list[Future[bytes]] = field(default_factory=list)
 
     @property
+    def pending(self) -> list[Future[bytes]]:
+        """Return what has not ended: the first of them run, as many as it has threads, and the others wait."""
+        return [future for future in self.given if future.status == "pending"]
+
+    @property
     def load(self) -> int:
         """Return how many more points it has than it can run at a time."""
-        return len(self.given) - self.threads
+        return len(self.pending) - self.threads
 
 
 class Pool:
@@ -136,8 +142,7 @@ class Pool:
     def _submit(self, job: Job, chosen: _Worker) -> None:
         point, task = job
         arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
-        address = next(address for address, found in self.workers.items() if found is chosen)
-        future = self.client.submit(RUN, *arguments, workers=[address], pure=False)
+        future = self.client.submit(RUN, *arguments, workers=[chosen.address], pure=False)
         self.jobs[future] = job
         chosen.given.append(future)
         future.add_done_callback(self.news.put)
@@ -145,7 +150,7 @@ class Pool:
     def _take_back_from(self, fullest: _Worker, waiting: list[Job]) -> None:
         """Take a point from where it waits, for a worker that has nothing to do."""
         if fullest.load > 0:
-            future = fullest.given[-1]
+            future = fullest.pending[-1]
             waiting.append(self._forget(future))
             future.cancel()
 
@@ -166,7 +171,7 @@ class Pool:
             self._lose(self.workers.pop(address))
         for address in sorted(present.keys() - self.workers.keys()):
             preparation = self.client.submit(PREPARE, self.code, self.versions, workers=[address], pure=False)
-            self.workers[address] = _Worker(present[address], preparation)
+            self.workers[address] = _Worker(address, present[address], preparation)
             preparation.add_done_callback(self.news.put)
         if present and all(found.refusal for found in self.workers.values()):
             reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
@@ -180,7 +185,7 @@ class Pool:
 
     def _lose(self, gone: _Worker) -> None:
         """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
-        for place, future in enumerate([each for each in gone.given if each.status == "pending"]):
+        for place, future in enumerate(gone.pending):
             job = self.jobs.pop(future)
             future.cancel()
             self.deaths[job[0]] += place < gone.threads
@@ -190,7 +195,7 @@ class Pool:
 
     def _note_preparation(self, future: Future[Any]) -> None:
         """Note that a worker is ready, or why it cannot run the points."""
-        for address, found in self.workers.items():
+        for found in self.workers.values():
             if found.preparation is future and future.status not in ("cancelled", "lost"):
                 try:
                     found.folder, found.refusal = _result(future)
@@ -199,7 +204,7 @@ class Pool:
                 except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
                     found.refusal = f"{type(error).__name__}: {error}"
                 if found.refusal:
-                    log.warning(f"The worker at {address} gets no points: {found.refusal}.")
+                    log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
 
 
 def _outcome(future: Future[bytes], task: Task) -> Outcome | None:

@@ -15,10 +15,9 @@ from pipeline import notebooks, provenance, storage
 from pipeline.errors import KernelDied, NotebookFailed
 from pipeline.parameters import Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import TRAINING, RunFolder
 
-STAGE = "02_train"
-NOTEBOOK = storage.NOTEBOOKS / f"{STAGE}.ipynb"
+NOTEBOOK = storage.NOTEBOOKS / f"{TRAINING}.ipynb"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _train_twice_at_most(folder: RunFolder, task: Task) -> None:
     for attempt in (1, 2):
         try:
             return notebooks.execute(
-                NOTEBOOK, folder.notebook(STAGE), values, task.time_limit, watched=False, with_pictures=False
+                NOTEBOOK, folder.notebook(TRAINING), values, task.time_limit, watched=False, with_pictures=False
             )
         except KernelDied:
             if attempt == 2:

@@ -179,6 +179,18 @@ def test_a_worker_with_nothing_to_do_takes_what_waits_elsewhere(jobs, inputs):
     assert [given(client, address) for address in "ab"] == [[0], [2]]  # what runs is left where it is
 
 
+def test_what_has_ended_is_not_taken_back_and_leaves_room(jobs, inputs):
+    client = Client(a=1, b=1)
+    pool = pool_of(client, jobs)
+    pool.give(few := jobs[-4:])
+    for future in client.points:
+        if future.workers == ["b"] or future is client.points[0]:
+            future.end(done(inputs))  # of a's two, the one that ran has ended, and the other runs now
+    pool.give(few)
+    assert [given(client, address) for address in "ab"] == [[2], []]
+    assert {job[0].parameters.seed for job, _ in pool.ended()} == {0, 1, 3}
+
+
 def test_a_worker_that_cannot_run_the_points_gets_none_and_if_none_can_the_sweep_ends(jobs):
     client = Client(a=1, b=1)
     pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})

@@ -208,7 +208,9 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
         path = tmp_path / "out" / identity / "report.html"
         assert path.exists() == (identity in selected)
         done = pipeline("report", path.parent)
-        assert (done.stdout, done.returncode) == (f"report: {path}\n", 0), done.stderr
+        assert done.returncode == 0, done.stderr
+        evaluated = r"03_evaluate\.ipynb  \d+\.\d s\n" if identity == other else ""
+        assert re.fullmatch(f"{evaluated}report: {re.escape(str(path))}\n", done.stdout)
         page = BeautifulSoup(path.read_text(), "html.parser")
         assert "/point-" not in path.read_text()
         assert not list(path.parent.glob("*data*"))
@@ -232,6 +234,14 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
         assert ("was trained with other versions numpy, which was 1.0" in done.stderr) == (identity == third)
         record["inputs"]["versions"]["numpy"] = np.__version__
         (tmp_path / "out" / identity / "run.json").write_text(json.dumps(record))
+    model = tmp_path / "out" / third / "model.npz"
+    trained = model.read_bytes()
+    model.write_bytes(trained[:-1])  # else the record would say that this is what was trained
+    refused = pipeline("report", model.parent)
+    assert refused.returncode == 2
+    assert "is no longer what its run left: model.npz was removed or altered. Run it again." in refused.stderr
+    assert not (model.parent / "metrics.json").exists()
+    model.write_bytes(trained)
     again = pipeline("sweep", swept.parent / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
     assert again.stdout.startswith("9 points: 8 done, 1 failed before (--retry-failed runs them again), 0 to run")
 
