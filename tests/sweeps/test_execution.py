@@ -260,7 +260,8 @@ def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(t
 
 
 def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01, 0.02]})
+    long = QUICK | {"epochs": 3000}  # so that the sweep has not ended when the key is pressed
+    file = write(tmp_path / "s.yaml", base=long, grid={"learning_rate": [0.005, 0.01, 0.02]})
     terminal = Terminal(sweep_command(file, tmp_path / "out"), 40, 100).until(r"\| 1/3 \[")
     terminal.child.sendintr()
     assert terminal.until_it_ends() == 130
