@@ -62,6 +62,24 @@ def dropout_mask(rng: np.random.RandomState, shape: tuple[int, ...], rate: float
     return (rng.random_sample(shape) >= rate) / (1 - rate)
 
 
+def drop_pixels(images: Bytes, rng: np.random.RandomState, rate: float) -> Bytes:
+    """Set a random fraction of the pixels to 0, the rate in [0, 1): (N, 784) to (N, 784) uint8.
+
+    Who divides what is left by normalisation * (1 - rate), and not by normalisation, gets an inverted dropout mask's
+    inputs. At 0 nothing is drawn. One call for many rows draws the same numbers as one call per row.
+    """
+    return images * (rng.random_sample(images.shape) >= rate) if rate else images
+
+
+def generators(seed: int) -> tuple[np.random.RandomState, np.random.RandomState]:
+    """Return the generator of the weights and hidden masks, and that of the pixels to drop.
+
+    There are two, so that dropping pixels changes neither the first weights nor the hidden masks: runs with and without
+    it can be compared in pairs, and the published stream stays as it was.
+    """
+    return np.random.RandomState(seed), np.random.RandomState([seed, 1])
+
+
 def initial_weights(rng: np.random.RandomState, hidden_size: int) -> tuple[Floats, Floats]:
     """Draw weights_0_1, then weights_1_2, uniformly from [-0.1, 0.1)."""
     weights_0_1 = rng.uniform(-0.1, 0.1, (PIXELS, hidden_size))
@@ -121,18 +139,21 @@ def train_epoch(
     weights_0_1: Floats,
     weights_1_2: Floats,
     rng: np.random.RandomState,
+    input_rng: np.random.RandomState | None = None,
     *,
     normalisation: float = 255,
     learning_rate: float = 0.005,
     dropout_rate: float = 0.5,
+    input_dropout_rate: float = 0,
     relu_grad_inactive: float = 1,
     batch_size: int = 1,
 ) -> tuple[float, float]:
     """Train on every image once, in order. The weights, in C order, are changed IN PLACE.
 
-    The keywords are parameters of a run; the README lists them. The generator draws the dropout masks, one row per
-    image, in order. For a batch of B images the update is the learning rate times the mean of their gradients; the
-    last batch may be smaller.
+    The keywords are parameters of a run; the README lists them. `generators` makes the two generators: rng draws the
+    dropout masks of the hidden units and input_rng, needed where input_dropout_rate is above 0, the pixels to drop;
+    both one row per image, in order. For a batch of B images the update is the learning rate times the mean of their
+    gradients; the last batch may be smaller.
 
     Returns
     -------
@@ -140,14 +161,18 @@ def train_epoch(
         Mean squared error per image and fraction of correct predictions, each image measured under dropout, just
         before its batch's update.
     """
+    if input_dropout_rate and input_rng is None:
+        raise ValueError("input_dropout_rate is above 0, so input_rng is needed: helpers.generators(seed) makes it.")
     hidden_size = weights_0_1.shape[1]
-    images_at_once = max(1, MASK_VALUES_AT_ONCE // (hidden_size * batch_size)) * batch_size
-    hyperparameters = (float(normalisation), float(learning_rate), float(relu_grad_inactive))
+    images_at_once = max(1, MASK_VALUES_AT_ONCE // (max(hidden_size, PIXELS) * batch_size)) * batch_size
+    divisor = normalisation * (1 - input_dropout_rate)
+    hyperparameters = (float(divisor), float(learning_rate), float(relu_grad_inactive))
     squared_error, correct = 0.0, 0
     for start in range(0, len(images), images_at_once):
         chunk = slice(start, start + images_at_once)
         masks = dropout_mask(rng, (len(images[chunk]), hidden_size), dropout_rate)
-        pixels = np.ascontiguousarray(images[chunk])  # which the compiled loop reads eight at a time
+        pixels = drop_pixels(images[chunk], input_rng, input_dropout_rate) if input_rng else images[chunk]
+        pixels = np.ascontiguousarray(pixels)  # which the compiled loop reads eight at a time
         arguments = (pixels, labels[chunk], masks, weights_0_1, weights_1_2, *hyperparameters)
         found = online_updates(*arguments) if batch_size == 1 else batch_updates(*arguments, batch_size)
         squared_error, correct = squared_error + found[0], correct + found[1]

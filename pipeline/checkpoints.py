@@ -25,7 +25,7 @@ class Checkpoint:
     weights_1_2: np.ndarray
     history: History
     learning_rate: float
-    random_state: tuple[str, np.ndarray, int]
+    random_states: list[tuple[str, np.ndarray, int]]  # of each generator
 
 
 class Checkpoints:
@@ -63,9 +63,12 @@ class Checkpoints:
                 arrays["weights_1_2"],
                 HISTORY.validate_json(str(arrays["history"])),
                 float(arrays["learning_rate"]),
-                ("MT19937", arrays["random_key"], int(arrays["random_position"])),
+                [
+                    ("MT19937", key, int(position))
+                    for key, position in zip(arrays["random_keys"], arrays["random_positions"], strict=True)
+                ],
             )
-        except (InvalidRecord, KeyError, ValueError):
+        except (InvalidRecord, KeyError, TypeError, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None
         print(f"Going on after epoch {len(checkpoint.history) - 1}, from {self.path.name}.")
@@ -77,20 +80,20 @@ class Checkpoints:
         weights_1_2: np.ndarray,
         history: History,
         learning_rate: float,
-        rng: np.random.RandomState,
+        *generators: np.random.RandomState,
     ) -> None:
         """Save, if the last save is long enough ago. learning_rate is the next epoch's."""
         if time.monotonic() - self.saved_at < self.seconds:
             return
-        _, key, position, *_ = rng.get_state()
+        _, keys, positions, *_ = zip(*(generator.get_state() for generator in generators), strict=True)
         content = storage.npz_bytes(
             identity=self.identity,
             weights_0_1=weights_0_1,
             weights_1_2=weights_1_2,
             history=HISTORY.dump_json(history).decode(),
             learning_rate=learning_rate,
-            random_key=key,
-            random_position=position,
+            random_keys=keys,
+            random_positions=positions,
         )
         storage.write_whole(self.path, content)
         self.saved_at = time.monotonic()

@@ -61,9 +61,10 @@ class Parameters(BaseModel):
     learning_rate_decay: Decay = Field(1.0, description="factor of the learning rate after each epoch")
     epochs: Count = Field(100, description="passes over the training images")
     dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped in training")
+    input_dropout_rate: Rate = Field(0.0, description="fraction of the pixels dropped in training")
     relu_grad_inactive: ZeroOrOne = Field(1, description="the ReLU's derivative where a unit is inactive")
     batch_size: Count = Field(1, description="images per update")
-    seed: Seed = Field(1, description="of the generator that draws the weights and the dropout masks")
+    seed: Seed = Field(1, description="of the generators that draw the weights and the dropout masks")
 
 
 class NotebookParameters(Parameters):

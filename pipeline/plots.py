@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from pipeline.records import History
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
+UNDER_DROPOUT = "#56B4E9"  # of the training metrics that are measured with units dropped
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one for each colour
 DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
@@ -103,18 +104,20 @@ def digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
 
 
 def learning_curves(history: History, epochs: int | None = None) -> Figure:
-    """Draw error and accuracy by epoch, in axes of their own, training beside validation where there is one.
+    """Draw error and accuracy by epoch, in axes of their own: on the training images under dropout and without it, and
+    on the validation images where there are some.
 
     The axes have room for the given number of epochs, so that they stay as they are while a history grows.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
     named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
     for axis, (measure, label, corner) in zip(axes, named, strict=True):
-        for split, name, colour, style in (
-            ("train", "training, under dropout", TRAIN, "-"),
-            ("validation", "validation, without dropout", VALIDATION, "--"),
+        for metric, name, colour, style in (
+            (f"train_{measure}", "training, under dropout", UNDER_DROPOUT, ":"),
+            (f"train_{measure}_no_dropout", "training", TRAIN, "-"),
+            (f"validation_{measure}", "validation", VALIDATION, "--"),
         ):
-            values = measured(history, f"{split}_{measure}")
+            values = measured(history, metric)
             if values:
                 axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)

@@ -52,10 +52,15 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of one epoch: training under dropout, and validation without it where there are such images."""
+    """The metrics of one epoch: training under dropout and without it, and validation where there are such images.
+
+    Version 1.0 did not measure the training images without dropout.
+    """
 
     train_error: Number
     train_accuracy: Number
+    train_error_no_dropout: Number | None = None
+    train_accuracy_no_dropout: Number | None = None
     validation_error: Number | None = None
     validation_accuracy: Number | None = None
 

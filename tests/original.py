@@ -12,10 +12,22 @@ def relu2deriv(arr, inactive):
     return (arr >= 0).astype(int) if inactive == 1 else (arr > 0).astype(int)
 
 
-def train(images, labels, hidden_size=40, alpha=0.005, iterations=100, seed=1, inactive=1, normalisation=255, rate=0.5):
-    """Return the weights and each iteration's (error, accuracy). The original has no `rate` but 0.5."""
+def train(
+    images,
+    labels,
+    hidden_size=40,
+    alpha=0.005,
+    iterations=100,
+    seed=1,
+    inactive=1,
+    normalisation=255,
+    rate=0.5,
+    input_rate=0,
+):
+    """Return the weights and each iteration's (error, accuracy). The original has rate 0.5 and input_rate 0."""
     train_images = images / normalisation
     train_labels = np.eye(10)[labels]
+    input_rng = np.random.RandomState([seed, 1])
     np.random.seed(seed)
     weights_0_1 = np.random.uniform(-0.1, 0.1, (images.shape[1], hidden_size))
     weights_1_2 = np.random.uniform(-0.1, 0.1, (hidden_size, 10))
@@ -24,6 +36,8 @@ def train(images, labels, hidden_size=40, alpha=0.005, iterations=100, seed=1, i
         error, correct = 0, 0
         for i in range(len(train_images)):
             layer_0 = train_images[i : i + 1]
+            if input_rate:
+                layer_0 = layer_0 * (input_rng.random_sample(layer_0.shape) >= input_rate) / (1 - input_rate)
             layer_1 = relu(np.dot(layer_0, weights_0_1))
             if rate == 0.5:
                 mask = np.random.randint(2, size=layer_1.shape) * 2

@@ -17,12 +17,12 @@ from pipeline.run_folder import Model, RunFolder
 def training(small_source, tmp_path):
     """Return arguments of Checkpoints, and of save_when_due after one epoch."""
     data = datasets.split_source(str(small_source[0]), 40, 10)
-    rng = np.random.RandomState(1)
-    weights = helpers.initial_weights(rng, 3)
-    error, accuracy = helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
+    generators = helpers.generators(1)
+    weights = helpers.initial_weights(generators[0], 3)
+    error, accuracy = helpers.train_epoch(data.x_train, data.y_train, *weights, *generators, input_dropout_rate=0.1)
     history = [Epoch(train_error=error, train_accuracy=accuracy)]
     hyperparameters = {"seed": 1, "normalisation": 255.0}
-    return (RunFolder(tmp_path), data, hyperparameters, 0), (*weights, history, 0.0049, rng)
+    return (RunFolder(tmp_path), data, hyperparameters, 0), (*weights, history, 0.0049, *generators)
 
 
 def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
@@ -33,9 +33,10 @@ def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
     assert np.array_equal(loaded.weights_0_1, state[0])
     assert np.array_equal(loaded.weights_1_2, state[1])
     assert (loaded.history, loaded.learning_rate) == state[2:4]
-    rng = np.random.RandomState(9)
-    rng.set_state(loaded.random_state)
-    assert rng.random_sample() == state[4].random_sample()
+    for generator, saved in zip(state[4:], loaded.random_states, strict=True):
+        rng = np.random.RandomState(9)
+        rng.set_state(saved)
+        assert rng.random_sample() == generator.random_sample()
 
 
 @pytest.mark.parametrize("change", ["seed", "normalisation", "data", "code", "numpy", "numba"])
@@ -64,7 +65,7 @@ def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(
     assert Checkpoints(*arguments).load() is not None
 
 
-DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_position": None}]
+DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_positions": None}, {"random_keys": 1}]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)

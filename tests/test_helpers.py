@@ -44,6 +44,39 @@ def test_dropout_mask_at_rate_zero_draws_nothing():
     assert rng.random_sample() == np.random.RandomState(3).random_sample()
 
 
+def test_drop_pixels_sets_the_given_fraction_to_0_and_draws_what_single_rows_draw():
+    images = np.random.RandomState(0).randint(1, 256, (60, 784)).astype(np.uint8)
+    at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
+    dropped = helpers.drop_pixels(images, at_once, 0.3)
+    assert dropped.dtype == np.uint8
+    assert np.mean(dropped == 0) == pytest.approx(0.3, abs=0.01)
+    assert np.array_equal(dropped[dropped > 0], images[dropped > 0])
+    rows = [helpers.drop_pixels(images[i : i + 1], one_by_one, 0.3) for i in range(60)]
+    assert np.array_equal(dropped, np.concatenate(rows))
+    assert at_once.random_sample() == one_by_one.random_sample()
+
+
+def test_dropping_pixels_changes_neither_first_weights_nor_hidden_masks(sample):
+    """Their generators are apart, so that trainings with and without it can be compared in pairs."""
+    states = []
+    for rate in (0, 0.4):
+        rng, input_rng = helpers.generators(7)
+        weights = helpers.initial_weights(rng, 5)
+        arguments = (sample["x_train"][:30], sample["y_train"][:30], *weights, rng, input_rng)
+        helpers.train_epoch(*arguments, input_dropout_rate=rate)
+        states.append(rng.random_sample())
+        assert (input_rng.random_sample() == np.random.RandomState([7, 1]).random_sample()) == (rate == 0)
+    assert states[0] == states[1]
+
+
+def test_dropping_pixels_without_its_generator_is_refused(sample):
+    weights = helpers.initial_weights(np.random.RandomState(1), 5)
+    with pytest.raises(ValueError, match=r"helpers\.generators"):
+        helpers.train_epoch(
+            sample["x_train"], sample["y_train"], *weights, np.random.RandomState(1), input_dropout_rate=0.1
+        )
+
+
 def test_initial_weights_are_the_originals_draws():
     weights_0_1, weights_1_2 = helpers.initial_weights(np.random.RandomState(1), 40)
     np.random.seed(1)
@@ -119,8 +152,8 @@ def test_backward_averages_the_gradients_of_the_batch():
         assert matrix == pytest.approx(np.mean(gradients, axis=0), abs=1e-14)
 
 
-def ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate, batch_size=1):
-    rng = np.random.RandomState(seed)
+def ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate, input_rate, batch_size=1):
+    rng, input_rng = helpers.generators(seed)
     weights = helpers.initial_weights(rng, hidden_size)
     history = [
         helpers.train_epoch(
@@ -128,9 +161,11 @@ def ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normali
             labels,
             *weights,
             rng,
+            input_rng,
             normalisation=normalisation,
             learning_rate=alpha,
             dropout_rate=rate,
+            input_dropout_rate=input_rate,
             relu_grad_inactive=inactive,
             batch_size=batch_size,
         )
@@ -140,22 +175,22 @@ def ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normali
 
 
 CASES = [
-    # hidden_size, alpha, iterations, seed, normalisation, rate
-    (40, 0.005, 3, 1, 255, 0.5),
-    (40, 0.005, 3, 2, 255, 0.0),
-    (40, 0.02, 2, 3, 510, 0.2),
-    (7, 0.005, 3, 4, 256, 0.5),
-    (1, 0.05, 3, 5, 255, 0.5),
-    (130, 0.001, 2, 6, 100, 0.8),
+    # hidden_size, alpha, iterations, seed, normalisation, rate, input_rate
+    (40, 0.005, 3, 1, 255, 0.5, 0.0),
+    (40, 0.005, 3, 2, 255, 0.0, 0.5),
+    (40, 0.02, 2, 3, 510, 0.2, 0.1),
+    (7, 0.005, 3, 4, 256, 0.5, 0.8),
+    (1, 0.05, 3, 5, 255, 0.5, 0.0),
+    (130, 0.001, 2, 6, 100, 0.8, 0.3),
 ]
 
 
 @pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
 def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
-    hidden_size, alpha, iterations, seed, normalisation, rate = case
+    hidden_size, alpha, iterations, seed, *inputs = case
     images, labels = sample["x_train"][:300], sample["y_train"][:300]
-    expected = original.train(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate)
-    found = ours(images, labels, hidden_size, alpha, iterations, seed, inactive, normalisation, rate)
+    expected = original.train(images, labels, hidden_size, alpha, iterations, seed, inactive, *inputs)
+    found = ours(images, labels, hidden_size, alpha, iterations, seed, inactive, *inputs)
     for matrix, reference in zip(found[:2], expected[:2], strict=True):
         assert np.abs(matrix - reference).max() < 1e-12
     assert np.array(found[2]) == pytest.approx(np.array(expected[2]), abs=1e-12)
@@ -163,8 +198,9 @@ def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
 
 @pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
 def test_online_updates_equal_forward_and_backward(sample, case, inactive):
-    hidden_size, alpha, iterations, seed, normalisation, rate = case
+    hidden_size, alpha, iterations, seed, normalisation, rate, input_rate = case
     images, labels = sample["x_train"][500:800], sample["y_train"][500:800]
+    images = helpers.drop_pixels(images, np.random.RandomState(seed), input_rate)
     rng = np.random.RandomState(seed)
     compiled = helpers.initial_weights(rng, hidden_size)
     reference = [matrix.copy() for matrix in compiled]
@@ -199,9 +235,9 @@ def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_train_epoch_with_masks_drawn_in_chunks_gives_the_same_result(sample, monkeypatch, batch_size):
     images, labels = sample["x_train"][:50], sample["y_train"][:50]
-    arguments = (images, labels, 12, 0.01, 2, 1, 0, 255, 0.3, batch_size)
+    arguments = (images, labels, 12, 0.01, 2, 1, 0, 255, 0.3, 0.2, batch_size)
     whole = ours(*arguments)
-    monkeypatch.setattr(helpers, "MASK_VALUES_AT_ONCE", 12 * 8)
+    monkeypatch.setattr(helpers, "MASK_VALUES_AT_ONCE", 784 * 8)
     chunked = ours(*arguments)
     assert all(np.array_equal(a, b) for a, b in zip(whole[:2], chunked[:2], strict=True))
     assert whole[2] == [pytest.approx(pair, rel=1e-14) for pair in chunked[2]]
@@ -242,6 +278,10 @@ def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pix
     assert helpers.evaluate(images, labels, *weights)[0] == squared_error / 12
 
 
+def digest_of(*weights):
+    return hashlib.sha256(b"".join(matrix.astype("<f8").tobytes() for matrix in weights)).hexdigest()
+
+
 PUBLISHED = [
     # relu_grad_inactive, train error and accuracy, test error and accuracy, SHA-256 of the weights
     (
@@ -262,10 +302,24 @@ PUBLISHED = [
 @pytest.mark.parametrize(("inactive", "train", "test", "weights_sha256"), PUBLISHED)
 def test_training_reproduces_the_published_metrics_to_the_digit(sample, inactive, train, test, weights_sha256):
     weights_0_1, weights_1_2, history = ours(
-        sample["x_train"][:1000], sample["y_train"][:1000], 40, 0.005, 100, 1, inactive, 255, 0.5
+        sample["x_train"][:1000], sample["y_train"][:1000], 40, 0.005, 100, 1, inactive, 255, 0.5, 0
     )
     assert history[-1] == (pytest.approx(train[0], abs=1e-12), train[1])
     evaluated = helpers.evaluate(sample["x_test"], sample["y_test"], weights_0_1, weights_1_2)
     assert evaluated == (pytest.approx(test[0], abs=1e-12), test[1])
-    digest = hashlib.sha256(weights_0_1.astype("<f8").tobytes() + weights_1_2.astype("<f8").tobytes())
-    assert digest.hexdigest() == weights_sha256
+    assert digest_of(weights_0_1, weights_1_2) == weights_sha256
+
+
+DROPPED = [
+    # input_dropout_rate, test accuracy, SHA-256 of the weights, with relu_grad_inactive 0 and the other defaults
+    (0.2, 0.8642, "b78f679bee311b4390bdd4f5b0d811a91d11b698722db7973c7297be0da059d7"),
+    (0.5, 0.8678, "e4ca4cc8da0446793638ee10342d4162eb54f9ec5719fa9c9390f3ba4e0c0d71"),
+]
+
+
+@pytest.mark.parametrize(("input_rate", "test_accuracy", "weights_sha256"), DROPPED)
+def test_training_with_pixels_dropped_has_one_digest_of_its_weights(sample, input_rate, test_accuracy, weights_sha256):
+    images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
+    *weights, _ = ours(images, labels, 40, 0.005, 100, 1, 0, 255, 0.5, input_rate)
+    assert helpers.evaluate(sample["x_test"], sample["y_test"], *weights)[1] == test_accuracy
+    assert digest_of(*weights) == weights_sha256

@@ -179,7 +179,8 @@ def test_papermill_alone_runs_a_stage_on_the_files_of_the_one_before(tmp_path, s
     model, history = RunFolder(folder).read_model(), RunFolder(folder).read_history()
     assert (model.weights_0_1.shape, model.weights_1_2.shape) == ((784, 3), (3, 10))
     assert model.normalisation == 128
-    assert [set(epoch.model_dump(exclude_none=True)) for epoch in history] == [{"train_error", "train_accuracy"}] * 2
+    measured = {"train_error", "train_accuracy", "train_error_no_dropout", "train_accuracy_no_dropout"}
+    assert [set(epoch.model_dump(exclude_none=True)) for epoch in history] == [measured] * 2
 
 
 # ---- by execute ------------------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ def test_weights_and_metrics_are_the_same_bits_in_a_jupyter_kernel(trained_here)
 
 
 LONG = {"hidden_size": 800, "epochs": 60, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
+LONG |= {"input_dropout_rate": 0.2}
 
 
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline):

@@ -157,7 +157,7 @@ class ReadingPanel(Panel):
 class TrainingPanel(Panel):
     """Choose hyperparameters, train, and hand the network on to the other panels."""
 
-    description = "A panel: choose learning rate, hidden size and dropout rate, and see the curves grow as it trains."
+    description = "A panel: choose learning rate, hidden size and dropout rates, and see the curves grow as it trains."
 
     def __init__(self, data: Data, bench: Bench) -> None:
         self.data, self.bench = data, bench
@@ -166,6 +166,9 @@ class TrainingPanel(Panel):
         self.learning_rate = named(widgets.FloatLogSlider, "Learning rate", "26em", **rate)
         self.hidden_size = named(widgets.IntSlider, "Hidden units", "26em", value=40, min=1, max=200)
         self.dropout_rate = named(widgets.FloatSlider, "Dropout rate", "26em", value=0.5, min=0, max=0.9, step=0.1)
+        self.input_dropout_rate = named(
+            widgets.FloatSlider, "Input dropout rate", "26em", value=0, min=0, max=0.9, step=0.1
+        )
         self.inactive = named(widgets.IntSlider, "relu_grad_inactive", "26em", value=1, min=0, max=1)
         self.start = button("Train", self.train)
         unusable = {"indent": False, "disabled": True}
@@ -173,8 +176,8 @@ class TrainingPanel(Panel):
         self.use.observe(lambda _: self.choose(), "value")
         super().__init__(
             row(self.learning_rate, self.hidden_size),
-            row(self.dropout_rate, self.inactive),
-            row(self.start, self.use),
+            row(self.dropout_rate, self.input_dropout_rate),
+            row(self.inactive, self.start, self.use),
         )
         self.write("Nothing is trained here yet.")
 
@@ -188,6 +191,7 @@ class TrainingPanel(Panel):
         options = {
             "learning_rate": float(f"{self.learning_rate.value:.2g}"),  # as it is shown
             "dropout_rate": round(self.dropout_rate.value, 1),  # a slider can give 0.30000000000000004
+            "input_dropout_rate": round(self.input_dropout_rate.value, 1),
             "relu_grad_inactive": self.inactive.value,
             "normalisation": self.of_the_run.normalisation,
         }

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 import helpers
 from pipeline.datasets import Data
 from pipeline.errors import check_finite
@@ -26,14 +24,15 @@ def train(
 
     The options are others of `helpers.train_epoch`. Raises Diverged.
     """
-    rng = np.random.RandomState(1)
+    rng, input_rng = helpers.generators(1)
     model = Model(*helpers.initial_weights(rng, hidden_size), normalisation)
-    options |= {"normalisation": normalisation}
+    options |= {"normalisation": normalisation, "learning_rate": learning_rate}
     history: History = []
     for epoch in range(epochs):
         metrics: tuple[float, ...] = helpers.train_epoch(
-            data.x_train, data.y_train, *model.weights, rng, learning_rate=learning_rate, **options
+            data.x_train, data.y_train, *model.weights, rng, input_rng, **options
         )
+        metrics += helpers.evaluate(data.x_train, data.y_train, *model.weights, normalisation)
         if len(data.x_validation):
             metrics += helpers.evaluate(data.x_validation, data.y_validation, *model.weights, normalisation)
         for metric in metrics:
@@ -45,7 +44,7 @@ def train(
 def describe(history: History) -> str:
     """Describe where a training stands."""
     now = history[-1]
-    sentence = f"After {len(history)} epochs: accuracy {now.train_accuracy:.3f} on the training images, under dropout"
+    sentence = f"After {len(history)} epochs: accuracy {now.train_accuracy_no_dropout:.3f} on the training images"
     if now.validation_accuracy is not None:
         sentence += f", and {now.validation_accuracy:.3f} on the validation images"
     return sentence + "."
