@@ -51,9 +51,7 @@ def dropout_mask(rng: np.random.RandomState, shape: tuple[int, ...], rate: float
     The rate is the fraction of units to drop, in [0, 1). At 0.5 the generator draws integers, as in the original, at
     0 nothing, at any other rate floats. One call for many rows draws the same numbers as one call per row.
 
-    References
-    ----------
-    N. Srivastava et al. (2014), Dropout, Journal of Machine Learning Research 15, section 10.
+    Source: N. Srivastava et al. (2014), Dropout, Journal of Machine Learning Research 15, section 10.
     """
     if rate == 0:
         return np.ones(shape)
@@ -63,19 +61,17 @@ def dropout_mask(rng: np.random.RandomState, shape: tuple[int, ...], rate: float
 
 
 def drop_pixels(images: Bytes, rng: np.random.RandomState, rate: float) -> Bytes:
-    """Set a random fraction of the pixels to 0, the rate in [0, 1): (N, 784) to (N, 784) uint8.
+    """Set a fraction of the pixels, the rate in [0, 1), to 0: (N, 784) uint8 to the same. At 0 nothing is drawn.
 
-    Who divides what is left by normalisation * (1 - rate), and not by normalisation, gets an inverted dropout mask's
-    inputs. At 0 nothing is drawn. One call for many rows draws the same numbers as one call per row.
+    Divided by normalisation * (1 - rate), the others have the mean that they had before, as with `dropout_mask`.
     """
     return images * (rng.random_sample(images.shape) >= rate) if rate else images
 
 
 def generators(seed: int) -> tuple[np.random.RandomState, np.random.RandomState]:
-    """Return the generator of the weights and hidden masks, and that of the pixels to drop.
+    """Return the generator of weights and hidden masks, and another one of the pixels to drop.
 
-    There are two, so that dropping pixels changes neither the first weights nor the hidden masks: runs with and without
-    it can be compared in pairs, and the published stream stays as it was.
+    So dropping pixels changes neither first weights nor hidden masks, and runs with and without it make pairs.
     """
     return np.random.RandomState(seed), np.random.RandomState([seed, 1])
 
@@ -124,9 +120,7 @@ def backward(
     The inputs, weights and mask are those that `forward` was given, hidden and scores what it returned, and the
     targets (B, 10) are one-hot. Only with relu_grad_inactive 0 are the gradients true: see `relu_derivative`.
 
-    References
-    ----------
-    M. Nielsen (2015), Neural Networks and Deep Learning, chapter 2.
+    Source: M. Nielsen (2015), Neural Networks and Deep Learning, chapter 2.
     """
     scores_delta = (scores - targets) / len(inputs)  # (B, 10)
     hidden_delta = scores_delta @ weights_1_2.T * relu_derivative(hidden, relu_grad_inactive) * mask  # (B, H)
@@ -150,29 +144,25 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train on every image once, in order. The weights, in C order, are changed IN PLACE.
 
-    The keywords are parameters of a run; the README lists them. `generators` makes the two generators: rng draws the
-    dropout masks of the hidden units and input_rng, needed where input_dropout_rate is above 0, the pixels to drop;
-    both one row per image, in order. For a batch of B images the update is the learning rate times the mean of their
-    gradients; the last batch may be smaller.
+    The keywords are parameters of a run; the README lists them. `generators` makes rng, which draws the masks of the
+    hidden units, and input_rng, which draws the pixels to drop, both a row per image, in order. For a batch of B images
+    the update is the learning rate times the mean of their gradients; the last batch may be smaller.
 
-    Returns
-    -------
-    error, accuracy : float
-        Mean squared error per image and fraction of correct predictions, each image measured under dropout, just
-        before its batch's update.
+    Return the mean squared error per image and the accuracy (fraction), each image measured under dropout, just before
+    its batch's update. Raise ValueError where pixels are to be dropped and input_rng is missing.
     """
     if input_dropout_rate and input_rng is None:
         raise ValueError("input_dropout_rate is above 0, so input_rng is needed: helpers.generators(seed) makes it.")
     hidden_size = weights_0_1.shape[1]
     images_at_once = max(1, MASK_VALUES_AT_ONCE // (max(hidden_size, PIXELS) * batch_size)) * batch_size
-    divisor = normalisation * (1 - input_dropout_rate)
+    divisor = normalisation * (1 - input_dropout_rate)  # so that the pixels that are left make up for the others
     hyperparameters = (float(divisor), float(learning_rate), float(relu_grad_inactive))
     squared_error, correct = 0.0, 0
     for start in range(0, len(images), images_at_once):
         chunk = slice(start, start + images_at_once)
-        masks = dropout_mask(rng, (len(images[chunk]), hidden_size), dropout_rate)
-        pixels = drop_pixels(images[chunk], input_rng, input_dropout_rate) if input_rng else images[chunk]
-        pixels = np.ascontiguousarray(pixels)  # which the compiled loop reads eight at a time
+        pixels = np.ascontiguousarray(images[chunk])  # which the compiled loop reads eight at a time
+        pixels = drop_pixels(pixels, input_rng, input_dropout_rate) if input_rng else pixels
+        masks = dropout_mask(rng, (len(pixels), hidden_size), dropout_rate)
         arguments = (pixels, labels[chunk], masks, weights_0_1, weights_1_2, *hyperparameters)
         found = online_updates(*arguments) if batch_size == 1 else batch_updates(*arguments, batch_size)
         squared_error, correct = squared_error + found[0], correct + found[1]
@@ -206,28 +196,36 @@ def batch_updates(
 
 
 @njit(cache=True, nogil=True)
-def hidden_sums(image: Bytes, scaled: Floats, weights_0_1: Floats, places: npt.NDArray[np.int64], sums: Floats) -> int:
-    """Compute each hidden unit's sum (H,) for one image (784,), in place, and return how many pixels are not 0.
+def online_forward(
+    image: Bytes, scaled: Floats, weights: tuple[Floats, Floats], mask: Floats, hidden: Floats, scores: Floats
+) -> npt.NDArray[np.int64]:
+    """Do what `forward` does, for one image (784,), compiled: hidden (H,) and scores (10,) are written in place.
 
-    These are listed in places (784,). scaled (256,) is what each value of a pixel is, divided by `normalisation`.
+    scaled (256,) is what each value of a pixel is, divided by `normalisation`. Return the pixels that are not 0.
     """
-    count, eights = 0, image.view(np.uint64)
+    (weights_0_1, weights_1_2), eights = weights, image.view(np.uint64)
+    places, count = np.empty(PIXELS, np.int64), 0
     for start in range(0, PIXELS, 8):
         if eights[start // 8]:  # most groups of eight pixels are all 0
             for p in range(start, start + 8):
                 places[count] = p
                 count += image[p] > 0
-    sums[:] = 0.0
+    hidden[:] = 0.0
     for k in range(1, count, 2):  # two pixels at a time, so that the sums are read and written half as often
         p, q = places[k - 1], places[k]
         row_p, pixel_p, row_q, pixel_q = weights_0_1[p], scaled[image[p]], weights_0_1[q], scaled[image[q]]
-        for h in range(len(sums)):
-            sums[h] = sums[h] + pixel_p * row_p[h] + pixel_q * row_q[h]
+        for h in range(len(hidden)):
+            hidden[h] = hidden[h] + pixel_p * row_p[h] + pixel_q * row_q[h]
     if count % 2:
         p = places[count - 1]
-        for h in range(len(sums)):
-            sums[h] += scaled[image[p]] * weights_0_1[p, h]
-    return count
+        for h in range(len(hidden)):
+            hidden[h] += scaled[image[p]] * weights_0_1[p, h]
+    scores[:] = 0.0
+    for h in range(len(hidden)):
+        hidden[h] = max(0.0, hidden[h]) * mask[h]
+        for d in range(NUM_DIGITS):
+            scores[d] += hidden[h] * weights_1_2[h, d]
+    return places[:count]
 
 
 @njit(cache=True, nogil=True)
@@ -245,32 +243,22 @@ def online_updates(
     hidden_size = weights_0_1.shape[1]
     hidden, hidden_delta = np.empty(hidden_size), np.empty(hidden_size)
     scores, scores_delta = np.empty(NUM_DIGITS), np.empty(NUM_DIGITS)
-    places, scaled = np.empty(PIXELS, np.int64), np.arange(256) / normalisation
-    squared_error, correct = 0.0, 0
+    scaled, squared_error, correct = np.arange(256) / normalisation, 0.0, 0
     for i in range(len(images)):
         image, label, mask = images[i], labels[i], masks[i]
-
-        # forward: hidden = relu(inputs @ weights_0_1) * mask, scores = hidden @ weights_1_2
-        count = hidden_sums(image, scaled, weights_0_1, places, hidden)
-        scores[:] = 0.0
-        for h in range(hidden_size):
-            hidden[h] = max(0.0, hidden[h]) * mask[h]
-            for d in range(NUM_DIGITS):
-                scores[d] += hidden[h] * weights_1_2[h, d]
+        places = online_forward(image, scaled, (weights_0_1, weights_1_2), mask, hidden, scores)
         correct += np.argmax(scores) == label
-
-        # backward: the deltas, and each row of the second matrix updated once its old values have been used
         for d in range(NUM_DIGITS):
             scores_delta[d] = scores[d] - (d == label)
             squared_error += scores_delta[d] ** 2
         for h in range(hidden_size):
-            row, step, delta = weights_1_2[h], learning_rate * hidden[h], 0.0
+            row, step, delta = weights_1_2[h], learning_rate * hidden[h], 0.0  # a row is used, then updated
             for d in range(NUM_DIGITS):
                 delta += scores_delta[d] * row[d]
             hidden_delta[h] = delta * (1.0 if hidden[h] > 0 else relu_grad_inactive) * mask[h]
             for d in range(NUM_DIGITS):
                 row[d] -= step * scores_delta[d]
-        for p in places[:count]:  # where a pixel is 0, so is the gradient of its row
+        for p in places:  # where a pixel is 0, so is the gradient of its row
             row, step = weights_0_1[p], learning_rate * scaled[image[p]]
             for h in range(hidden_size):
                 row[h] -= step * hidden_delta[h]
@@ -278,27 +266,20 @@ def online_updates(
 
 
 @njit(cache=True, nogil=True)
-def online_scores(
-    images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float, scores: Floats
-) -> None:
+def online_scores(images: Bytes, weights_0_1: Floats, weights_1_2: Floats, divisor: float, scores: Floats) -> None:
     """Do what `forward` does without a mask, compiled, and write the scores (N, 10) in place."""
-    hidden = np.empty(weights_0_1.shape[1])
-    places, scaled = np.empty(PIXELS, np.int64), np.arange(256) / normalisation
-    scores[:] = 0.0
+    scaled, mask = np.arange(256) / divisor, np.ones(weights_0_1.shape[1])
+    hidden = np.empty_like(mask)
     for i in range(len(images)):
-        hidden_sums(images[i], scaled, weights_0_1, places, hidden)
-        for h in range(len(hidden)):
-            activation = max(0.0, hidden[h])
-            for d in range(NUM_DIGITS):
-                scores[i, d] += activation * weights_1_2[h, d]
+        online_forward(images[i], scaled, (weights_0_1, weights_1_2), mask, hidden, scores[i])
 
 
 def predict(images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255) -> Floats:
     """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
     scores = np.empty((len(images), NUM_DIGITS))
     images = np.ascontiguousarray(images)  # of which eight pixels are read at once
-    images_at_once = max(1, HIDDEN_VALUES_AT_ONCE // weights_0_1.shape[1])
-    parts = [slice(start, start + images_at_once) for start in range(0, len(images), images_at_once)]
+    size = max(1, HIDDEN_VALUES_AT_ONCE // weights_0_1.shape[1])
+    parts = [slice(start, start + size) for start in range(0, len(images), size)]
 
     def fill(part: slice) -> None:
         online_scores(images[part], weights_0_1, weights_1_2, float(normalisation), scores[part])
