@@ -5,10 +5,11 @@ answers (M,).
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from helpers import Bytes, one_hot
 
-Answers = np.ndarray
+Answers = npt.NDArray[np.intp]
 RIDGES = 10.0 ** np.arange(-1, 5)  # strengths to choose from
 IMAGES_AT_ONCE = 1000
 
@@ -22,12 +23,14 @@ def nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
     """Answer the class whose mean image is nearest, by squared distance."""
     classes = np.unique(labels)
     means = np.array([images[labels == label].mean(axis=0) for label in classes])
-    return classes[_nearest(means, others)]
+    answers: Answers = classes[_nearest(means, others)].astype(np.intp)
+    return answers
 
 
 def nearest_neighbour(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
     """Answer the class of the nearest image, by squared distance (T. Cover and P. Hart 1967)."""
-    return labels[_nearest(images.astype(float), others)]
+    answers: Answers = labels[_nearest(images.astype(float), others)].astype(np.intp)
+    return answers
 
 
 def ridge_regression(
@@ -43,12 +46,14 @@ def ridge_regression(
     values, vectors = np.linalg.eigh((inputs - centre).T @ (inputs - centre))
     products = vectors.T @ ((inputs - centre).T @ (targets - mean))  # (784, 10)
 
-    def answers(strength: float, shown: Bytes) -> Answers:
+    def answer(strength: float, shown: Bytes) -> Answers:
         weights = vectors @ (products / (values[:, np.newaxis] + strength))
-        return ((shown / 255 - centre) @ weights + mean).argmax(axis=1)
+        scores = (shown / 255 - centre) @ weights + mean  # (M, 10)
+        found: Answers = np.argmax(scores, axis=1)
+        return found
 
-    best = max(RIDGES, key=lambda strength: np.mean(answers(strength, validation[0]) == validation[1]))
-    return answers(best, others), float(best)
+    best = max(RIDGES, key=lambda strength: np.mean(answer(strength, validation[0]) == validation[1]))
+    return answer(best, others), float(best)
 
 
 def _nearest(points: np.ndarray, others: Bytes) -> np.ndarray:

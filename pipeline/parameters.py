@@ -68,11 +68,12 @@ class Parameters(BaseModel):
 
 
 class NotebookParameters(Parameters):
-    """The places of files as well, which a notebook declares beside the parameters of the result."""
+    """What a notebook declares beside the parameters of the result: the places of files, and how much it checks."""
 
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(["runs/default", "runs/true-derivative"], description="the folders of finished runs")
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
+    repeat: CountOrNone = Field(8, description="recorded trainings that dropout.ipynb runs again")
 
 
 Model = TypeVar("Model", bound=Parameters)

@@ -79,6 +79,7 @@ class Metrics(Trained):
 
     test_error: Number
     test_accuracy: Number
+    test_images: int | None = None  # not counted by version 1.0
 
     def of(self, split: str) -> tuple[float, float] | None:
         """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""

@@ -498,7 +498,7 @@ def test_a_page_is_accessible_fits_the_screen_and_asks_for_nothing(browser, repo
             assert violations(page) == []
         page.locator("details").evaluate_all("(folded) => folded.forEach((each) => { each.open = true; })")
         assert page.evaluate(FITS)
-        if width == 1280:  # the colours of code are the same at any width, and take seconds
+        if width == 1280 and (scheme == "light" or name == "run"):  # the colours of code are the same on every page
             assert violations(page) == []
         assert [url for url in opened.requested if not url.startswith("data:")] == [opened.address]
         assert opened.console == []

@@ -327,7 +327,7 @@ def test_the_guides_tables_are_what_there_is():
 
 def test_the_guides_name_what_the_code_has():
     walk = (ROOT / "CONTRIBUTING.md").read_text().split("## The walk")[1].split("## Tests")[0]
-    table = (ROOT / "notebooks/README.md").read_text().split("## The original's names and ours")[1]
+    table = (ROOT / "notebooks/README.md").read_text().split("## Glossary")[1]
     modules = {name.rsplit(".", 1)[-1]: name for name in MODULES}
     for name in re.findall(r"`([a-zA-Z]\w*\.\w+)(?:\(.*?\))?`", walk + table):
         owner, attribute = name.split(".")

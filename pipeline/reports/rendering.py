@@ -24,6 +24,9 @@ from pipeline.parameters import Parameters
 from pipeline.records import Metrics, RunRecord
 from pipeline.reports import pages
 from pipeline.run_folder import RunFolder
+from pipeline.statistics import wilson_interval
+
+GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
 
 
 class Heading(NamedTuple):
@@ -51,6 +54,8 @@ class _Renderer(IPythonRenderer):
             return super().link(text, url, title)
         if url.startswith("#"):
             return f'<a href="#{self._anchor(url)}">{text}</a>'
+        if url == GLOSSARY:
+            return f'<a href="#glossary">{text}</a>'
         stem = Path(url).stem
         return f'<a href="#{stem}">{text}</a>' if stem in self.included else text
 
@@ -110,7 +115,16 @@ def render(
         body, _ = exporter.from_notebook_node(notebook)
         sections.append(_accessible(body))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
-    return pages.fill("page.html.j2", title=title, headings=headings, sections=sections, summary=summary)
+    glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
+    return pages.fill(
+        "page.html.j2", title=title, headings=headings, sections=sections, summary=summary, glossary=glossary
+    )
+
+
+def _glossary() -> str:
+    guide = (storage.NOTEBOOKS / "README.md").read_text()
+    text = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return _accessible(MarkdownWithMath(renderer=_Renderer("glossary", [], [], 0)).render(text))
 
 
 def _accessible(body: str) -> str:
@@ -145,8 +159,10 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
 def _run_summary(record: RunRecord, metrics: Metrics, place: str) -> dict[str, object]:
     chosen = parameters.from_values(record.parameters)
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
+    interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
     return {
         "record": record,
+        "interval": interval,
         "metrics": metrics,
         "parameters": chosen,
         "comparisons": published.compare(metrics),

@@ -148,6 +148,16 @@ def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
     assert "code" in page.main.text
 
 
+def test_a_link_to_the_glossary_brings_the_glossary_into_the_page():
+    page = rendered(prose("# One\n\nSee the [glossary](README.md#glossary)."))
+    check_structure(page)
+    (section,) = page.find_all(attrs={"aria-labelledby": "glossary"})
+    words = [row.td.text for row in section.tbody.find_all("tr")]
+    assert "outer product" in words
+    assert "overfitting" in words
+    assert not rendered(prose("# One\n\nNone.")).find_all(id="glossary")
+
+
 def test_outputs_are_shown_and_escaped():
     new = nbformat.v4.new_output
     stream = new("stream", name="stdout", text="<b>5 < 6</b>")
