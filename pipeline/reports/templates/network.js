@@ -1,0 +1,198 @@
+// The network of helpers.py, in JavaScript: the same sums in the same order on the same doubles, so the same bits.
+//
+//   images   Uint8Array, 784 pixels an image      labels   Uint8Array, a digit an image
+//   weights  { first: Float64Array, 784 rows of H; second: Float64Array, H rows of 10 }
+
+export const PIXELS = 784;
+export const DIGITS = 10;
+
+// NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998), seeded as it is there: by a
+// number, or by a list of numbers.
+export class RandomState {
+  constructor(seed) {
+    this.state = new Uint32Array(624);
+    if (typeof seed === "number") this.#seed(seed);
+    else this.#seedByList(seed);
+    this.at = 624;
+  }
+
+  #seed(number) {
+    const s = this.state;
+    s[0] = number;
+    for (let i = 1; i < 624; i++) s[i] = Math.imul(1812433253, s[i - 1] ^ (s[i - 1] >>> 30)) + i;
+  }
+
+  #seedByList(list) {
+    const s = this.state;
+    this.#seed(19650218);
+    let [i, j] = [1, 0];
+    const wrap = () => {
+      if (++i === 624) [s[0], i] = [s[623], 1];
+    };
+    for (let k = Math.max(624, list.length); k > 0; k--) {
+      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1664525)) + list[j] + j;
+      j = (j + 1) % list.length;
+      wrap();
+    }
+    for (let k = 623; k > 0; k--) {
+      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1566083941)) - i;
+      wrap();
+    }
+    s[0] = 0x80000000;
+  }
+
+  // 32 random bits.
+  next() {
+    const s = this.state;
+    if (this.at === 624) {
+      for (let i = 0; i < 624; i++) {
+        const y = (s[i] & 0x80000000) | (s[(i + 1) % 624] & 0x7fffffff);
+        s[i] = s[(i + 397) % 624] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+      }
+      this.at = 0;
+    }
+    let y = s[this.at++];
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    return (y ^ (y >>> 18)) >>> 0;
+  }
+
+  // A number from 0 to below 1, with 53 random bits.
+  sample() {
+    const high = this.next() >>> 5;
+    return (high * 67108864 + (this.next() >>> 6)) / 9007199254740992;
+  }
+}
+
+export function initialWeights(rng, hiddenSize) {
+  const draw = (count) => Float64Array.from({ length: count }, () => -0.1 + 0.2 * rng.sample());
+  const first = draw(PIXELS * hiddenSize);
+  return { first, second: draw(hiddenSize * DIGITS) };
+}
+
+function drawMask(rng, mask, rate) {
+  for (let h = 0; h < mask.length; h++) {
+    if (rate === 0) mask[h] = 1;
+    else if (rate === 0.5) mask[h] = 2 * (rng.next() & 1);
+    else mask[h] = rng.sample() >= rate ? 1 / (1 - rate) : 0;
+  }
+}
+
+// Computes the hidden units and the scores of one image, in place, and returns the places of the pixels that are not 0.
+export function forward(image, scaled, weights, mask, hidden, scores) {
+  const [size, places] = [hidden.length, []];
+  hidden.fill(0);
+  for (let p = 0; p < PIXELS; p++) {
+    if (image[p] === 0) continue;
+    places.push(p);
+    const [pixel, row] = [scaled[image[p]], p * size];
+    for (let h = 0; h < size; h++) hidden[h] += pixel * weights.first[row + h];
+  }
+  scores.fill(0);
+  for (let h = 0; h < size; h++) {
+    hidden[h] = Math.max(0, hidden[h]) * mask[h];
+    for (let d = 0; d < DIGITS; d++) scores[d] += hidden[h] * weights.second[h * DIGITS + d];
+  }
+  return places;
+}
+
+export const largest = (scores) => scores.reduce((best, score, d) => (score > scores[best] ? d : best), 0);
+const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value) => value / divisor);
+
+// One pass over the images, with an update after each; returns error and accuracy, measured under dropout.
+function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {
+  const size = weights.second.length / DIGITS;
+  const dropped = parameters.input_dropout_rate;
+  const [hidden, signal, mask] = [0, 1, 2].map(() => new Float64Array(size));
+  const [scores, delta] = [0, 1].map(() => new Float64Array(DIGITS));
+  const [image, scaled] = [new Uint8Array(PIXELS), scales(parameters.normalisation * (1 - dropped))];
+  let [error, correct] = [0, 0];
+  for (let i = 0; i < labels.length; i++) {
+    image.set(images.subarray(i * PIXELS, (i + 1) * PIXELS));
+    if (dropped > 0) for (let p = 0; p < PIXELS; p++) if (inputRng.sample() < dropped) image[p] = 0;
+    drawMask(rng, mask, parameters.dropout_rate);
+    const places = forward(image, scaled, weights, mask, hidden, scores);
+    correct += largest(scores) === labels[i];
+    for (let d = 0; d < DIGITS; d++) {
+      delta[d] = scores[d] - (d === labels[i]);
+      error += delta[d] * delta[d];
+    }
+    for (let h = 0; h < size; h++) {
+      const [row, step] = [h * DIGITS, rate * hidden[h]];
+      let back = 0;
+      for (let d = 0; d < DIGITS; d++) back += delta[d] * weights.second[row + d];
+      signal[h] = back * (hidden[h] > 0 ? 1 : parameters.relu_grad_inactive) * mask[h];
+      for (let d = 0; d < DIGITS; d++) weights.second[row + d] -= step * delta[d];
+    }
+    for (const p of places) {
+      const [row, step] = [p * size, rate * scaled[image[p]]];
+      for (let h = 0; h < size; h++) weights.first[row + h] -= step * signal[h];
+    }
+  }
+  return [error / labels.length, correct / labels.length];
+}
+
+// Error and accuracy without dropout.
+export function evaluate(images, labels, weights, normalisation) {
+  const [hidden, scores] = [new Float64Array(weights.second.length / DIGITS), new Float64Array(DIGITS)];
+  const [mask, scaled] = [hidden.map(() => 1), scales(normalisation)];
+  let [error, correct] = [0, 0];
+  for (let i = 0; i < labels.length; i++) {
+    forward(images.subarray(i * PIXELS, (i + 1) * PIXELS), scaled, weights, mask, hidden, scores);
+    for (let d = 0; d < DIGITS; d++) error += (scores[d] - (d === labels[i])) ** 2;
+    correct += largest(scores) === labels[i];
+  }
+  return [error / labels.length, correct / labels.length];
+}
+
+// Trains with the parameters of 02_train, for batch_size 1, and yields after each epoch. The weights change in place.
+export function* train(images, labels, parameters) {
+  const [rng, inputRng] = [new RandomState(parameters.seed), new RandomState([parameters.seed, 1])];
+  const weights = initialWeights(rng, parameters.hidden_size);
+  let rate = parameters.learning_rate;
+  for (let epoch = 1; epoch <= parameters.epochs; epoch++) {
+    const [error, accuracy] = trainEpoch(images, labels, weights, rng, inputRng, rate, parameters);
+    rate *= parameters.learning_rate_decay;
+    yield { epoch, error, accuracy, weights };
+  }
+}
+
+// SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not on every page: not on one opened from a disk.
+export function sha256(bytes) {
+  const primes = [];
+  for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
+  const fraction = (x) => ((x - Math.floor(x)) * 2 ** 32) | 0;
+  const constants = primes.map((p) => fraction(Math.cbrt(p)));
+  const sums = Int32Array.from(primes.slice(0, 8), (p) => fraction(Math.sqrt(p)));
+  const padded = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
+  padded.set(bytes);
+  padded[bytes.length] = 0x80;
+  const [view, words] = [new DataView(padded.buffer), new Int32Array(64)];
+  view.setBigUint64(padded.length - 8, BigInt(bytes.length) * 8n);
+  const turn = (x, by) => (x >>> by) | (x << (32 - by));
+  for (let block = 0; block < padded.length; block += 64) {
+    for (let t = 0; t < 64; t++) {
+      if (t < 16) words[t] = view.getInt32(block + 4 * t);
+      else {
+        const [x, y] = [words[t - 15], words[t - 2]];
+        words[t] = words[t - 16] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + words[t - 7] + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
+      }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    for (let t = 0; t < 64; t++) {
+      const one = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + constants[t] + words[t]) | 0;
+      const two = ((turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+      [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
+    }
+    [a, b, c, d, e, f, g, h].forEach((value, i) => { sums[i] += value; });
+  }
+  return Array.from(sums, (sum) => (sum >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+// The digest of weights that the project quotes: of their little-endian bytes, the first matrix before the second.
+export function digestOf({ first, second }) {
+  const bytes = new DataView(new ArrayBuffer(8 * (first.length + second.length)));
+  [...first, ...second].forEach((weight, i) => bytes.setFloat64(8 * i, weight, true));
+  return sha256(new Uint8Array(bytes.buffer));
+}
