@@ -504,6 +504,86 @@ def test_a_page_is_accessible_fits_the_screen_and_asks_for_nothing(browser, repo
         assert opened.console == []
 
 
+def trained_again(page):
+    expect(page.get_by_role("button", name="Train again")).to_be_enabled(timeout=60_000)
+    return page.locator("#outcome").text_content()
+
+
+def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
+    with report(browser, reports, "run", 390) as opened:
+        page = opened.page
+        page.get_by_role("button", name="Train again").press("Enter")
+        expect(page.locator("#shown")).to_contain_text("Epoch ")
+        assert trained_again(page) == (
+            "Equal: 100 epochs. SHA-256 of the weights: "
+            "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. All errors and weights are the run's, to the last bit."
+        )
+        assert page.locator("#shown").text_content() == (
+            "Epoch 100: training accuracy 0.817 under dropout, 0.947 without."
+        )
+        for name in ("masked", "fitted"):
+            live, own = (page.locator(f"#{whose}-{name}").get_attribute("points") for whose in ("live", "run"))
+            assert live == own
+            assert live.count(" ") == 99
+        assert page.evaluate(FITS)
+        assert violations(page) == []
+        opened.screenshot("report-trained")
+        assert [url for url in opened.requested if not url.startswith(("data:", "blob:"))] == [opened.address]
+        assert opened.console == []
+
+
+def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.get_by_role("button", name="Train again").click()
+        expect(page.locator("#shown")).to_contain_text("Epoch 2")
+        page.get_by_role("button", name="Stop").click()
+        assert re.fullmatch(r"Stopped after \d+ epochs.", trained_again(page))
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("dropout_rate", exact=True).fill("1")
+        page.get_by_role("button", name="Train again").click()  # which the browser refuses, and names the field
+        assert page.evaluate("document.activeElement.name") == "dropout_rate"
+        for name, value in {"dropout_rate": "0.5", "input_dropout_rate": "0.2", "relu_grad_inactive": "0"}.items():
+            page.get_by_label(name, exact=True).fill(value)
+        page.get_by_role("button", name="Train again").click()
+        assert trained_again(page) == (
+            "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0: 100 epochs. SHA-256 of the weights: "
+            "b78f679bee311b4390bdd4f5b0d811a91d11b698722db7973c7297be0da059d7."
+        )
+        page.get_by_label("learning_rate", exact=True).fill("5")
+        page.get_by_role("button", name="Train again").click()
+        assert "The error is no longer a number: make learning_rate smaller." in trained_again(page)
+        assert opened.console == []
+
+
+def test_a_report_trains_without_a_worker_too(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.evaluate("delete window.Worker")
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("epochs", exact=True).fill("1")
+        page.get_by_role("button", name="Train again").click()
+        assert trained_again(page).startswith("Another training, with epochs 1: 1 epoch.")
+
+
+def test_a_page_that_cannot_train_says_why(browser, reports):
+    with report(browser, reports, "point") as opened:
+        expect(opened.page.locator("main")).to_contain_text("The training images of a point of a sweep are not kept")
+        expect(opened.page.get_by_role("button", name="Train again")).to_have_count(0)
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser, reports, tmp_path):
+    text = (
+        reports["run"]
+        .read_text()
+        .replace("</main>", '<script>window.foreign = 1</script><img src="x" onerror="foreign = 2"></main>')
+    )
+    (tmp_path / "page.html").write_text(text)
+    with Page(browser, (tmp_path / "page.html").as_uri()) as opened:
+        assert opened.page.evaluate("window.foreign === undefined")
+        assert len(opened.console) >= 2  # the browser reports each
+
+
 def test_axe_finds_what_is_wrong(browser, tmp_path):
     (tmp_path / "bad.html").write_text('<!DOCTYPE html><title>t</title><img src="data:,"><p style="color: #ccc">pale')
     with Page(browser, (tmp_path / "bad.html").as_uri()) as opened:

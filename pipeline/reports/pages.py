@@ -1,10 +1,14 @@
 """Fill the frame that every page shares: one HTML file with its style and its script inside."""
 
+import base64
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a kernel
+FILES = {"css": "page.css", "javascript": "page.js", "network": "network.js", "train": "train.js"}
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -13,5 +17,17 @@ def fill(template: str, **values: object) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
     )
-    style, script = ((TEMPLATES / name).read_text() for name in ("page.css", "page.js"))
-    return environment.get_template(template).render(css=style, javascript=script, **values)
+    own = {name: (TEMPLATES / file).read_text() for name, file in FILES.items()}
+    own["network"] = own["network"].replace("\nexport ", "\n")  # a page's scripts share what a module would export
+    scripts = [own[name] for name in ("javascript", "network", "train")]
+    return environment.get_template(template).render(policy=_policy(scripts), **own, **values)
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """Return a Content-Security-Policy: these scripts, by their digests, and nothing from elsewhere."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; worker-src blob:; img-src data:; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )

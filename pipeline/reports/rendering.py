@@ -21,8 +21,9 @@ from traitlets.config import Config
 from pipeline import parameters, published, storage
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
-from pipeline.records import Metrics, RunRecord
+from pipeline.records import RunRecord
 from pipeline.reports import pages
+from pipeline.reports.training import FIELDS, training_of
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
@@ -116,9 +117,16 @@ def render(
         sections.append(_accessible(body))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
-    return pages.fill(
-        "page.html.j2", title=title, headings=headings, sections=sections, summary=summary, glossary=glossary
-    )
+    shown: dict[str, object] = {
+        "title": title,
+        "headings": headings,
+        "sections": sections,
+        "summary": summary,
+        "glossary": glossary,
+    }
+    if summary and "training" in summary:
+        shown |= {"training": summary["training"], "fields": FIELDS}
+    return pages.fill("page.html.j2", **shown)
 
 
 def _glossary() -> str:
@@ -152,12 +160,12 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()}
-    page = render(notebooks, folder.title, _run_summary(record, folder.read_metrics(), folder.place_to_repeat))
+    page = render(notebooks, folder.title, _run_summary(folder, record))
     storage.write_whole(folder.report, page.encode())
 
 
-def _run_summary(record: RunRecord, metrics: Metrics, place: str) -> dict[str, object]:
-    chosen = parameters.from_values(record.parameters)
+def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
+    chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
     interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
     return {
@@ -168,7 +176,8 @@ def _run_summary(record: RunRecord, metrics: Metrics, place: str) -> dict[str, o
         "comparisons": published.compare(metrics),
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
-        "command": parameters.command(chosen, place),
+        "command": parameters.command(chosen, folder.place_to_repeat),
+        "training": training_of(folder, chosen, metrics),
         "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
         | {"the trained weights": metrics.weights_sha256}
         | {f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()}

@@ -1,0 +1,55 @@
+"""Give a run's page what it needs to train the run's network again: parameters, images and what came of it."""
+
+import base64
+import zlib
+from typing import Any, NamedTuple
+
+from pipeline.parameters import Parameters
+from pipeline.records import Metrics
+from pipeline.run_folder import RunFolder
+
+IMAGES = 5000  # at most, which are some 700 kB in the page
+TRAINED_BY = (
+    *("normalisation", "hidden_size", "learning_rate", "learning_rate_decay", "epochs"),
+    *("dropout_rate", "input_dropout_rate", "relu_grad_inactive", "seed"),
+)
+
+
+class Field(NamedTuple):
+    """A parameter that a reader may change, and the attributes of its field."""
+
+    name: str
+    least: float
+    most: float
+    step: str
+
+
+FIELDS = (
+    Field("learning_rate", 1e-6, 10, "any"),
+    Field("hidden_size", 1, 400, "1"),
+    Field("dropout_rate", 0, 0.99, "any"),
+    Field("input_dropout_rate", 0, 0.99, "any"),
+    Field("relu_grad_inactive", 0, 1, "1"),
+    Field("seed", 0, 2**32 - 1, "1"),
+    Field("epochs", 1, 1000, "1"),
+)
+
+
+def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict[str, Any] | str:
+    """Return what templates/train.js reads, or a sentence that says why the page cannot train this network."""
+    if chosen.batch_size != 1:
+        return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
+    if not folder.data.exists():
+        return "The training images of a point of a sweep are not kept with it, so this page cannot train it again."
+    if chosen.num_samples > IMAGES:
+        return f"This run has {chosen.num_samples} training images; a page holds {IMAGES} at most."
+    data, history = folder.read_data(), folder.read_history()
+    return {
+        "parameters": {name: getattr(chosen, name) for name in TRAINED_BY},
+        "errors": [epoch.train_error for epoch in history],
+        "masked": [epoch.train_accuracy for epoch in history],
+        "fitted": [epoch.train_accuracy_no_dropout for epoch in history],
+        "digest": metrics.weights_sha256,
+        "images": base64.b64encode(zlib.compress(data.x_train.tobytes(), 9)).decode(),
+        "labels": base64.b64encode(zlib.compress(data.y_train.tobytes(), 9)).decode(),
+    }
