@@ -513,14 +513,13 @@ def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
     with report(browser, reports, "run", 390) as opened:
         page = opened.page
         page.get_by_role("button", name="Train again").press("Enter")
-        expect(page.locator("#shown")).to_contain_text("Epoch ")
+        expect(page.locator("#shown")).to_contain_text("epoch ")
         assert trained_again(page) == (
             "Equal: 100 epochs. SHA-256 of the weights: "
-            "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. All errors and weights are the run's, to the last bit."
+            "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. "
+            "All errors and weights are the run's, to the last bit."
         )
-        assert page.locator("#shown").text_content() == (
-            "Epoch 100: training accuracy 0.817 under dropout, 0.947 without."
-        )
+        assert page.locator("#shown").text_content() == ("Thick, this training: epoch 100, 0.947, under dropout 0.817.")
         for name in ("masked", "fitted"):
             live, own = (page.locator(f"#{whose}-{name}").get_attribute("points") for whose in ("live", "run"))
             assert live == own
@@ -536,7 +535,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
         page.get_by_role("button", name="Train again").click()
-        expect(page.locator("#shown")).to_contain_text("Epoch 2")
+        expect(page.locator("#shown")).to_contain_text("epoch 2")
         page.get_by_role("button", name="Stop").click()
         assert re.fullmatch(r"Stopped after \d+ epochs.", trained_again(page))
         page.locator("details.change summary").press("Enter")

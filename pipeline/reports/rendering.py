@@ -23,7 +23,7 @@ from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import pages
-from pipeline.reports.training import FIELDS, training_of
+from pipeline.reports.training import FIELDS, caption, curves, training_of
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
@@ -159,7 +159,7 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()}
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()[::-1]}  # the result first
     page = render(notebooks, folder.title, _run_summary(folder, record))
     storage.write_whole(folder.report, page.encode())
 
@@ -168,12 +168,18 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
     interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
+    comparisons, history = published.compare(metrics), folder.read_history()
     return {
+        "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "
+        f"{chosen.num_samples:,} {'pictures' if chosen.source == 'fashion_mnist' else 'digits'}",
+        "curves": curves(history),
+        "caption": caption(history),
+        "reproduced": all(row.equal for row in comparisons),
         "record": record,
         "interval": interval,
         "metrics": metrics,
         "parameters": chosen,
-        "comparisons": published.compare(metrics),
+        "comparisons": comparisons,
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
         "command": parameters.command(chosen, folder.place_to_repeat),

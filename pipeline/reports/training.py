@@ -5,7 +5,7 @@ import zlib
 from typing import Any, NamedTuple
 
 from pipeline.parameters import Parameters
-from pipeline.records import Metrics
+from pipeline.records import History, Metrics
 from pipeline.run_folder import RunFolder
 
 IMAGES = 5000  # at most, which are some 700 kB in the page
@@ -35,6 +35,33 @@ FIELDS = (
 )
 
 
+def accuracies(history: History) -> dict[str, list[float]]:
+    """Return the accuracies by epoch that a page draws, where they were measured."""
+    names = {"masked": "train_accuracy", "fitted": "train_accuracy_no_dropout", "validation": "validation_accuracy"}
+    found = {name: [getattr(epoch, metric) for epoch in history] for name, metric in names.items()}
+    return {name: values for name, values in found.items() if None not in values}
+
+
+def curves(history: History) -> dict[str, str]:
+    """Return the points of each accuracy's line in the picture, which is 600 wide and 200 high."""
+    step = 600 / len(history)
+    return {
+        name: " ".join(f"{step * (i + 1):.4g},{200 * (1 - value):.1f}" for i, value in enumerate(values))
+        for name, values in accuracies(history).items()
+    }
+
+
+def caption(history: History) -> str:
+    """Describe the picture by what it shows at its end."""
+    last, parts = history[-1], []
+    if last.train_accuracy_no_dropout is not None:
+        parts.append(f"{last.train_accuracy_no_dropout:.3f} on the training images (solid)")
+    parts.append(f"{last.train_accuracy:.3f} on them under dropout, as the original prints it (dotted)")
+    if last.validation_accuracy is not None:
+        parts.append(f"{last.validation_accuracy:.3f} on validation images (dashed)")
+    return f"Accuracy by epoch, {len(history)} in all; at the end {', '.join(parts)}."
+
+
 def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict[str, Any] | str:
     """Return what templates/train.js reads, or a sentence that says why the page cannot train this network."""
     if chosen.batch_size != 1:
@@ -47,8 +74,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
     return {
         "parameters": {name: getattr(chosen, name) for name in TRAINED_BY},
         "errors": [epoch.train_error for epoch in history],
-        "masked": [epoch.train_accuracy for epoch in history],
-        "fitted": [epoch.train_accuracy_no_dropout for epoch in history],
+        "curves": accuracies(history),
         "digest": metrics.weights_sha256,
         "images": base64.b64encode(zlib.compress(data.x_train.tobytes(), 9)).decode(),
         "labels": base64.b64encode(zlib.compress(data.y_train.tobytes(), 9)).decode(),

@@ -7,6 +7,10 @@ button.addEventListener("click", () => {
   sources.forEach((source) => { source.open = show; });
   button.textContent = show ? "Hide all code" : "Show all code";
 });
+// Where everything came from is folded on a screen, and printed.
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details.origins").forEach((origins) => { origins.open = true; });
+});
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 if (window.matchMedia("(max-width: 60rem)").matches) {
   document.querySelector("nav details").open = false;

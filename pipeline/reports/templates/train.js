@@ -100,9 +100,8 @@ part("train").addEventListener("click", async () => {
   [part("train").disabled, part("stop").disabled, part("progress").max] = [true, false, parameters.epochs];
   part("outcome").textContent = "Training.";
   part("live").hidden = false;
-  const count = Math.max(parameters.epochs, run.masked.length);
-  line("run-masked", run.masked, count);
-  line("run-fitted", run.fitted, count);
+  const count = Math.max(parameters.epochs, run.errors.length);
+  for (const [name, accuracies] of Object.entries(run.curves)) line(`run-${name}`, accuracies, count);
   stop = start(images, labels, parameters, (found) => {
     masked.push(found.accuracy);
     fitted.push(found.fitted);
@@ -112,7 +111,7 @@ part("train").addEventListener("click", async () => {
     drawUnits(found.weights, parameters.hidden_size);
     part("progress").value = found.epoch;
     const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
-    part("shown").textContent = `Epoch ${found.epoch}: training accuracy ${under} under dropout, ${without} without.`;
+    part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
     if (found.digest) finish(outcome(parameters, differs, found));
   });
   part("stop").onclick = () => finish(`Stopped after ${masked.length} epochs.`);
