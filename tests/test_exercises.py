@@ -75,6 +75,12 @@ def test_the_derivatives_are_checked_by_measuring(network, capsys):
     assert said(capsys, exercises.check_derivative, *cross_entropy, softmax, (1, 10)) == "exercise 5: not correct"
 
 
+def test_another_function_with_its_own_derivative_is_not_the_answer(capsys):
+    zero, square = (3, lambda sums: 0.0, np.zeros_like, (1, 40)), (5, lambda x: np.sum(x**2), lambda x: 2 * x, (1, 10))
+    assert said(capsys, exercises.check_derivative, *zero) == "exercise 3: not correct"
+    assert said(capsys, exercises.check_derivative, *square) == "exercise 5: not correct"
+
+
 def test_an_answer_that_is_wrong_or_missing_is_described_as_such(capsys):
     assert said(capsys, exercises.check, 1, 7942) == "exercise 1: not correct"
     assert said(capsys, exercises.check, 1, None) == "exercise 1: no answer yet"

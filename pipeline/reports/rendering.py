@@ -23,7 +23,7 @@ from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import pages
-from pipeline.reports.training import FIELDS, caption, curves, training_of
+from pipeline.reports.training import caption, curves, training_of
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
@@ -117,16 +117,8 @@ def render(
         sections.append(_accessible(body))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
-    shown: dict[str, object] = {
-        "title": title,
-        "headings": headings,
-        "sections": sections,
-        "summary": summary,
-        "glossary": glossary,
-    }
-    if summary and "training" in summary:
-        shown |= {"training": summary["training"], "fields": FIELDS}
-    return pages.fill("page.html.j2", **shown)
+    shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary}
+    return pages.fill("page.html.j2", title=title, **shown)
 
 
 def _glossary() -> str:
@@ -171,7 +163,8 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     comparisons, history = published.compare(metrics), folder.read_history()
     return {
         "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "
-        f"{chosen.num_samples:,} {'pictures' if chosen.source == 'fashion_mnist' else 'digits'}",
+        f"{chosen.num_samples:,} {'image' if chosen.source == 'fashion_mnist' else 'digit'}"
+        f"{'s' * (chosen.num_samples > 1)}",
         "curves": curves(history),
         "caption": caption(history),
         "reproduced": all(row.equal for row in comparisons),

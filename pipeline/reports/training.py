@@ -24,7 +24,7 @@ class Field(NamedTuple):
     step: str
 
 
-FIELDS = (
+FIELDS = (  # a run's own value may be beyond these limits; then that is the limit
     Field("learning_rate", 1e-6, 10, "any"),
     Field("hidden_size", 1, 400, "1"),
     Field("dropout_rate", 0, 0.99, "any"),
@@ -44,11 +44,11 @@ def accuracies(history: History) -> dict[str, list[float]]:
 
 def curves(history: History) -> dict[str, str]:
     """Return the points of each accuracy's line in the picture, which is 600 wide and 200 high."""
-    step = 600 / len(history)
-    return {
-        name: " ".join(f"{step * (i + 1):.4g},{200 * (1 - value):.1f}" for i, value in enumerate(values))
-        for name, values in accuracies(history).items()
-    }
+    step, lines = 600 / len(history), {}
+    for name, values in accuracies(history).items():
+        points = [f"{step * (i + 1):.4g},{200 * (1 - value):.1f}" for i, value in enumerate(values)]
+        lines[name] = " ".join(points if len(points) > 1 else ["0," + points[0].split(",")[1], *points])  # to be seen
+    return lines
 
 
 def caption(history: History) -> str:
@@ -56,14 +56,15 @@ def caption(history: History) -> str:
     last, parts = history[-1], []
     if last.train_accuracy_no_dropout is not None:
         parts.append(f"{last.train_accuracy_no_dropout:.3f} on the training images (solid)")
-    parts.append(f"{last.train_accuracy:.3f} on them under dropout, as the original prints it (dotted)")
+    which = "them" if parts else "the training images"
+    parts.append(f"{last.train_accuracy:.3f} on {which} under dropout, as the original prints it (dotted)")
     if last.validation_accuracy is not None:
         parts.append(f"{last.validation_accuracy:.3f} on validation images (dashed)")
     return f"Accuracy by epoch, {len(history)} in all; at the end {', '.join(parts)}."
 
 
 def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict[str, Any] | str:
-    """Return what templates/train.js reads, or a sentence that says why the page cannot train this network."""
+    """Return the fields that a reader may change and what train.js reads, or why the page cannot train this network."""
     if chosen.batch_size != 1:
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
     if not folder.data.exists():
@@ -71,11 +72,17 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
     if chosen.num_samples > IMAGES:
         return f"This run has {chosen.num_samples} training images; a page holds {IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
-    return {
-        "parameters": {name: getattr(chosen, name) for name in TRAINED_BY},
+    own = {name: getattr(chosen, name) for name in TRAINED_BY}
+    fields = [
+        field._replace(least=min(field.least, own[field.name]), most=max(field.most, own[field.name]))
+        for field in FIELDS
+    ]
+    page = {
+        "parameters": own,
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
         "digest": metrics.weights_sha256,
         "images": base64.b64encode(zlib.compress(data.x_train.tobytes(), 9)).decode(),
         "labels": base64.b64encode(zlib.compress(data.y_train.tobytes(), 9)).decode(),
     }
+    return {"fields": fields, "page": page}

@@ -140,7 +140,10 @@ export function evaluate(images, labels, weights, normalisation) {
   let [error, correct] = [0, 0];
   for (let i = 0; i < labels.length; i++) {
     forward(images.subarray(i * PIXELS, (i + 1) * PIXELS), scaled, weights, mask, hidden, scores);
-    for (let d = 0; d < DIGITS; d++) error += (scores[d] - (d === labels[i])) ** 2;
+    for (let d = 0; d < DIGITS; d++) {
+      const delta = scores[d] - (d === labels[i]);
+      error += delta * delta;
+    }
     correct += largest(scores) === labels[i];
   }
   return [error / labels.length, correct / labels.length];

@@ -3,7 +3,6 @@
 const run = JSON.parse(document.getElementById("run").textContent);
 const part = (id) => document.getElementById(id);
 const fields = [...part("training").querySelectorAll("input")];
-let stop = null;
 
 async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -11,48 +10,71 @@ async function unpacked(text) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// What is shown of each epoch; it runs in a worker, which has network.js too, or in slices here.
+// What is shown of each epoch, the weights now and then; it runs in a worker, which has network.js too, or in slices here.
 function* epochs(images, labels, parameters) {
+  let drawn = 0;
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
     const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
     const last = epoch === parameters.epochs || !Number.isFinite(fittedError);
     const digest = last ? digestOf(weights) : null;
-    yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights, digest };
+    const shown = last || Date.now() - drawn > 50 ? weights : null;
+    yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights: shown, digest };
     if (last) return;
+    if (shown) drawn = Date.now();
   }
 }
 
-// Starts a training, and returns what stops it.
-function start(images, labels, parameters, each) {
+// Starts a training, in a worker or else in slices here, and returns what stops it.
+function start(images, labels, parameters, each, fail) {
+  let [end, heard, stopped] = [() => {}, false, false];
   const inSlices = () => {
     const steps = epochs(images, labels, parameters);
-    let timer = null;
     const go = () => {
-      const { value, done } = steps.next();
-      if (done) return;
-      timer = setTimeout(go);
-      each(value);
+      try {
+        const { value, done } = steps.next();
+        if (done) return;
+        timer = setTimeout(go);
+        each(value);
+      } catch (error) {
+        fail(error);
+      }
     };
-    timer = setTimeout(go);
-    return () => clearTimeout(timer);
+    let timer = setTimeout(go);
+    end = () => clearTimeout(timer);
   };
   const work = "onmessage = ({ data }) => { for (const value of epochs(...data)) postMessage(value); };";
   try {
     const code = new Blob([part("network").textContent, epochs, "\n", work], { type: "text/javascript" });
-    const worker = new Worker(URL.createObjectURL(code));
-    let end = () => worker.terminate();
-    worker.onmessage = ({ data }) => each(data);
-    worker.onerror = () => { end = inSlices(); }; // where a page from a disk may have no worker
+    const address = URL.createObjectURL(code);
+    const worker = new Worker(address);
+    end = () => {
+      worker.terminate();
+      URL.revokeObjectURL(address);
+    };
+    worker.onmessage = ({ data }) => {
+      heard = true;
+      each(data);
+    };
+    worker.onerror = ({ message }) => {
+      if (stopped) return;
+      end();
+      if (heard) fail(message);
+      else inSlices(); // where a page from a disk may have no worker
+    };
     worker.postMessage([images, labels, parameters]);
-    return () => end();
   } catch {
-    return inSlices();
+    inSlices();
   }
+  return () => {
+    stopped = true;
+    end();
+  };
 }
 
 // A line of accuracies in the picture, which is 600 wide and 200 high; the run's own epochs fix its width.
 function line(id, accuracies, count) {
   const points = accuracies.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - value)).toFixed(1)}`);
+  if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0")); // one point alone would not be seen
   part(id).setAttribute("points", points.join(" "));
 }
 
@@ -73,9 +95,11 @@ function drawUnits({ first }, size) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
+const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
+
 function outcome(parameters, differs, { epoch, finite, digest }) {
   const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
-  const trained = `${epoch} epoch${epoch > 1 ? "s" : ""}. SHA-256 of the weights: ${digest}.`;
+  const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
   if (!finite) return `Stopped after ${trained} The error is no longer a number: make learning_rate smaller.`;
   const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
   if (changes) return `Another training, with ${changes}: ${trained}`;
@@ -85,34 +109,46 @@ function outcome(parameters, differs, { epoch, finite, digest }) {
 
 part("train").addEventListener("click", async () => {
   const wrong = fields.find((field) => !field.checkValidity());
-  if (wrong) return wrong.reportValidity();
+  if (wrong) {
+    wrong.closest("details").open = true; // where the browser's message can be seen
+    wrong.reportValidity();
+    return;
+  }
   const typed = Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]));
   const parameters = { ...run.parameters, ...typed };
   const same = fields.every(({ name }) => parameters[name] === run.parameters[name]);
-  const [images, labels] = await Promise.all([run.images, run.labels].map(unpacked));
   const [masked, fitted] = [[], []];
-  let differs = null;
+  let [stop, differs] = [() => {}, null];
   const finish = (text) => {
     stop();
     [part("train").disabled, part("stop").disabled] = [false, true];
     part("outcome").textContent = text;
   };
-  [part("train").disabled, part("stop").disabled, part("progress").max] = [true, false, parameters.epochs];
-  part("outcome").textContent = "Training.";
-  part("live").hidden = false;
+  const fail = (error) => finish(`This browser could not train it: ${error}`);
   const count = Math.max(parameters.epochs, run.errors.length);
-  for (const [name, accuracies] of Object.entries(run.curves)) line(`run-${name}`, accuracies, count);
-  stop = start(images, labels, parameters, (found) => {
+  const show = (found) => {
     masked.push(found.accuracy);
     fitted.push(found.fitted);
     if (same && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
     line("live-masked", masked, count);
     line("live-fitted", fitted, count);
-    drawUnits(found.weights, parameters.hidden_size);
+    if (found.weights) drawUnits(found.weights, parameters.hidden_size);
     part("progress").value = found.epoch;
     const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
     part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
     if (found.digest) finish(outcome(parameters, differs, found));
-  });
-  part("stop").onclick = () => finish(`Stopped after ${masked.length} epochs.`);
+  };
+  [part("train").disabled, part("progress").max, part("progress").value] = [true, parameters.epochs, 0];
+  part("outcome").textContent = "Training.";
+  try {
+    const [images, labels] = await Promise.all([run.images, run.labels].map(unpacked));
+    part("live").hidden = false;
+    for (const [name, accuracies] of Object.entries(run.curves)) line(`run-${name}`, accuracies, count);
+    for (const id of ["live-masked", "live-fitted"]) line(id, [], count);
+    part("stop").disabled = false;
+    part("stop").onclick = () => finish(`Stopped after ${counted(masked.length)}.`);
+    stop = start(images, labels, parameters, show, fail);
+  } catch (error) {
+    fail(error);
+  }
 });

@@ -1,0 +1,71 @@
+"""What a run's page is given to train its network again."""
+
+import base64
+import zlib
+
+import numpy as np
+import pytest
+
+from pipeline import datasets, parameters
+from pipeline.records import Epoch, Metrics
+from pipeline.reports import training
+from pipeline.run_folder import Model, RunFolder
+
+FULL = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
+FULL |= {"validation_error": 0.6, "validation_accuracy": 0.75}
+METRICS = Metrics(train_error=0.5, train_accuracy=0.25, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
+
+
+@pytest.fixture
+def folder(tmp_path, small_source):
+    made = RunFolder(tmp_path / "run")
+    made.path.mkdir()
+    made.write_data(datasets.split_source(str(small_source[0]), 40, 10))
+    made.write_model(Model(np.zeros((784, 2)), np.zeros((2, 10)), 255.0), [Epoch(**FULL)])
+    return made
+
+
+def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
+    chosen = parameters.from_values({"num_samples": 40, "epochs": 1, "seed": 5})
+    found = training.training_of(folder, chosen, METRICS)
+    page = found["page"]
+    images = np.frombuffer(zlib.decompress(base64.b64decode(page["images"])), np.uint8)
+    assert np.array_equal(images.reshape(40, 28, 28), small_source[1]["x_train"][:40])
+    assert list(zlib.decompress(base64.b64decode(page["labels"]))) == small_source[1]["y_train"][:40].tolist()
+    assert (page["errors"], page["digest"], page["parameters"]["seed"]) == ([0.5], "0" * 64, 5)
+    assert page["curves"] == {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
+
+
+@pytest.mark.parametrize(
+    "values", [{"hidden_size": 1000}, {"epochs": 5000}, {"learning_rate": 1e-9}, {"dropout_rate": 0.995}, {}]
+)
+def test_the_runs_own_values_are_allowed_in_its_fields(folder, values):
+    chosen = parameters.from_values({"num_samples": 40} | values)
+    found = training.training_of(folder, chosen, METRICS)
+    for field in found["fields"]:
+        assert field.least <= found["page"]["parameters"][field.name] <= field.most
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"), [({"batch_size": 2}, "has batch_size 2"), ({"num_samples": 5001}, "has 5001 training images")]
+)
+def test_what_a_page_cannot_train_has_a_reason(folder, values, reason):
+    assert reason in training.training_of(folder, parameters.from_values(values), METRICS)
+
+
+def test_a_point_of_a_sweep_has_no_images(folder):
+    folder.data.unlink()
+    assert "not kept" in training.training_of(folder, parameters.from_values({}), METRICS)
+
+
+def test_curves_and_caption_leave_out_what_was_not_measured():
+    old = [Epoch(train_error=0.5, train_accuracy=accuracy) for accuracy in (0.25, 0.5)]
+    assert training.curves(old) == {"masked": "300,150.0 600,100.0"}
+    assert training.caption(old) == (
+        "Accuracy by epoch, 2 in all; at the end 0.500 on them under dropout, as the original prints it (dotted)."
+    ).replace("on them", "on the training images")
+    assert training.caption([Epoch(**FULL)]).endswith("0.750 on validation images (dashed).")
+
+
+def test_a_curve_of_one_epoch_can_be_seen():
+    assert training.curves([Epoch(**FULL)])["fitted"] == "0,100.0 600,100.0"
