@@ -7,11 +7,11 @@ answers (M,).
 import numpy as np
 import numpy.typing as npt
 
-from helpers import Bytes, one_hot
+from helpers import NUM_DIGITS, PIXELS, Bytes, one_hot
 
 Answers = npt.NDArray[np.intp]
 RIDGES = 10.0 ** np.arange(-1, 5)  # strengths to choose from
-IMAGES_AT_ONCE = 1000
+IMAGES_AT_ONCE = 2000  # to spare memory
 
 
 def most_frequent(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
@@ -29,7 +29,7 @@ def nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
 
 def nearest_neighbour(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
     """Answer the class of the nearest image, by squared distance (T. Cover and P. Hart 1967)."""
-    answers: Answers = labels[_nearest(images.astype(float), others)].astype(np.intp)
+    answers: Answers = labels[_nearest(images, others)].astype(np.intp)
     return answers
 
 
@@ -41,10 +41,14 @@ def ridge_regression(
     The strength multiplies the sum of the squared weights, with pixels from 0 to 1 (A. Hoerl and R. Kennard 1970); the
     one of RIDGES is taken that classifies most of the validation images correctly. The constant is not kept small.
     """
-    inputs, targets = images / 255, one_hot(labels)
-    centre, mean = inputs.mean(axis=0), targets.mean(axis=0)
-    values, vectors = np.linalg.eigh((inputs - centre).T @ (inputs - centre))
-    products = vectors.T @ ((inputs - centre).T @ (targets - mean))  # (784, 10)
+    centre, mean = images.mean(axis=0) / 255, one_hot(labels).mean(axis=0)
+    squares, products = np.zeros((PIXELS, PIXELS)), np.zeros((PIXELS, NUM_DIGITS))
+    for part in _parts(len(images)):
+        inputs = images[part] / 255 - centre
+        squares += inputs.T @ inputs
+        products += inputs.T @ (one_hot(labels[part]) - mean)
+    values, vectors = np.linalg.eigh(squares)
+    products = vectors.T @ products  # (784, 10)
 
     def answer(strength: float, shown: Bytes) -> Answers:
         weights = vectors @ (products / (values[:, np.newaxis] + strength))
@@ -58,6 +62,19 @@ def ridge_regression(
 
 def _nearest(points: np.ndarray, others: Bytes) -> np.ndarray:
     """Return the place of the nearest of the points (K, 784) for each image (M, 784); of several, the first."""
-    half = np.sum(points**2, axis=1) / 2
-    chunks = np.array_split(others, max(1, -(-len(others) // IMAGES_AT_ONCE)))  # to spare memory
-    return np.concatenate([np.argmax(chunk.astype(float) @ points.T - half, axis=1) for chunk in chunks])
+    nearest, best = np.zeros(len(others), np.intp), np.full(len(others), -np.inf)
+    for part in _parts(len(points)):
+        known = points[part].astype(float)
+        half = np.sum(known**2, axis=1) / 2
+        for shown in _parts(len(others)):
+            closeness = others[shown].astype(float) @ known.T - half  # largest where the distance is smallest
+            place = closeness.argmax(axis=1)
+            found = closeness[np.arange(len(place)), place]
+            closer = found > best[shown]
+            nearest[shown] = np.where(closer, part.start + place, nearest[shown])
+            best[shown] = np.where(closer, found, best[shown])
+    return nearest
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + IMAGES_AT_ONCE) for start in range(0, count, IMAGES_AT_ONCE)]

@@ -68,6 +68,8 @@ class Checkpoints:
                     for key, position in zip(arrays["random_keys"], arrays["random_positions"], strict=True)
                 ],
             )
+            if arrays["random_keys"].shape != (2, 624):
+                raise ValueError("the states of two generators are needed")
         except (InvalidRecord, KeyError, TypeError, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None

@@ -51,7 +51,8 @@ def code_of(*sources: str | Path) -> dict[str, str]:
 def report_code() -> str:
     """Return one digest of all that makes a page out of notebooks."""
     templates = storage.ROOT / "pipeline" / "reports" / "templates"
-    digests = code_of("pipeline.reports.rendering") | _digests(templates.iterdir())
+    glossary = storage.ROOT / "notebooks" / "README.md"
+    digests = code_of("pipeline.reports.rendering") | _digests([*templates.iterdir(), glossary])
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 

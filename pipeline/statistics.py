@@ -17,4 +17,4 @@ def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
     shrink = 1 + z**2 / images
     centre = (accuracy + z**2 / (2 * images)) / shrink
     reach = z * math.sqrt(accuracy * (1 - accuracy) / images + z**2 / (4 * images**2)) / shrink
-    return centre - reach, centre + reach
+    return max(0.0, centre - reach), min(1.0, centre + reach)

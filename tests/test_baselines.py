@@ -20,8 +20,7 @@ def test_baselines_reach_what_is_known_of_them(digits):
     share = {baseline: np.mean(baseline(images, labels, others) == answers) for baseline in BASELINES}
     assert list(share.values()) == [np.mean(answers == 7), 0.7655, 0.8690]
     found, strength = baselines.ridge_regression(images, labels, others, validation)
-    assert 0.807 <= np.mean(found == answers) <= 0.8211
-    assert strength in baselines.RIDGES
+    assert (np.mean(found == answers), strength) == (0.8210, 100)  # between 0.807 and 0.821, by how it is set up
 
 
 BASELINES = (baselines.most_frequent, baselines.nearest_mean, baselines.nearest_neighbour)
@@ -32,13 +31,13 @@ def test_nearest_is_by_squared_distance_and_of_several_the_first(monkeypatch):
     images[:, 0], labels = (0, 10, 10, 255), np.array([3, 1, 2, 9], np.uint8)
     others = np.zeros((5, 784), np.uint8)
     others[:, 0] = (4, 6, 200, 0, 255)
-    monkeypatch.setattr(baselines, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(baselines, "IMAGES_AT_ONCE", 3)
     assert baselines.nearest_neighbour(images, labels, others).tolist() == [3, 1, 9, 3, 9]
     assert baselines.nearest_mean(images, labels, others).tolist() == [3, 1, 9, 3, 9]
 
 
-def test_ridge_regression_minimises_its_objective(digits, monkeypatch):
-    """Its gradient, written out, is 0 at its weights: with so few images the answers show whether they were found."""
+def test_ridge_regression_answers_as_its_normal_equations_do(digits, monkeypatch):
+    """Here they are solved for one strength, with the constant as one more pixel that costs nothing."""
     images, labels, others, _, validation = digits
     monkeypatch.setattr(baselines, "RIDGES", [50.0])
     inputs = np.column_stack([np.ones(1000), images / 255])
@@ -46,10 +45,17 @@ def test_ridge_regression_minimises_its_objective(digits, monkeypatch):
     weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ np.eye(10)[labels])
     expected = (np.column_stack([np.ones(len(others)), others / 255]) @ weights).argmax(axis=1)
     found, _ = baselines.ridge_regression(images, labels, others, validation)
-    assert np.mean(found == expected) > 0.9999
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize(("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)])
 def test_the_interval_is_wilsons(correct, images):
     expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")
     assert wilson_interval(correct / images, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_the_interval_stays_within_0_and_1(accuracy):
+    for images in range(1, 500):
+        low, high = wilson_interval(accuracy, images)
+        assert 0 <= low < high <= 1

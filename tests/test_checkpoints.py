@@ -66,6 +66,7 @@ def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(
 
 
 DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_positions": None}, {"random_keys": 1}]
+DAMAGES += [{"random_keys": np.zeros((2, 5), np.uint32)}, {"random_keys": np.zeros((1, 624), np.uint32)}]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)

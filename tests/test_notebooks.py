@@ -89,6 +89,11 @@ def test_cells_are_few_short_and_introduced_by_prose_from_a_title_with_a_table_o
 
 
 @each
+def test_no_place_is_left_to_fill_in(path):
+    assert not re.findall(r"@[A-Z0-9]+@", "".join(cell.source for cell in read(path).cells))
+
+
+@each
 def test_outputs_and_metadata_hold_nothing_of_one_machine_or_moment(path):
     node = read(path)
     assert set(node.metadata) == {"kernelspec", "language_info"}
