@@ -24,8 +24,8 @@ def project(tmp_path, monkeypatch):
     shutil.copytree(storage.ROOT / "pipeline", copy / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(storage.ROOT / "helpers.py", copy)
     (copy / "notebooks").mkdir()
-    for stage in STAGES:
-        shutil.copy(storage.NOTEBOOKS / f"{stage}.ipynb", copy / "notebooks")
+    for name in (*(f"{stage}.ipynb" for stage in STAGES), "README.md"):
+        shutil.copy(storage.NOTEBOOKS / name, copy / "notebooks")
     monkeypatch.setattr(storage, "ROOT", copy)
     monkeypatch.setattr(storage, "NOTEBOOKS", copy / "notebooks")
     return copy
@@ -138,12 +138,20 @@ def test_the_code_of_a_module_is_its_file_and_those_that_it_imports():
 
 def test_the_code_of_reports_covers_templates_and_what_renders_them_but_not_the_index(project):
     found = [provenance.report_code()]
-    for name in ("index.py", "rendering.py", "pages.py", "templates/page.css", "../published.py"):
+    names = (
+        "index.py",
+        "rendering.py",
+        "pages.py",
+        "templates/page.css",
+        "../published.py",
+        "../../notebooks/README.md",
+    )
+    for name in names:
         path = project / "pipeline" / "reports" / name
         path.write_text(path.read_text() + "\n")
         found.append(provenance.report_code())
     assert found[0] == found[1]
-    assert len(set(found)) == 5
+    assert len(set(found)) == 6
 
 
 DIGESTS = [f"{number}" * 64 for number in range(10)]

@@ -102,7 +102,7 @@ def test_a_terminal_shows_the_stage_and_the_epoch_and_in_the_end_neither(tmp_pat
     child = pexpect.spawn(sys.executable, command, dimensions=(40, 100), encoding="utf-8", timeout=120)
     child.expect(r"01_prepare\.ipynb \.\.\.")
     child.expect(r"02_train\.ipynb  I:\d+ Train-Err:")
-    child.expect(r"\r\x1b\[K02_train\.ipynb  \d\.\d s")  # the line is cleared for the next
+    child.expect(r"\r\x1b\[K02_train\.ipynb  \d+\.\d s")  # the line is cleared for the next
     child.expect(pexpect.EOF)
 
 
