@@ -555,11 +555,11 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports):
         assert opened.console == []
 
 
-NO_WORKER = "window.Worker = undefined"
-WORKER_FAILS = """window.Worker = class {
+NO_WORKER = "() => { window.Worker = undefined; }"
+WORKER_FAILS = """() => { window.Worker = class {
     postMessage() { for (const _ of "ab") setTimeout(() => this.onerror({ message: "no" })); }
     terminate() {}
-}"""
+}; }"""
 
 
 @pytest.mark.parametrize("without", [NO_WORKER, WORKER_FAILS])
@@ -573,12 +573,17 @@ def test_a_report_trains_without_a_worker_too(browser, reports, without):
         assert trained_again(page).startswith("Another training, with epochs 1: 1 epoch.")
 
 
+COUNT_WORKERS = """() => {
+    window.started = 0;
+    const Original = Worker;
+    window.Worker = class extends Original { constructor(address) { super(address); window.started++; } };
+}"""
+
+
 def test_two_clicks_are_one_training(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
-        page.evaluate(
-            "window.started = 0; const W = Worker; Worker = class extends W { constructor(a) { super(a); started++; } }"
-        )
+        page.evaluate(COUNT_WORKERS)
         page.get_by_role("button", name="Train again").dblclick()
         expect(page.locator("#shown")).to_contain_text("epoch ")
         page.get_by_role("button", name="Stop").click()

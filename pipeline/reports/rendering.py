@@ -92,7 +92,8 @@ class _CellsExporter(HTMLExporter):
     def markdown2html(self, context: Any, source: str) -> str:
         renderer = _Renderer(self.stem, self.included, self.headings, self.down)
         html = MarkdownWithMath(renderer=renderer).render(source)
-        return re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
+        html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
+        return re.sub(r"<table>.*?</table>", _scrolling, html, flags=re.S)
 
 
 def render(
@@ -119,6 +120,13 @@ def render(
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
     shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary}
     return pages.fill("page.html.j2", title=title, **shown)
+
+
+def _scrolling(table: re.Match[str]) -> str:
+    """Let a table of four columns or more scroll within itself, since a phone is not wide enough for it."""
+    columns = table[0].split("</tr>")[0].count("<th")
+    wide = '<div class="scroll" role="group" aria-label="Table" tabindex="0">'
+    return f"{wide}{table[0]}</div>" if columns > 3 else table[0]
 
 
 def _glossary() -> str:

@@ -298,7 +298,7 @@ def project(tmp_path_factory):
 
 def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, tmp_path, pipeline):
     file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 15, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
-    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "6")
+    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "8")
     done = pipeline(*arguments, cwd=project)
     assert done.returncode == 1
     expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 15: "worker died", 16: "diverged"}
