@@ -22,6 +22,7 @@ from tests.test_runs import copy_project
 ALL = sorted(storage.NOTEBOOKS.glob("*.ipynb"))
 PIPELINE = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
 ALONE = [[path] for path in ALL if path not in PIPELINE]
+LESSONS = ("why", "dropout", "keras", "explore", "speed")  # which may be longer
 EXPLORE = storage.NOTEBOOKS / "explore.ipynb"
 each = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 
@@ -76,7 +77,7 @@ def test_is_committed_as_run_from_top_to_bottom(path):
 @each
 def test_cells_are_few_short_and_introduced_by_prose_from_a_title_with_a_table_on(path):
     cells = read(path).cells
-    assert len(cells) <= 40
+    assert len(cells) <= (40 if path.stem in LESSONS else 30)
     for before, cell in itertools.pairwise(cells):
         if cell.cell_type == "code":
             assert len([line for line in cell.source.splitlines() if line.strip()]) <= 20, cell.source
