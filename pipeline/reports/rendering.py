@@ -93,7 +93,7 @@ class _CellsExporter(HTMLExporter):
         renderer = _Renderer(self.stem, self.included, self.headings, self.down)
         html = MarkdownWithMath(renderer=renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
-        return re.sub(r"<table>.*?</table>", _scrolling, html, flags=re.S)
+        return _scrolling(html)
 
 
 def render(
@@ -122,17 +122,21 @@ def render(
     return pages.fill("page.html.j2", title=title, **shown)
 
 
-def _scrolling(table: re.Match[str]) -> str:
-    """Let a table of four columns or more scroll within itself, since a phone is not wide enough for it."""
-    columns = table[0].split("</tr>")[0].count("<th")
-    wide = '<div class="scroll" role="group" aria-label="Table" tabindex="0">'
-    return f"{wide}{table[0]}</div>" if columns > 3 else table[0]
+def _scrolling(html: str) -> str:
+    """Let tables of four columns or more scroll within themselves, since a phone is not wide enough for them."""
+
+    def wrapped(table: re.Match[str]) -> str:
+        columns = table[0].split("</tr>")[0].count("<th")
+        wide = '<div class="scroll" role="group" aria-label="Table" tabindex="0">'
+        return f"{wide}{table[0]}</div>" if columns > 3 else table[0]
+
+    return re.sub(r"<table>.*?</table>", wrapped, html, flags=re.S)
 
 
 def _glossary() -> str:
     guide = (storage.NOTEBOOKS / "README.md").read_text()
     text = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return _accessible(MarkdownWithMath(renderer=_Renderer("glossary", [], [], 0)).render(text))
+    return _accessible(_scrolling(MarkdownWithMath(renderer=_Renderer("glossary", [], [], 0)).render(text)))
 
 
 def _accessible(body: str) -> str:

@@ -7,6 +7,10 @@ button.addEventListener("click", () => {
   sources.forEach((source) => { source.open = show; });
   button.textContent = show ? "Hide all code" : "Show all code";
 });
+// What leads to the glossary opens it.
+document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
+  link.addEventListener("click", () => { document.querySelector("details.glossary").open = true; });
+});
 // Where everything came from is folded on a screen, and printed.
 window.addEventListener("beforeprint", () => {
   document.querySelectorAll("details.origins").forEach((origins) => { origins.open = true; });

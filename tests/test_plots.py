@@ -1,0 +1,34 @@
+"""Pictures that hold what they were given."""
+
+import pytest
+
+from pipeline import plots
+from pipeline.records import Epoch
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plots.plt.close("all")
+
+
+def test_the_network_shows_every_text_once_and_both_ways_between_its_layers():
+    forward, signals, edges, gradients = ["x", "h", "s"], ["", "e", "d"], ["W1", "W2"], ["xe", "hd"]
+    (axis,) = plots.network(forward, edges, signals, gradients).axes
+    texts = sorted(text.get_text() for text in axis.texts if text.get_text())
+    assert texts == sorted(["x", "h", "s", "e", "d", "W1", "W2", "gradient\nxe", "gradient\nhd"])
+    arrows = [text.arrow_patch for text in axis.texts if getattr(text, "arrow_patch", None)]
+    assert len(arrows) == 4
+
+
+def test_learning_curves_tell_training_under_dropout_from_training_without_it():
+    measured = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4}
+    measured |= {"train_accuracy_no_dropout": 0.75, "validation_error": 0.6, "validation_accuracy": 0.5}
+    for history, labels in (
+        ([Epoch(**measured)] * 2, ["training, under dropout", "training", "validation"]),
+        ([Epoch(train_error=0.5, train_accuracy=0.25)] * 2, ["training, under dropout"]),
+    ):
+        for axis in plots.learning_curves(history).axes:
+            assert [line.get_label() for line in axis.lines] == labels
+    accuracy = plots.learning_curves([Epoch(**measured)] * 2).axes[1]
+    assert [line.get_ydata()[-1] for line in accuracy.lines] == [0.25, 0.75, 0.5]
