@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 from cycler import cycler
 from IPython.display import Image, display
 from matplotlib.axes import Axes
@@ -50,12 +51,13 @@ def use_style() -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file, crisp on dense screens, and close it."""
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {"facecolor": "white", "metadata": {"Software": None}}
-    figure.savefig(buffer, format="png", dpi=2 * DOTS_PER_INCH, pil_kwargs={"compress_level": 3}, **options)
+    """Return a figure as a PNG file, crisp on dense screens, and close it. Its 256 colours make it a third as large."""
+    drawn, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", pil_kwargs={"compress_level": 0})
     plt.close(figure)
-    return buffer.getvalue()
+    picture = PIL.Image.open(drawn).convert("RGB")
+    picture.quantize(256, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE).save(file, "png")
+    return file.getvalue()
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -506,22 +507,22 @@ def test_a_page_is_accessible_fits_the_screen_and_asks_for_nothing(browser, repo
 
 def trained_again(page):
     expect(page.get_by_role("button", name="Train again")).to_be_enabled(timeout=60_000)
-    return page.locator("#outcome").text_content()
+    return page.locator(".outcome").text_content()
 
 
 def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
     with report(browser, reports, "run", 390) as opened:
         page = opened.page
         page.get_by_role("button", name="Train again").press("Enter")
-        expect(page.locator("#shown")).to_contain_text("epoch ")
+        expect(page.locator(".shown")).to_contain_text("epoch ")
         assert trained_again(page) == (
             "Equal: 100 epochs. SHA-256 of the weights: "
             "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. "
             "All errors and weights are the run's, to the last bit."
         )
-        assert page.locator("#shown").text_content() == ("Thick, this training: epoch 100, 0.947, under dropout 0.817.")
+        assert page.locator(".shown").text_content() == ("Thick, this training: epoch 100, 0.947, under dropout 0.817.")
         for name in ("masked", "fitted"):
-            live, own = (page.locator(f"#{whose}-{name}").get_attribute("points") for whose in ("live", "run"))
+            live, own = (page.locator(f".{whose}-{name}").get_attribute("points") for whose in ("live", "run"))
             assert live == own
             assert live.count(" ") == 99
         assert page.evaluate(FITS)
@@ -535,7 +536,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
         page.get_by_role("button", name="Train again").click()
-        expect(page.locator("#shown")).to_contain_text(re.compile(r"epoch \d"))
+        expect(page.locator(".shown")).to_contain_text(re.compile(r"epoch \d"))
         page.get_by_role("button", name="Stop").click()
         assert re.fullmatch(r"Stopped after \d+ epochs?\.", trained_again(page))
         page.locator("details.change summary").press("Enter")
@@ -585,19 +586,161 @@ def test_two_clicks_are_one_training(browser, reports):
         page = opened.page
         page.evaluate(COUNT_WORKERS)
         page.get_by_role("button", name="Train again").dblclick()
-        expect(page.locator("#shown")).to_contain_text("epoch ")
+        expect(page.locator(".shown")).to_contain_text("epoch ")
         page.get_by_role("button", name="Stop").click()
-        stopped = page.locator("#shown").text_content()
+        stopped = page.locator(".shown").text_content()
         assert page.evaluate("window.started") == 1
         page.wait_for_timeout(500)
-        assert page.locator("#shown").text_content() == stopped
+        assert page.locator(".shown").text_content() == stopped
 
 
-def test_what_prevents_a_training_is_described(browser, reports):
+DRAWINGS = json.loads((Path(__file__).parent / "data" / "drawings.json").read_text())
+NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SEVEN = [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
+ALL_OF_MNIST = "The all-of-MNIST network"
+
+
+def places_on(pad, stroke):
+    """Where a stroke's points, in fractions of the pad, stand on the screen."""
+    box = pad.bounding_box()
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+
+
+def draw_with_mouse(page, strokes):
+    for stroke in strokes:
+        places = places_on(page.get_by_label("Drawing pad"), stroke)
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+
+def draw_with_finger(page, strokes):
+    fingers = page.context.new_cdp_session(page)
+    for stroke in strokes:
+        places = [{"x": x, "y": y} for x, y in places_on(page.get_by_label("Drawing pad"), stroke)]
+        for kind, touched in (("Start", places[:1]), *(("Move", [place]) for place in places[1:]), ("End", [])):
+            fingers.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": touched})
+
+
+def draw_with_keys(page):
+    """A seven: from the middle of the pad to the top left, along the top, and down."""
+    page.get_by_label("Drawing pad").focus()
+    for key, count in (("ArrowUp", 8), ("ArrowLeft", 6)):
+        for _ in range(count):
+            page.keyboard.press(key)
+    page.keyboard.press("Space")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    for _ in range(5):
+        page.keyboard.down("ArrowDown")
+        page.keyboard.down("ArrowLeft")
+        page.keyboard.up("ArrowDown")
+        page.keyboard.up("ArrowLeft")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")  # the pen is up
+
+
+def reading_of(page):
+    page.evaluate(NEXT_FRAME)
+    return page.locator(".reads").text_content()
+
+
+def test_fifty_drawings_are_read_by_each_network(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page, read, said = opened.page, Counter(), set()
+        page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+        for drawing in DRAWINGS:
+            page.get_by_role("button", name="Clear").click()
+            draw_with_mouse(page, drawing["strokes"])
+            for network in ("This run's (published) network", ALL_OF_MNIST):
+                page.get_by_label("Network", exact=True).select_option(network_option(page, network))
+                text = reading_of(page)
+                read[network] += text.startswith(f"reads {drawing['digit']},")
+                said |= set(re.findall(r"Not sure: their scores are close\.|The all-of-MNIST network reads \d", text))
+        print(f"of {len(DRAWINGS)} drawings read: {dict(read)}")
+        assert len(DRAWINGS) == 50
+        assert read[ALL_OF_MNIST] >= 46
+        assert read[ALL_OF_MNIST] > read["This run's (published) network"] > 35
+        assert "Not sure: their scores are close." in said
+        assert len(said) > 2  # and where another network reads another digit
+        assert opened.console == []
+
+
+def network_option(page, name):
+    labels = page.get_by_label("Network", exact=True).locator("option").all_text_contents()
+    return next(label for label in labels if label.startswith(name))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_digit_is_drawn_read_and_taken_back(browser, reports, width):
+    with report(browser, reports, "run", width) as opened:
+        page = opened.page
+        pad = page.get_by_label("Drawing pad")
+        expect(page.locator(".reads")).to_have_text("Nothing is drawn yet.")
+        page.get_by_role("link", name="Draw a digit").first.click()
+        pad.scroll_into_view_if_needed()
+        (draw_with_finger if width == 390 else draw_with_mouse)(
+            page, [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
+        )
+        expect(page.locator(".reads")).to_contain_text("reads 7, runner-up ")
+        assert page.locator(".scores .answer").text_content().startswith("7")
+        units = page.get_by_role("group", name="Hidden units").get_by_role("button")
+        assert units.count() == 40
+        active = page.locator('.units button:not([aria-label$=" 0.00"])').first
+        active.press("Enter")
+        expect(page.locator(".adds")).to_contain_text("To the scores of 0 to 9 it adds ")
+        expect(active).to_have_attribute("aria-pressed", "true")
+        opened.screenshot(f"report-drawn-{width}")
+        assert page.evaluate(FITS)
+        assert violations(page) == []
+        draw_with_mouse(page, [[(0.2, 0.9), (0.8, 0.9)]])
+        changed = reading_of(page)
+        page.get_by_role("button", name="Undo").click()
+        assert reading_of(page) != changed
+        page.get_by_role("button", name="Clear").click()
+        assert reading_of(page) == "Nothing is drawn yet."
+        page.get_by_role("button", name="Undo").click()  # of nothing
+        assert reading_of(page) == "Nothing is drawn yet."
+        assert [url for url in opened.requested if not url.startswith(("data:", "blob:"))] == [opened.address]
+        assert opened.console == []
+
+
+def test_a_digit_is_drawn_by_keyboard(browser, reports):
+    with report(browser, reports, "run") as opened:
+        draw_with_keys(opened.page)
+        assert reading_of(opened.page).startswith("reads 7,")
+        opened.screenshot("report-drawn-by-keyboard")
+        opened.page.keyboard.press("Tab")
+        assert opened.page.evaluate("document.activeElement.textContent") == "Undo"
+
+
+def test_a_network_that_was_trained_in_the_page_reads_there(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("epochs", exact=True).fill("30")
+        page.get_by_label("relu_grad_inactive", exact=True).fill("0")
+        page.get_by_role("button", name="Train again").click()
+        trained_again(page)
+        page.get_by_label("Network", exact=True).select_option("The network trained here")
+        page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+        draw_with_mouse(page, SEVEN)
+        assert reading_of(page).startswith("reads 7,")
+
+
+def test_what_prevents_training_and_reading_is_described(browser, reports):
     with report(browser, reports, "run") as opened:
         opened.page.evaluate("delete window.DecompressionStream")
         opened.page.get_by_role("button", name="Train again").click()
         assert trained_again(opened.page).startswith("This browser could not train it: ReferenceError")
+        draw_with_keys(opened.page)
+        expect(opened.page.locator(".reads")).to_contain_text(
+            "This browser could not unpack the networks: ReferenceError"
+        )
 
 
 def test_a_page_that_cannot_train_says_why(browser, reports):

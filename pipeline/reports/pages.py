@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a kernel
-FILES = {"css": "page.css", "javascript": "page.js", "network": "network.js", "train": "train.js"}
+SCRIPTS = ("network", "draw", "train", "page", "sort")
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -17,10 +18,16 @@ def fill(template: str, **values: object) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
     )
-    own = {name: (TEMPLATES / file).read_text() for name, file in FILES.items()}
-    own["network"] = own["network"].replace("\nexport ", "\n")  # a page's scripts share what a module would export
-    scripts = [own[name] for name in ("javascript", "network", "train")]
-    return environment.get_template(template).render(policy=_policy(scripts), **own, **values)
+    scripts = {name: script(name) for name in SCRIPTS}
+    style = (TEMPLATES / "page.css").read_text()
+    policy = _policy(scripts.values())
+    return environment.get_template(template).render(policy=policy, css=style, **scripts, **values)
+
+
+def script(name: str) -> str:
+    """Return a JavaScript file without its imports and exports: scripts that stand together share their names."""
+    text = (TEMPLATES / f"{name}.js").read_text()
+    return re.sub(r"^(import .*\n|export )", "", text, flags=re.M)
 
 
 def _policy(scripts: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from pipeline import parameters, published, storage
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
-from pipeline.reports import pages
+from pipeline.reports import drawing, pages
 from pipeline.reports.training import caption, curves, training_of
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
@@ -118,7 +118,8 @@ def render(
         sections.append(_accessible(body))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
-    shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary}
+    sortable = any('class="dataframe sortable"' in section for section in sections)
+    shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary, "sortable": sortable}
     return pages.fill("page.html.j2", title=title, **shown)
 
 
@@ -173,6 +174,8 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
     interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
     comparisons, history = published.compare(metrics), folder.read_history()
+    training = training_of(folder, chosen, metrics)
+    networks = drawing.networks(folder.read_model(), metrics.test_accuracy, metrics.weights_sha256 == published.WEIGHTS)
     return {
         "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "
         f"{chosen.num_samples:,} {'image' if chosen.source == 'fashion_mnist' else 'digit'}"
@@ -188,7 +191,12 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
         "command": parameters.command(chosen, folder.place_to_repeat),
-        "training": training_of(folder, chosen, metrics),
+        "training": training,
+        "networks": networks,
+        "page": {
+            "networks": [network._asdict() for network in networks],
+            "training": training["page"] if isinstance(training, dict) else None,
+        },
         "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
         | {"the trained weights": metrics.weights_sha256}
         | {f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()}

@@ -16,6 +16,7 @@ from pipeline.reports.pages import TEMPLATES
 NODE = compute_driver_executable()[0]
 DRIVER = f"""
 import * as network from {json.dumps((TEMPLATES / "network.js").as_uri())};
+import * as draw from {json.dumps((TEMPLATES / "draw.js").as_uri())};
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
 const text = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
@@ -28,7 +29,7 @@ const answer = await (async () => {{
 
 
 def node(script, **given):
-    """Run a script that has `network` and `given`, and returns what can be written as JSON."""
+    """Run a script that has `network`, `draw` and `given`, and returns what can be written as JSON."""
     source = DRIVER + script + "\n})();\nconsole.log(JSON.stringify(answer));\n"
     command = [NODE, "--input-type=module", "--eval", source]
     done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)

@@ -98,7 +98,7 @@ export function forward(image, scaled, weights, mask, hidden, scores) {
 }
 
 export const largest = (scores) => scores.reduce((best, score, d) => (score > scores[best] ? d : best), 0);
-const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value) => value / divisor);
+export const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
 // One pass over the images, with an update after each; returns error and accuracy, measured under dropout.
 function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {

@@ -19,24 +19,13 @@ window.addEventListener("beforeprint", () => {
 if (window.matchMedia("(max-width: 60rem)").matches) {
   document.querySelector("nav details").open = false;
 }
-// The head of a column of a sortable table sorts its rows: numbers by value, ids and words by letter.
-document.querySelectorAll("table.sortable").forEach((table) => {
-  const body = table.tBodies[0];
-  table.querySelectorAll("thead th").forEach((head, column) => {
-    const sorter = document.createElement("button");
-    sorter.type = "button";
-    sorter.append(...head.childNodes);
-    head.append(sorter);
-    head.scope = "col";
-    sorter.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const order = (a, b) => {
-        const [x, y] = [a, b].map((row) => row.cells[column].textContent);
-        return x !== "" && y !== "" && !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
-      };
-      body.append(...[...body.rows].sort((a, b) => (down ? order(b, a) : order(a, b))));
-    });
-  });
-});
+// The report of a run draws and trains; what has been trained here can read, too.
+const run = document.getElementById("run");
+if (run) {
+  const page = JSON.parse(run.textContent);
+  const add = setUpPad(document.querySelector(".drawing"), page.networks);
+  if (page.training) {
+    const source = document.getElementById("network").textContent;
+    setUpTraining(document.querySelector(".training"), page.training, source, add);
+  }
+}

@@ -1,14 +1,7 @@
 // Trains the run's network again, in this page, with the functions of network.js, and compares what comes of it with
 // what the run recorded: the error of every epoch, and the digest of the weights. Nothing runs before it is asked for.
-const run = JSON.parse(document.getElementById("run").textContent);
-const part = (id) => document.getElementById(id);
-const fields = [...part("training").querySelectorAll("input")];
-
-async function unpacked(text) {
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
+import { PIXELS, digestOf, evaluate, train } from "./network.js";
+import { diverging, paint, unpacked } from "./draw.js";
 
 // What is shown of each epoch, the weights now and then; it runs in a worker, which has network.js too, or in slices here.
 function* epochs(images, labels, parameters) {
@@ -24,39 +17,34 @@ function* epochs(images, labels, parameters) {
   }
 }
 
-// Starts a training, in a worker or else in slices here, and returns what stops it.
-function start(images, labels, parameters, each, fail) {
-  let [end, heard, stopped] = [() => {}, false, false];
+// Starts a training, in a worker that gets `source`, the text of network.js, or else in slices here; returns what stops it.
+function start(source, images, labels, parameters, each, fail) {
+  let [end, heard] = [() => {}, false];
   const inSlices = () => {
     const steps = epochs(images, labels, parameters);
-    const go = () => {
+    const timer = setInterval(() => {
       try {
         const { value, done } = steps.next();
-        if (done) return;
-        timer = setTimeout(go);
-        each(value);
+        if (!done) each(value);
       } catch (error) {
         fail(error);
       }
-    };
-    let timer = setTimeout(go);
-    end = () => clearTimeout(timer);
+    });
+    end = () => clearInterval(timer);
   };
   const work = "onmessage = ({ data }) => { for (const value of epochs(...data)) postMessage(value); };";
   try {
-    const code = new Blob([part("network").textContent, epochs, "\n", work], { type: "text/javascript" });
-    const address = URL.createObjectURL(code);
-    const worker = new Worker(address);
+    const code = new Blob([source, epochs, "\n", work], { type: "text/javascript" });
+    const worker = new Worker(URL.createObjectURL(code));
     end = () => {
+      worker.onerror = null;
       worker.terminate();
-      URL.revokeObjectURL(address);
     };
     worker.onmessage = ({ data }) => {
       heard = true;
       each(data);
     };
     worker.onerror = ({ message }) => {
-      if (stopped) return;
       end();
       if (heard) fail(message);
       else inSlices(); // where a page from a disk may have no worker
@@ -65,90 +53,91 @@ function start(images, labels, parameters, each, fail) {
   } catch {
     inSlices();
   }
-  return () => {
-    stopped = true;
-    end();
-  };
+  return () => end();
 }
 
 // A line of accuracies in the picture, which is 600 wide and 200 high; the run's own epochs fix its width.
-function line(id, accuracies, count) {
+function line(polyline, accuracies, count) {
   const points = accuracies.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - value)).toFixed(1)}`);
   if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0")); // one point alone would not be seen
-  part(id).setAttribute("points", points.join(" "));
+  polyline.setAttribute("points", points.join(" "));
 }
 
-// The weights of the first hidden units as pictures: red for, blue against ink, as in 03_evaluate.
-function drawUnits({ first }, size) {
-  const [canvas, shown] = [part("units"), Math.min(size, 40)];
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+function drawUnits(canvas, { first }, size) {
+  const shown = Math.min(size, 40);
   [canvas.width, canvas.height] = [300, 30 * Math.ceil(shown / 10)];
-  const picture = canvas.getContext("2d").createImageData(canvas.width, canvas.height);
   const limit = 2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length);
   for (let h = 0; h < shown; h++) {
-    for (let p = 0; p < PIXELS; p++) {
-      const value = Math.max(-1, Math.min(1, first[p * size + h] / limit));
-      const [pale, deep] = [255 * (1 - Math.abs(value)), 255 - 40 * Math.abs(value)];
-      const [x, y] = [30 * (h % 10) + (p % 28), 30 * Math.floor(h / 10) + Math.floor(p / 28)];
-      picture.data.set([value > 0 ? deep : pale, pale, value > 0 ? pale : deep, 255], 4 * (y * canvas.width + x));
-    }
+    const own = Array.from({ length: PIXELS }, (_, p) => first[p * size + h]);
+    paint(canvas, own.map(diverging(limit)), 30 * (h % 10), 30 * Math.floor(h / 10));
   }
-  canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
-function outcome(parameters, differs, { epoch, finite, digest }) {
-  const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
+function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
   if (!finite) return `Stopped after ${trained} The error is no longer a number: make learning_rate smaller.`;
-  const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
   if (changes) return `Another training, with ${changes}: ${trained}`;
   if (digest === run.digest && !differs) return `Equal: ${trained} All errors and weights are the run's, to the last bit.`;
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
 }
 
-part("train").addEventListener("click", async () => {
-  const wrong = fields.find((field) => !field.checkValidity());
-  if (wrong) {
-    wrong.closest("details").open = true; // where the browser's message can be seen
-    wrong.reportValidity();
-    return;
-  }
-  const typed = Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]));
-  const parameters = { ...run.parameters, ...typed };
-  const same = fields.every(({ name }) => parameters[name] === run.parameters[name]);
-  const [masked, fitted] = [[], []];
-  let [stop, differs] = [() => {}, null];
-  const finish = (text) => {
-    stop();
-    [part("train").disabled, part("stop").disabled] = [false, true];
-    part("outcome").textContent = text;
+// Sets up the button in `root`, which has training.html.j2; `keep` is called with a network that has been trained to its end.
+export function setUpTraining(root, run, source, keep = () => {}) {
+  const part = (name) => root.querySelector(`.${name}`);
+  const fields = [...part("change").querySelectorAll("input")];
+  const set = (disabled) => {
+    [part("train").disabled, part("stop").disabled] = [disabled, !disabled];
   };
-  const fail = (error) => finish(`This browser could not train it: ${error}`);
-  const count = Math.max(parameters.epochs, run.errors.length);
-  const show = (found) => {
-    masked.push(found.accuracy);
-    fitted.push(found.fitted);
-    if (same && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
-    line("live-masked", masked, count);
-    line("live-fitted", fitted, count);
-    if (found.weights) drawUnits(found.weights, parameters.hidden_size);
-    part("progress").value = found.epoch;
-    const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
-    part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
-    if (found.digest) finish(outcome(parameters, differs, found));
-  };
-  [part("train").disabled, part("progress").max, part("progress").value] = [true, parameters.epochs, 0];
-  part("outcome").textContent = "Training.";
-  try {
-    const [images, labels] = await Promise.all([run.images, run.labels].map(unpacked));
-    part("live").hidden = false;
-    for (const [name, accuracies] of Object.entries(run.curves)) line(`run-${name}`, accuracies, count);
-    for (const id of ["live-masked", "live-fitted"]) line(id, [], count);
-    part("stop").disabled = false;
-    part("stop").onclick = () => finish(`Stopped after ${counted(masked.length)}.`);
-    stop = start(images, labels, parameters, show, fail);
-  } catch (error) {
-    fail(error);
+
+  async function begin() {
+    const wrong = fields.find((field) => !field.checkValidity());
+    if (wrong) {
+      part("change").open = true; // where the browser's message can be seen
+      wrong.reportValidity();
+      return;
+    }
+    const typed = Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]));
+    const parameters = { ...run.parameters, ...typed };
+    const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
+    const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
+    const [masked, fitted, count] = [[], [], Math.max(parameters.epochs, run.errors.length)];
+    let [stop, differs] = [() => {}, null];
+    const finish = (text) => {
+      stop();
+      set(false);
+      part("outcome").textContent = text;
+    };
+    const fail = (error) => finish(`This browser could not train it: ${error}`);
+    const show = (found) => {
+      masked.push(found.accuracy);
+      fitted.push(found.fitted);
+      if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
+      line(part("live-masked"), masked, count);
+      line(part("live-fitted"), fitted, count);
+      if (found.weights) drawUnits(part("forming"), found.weights, parameters.hidden_size);
+      part("progress").value = found.epoch;
+      const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
+      part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
+      if (!found.digest) return;
+      finish(outcome(run, changes, differs, found));
+      if (found.finite) keep({ ...parameters, weights: found.weights });
+    };
+    set(true);
+    [part("progress").max, part("progress").value, part("outcome").textContent] = [parameters.epochs, 0, "Training."];
+    try {
+      const packed = await Promise.all([run.images, run.labels].map(unpacked));
+      const [images, labels] = packed.map((buffer) => new Uint8Array(buffer));
+      part("live").hidden = false;
+      for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
+      for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
+      part("stop").onclick = () => finish(`Stopped after ${counted(masked.length)}.`);
+      stop = start(source, images, labels, parameters, show, fail);
+    } catch (error) {
+      fail(error);
+    }
   }
-});
+  part("train").addEventListener("click", begin);
+}

@@ -1,0 +1,49 @@
+"""Give a page the networks that read what is drawn in it: the run's, the published one, and one of all of MNIST."""
+
+import base64
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.run_folder import Model
+from pipeline.storage import NOTEBOOKS, place_of, read_arrays
+
+NETWORKS = NOTEBOOKS / "data" / "networks.npz"
+ADVICE = f"Restore it: git checkout {place_of(NETWORKS)}"
+HIDDEN_SIZE = 400  # at most, which is some 1.6 MB in the page
+
+
+class Network(NamedTuple):
+    """Hold a network as draw.js reads it: `weights` are both matrices in single precision, compressed, as base64."""
+
+    name: str
+    accuracy: float
+    hidden_size: int
+    normalisation: float
+    weights: str
+
+
+def networks(model: Model, accuracy: float, published: bool) -> list[Network]:
+    """Return the networks that a page offers, the run's first, if it is small enough; accuracies are the test's.
+
+    published: whether the model is the published one, which is then not there twice.
+    """
+    arrays = read_arrays(NETWORKS, ADVICE)
+    found = [
+        _packed(f"The {name} network", float(arrays[f"{key}_accuracy"]), _stored(arrays, key))
+        for key, name in {"published": "published", "all_of_mnist": "all-of-MNIST"}.items()
+        if not (published and key == "published")
+    ]
+    own = "This run's (published) network" if published else "This run's network"
+    return [_packed(own, accuracy, model), *found] if model.hidden_size <= HIDDEN_SIZE else found
+
+
+def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
+    return Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], float(arrays[f"{key}_normalisation"]))
+
+
+def _packed(name: str, accuracy: float, model: Model) -> Network:
+    numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
+    weights = base64.b64encode(zlib.compress(numbers, 9)).decode()
+    return Network(name, accuracy, model.hidden_size, model.normalisation, weights)

@@ -1,0 +1,235 @@
+// Reads what is drawn on a pad, while it is drawn, with the functions of network.js, and shows how the answer arises.
+import { DIGITS, PIXELS, forward, largest, scales } from "./network.js";
+
+const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's
+const SIDE = 28;
+const UNITS = 40; // shown at most
+const STEP = 0.04; // of the pad, by one press of an arrow key
+const CLOSE = 0.2; // scores less than this apart are not a sure answer
+const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+
+const between = (low, value, high) => Math.max(low, Math.min(high, value));
+
+// Lines as an image of 28 x 28 bytes, moved by (right, down); the edges of the pen are grey.
+function inked(lines, right, down) {
+  const [near, image] = [new Float64Array(PIXELS).fill(Infinity), new Uint8Array(PIXELS)];
+  const span = (a, b) => [Math.max(0, Math.floor(Math.min(a, b) - PEN)), Math.min(SIDE, Math.max(a, b) + PEN)];
+  const draw = (ax, ay, bx, by) => {
+    const [[left, end], [top, bottom], dx, dy] = [span(ax, bx), span(ay, by), bx - ax, by - ay];
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < end; column++) {
+        const [x, y, p] = [column + 0.5 - ax, row + 0.5 - ay, SIDE * row + column];
+        const along = between(0, (x * dx + y * dy) / (dx * dx + dy * dy || 1), 1);
+        near[p] = Math.min(near[p], Math.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2));
+      }
+    }
+  };
+  for (const line of lines) {
+    [line[0], ...line.slice(0, -1)].forEach(([x, y], i) => draw(x + right, y + down, line[i][0] + right, line[i][1] + down));
+  }
+  return image.map((_, p) => Math.round(255 * between(0, PEN / 2 + 0.5 - near[p], 1)));
+}
+
+// Strokes, lists of points [x, y] in fractions of the pad, in the form of MNIST's digits, wherever on the pad and however
+// large they are: fitted into 20 x 20 pixels, proportions kept, the centre of mass in the middle (Y. LeCun et al. 1998,
+// Gradient-based learning applied to document recognition, section III.A). A dot stays a dot.
+export function imageOf(strokes) {
+  const points = strokes.flat();
+  if (points.length === 0) return new Uint8Array(PIXELS);
+  const ends = (k) => [Math.min(...points.map((point) => point[k])), Math.max(...points.map((point) => point[k]))];
+  const [[left, right], [top, bottom]] = [ends(0), ends(1)];
+  const scale = (20 - PEN) / Math.max(right - left, bottom - top, 0.05);
+  const lines = strokes.map((stroke) => stroke.map(([x, y]) => [(x - left) * scale, (y - top) * scale]));
+  const first = inked(lines, 4, 4);
+  let [mass, across, below] = [0, 0, 0];
+  first.forEach((ink, p) => {
+    mass += ink;
+    across += ink * ((p % SIDE) + 0.5);
+    below += ink * (Math.floor(p / SIDE) + 0.5);
+  });
+  const place = (centre, extent) => between(PEN / 2, 18.5 - centre, SIDE - PEN / 2 - extent);
+  const [width, height] = [(right - left) * scale, (bottom - top) * scale];
+  return inked(lines, place(across / mass, width), place(below / mass, height));
+}
+
+// The scores of an image, its hidden units, the two largest scores' digits, and each pixel's part of the answer's score.
+export function read(image, { normalisation, weights }) {
+  const size = weights.second.length / DIGITS;
+  const [scores, hidden, scaled] = [new Float64Array(DIGITS), new Float64Array(size), scales(normalisation)];
+  const places = forward(image, scaled, weights, new Float64Array(size).fill(1), hidden, scores);
+  const answer = largest(scores);
+  const second = largest(scores.map((score, d) => (d === answer ? -Infinity : score)));
+  const parts = new Float64Array(PIXELS);
+  for (const p of places) {
+    for (let h = 0; h < size; h++) {
+      const through = hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
+      parts[p] += scaled[image[p]] * through;
+    }
+  }
+  return { scores, hidden, answer, second, parts };
+}
+
+export async function unpacked(text) {
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
+}
+
+// Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white at 0.
+const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
+export const diverging = (limit) => (value) => {
+  const part = between(-1, value / limit || 0, 1);
+  const [pale, deep] = [255 * (1 - Math.abs(part)), 255 - 40 * Math.abs(part)];
+  return [part > 0 ? deep : pale, pale, part > 0 ? pale : deep, 255];
+};
+
+export function paint(canvas, colours, x = 0, y = 0) {
+  const picture = new ImageData(SIDE, SIDE);
+  colours.forEach((colour, p) => picture.data.set(colour, 4 * p));
+  canvas.getContext("2d").putImageData(picture, x, y);
+}
+
+const largestOf = (values) => Math.max(...values.map(Math.abs));
+const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
+
+// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them; `drawn` is called with each
+// image. Returns a function that adds to the choice a network that has been trained here.
+export function setUpPad(root, networks, drawn = () => {}) {
+  const part = (name) => root.querySelector(`.${name}`);
+  const [pad, known, pressed] = [part("pad"), networks.map(({ name }) => ({ name })), new Set()];
+  let [strokes, down, at, asked, unit] = [[], false, [0.5, 0.5], false, null];
+
+  function show() {
+    asked = false;
+    drawPad();
+    const [image, network] = [imageOf(strokes), known[part("network").selectedIndex]];
+    if (!network.weights) return; // not unpacked yet
+    const found = read(image, network);
+    paint(part("seen"), [...image].map(grey));
+    paint(part("parts"), [...found.parts].map(diverging(largestOf(found.parts))));
+    [...part("scores").children].forEach((row, d) => {
+      row.style.setProperty("--part", between(0, found.scores[d] / 1.2, 1));
+      row.classList.toggle("answer", strokes.length > 0 && d === found.answer);
+      row.lastElementChild.textContent = fixed(found.scores[d]);
+    });
+    showUnits(found.hidden);
+    if (unit !== null) showUnit(network.weights, found.hidden);
+    const said = strokes.length ? answerOf(found, image) : "Nothing is drawn yet.";
+    if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
+    drawn(image);
+  }
+
+  const ask = () => {
+    if (!asked) requestAnimationFrame(show);
+    asked = true;
+  };
+
+  function drawPad() {
+    const [context, side] = [pad.getContext("2d"), pad.width];
+    context.clearRect(0, 0, side, side);
+    [context.lineWidth, context.lineCap, context.lineJoin] = [0.075 * side, "round", "round"];
+    context.strokeStyle = getComputedStyle(pad).color;
+    for (const stroke of strokes) {
+      context.beginPath();
+      for (const [x, y] of [stroke[0], ...stroke]) context.lineTo(x * side, y * side);
+      context.stroke();
+    }
+    context.lineWidth = 3;
+    if (pad.matches(":focus-visible")) context.strokeRect(at[0] * side - 10, at[1] * side - 10, 20, 20); // the pen
+  }
+
+  function showUnits(hidden) {
+    const [most, order] = [Math.max(...hidden, 1e-9), [...hidden.keys()].sort((a, b) => hidden[b] - hidden[a])];
+    const [shown, buttons] = [order.slice(0, UNITS).sort((a, b) => a - b), part("units").children];
+    while (buttons.length < shown.length) part("units").append(document.createElement("button"));
+    while (buttons.length > shown.length) buttons[0].remove();
+    shown.forEach((h, i) => {
+      [buttons[i].type, buttons[i].value] = ["button", h];
+      buttons[i].style.setProperty("--part", hidden[h] / most);
+      buttons[i].setAttribute("aria-label", `Hidden unit ${h}: ${fixed(hidden[h])}`);
+      buttons[i].setAttribute("aria-pressed", h === unit);
+    });
+  }
+
+  function showUnit({ first, second }, hidden) {
+    const own = [...first].filter((_, i) => i % hidden.length === unit);
+    paint(part("weights"), own.map(diverging(largestOf(own))));
+    const adds = Array.from({ length: DIGITS }, (_, d) => fixed(hidden[unit] * second[unit * DIGITS + d]));
+    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is \
+${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
+    part("unit").hidden = false;
+  }
+
+  function answerOf({ scores, answer, second }, image) {
+    const sentences = [`reads ${answer}, runner-up ${second}.`];
+    if (scores[answer] - scores[second] < CLOSE) sentences.push("Not sure: their scores are close.");
+    for (const other of known.filter(({ weights }) => weights)) {
+      const its = read(image, other).answer;
+      if (its !== answer) sentences.push(`${other.name} reads ${its}.`);
+    }
+    return sentences.join(" ");
+  }
+
+  async function unpack() {
+    try {
+      for (const [i, { hidden_size, normalisation, weights }] of networks.entries()) {
+        const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
+        const [first, second] = [numbers.subarray(0, cut), numbers.subarray(cut)];
+        Object.assign(known[i], { normalisation, weights: { first, second } });
+      }
+      ask();
+    } catch (error) {
+      part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+    }
+  }
+
+  function keep(kept, pen = false) {
+    [strokes, down] = [kept, pen];
+    if (!known[0].weights) unpack();
+    ask();
+  }
+  const place = ({ clientX, clientY }) => {
+    const { left, top, width, height } = pad.getBoundingClientRect();
+    return [(clientX - left) / width, (clientY - top) / height];
+  };
+  const on = (name, event, act) => part(name).addEventListener(event, act);
+  on("pad", "pointerdown", (event) => {
+    if (!event.isPrimary || event.button !== 0) return;
+    pad.setPointerCapture(event.pointerId);
+    keep([...strokes, [place(event)]], true);
+  });
+  on("pad", "pointermove", (event) => {
+    if (!down || !event.isPrimary) return;
+    strokes.at(-1).push(...event.getCoalescedEvents().map(place), place(event)); // all since the last frame
+    ask();
+  });
+  for (const end of ["pointerup", "pointercancel"]) on("pad", end, () => { down = false; });
+  on("pad", "keydown", (event) => {
+    if (event.key === " " && down) down = false;
+    else if (event.key === " ") keep([...strokes, [at]], true);
+    else if (event.key in ARROWS) {
+      for (const key of pressed.add(event.key)) at = at.map((x, k) => between(0, x + ARROWS[key][k], 1));
+      if (down) strokes.at(-1).push(at);
+      ask();
+    } else return;
+    event.preventDefault();
+  });
+  on("pad", "keyup", ({ key }) => pressed.delete(key));
+  for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); ask(); });
+  on("undo", "click", () => keep(strokes.slice(0, -1)));
+  on("clear", "click", () => keep([]));
+  on("network", "change", () => {
+    [unit, part("unit").hidden] = [null, true];
+    ask();
+  });
+  on("units", "click", ({ target }) => {
+    if (target.type === "button") unit = Number(target.value);
+    ask();
+  });
+  return (network) => {
+    const name = "The network trained here";
+    if (known.length === networks.length) part("network").add(new Option(name));
+    known[networks.length] = { name, ...network };
+    ask();
+  };
+}
