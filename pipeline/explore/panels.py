@@ -1,4 +1,4 @@
-"""Show panels of controls in JupyterLab: one reads test digits, one trains."""
+"""Show a panel of controls in JupyterLab that reads test digits, with hidden units dropped."""
 
 import base64
 import html
@@ -8,52 +8,14 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import traitlets
-from matplotlib.figure import Figure
 
 import helpers
 from pipeline import plots
 from pipeline.datasets import Data
-from pipeline.errors import Diverged
-from pipeline.explore import reading, training
-from pipeline.explore.reading import Reading
+from pipeline.explore import reading
 from pipeline.run_folder import Model
 
-REDRAWN_EVERY = 20  # epochs: a picture takes as long as all of them
-
-
-class Bench(traitlets.HasTraits):
-    """What the panels share: the network in use."""
-
-    model = traitlets.Instance(Model)
-
-
-class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Controls, then a sentence and a picture. `description` stands for it where a notebook is read and not run."""
-
-    description = "A panel of controls."
-
-    def __init__(self, *controls: widgets.Widget) -> None:
-        self.sentence, self.shown = widgets.HTML(), widgets.HTML()
-        super().__init__([*controls, self.sentence, self.shown])
-
-    def write(self, sentence: str) -> None:
-        self.sentence.value = f'<p role="status" style="line-height: 1.4">{html.escape(sentence)}</p>'
-
-    def draw(self, figure: Figure, alt: str) -> None:
-        """Show a figure with its text alternative."""
-        source = base64.b64encode(plots.png(figure)).decode()
-        style = "width: 864px; max-width: 100%"
-        self.shown.value = f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{source}">'
-
-    def show_reading(self, found: Reading) -> None:
-        self.write(reading.describe(found))
-        alt = f"The digit, the pixels for and against {found.answer}, scores and hidden units."
-        self.draw(reading.picture(found), alt)
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
-        return bundle | {"text/plain": f"{self.description} It is alive in JupyterLab, after Run All."}
+ALIVE = "It is alive in JupyterLab, after Run All."
 
 
 def named(kind: type[widgets.Widget], description: str, width: str = "12em", **options: Any) -> widgets.Widget:
@@ -77,13 +39,15 @@ def button(description: str, pressed: Callable[[], None]) -> widgets.Button:
     return button
 
 
-class ReadingPanel(Panel):
-    """Choose a test digit, switch hidden units off, and see how it is read."""
+class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Choose a test digit, switch hidden units off, and see how the network reads it.
 
-    description = "A panel: choose a test digit, drop hidden units, and see the answer change."
+    model: the network in use, the run's own or one that has been trained in the browser.
+    """
 
-    def __init__(self, data: Data, bench: Bench) -> None:
-        self.data, self.bench = data, bench
+    def __init__(self, data: Data, model: Model) -> None:
+        self.data = data
+        self.own = self.model = self.trained = model
         self.rng = np.random.RandomState(1)
         digits = [*string.digits]
         self.mistakes = named(widgets.Checkbox, "Mistakes only", indent=False)
@@ -96,23 +60,37 @@ class ReadingPanel(Panel):
         self.rate = named(widgets.FloatSlider, "Dropout rate", "24em", value=0.5, min=0, max=0.9, step=0.1)
         self.draw_mask = button("Draw a dropout mask", self.drop_at_random)
         self.reset = button("All units on", self.drop_none)
+        unusable = {"indent": False, "disabled": True}
+        self.use = named(widgets.Checkbox, "Use the network trained below", "max-content", **unusable)
+        self.sentence, self.picture = widgets.HTML(), widgets.HTML()
         super().__init__(
-            row(self.mistakes, self.digit, self.answer, self.found),
-            row(self.index, self.next),
-            self.dropped,
-            row(self.rate, self.draw_mask, self.reset),
+            [
+                row(self.mistakes, self.digit, self.answer, self.found),
+                row(self.index, self.next, self.use),
+                self.dropped,
+                row(self.rate, self.draw_mask, self.reset),
+                self.sentence,
+                self.picture,
+            ]
         )
-        bench.observe(lambda _: self.take_model(), "model")
+        self.use.observe(lambda _: self.choose(), "value")
         for control in (self.mistakes, self.digit, self.answer):
             control.observe(lambda _: self.look(), "value")
         for control in (self.index, self.dropped):
             control.observe(lambda _: self.show(), "value")
-        self.take_model()
+        self.choose()
 
-    def take_model(self) -> None:
-        """Read all test images again, the one that is shown among them, with no unit dropped."""
-        model = self.bench.model
-        self.answers = helpers.predict(self.data.x_test, *model.weights, model.normalisation).argmax(axis=1)
+    def take(self, trained: Model) -> None:
+        """Use a network that has been trained elsewhere, until the box is unticked."""
+        self.trained, self.use.disabled = trained, False
+        self.use.value = True
+        self.choose()
+
+    def choose(self) -> None:
+        """Read all test images with the network in use, the one that is shown among them, with no unit dropped."""
+        self.model = self.trained if self.use.value else self.own
+        scores = helpers.predict(self.data.x_test, *self.model.weights, self.model.normalisation)
+        self.answers = scores.argmax(axis=1)
         self.drop_none()
         self.look(stay=True)
 
@@ -138,77 +116,30 @@ class ReadingPanel(Panel):
             self.index.value = int(after[0] if len(after) else self.matches[0])
 
     def drop_at_random(self) -> None:
-        mask = helpers.dropout_mask(self.rng, (self.bench.model.hidden_size,), self.rate.value)
+        mask = helpers.dropout_mask(self.rng, (self.model.hidden_size,), self.rate.value)
         self.dropped.value = ", ".join(str(unit) for unit in np.flatnonzero(mask == 0))
 
     def drop_none(self) -> None:
         self.dropped.value = ""
 
     def show(self) -> None:
-        i, model = self.index.value, self.bench.model
+        i, model = self.index.value, self.model
         try:
             dropped = reading.units_in(self.dropped.value, model.hidden_size)
         except ValueError as error:
             self.write(str(error))
             return
-        self.show_reading(reading.read(model, self.data.x_test[i], dropped, true=int(self.data.y_test[i])))
+        found = reading.read(model, self.data.x_test[i], dropped, true=int(self.data.y_test[i]))
+        self.write(reading.describe(found))
+        alt = f"The digit, the pixels for and against {found.answer}, scores and hidden units."
+        source = base64.b64encode(plots.png(reading.picture(found))).decode()
+        style = "width: 864px; max-width: 100%"
+        self.picture.value = f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{source}">'
 
+    def write(self, sentence: str) -> None:
+        self.sentence.value = f'<p role="status" style="line-height: 1.4">{html.escape(sentence)}</p>'
 
-class TrainingPanel(Panel):
-    """Choose hyperparameters, train, and hand the network on to the other panels."""
-
-    description = "A panel: choose learning rate, hidden size and dropout rates, and see the curves grow as it trains."
-
-    def __init__(self, data: Data, bench: Bench) -> None:
-        self.data, self.bench = data, bench
-        self.of_the_run = self.trained = bench.model
-        rate = {"value": 0.005, "min": -4, "max": 0, "readout_format": ".2g"}
-        self.learning_rate = named(widgets.FloatLogSlider, "Learning rate", "26em", **rate)
-        self.hidden_size = named(widgets.IntSlider, "Hidden units", "26em", value=40, min=1, max=200)
-        self.dropout_rate = named(widgets.FloatSlider, "Dropout rate", "26em", value=0.5, min=0, max=0.9, step=0.1)
-        self.input_dropout_rate = named(
-            widgets.FloatSlider, "Input dropout rate", "26em", value=0, min=0, max=0.9, step=0.1
-        )
-        self.inactive = named(widgets.IntSlider, "relu_grad_inactive", "26em", value=1, min=0, max=1)
-        self.start = button("Train", self.train)
-        unusable = {"indent": False, "disabled": True}
-        self.use = named(widgets.Checkbox, "Use the network trained here", "max-content", **unusable)
-        self.use.observe(lambda _: self.choose(), "value")
-        super().__init__(
-            row(self.learning_rate, self.hidden_size),
-            row(self.dropout_rate, self.input_dropout_rate),
-            row(self.inactive, self.start, self.use),
-        )
-        self.write("Nothing is trained here yet.")
-
-    def choose(self) -> None:
-        """Give all panels the network trained here, or the run's."""
-        self.bench.model = self.trained if self.use.value else self.of_the_run
-
-    def train(self) -> None:
-        """Train, drawing every few epochs; a training that diverges is described as such, and changes nothing."""
-        self.start.disabled = True
-        options = {
-            "learning_rate": float(f"{self.learning_rate.value:.2g}"),  # as it is shown
-            "dropout_rate": round(self.dropout_rate.value, 1),  # a slider can give 0.30000000000000004
-            "input_dropout_rate": round(self.input_dropout_rate.value, 1),
-            "relu_grad_inactive": self.inactive.value,
-            "normalisation": self.of_the_run.normalisation,
-        }
-        try:
-            for trained in training.train(self.data, self.hidden_size.value, **options):
-                model, history = trained
-                if len(history) % REDRAWN_EVERY == 0:
-                    sentence = training.describe(history)
-                    self.write(sentence)
-                    self.draw(plots.learning_curves(history, training.EPOCHS), f"Learning curves. {sentence}")
-        except Diverged as error:
-            self.write(f"This training diverged: {error}")
-            self.shown.value = ""
-            return
-        finally:
-            self.start.disabled = False
-        self.trained = model
-        self.use.disabled, self.use.value = False, True
-        self.choose()
-        self.write(f"{training.describe(history)} The other panels now use this network.")
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
+        text = f"A panel: choose a test digit, drop hidden units, and see the answer change. {ALIVE}"
+        return bundle | {"text/plain": text}

@@ -18,15 +18,16 @@ class Network(NamedTuple):
     """Hold a network as draw.js reads it: `weights` are both matrices in single precision, compressed, as base64."""
 
     name: str
-    accuracy: float
+    accuracy: float | None
     hidden_size: int
     normalisation: float
     weights: str
 
 
-def networks(model: Model, accuracy: float, published: bool) -> list[Network]:
-    """Return the networks that a page offers, the run's first, if it is small enough; accuracies are the test's.
+def networks(model: Model, accuracy: float | None, published: bool) -> list[Network]:
+    """Return the networks that a page offers, the run's first, if it is small enough.
 
+    accuracy: the model's on the test images, None where it is not known.
     published: whether the model is the published one, which is then not there twice.
     """
     arrays = read_arrays(NETWORKS, ADVICE)
@@ -43,7 +44,7 @@ def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
     return Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], float(arrays[f"{key}_normalisation"]))
 
 
-def _packed(name: str, accuracy: float, model: Model) -> Network:
+def _packed(name: str, accuracy: float | None, model: Model) -> Network:
     numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
     weights = base64.b64encode(zlib.compress(numbers, 9)).decode()
     return Network(name, accuracy, model.hidden_size, model.normalisation, weights)

@@ -15,19 +15,25 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 def fill(template: str, **values: object) -> str:
     """Return a page made from one of the templates that extend base.html.j2; values are escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"]), trim_blocks=True, lstrip_blocks=True
-    )
     scripts = {name: script(name) for name in SCRIPTS}
-    style = (TEMPLATES / "page.css").read_text()
-    policy = _policy(scripts.values())
-    return environment.get_template(template).render(policy=policy, css=style, **scripts, **values)
+    return fragment(template, policy=_policy(scripts.values()), css=style("live") + style("page"), **scripts, **values)
+
+
+def fragment(template: str, **values: object) -> str:
+    """Return what a template makes of the values, which are escaped."""
+    loader, escape = FileSystemLoader(TEMPLATES), select_autoescape(["j2"])
+    environment = Environment(loader=loader, autoescape=escape, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(**values)
+
+
+def style(name: str) -> str:
+    return (TEMPLATES / f"{name}.css").read_text()
 
 
 def script(name: str) -> str:
     """Return a JavaScript file without its imports and exports: scripts that stand together share their names."""
     text = (TEMPLATES / f"{name}.js").read_text()
-    return re.sub(r"^(import .*\n|export )", "", text, flags=re.M)
+    return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
 
 
 def _policy(scripts: Iterable[str]) -> str:

@@ -22,8 +22,7 @@ from pipeline import parameters, published, storage
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
-from pipeline.reports import drawing, pages
-from pipeline.reports.training import caption, curves, training_of
+from pipeline.reports import live, pages
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
@@ -173,15 +172,11 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
     interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
-    comparisons, history = published.compare(metrics), folder.read_history()
-    training = training_of(folder, chosen, metrics)
-    networks = drawing.networks(folder.read_model(), metrics.test_accuracy, metrics.weights_sha256 == published.WEIGHTS)
+    comparisons = published.compare(metrics)
     return {
         "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "
         f"{chosen.num_samples:,} {'image' if chosen.source == 'fashion_mnist' else 'digit'}"
         f"{'s' * (chosen.num_samples > 1)}",
-        "curves": curves(history),
-        "caption": caption(history),
         "reproduced": all(row.equal for row in comparisons),
         "record": record,
         "interval": interval,
@@ -191,12 +186,7 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
         "command": parameters.command(chosen, folder.place_to_repeat),
-        "training": training,
-        "networks": networks,
-        "page": {
-            "networks": [network._asdict() for network in networks],
-            "training": training["page"] if isinstance(training, dict) else None,
-        },
+        "live": live.parts(folder, chosen, metrics),
         "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
         | {"the trained weights": metrics.weights_sha256}
         | {f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()}

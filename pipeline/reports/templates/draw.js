@@ -92,8 +92,8 @@ export function paint(canvas, colours, x = 0, y = 0) {
 const largestOf = (values) => Math.max(...values.map(Math.abs));
 const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 
-// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them; `drawn` is called with each
-// image. Returns a function that adds to the choice a network that has been trained here.
+// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them; `drawn` is called with the
+// image when the pen is lifted. Returns a function that adds to the choice a network that has been trained here.
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const [pad, known, pressed] = [part("pad"), networks.map(({ name }) => ({ name })), new Set()];
@@ -116,7 +116,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
     if (unit !== null) showUnit(network.weights, found.hidden);
     const said = strokes.length ? answerOf(found, image) : "Nothing is drawn yet.";
     if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
-    drawn(image);
+    if (!down) drawn(image);
   }
 
   const ask = () => {
@@ -203,7 +203,7 @@ ${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
     strokes.at(-1).push(...event.getCoalescedEvents().map(place), place(event)); // all since the last frame
     ask();
   });
-  for (const end of ["pointerup", "pointercancel"]) on("pad", end, () => { down = false; });
+  for (const end of ["pointerup", "pointercancel"]) on("pad", end, () => { down = false; ask(); });
   on("pad", "keydown", (event) => {
     if (event.key === " " && down) down = false;
     else if (event.key === " ") keep([...strokes, [at]], true);

@@ -1,0 +1,54 @@
+"""Draw and train in a notebook as in a run's report: the same page and the same scripts, and Python gets what comes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from pipeline.errors import InvalidRecord
+from pipeline.explore.panels import ALIVE
+from pipeline.reports import live, pages
+from pipeline.run_folder import Model, RunFolder
+
+
+class LivePanel(anywidget.AnyWidget):
+    """Draw a digit and have it read; train the run's network again, or another one, and have that read, too.
+
+    take: is called with each network that has been trained to its end.
+    """
+
+    _esm = "\n".join(map(pages.script, ("network", "draw", "train", "widget")))
+    _css = pages.style("live")
+    html = traitlets.Unicode().tag(sync=True)
+    page = traitlets.Dict().tag(sync=True)
+    source = traitlets.Unicode(pages.script("network")).tag(sync=True)  # for the worker that trains
+    drawn = traitlets.CBytes(bytes(784)).tag(sync=True)  # cast from the buffer that comes
+    trained = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, run_dir: str, take: Callable[[Model], None]) -> None:
+        folder = RunFolder(run_dir)
+        try:
+            chosen = folder.read_finished()[1]
+        except InvalidRecord:  # of notebooks that were run alone
+            chosen = None
+        parts = live.parts(folder, chosen, folder.find_metrics())
+        super().__init__(html=pages.fragment("live.html.j2", live=parts), page=parts["page"])
+        self.observe(lambda _: take(self.model), "trained")
+
+    @property
+    def image(self) -> np.ndarray:
+        """Return what has been drawn, in the form of MNIST's digits: (784,) uint8, all 0 before anything is drawn."""
+        return np.frombuffer(self.drawn, np.uint8)
+
+    @property
+    def model(self) -> Model:
+        """Return the network that was last trained in the browser."""
+        first, second = (np.frombuffer(self.trained[name], "<f8") for name in ("first", "second"))
+        return Model(first.reshape(784, -1), second.reshape(-1, 10), float(self.trained["normalisation"]))
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        bundle["text/plain"] = f"A panel: draw a digit and have it read, and train the network again. {ALIVE}"
+        return bundle, metadata
