@@ -63,7 +63,7 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(1), help="Processes of a local Dask cluster; one per core unless given.")
+@click.option("--workers", type=click.IntRange(1), help="Points trained at a time; one per core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
@@ -72,7 +72,7 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
     if options["workers"] and options["scheduler"] is not None:
-        raise InvalidParameter("--workers is for a cluster of this machine; with --scheduler, start workers there.")
+        raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps.execution import run_sweep  # NumPy takes 0.1 s to import
 
     if failed := run_sweep(file, sweep_dir, with_report=not no_report, **options):

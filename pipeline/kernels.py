@@ -97,6 +97,7 @@ class _ForkServer:
     process: subprocess.Popen[bytes]
     line: TextIO
     owner: int | None = None
+    kernels: tuple[_Kernel, ...] = ()  # that it has forked, and that may still run
     lock = threading.Lock()  # one request and its answer at a time
 
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> _Kernel:
@@ -108,7 +109,9 @@ class _ForkServer:
                 with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):  # it has been killed
                     self.line.write(request + "\n")
                     self.line.flush()
-                    return _Kernel(int(self.line.readline()))
+                    kernel = _Kernel(int(self.line.readline()))
+                    self.kernels = (*(old for old in self.kernels if old.is_running()), kernel)
+                    return kernel
         raise RuntimeError("the process that forks kernels has died, twice")
 
     def start(self, compiler_first: bool = False) -> None:
@@ -116,6 +119,17 @@ class _ForkServer:
         with self.lock:
             if self.owner != os.getpid():
                 self._start(compiler_first)
+
+    def end(self) -> None:
+        """End it and the kernels that it has forked."""
+        with self.lock:
+            if self.owner == os.getpid():
+                self.process.kill()
+                self.process.wait()
+                self.owner = None
+            for kernel in self.kernels:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    kernel.kill()
 
     def _start(self, compiler_first: bool = False) -> None:
         here, there = socket.socketpair()
@@ -139,6 +153,11 @@ def prepare(compiler_first: bool = False) -> None:
     """
     if POSSIBLE:
         _SERVER.start(compiler_first)
+
+
+def end() -> None:
+    """End the fork server and all kernels; the next kernel that is asked for starts it again."""
+    _SERVER.end()
 
 
 def _import_what_notebooks_import() -> None:

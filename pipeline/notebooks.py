@@ -49,6 +49,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
 
 
 papermill_engines.register(ENGINE, _Engine)
+papermill.log.logger.setLevel(logging.CRITICAL)  # what it logs, a dead kernel say, is raised here as an error
 
 
 def execute(

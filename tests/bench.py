@@ -213,23 +213,28 @@ def made_up(folder, task, data):
 
 def bench_client(scratch):
     """2,000 points through a real scheduler, to workers that make up the outcomes: what is left is the client's."""
-    from pipeline.sweeps import execution, pool
+    from distributed import LocalCluster
 
+    from pipeline.sweeps import execution, pool, training
+
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     pool.RUN, execution.runs.evaluate = pool.ByValue(made_up), lambda folder: None
     rates, seeds = [round(0.001 * step, 3) for step in range(1, 21)], list(range(100))
     (scratch / "s.yaml").write_text(f"name: bench\ngrid: {{learning_rate: {rates}, seed: {seeds}}}")
     memory = []
-    keep = execution._keep
+    keep = training._keep
 
     def keeping(point, outcome):
         keep(point, outcome)
         memory.append(psutil.Process().memory_info().rss)
 
-    execution._keep = keeping
+    training._keep = keeping
 
     def sweep():
         processor, since = time.process_time(), time.perf_counter()
-        execution.run_sweep(scratch / "s.yaml", str(scratch / "out"), workers=2, with_report=False)
+        execution.run_sweep(
+            scratch / "s.yaml", str(scratch / "out"), scheduler=cluster.scheduler_address, with_report=False
+        )
         return time.process_time() - processor, time.perf_counter() - since
 
     processor, seconds = sweep()

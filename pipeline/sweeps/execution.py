@@ -3,19 +3,25 @@
 Only this process writes: a point's folder is whole once its run.json is there.
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import datasets, provenance, ranking, runs, storage
+from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.definition import DataKey, Point
+
+if TYPE_CHECKING:  # it comes with papermill
+    from pipeline.sweeps.jobs import Workers
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 
@@ -34,10 +40,10 @@ def run_sweep(
 ) -> list[Point]:
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
-    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: processes of a local cluster, one per core
-    unless given. scheduler: the address of a running one. retry_failed: run the points that failed before, and no
-    others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
-    report.html, too.
+    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
+    one per core unless given. scheduler: the address of a running Dask scheduler to use instead. retry_failed: run the
+    points that failed before, and no others. time_limit: seconds that any one cell may take. with_report: write the
+    sweep's sweep.ipynb and report.html, too.
 
     Raises
     ------
@@ -60,14 +66,13 @@ def run_sweep(
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
-            from pipeline.sweeps import cluster, pool, training  # Dask and papermill take 0.7 s to import
+            from pipeline.sweeps import jobs, training  # papermill takes 0.3 s to import
 
-            count = min(workers or os.cpu_count() or 1, len(todo))
-            with cluster.connect(scheduler, count) as client:
+            used = {point.data_key: data[point.data_key] for point in todo}
+            with _workers(scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs) as found:
                 storage.write_whole(folder.record, storage.json_bytes(record))
-                jobs = [pool.job(point, inputs, data, time_limit) for point in todo]
-                used = {point.data_key: data[point.data_key] for point in todo}
-                training.run_points(pool.Pool(client, used, inputs), jobs, points, folder, sweep.select)
+                listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
+                training.run_points(found, listed, points, folder, sweep.select)
         else:
             storage.write_whole(folder.record, storage.json_bytes(record))
             results.write(points, folder)
@@ -76,6 +81,23 @@ def run_sweep(
             _write_report(sweep, folder)
             log.info(f"report: {folder.report}")
     return [point for point in points if not point.result.is_done]
+
+
+@contextlib.contextmanager
+def _workers(
+    scheduler: str | None, count: int, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]
+) -> Iterator["Workers"]:
+    """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
+    if scheduler is not None:
+        from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
+
+        with cluster.connect(scheduler) as client:
+            yield pool.Pool(client, data, inputs)
+    else:
+        from pipeline.sweeps.local import LocalPool  # papermill takes 0.3 s to import
+
+        with contextlib.closing(LocalPool(count, data)) as found:
+            yield found
 
 
 def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:

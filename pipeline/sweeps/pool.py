@@ -20,16 +20,14 @@ from distributed.client import FutureCancelledError
 
 from pipeline.datasets import Data
 from pipeline.errors import ClusterFailed, NotebookFailed, WorkerDied
-from pipeline.records import Inputs, RunRecord, Status
+from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
 from pipeline.sweeps.definition import DataKey, Point
+from pipeline.sweeps.jobs import LOOK_AGAIN, Job
 from pipeline.sweeps.worker import Outcome, Task
 
-LOOK_AGAIN = 1.0  # seconds after which the workers are looked at, though nothing has ended
 PATIENCE = 10.0  # seconds without any worker after which that is logged
 DEATHS = 2  # of workers, after which the point that ran there is not tried again, since it may be what kills them
-
-Job = tuple[Point, Task]
 
 log = logging.getLogger(__name__)
 cloudpickle.register_pickle_by_value(bootstrap)
@@ -49,12 +47,6 @@ class ByValue:
 
 
 PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
-
-
-def job(point: Point, inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], time_limit: int | None) -> Job:
-    """Return a point with what a worker needs for it. inputs: by the source."""
-    chosen, arrays = point.parameters, data[point.data_key].source_sha256
-    return point, Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
 
 
 def _packed(data: Data) -> bytes:
@@ -190,7 +182,7 @@ class Pool:
             future.cancel()
             self.deaths[job[0]] += place < gone.threads
             died = self.deaths[job[0]] >= DEATHS
-            outcome = _failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
+            outcome = worker.failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
             self.lost.append((job, outcome))
 
     def _note_preparation(self, future: Future[Any]) -> None:
@@ -216,7 +208,11 @@ def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
     except FutureCancelledError:
         return None
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
-        return _failed(task, NotebookFailed(f"{type(error).__name__}: {error}")) if future.status == "error" else None
+        return (
+            worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))
+            if future.status == "error"
+            else None
+        )
     return outcome
 
 
@@ -231,8 +227,3 @@ def _result(future: Future[Any]) -> Any:
         except TimeoutError:
             if future.status != "finished":
                 raise FutureCancelledError(str(future.key), "its worker has gone") from None
-
-
-def _failed(task: Task, error: NotebookFailed) -> Outcome:
-    record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
-    return Outcome(record.changed(status=Status.of(error), error=str(error)))

@@ -1,23 +1,26 @@
-"""Have the points of a sweep trained on a cluster, and write each whole as it ends."""
+"""Have the points of a sweep trained, and write each whole as it ends."""
 
+import contextlib
+import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline import kernels, storage
 from pipeline.ranking import PointResult
 from pipeline.records import Metric
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, progress, results
-from pipeline.sweeps.cluster import handling_interrupts
 from pipeline.sweeps.definition import Point
-from pipeline.sweeps.pool import Job, Pool
+from pipeline.sweeps.jobs import Job, Workers
 from pipeline.sweeps.worker import Outcome
 
 WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
 
 
-def run_points(pool: Pool, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric) -> None:
+def run_points(
+    workers: Workers, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric
+) -> None:
     """Have the jobs done, and write what comes of each as soon as it is there.
 
     points: all of the sweep. select: what configurations are ranked by while it goes on.
@@ -30,12 +33,12 @@ def run_points(pool: Pool, jobs: Sequence[Job], points: Sequence[Point], folder:
     try:
         with (
             progress.Progress(definition.configurations(points), select, todo) as shown,
-            handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
+            _handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
         ):
             while True:
                 try:
                     if not interrupted.is_set():
-                        pool.give(waiting)  # before the writing, so that no worker waits for it
+                        workers.give(waiting)  # before the writing, so that no worker waits for it
                 finally:  # also if there is nobody left to give to
                     for (point, _), outcome in ended:
                         if outcome:
@@ -43,14 +46,14 @@ def run_points(pool: Pool, jobs: Sequence[Job], points: Sequence[Point], folder:
                             shown.finished(point)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if not waiting and not pool.running:
+                if not waiting and not workers.running:
                     break
                 if not waiting:
                     kernels.prepare(compiler_first=True)  # for the evaluation
                 if ended and time.monotonic() - written > WRITE_EVERY:
                     results.write(points, folder)
                     written = time.monotonic()
-                ended = pool.ended()
+                ended = workers.ended()
                 shown.tick()
                 waiting += [job for job, outcome in ended if not outcome]
     finally:
@@ -66,3 +69,16 @@ def _keep(point: Point, outcome: Outcome) -> None:
         storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
     folder.write_record(outcome.record)
     point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
+
+
+@contextlib.contextmanager
+def _handling_interrupts(handler: Callable[..., None]) -> Iterator[None]:
+    """Have Ctrl-C handled by this handler; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

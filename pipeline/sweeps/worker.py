@@ -1,10 +1,11 @@
-"""Train a point, on a Dask worker, in a folder that is gone afterwards."""
+"""Train a point, here or on a Dask worker, in a folder that is gone afterwards."""
 
 import hashlib
 import json
 import pickle
 import shutil
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -57,15 +58,18 @@ def run(task: bytes, data: bytes, below: str) -> bytes:
     return pickle.dumps(run_point(pickle.loads(task), unpacked, below))
 
 
-def run_point(task: Task, data: Path, below: str) -> Outcome:
-    """Run a point in a temporary folder; a failure is returned, not raised through the scheduler."""
+def run_point(task: Task, data: Path, below: str, closing: threading.Event | None = None) -> Outcome:
+    """Run a point in a temporary folder; a failure is returned, not raised.
+
+    closing: set once nobody waits for the outcome, so that a kernel that is ended is not started again.
+    """
     since = time.monotonic()
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs).changed(arrays=task.arrays)
     with tempfile.TemporaryDirectory(prefix="point-", dir=below) as scratch:
         folder = RunFolder(scratch)
         shutil.copyfile(data, folder.data)
         try:
-            _train_twice_at_most(folder, task)
+            _train_twice_at_most(folder, task, closing)
             last, weights = folder.read_history()[-1], folder.read_model().sha256
             trained = Trained(**last.model_dump(), weights_sha256=weights)
             record = record.changed(status=Status.DONE, metrics=trained)
@@ -79,7 +83,13 @@ def run_point(task: Task, data: Path, below: str) -> Outcome:
         return Outcome(record.changed(outputs=digests, duration_s=round(time.monotonic() - since, 1)), files)
 
 
-def _train_twice_at_most(folder: RunFolder, task: Task) -> None:
+def failed(task: Task, error: NotebookFailed) -> Outcome:
+    """Return the outcome of a point that has left nothing but an error."""
+    record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
+    return Outcome(record.changed(status=Status.of(error), error=str(error)))
+
+
+def _train_twice_at_most(folder: RunFolder, task: Task, closing: threading.Event | None) -> None:
     """Execute the notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
     values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
     for attempt in (1, 2):
@@ -88,7 +98,7 @@ def _train_twice_at_most(folder: RunFolder, task: Task) -> None:
                 NOTEBOOK, folder.notebook(TRAINING), values, task.time_limit, watched=False, with_pictures=False
             )
         except KernelDied:
-            if attempt == 2:
+            if attempt == 2 or (closing and closing.is_set()):
                 raise
 
 

@@ -1,10 +1,14 @@
 """What the tests of sweeps share: definitions, one finished sweep, and what is on disk of it."""
 
 import json
+import shutil
 import time
 
+import nbformat
 import pytest
 import yaml
+
+from pipeline import storage
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
 GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
@@ -44,3 +48,23 @@ def local(shared, pipeline):
 
     folder = shared("local", make)
     return folder, (folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project whose 02_train, for some seeds, kills its kernel, its Dask worker, or takes for ever."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("pipeline", "notebooks", "__pycache__"):  # the last with what Numba has compiled
+        shutil.copytree(storage.ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy2(storage.ROOT / "helpers.py", copy)
+    notebook = nbformat.read(copy / "notebooks" / "02_train.ipynb", 4)
+    (cell,) = [cell for cell in notebook.cells if cell.id == "weights"]
+    cell.source = (
+        "import os, signal, time\n"
+        "import psutil\n"
+        "if seed == 13: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if seed == 14: time.sleep(600)\n"
+        "if seed == 15: psutil.Process().parents()[1].kill(); time.sleep(600)\n" + cell.source
+    )
+    nbformat.write(notebook, copy / "notebooks" / "02_train.ipynb")
+    return copy

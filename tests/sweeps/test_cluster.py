@@ -45,13 +45,14 @@ class Cluster:
     def worker(self, *options):
         return self.start("worker", "--scheduler-file", self.contact, "--no-nanny", "--no-dashboard", *options)
 
-    def sweep(self, file, out, **environment):
+    def sweep(self, file, out, cwd=None, **environment):
         command = [sys.executable, "-m", "pipeline", "sweep", str(file), "--no-report", "--scheduler", self.address]
         return subprocess.Popen(
             [*command, "--sweep-dir", str(out)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=cwd,
             env=os.environ | environment,
         )
 
@@ -77,6 +78,17 @@ def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, cluste
     log, errors = running.communicate(timeout=240)
     assert running.returncode == 0, log + errors
     assert records(tmp_path / "out") == records(folder / "out")
+
+
+def test_a_point_that_its_workers_die_of_is_given_up_and_the_others_are_not(project, cluster, tmp_path):
+    cluster.start("worker", "--scheduler-file", cluster.contact, "--nthreads", "1", "--no-dashboard")  # starts again
+    running = cluster.sweep(write(tmp_path / "s.yaml", grid={"seed": [1, 15, 2]}), tmp_path / "out", cwd=project)
+    log, errors = running.communicate(timeout=240)
+    assert running.returncode == 1, log + errors
+    found = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*/run.json")]
+    statuses = {record["parameters"]["seed"]: record["status"] for record in found}
+    assert statuses == {1: "done", 15: "worker died", 2: "done"}
+    assert "Its worker died, twice over." in errors
 
 
 def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, tmp_path, pipeline):

@@ -1,0 +1,32 @@
+"""Say what workers are given, and what is asked of them, whether they are threads here or on a cluster elsewhere."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pipeline.datasets import Data
+from pipeline.records import Inputs
+from pipeline.sweeps.definition import DataKey, Point
+from pipeline.sweeps.worker import Outcome, Task
+
+Job = tuple[Point, Task]
+LOOK_AGAIN = 1.0  # seconds after which `Workers.ended` returns, though nothing has ended
+
+
+class Workers(Protocol):
+    """Those who train points."""
+
+    @property
+    def running(self) -> bool:
+        """Tell whether any point has been given whose outcome has not been returned."""
+
+    def give(self, waiting: list[Job]) -> None:
+        """Give jobs, from the end of the list, to workers that have room. Raises ClusterFailed if none ever will."""
+
+    def ended(self) -> list[tuple[Job, Outcome | None]]:
+        """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
+
+
+def job(point: Point, inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], time_limit: int | None) -> Job:
+    """Return a point with what a worker needs for it. inputs: by the source."""
+    chosen, arrays = point.parameters, data[point.data_key].source_sha256
+    return point, Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)

@@ -1,0 +1,88 @@
+"""The threads that have points trained on this machine, with trainings that are made up."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from pipeline import datasets
+from pipeline.errors import NotebookFailed
+from pipeline.parameters import Parameters
+from pipeline.provenance import inputs_of
+from pipeline.records import Status
+from pipeline.run_folder import SweepFolder
+from pipeline.sweeps import jobs, local, worker
+from pipeline.sweeps.definition import Point
+
+
+@pytest.fixture
+def listed(tmp_path, small_source):
+    """Return six jobs, of two splits of the same source, the first to be begun last in the list."""
+    source, inputs = str(small_source[0]), inputs_of(Parameters(), ["02_train"])
+    points = []
+    for seed in range(6):
+        chosen = Parameters(source=source, num_samples=20 + 10 * (seed % 2), num_validation=5, seed=seed)
+        points.append(Point(chosen, SweepFolder(tmp_path / "out"), ["seed"]))
+    data = {point.data_key: datasets.split_source(*point.data_key) for point in points}
+    return [jobs.job(point, {source: inputs}, data, None) for point in points][::-1], data
+
+
+def all_ended(pool):
+    ended = []
+    while pool.running:
+        ended += pool.ended()
+    return {point.parameters.seed: outcome for (point, _), outcome in ended}
+
+
+def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_threads(listed, monkeypatch):
+    waiting, data = listed
+    both, seen = threading.Barrier(2, timeout=60), {}  # passes only where two are trained at a time
+
+    def run_point(task, path, below, closing):
+        both.wait()
+        seen[task.parameters.seed] = len(np.load(path)["x_train"])
+        return worker.failed(task, NotebookFailed("made up"))
+
+    monkeypatch.setattr(worker, "run_point", run_point)
+    pool = local.LocalPool(2, data)
+    pool.give(waiting)
+    assert waiting == []
+    assert all_ended(pool).keys() == set(range(6))
+    pool.close()
+    assert seen == {seed: 20 + 10 * (seed % 2) for seed in range(6)}
+
+
+def test_whatever_is_raised_is_that_points_failure(listed, monkeypatch):
+    waiting, data = listed
+
+    def run_point(task, path, below, closing):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(worker, "run_point", run_point)
+    pool = local.LocalPool(1, data)
+    pool.give(waiting)
+    outcomes = all_ended(pool)
+    pool.close()
+    assert {outcome.record.status for outcome in outcomes.values()} == {Status.FAILED}
+    assert outcomes[0].record.error == "OSError: [Errno 28] No space left on device"
+
+
+def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch):
+    waiting, data = listed
+    begun, ended = [], []
+
+    def run_point(task, path, below, closing):
+        begun.append(task.parameters.seed)
+        closing.wait(60)
+        return worker.failed(task, NotebookFailed("interrupted"))
+
+    monkeypatch.setattr(worker, "run_point", run_point)
+    monkeypatch.setattr(local.kernels, "end", lambda: ended.append(True))
+    pool = local.LocalPool(1, data)
+    pool.give(waiting)
+    while not begun:
+        pass
+    pool.close()
+    assert (begun, ended) == ([0], [True])
+    assert not any(thread.is_alive() for thread in pool.threads)
+    assert not local.Path(pool.scratch.name).exists()
