@@ -22,6 +22,7 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
+DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
 
 
 def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
@@ -66,7 +67,11 @@ def versions_of(names: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in names:
         try:
-            found[name] = platform.python_version() if name == "python" else importlib.metadata.version(name)
+            found[name] = (
+                platform.python_version()
+                if name == "python"
+                else importlib.metadata.version(DISTRIBUTIONS.get(name, name))
+            )
         except importlib.metadata.PackageNotFoundError:
             found[name] = "none"
     return found

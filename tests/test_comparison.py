@@ -18,21 +18,35 @@ from bs4 import BeautifulSoup
 import helpers
 from pipeline import comparison, datasets, notebooks, parameters, plots, provenance, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
-from pipeline.explore import training
-from pipeline.records import Metrics, RunRecord, Status
+from pipeline.records import Epoch, Metrics, RunRecord, Status
 from pipeline.reports import rendering
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import Model, RunFolder
 from tests.conftest import write_small_source
 
 SMALL = {"num_samples": 40, "num_validation": 10, "hidden_size": 5, "epochs": 3}
+
+
+def train(data, chosen):
+    """Do what 02_train does."""
+    (rng, input_rng), history = helpers.generators(chosen.seed), []
+    model = Model(*helpers.initial_weights(rng, chosen.hidden_size), chosen.normalisation)
+    names = ("normalisation", "learning_rate", "dropout_rate", "relu_grad_inactive")
+    options = {name: getattr(chosen, name) for name in names}
+    training, validation = (data.x_train, data.y_train), (data.x_validation, data.y_validation)
+    for _ in range(chosen.epochs):
+        metrics = helpers.train_epoch(*training, *model.weights, rng, input_rng, **options)
+        for images in (training, validation):
+            if len(images[0]):
+                metrics += helpers.evaluate(*images, *model.weights, chosen.normalisation)
+        history.append(Epoch(**dict(zip(Epoch.model_fields, metrics, strict=False))))
+    return model, history
 
 
 def make_run(path, source, keep_data=True, **changed):
     """Make a finished run by hand: as the notebooks and the pipeline leave one, but for what a reader looks at."""
     chosen = parameters.from_values(SMALL | {"source": str(source)} | changed)
     data = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
-    names = ("hidden_size", "learning_rate", "dropout_rate", "relu_grad_inactive", "normalisation", "epochs")
-    *_, (model, history) = training.train(data, **{name: getattr(chosen, name) for name in names})
+    model, history = train(data, chosen)
     error, accuracy = helpers.evaluate(data.x_test, data.y_test, *model.weights, chosen.normalisation)
     folder, last = RunFolder(path), history[-1].model_dump(include=Metrics.model_fields.keys())
     if keep_data:  # a point of a sweep has none of its own
