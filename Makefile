@@ -8,7 +8,7 @@ UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: run test check bench lab sweep notebooks lint lock clean
+.PHONY: run test check bench lab sweep notebooks site lint lock clean
 
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
@@ -31,6 +31,9 @@ sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/
 
 notebooks: .venv/ready  ## run the committed notebooks again, in place
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
+
+site: .venv/ready       ## the notebooks and three reports as a static site, in runs/site
+	@$(BIN)/python -m pipeline site
 
 lint: .venv/ready       ## ruff over code and notebooks, mypy over the package and helpers.py
 	$(BIN)/ruff check .

@@ -154,6 +154,17 @@ def index_command(folder: Path | None) -> None:
         click.echo(f"index: {index.write_index(folder)}")
 
 
+@main.command("site")
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+def site_command(folder: Path | None) -> None:
+    """Write the notebooks and three runs' reports as pages that link to one another into FOLDER, runs/site unless given."""
+    from pipeline import site, storage  # NumPy takes 0.1 s to import
+
+    folder = folder or storage.RUNS / "site"
+    with _writing(folder):
+        click.echo(f"site: {site.write_site(folder)}")
+
+
 @contextlib.contextmanager
 def _writing(path: Path | None) -> Iterator[None]:
     """Take a path that cannot be written to for a wrong argument."""

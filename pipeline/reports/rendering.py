@@ -5,7 +5,7 @@ themselves; code folded away; links that lead somewhere even when the file trave
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,9 +38,11 @@ class Heading(NamedTuple):
 class _Renderer(IPythonRenderer):
     """Render Markdown for one notebook of a report: headings `down` levels lower, with anchors that carry its name."""
 
-    def __init__(self, stem: str, included: Sequence[str], headings: list[Heading], down: int) -> None:
+    def __init__(
+        self, stem: str, included: Sequence[str], headings: list[Heading], down: int, site: Container[str] = ()
+    ) -> None:
         super().__init__(escape=False, exclude_anchor_links=True)
-        self.stem, self.included, self.headings, self.down = stem, included, headings, down
+        self.stem, self.included, self.headings, self.down, self.site = stem, included, headings, down, site
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
@@ -57,7 +59,9 @@ class _Renderer(IPythonRenderer):
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
         stem = Path(url).stem
-        return f'<a href="#{stem}">{text}</a>' if stem in self.included else text
+        if stem in self.included:
+            return f'<a href="#{stem}">{text}</a>'
+        return f'<a href="{stem}.html">{text}</a>' if stem in self.site and url.endswith(".ipynb") else text
 
     def _anchor(self, heading: str) -> str:
         """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
@@ -73,11 +77,11 @@ class _Renderer(IPythonRenderer):
 class _CellsExporter(HTMLExporter):
     """Render the cells of one notebook as a piece of HTML."""
 
-    def __init__(self, stem: str, included: Sequence[str], down: int) -> None:
+    def __init__(self, stem: str, included: Sequence[str], down: int, site: Container[str]) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
         )
-        self.stem, self.included, self.down = stem, included, down
+        self.stem, self.included, self.down, self.site = stem, included, down, site
         self.headings: list[Heading] = []
 
     @property
@@ -89,14 +93,17 @@ class _CellsExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        renderer = _Renderer(self.stem, self.included, self.headings, self.down)
+        renderer = _Renderer(self.stem, self.included, self.headings, self.down, self.site)
         html = MarkdownWithMath(renderer=renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
         return _scrolling(html)
 
 
 def render(
-    notebooks: Mapping[str, nbformat.NotebookNode], title: str, summary: Mapping[str, object] | None = None
+    notebooks: Mapping[str, nbformat.NotebookNode],
+    title: str,
+    summary: Mapping[str, object] | None = None,
+    site: Container[str] = (),
 ) -> str:
     """Render one page of one or more executed notebooks.
 
@@ -109,17 +116,35 @@ def render(
     summary : mapping, optional
         What the page shows before and after the notebooks: see `_run_summary`. The page then has a title of its own,
         and the notebooks' headings stand one level lower.
+    site : container of str, optional
+        The stems of notebooks that have a page beside this one, which links lead to.
     """
     headings, sections = [], []
     for stem, notebook in notebooks.items():
-        exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0)
-        body, _ = exporter.from_notebook_node(notebook)
+        exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0, site=site)
+        body, _ = exporter.from_notebook_node(_with_folded_set_up(notebook))
         sections.append(_accessible(body))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
     sortable = any('class="dataframe sortable"' in section for section in sections)
     shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary, "sortable": sortable}
+    shown["over"] = None if summary or f">{title}</h1>" in sections[0] else title  # a page of one notebook has its title
     return pages.fill("page.html.j2", title=title, **shown)
+
+
+def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Fold what stands between the title of a notebook and its first section: its table, imports and parameters."""
+    cells = notebook.cells
+    prose = [bool(re.search("^## ", cell.source, re.M)) and cell.cell_type == "markdown" for cell in cells]
+    if not any(prose) or cells[0].cell_type != "markdown":
+        return notebook
+    first = prose.index(True)
+    title, rule, table = cells[0].source.partition("\n\n|")
+    new = nbformat.v4
+    opening = new.new_raw_cell('<details class="set-up"><summary>Set-up: what it reads, imports, parameters</summary>')
+    before = [new.new_markdown_cell(title), opening, *([new.new_markdown_cell("|" + table)] if rule else [])]
+    folded = [*before, *cells[1:first], new.new_raw_cell("</details>"), *cells[first:]]
+    return nbformat.NotebookNode(notebook | {"cells": folded})
 
 
 def _scrolling(html: str) -> str:
@@ -163,9 +188,13 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()[::-1]}  # the result first
-    page = render(notebooks, folder.title, _run_summary(folder, record))
-    storage.write_whole(folder.report, page.encode())
+    storage.write_whole(folder.report, run_page(folder, record).encode())
+
+
+def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
+    """Render the report of a finished run, the result first; see `render` for the site."""
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()[::-1]}
+    return render(notebooks, folder.title, _run_summary(folder, record), site)
 
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:

@@ -13,7 +13,7 @@ document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
 });
 // Where everything came from is folded on a screen, and printed.
 window.addEventListener("beforeprint", () => {
-  document.querySelectorAll("details.origins").forEach((origins) => { origins.open = true; });
+  document.querySelectorAll("details.origins, details.set-up").forEach((origins) => { origins.open = true; });
 });
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 if (window.matchMedia("(max-width: 60rem)").matches) {

@@ -1,0 +1,45 @@
+"""Make a static site of the committed notebooks and the reports of three runs, for any web server, or none."""
+
+from pathlib import Path
+
+import nbformat
+
+from pipeline import parameters, runs, storage
+from pipeline.errors import InvalidParameter
+from pipeline.parameters import Value
+from pipeline.reports import pages, rendering
+from pipeline.run_folder import STAGES, RunFolder
+
+SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs from the original
+    "default": {},
+    "true-derivative": {"relu_grad_inactive": 0},
+    "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
+}
+MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
+
+
+def write_site(folder: Path, runs_folder: Path = storage.RUNS) -> Path:
+    """Write the pages and their index.html into a folder, and return the path of the index. Links are relative.
+
+    The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if the folder holds other files.
+    """
+    index = folder / "index.html"
+    if folder.exists() and any(folder.iterdir()) and not (index.is_file() and MARK in index.read_text()):
+        raise InvalidParameter(f"{folder} holds files that are not of a site. Choose a new folder, or an empty one.")
+    lessons = {path.stem: nbformat.read(path, as_version=4) for path in sorted(storage.NOTEBOOKS.glob("*.ipynb"))}
+    reports = []
+    for name, changed in SHOWN.items():
+        runs.run(parameters.from_values(changed), str(runs_folder / name))
+        run = RunFolder(runs_folder / name)
+        page = rendering.run_page(run, run.read_record(), site=lessons)
+        storage.write_whole(folder / f"{name}.html", page.encode())
+        reports.append((f"{name}.html", parameters.described(changed), run.read_metrics()))
+    entries = {}
+    for stem, notebook in lessons.items():
+        title, purpose = notebook.cells[0].source.removeprefix("# ").split("\n\n")[:2]
+        storage.write_whole(folder / f"{stem}.html", rendering.render({stem: notebook}, title, site=lessons).encode())
+        entries[stem] = (f"{stem}.html", title, purpose)
+    stages, others = ([entries[stem] for stem in entries if (stem in STAGES) == wanted] for wanted in (True, False))
+    shown = {"mark": MARK, "reports": reports, "stages": stages, "lessons": others}
+    storage.write_whole(index, pages.fill("site.html.j2", title="Digits by hand", **shown).encode())
+    return index

@@ -1,0 +1,49 @@
+"""The static site: every page is there, every link leads somewhere, and nobody's files are written over."""
+
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from pipeline import site, storage
+from pipeline.errors import InvalidParameter
+
+
+@pytest.fixture
+def made(runs, tmp_path, monkeypatch):
+    """A site of the committed notebooks and of one run, in a folder of its own."""
+    monkeypatch.setattr(site, "SHOWN", {"default": {}})
+    shutil.copytree(runs / "default", tmp_path / "runs" / "default")
+    return site.write_site(tmp_path / "site", tmp_path / "runs")
+
+
+def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_it(made):
+    pages = {path.name: BeautifulSoup(path.read_text(), "html.parser") for path in made.parent.iterdir()}
+    assert set(pages) == {"index.html", "default.html"} | {f"{path.stem}.html" for path in storage.NOTEBOOKS.glob("*.ipynb")}
+    followed = 0
+    for name, page in pages.items():
+        for link in page.find_all("a", href=True):
+            scheme, _, path, _, fragment = urlsplit(link["href"])
+            if scheme in ("http", "https", "data"):
+                continue
+            assert (path or name) in pages, f"{name} leads to {link['href']}"
+            assert not fragment or pages[path or name].find(id=fragment), f"{name} leads to {link['href']}"
+            followed += bool(path)
+        assert not re.search("(src|href)=.?/", str(page))
+    assert followed > 30
+    text = pages["index.html"].get_text()
+    assert "The original, as it was published: 79.42 %" in text
+    assert "Train the network. " in text
+
+
+def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
+    made.write_text(made.read_text().replace("Digits by hand", "Old"))
+    assert "Digits by hand" in site.write_site(made.parent, tmp_path / "runs").read_text()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "index.html").write_text("mine")
+    with pytest.raises(InvalidParameter, match="mine holds files that are not of a site"):
+        site.write_site(tmp_path / "mine", tmp_path / "runs")
+    assert [path.name for path in Path(tmp_path / "mine").iterdir()] == ["index.html"]
