@@ -157,7 +157,7 @@ def index_command(folder: Path | None) -> None:
 @main.command("site")
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
-    """Write the notebooks and three runs' reports as pages that link to one another into FOLDER, runs/site unless given."""
+    """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
     from pipeline import site, storage  # NumPy takes 0.1 s to import
 
     folder = folder or storage.RUNS / "site"

@@ -1,5 +1,6 @@
 """Make a static site of the committed notebooks and the reports of three runs, for any web server, or none."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -15,13 +16,17 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
+ELSEWHERE = re.compile(
+    r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>'
+)  # links to files that a site has not, a point's say
 MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
 
 
 def write_site(folder: Path, runs_folder: Path = storage.RUNS) -> Path:
     """Write the pages and their index.html into a folder, and return the path of the index. Links are relative.
 
-    The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if the folder holds other files.
+    The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if the folder holds
+    other files.
     """
     index = folder / "index.html"
     if folder.exists() and any(folder.iterdir()) and not (index.is_file() and MARK in index.read_text()):
@@ -37,7 +42,8 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS) -> Path:
     entries = {}
     for stem, notebook in lessons.items():
         title, purpose = notebook.cells[0].source.removeprefix("# ").split("\n\n")[:2]
-        storage.write_whole(folder / f"{stem}.html", rendering.render({stem: notebook}, title, site=lessons).encode())
+        text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
+        storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
     stages, others = ([entries[stem] for stem in entries if (stem in STAGES) == wanted] for wanted in (True, False))
     shown = {"mark": MARK, "reports": reports, "stages": stages, "lessons": others}

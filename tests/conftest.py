@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import __main__, datasets
+from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
 LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
@@ -74,6 +74,21 @@ def shared(tmp_path_factory, worker_id):
         return folder
 
     return made
+
+
+@pytest.fixture(scope="session")
+def runs(shared, pipeline):
+    """A folder with a default run and, beside it, the small sweep."""
+
+    def make(folder):
+        for command in (
+            ("run", "--run-dir", folder / "default"),
+            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--workers", "1", "--sweep-dir", folder / "small"),
+        ):
+            done = pipeline(*command)
+            assert done.returncode == 0, done.stderr
+
+    return shared("runs", make)
 
 
 def write_small_source(folder):

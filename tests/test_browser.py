@@ -46,21 +46,6 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def runs(shared, pipeline):
-    """A folder with a default run and, beside it, the small sweep."""
-
-    def make(folder):
-        for command in (
-            ("run", "--run-dir", folder / "default"),
-            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--workers", "1", "--sweep-dir", folder / "small"),
-        ):
-            done = pipeline(*command)
-            assert done.returncode == 0, done.stderr
-
-    return shared("runs", make)
-
-
-@pytest.fixture(scope="module")
 def finished(runs):
     return runs / "default"
 

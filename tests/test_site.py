@@ -22,7 +22,9 @@ def made(runs, tmp_path, monkeypatch):
 
 def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_it(made):
     pages = {path.name: BeautifulSoup(path.read_text(), "html.parser") for path in made.parent.iterdir()}
-    assert set(pages) == {"index.html", "default.html"} | {f"{path.stem}.html" for path in storage.NOTEBOOKS.glob("*.ipynb")}
+    assert set(pages) == {"index.html", "default.html"} | {
+        f"{path.stem}.html" for path in storage.NOTEBOOKS.glob("*.ipynb")
+    }
     followed = 0
     for name, page in pages.items():
         for link in page.find_all("a", href=True):

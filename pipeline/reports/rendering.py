@@ -128,7 +128,8 @@ def render(
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
     sortable = any('class="dataframe sortable"' in section for section in sections)
     shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary, "sortable": sortable}
-    shown["over"] = None if summary or f">{title}</h1>" in sections[0] else title  # a page of one notebook has its title
+    own_title = summary or f">{title}</h1>" in sections[0]
+    shown["over"] = None if own_title else title
     return pages.fill("page.html.j2", title=title, **shown)
 
 
@@ -141,9 +142,12 @@ def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
     first = prose.index(True)
     title, rule, table = cells[0].source.partition("\n\n|")
     new = nbformat.v4
-    opening = new.new_raw_cell('<details class="set-up"><summary>Set-up: what it reads, imports, parameters</summary>')
+    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
+    opening, end = (
+        new.new_raw_cell(html, metadata={"page": True}) for html in (f'<details class="set-up">{summary}', "</details>")
+    )
     before = [new.new_markdown_cell(title), opening, *([new.new_markdown_cell("|" + table)] if rule else [])]
-    folded = [*before, *cells[1:first], new.new_raw_cell("</details>"), *cells[first:]]
+    folded = [*before, *cells[1:first], end, *cells[first:]]
     return nbformat.NotebookNode(notebook | {"cells": folded})
 
 

@@ -3,25 +3,19 @@
 Only this process writes: a point's folder is whole once its run.json is there.
 """
 
-import contextlib
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline import datasets, provenance, ranking, runs, storage
-from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import DataKey, Point
-
-if TYPE_CHECKING:  # it comes with papermill
-    from pipeline.sweeps.jobs import Workers
+from pipeline.sweeps.definition import Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 
@@ -69,7 +63,7 @@ def run_sweep(
             from pipeline.sweeps import jobs, training  # papermill takes 0.3 s to import
 
             used = {point.data_key: data[point.data_key] for point in todo}
-            with _workers(scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs) as found:
+            with training.workers(scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs) as found:
                 storage.write_whole(folder.record, storage.json_bytes(record))
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)
@@ -81,23 +75,6 @@ def run_sweep(
             _write_report(sweep, folder)
             log.info(f"report: {folder.report}")
     return [point for point in points if not point.result.is_done]
-
-
-@contextlib.contextmanager
-def _workers(
-    scheduler: str | None, count: int, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]
-) -> Iterator["Workers"]:
-    """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
-    if scheduler is not None:
-        from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
-
-        with cluster.connect(scheduler) as client:
-            yield pool.Pool(client, data, inputs)
-    else:
-        from pipeline.sweeps.local import LocalPool  # papermill takes 0.3 s to import
-
-        with contextlib.closing(LocalPool(count, data)) as found:
-            yield found
 
 
 def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:

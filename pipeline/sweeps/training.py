@@ -4,22 +4,24 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline import kernels, storage
+from pipeline.datasets import Data
 from pipeline.ranking import PointResult
-from pipeline.records import Metric
+from pipeline.records import Inputs, Metric
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, progress, results
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.definition import DataKey, Point
 from pipeline.sweeps.jobs import Job, Workers
+from pipeline.sweeps.local import LocalPool
 from pipeline.sweeps.worker import Outcome
 
 WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
 
 
 def run_points(
-    workers: Workers, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric
+    found: Workers, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric
 ) -> None:
     """Have the jobs done, and write what comes of each as soon as it is there.
 
@@ -38,7 +40,7 @@ def run_points(
             while True:
                 try:
                     if not interrupted.is_set():
-                        workers.give(waiting)  # before the writing, so that no worker waits for it
+                        found.give(waiting)  # before the writing, so that no worker waits for it
                 finally:  # also if there is nobody left to give to
                     for (point, _), outcome in ended:
                         if outcome:
@@ -46,14 +48,14 @@ def run_points(
                             shown.finished(point)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if not waiting and not workers.running:
+                if not waiting and not found.running:
                     break
                 if not waiting:
                     kernels.prepare(compiler_first=True)  # for the evaluation
                 if ended and time.monotonic() - written > WRITE_EVERY:
                     results.write(points, folder)
                     written = time.monotonic()
-                ended = workers.ended()
+                ended = found.ended()
                 shown.tick()
                 waiting += [job for job, outcome in ended if not outcome]
     finally:
@@ -69,6 +71,21 @@ def _keep(point: Point, outcome: Outcome) -> None:
         storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
     folder.write_record(outcome.record)
     point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
+
+
+@contextlib.contextmanager
+def workers(
+    scheduler: str | None, count: int, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]
+) -> Iterator[Workers]:
+    """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
+    if scheduler is None:
+        with contextlib.closing(LocalPool(count, data)) as found:
+            yield found
+    else:
+        from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
+
+        with cluster.connect(scheduler) as client:
+            yield pool.Pool(client, data, inputs)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from pipeline import datasets, notebooks, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
 from pipeline.records import RunRecord, Status
 from pipeline.reports import index
-from pipeline.sweeps import definition, execution, pool
+from pipeline.sweeps import definition, execution, pool, training
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
@@ -347,7 +347,7 @@ def outcome(point, task):
 def workers(monkeypatch):
     """Have sweeps run on `Workers`."""
     workers = Workers(outcome)
-    monkeypatch.setattr(execution, "_workers", workers)
+    monkeypatch.setattr(training, "workers", workers)
     monkeypatch.setattr(execution.runs, "evaluate", lambda folder: workers.evaluated.append(folder.path.name))
     return workers
 
