@@ -18,7 +18,7 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
 }
 ELSEWHERE = re.compile(
     r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>'
-)  # links to files that a site has not, a point's say
+)  # links to what a site has not
 MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
 
 
