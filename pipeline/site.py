@@ -16,9 +16,7 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
-ELSEWHERE = re.compile(
-    r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>'
-)  # links to what a site has not
+ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to what a site has not
 MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
 
 
