@@ -5,6 +5,8 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # Tests of one module each, without a command, a browser or a cluster.
 UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py $(patsubst %,tests/test_%.py,\
 	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
+# Jupyter refuses to run as root, as in a container, unless it is asked to. It listens on this machine alone, by token.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
@@ -24,7 +26,7 @@ bench: .venv/ready      ## time what users wait for, as ratios; some minutes on 
 	$(BIN)/python -m tests.bench
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb
 
 sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
@@ -52,6 +54,9 @@ clean:                  ## remove .venv, runs/ and caches; nothing that is commi
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
 	@echo "Setting up, once: making .venv"
 	@$(PYTHON) -m venv --clear .venv
-	@echo "Setting up, once: installing $$(grep -c == requirements.txt) packages, in two minutes or so"
-	@$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION)
+	@echo "Setting up, once: installing $$(grep -c == requirements.txt) packages, in half a minute or so"
+	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(PIP_SECTION) || { \
+		echo "uv could not install them; pip tries, in two minutes or so" && \
+		$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION); }
 	@touch $@

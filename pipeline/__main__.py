@@ -27,7 +27,20 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+FIVE_THINGS = """\b
+What people do:
+  python -m pipeline run                                      train with the defaults, and report
+  python -m pipeline run -p epochs 20 --run-dir runs/short    train with another parameter
+  python -m pipeline sweep notebooks/sweeps/small.yaml        train many, and select the best
+  python -m pipeline compare runs/default runs/short          see what differs, and what is better
+  python -m pipeline verify runs/default                      run it again, and see that it is equal
+"""
+
+
+@click.group(
+    epilog=FIVE_THINGS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
 def main(verbose: bool) -> None:
     """Run the notebooks."""
@@ -43,7 +56,12 @@ def _parameter_help() -> str:
     return "\n".join(["\b", "Parameters:", *lines])
 
 
-@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
+@main.command(
+    "run",
+    short_help="Prepare, train, evaluate and report.",
+    epilog=_parameter_help(),
+    context_settings={"max_content_width": 160},
+)
 @click.option("--run-dir", metavar="DIR", help="The folder of the run's files; runs/default unless given.")
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, as papermill has it.")
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
@@ -61,7 +79,7 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     runs.run(chosen, place, force)
 
 
-@main.command("sweep")
+@main.command("sweep", short_help="Run what is left of a sweep.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1), help="Points trained at a time; one per core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
@@ -87,7 +105,7 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
         raise errors.PointsFailed("\n".join(lines))
 
 
-@main.command("verify")
+@main.command("verify", short_help="Run a finished run again, and report what is equal.")
 @click.argument("run_dir")
 def verify_command(run_dir: str) -> None:
     """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
@@ -96,7 +114,7 @@ def verify_command(run_dir: str) -> None:
     runs.verify(run_dir)
 
 
-@main.command("notebooks")
+@main.command("notebooks", short_help="Execute committed notebooks again, in place.")
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
@@ -106,7 +124,7 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
         execute_in_place(notebook)
 
 
-@main.command("report")
+@main.command("report", short_help="Render a notebook or a run as one page.")
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--output", type=OUTPUT, help="Of a notebook; runs/reports/NAME.html unless given.")
 def report_command(path: Path, output: Path | None) -> None:
@@ -131,7 +149,7 @@ def report_command(path: Path, output: Path | None) -> None:
     click.echo(f"report: {output}")
 
 
-@main.command("compare")
+@main.command("compare", short_help="Compare finished runs, or points of sweeps, in one page.")
 @click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
 @click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
@@ -142,7 +160,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
         click.echo(f"report: {comparison.write_report(run_dirs, output)}")
 
 
-@main.command("index")
+@main.command("index", short_help="Write the list of all runs and sweeps.")
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
@@ -154,7 +172,7 @@ def index_command(folder: Path | None) -> None:
         click.echo(f"index: {index.write_index(folder)}")
 
 
-@main.command("site")
+@main.command("site", short_help="Write notebooks and reports as a static site.")
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""

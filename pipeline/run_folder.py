@@ -5,7 +5,7 @@ report.html. Writing a file removes those that were made from the one before it,
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,19 +140,20 @@ class RunFolder:
         return PointResult(self.path.name, record.parameters, record, metrics)
 
     def write_data(self, data: Data) -> None:
-        """Write data.npz, and remove what was made from the one before."""
-        self._remove_from("data.npz")
-        storage.write_whole(self.data, data.to_bytes())
+        """Write data.npz, and remove what was made from the one before. One that is the same stays, and so does all."""
+        self._replace({self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History) -> None:
-        """Write history.json, then model.npz, and remove what was made from the ones before."""
-        self._remove_from("model.npz")
-        storage.write_whole(self.history, storage.json_bytes(history))
-        storage.write_whole(self.model, storage.npz_bytes(**vars(model)))
+        """Write history.json, then model.npz, unless they are the same, and remove what was made from the ones before."""
+        self._replace({self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))})
         self.checkpoint.unlink(missing_ok=True)
 
     def write_metrics(self, metrics: Metrics) -> None:
-        storage.write_whole(self.metrics, storage.json_bytes(metrics))
+        """Write metrics.json; if there was another one, remove the record and the report that quote it."""
+        if self.metrics.exists():  # not of a point, which has a record before it is evaluated
+            self._replace({self.metrics: storage.json_bytes(metrics)})
+        else:
+            storage.write_whole(self.metrics, storage.json_bytes(metrics))
 
     def write_record(self, record: RunRecord) -> None:
         storage.write_whole(self.record, storage.json_bytes(record))
@@ -162,8 +163,18 @@ class RunFolder:
         for path in (*(self.path / name for name in reversed(OUTPUTS)), *self.path.glob(".*.part")):
             path.unlink(missing_ok=True)
 
+    def _replace(self, files: Mapping[Path, bytes]) -> None:
+        """Write files, the last of which others are made from, if any of them is not there with this content already.
+
+        What was made from the old ones goes first, the last before the others, and of a finished run its record, too.
+        """
+        if all(path.exists() and path.read_bytes() == content for path, content in files.items()):
+            return
+        self._remove_from([path.name for path in files][-1])
+        for path, content in files.items():
+            storage.write_whole(path, content)
+
     def _remove_from(self, first: str) -> None:
-        """Remove a file and all that was made from it, the last first; of a finished run its record, too."""
         if (record := self.find_record()) and record.status == Status.DONE:
             self.record.unlink()
         self.report.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -85,10 +86,34 @@ def test_a_new_stage_removes_what_was_made_from_the_old_one(folder, data):
     folder.write_data(data)
     folder.write_model(a_model(), [])
     folder.write_metrics(METRICS)
-    folder.write_model(a_model(), [])
+    folder.write_model(a_model(2.0), [])
     assert names(folder) == ["data.npz", "history.json", "model.npz"]
-    folder.write_data(data)
+    folder.write_data(replace(data, y_train=data.y_train[::-1].copy()))
     assert names(folder) == ["data.npz"]
+
+
+def test_a_stage_that_gives_the_same_leaves_everything(folder, data):
+    writes = (
+        lambda: folder.write_data(data),
+        lambda: folder.write_model(a_model(), HISTORY),
+        lambda: folder.write_metrics(METRICS),
+    )
+    for write in writes:
+        write()
+    folder.write_record(a_record(Status.DONE))
+    folder.report.write_text("report")
+    before = names(folder)
+    for write in writes:
+        write()
+        assert names(folder) == before
+    folder.write_metrics(METRICS.model_copy(update={"test_accuracy": 1.0}))
+    assert names(folder) == ["data.npz", "history.json", "metrics.json", "model.npz"]
+
+
+def test_the_first_metrics_of_a_point_leave_its_record(folder):
+    folder.write_record(a_record(Status.DONE))
+    folder.write_metrics(METRICS)
+    assert names(folder) == ["metrics.json", "run.json"]
 
 
 @pytest.mark.parametrize("status", Status)

@@ -1,5 +1,6 @@
 """Start-up: what is not imported, since nobody should wait for it."""
 
+import re
 import subprocess
 import sys
 
@@ -38,3 +39,14 @@ def test_notebooks_and_reports_do_without_the_grammar_of_uris():
 def test_nbformat_by_itself_imports_the_grammar_of_uris():
     """If this fails, pipeline/__init__.py need not leave it out any more: delete that there, and these two tests."""
     assert "rfc3987_syntax" in imported("import nbformat")
+
+
+def test_alone_it_shows_what_people_do_and_each_of_these_commands_exists(pipeline):
+    shown = pipeline()
+    assert shown.returncode == 2
+    done = re.findall(r"^    python -m pipeline (\w+) ", shown.stderr, re.M)
+    listed = re.findall(r"^  (\w+)  +[A-Z]", shown.stderr, re.M)
+    assert len(done) == 5
+    assert set(done) <= set(listed)
+    assert "..." not in shown.stderr
+    assert "Did you mean 'sweep'?" in pipeline("swep").stderr

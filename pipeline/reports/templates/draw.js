@@ -205,8 +205,7 @@ ${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
   });
   for (const end of ["pointerup", "pointercancel"]) on("pad", end, () => { down = false; ask(); });
   on("pad", "keydown", (event) => {
-    if (event.key === " " && down) down = false;
-    else if (event.key === " ") keep([...strokes, [at]], true);
+    if (event.key === " ") keep(down ? strokes : [...strokes, [at]], !down);
     else if (event.key in ARROWS) {
       for (const key of pressed.add(event.key)) at = at.map((x, k) => between(0, x + ARROWS[key][k], 1));
       if (down) strokes.at(-1).push(at);
@@ -218,14 +217,8 @@ ${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
   for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); ask(); });
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
-  on("network", "change", () => {
-    [unit, part("unit").hidden] = [null, true];
-    ask();
-  });
-  on("units", "click", ({ target }) => {
-    if (target.type === "button") unit = Number(target.value);
-    ask();
-  });
+  on("network", "change", () => { [unit, part("unit").hidden] = [null, true]; ask(); });
+  on("units", "click", ({ target }) => { unit = target.type === "button" ? Number(target.value) : unit; ask(); });
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));

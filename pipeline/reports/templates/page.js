@@ -16,16 +16,11 @@ window.addEventListener("beforeprint", () => {
   document.querySelectorAll("details.origins, details.set-up").forEach((origins) => { origins.open = true; });
 });
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
-if (window.matchMedia("(max-width: 60rem)").matches) {
-  document.querySelector("nav details").open = false;
-}
+if (window.matchMedia("(max-width: 60rem)").matches) document.querySelector("nav details").open = false;
 // The report of a run draws and trains; what has been trained here can read, too.
-const run = document.getElementById("run");
+const [run, code] = ["run", "network"].map((id) => document.getElementById(id));
 if (run) {
-  const page = JSON.parse(run.textContent);
-  const add = setUpPad(document.querySelector(".drawing"), page.networks);
-  if (page.training) {
-    const source = document.getElementById("network").textContent;
-    setUpTraining(document.querySelector(".training"), page.training, source, add);
-  }
+  const { networks, training } = JSON.parse(run.textContent);
+  const add = setUpPad(document.querySelector(".drawing"), networks);
+  if (training) setUpTraining(document.querySelector(".training"), training, code.textContent, add);
 }

@@ -96,11 +96,10 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const wrong = fields.find((field) => !field.checkValidity());
     if (wrong) {
       part("change").open = true; // where the browser's message can be seen
-      wrong.reportValidity();
-      return;
+      return wrong.reportValidity();
     }
-    const typed = Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]));
-    const parameters = { ...run.parameters, ...typed };
+    const parameters = { ...run.parameters };
+    for (const { name, valueAsNumber } of fields) parameters[name] = valueAsNumber;
     const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
     const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [masked, fitted, count] = [[], [], Math.max(parameters.epochs, run.errors.length)];
@@ -128,8 +127,8 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     set(true);
     [part("progress").max, part("progress").value, part("outcome").textContent] = [parameters.epochs, 0, "Training."];
     try {
-      const packed = await Promise.all([run.images, run.labels].map(unpacked));
-      const [images, labels] = packed.map((buffer) => new Uint8Array(buffer));
+      const packed = [run.images, run.labels].map(unpacked);
+      const [images, labels] = (await Promise.all(packed)).map((buffer) => new Uint8Array(buffer));
       part("live").hidden = false;
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
       for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
