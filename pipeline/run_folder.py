@@ -140,11 +140,11 @@ class RunFolder:
         return PointResult(self.path.name, record.parameters, record, metrics)
 
     def write_data(self, data: Data) -> None:
-        """Write data.npz, and remove what was made from the one before. One that is the same stays, and so does all."""
+        """Write data.npz, and remove what was made from the old one. The same one stays, and so does all."""
         self._replace({self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History) -> None:
-        """Write history.json, then model.npz, unless they are the same, and remove what was made from the ones before."""
+        """Write history.json, then model.npz, and remove what was made from the old ones. The same ones stay."""
         self._replace({self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))})
         self.checkpoint.unlink(missing_ok=True)
 
