@@ -21,22 +21,21 @@ def made(runs, tmp_path, monkeypatch):
 
 
 def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_it(made):
-    pages = {path.name: BeautifulSoup(path.read_text(), "html.parser") for path in made.parent.iterdir()}
+    pages = {path.name: path.read_text() for path in made.parent.iterdir()}
     assert set(pages) == {"index.html", "default.html"} | {
         f"{path.stem}.html" for path in storage.NOTEBOOKS.glob("*.ipynb")
     }
     followed = 0
     for name, page in pages.items():
-        for link in page.find_all("a", href=True):
-            scheme, _, path, _, fragment = urlsplit(link["href"])
+        for address in re.findall(r'<a [^>]*href="([^"]*)"', page):
+            scheme, _, path, _, fragment = urlsplit(address)
             if scheme in ("http", "https", "data"):
                 continue
-            assert (path or name) in pages, f"{name} leads to {link['href']}"
-            assert not fragment or pages[path or name].find(id=fragment), f"{name} leads to {link['href']}"
+            assert (path or name) in pages, f"{name} leads to {address}"
+            assert not fragment or f'id="{fragment}"' in pages[path or name], f"{name} leads to {address}"
             followed += bool(path)
-        assert not re.search("(src|href)=.?/", str(page))
     assert followed > 30
-    text = pages["index.html"].get_text()
+    text = BeautifulSoup(pages["index.html"], "html.parser").get_text()
     assert "The original, as it was published: 79.42 %" in text
     assert "Train the network. " in text
 
