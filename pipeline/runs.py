@@ -6,7 +6,7 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 import logging
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -204,31 +204,46 @@ def _check_unaltered(folder: RunFolder, record: RunRecord, but_for: Iterable[str
 
 
 def verify(run_dir: str) -> None:
-    """Run a finished run, or a point of a sweep, again in a temporary folder, and log what is equal and what is not.
+    """Run a finished run, or a point of a sweep, again in a temporary folder, and log whether it is reproduced.
 
-    Raises InvalidRecord if there is no finished run, and NotReproduced if a metric, a digest or an input differs.
+    Then follow what is equal and what is not, and what has changed that the run depends on. Raises InvalidRecord if
+    there is no finished run, and NotReproduced if a metric or a digest differs.
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
+    measured = folder.read_history()[-1].model_dump(exclude_none=True).keys()  # an older version measured less
     with tempfile.TemporaryDirectory() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
-        differing = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
+        changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
         _execute_stages(again, chosen, STAGES if folder.metrics.exists() else [PREPARATION, TRAINING])
-        before, after = _facts(folder), _facts(again)
-    for name in before | after:
-        was, now = before.get(name), after.get(name)
-        verdict = f"equal  {was}" if was == now else f"NOT equal  {was}, and now {now}"
-        log.info(f"{name:22} {verdict}")
-    for difference in differing:
-        log.info(f"NOT equal: {difference}")
-    if differing or before != after:
-        raise NotReproduced(f"{run_dir} is not reproduced: see the lines with NOT equal.")
+        before, after = _facts(folder, measured), _facts(again, measured)
+    differing = [name for name in before if before[name] != after.get(name)]
+    count = f"{len(differing)} of {len(before)} metrics and digests differ"
+    log.info(
+        f"NOT reproduced: {count}." if differing else f"Reproduced: all {len(before)} metrics and digests are equal."
+    )
+    for name, was in before.items():
+        log.info(
+            f"  {name:25} " + (f"NOT equal  {was}, and now {after.get(name)}" if name in differing else f"equal  {was}")
+        )
+    if changed:
+        log.info("What has changed since, " + ("and may be why:" if differing else "and made no difference:"))
+    for change in changed:
+        log.info(f"  {change}")
+    if differing:
+        why = "" if changed else " Nothing that it depends on has changed, so its files may have been altered."
+        if chosen.batch_size > 1 and not changed:
+            why = " With a batch_size above 1 the last digits may differ from one machine to another."
+        raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(differing)}.{why}")
 
 
-def _facts(folder: RunFolder) -> dict[str, object]:
-    """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold."""
+def _facts(folder: RunFolder, measured: Collection[str]) -> dict[str, object]:
+    """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold.
+
+    measured: the metrics of an epoch that are compared.
+    """
     history = folder.read_history()
     metrics: dict[str, object] = (folder.find_metrics() or history[-1]).model_dump(exclude_none=True)
-    digest = sha256(storage.json_bytes(history)).hexdigest()
-    return metrics | {"model.npz": folder.read_model().sha256, "history.json": digest}
+    content = storage.json_bytes([epoch.model_dump(include=set(measured)) for epoch in history])
+    return metrics | {"model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}

@@ -441,11 +441,13 @@ def test_verify_finds_a_run_equal_and_leaves_it_as_it_is(small_run, pipeline):
     assert verified.returncode == 0, verified.stderr
     metrics = json.loads((folder / "metrics.json").read_text())
     for name in METRICS:
-        assert f"{name:22} equal  {metrics[name]}\n" in verified.stdout
+        assert f"  {name:25} equal  {metrics[name]}\n" in verified.stdout
     for name in ("weights_sha256", "model.npz"):
-        assert f"{name:22} equal  {metrics['weights_sha256']}\n" in verified.stdout
-    assert re.search(r"^history.json +equal  [0-9a-f]{64}$", verified.stdout, re.M)
-    assert "NOT equal" not in verified.stdout
+        assert f"  {name:25} equal  {metrics['weights_sha256']}\n" in verified.stdout
+    assert re.search(r"^Reproduced: all 12 metrics and digests are equal\.$", verified.stdout, re.M)
+    assert re.search(r"^  history.json +equal  [0-9a-f]{64}$", verified.stdout, re.M)
+    assert "NOT" not in verified.stdout
+    assert "What has changed" not in verified.stdout
     assert contents(folder) == before
 
 
@@ -466,18 +468,24 @@ def test_a_report_is_written_again_but_not_of_a_run_that_is_altered_or_busy(smal
     assert record_of(folder) == before
 
 
-def test_verify_exits_with_1_and_names_what_is_not_equal(small_run, pipeline):
+def test_verify_exits_with_1_and_names_what_is_not_equal_and_with_0_where_a_change_made_no_difference(
+    small_run, pipeline
+):
     folder, _ = small_run
     record, metrics = record_of(folder), json.loads((folder / "metrics.json").read_text())
     record["inputs"]["versions"]["numpy"] = "1.0"
     (folder / "run.json").write_text(json.dumps(record))
+    change = f"  versions numpy, which was 1.0 and is {np.__version__}\n"
+    harmless = pipeline("verify", folder)
+    assert harmless.returncode == 0
+    assert f"What has changed since, and made no difference:\n{change}" in harmless.stdout
     (folder / "metrics.json").write_text(json.dumps(metrics | {"test_error": 0.5}))
     verified = pipeline("verify", folder)
     assert verified.returncode == 1
-    assert f"test_error             NOT equal  0.5, and now {metrics['test_error']}\n" in verified.stdout
-    assert f"NOT equal: versions numpy, which was 1.0 and is {np.__version__}\n" in verified.stdout
-    assert verified.stdout.count("NOT equal") == 2
-    assert f"{folder} is not reproduced" in verified.stderr
+    assert "\nNOT reproduced: 1 of 12 metrics and digests differ.\n" in f"\n{verified.stdout}"
+    assert f"  test_error                NOT equal  0.5, and now {metrics['test_error']}\n" in verified.stdout
+    assert f"What has changed since, and may be why:\n{change}" in verified.stdout
+    assert f"{folder} is not reproduced: test_error." in verified.stderr
     assert "Traceback" not in verified.stderr
 
 

@@ -533,7 +533,7 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
         assert "NOT" not in equal.stdout
         assert ("test" in equal.stdout) == (place == point)
         for name in names:
-            assert re.search(rf"^{name} +equal ", equal.stdout, re.M)
+            assert re.search(rf"^  {name} +equal ", equal.stdout, re.M)
     shutil.copytree(point, tmp_path / "altered")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
@@ -542,8 +542,8 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
     write_json(tmp_path / "altered" / "run.json", record)
     differing = pipeline("verify", tmp_path / "altered")
     assert differing.returncode == 1
-    assert re.search(r"^test_accuracy +NOT equal  0.99, and now", differing.stdout, re.M)
-    assert "NOT equal: versions numpy, which was 1.0" in differing.stdout
+    assert re.search(r"^  test_accuracy +NOT equal  0.99, and now", differing.stdout, re.M)
+    assert "and may be why:\n  versions numpy, which was 1.0" in differing.stdout
     assert f"{tmp_path / 'altered'} is not reproduced" in differing.stderr
 
 
