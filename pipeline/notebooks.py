@@ -30,7 +30,7 @@ ENGINE = "forked"
 PICTURE = "picture"  # a tag of cells
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
 LOG_EVERY = 10.0  # seconds between two lines of progress in a log
-README_PICTURES = {"curves-drawn": "learning_curves.png", "weights-drawn": "hidden_units.png"}  # by the cell's id
+README_PICTURES = {"weights-drawn": "hidden_units.png"}  # by the cell's id
 
 log = logging.getLogger(__name__)
 

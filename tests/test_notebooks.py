@@ -298,7 +298,7 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
 
 def test_in_place_the_pictures_of_the_readme_are_written(tmp_path):
     pixels = base64.b64encode(b"\x89PNG").decode()
-    cell = nbformat.v4.new_code_cell(f"display({{'image/png': '{pixels}'}}, raw=True)", id="curves-drawn")
+    cell = nbformat.v4.new_code_cell(f"display({{'image/png': '{pixels}'}}, raw=True)", id="weights-drawn")
     execute_in_place(write_notebook(tmp_path / "a.ipynb", cell))
     (picture,) = (tmp_path / "pictures").iterdir()
-    assert (picture.name, picture.read_bytes()) == ("learning_curves.png", b"\x89PNG")
+    assert (picture.name, picture.read_bytes()) == ("hidden_units.png", b"\x89PNG")
