@@ -20,10 +20,22 @@ run from the class of its error, and `__main__.EXIT_CODES` the exit code.
 """
 
 import math
+import textwrap
 from pathlib import Path
 
+FRAME = 88  # characters that a message is wide in a notebook
 
-class PipelineError(Exception): ...
+
+class PipelineError(Exception):
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of the error: its name and message, framed. IPython asks for this method.
+
+        The message says what is wrong and what to do. The way through this project's code, 60 lines, would hide it.
+        """
+        lines = [part for line in str(self).splitlines() for part in textwrap.wrap(line, FRAME - 4) or [""]]
+        framed = [f"│ {line:{FRAME - 4}} │" for line in lines]
+        title = f"─ {type(self).__name__} "
+        return [f"╭{title:─<{FRAME - 2}}╮", *framed, f"╰{'':─<{FRAME - 2}}╯"]
 
 
 class InvalidParameter(PipelineError, ValueError): ...

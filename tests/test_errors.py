@@ -1,11 +1,14 @@
 """The errors that a user can meet: one class for each, with an exit code and a message."""
 
+import contextlib
 import inspect
+import io
 import json
 import subprocess
 import sys
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from pipeline import errors
 from pipeline.errors import Diverged, InvalidRecord, PipelineError, check_finite
@@ -52,3 +55,15 @@ def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to
     assert message.startswith(f"The error became {error} in epoch 7, with learning_rate 0.5 and normalisation 255: ")
     assert "Make learning_rate smaller" in message
     assert "defaults are 0.005 and 255." in message
+
+
+def test_a_notebook_shows_the_message_framed_and_nothing_else(tmp_path):
+    shell = InteractiveShell.instance()
+    message = "learning_rate is -1, but must be a number above 0. " * 3
+    with contextlib.redirect_stdout(shown := io.StringIO()):
+        shell.run_cell(f"from pipeline.errors import InvalidParameter\nraise InvalidParameter({message!r})")
+    lines = shown.getvalue().rstrip().splitlines()
+    assert lines[0].startswith("╭─ InvalidParameter ─")
+    assert lines[-1].startswith("╰─")
+    assert {len(line) for line in lines} == {88}
+    assert " ".join(line.strip("│ ") for line in lines[1:-1]) == message.strip()
