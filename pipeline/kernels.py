@@ -65,10 +65,12 @@ class ForkedKernelManager(AsyncKernelManager):
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         options["env"] |= ONE_THREAD
         options["env"].pop("JPY_SESSION_NAME", None)  # where a notebook runs that someone else has opened
-        if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
-            return await super()._async_launch_kernel(kernel_cmd, **options)
-        arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
         provisioner: Any = self.provisioner
+        if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
+            await super()._async_launch_kernel(kernel_cmd, **options)
+            _SERVER.note(_Kernel(provisioner.pid))
+            return
+        arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
         provisioner.process = _SERVER.fork(arguments, options["env"], options.get("cwd") or str(Path.cwd()))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
         self._reconcile_connection_info(provisioner.connection_info)
@@ -97,7 +99,7 @@ class _ForkServer:
     process: subprocess.Popen[bytes]
     line: TextIO
     owner: int | None = None
-    kernels: tuple[_Kernel, ...] = ()  # that it has forked, and that may still run
+    kernels: tuple[_Kernel, ...] = ()  # that may still run
     lock = threading.Lock()  # one request and its answer at a time
 
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> _Kernel:
@@ -109,10 +111,13 @@ class _ForkServer:
                 with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):  # it has been killed
                     self.line.write(request + "\n")
                     self.line.flush()
-                    kernel = _Kernel(int(self.line.readline()))
-                    self.kernels = (*(old for old in self.kernels if old.is_running()), kernel)
-                    return kernel
+                    return self.note(_Kernel(int(self.line.readline())))
         raise RuntimeError("the process that forks kernels has died, twice")
+
+    def note(self, kernel: _Kernel) -> _Kernel:
+        """Keep in mind a kernel that `end` shall end, also one that was started in another way."""
+        self.kernels = (*(old for old in self.kernels if old.is_running()), kernel)
+        return kernel
 
     def start(self, compiler_first: bool = False) -> None:
         """Start it, unless it runs."""
@@ -121,7 +126,7 @@ class _ForkServer:
                 self._start(compiler_first)
 
     def end(self) -> None:
-        """End it and the kernels that it has forked."""
+        """End it and all kernels."""
         with self.lock:
             if self.owner == os.getpid():
                 self.process.kill()

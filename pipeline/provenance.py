@@ -52,8 +52,10 @@ def code_of(*sources: str | Path) -> dict[str, str]:
 def report_code() -> str:
     """Return one digest of all that makes a page out of notebooks."""
     templates = storage.ROOT / "pipeline" / "reports" / "templates"
-    glossary = storage.ROOT / "notebooks" / "README.md"
-    digests = code_of("pipeline.reports.rendering") | _digests([*templates.iterdir(), glossary])
+    shown = [
+        storage.NOTEBOOKS / name for name in ("README.md", "data/networks.npz")
+    ]  # glossary, and what reads drawings
+    digests = code_of("pipeline.reports.rendering") | _digests([*templates.iterdir(), *shown])
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Know every file of a run: its name, how it is read, and how it is written whole.
 
 01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the pipeline run.json and
-report.html. Writing a file removes those that were made from the one before it, so a folder never mixes two runs.
+report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs.
 """
 
 import contextlib
@@ -203,6 +203,11 @@ class SweepFolder:
         self.record, self.results, self.notebook, self.report, self.report_inputs = (
             self.path / name for name in ("sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json")
         )
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of what is on its way while a sweep runs on this machine."""
+        return self.path / ".scratch"
 
     def read_record(self) -> SweepRecord:
         return storage.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")

@@ -20,19 +20,25 @@ ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to
 MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
 
 
-def write_site(folder: Path, runs_folder: Path = storage.RUNS) -> Path:
+def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -> Path:
     """Write the pages and their index.html into a folder, and return the path of the index. Links are relative.
 
     The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if the folder holds
     other files.
     """
     index = folder / "index.html"
-    if folder.exists() and any(folder.iterdir()) and not (index.is_file() and MARK in index.read_text()):
+    if (
+        folder.exists()
+        and any(folder.iterdir())
+        and not (index.is_file() and MARK in index.read_text(errors="replace"))
+    ):
         raise InvalidParameter(f"{folder} holds files that are not of a site. Choose a new folder, or an empty one.")
     lessons = {path.stem: nbformat.read(path, as_version=4) for path in sorted(storage.NOTEBOOKS.glob("*.ipynb"))}
-    reports = []
     for name, changed in SHOWN.items():
         runs.run(parameters.from_values(changed), str(runs_folder / name))
+    storage.write_whole(index, MARK.encode())  # so that a site that was interrupted may be written again
+    reports = []
+    for name, changed in SHOWN.items():
         run = RunFolder(runs_folder / name)
         page = rendering.run_page(run, run.read_record(), site=lessons)
         storage.write_whole(folder / f"{name}.html", page.encode())

@@ -678,6 +678,78 @@ def test_a_digit_is_drawn_by_keyboard(browser, reports):
         assert opened.page.evaluate("document.activeElement.textContent") == "Undo"
 
 
+def ink(page):
+    """How much of the pad is drawn on."""
+    page.evaluate(NEXT_FRAME)
+    return page.get_by_label("Drawing pad").evaluate(
+        "(pad) => pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 3)"
+        ".reduce((sum, opacity) => sum + (opacity > 0), 0)"
+    )
+
+
+def test_only_what_is_pressed_draws(browser, reports):
+    with report(browser, reports, "run", 390) as opened:
+        page = opened.page
+        pad = page.get_by_label("Drawing pad")
+        pad.scroll_into_view_if_needed()
+        (left, top), (right, bottom) = places_on(pad, [(0.1, 0.1), (0.9, 0.9)])
+        pad.focus()
+        page.keyboard.down("Space")
+        page.keyboard.down("Space")  # the key repeats, while it is held
+        page.keyboard.up("Space")
+        drawn = ink(page)
+        page.mouse.move(left, top)
+        page.mouse.move(right, bottom)  # with no button
+        assert ink(page) == drawn
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        assert ink(page) > drawn + 1000
+        page.get_by_role("button", name="Clear").click()
+        page.evaluate("delete PointerEvent.prototype.getCoalescedEvents")  # which a page without https has not
+        fingers = page.context.new_cdp_session(page)
+
+        def touch(kind, *places):
+            points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+            fingers.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+        (left, top), (right, bottom) = places_on(pad, [(0.1, 0.1), (0.9, 0.9)])
+        touch("Start", (left, top))
+        touch("Start", (left, top), (right, top))  # a palm
+        touch("Move", (left, top + 1))  # without the palm, which is lifted
+        touch("Move", (right, bottom))
+        touch("End")
+        assert ink(page) > 10_000  # the finger's stroke, from corner to corner
+        assert [line for line in opened.console if "getImageData" not in line] == []  # which `ink` calls often
+
+
+def test_fewer_hidden_units_than_the_one_that_is_shown(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.locator("details.change summary").press("Enter")
+        for units in ("20", "3"):
+            page.get_by_label("hidden_size", exact=True).fill(units)
+            page.get_by_label("epochs", exact=True).fill("2")
+            page.get_by_role("button", name="Train again").click()
+            assert f"hidden_size {units}, epochs 2" in trained_again(page)
+            page.get_by_label("Network", exact=True).select_option("The network trained here")
+            page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+            draw_with_mouse(page, SEVEN)
+            assert reading_of(page).startswith("reads ")
+            page.locator(".units button").last.click()
+            expect(page.locator(".adds")).to_contain_text(f"Hidden unit {int(units) - 1}, its weights")
+        assert opened.console == []
+
+
+def test_a_stop_counts_before_the_first_epoch_too(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        for _ in range(2):
+            page.evaluate("for (const name of ['train', 'stop']) document.querySelector(`.${name}`).click()")
+            page.wait_for_timeout(300)
+            assert trained_again(page) == "Stopped after 0 epochs."
+            assert page.locator(".progress").evaluate("(bar) => bar.value") == 0
+
+
 def test_a_network_that_was_trained_in_the_page_reads_there(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page

@@ -22,6 +22,7 @@ class Network(NamedTuple):
     hidden_size: int
     normalisation: float
     weights: str
+    own: bool = False  # whether it is the run's
 
 
 def networks(model: Model, accuracy: float | None, published: bool) -> list[Network]:
@@ -37,7 +38,7 @@ def networks(model: Model, accuracy: float | None, published: bool) -> list[Netw
         if not (published and key == "published")
     ]
     own = "This run's (published) network" if published else "This run's network"
-    return [_packed(own, accuracy, model), *found] if model.hidden_size <= HIDDEN_SIZE else found
+    return [_packed(own, accuracy, model)._replace(own=True), *found] if model.hidden_size <= HIDDEN_SIZE else found
 
 
 def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:

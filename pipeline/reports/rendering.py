@@ -137,16 +137,18 @@ def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
     """Fold what stands between the title of a notebook and its first section: its table, imports and parameters."""
     cells = notebook.cells
     prose = [bool(re.search("^## ", cell.source, re.M)) and cell.cell_type == "markdown" for cell in cells]
-    if not any(prose) or cells[0].cell_type != "markdown":
+    if not any(prose) or prose[0] or cells[0].cell_type != "markdown":
         return notebook
     first = prose.index(True)
-    title, rule, table = cells[0].source.partition("\n\n|")
+    title, rule, table = cells[0].source.partition("\n\n| | |\n")  # of what it reads and writes
+    failed = any(output.output_type == "error" for cell in cells[:first] for output in cell.get("outputs", []))
     new = nbformat.v4
     summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
     opening, end = (
-        new.new_raw_cell(html, metadata={"page": True}) for html in (f'<details class="set-up">{summary}', "</details>")
+        new.new_raw_cell(html, metadata={"page": True})
+        for html in (f'<details class="set-up"{" open" * failed}>{summary}', "</details>")
     )
-    before = [new.new_markdown_cell(title), opening, *([new.new_markdown_cell("|" + table)] if rule else [])]
+    before = [new.new_markdown_cell(title), opening, *([new.new_markdown_cell("| | |\n" + table)] if rule else [])]
     folded = [*before, *cells[1:first], end, *cells[first:]]
     return nbformat.NotebookNode(notebook | {"cells": folded})
 

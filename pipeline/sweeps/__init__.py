@@ -1,1 +1,1 @@
-"""Run many configurations on a Dask cluster: definition, workers, execution, progress, and the tables of the report."""
+"""Run many configurations: definition, workers here or on a Dask cluster, execution, progress and tables."""

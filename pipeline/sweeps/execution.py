@@ -63,7 +63,9 @@ def run_sweep(
             from pipeline.sweeps import jobs, training  # papermill takes 0.3 s to import
 
             used = {point.data_key: data[point.data_key] for point in todo}
-            with training.workers(scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs) as found:
+            with training.workers(
+                scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs, folder
+            ) as found:
                 storage.write_whole(folder.record, storage.json_bytes(record))
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)

@@ -1,7 +1,8 @@
 """Train points on this machine, several at a time, each in a kernel of its own."""
 
-import tempfile
+import shutil
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -14,18 +15,21 @@ from pipeline.sweeps.definition import DataKey
 from pipeline.sweeps.jobs import LOOK_AGAIN, Job
 from pipeline.sweeps.worker import Outcome
 
-LEAVE = 5.0  # seconds that the kernels of an interrupted sweep have to end
+LEAVE = 10.0  # seconds that the threads of an interrupted sweep have to end
 
 
 class LocalPool:
     """Threads of this process, each of which has one point trained at a time.
 
     Nearly all of the work is done by the kernels, which are processes that the fork server of this process makes.
+    scratch: a folder for what is on its way, which is emptied first, since a killed sweep may have left something.
     """
 
-    def __init__(self, count: int, data: Mapping[DataKey, Data]) -> None:
-        self.scratch = tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True)
-        self.data = {key: Path(self.scratch.name, f"data-{place}.npz") for place, key in enumerate(data)}
+    def __init__(self, count: int, data: Mapping[DataKey, Data], scratch: Path) -> None:
+        self.scratch = scratch
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
             path.write_bytes(data[key].without_test().to_bytes())
         self.jobs, self.news = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome | None]]()
@@ -60,11 +64,12 @@ class LocalPool:
     def close(self) -> None:
         """End what still runs, with its kernels."""
         self.closing.set()
-        if self.left:
-            kernels.end()
+        deadline = time.monotonic() + LEAVE
+        while self.left and any(thread.is_alive() for thread in self.threads) and time.monotonic() < deadline:
+            kernels.end()  # again and again, since a thread may have been about to start one
             for thread in self.threads:
-                thread.join(LEAVE)
-        self.scratch.cleanup()
+                thread.join(0.2 / len(self.threads))
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _work(self) -> None:
         while not self.closing.is_set():
@@ -74,7 +79,7 @@ class LocalPool:
                 continue
             point, task = job
             try:
-                outcome = worker.run_point(task, self.data[point.data_key], self.scratch.name, self.closing)
+                outcome = worker.run_point(task, self.data[point.data_key], str(self.scratch), self.closing)
             except Exception as error:  # noqa: BLE001 - whatever is raised here is that point's failure
                 outcome = worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))
             self.news.put((job, outcome))

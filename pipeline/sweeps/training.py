@@ -75,11 +75,15 @@ def _keep(point: Point, outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def workers(
-    scheduler: str | None, count: int, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs]
+    scheduler: str | None,
+    count: int,
+    data: Mapping[DataKey, Data],
+    inputs: Mapping[str, Inputs],
+    folder: SweepFolder,
 ) -> Iterator[Workers]:
     """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
     if scheduler is None:
-        with contextlib.closing(LocalPool(count, data)) as found:
+        with contextlib.closing(LocalPool(count, data, folder.scratch)) as found:
             yield found
     else:
         from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import

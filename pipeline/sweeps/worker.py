@@ -67,7 +67,10 @@ def run_point(task: Task, data: Path, below: str, closing: threading.Event | Non
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs).changed(arrays=task.arrays)
     with tempfile.TemporaryDirectory(prefix="point-", dir=below) as scratch:
         folder = RunFolder(scratch)
-        shutil.copyfile(data, folder.data)
+        try:
+            folder.data.hardlink_to(data)
+        except OSError:  # a file system that has no such links
+            shutil.copyfile(data, folder.data)
         try:
             _train_twice_at_most(folder, task, closing)
             last, weights = folder.read_history()[-1], folder.read_model().sha256
@@ -93,12 +96,14 @@ def _train_twice_at_most(folder: RunFolder, task: Task, closing: threading.Event
     """Execute the notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
     values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
     for attempt in (1, 2):
+        if closing and closing.is_set():
+            raise KernelDied("The sweep has ended.")
         try:
             return notebooks.execute(
                 NOTEBOOK, folder.notebook(TRAINING), values, task.time_limit, watched=False, with_pictures=False
             )
         except KernelDied:
-            if attempt == 2 or (closing and closing.is_set()):
+            if attempt == 2:
                 raise
 
 

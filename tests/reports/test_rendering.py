@@ -56,6 +56,25 @@ def check_nothing_is_fetched(page):
     assert not re.search(r"@import|url\((?!data:)", str(page.find("style")))
 
 
+def test_what_stands_before_the_first_section_is_folded_but_not_an_error_nor_a_table_of_results():
+    new, table = nbformat.v4, "| word | meaning |\n| --- | --- |\n| a | b |\n\n| | |\n| --- | --- |\n| reads | c |"
+    title, section = new.new_markdown_cell(f"# Title\n\nPurpose.\n\n{table}"), new.new_markdown_cell("## Section")
+    code = new.new_code_cell("1 + 1")
+
+    def page_of(*cells):
+        return BeautifulSoup(rendering.render({"a": new.new_notebook(cells=list(cells))}, "Title"), "html.parser")
+
+    folded = page_of(title, code, section).select_one("details.set-up")
+    assert "open" not in folded.attrs
+    assert all(text in folded.text for text in ("reads", "1 + 1"))
+    assert not any(text in folded.text for text in ("meaning", "Section"))
+    code.outputs = [new.new_output("error", ename="InvalidParameter", evalue="no", traceback=["no"])]
+    assert "open" in page_of(title, code, section).select_one("details.set-up").attrs
+    page = page_of(new.new_markdown_cell("# Title\n\n## Section"), code)
+    assert len(page.select("h1")) == 1
+    assert not page.select("details.set-up")
+
+
 def test_nothing_is_fetched(run_report):
     check_nothing_is_fetched(run_report)
     assert all(link["href"].startswith(("#", "https://")) for link in run_report.find_all("a"))

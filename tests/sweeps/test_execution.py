@@ -312,7 +312,7 @@ class Workers:
         self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
         self.data, self.evaluated = {}, []
 
-    def __call__(self, scheduler, count, data, inputs):
+    def __call__(self, scheduler, count, data, inputs, folder):
         self.data = data
         return contextlib.nullcontext(self)
 

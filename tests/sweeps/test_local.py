@@ -3,9 +3,10 @@
 import threading
 
 import numpy as np
+import psutil
 import pytest
 
-from pipeline import datasets
+from pipeline import datasets, kernels
 from pipeline.errors import NotebookFailed
 from pipeline.parameters import Parameters
 from pipeline.provenance import inputs_of
@@ -13,6 +14,7 @@ from pipeline.records import Status
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import jobs, local, worker
 from pipeline.sweeps.definition import Point
+from pipeline.sweeps.worker import Task
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def all_ended(pool):
     return {point.parameters.seed: outcome for (point, _), outcome in ended}
 
 
-def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_threads(listed, monkeypatch):
+def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_threads(listed, monkeypatch, tmp_path):
     waiting, data = listed
     both, seen = threading.Barrier(2, timeout=60), {}  # passes only where two are trained at a time
 
@@ -44,7 +46,7 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
         return worker.failed(task, NotebookFailed("made up"))
 
     monkeypatch.setattr(worker, "run_point", run_point)
-    pool = local.LocalPool(2, data)
+    pool = local.LocalPool(2, data, tmp_path / ".scratch")
     pool.give(waiting)
     assert waiting == []
     assert all_ended(pool).keys() == set(range(6))
@@ -52,14 +54,14 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
     assert seen == {seed: 20 + 10 * (seed % 2) for seed in range(6)}
 
 
-def test_whatever_is_raised_is_that_points_failure(listed, monkeypatch):
+def test_whatever_is_raised_is_that_points_failure(listed, monkeypatch, tmp_path):
     waiting, data = listed
 
     def run_point(task, path, below, closing):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(worker, "run_point", run_point)
-    pool = local.LocalPool(1, data)
+    pool = local.LocalPool(1, data, tmp_path / ".scratch")
     pool.give(waiting)
     outcomes = all_ended(pool)
     pool.close()
@@ -67,7 +69,7 @@ def test_whatever_is_raised_is_that_points_failure(listed, monkeypatch):
     assert outcomes[0].record.error == "OSError: [Errno 28] No space left on device"
 
 
-def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch):
+def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, tmp_path):
     waiting, data = listed
     begun, ended = [], []
 
@@ -78,11 +80,30 @@ def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch):
 
     monkeypatch.setattr(worker, "run_point", run_point)
     monkeypatch.setattr(local.kernels, "end", lambda: ended.append(True))
-    pool = local.LocalPool(1, data)
+    pool = local.LocalPool(1, data, tmp_path / ".scratch")
     pool.give(waiting)
     while not begun:
         pass
     pool.close()
-    assert (begun, ended) == ([0], [True])
+    assert begun == [0]
+    assert ended
     assert not any(thread.is_alive() for thread in pool.threads)
-    assert not local.Path(pool.scratch.name).exists()
+    assert not pool.scratch.exists()
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.03, 0.1, 0.3])
+@pytest.mark.parametrize("forked", [True, False])
+def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_path, moment, forked):
+    """At any moment: with the real notebook, which trains for minutes, and a real kernel, forked or not."""
+    (*_, (point, task)), data = listed
+    long = Task(task.place, task.parameters.model_copy(update={"epochs": 10**7}), task.inputs, task.arrays, None)
+    monkeypatch.setattr(kernels, "POSSIBLE", forked and kernels.POSSIBLE)
+    pool = local.LocalPool(1, data, tmp_path / ".scratch")
+    pool.give([(point, long)])
+    threading.Event().wait(moment)
+    before = psutil.Process().children(recursive=True)
+    pool.close()
+    assert not any(thread.is_alive() for thread in pool.threads)
+    assert not pool.scratch.exists()
+    left = [process for process in [*before, *kernels._SERVER.kernels] if process.is_running()]
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []

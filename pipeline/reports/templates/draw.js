@@ -97,10 +97,10 @@ const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const [pad, known, pressed] = [part("pad"), networks.map(({ name }) => ({ name })), new Set()];
-  let [strokes, down, at, asked, unit] = [[], false, [0.5, 0.5], false, null];
+  let [strokes, pen, at, asked, unit] = [[], null, [0.5, 0.5], 0, null]; // pen: what holds it down, a pointer or the keys
 
   function show() {
-    asked = false;
+    asked = 0;
     drawPad();
     const [image, network] = [imageOf(strokes), known[part("network").selectedIndex]];
     if (!network.weights) return; // not unpacked yet
@@ -116,13 +116,10 @@ export function setUpPad(root, networks, drawn = () => {}) {
     if (unit !== null) showUnit(network.weights, found.hidden);
     const said = strokes.length ? answerOf(found, image) : "Nothing is drawn yet.";
     if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
-    if (!down) drawn(image);
+    if (pen === null) drawn(image);
   }
 
-  const ask = () => {
-    if (!asked) requestAnimationFrame(show);
-    asked = true;
-  };
+  const ask = () => { asked ||= requestAnimationFrame(show); };
 
   function drawPad() {
     const [context, side] = [pad.getContext("2d"), pad.width];
@@ -183,8 +180,8 @@ ${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
     }
   }
 
-  function keep(kept, pen = false) {
-    [strokes, down] = [kept, pen];
+  function keep(kept, by = null) {
+    [strokes, pen] = [kept, by];
     if (!known[0].weights) unpack();
     ask();
   }
@@ -196,33 +193,38 @@ ${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
   on("pad", "pointerdown", (event) => {
     if (!event.isPrimary || event.button !== 0) return;
     pad.setPointerCapture(event.pointerId);
-    keep([...strokes, [place(event)]], true);
+    keep([...strokes, [place(event)]], event.pointerId);
   });
   on("pad", "pointermove", (event) => {
-    if (!down || !event.isPrimary) return;
-    strokes.at(-1).push(...event.getCoalescedEvents().map(place), place(event)); // all since the last frame
+    if (pen !== event.pointerId) return;
+    const since = event.getCoalescedEvents?.() ?? []; // the last frame; a page without https may not have it
+    strokes.at(-1).push(...since.map(place), place(event));
     ask();
   });
-  for (const end of ["pointerup", "pointercancel"]) on("pad", end, () => { down = false; ask(); });
+  const lift = (by) => (pen === by ? keep(strokes) : ask());
+  for (const end of ["pointerup", "pointercancel"]) on("pad", end, ({ pointerId }) => lift(pointerId));
   on("pad", "keydown", (event) => {
-    if (event.key === " ") keep(down ? strokes : [...strokes, [at]], !down);
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === " " && pen === "keys") event.repeat || lift("keys");
+    else if (event.key === " ") event.repeat || keep([...strokes, [at]], "keys");
     else if (event.key in ARROWS) {
       for (const key of pressed.add(event.key)) at = at.map((x, k) => between(0, x + ARROWS[key][k], 1));
-      if (down) strokes.at(-1).push(at);
+      if (pen === "keys") strokes.at(-1).push(at);
       ask();
     } else return;
     event.preventDefault();
   });
   on("pad", "keyup", ({ key }) => pressed.delete(key));
-  for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); ask(); });
+  for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); lift("keys"); });
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
-  on("network", "change", () => { [unit, part("unit").hidden] = [null, true]; ask(); });
+  const choose = () => { [unit, part("unit").hidden] = [null, true]; ask(); };
+  on("network", "change", choose);
   on("units", "click", ({ target }) => { unit = target.type === "button" ? Number(target.value) : unit; ask(); });
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));
     known[networks.length] = { name, ...network };
-    ask();
+    choose(); // another network may have fewer units
   };
 }

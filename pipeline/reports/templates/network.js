@@ -3,8 +3,7 @@
 //   images   Uint8Array, 784 pixels an image      labels   Uint8Array, a digit an image
 //   weights  { first: Float64Array, 784 rows of H; second: Float64Array, H rows of 10 }
 
-export const PIXELS = 784;
-export const DIGITS = 10;
+export const [PIXELS, DIGITS] = [784, 10];
 
 // NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998), seeded as it is there: by a
 // number, or by a list of numbers.

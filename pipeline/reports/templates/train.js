@@ -36,15 +36,13 @@ function start(source, images, labels, parameters, each, fail) {
   try {
     const code = new Blob([source, epochs, "\n", work], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(code));
-    end = () => {
-      worker.onerror = null;
-      worker.terminate();
-    };
+    end = () => worker.terminate();
     worker.onmessage = ({ data }) => {
       heard = true;
       each(data);
     };
     worker.onerror = ({ message }) => {
+      worker.onerror = null;
       end();
       if (heard) fail(message);
       else inSlices(); // where a page from a disk may have no worker
@@ -84,7 +82,7 @@ function outcome(run, changes, differs, { epoch, finite, digest }) {
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
 }
 
-// Sets up the button in `root`, which has training.html.j2; `keep` is called with a network that has been trained to its end.
+// Sets up the button in `root`, which has training.html.j2; `keep` gets a network that has been trained to its end. Returns what stops.
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
@@ -103,7 +101,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
     const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [masked, fitted, count] = [[], [], Math.max(parameters.epochs, run.errors.length)];
-    let [stop, differs] = [() => {}, null];
+    let [stop, differs, stopped] = [() => {}, null, false];
     const finish = (text) => {
       stop();
       set(false);
@@ -124,19 +122,23 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       finish(outcome(run, changes, differs, found));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
+    part("stop").onclick = () => {
+      stopped = true;
+      finish(`Stopped after ${counted(masked.length)}.`);
+    };
     set(true);
-    [part("progress").max, part("progress").value, part("outcome").textContent] = [parameters.epochs, 0, "Training."];
+    [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
+    part("outcome").textContent = "Training.";
     try {
       const packed = [run.images, run.labels].map(unpacked);
       const [images, labels] = (await Promise.all(packed)).map((buffer) => new Uint8Array(buffer));
-      part("live").hidden = false;
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
       for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
-      part("stop").onclick = () => finish(`Stopped after ${counted(masked.length)}.`);
-      stop = start(source, images, labels, parameters, show, fail);
+      if (!stopped) stop = start(source, images, labels, parameters, show, fail);
     } catch (error) {
       fail(error);
     }
   }
   part("train").addEventListener("click", begin);
+  return () => part("stop").click(); // which does nothing where nothing is trained
 }

@@ -7,12 +7,12 @@ export default {
     };
     const { networks, training } = model.get("page");
     el.innerHTML = model.get("html");
-    el.className = "live-panel";
+    el.classList.add("live-panel");
     // JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is marked.
     el.addEventListener("focusin", ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true"));
     const add = setUpPad(el.querySelector(".drawing"), networks, (image) => send("drawn", new DataView(image.buffer)));
     if (!training) return;
-    setUpTraining(el.querySelector(".training"), training, model.get("source"), (network) => {
+    return setUpTraining(el.querySelector(".training"), training, model.get("source"), (network) => {
       const [first, second] = [network.weights.first, network.weights.second].map(({ buffer }) => new DataView(buffer));
       send("trained", { first, second, normalisation: network.normalisation });
       add(network);
