@@ -23,9 +23,9 @@ def project(tmp_path, monkeypatch):
     copy = tmp_path / "project"
     shutil.copytree(storage.ROOT / "pipeline", copy / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(storage.ROOT / "helpers.py", copy)
-    (copy / "notebooks").mkdir()
-    for name in (*(f"{stage}.ipynb" for stage in STAGES), "README.md"):
-        shutil.copy(storage.NOTEBOOKS / name, copy / "notebooks")
+    (copy / "notebooks" / "data").mkdir(parents=True)
+    for name in (*(f"{stage}.ipynb" for stage in STAGES), "README.md", "data/networks.npz"):
+        shutil.copy(storage.NOTEBOOKS / name, copy / "notebooks" / name)
     monkeypatch.setattr(storage, "ROOT", copy)
     monkeypatch.setattr(storage, "NOTEBOOKS", copy / "notebooks")
     return copy
@@ -145,13 +145,14 @@ def test_the_code_of_reports_covers_templates_and_what_renders_them_but_not_the_
         "templates/page.css",
         "../published.py",
         "../../notebooks/README.md",
+        "../../notebooks/data/networks.npz",
     )
     for name in names:
         path = project / "pipeline" / "reports" / name
-        path.write_text(path.read_text() + "\n")
+        path.write_bytes(path.read_bytes() + b"\n")
         found.append(provenance.report_code())
     assert found[0] == found[1]
-    assert len(set(found)) == 6
+    assert len(set(found)) == 7
 
 
 DIGESTS = [f"{number}" * 64 for number in range(10)]
