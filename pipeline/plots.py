@@ -138,11 +138,9 @@ def network(forward: Sequence[str], edges: Sequence[str], signals: Sequence[str]
     return figure
 
 
-def learning_curves(history: History, epochs: int | None = None) -> Figure:
+def learning_curves(history: History) -> Figure:
     """Draw error and accuracy by epoch, in axes of their own: on the training images under dropout and without it, and
     on the validation images where there are some.
-
-    The axes have room for the given number of epochs, so that they stay as they are while a history grows.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
     named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
@@ -156,8 +154,6 @@ def learning_curves(history: History, epochs: int | None = None) -> Figure:
             if values:
                 axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
-        if epochs:
-            axis.set_xlim(0, epochs + 1)
         axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
     return figure
 
