@@ -56,12 +56,7 @@ def _parameter_help() -> str:
     return "\n".join(["\b", "Parameters:", *lines])
 
 
-@main.command(
-    "run",
-    short_help="Prepare, train, evaluate and report.",
-    epilog=_parameter_help(),
-    context_settings={"max_content_width": 160},
-)
+@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
 @click.option("--run-dir", metavar="DIR", help="The folder of the run's files; runs/default unless given.")
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, as papermill has it.")
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")

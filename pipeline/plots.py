@@ -55,9 +55,17 @@ def png(figure: Figure) -> bytes:
     drawn, file = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=2 * DOTS_PER_INCH, facecolor="white", pil_kwargs={"compress_level": 0})
     plt.close(figure)
-    picture = PIL.Image.open(drawn).convert("RGB")
-    picture.quantize(256, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE).save(file, "png")
+    with_few_colours(PIL.Image.open(drawn).convert("RGB")).save(file, "png")
     return file.getvalue()
+
+
+def with_few_colours(picture: PIL.Image.Image, count: int = 256) -> PIL.Image.Image:
+    """Return a picture on white paper with a palette of so many colours; the paper, in its corner, stays white."""
+    found = picture.quantize(count, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE)
+    palette, paper = found.getpalette() or [], int(found.getpixel((0, 0)))  # type: ignore[arg-type]
+    palette[3 * paper : 3 * paper + 3] = [255, 255, 255]
+    found.putpalette(palette)
+    return found
 
 
 def show(figure: Figure, alt: str) -> None:

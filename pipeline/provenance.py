@@ -52,9 +52,7 @@ def code_of(*sources: str | Path) -> dict[str, str]:
 def report_code() -> str:
     """Return one digest of all that makes a page out of notebooks."""
     templates = storage.ROOT / "pipeline" / "reports" / "templates"
-    shown = [
-        storage.NOTEBOOKS / name for name in ("README.md", "data/networks.npz")
-    ]  # glossary, and what reads drawings
+    shown = [storage.NOTEBOOKS / name for name in ("README.md", "data/networks.npz")]  # the glossary, and networks
     digests = code_of("pipeline.reports.rendering") | _digests([*templates.iterdir(), *shown])
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
@@ -69,11 +67,8 @@ def versions_of(names: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in names:
         try:
-            found[name] = (
-                platform.python_version()
-                if name == "python"
-                else importlib.metadata.version(DISTRIBUTIONS.get(name, name))
-            )
+            installed = DISTRIBUTIONS.get(name, name)
+            found[name] = platform.python_version() if name == "python" else importlib.metadata.version(installed)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "none"
     return found

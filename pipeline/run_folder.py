@@ -141,17 +141,18 @@ class RunFolder:
 
     def write_data(self, data: Data) -> None:
         """Write data.npz, and remove what was made from the old one. The same one stays, and so does all."""
-        self._replace({self.data: data.to_bytes()})
+        self._replace("data.npz", {self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History) -> None:
         """Write history.json, then model.npz, and remove what was made from the old ones. The same ones stay."""
-        self._replace({self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))})
+        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))}
+        self._replace("model.npz", files)
         self.checkpoint.unlink(missing_ok=True)
 
     def write_metrics(self, metrics: Metrics) -> None:
         """Write metrics.json; if there was another one, remove the record and the report that quote it."""
         if self.metrics.exists():  # not of a point, which has a record before it is evaluated
-            self._replace({self.metrics: storage.json_bytes(metrics)})
+            self._replace("metrics.json", {self.metrics: storage.json_bytes(metrics)})
         else:
             storage.write_whole(self.metrics, storage.json_bytes(metrics))
 
@@ -163,14 +164,14 @@ class RunFolder:
         for path in (*(self.path / name for name in reversed(OUTPUTS)), *self.path.glob(".*.part")):
             path.unlink(missing_ok=True)
 
-    def _replace(self, files: Mapping[Path, bytes]) -> None:
-        """Write files, the last of which others are made from, if any of them is not there with this content already.
+    def _replace(self, first: str, files: Mapping[Path, bytes]) -> None:
+        """Write files, unless they are there with this content. `first` and all that was made from it goes before that.
 
-        What was made from the old ones goes first, the last before the others, and of a finished run its record, too.
+        The last goes first, and of a finished run its record, too.
         """
         if all(path.exists() and path.read_bytes() == content for path, content in files.items()):
             return
-        self._remove_from([path.name for path in files][-1])
+        self._remove_from(first)
         for path, content in files.items():
             storage.write_whole(path, content)
 

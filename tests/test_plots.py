@@ -1,5 +1,9 @@
 """Pictures that hold what they were given."""
 
+import io
+
+import numpy as np
+import PIL.Image
 import pytest
 
 from pipeline import plots
@@ -10,6 +14,14 @@ from pipeline.records import Epoch
 def closed():
     yield
     plots.plt.close("all")
+
+
+def test_a_picture_keeps_its_paper_white_whatever_is_drawn_on_it():
+    figure, axis = plots.plt.subplots()
+    axis.imshow(np.linspace(0, 1, 10_000).reshape(100, 100), cmap="Blues")  # with colours near to white
+    picture = PIL.Image.open(io.BytesIO(plots.png(figure)))
+    assert picture.mode == "P"
+    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_the_network_shows_every_text_once_and_both_ways_between_its_layers():

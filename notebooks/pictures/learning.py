@@ -40,7 +40,7 @@ def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
     axis.spines[["top", "right"]].set_visible(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(48, Image.Quantize.FASTOCTREE)
+    return plots.with_few_colours(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"), 48)
 
 
 def main() -> None:

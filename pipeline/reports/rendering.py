@@ -4,6 +4,7 @@ nbconvert renders the cells, with what its own templates leave out: mathematics 
 themselves; code folded away; links that lead somewhere even when the file travels alone.
 """
 
+import itertools
 import re
 from collections.abc import Container, Mapping, Sequence
 from html import unescape
@@ -26,6 +27,7 @@ from pipeline.reports import live, pages
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
+CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
 
 
@@ -119,11 +121,11 @@ def render(
     site : container of str, optional
         The stems of notebooks that have a page beside this one, which links lead to.
     """
-    headings, sections = [], []
+    headings, sections, numbers = [], [], itertools.count(1)
     for stem, notebook in notebooks.items():
         exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0, site=site)
         body, _ = exporter.from_notebook_node(_with_folded_set_up(notebook))
-        sections.append(_accessible(body))
+        sections.append(CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", _accessible(body)))
         headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
     sortable = any('class="dataframe sortable"' in section for section in sections)

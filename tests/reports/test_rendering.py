@@ -56,6 +56,21 @@ def check_nothing_is_fetched(page):
     assert not re.search(r"@import|url\((?!data:)", str(page.find("style")))
 
 
+def test_figures_are_numbered_through_the_page_and_captioned_by_their_text_alternatives():
+    new = nbformat.v4
+
+    def notebook(*alternatives):
+        data, cells = {"image/png": base64.b64encode(b"png").decode()}, [new.new_markdown_cell("# Title")]
+        for alt in alternatives:
+            output = new.new_output("display_data", data, metadata={"image/png": {"alt": alt}})
+            cells.append(new.new_code_cell("show()", outputs=[output]))
+        return new.new_notebook(cells=cells)
+
+    page = rendering.render({"a": notebook("x < y", "second"), "b": notebook("third")}, "Title")
+    captions = [caption.text.strip() for caption in BeautifulSoup(page, "html.parser").select("figcaption")]
+    assert captions == ["Figure 1. x < y", "Figure 2. second", "Figure 3. third"]
+
+
 def test_what_stands_before_the_first_section_is_folded_but_not_an_error_nor_a_table_of_results():
     new, table = nbformat.v4, "| word | meaning |\n| --- | --- |\n| a | b |\n\n| | |\n| --- | --- |\n| reads | c |"
     title, section = new.new_markdown_cell(f"# Title\n\nPurpose.\n\n{table}"), new.new_markdown_cell("## Section")
