@@ -5,6 +5,7 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 
 import logging
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Iterable
 from hashlib import sha256
@@ -113,6 +114,7 @@ def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str]
     kernels.prepare()
     from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
 
+    threading.Thread(target=_prepare_report, daemon=True).start()  # while the kernels work
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in stages:
         since = time.monotonic()
@@ -120,9 +122,15 @@ def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str]
         log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
 
 
+def _prepare_report() -> None:
+    from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
+
+    rendering.exporter()
+
+
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, and then that the run is done."""
-    from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
+    from pipeline.reports import rendering
 
     rendering.write_run_report(folder, record)
     folder.write_record(

@@ -47,5 +47,5 @@ def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
 
 def _packed(name: str, accuracy: float | None, model: Model) -> Network:
     numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
-    weights = base64.b64encode(zlib.compress(numbers, 9)).decode()
+    weights = base64.b64encode(zlib.compress(numbers)).decode()
     return Network(name, accuracy, model.hidden_size, model.normalisation, weights)

@@ -82,7 +82,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
         "digest": metrics.weights_sha256,
-        "images": base64.b64encode(zlib.compress(data.x_train.tobytes(), 9)).decode(),
-        "labels": base64.b64encode(zlib.compress(data.y_train.tobytes(), 9)).decode(),
+        "images": base64.b64encode(zlib.compress(data.x_train.tobytes())).decode(),
+        "labels": base64.b64encode(zlib.compress(data.y_train.tobytes())).decode(),
     }
     return {"fields": fields, "page": page}
