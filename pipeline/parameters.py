@@ -9,7 +9,7 @@ import difflib
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -121,22 +121,23 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
     return _checked(Parameters.model_validate_strings, values, NAMES)
 
 
-def check(namespace: Mapping[str, object]) -> None:
-    """Check a notebook's parameters, from the cell right after them: ``check(globals())``. Raises InvalidParameter.
+def check(namespace: Mapping[str, object]) -> dict[str, Value]:
+    """Check a notebook's parameters, from the cell right after them, and return them: ``given = check(globals())``.
 
     Refuses a value of the wrong type or range, and a name that the notebook does not declare. Names are looked for
     in the cells just before this one that begin with the line ``# Parameters``: the notebook's own, which declares
-    them, and the one that papermill puts after it, whose unknown names would change nothing.
+    them, and the one that papermill puts after it, whose unknown names would change nothing. Raises InvalidParameter.
     """
     history = namespace.get("In", [])
     cells = _parameter_cells(history if isinstance(history, list) else [])
     declared, *injected = map(_names_assigned, cells or [""])
     present = {name for name in NotebookParameters.model_fields if name in namespace}
-    values = {name: namespace.get(name) for name in present.union(declared, *injected)}
+    values: dict[str, Any] = {name: namespace.get(name) for name in present.union(declared, *injected)}
     _checked(NotebookParameters.model_validate, values, sorted(declared & NotebookParameters.model_fields.keys()))
     if unused := set().union(*injected) - declared:
         names, takes = ", ".join(sorted(unused)), ", ".join(sorted(declared))
         raise InvalidParameter(f"{names}: not a parameter of this notebook, which takes {takes}.")
+    return {name: value for name, value in values.items() if name in NAMES}
 
 
 def _parameter_cells(history: Iterable[str]) -> list[str]:

@@ -30,6 +30,7 @@ class Status(StrEnum):
     KERNEL_DIED = "kernel died"
     WORKER_DIED = "worker died"
     INTERRUPTED = "interrupted"
+    CHANGED = "changed"  # by a stage that was run alone, after it was done
 
     @classmethod
     def of(cls, error: BaseException) -> "Status":

@@ -1,10 +1,12 @@
 """Know every file of a run: its name, how it is read, and how it is written whole.
 
 01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the pipeline run.json and
-report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs.
+report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs;
+and a finished run's record says then which stage was run alone, with which parameters.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,17 @@ import numpy as np
 from pipeline import parameters, storage
 from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter, InvalidRecord
-from pipeline.parameters import Parameters
+from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
 from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
+MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, "report.html")
 ALL_THREE = "with the same run_dir, or run all three notebooks with: python -m pipeline run"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +115,7 @@ class RunFolder:
         """Read run.json of a finished run, and check its parameters."""
         record = storage.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
-            problem = f"holds no finished run: its status is {record.status}"
+            problem = f"holds no finished run: its status is {record.status}. {record.error or ''}".rstrip(". ")
             raise InvalidRecord(self.path, problem, "Name the folder of a finished one.")
         try:
             return record, parameters.from_values(record.parameters)
@@ -139,22 +144,22 @@ class RunFolder:
             metrics = self.find_metrics()
         return PointResult(self.path.name, record.parameters, record, metrics)
 
-    def write_data(self, data: Data) -> None:
-        """Write data.npz, and remove what was made from the old one. The same one stays, and so does all."""
-        self._replace("data.npz", {self.data: data.to_bytes()})
+    def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
+        """Write data.npz. Where it is another one, what was made from the old one goes.
 
-    def write_model(self, model: Model, history: History) -> None:
-        """Write history.json, then model.npz, and remove what was made from the old ones. The same ones stay."""
+        given: the parameters that the notebook was run with, here and below.
+        """
+        self._replace(PREPARATION, given, {self.data: data.to_bytes()})
+
+    def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
+        """Write history.json, then model.npz. Where they are others, what was made from the old ones goes."""
         files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))}
-        self._replace("model.npz", files)
+        self._replace(TRAINING, given, files)
         self.checkpoint.unlink(missing_ok=True)
 
-    def write_metrics(self, metrics: Metrics) -> None:
-        """Write metrics.json; if there was another one, remove the record and the report that quote it."""
-        if self.metrics.exists():  # not of a point, which has a record before it is evaluated
-            self._replace("metrics.json", {self.metrics: storage.json_bytes(metrics)})
-        else:
-            storage.write_whole(self.metrics, storage.json_bytes(metrics))
+    def write_metrics(self, metrics: Metrics, given: Mapping[str, Value] = {}) -> None:
+        """Write metrics.json. Where it is another one, the report that quotes the old one goes."""
+        self._replace(EVALUATION, given, {self.metrics: storage.json_bytes(metrics)})
 
     def write_record(self, record: RunRecord) -> None:
         storage.write_whole(self.record, storage.json_bytes(record))
@@ -164,23 +169,31 @@ class RunFolder:
         for path in (*(self.path / name for name in reversed(OUTPUTS)), *self.path.glob(".*.part")):
             path.unlink(missing_ok=True)
 
-    def _replace(self, first: str, files: Mapping[Path, bytes]) -> None:
-        """Write files, unless they are there with this content. `first` and all that was made from it goes before that.
+    def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
+        """Write what a stage gives, unless it is there with this content. First goes all that was made from the old.
 
-        The last goes first, and of a finished run its record, too.
+        The first metrics of a point, which has a record before it is evaluated, replace nothing.
         """
         if all(path.exists() and path.read_bytes() == content for path, content in files.items()):
             return
-        self._remove_from(first)
+        if stage != EVALUATION or self.metrics.exists():
+            self._mark_changed(stage, given)
+            self.report.unlink(missing_ok=True)
+        for name in reversed(MADE[MADE.index(MADE_BY[stage]) :]):
+            (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
             storage.write_whole(path, content)
 
-    def _remove_from(self, first: str) -> None:
-        if (record := self.find_record()) and record.status == Status.DONE:
-            self.record.unlink()
-        self.report.unlink(missing_ok=True)
-        for name in reversed(MADE[MADE.index(first) :]):
-            (self.path / name).unlink(missing_ok=True)
+    def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
+        """Record that a finished run is no longer what it was, and say so."""
+        record = self.find_record()
+        if record is None or record.status != Status.DONE:
+            return
+        other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
+        what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
+        change = f"changed by {stage} run alone, {what}"
+        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}."))
+        log.warning(f"The finished run in {self.place} was {change}. What was made from the old result is removed.")
 
     def present(self) -> list[str]:
         """Return the names of the run's files that are there."""

@@ -196,6 +196,8 @@ def report(run_dir: str) -> Path:
             _check_unaltered(folder, record, ["report.html"])
             _write_report(folder, record)
             return folder.report
+        if record.status == Status.CHANGED:
+            raise InvalidRecord(folder.path, f"holds no finished run. {record.error}".rstrip("."), "Run it again.")
         if not (executed := folder.executed()):
             raise InvalidRecord(folder.path, f"has no notebook to show: its status is {record.status}", "Run it again.")
         from pipeline.reports import rendering  # nbconvert takes 0.3 s to import

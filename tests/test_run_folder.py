@@ -107,7 +107,7 @@ def test_a_stage_that_gives_the_same_leaves_everything(folder, data):
         write()
         assert names(folder) == before
     folder.write_metrics(METRICS.model_copy(update={"test_accuracy": 1.0}))
-    assert names(folder) == ["data.npz", "history.json", "metrics.json", "model.npz"]
+    assert names(folder) == ["data.npz", "history.json", "metrics.json", "model.npz", "run.json"]
 
 
 def test_the_first_metrics_of_a_point_leave_its_record(folder):
@@ -117,13 +117,27 @@ def test_the_first_metrics_of_a_point_leave_its_record(folder):
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_stage_run_alone_ends_the_record_of_a_finished_run_and_any_report(folder, data, status):
-    for write in (lambda: folder.write_data(data), lambda: folder.write_model(a_model(), [])):
-        folder.write_record(a_record(status))
+def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_report(folder, data, status, caplog):
+    stages = {
+        "01_prepare": lambda: folder.write_data(data, {"num_samples": 5}),
+        "02_train": lambda: folder.write_model(a_model(), [], {"learning_rate": 0.01, "seed": 1}),
+        "03_evaluate": lambda: folder.write_metrics(METRICS.model_copy(update={"test_accuracy": 1.0})),
+    }
+    ways = {"01_prepare": "num_samples 5", "02_train": "learning_rate 0.01", "03_evaluate": "the same parameters"}
+    for stage, write in stages.items():
+        folder.write_metrics(METRICS)
+        folder.write_record(before := a_record(status, parameters={"num_samples": 4, "learning_rate": 0.1, "seed": 1}))
         folder.report.write_text("old")
+        caplog.clear()
         write()
-        assert folder.record.exists() == (status != "done")
         assert not folder.report.exists()
+        if status == "done":
+            assert folder.read_record().status == "changed"
+            assert f"changed by {stage} run alone, with {ways[stage]}" in folder.read_record().error
+            assert f"changed by {stage} run alone, with {ways[stage]}" in caplog.text
+        else:
+            assert folder.read_record() == before
+            assert not caplog.text
 
 
 def test_clear_removes_a_runs_files_and_no_others(folder):
