@@ -1,5 +1,6 @@
 """Save a training every few seconds, so that it goes on to the same bits after a kill."""
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue, TypeAdapter
 
-from pipeline import provenance, storage
+from pipeline import console, provenance, storage
 from pipeline.datasets import Data
 from pipeline.errors import InvalidRecord
 from pipeline.records import History
@@ -41,6 +42,7 @@ class Checkpoints:
         self.path = folder.checkpoint
         self.seconds = seconds
         self.saved_at = time.monotonic()
+        self.bring_into_view = functools.cache(console.bring_into_view)  # once: its reader may scroll away
         depends_on = {
             "data": data.sha256,
             "hyperparameters": dict(hyperparameters),
@@ -87,6 +89,7 @@ class Checkpoints:
         """Save, if the last save is long enough ago. learning_rate is the next epoch's."""
         if time.monotonic() - self.saved_at < self.seconds:
             return
+        self.bring_into_view()
         _, keys, positions, *_ = zip(*(generator.get_state() for generator in generators), strict=True)
         content = storage.npz_bytes(
             identity=self.identity,

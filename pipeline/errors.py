@@ -19,23 +19,36 @@ A message names the thing, its value, what is allowed and the next step. `record
 run from the class of its error, and `__main__.EXIT_CODES` the exit code.
 """
 
+import html
 import math
 import textwrap
+import traceback
 from pathlib import Path
+
+from pipeline import console
 
 FRAME = 88  # characters that a message is wide in a notebook
 
 
 class PipelineError(Exception):
+    rendered = False  # in a notebook
+
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows of the error: its name and message, framed. IPython asks for this method.
 
-        The message says what is wrong and what to do. The way through this project's code, 60 lines, would hide it.
+        The message says what is wrong and what to do. The traceback, 60 lines, follows folded.
         """
         lines = [part for line in str(self).splitlines() for part in textwrap.wrap(line, FRAME - 4) or [""]]
         framed = [f"│ {line:{FRAME - 4}} │" for line in lines]
         title = f"─ {type(self).__name__} "
+        if not self.rendered:  # IPython asks twice
+            console.after_this_cell(f"<details><summary>Traceback</summary><pre>{_traceback(self)}</pre></details>")
+        self.rendered = True
         return [f"╭{title:─<{FRAME - 2}}╮", *framed, f"╰{'':─<{FRAME - 2}}╯"]
+
+
+def _traceback(error: Exception) -> str:
+    return html.escape("".join(traceback.format_exception(error)))
 
 
 class InvalidParameter(PipelineError, ValueError): ...

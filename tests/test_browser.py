@@ -292,6 +292,22 @@ len(failed)"""
     assert all((tmp_path / "out" / link).exists() for link in links)
 
 
+def test_an_error_is_brought_into_view_after_run_all_in_jupyterlab(browser, lab):
+    notebook = nbformat.read(storage.NOTEBOOKS / "02_train.ipynb", 4)
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source = cell.source.replace("learning_rate: float = 0.005", "learning_rate: float = -1.0")
+    content = json.dumps({"type": "notebook", "content": notebook}).encode()
+    made = urllib.request.Request(f"{lab}/api/contents/notebooks/wrong.ipynb?token=test", content, method="PUT")
+    urllib.request.urlopen(made).close()
+    with opened(browser, lab, "wrong") as wrong:
+        run_all(wrong.page, code_cells("02_train"))
+        message = wrong.page.locator("pre", has_text="╭─ InvalidParameter")
+        expect(message).to_contain_text("learning_rate is -1.0, but must be a number above 0.")
+        expect(message).to_be_in_viewport()
+        expect(wrong.page.get_by_text("Traceback", exact=True)).to_be_in_viewport()
+        wrong.screenshot("lab-wrong")
+
+
 class Panel:
     """A panel of explore.ipynb: its controls by name, and which of them have been driven."""
 

@@ -74,7 +74,7 @@ STATUS_OF = {
 def test_the_status_of_a_run_follows_from_the_class_of_the_error_that_ended_it(kind):
     error = kind("x", "is damaged") if kind is InvalidRecord else kind("the reason")
     assert Status.of(error) is Status(STATUS_OF.get(kind, "failed"))
-    assert set(Status) == {"running", "done", "failed", *STATUS_OF.values()}
+    assert set(Status) == {"running", "done", "failed", "changed", *STATUS_OF.values()}
 
 
 def test_metrics_are_read_by_split_and_none_where_there_were_no_images():

@@ -28,6 +28,7 @@ from pipeline.reports import live, pages
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
+NOT_SHOWN = (pages.WIDGET, "application/javascript")
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
 
@@ -84,9 +85,10 @@ class _CellsExporter(HTMLExporter):
 
     @property
     def default_config(self) -> Config:
-        """Controls need a kernel, and a script that would be fetched: the text that stands for them is shown."""
+        """Controls need a kernel, and a page runs no scripts but its own: the text that stands for them is shown."""
         config: Config = super().default_config
-        config.NbConvertBase.display_data_priority.remove(pages.WIDGET)
+        shown = config.NbConvertBase.display_data_priority
+        config.NbConvertBase.display_data_priority = [kind for kind in shown if kind not in NOT_SHOWN]
         return config
 
     @pass_context
