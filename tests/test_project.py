@@ -17,6 +17,7 @@ import pytest
 import yaml
 from distributed.cli import dask_worker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from pipeline import parameters, published, storage
 from pipeline.__main__ import main
@@ -163,10 +164,11 @@ def commands(guide):
 
 
 def test_every_command_of_the_guides_is_known_here():
-    """CI runs make run and make test, the tests in a browser make lab, and the tests that follow the others."""
+    """CI runs make run, make test and uv run, the tests in a browser make lab, and the tests that follow the others."""
     shown = {guide: [shlex.join(command[:4]) for command in commands(guide)] for guide in GUIDES if commands(guide)}
     names = ("run", "sweep", "compare", "verify", "report", "report", "index")
-    readme = ["make run", "make test", "make lab", *(f"python -m pipeline {name}" for name in names)]
+    without_make = ["uv run --no-project --with-requirements"] * 2
+    readme = ["make run", "make test", *without_make, "make lab", *(f"python -m pipeline {name}" for name in names)]
     assert shown.pop("README.md") == readme
     assert {guide: [command.split()[0] for command in found] for guide, found in shown.items()} == {
         "CONTRIBUTING.md": [".venv/bin/pytest"] * 3,
@@ -174,6 +176,16 @@ def test_every_command_of_the_guides_is_known_here():
         "notebooks/sweeps/README.md": ["python"],
     }
     assert commands("notebooks/sweeps/README.md")[0] in commands("README.md")
+
+
+def test_containers_start_on_the_same_lock_and_a_supported_python():
+    (line,) = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    assert (ROOT / ".binder" / line.removeprefix("-r ")).resolve() == ROOT / "requirements.txt"
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make run"
+    supported = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    for python in ((ROOT / ".binder" / "runtime.txt").read_text(), container["image"]):
+        assert re.search(r"\d+\.\d+", python)[0] in SpecifierSet(supported)
 
 
 def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
