@@ -1,6 +1,5 @@
 """Draw and train in a notebook as in a run's report: the same page and the same scripts, and Python gets what comes."""
 
-from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -8,16 +7,13 @@ import numpy as np
 import traitlets
 
 from pipeline.errors import InvalidRecord
-from pipeline.explore.panels import ALIVE
+from pipeline.explore.reading import ALIVE
 from pipeline.reports import live, pages
 from pipeline.run_folder import Model, RunFolder
 
 
 class LivePanel(anywidget.AnyWidget):
-    """Draw a digit and have it read; train the run's network again, or another one, and have that read, too.
-
-    take: is called with each network that has been trained to its end.
-    """
+    """Draw a digit and have it read; train the run's network again, or another one, and have that read, too."""
 
     _esm = "\n".join(map(pages.script, ("network", "draw", "train", "widget")))
     _css = pages.style("live")
@@ -27,7 +23,7 @@ class LivePanel(anywidget.AnyWidget):
     drawn = traitlets.CBytes(bytes(784)).tag(sync=True)  # cast from the buffer that comes
     trained = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, run_dir: str, take: Callable[[Model], None]) -> None:
+    def __init__(self, run_dir: str) -> None:
         folder = RunFolder(run_dir)
         try:
             chosen = folder.read_finished()[1]
@@ -35,7 +31,6 @@ class LivePanel(anywidget.AnyWidget):
             chosen = None
         parts = live.parts(folder, chosen, folder.find_metrics())
         super().__init__(html=pages.fragment("live.html.j2", live=parts), page=parts["page"])
-        self.observe(lambda _: take(self.model), "trained")
 
     @property
     def image(self) -> np.ndarray:
@@ -43,8 +38,10 @@ class LivePanel(anywidget.AnyWidget):
         return np.frombuffer(self.drawn, np.uint8)
 
     @property
-    def model(self) -> Model:
-        """Return the network that was last trained in the browser."""
+    def model(self) -> Model | None:
+        """Return the network that was last trained in the browser, None before one was."""
+        if not self.trained:
+            return None
         first, second = (np.frombuffer(self.trained[name], "<f8") for name in ("first", "second"))
         return Model(first.reshape(784, -1), second.reshape(-1, 10), float(self.trained["normalisation"]))
 

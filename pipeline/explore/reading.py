@@ -1,10 +1,11 @@
-"""Show how a trained network reads one digit: in numbers, in words and as a picture."""
+"""Show how a trained network reads one digit: in numbers, in words, as a picture, and beside controls."""
 
 import re
-import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,8 +15,10 @@ from matplotlib.image import AxesImage
 import helpers
 from pipeline import parameters, plots, runs
 from pipeline.datasets import Data
+from pipeline.errors import InvalidParameter
 from pipeline.run_folder import Model, RunFolder
 
+ALIVE = "It is alive in JupyterLab, after Run All."
 INK, ANSWER, QUIET = plots.TRAIN, plots.VALIDATION, plots.TEST
 
 
@@ -100,31 +103,14 @@ def describe(reading: Reading) -> str:
     )
 
 
-def matching(
-    answers: np.ndarray, true: np.ndarray, mistakes: bool = False, digit: int | None = None, answer: int | None = None
-) -> np.ndarray:
-    """Return the places of the images that are asked for: mistakes only, of one true digit, with one answer."""
-    chosen = (answers != true) | (not mistakes)
-    chosen &= (true == digit) | (digit is None)
-    chosen &= (answers == answer) | (answer is None)
-    return np.flatnonzero(chosen)
-
-
-def digit_or_any(name: str, text: str) -> int | None:
-    """Read a digit as it is typed into a field; None for an empty one. Raises ValueError with what is allowed."""
-    if text.strip() not in ("", *string.digits):
-        raise ValueError(f"{name} is {text!r}, but must be a digit from 0 to 9, or empty for any.")
-    return int(text) if text.strip() else None
-
-
 def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
-    """Read hidden units as they are typed into a field: "3, 15-17". Raises ValueError with what is allowed."""
+    """Read hidden units as they are typed into a field: "3, 15-17". Raises InvalidParameter."""
     units = set[int]()
     for part in filter(None, re.split(r"[\s,;]+", text)):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if not first <= last < hidden_size:
-            raise ValueError(
+            raise InvalidParameter(
                 f"Dropped units has {part!r}, but must be whole numbers from 0 to {hidden_size - 1}, "
                 "or spans of them, with commas between: 3, 15-17."
             )
@@ -183,3 +169,19 @@ def _draw_units(axis: Axes, reading: Reading) -> None:
     labels = ["active", "inactive", "dropped, and what it would be"]
     above = {"bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
     axis.legend([bars, circles, crosses], labels, loc="lower right", ncols=3, frameon=False, fontsize=9, **above)
+
+
+class ReadingPanel(widgets.interactive):  # type: ignore[misc]  # ipywidgets has no types
+    """Call a function with a place from 0 to count - 1 and dropped units, as they are chosen, and show what it does."""
+
+    def __init__(self, show: Callable[[int, str], None], count: int) -> None:
+        whole = {"continuous_update": False, "style": {"description_width": "initial"}, "layout": {"width": "40em"}}
+        place = widgets.IntSlider(0, 0, count - 1, description="Place among the chosen", **whole)
+        hint = "none; or such as 3, 15-17"
+        super().__init__(
+            show, place=place, dropped=widgets.Text(description="Dropped units", placeholder=hint, **whole)
+        )
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
+        return bundle | {"text/plain": f"A panel: choose a digit, drop hidden units, and see what changes. {ALIVE}"}

@@ -18,7 +18,7 @@ def run_dir(shared, pipeline):
 
 
 def test_the_page_has_the_runs_networks_and_training(run_dir):
-    panel = LivePanel(str(run_dir), lambda model: None)
+    panel = LivePanel(str(run_dir))
     assert panel.page["training"]["parameters"]["epochs"] == 2
     assert panel.page["networks"][0]["name"] == "This run's network"
     assert 'aria-label="Drawing pad"' in panel.html
@@ -28,14 +28,14 @@ def test_the_page_has_the_runs_networks_and_training(run_dir):
 
 
 def test_what_was_drawn_and_trained_is_there_in_python(run_dir):
-    taken = []
-    panel = LivePanel(str(run_dir), taken.append)
+    panel = LivePanel(str(run_dir))
     assert not panel.image.any()
+    assert panel.model is None
     panel.drawn = memoryview(bytes([*range(256)] * 3 + [7] * 16))  # as it comes from the browser
     assert (panel.image.shape, panel.image[-1]) == ((784,), 7)
     first, second = np.arange(784.0 * 2), np.arange(20.0)
     panel.trained = {"first": first.tobytes(), "second": second.tobytes(), "normalisation": 510}
-    (model,) = taken
+    model = panel.model
     assert np.array_equal(model.weights_0_1, first.reshape(784, 2))
     assert np.array_equal(model.weights_1_2, second.reshape(2, 10))
     assert model.normalisation == 510
@@ -44,7 +44,7 @@ def test_what_was_drawn_and_trained_is_there_in_python(run_dir):
 def test_files_of_notebooks_run_alone_can_be_read_but_not_trained_again(run_dir, tmp_path):
     for name in ("data.npz", "model.npz", "history.json"):
         (tmp_path / name).write_bytes((run_dir / name).read_bytes())
-    panel = LivePanel(str(tmp_path), lambda model: None)
+    panel = LivePanel(str(tmp_path))
     assert panel.page["training"] is None
     assert "what they depend on is not recorded" in panel.html
     assert "%)</option>" not in panel.html.split("</option>")[0]
@@ -52,4 +52,4 @@ def test_files_of_notebooks_run_alone_can_be_read_but_not_trained_again(run_dir,
 
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(InvalidRecord, match="history.json is not there"):
-        LivePanel(str(tmp_path), lambda model: None)
+        LivePanel(str(tmp_path))

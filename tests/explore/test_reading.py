@@ -4,7 +4,7 @@ import pytest
 
 import helpers
 from pipeline import datasets, runs
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.explore import reading
 from pipeline.run_folder import Model, RunFolder
 
@@ -97,15 +97,6 @@ def test_the_picture_tells_active_inactive_and_dropped_units_apart():
     plt.close(figure)
 
 
-def test_matching_narrows_by_mistake_digit_and_answer():
-    answers, true = np.array([3, 5, 5, 3, 8]), np.array([3, 3, 5, 8, 8])
-    assert reading.matching(answers, true).tolist() == [0, 1, 2, 3, 4]
-    assert reading.matching(answers, true, mistakes=True).tolist() == [1, 3]
-    assert reading.matching(answers, true, digit=3).tolist() == [0, 1]
-    assert reading.matching(answers, true, answer=3).tolist() == [0, 3]
-    assert reading.matching(answers, true, mistakes=True, digit=0, answer=0).tolist() == []
-
-
 def test_units_are_read_from_numbers_and_spans():
     for text, units in (("", ()), ("5, 3", (3, 5)), ("2-4;9  0", (0, 2, 3, 4, 9)), ("9-9,9", (9,))):
         assert reading.units_in(text, 10) == units
@@ -113,15 +104,18 @@ def test_units_are_read_from_numbers_and_spans():
 
 @pytest.mark.parametrize("text", ["10", "x", "-1", "4-2", "3-", "1.5", "8-10", "²"])
 def test_units_that_are_none_are_refused(text):
-    with pytest.raises(ValueError, match="Dropped units has .*, but must be whole numbers from 0 to 9, or spans"):
+    with pytest.raises(InvalidParameter, match="Dropped units has .*, but must be whole numbers from 0 to 9, or spans"):
         reading.units_in(text, 10)
 
 
-def test_a_digit_or_any_is_read_and_others_are_refused():
-    assert [reading.digit_or_any("Answer", text) for text in ("", "  ", "0", " 7 ")] == [None, None, 0, 7]
-    for text in ("10", "x", "-1", "1.0", "²"):
-        with pytest.raises(ValueError, match="Answer is '.*', but must be a digit from 0 to 9, or empty for any."):
-            reading.digit_or_any("Answer", text)
+def test_a_panel_shows_what_is_chosen_and_is_described_in_words_where_there_is_no_kernel():
+    shown = []
+    panel = reading.ReadingPanel(lambda place, dropped: shown.append((place, dropped)), 5)
+    place, dropped, _ = panel.children
+    assert (place.max, place.description, dropped.description) == (4, "Place among the chosen", "Dropped units")
+    place.value, dropped.value = 4, "2-3"
+    assert shown[-2:] == [(4, ""), (4, "2-3")]
+    assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose a digit")
 
 
 # ---- a run to explore ------------------------------------------------------------------------------------------
