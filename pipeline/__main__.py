@@ -27,14 +27,19 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-FIVE_THINGS = """\b
-What people do:
-  python -m pipeline run                                      train with the defaults, and report
-  python -m pipeline run -p epochs 20 --run-dir runs/short    train with another parameter
-  python -m pipeline sweep notebooks/sweeps/small.yaml        train many, and select the best
-  python -m pipeline compare runs/default runs/short          see what differs, and what is better
-  python -m pipeline verify runs/default                      run it again, and see that it is equal
-"""
+def _examples(*lines: str, title: str = "Examples:") -> str:
+    """Return lines that click does not fill, for the end of a help text."""
+    return "\n".join(["\b", title, *(f"  python -m pipeline {line}" for line in lines)])
+
+
+FIVE_THINGS = _examples(
+    "run                                      train with the defaults, and report",
+    "run -p epochs 20 --run-dir runs/short    train with another parameter",
+    "sweep notebooks/sweeps/small.yaml        train many, and select the best",
+    "compare runs/default runs/short          see what differs, and what is better",
+    "verify runs/default                      run it again, and see that it is equal",
+    title="What people do:",
+)
 
 
 @click.group(
@@ -53,7 +58,8 @@ def _parameter_help() -> str:
         f"{name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})"
         for name, field in parameters.Parameters.model_fields.items()
     ]
-    return "\n".join(["\b", "Parameters:", *lines])
+    examples = _examples("run", "run -p relu_grad_inactive 0 --run-dir runs/true-derivative")
+    return "\n".join([examples, "", "\b", "Parameters:", *lines])
 
 
 @main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
@@ -74,7 +80,15 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     runs.run(chosen, place, force)
 
 
-@main.command("sweep", short_help="Run what is left of a sweep.")
+@main.command(
+    "sweep",
+    short_help="Run what is left of a sweep.",
+    epilog=_examples(
+        "sweep notebooks/sweeps/small.yaml",
+        "sweep notebooks/sweeps/small.yaml --workers 1 --retry-failed",
+        "sweep notebooks/sweeps/small.yaml --scheduler tcp://127.0.0.1:8786",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1), help="Points trained at a time; one per core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
@@ -100,7 +114,11 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
         raise errors.PointsFailed("\n".join(lines))
 
 
-@main.command("verify", short_help="Run a finished run again, and report what is equal.")
+@main.command(
+    "verify",
+    short_help="Run a finished run again, and report what is equal.",
+    epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"),
+)
 @click.argument("run_dir")
 def verify_command(run_dir: str) -> None:
     """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
@@ -109,7 +127,11 @@ def verify_command(run_dir: str) -> None:
     runs.verify(run_dir)
 
 
-@main.command("notebooks", short_help="Execute committed notebooks again, in place.")
+@main.command(
+    "notebooks",
+    short_help="Execute committed notebooks again, in place.",
+    epilog=_examples("notebooks notebooks/why.ipynb"),
+)
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
@@ -119,7 +141,11 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
         execute_in_place(notebook)
 
 
-@main.command("report", short_help="Render a notebook or a run as one page.")
+@main.command(
+    "report",
+    short_help="Render a notebook or a run as one page.",
+    epilog=_examples("report runs/default", "report notebooks/why.ipynb --output why.html"),
+)
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--output", type=OUTPUT, help="Of a notebook; runs/reports/NAME.html unless given.")
 def report_command(path: Path, output: Path | None) -> None:
@@ -144,7 +170,11 @@ def report_command(path: Path, output: Path | None) -> None:
     click.echo(f"report: {output}")
 
 
-@main.command("compare", short_help="Compare finished runs, or points of sweeps, in one page.")
+@main.command(
+    "compare",
+    short_help="Compare finished runs, or points of sweeps, in one page.",
+    epilog=_examples("compare runs/default runs/true-derivative"),
+)
 @click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
 @click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
@@ -155,7 +185,9 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
         click.echo(f"report: {comparison.write_report(run_dirs, output)}")
 
 
-@main.command("index", short_help="Write the list of all runs and sweeps.")
+@main.command(
+    "index", short_help="Write the list of all runs and sweeps.", epilog=_examples("index", "index runs/sweeps")
+)
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
@@ -167,7 +199,9 @@ def index_command(folder: Path | None) -> None:
         click.echo(f"index: {index.write_index(folder)}")
 
 
-@main.command("site", short_help="Write notebooks and reports as a static site.")
+@main.command(
+    "site", short_help="Write notebooks and reports as a static site.", epilog=_examples("site", "site public")
+)
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
