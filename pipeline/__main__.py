@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 130 i
 """
 
 import contextlib
+import io
 import logging
 import signal
 import sys
@@ -95,6 +96,7 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
 @click.option("--sweep-dir", help="The sweep's folder; runs/sweeps/NAME unless given.")
+@click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Run the points of a sweep's YAML FILE that are not done yet."""
@@ -159,15 +161,16 @@ def report_command(path: Path, output: Path | None) -> None:
         from pipeline import runs  # NumPy takes 0.1 s to import
 
         with _writing(path):
-            click.echo(f"report: {runs.report(str(path.resolve()))}")
+            click.echo(console.plain(f"report: {runs.report(str(path.resolve()))}"))
         return
-    from pipeline import storage  # NumPy takes 0.1 s to import
+    from pipeline import outputs, storage  # NumPy takes 0.1 s to import
     from pipeline.reports import rendering  # and nbconvert 0.4 s
 
     output = output or storage.RUNS / "reports" / f"{path.stem}.html"
+    outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
     with _writing(output):
         rendering.write_notebook_report(path, output)
-    click.echo(f"report: {output}")
+    click.echo(console.plain(f"report: {output}"))
 
 
 @main.command(
@@ -182,7 +185,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     from pipeline import comparison  # pandas and SciPy take 1.1 s to import
 
     with _writing(output):
-        click.echo(f"report: {comparison.write_report(run_dirs, output)}")
+        click.echo(console.plain(f"report: {comparison.write_report(run_dirs, output)}"))
 
 
 @main.command(
@@ -196,7 +199,7 @@ def index_command(folder: Path | None) -> None:
 
     folder = folder or storage.RUNS
     with _writing(folder / "index.html"):
-        click.echo(f"index: {index.write_index(folder)}")
+        click.echo(console.plain(f"index: {index.write_index(folder)}"))
 
 
 @main.command(
@@ -209,7 +212,7 @@ def site_command(folder: Path | None) -> None:
 
     folder = folder or storage.RUNS / "site"
     with _writing(folder):
-        click.echo(f"site: {site.write_site(folder)}")
+        click.echo(console.plain(f"site: {site.write_site(folder)}"))
 
 
 @contextlib.contextmanager
@@ -225,10 +228,11 @@ def _exit_code() -> int:
     try:
         main.main(prog_name="python -m pipeline", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        error.show(shown := io.StringIO())
+        click.echo(console.plain(shown.getvalue()), err=True, nl=False)
         return 2
     except errors.PipelineError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(console.plain(f"Error: {error}"), err=True)
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)

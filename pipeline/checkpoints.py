@@ -9,13 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue, TypeAdapter
 
-from pipeline import console, provenance, storage
+from pipeline import console, provenance, readers, storage
 from pipeline.datasets import Data
 from pipeline.errors import InvalidRecord
 from pipeline.records import History
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import MODEL, RunFolder
 
 HISTORY = TypeAdapter(History)
+LAYOUT: readers.Layout = {
+    "weights_0_1": MODEL["weights_0_1"],
+    "weights_1_2": MODEL["weights_1_2"],
+    "identity": ("str", ()),
+    "history": ("str", ()),
+    "learning_rate": ("float", ()),
+    "random_keys": ("uint32", (2, 624)),
+    "random_positions": ("int", (2,)),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Checkpoints:
         if not self.path.exists():
             return None
         try:
-            arrays = storage.read_arrays(self.path, "")
+            arrays = readers.read_arrays(self.path, "", LAYOUT)
             if str(arrays["identity"]) != self.identity:
                 print(f"{self.path.name} is of other parameters, data or code. Training starts from the beginning.")
                 return None
@@ -70,9 +79,7 @@ class Checkpoints:
                     for key, position in zip(arrays["random_keys"], arrays["random_positions"], strict=True)
                 ],
             )
-            if arrays["random_keys"].shape != (2, 624):
-                raise ValueError("the states of two generators are needed")
-        except (InvalidRecord, KeyError, TypeError, ValueError):
+        except (InvalidRecord, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None
         print(f"Going on after epoch {len(checkpoint.history) - 1}, from {self.path.name}.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from pipeline import datasets, parameters, runs, storage
+from pipeline import datasets, outputs, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
@@ -141,6 +141,7 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
     output = output or storage.RUNS / "reports" / f"{names.strip('-')[:200]}.html"
+    outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
     with tempfile.TemporaryDirectory() as scratch:
         executed = Path(scratch, NOTEBOOK.name)
         notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})

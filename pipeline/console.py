@@ -10,11 +10,23 @@ import sys
 from typing import Any
 
 
+def plain(text: str, kept: str = "\n\t") -> str:
+    """Escape what a terminal would obey and not show, such as colours, and marks that turn the direction of text."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
+
+
 def show(level: int = logging.INFO) -> None:
     """Print the package's log: the messages alone, or with time and origin from level DEBUG on."""
     logging.raiseExceptions = False  # a run goes on when the reader of its log has gone, as with | head
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
+    handler.setFormatter(_Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
     logger = logging.getLogger("pipeline")
     logger.handlers = [handler]
     logger.setLevel(level)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from pipeline.errors import InvalidData, InvalidRecord
 from pipeline.parameters import KERAS_SOURCES
-from pipeline.storage import NOTEBOOKS, npz_bytes, place_of, project_path, read_arrays, sha256_of
+from pipeline.readers import read_arrays
+from pipeline.storage import NOTEBOOKS, npz_bytes, place_of, project_path, sha256_of
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SAMPLE_SHA256 = {
@@ -24,6 +26,11 @@ LAYOUT_ADVICE = 'Use source "sample", or the path of an .npz file in the layout 
 SAMPLE_ADVICE = f"Restore it: git checkout {place_of(SAMPLE)}"
 
 Arrays = dict[str, np.ndarray]
+
+
+class _Provenance(BaseModel):
+    source: str
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,10 @@ class Data:
 
     @classmethod
     def of(cls, stored: Arrays) -> "Data":
-        """Return what the arrays of data.npz hold."""
-        provenance = json.loads(str(stored["provenance"]))
+        """Return what the arrays of data.npz hold. Raises ValueError if its provenance is none."""
+        provenance = _Provenance.model_validate_json(str(stored["provenance"]))
         images = {name: stored[name] for name in cls.__annotations__ if name[:2] in ("x_", "y_")}
-        return cls(**images, source=provenance["source"], source_sha256=provenance["sha256"])
+        return cls(**images, source=provenance.source, source_sha256=provenance.sha256)
 
 
 def load_source(source: str) -> Arrays:

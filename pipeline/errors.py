@@ -28,6 +28,13 @@ from pathlib import Path
 from pipeline import console
 
 FRAME = 88  # characters that a message is wide in a notebook
+SHOWN = 400  # characters of a path or a value in a message
+
+
+def shown(text: object) -> str:
+    """Return a path or a value for a message: on one line, without the middle where it is long."""
+    line = console.plain(str(text), "")
+    return line if len(line) <= SHOWN else f"{line[: SHOWN // 2]} ... {line[-SHOWN // 4 :]}"
 
 
 class PipelineError(Exception):
@@ -61,7 +68,7 @@ class InvalidRecord(PipelineError, ValueError):
     """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
-        super().__init__(f"{path} {problem}. {next_step}".rstrip())
+        super().__init__(f"{shown(path)} {problem}. {next_step}".rstrip())
         self.path, self.problem = path, problem
 
 

@@ -24,6 +24,7 @@ from traitlets.config import Config
 
 from pipeline import errors, storage
 from pipeline.kernels import ForkedKernelManager
+from pipeline.readers import read_notebook
 from pipeline.reports.pages import WIDGET
 
 ENGINE = "forked"
@@ -66,8 +67,11 @@ def execute(
     with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
     Raises NotebookFailed, or one of its subclasses.
     """
-    node = nbformat.read(notebook, as_version=4)  # not its path, since papermill formats paths: {} in one would fail
-    declared = papermill.inspect_notebook(node)
+    node = read_notebook(notebook)  # not its path, since papermill formats paths: {} in one would fail
+    try:
+        declared = papermill.inspect_notebook(node)
+    except ValueError as error:
+        raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
     log.debug(f"executing {notebook} into {output}")
     with tempfile.TemporaryDirectory() as scratch, _Progress(notebook.name, watched) as progress:
         executed = Path(scratch, "executed.ipynb")
@@ -114,7 +118,7 @@ def execute_in_place(notebook: Path) -> None:
         for result in cell.get("outputs", []):
             result.get("data", {}).pop(WIDGET, None)  # a control's random name; the text that stands for it is left
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
-        if cell.id in README_PICTURES:
+        if cell.id in README_PICTURES and notebook.resolve().parent == storage.NOTEBOOKS:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]
             storage.write_whole(path, b64decode(picture["image/png"]))

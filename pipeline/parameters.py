@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidParameter, shown
 
 Value = str | int | float
 KERAS_SOURCES = ("mnist", "fashion_mnist")
@@ -163,12 +163,12 @@ def _checked(
 
 
 def _wrong(name: str, value: object) -> str:
-    return f"{name} is {value!r}, but must be {allowed(name)}. Its default is {field_of(name).default!r}."
+    return f"{name} is {shown(repr(value))}, but must be {allowed(name)}. Its default is {field_of(name).default!r}."
 
 
 def _unknown(name: str, names: list[str]) -> str:
     if name in RENAMED:
         return f"{name!r} is now called {RENAMED[name]}."
-    near = difflib.get_close_matches(name, NotebookParameters.model_fields, n=1)
+    near = difflib.get_close_matches(name[:100], NotebookParameters.model_fields, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    return f"There is no parameter {name!r}. {hint}The parameters are: {', '.join(names)}."
+    return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

@@ -8,15 +8,25 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 
 from pipeline import errors
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # or 0
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PointId = Annotated[str, Field(pattern=r"^\w+$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
 METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
+
+
+def _check_value(value: object) -> object:
+    if isinstance(value, list | dict):
+        raise ValueError("it must be one value, no list and no map")
+    return value
+
+
+Value = Annotated[JsonValue, BeforeValidator(_check_value)]  # of a parameter
 
 
 class Status(StrEnum):
@@ -58,15 +68,15 @@ class Epoch(_Record):
     Version 1.0 did not measure the training images without dropout.
     """
 
-    train_error: Number
-    train_accuracy: Number
-    train_error_no_dropout: Number | None = None
-    train_accuracy_no_dropout: Number | None = None
-    validation_error: Number | None = None
-    validation_accuracy: Number | None = None
+    train_error: Positive
+    train_accuracy: Fraction
+    train_error_no_dropout: Positive | None = None
+    train_accuracy_no_dropout: Fraction | None = None
+    validation_error: Positive | None = None
+    validation_accuracy: Fraction | None = None
 
 
-History = list[Epoch]  # history.json
+History = Annotated[list[Epoch], Field(min_length=1), FailFast()]  # history.json
 
 
 class Trained(Epoch):
@@ -78,9 +88,9 @@ class Trained(Epoch):
 class Metrics(Trained):
     """metrics.json: these, and the metrics on the test images."""
 
-    test_error: Number
-    test_accuracy: Number
-    test_images: int | None = None  # not counted by version 1.0
+    test_error: Positive
+    test_accuracy: Fraction
+    test_images: Annotated[int, Field(gt=0)] | None = None  # not counted by version 1.0
 
     def of(self, split: str) -> tuple[float, float] | None:
         """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
@@ -109,7 +119,7 @@ class RunRecord(_Record):
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
-    duration_s: Number | None = None
+    duration_s: Positive | None = None
     error: str | None = None
     outputs: dict[str, Digest] = {}  # of the run's files
     report_code: Digest | None = None
@@ -128,10 +138,10 @@ class RunRecord(_Record):
 class SweepDefinition(_Record):
     """What the YAML file of a sweep holds."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    base: dict[str, JsonValue] = {}
-    grid: dict[str, Annotated[list[JsonValue], Field(min_length=1)]] = {}
-    points: list[dict[str, JsonValue]] = []
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
+    base: dict[str, Value] = {}
+    grid: dict[str, Annotated[list[Value], Field(min_length=1), FailFast()]] = {}
+    points: Annotated[list[dict[str, Value]], FailFast()] = []
     select: Metric = "validation_accuracy"
 
     def varied(self) -> dict[str, list[JsonValue]]:
@@ -146,5 +156,7 @@ class SweepDefinition(_Record):
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition, and the ids of its points, all of them and by configuration."""
 
-    ids: list[PointId]
-    configurations: list[list[PointId]] = Field(validation_alias=AliasChoices("configurations", "settings"))
+    ids: Annotated[list[PointId], FailFast()]
+    configurations: Annotated[list[list[PointId]], FailFast()] = Field(
+        validation_alias=AliasChoices("configurations", "settings")
+    )

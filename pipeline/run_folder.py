@@ -7,23 +7,35 @@ and a finished run's record says then which stage was run alone, with which para
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import parameters, storage
+from pipeline import outputs, parameters, readers, storage
 from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
-from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
+from pipeline.readers import Layout
+from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
 MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, "report.html")
+WRITTEN = ("run.json", *OUTPUTS, "checkpoint.npz")
+IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") for kind in "xy"}
+DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
+    "provenance": ("str", ())
+}
+MODEL: Layout = {
+    "weights_0_1": ("float64", (784, "H")),
+    "weights_1_2": ("float64", ("H", 10)),
+    "normalisation": ("float|int", ()),
+}
 ALL_THREE = "with the same run_dir, or run all three notebooks with: python -m pipeline run"
 
 log = logging.getLogger(__name__)
@@ -88,32 +100,35 @@ class RunFolder:
 
     def read_data(self) -> Data:
         advice = f"Run 01_prepare.ipynb first, {ALL_THREE}"
-        arrays = storage.read_arrays(self.data, advice)
+        arrays = readers.read_arrays(self.data, advice, DATA)
         try:
+            if max(arrays[name].max(initial=0) for name in DATA if name.startswith("y_")) > 9:
+                raise ValueError("it has labels above 9")
             return Data.of(arrays)
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise InvalidRecord(self.data, f"is not what 01_prepare writes ({error})", advice) from None
 
     def read_model(self) -> Model:
         advice = f"Run 02_train.ipynb first, {ALL_THREE}"
-        arrays = storage.read_arrays(self.model, advice)
-        try:
-            return Model(arrays["weights_0_1"], arrays["weights_1_2"], float(arrays["normalisation"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
+        arrays = readers.read_arrays(self.model, advice, MODEL)
+        model = Model(arrays["weights_0_1"], arrays["weights_1_2"], float(arrays["normalisation"]))
+        if not (model.hidden_size and model.normalisation > 0 and np.isfinite([w.sum() for w in model.weights]).all()):
+            problem = "is not what 02_train writes (it has no hidden unit, or a number that cannot be)"
+            raise InvalidRecord(self.model, problem, advice)
+        return model
 
     def read_history(self) -> History:
-        return storage.read_record(self.history, History, f"Run 02_train.ipynb first, {ALL_THREE}")
+        return readers.read_record(self.history, History, f"Run 02_train.ipynb first, {ALL_THREE}")
 
     def read_metrics(self) -> Metrics:
-        return storage.read_record(self.metrics, Metrics, f"Run 03_evaluate.ipynb first, {ALL_THREE}")
+        return readers.read_record(self.metrics, Metrics, f"Run 03_evaluate.ipynb first, {ALL_THREE}")
 
     def read_record(self) -> RunRecord:
-        return storage.read_record(self.record, RunRecord, "Run it with: python -m pipeline run")
+        return readers.read_record(self.record, RunRecord, "Run it with: python -m pipeline run")
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
-        record = storage.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
+        record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
             problem = f"holds no finished run: its status is {record.status}. {record.error or ''}".rstrip(". ")
             raise InvalidRecord(self.path, problem, "Name the folder of a finished one.")
@@ -166,20 +181,48 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove an earlier run's files, results first, so that no old file passes for a new one."""
-        for path in (*(self.path / name for name in reversed(OUTPUTS)), *self.path.glob(".*.part")):
+        parts = (path for name in OUTPUTS for path in self.path.glob(f".{name}.*.part"))
+        for path in (*(self.path / name for name in reversed(OUTPUTS)), *parts):
             path.unlink(missing_ok=True)
+
+    def check_own(self, given: str, names: Iterable[str] = WRITTEN) -> None:
+        """Raise InvalidParameter if a run here would write over a file that no run has made.
+
+        A file is a run's if the record has its digest, or if it is readable as what a run writes. given: what the
+        message begins with.
+        """
+        read: dict[str, Callable[[], object]] = {
+            "run.json": self.read_record,
+            "data.npz": self.read_data,
+            "model.npz": self.read_model,
+            "history.json": self.read_history,
+            "metrics.json": self.read_metrics,
+            "report.html": lambda: outputs.is_page(self.report),
+            "checkpoint.npz": lambda: "identity" in readers.read_arrays(self.checkpoint, ""),
+        }
+        read |= {path.name: partial(outputs.is_executed, path) for path in map(self.notebook, STAGES)}
+        record = self.find_record()
+        digests = record.outputs if record else {}
+
+        def is_own(name: str) -> object:
+            known = digests.get(name)
+            return (known and known == storage.sha256_of_file(self.path / name)) or read[name]()
+
+        outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
 
     def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
         """Write what a stage gives, unless it is there with this content. First goes all that was made from the old.
 
         The first metrics of a point, which has a record before it is evaluated, replace nothing.
         """
-        if all(path.exists() and path.read_bytes() == content for path, content in files.items()):
+        if all(path.is_file() and path.read_bytes() == content for path, content in files.items()):
             return
+        made = MADE[MADE.index(MADE_BY[stage]) :]
+        self.check_own(f"run_dir is {self.place!r}", [*made, "report.html"])
         if stage != EVALUATION or self.metrics.exists():
             self._mark_changed(stage, given)
             self.report.unlink(missing_ok=True)
-        for name in reversed(MADE[MADE.index(MADE_BY[stage]) :]):
+        for name in reversed(made):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
             storage.write_whole(path, content)
@@ -224,7 +267,18 @@ class SweepFolder:
         return self.path / ".scratch"
 
     def read_record(self) -> SweepRecord:
-        return storage.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")
+        return readers.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")
+
+    def check_own(self, given: str) -> None:
+        """Raise InvalidParameter if a sweep here would write over a file that no sweep has made."""
+        made: dict[Path, Callable[[], object]] = {
+            self.record: self.read_record,
+            self.results: lambda: readers.read_bytes(self.results, "sweep.json").startswith(b"id,status,source,"),
+            self.notebook: lambda: outputs.is_executed(self.notebook),
+            self.report: lambda: outputs.is_page(self.report),
+            self.report_inputs: lambda: readers.read_record(self.report_inputs, dict[str, Digest], ""),
+        }
+        outputs.check(given, self.path, made)
 
     def point(self, identity: str) -> RunFolder:
         return RunFolder(self.path / identity)

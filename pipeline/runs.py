@@ -72,21 +72,11 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
 
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's."""
-    given = f"run_dir is {run_dir!r}"
-    storage.check_output_folder(folder.path, given)
     if source not in NAMED_SOURCES:
         path = storage.project_path(source).resolve()
         if path.parent == folder.path.resolve() and path.name in OUTPUTS:
             raise InvalidParameter(f"source is {source!r}, which this run would overwrite. Move it elsewhere.")
-    present = folder.present()
-    if present and not folder.record.exists():
-        try:
-            folder.read_data()
-        except InvalidRecord:
-            raise InvalidParameter(
-                f"{given}, whose {', '.join(present)} would be overwritten, but no run made them. "
-                "Choose another folder."
-            ) from None
+    folder.check_own(f"run_dir is {run_dir!r}")
 
 
 def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
@@ -158,6 +148,7 @@ def evaluate(folder: RunFolder) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
+    folder.check_own(f"The folder is {folder.place}")
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
         _check_unaltered(folder, record, EVALUATED)
@@ -191,6 +182,7 @@ def report(run_dir: str) -> Path:
         evaluate(folder)
         return folder.report
     folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
+    folder.check_own(f"The folder is {folder.place}", ["report.html"])
     with storage.lock(folder.path):
         if (record := folder.read_record()).status == Status.DONE:
             _check_unaltered(folder, record, ["report.html"])

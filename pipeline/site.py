@@ -1,13 +1,12 @@
 """Make a static site of the committed notebooks and the reports of three runs, for any web server, or none."""
 
 import re
+from functools import partial
 from pathlib import Path
 
-import nbformat
-
-from pipeline import parameters, runs, storage
-from pipeline.errors import InvalidParameter
+from pipeline import outputs, parameters, runs, storage
 from pipeline.parameters import Value
+from pipeline.readers import read_notebook
 from pipeline.reports import pages, rendering
 from pipeline.run_folder import STAGES, RunFolder
 
@@ -17,26 +16,19 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
 ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to what a site has not
-MARK = "<!-- python -m pipeline site -->"  # in an index that may be written over
 
 
 def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -> Path:
     """Write the pages and their index.html into a folder, and return the path of the index. Links are relative.
 
-    The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if the folder holds
-    other files.
+    The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if a page would be
+    written over another's file.
     """
-    index = folder / "index.html"
-    if (
-        folder.exists()
-        and any(folder.iterdir())
-        and not (index.is_file() and MARK in index.read_text(errors="replace"))
-    ):
-        raise InvalidParameter(f"{folder} holds files that are not of a site. Choose a new folder, or an empty one.")
-    lessons = {path.stem: nbformat.read(path, as_version=4) for path in sorted(storage.NOTEBOOKS.glob("*.ipynb"))}
+    lessons = {path.stem: read_notebook(path) for path in sorted(storage.NOTEBOOKS.glob("*.ipynb"))}
+    written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]
+    outputs.check(f"The site's folder is {folder}", folder, {path: partial(outputs.is_page, path) for path in written})
     for name, changed in SHOWN.items():
         runs.run(parameters.from_values(changed), str(runs_folder / name))
-    storage.write_whole(index, MARK.encode())  # so that a site that was interrupted may be written again
     reports = []
     for name, changed in SHOWN.items():
         run = RunFolder(runs_folder / name)
@@ -50,6 +42,6 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
     stages, others = ([entries[stem] for stem in entries if (stem in STAGES) == wanted] for wanted in (True, False))
-    shown = {"mark": MARK, "reports": reports, "stages": stages, "lessons": others}
+    index, shown = written[0], {"reports": reports, "stages": stages, "lessons": others}
     storage.write_whole(index, pages.fill("site.html.j2", title="Digits by hand", **shown).encode())
     return index

@@ -1,54 +1,47 @@
-"""Write files whole or not at all, read them back, digest them, and lock a folder."""
+"""Write files whole or not at all, digest them, and lock a folder."""
 
 import contextlib
 import hashlib
 import io
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from pipeline.errors import FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.errors import FolderBusy, InvalidParameter, shown
+from pipeline.readers import opened
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
-PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
 LOCK = ".lock"
 LOCK_PATIENCE = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 
-Record = TypeVar("Record")
-
 
 def project_path(place: str) -> Path:
-    """Return a place as a path: as it is when absolute, else below the project's root."""
-    return ROOT / place
+    """Return a place as a path: as it is when absolute, else below the project's root.
+
+    Raises InvalidParameter if nothing can be there: the name is too long, or its links lead to one another.
+    """
+    path = ROOT / place
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidParameter(f"{shown(place)} is no path that can be used ({reason}). Choose another one.") from None
+    return path
 
 
 def place_of(path: Path) -> str:
     """Return a path relative to the project's root if it is below, so that it means the same on another machine."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-
-
-def check_output_folder(folder: Path, given: str) -> None:
-    """Raise InvalidParameter if a folder is among the project's own, or cannot be made or written to.
-
-    given: what the message begins with, such as "run_dir is 'notebooks'".
-    """
-    resolved = folder.resolve()
-    if not folder.name.strip():
-        raise InvalidParameter(f"{given}, which is no path of a folder. Choose another one.")
-    if resolved == ROOT or any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS):
-        raise InvalidParameter(f"{given}, where the project's own files are. Choose another folder.")
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InvalidParameter(f"{given}, but {nearest} is not a folder that can be written to. Choose another folder.")
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
@@ -77,37 +70,11 @@ def json_bytes(record: object) -> bytes:
     return TypeAdapter(type(record)).dump_json(record, indent=2, exclude_none=True) + b"\n"
 
 
-def read_record(path: Path, kind: type[Record], next_step: str) -> Record:
-    """Read a file of JSON as a model of records.py. Raises InvalidRecord, with the next step."""
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes(), extra="ignore")
-    except FileNotFoundError:
-        raise InvalidRecord(path, "is not there", next_step) from None
-    except OSError as error:
-        raise InvalidRecord(path, f"cannot be read: {error.strerror}", next_step) from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = "".join(f"{part}: " for part in problem["loc"][-1:])
-        raise InvalidRecord(path, f"is damaged: {where}{problem['msg']}", next_step) from None
-
-
 def npz_bytes(**arrays: Any) -> bytes:
     """Return the content of an .npz file of arrays, and of what NumPy makes arrays of."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
-
-
-def read_arrays(path: Path, next_step: str) -> dict[str, np.ndarray]:
-    """Read all arrays of an .npz file. Raises InvalidRecord if it is missing, cut short or altered."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise InvalidRecord(path, "is not there", next_step) from None
-    except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
-        reason = error if zipfile.is_zipfile(path) else "it is no zip archive, or has been cut short"
-        raise InvalidRecord(path, f"is not a whole .npz file of plain arrays ({reason})", next_step) from None
 
 
 def sha256_of(*arrays: np.ndarray) -> str:
@@ -119,22 +86,22 @@ def sha256_of(*arrays: np.ndarray) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file. Raises InvalidRecord if it cannot be read."""
+    with opened(path, "file") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Lock the folder, made if need be, until the block or the process ends, however it ends. Raises FolderBusy."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidParameter(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from None
     held = FileLock(folder / LOCK, timeout=LOCK_PATIENCE)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except Timeout:
         raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
+    except OSError as error:
+        raise InvalidParameter(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from None
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import checkpoints, datasets, storage
+from pipeline import checkpoints, datasets, readers, storage
 from pipeline.checkpoints import Checkpoints
 from pipeline.records import Epoch
 from pipeline.run_folder import Model, RunFolder
@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_not_used(training, damage, capsys):
     saved = Checkpoints(*arguments)
     saved.save_when_due(*state)
     if isinstance(damage, dict):
-        arrays = storage.read_arrays(saved.path, "") | damage
+        arrays = readers.read_arrays(saved.path, "") | damage
         np.savez(saved.path, **{name: value for name, value in arrays.items() if value is not None})
     else:
         whole = saved.path.read_bytes()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from pipeline import errors, storage
+from pipeline import errors, readers, storage
 from pipeline.errors import InvalidRecord, PipelineError
 from pipeline.records import Epoch, History, Inputs, Metrics, RunRecord, Status, SweepDefinition, SweepRecord
 
@@ -18,7 +18,7 @@ EACH = [(Epoch, EPOCH), (Metrics, METRICS), (Inputs, INPUTS), (RunRecord, RUN), 
 
 def read(tmp_path, kind, content):
     (tmp_path / "record.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    return storage.read_record(tmp_path / "record.json", kind, "")
+    return readers.read_record(tmp_path / "record.json", kind, "")
 
 
 @pytest.mark.parametrize(("kind", "fields"), EACH)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pipeline import datasets, storage
+from pipeline import datasets, outputs, storage
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, Model, RunFolder, SweepFolder
 
 HISTORY = [Epoch(train_error=0.5, train_accuracy=0.25)]
+PAGE = b"<!DOCTYPE html><head>" + outputs.MARKS[0] + b"<title>"
 METRICS = Metrics(train_error=0.5, train_accuracy=0.25, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
 
 
@@ -49,7 +50,7 @@ def test_data_comes_back_as_saved(folder, data):
 
 
 def test_a_model_comes_back_as_saved_with_what_its_pixels_are_divided_by(folder):
-    model = Model(np.arange(6.0).reshape(2, 3), np.ones((3, 10)), 127.5)
+    model = Model(np.arange(2352.0).reshape(784, 3), np.ones((3, 10)), 127.5)
     folder.write_model(model, HISTORY)
     loaded = folder.read_model()
     assert folder.read_history() == HISTORY
@@ -75,7 +76,7 @@ def test_a_history_is_there_before_its_model_whatever_ends_the_write(folder, mon
             raise KeyboardInterrupt
         write_whole(path, content)
 
-    folder.write_model(a_model(), [])
+    folder.write_model(a_model(), HISTORY)
     monkeypatch.setattr(storage, "write_whole", write)
     with pytest.raises(KeyboardInterrupt):
         folder.write_model(a_model(2.0), HISTORY)
@@ -84,9 +85,9 @@ def test_a_history_is_there_before_its_model_whatever_ends_the_write(folder, mon
 
 def test_a_new_stage_removes_what_was_made_from_the_old_one(folder, data):
     folder.write_data(data)
-    folder.write_model(a_model(), [])
+    folder.write_model(a_model(), HISTORY)
     folder.write_metrics(METRICS)
-    folder.write_model(a_model(2.0), [])
+    folder.write_model(a_model(2.0), HISTORY)
     assert names(folder) == ["data.npz", "history.json", "model.npz"]
     folder.write_data(replace(data, y_train=data.y_train[::-1].copy()))
     assert names(folder) == ["data.npz"]
@@ -101,7 +102,7 @@ def test_a_stage_that_gives_the_same_leaves_everything(folder, data):
     for write in writes:
         write()
     folder.write_record(a_record(Status.DONE))
-    folder.report.write_text("report")
+    folder.report.write_bytes(PAGE)
     before = names(folder)
     for write in writes:
         write()
@@ -120,14 +121,14 @@ def test_the_first_metrics_of_a_point_leave_its_record(folder):
 def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_report(folder, data, status, caplog):
     stages = {
         "01_prepare": lambda: folder.write_data(data, {"num_samples": 5}),
-        "02_train": lambda: folder.write_model(a_model(), [], {"learning_rate": 0.01, "seed": 1}),
+        "02_train": lambda: folder.write_model(a_model(), HISTORY, {"learning_rate": 0.01, "seed": 1}),
         "03_evaluate": lambda: folder.write_metrics(METRICS.model_copy(update={"test_accuracy": 1.0})),
     }
     ways = {"01_prepare": "num_samples 5", "02_train": "learning_rate 0.01", "03_evaluate": "the same parameters"}
     for stage, write in stages.items():
         folder.write_metrics(METRICS)
         folder.write_record(before := a_record(status, parameters={"num_samples": 4, "learning_rate": 0.1, "seed": 1}))
-        folder.report.write_text("old")
+        folder.report.write_bytes(PAGE)
         caplog.clear()
         write()
         assert not folder.report.exists()
@@ -200,17 +201,24 @@ def test_damaged_data_is_refused_with_the_notebook_that_makes_it(folder, data):
     whole = folder.data.read_bytes()
     folder.data.write_bytes(whole[: len(whole) // 2])
     refused(folder.read_data, "data.npz is not a whole .npz file", "Run 01_prepare.ipynb first")
-    for arrays in ({"x_train": np.ones(3)}, {"provenance": "[]", **data.arrays}):
+    for arrays, problem in (
+        ({"x_train": np.ones(3)}, "x_train is float64 (3,), but must be uint8 (train, 784)"),
+        (data.arrays | {"provenance": "[]"}, "is not what 01_prepare writes"),
+        (data.arrays | {"provenance": "[]", "y_test": data.y_test[1:]}, "y_test is uint8 (29,), but must be uint8 (30)"),
+        (data.arrays | {"provenance": "{}", "y_test": data.y_test + 10}, "it has labels above 9"),
+    ):
         np.savez(folder.data, **arrays)
-        refused(folder.read_data, "data.npz is not what 01_prepare writes", "Run 01_prepare.ipynb first")
+        refused(folder.read_data, "data.npz is not what", problem, "Run 01_prepare.ipynb first")
 
 
 def test_damaged_results_are_refused_with_the_notebook_that_makes_them(folder):
     folder.path.mkdir()
     np.savez(folder.model, weights_0_1=np.ones(3))
-    refused(folder.read_model, "model.npz is not what 02_train writes", "'weights_1_2'", "Run 02_train.ipynb first")
+    refused(folder.read_model, "model.npz is not what it should be: weights_0_1 is", "Run 02_train.ipynb first")
     np.savez(folder.model, weights_0_1=np.ones((784, 3)), weights_1_2=np.ones((3, 10)))  # as the version before did
-    refused(folder.read_model, "model.npz is not what 02_train writes", "'normalisation'", "Run 02_train.ipynb first")
+    refused(folder.read_model, "it has no array normalisation", "Run 02_train.ipynb first")
+    np.savez(folder.model, weights_0_1=np.full((784, 3), np.nan), weights_1_2=np.ones((3, 10)), normalisation=255.0)
+    refused(folder.read_model, "model.npz is not what 02_train writes", "Run 02_train.ipynb first")
     folder.history.write_text("[1, 2")
     refused(folder.read_history, "history.json is damaged", "Run 02_train.ipynb first")
     folder.metrics.write_text('{"train_error": 0.5}')

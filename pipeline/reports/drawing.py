@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.readers import read_arrays
 from pipeline.run_folder import Model
-from pipeline.storage import NOTEBOOKS, place_of, read_arrays
+from pipeline.storage import NOTEBOOKS, place_of
 
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 ADVICE = f"Restore it: git checkout {place_of(NETWORKS)}"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from pipeline import parameters, ranking, storage
+from pipeline import outputs, parameters, ranking, storage
 from pipeline.errors import InvalidRecord
 from pipeline.ranking import PointResult
 from pipeline.records import Status, SweepRecord
@@ -75,6 +75,7 @@ def write_index(runs: Path = storage.RUNS) -> Path:
     three times at most, since a busy sweep may change it each time, and writes it again when it ends.
     """
     path, written = runs / "index.html", None
+    outputs.check(f"The list of runs is {path}", path, {path: lambda: outputs.is_page(path)})
     log.debug(f"listing what is below {runs}")
     for _ in range(3):
         if (found := entries(runs)) == written:

@@ -8,21 +8,23 @@ import functools
 import itertools
 import re
 from collections.abc import Container, Mapping, Sequence
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import nbformat
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
 from traitlets.config import Config
 
 from pipeline import parameters, published, storage
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidRecord, shown
 from pipeline.parameters import Parameters
+from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
 from pipeline.reports import live, pages
 from pipeline.run_folder import RunFolder
@@ -30,6 +32,11 @@ from pipeline.statistics import wilson_interval
 
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
+FORMULA = 5000  # characters
+_NAMES = "ath|i|n|o|s|text|space|row|frac|sqrt|root|style|padded|phantom|enclose|fenced|table|tr|td|labeledtr"
+MATHML = re.compile(
+    rf"{{http://www\.w3\.org/1998/Math/MathML}}m({_NAMES}|sub|sup|subsup|under|over|underover|multiscripts|prescripts)"
+)
 GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
 
 
@@ -45,8 +52,8 @@ class _Renderer(IPythonRenderer):
     def __init__(
         self, stem: str, included: Sequence[str], headings: list[Heading], down: int, site: Container[str] = ()
     ) -> None:
-        super().__init__(escape=False, exclude_anchor_links=True)
-        self.stem, self.included, self.headings, self.down, self.site = stem, included, headings, down, site
+        super().__init__(escape=False, allow_harmful_protocols=False, exclude_anchor_links=True)
+        self.stem, self.included, self.headings, self.down, self.site = _anchor(stem), included, headings, down, site
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
@@ -64,7 +71,7 @@ class _Renderer(IPythonRenderer):
             return f'<a href="#glossary">{text}</a>'
         stem = Path(url).stem
         if stem in self.included:
-            return f'<a href="#{stem}">{text}</a>'
+            return f'<a href="#{_anchor(stem)}">{text}</a>'
         return f'<a href="{stem}.html">{text}</a>' if stem in self.site and url.endswith(".ipynb") else text
 
     def _anchor(self, heading: str) -> str:
@@ -72,10 +79,36 @@ class _Renderer(IPythonRenderer):
         return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
 
     def block_math(self, body: str) -> str:
-        return convert(body, display="block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
+        return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
 
     def inline_math(self, body: str) -> str:
-        return convert(body)
+        return _formula(body, "inline")
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        try:
+            return super().image(text, url, title)
+        except (InvalidNotebook, StopIteration, TypeError, AttributeError):  # of an attachment that is missing
+            return f"<code>![{escape(text)}]({escape(url)})</code> <em>(This picture is missing.)</em>"
+
+
+def _anchor(stem: str) -> str:
+    return re.sub(r"[^\w-]", "-", stem)
+
+
+def _formula(source: str, display: str) -> str:
+    """Return a formula as MathML; one that cannot be converted, or makes anything else, as it was typed."""
+    try:
+        if len(source) > FORMULA:
+            raise ValueError("it is too long")
+        mathml = convert(source, display=display)
+        for element in ElementTree.fromstring(mathml).iter():
+            if not MATHML.fullmatch(element.tag) or any(
+                "script:" in value.lower() for value in element.attrib.values()
+            ):
+                raise ValueError("it is more than a formula")
+        return mathml
+    except Exception:  # noqa: BLE001 - latex2mathml raises nearly anything at what it does not understand
+        return f"<code>{escape(source)}</code> <em>(This formula cannot be shown.)</em>"
 
 
 class _CellsExporter(HTMLExporter):
@@ -93,6 +126,7 @@ class _CellsExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
+        self.renderer.attachments = context["cell"].get("attachments", {})
         html = MarkdownWithMath(renderer=self.renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
         return _scrolling(html)
@@ -193,23 +227,24 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 
     title: the page's, the notebook's first heading unless given.
     """
+    node = read_notebook(notebook)
+    heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
     try:
-        node = nbformat.read(notebook, as_version=4)
-    except (ValueError, AttributeError, nbformat.ValidationError) as error:
-        raise InvalidRecord(notebook, f"is no notebook ({str(error)[:60]})", "Give an executed .ipynb file.") from None
-    heading = re.search(r"^# (.*)", node.cells[0].source, re.M)
-    html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
-    storage.write_whole(output, html.encode())
+        html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form
+        problem = f"cannot be shown ({type(error).__name__}: {shown(error)})"
+        raise InvalidRecord(notebook, problem, "Execute it again.") from None
+    storage.write_whole(output, html.encode(errors="replace"))
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
-    storage.write_whole(folder.report, run_page(folder, record).encode())
+    storage.write_whole(folder.report, run_page(folder, record).encode(errors="replace"))
 
 
 def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
     """Render the report of a finished run, the result first; see `render` for the site."""
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in folder.executed()[::-1]}
+    notebooks = {path.stem: read_notebook(path) for path in folder.executed()[::-1]}
     return render(notebooks, folder.title, _run_summary(folder, record), site)
 
 

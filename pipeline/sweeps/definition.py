@@ -4,23 +4,30 @@ import difflib
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.events import AliasEvent
 
 from pipeline import parameters
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.parameters import Parameters
+from pipeline.readers import read_bytes
 from pipeline.records import SweepDefinition
 from pipeline.run_folder import SweepFolder
 
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
+MANY = 100_000  # points, beyond which a sweep is more likely a mistake
+DEPTH = 10  # of lists and maps in its file
+WRONG = 20  # things that a message names
 FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
@@ -47,20 +54,39 @@ class Point:
 
 def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
+    text = read_bytes(path, "sweep file", FORM)
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text())
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise InvalidParameter(f"{path} cannot be read as a YAML file: {_plain(error)}") from None
+        content = yaml.load(text.decode())
+    except Exception as error:  # noqa: BLE001 - ruamel.yaml raises nearly anything at wrong numbers, dates and tags
+        raise InvalidParameter(f"{shown(path)} cannot be read as a YAML file: {_plain(error)}") from None
     try:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
-        lines = [f"{path}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
-        raise InvalidParameter("\n".join([*lines, FORM])) from None
+        lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
+        raise InvalidParameter("\n".join([*lines[:WRONG], FORM])) from None
+
+
+class _Composer(Composer):
+    """Refuse what a sweep has no use for, and what takes for ever: lists in lists in lists, and aliases of such."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.parser.check_event(AliasEvent):
+            raise ValueError("it has an alias (*); write out what it stands for")
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise ValueError("its lists and maps are nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _plain(error: Exception) -> str:
     """Return the message of an error without ruamel.yaml's advice to Python programmers."""
-    return str(error).split("\n\nTo suppress this check")[0].split("\nTo suppress this check")[0].strip()
+    return str(error).split("\nTo suppress this check")[0].strip()[:1000]
 
 
 def _where(problem: ErrorDetails) -> str:
@@ -83,11 +109,18 @@ def _explain(problem: ErrorDetails) -> str:
     return problem["msg"]
 
 
-def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "") -> list[Point]:
-    """Make all points, checked, each once. Raises InvalidParameter with everything that is wrong, after a preface."""
+def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MANY) -> list[Point]:
+    """Make all points, checked, each once. Raises InvalidParameter with what is wrong, after a preface.
+
+    most: how many there may be. They are counted before any is made.
+    """
     varied = list(sweep.varied())
+    if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
+        raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. If that is meant, say --many.")
     points, wrong = dict[str, Point](), list[str]()
     for values in _combinations(sweep):
+        if len(wrong) >= WRONG:
+            break
         try:
             if "run_dir" in values:
                 raise InvalidParameter("run_dir cannot be set in a sweep: each point has a folder of its own.")
@@ -110,7 +143,7 @@ def opened(sweep_dir: str) -> tuple[SweepDefinition, list[Point]]:
     folder = SweepFolder(sweep_dir)
     sweep, problem = folder.read_record(), "its points have other ids"
     try:
-        points = points_of(sweep, folder)
+        points = points_of(sweep, folder, most=max(MANY, 2 * len(sweep.ids)))
     except InvalidParameter as error:
         points, problem = [], str(error).splitlines()[0].rstrip(".")
     if [point.id for point in points] != sweep.ids:

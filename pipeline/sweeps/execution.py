@@ -4,18 +4,19 @@ Only this process writes: a point's folder is whole once its run.json is there.
 """
 
 import logging
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline import datasets, provenance, ranking, runs, storage
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidParameter, shown
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.definition import MANY, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 
@@ -31,13 +32,14 @@ def run_sweep(
     retry_failed: bool = False,
     time_limit: int | None = None,
     with_report: bool = True,
+    many: bool = False,
 ) -> list[Point]:
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
     path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
     one per core unless given. scheduler: the address of a running Dask scheduler to use instead. retry_failed: run the
     points that failed before, and no others. time_limit: seconds that any one cell may take. with_report: write the
-    sweep's sweep.ipynb and report.html, too.
+    sweep's sweep.ipynb and report.html, too. many: also a sweep of more than 100,000 points.
 
     Raises
     ------
@@ -47,14 +49,17 @@ def run_sweep(
         If the scheduler goes away, or no worker can run the points; finished points are kept.
     """
     sweep = definition.read(path)
-    folder = SweepFolder(Path(sweep_dir).resolve() if sweep_dir else storage.RUNS / "sweeps" / sweep.name)
-    points = definition.points_of(sweep, folder, f"{path} cannot be run:\n")
+    given = storage.RUNS / "sweeps" / sweep.name if sweep_dir is None else Path(sweep_dir).absolute()
+    folder = SweepFolder(storage.project_path(str(given)).resolve())
+    points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MANY)
     _check_folder(sweep, folder)
     data = {key: datasets.split_source(*key) for key in dict.fromkeys(point.data_key for point in points)}
     one_of_each = {point.parameters.source: point.parameters for point in points}
     inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         todo = _left(points, inputs, retry_failed)
+        for point in todo:
+            point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
         record = _record_of(sweep, points)
         if folder.record.exists() and folder.read_record().ids != record.ids:
@@ -82,15 +87,14 @@ def run_sweep(
 def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
     """Refuse a folder in which the sweep would overwrite what is not its own, or hide it."""
     given = f"--sweep-dir is {folder.path}"
-    storage.check_output_folder(folder.path, given)
-    if wrong := [mark for mark in str(folder.path) if mark in '"\\' or not mark.isprintable()]:
+    if wrong := [mark for mark in '"\\' if mark in str(folder.path)]:
         raise InvalidParameter(f"{given}, with {wrong[0]!r}, which a notebook cannot hold. Choose another folder.")
+    folder.check_own(given)
     if folder.record.exists():
         if (other := folder.read_record().name) != sweep.name:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
         return
-    derived = (folder.results, folder.notebook, folder.report, folder.report_inputs)
-    patterns = (*(path.name for path in derived), "run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
+    patterns = ("run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json", folder.scratch.name)
     if found := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         theirs = found[0].relative_to(folder.path)
         raise InvalidParameter(f"{given}, which holds {theirs}, but no sweep. Choose another folder.")

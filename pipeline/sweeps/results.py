@@ -23,8 +23,13 @@ def write(points: Iterable[Point], folder: SweepFolder) -> None:
     columns = dict.fromkeys(name for row in found for name in row)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows({name: guarded(value) for name, value in row.items()} for row in found)
     storage.write_whole(folder.results, text.getvalue().encode())
+
+
+def guarded(value: object) -> object:
+    """Return what a cell of a CSV file holds: a spreadsheet would compute text that looks like a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _row(point: Point) -> dict[str, object]:

@@ -61,7 +61,9 @@ def as_html(
     links: from an id to the page that it leads to. downloaded: what the CSV holds, if that is more than is shown. The
     CSV travels in the page, with six digits per number: those after them may differ from one machine to another.
     """
-    content = (table if downloaded is None else downloaded).to_csv(index=False, float_format="%.6g")
+    content = (
+        (table if downloaded is None else downloaded).map(results.guarded).to_csv(index=False, float_format="%.6g")
+    )
     csv = base64.b64encode(content.encode()).decode()
     shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
     for column in table:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import published, storage
+from pipeline import published, readers
 from pipeline.explore import reading
 from pipeline.reports import drawing
 from pipeline.run_folder import Model
@@ -87,7 +87,7 @@ def test_the_published_network_is_what_the_default_training_gives(sample):
     for _ in range(100):
         helpers.train_epoch(sample["x_train"][:1000], sample["y_train"][:1000], *weights, rng, input_rng)
     assert storage.sha256_of(*weights) == published.WEIGHTS
-    stored = storage.read_arrays(drawing.NETWORKS, drawing.ADVICE)
+    stored = readers.read_arrays(drawing.NETWORKS, drawing.ADVICE)
     for mine, name in zip(weights, ("published_0_1", "published_1_2"), strict=True):
         assert np.array_equal(stored[name], mine.astype(np.float32))
 

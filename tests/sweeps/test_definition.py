@@ -135,7 +135,7 @@ def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path, cont
 
 def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
     (tmp_path / "s.yaml").write_text("name: [")
-    for name in ("s.yaml", "none.yaml"):
+    for name, problem in (("s.yaml", "cannot be read as a YAML file"), ("none.yaml", "is not there")):
         refused = pipeline("sweep", tmp_path / name)
         assert refused.returncode == 2
-        assert "cannot be read as a YAML file" in refused.stderr
+        assert f"{name} {problem}" in refused.stderr

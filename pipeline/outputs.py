@@ -1,0 +1,69 @@
+"""Decide what a command may write: what this project has made itself, and what is not there yet."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.readers import opened, read_bytes
+
+PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
+HEAD = 1000  # bytes of a page, in which its mark stands
+MARKS = (
+    b'<meta name="generator" content="python -m pipeline">',
+    b'content="default-src &#39;none&#39;; script-src &#39;sha256-',  # of a page that was made before there was that
+)
+
+
+def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -> None:
+    """Raise InvalidParameter unless a command may write these files.
+
+    given: what the message begins with, such as "run_dir is 'notebooks'". place: the file or folder that was given.
+    files: each with what tells whether the one that is there is this project's: it returns False or raises
+    InvalidRecord if not. An empty file holds nothing that could be lost.
+    """
+    if not place.name.strip() or not str(place).isprintable():
+        raise InvalidParameter(f"{given}, which is no name that can be shown. Choose another one.")
+    try:
+        resolved = place.resolve()
+        if resolved == storage.ROOT or any(resolved.is_relative_to(storage.ROOT / name) for name in PROJECT_FOLDERS):
+            raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
+        above = [place.parent] if place in files else [place]
+        nearest = next(path for path in (*above, *place.parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            raise InvalidParameter(
+                f"{given}, but {nearest} is not a folder that can be written to. Choose another one."
+            )
+        for path, is_ours in files.items():
+            if os.path.lexists(path) and (problem := _problem(path, is_ours)):
+                what = "it" if path == place else path.relative_to(place)
+                raise InvalidParameter(
+                    f"{given}, but {what} {problem}. It would be written over: move it away, or choose another place."
+                )
+    except (OSError, RuntimeError) as error:  # a RuntimeError where links lead to one another
+        raise InvalidParameter(f"{given}, where nothing can be written ({error}). Choose another place.") from None
+
+
+def is_page(path: Path) -> bool:
+    """Tell whether a file is a page of this project, by the mark in its head."""
+    with opened(path, "page") as file:
+        head = file.read(HEAD)
+    return head.startswith(b"<!DOCTYPE html>") and any(mark in head.split(b"<title>")[0] for mark in MARKS)
+
+
+def is_executed(path: Path) -> bool:
+    """Tell whether a file is a notebook that papermill has executed with parameters."""
+    return b'"injected-parameters"' in read_bytes(path, "notebook")
+
+
+def _problem(path: Path, is_ours: Callable[[], object]) -> str:
+    """Say why a file that is there may not be written over, if so."""
+    if path.is_symlink():
+        return "is a link"
+    if path.is_file() and not path.stat().st_size:
+        return ""
+    try:
+        return "was not made by this project" if is_ours() is False else ""
+    except InvalidRecord as error:
+        return error.problem

@@ -1,0 +1,163 @@
+"""Run the cases of the table: each in a process forked from one that has imported everything, and with limits.
+
+The command of a case is what `python -m pipeline` does, but that a notebook is never executed: a bad input that gets
+as far as that has been accepted. Reads the ids of cases, one a line, and writes what came of each as JSON.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import __main__, comparison, kernels, notebooks, parameters, provenance, ranking, runs, site, storage  # noqa: F401
+from pipeline.datasets import split_source
+from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord, Trained
+from pipeline.reports import index, rendering  # noqa: F401
+from pipeline.run_folder import Model, RunFolder, SweepFolder
+from pipeline.sweeps import definition, execution, jobs, results, training  # noqa: F401
+from tests.bad_inputs import cases
+from tests.conftest import write_small_source
+
+SECONDS = 10  # of the processor, for what takes well under one
+PATIENCE = 60.0  # seconds on the clock, of a machine that has other work
+MEMORY = 200 * 2**20  # bytes, more than the process has that all are forked from
+SMALL = {"num_samples": 40, "num_validation": 10, "hidden_size": 5, "epochs": 3}
+SWEEP = "name: small\nbase: {num_samples: 40, num_validation: 10, hidden_size: 5, epochs: 3, source: SOURCE}\ngrid: {seed: [1, 2]}\n"
+NOTE = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A note\n\nText."}
+
+
+def accepted(*_, **__):
+    raise AssertionError("a bad input was accepted")
+
+
+def make_run(path, source, keep_data=True, stages=("01_prepare", "02_train", "03_evaluate"), **changed):
+    """Make a finished run by hand, as the notebooks and the pipeline leave one; its outputs are not recorded."""
+    chosen = parameters.from_values(SMALL | {"source": str(source)} | changed)
+    data, folder = split_source(chosen.source, chosen.num_samples, chosen.num_validation), RunFolder(path)
+    rng = np.random.default_rng(chosen.seed)
+    model = Model(rng.normal(size=(784, 5)), rng.normal(size=(5, 10)), 255.0)
+    history = [Epoch(train_error=0.5, train_accuracy=0.5, validation_error=0.5, validation_accuracy=0.5)] * 3
+    if keep_data:
+        folder.write_data(data)
+    folder.write_model(model, history)
+    trained = Trained(**history[-1].model_dump(), weights_sha256=model.sha256)
+    record = RunRecord.begin(chosen.model_dump(), provenance.inputs_of(chosen, stages)).changed(duration_s=1.0)
+    record = record.changed(status=Status.DONE, arrays=dict(data.source_sha256))
+    if keep_data:
+        folder.write_metrics(Metrics(**trained.model_dump(), test_error=0.5, test_accuracy=0.5))
+    else:
+        record = record.changed(metrics=trained, outputs=folder.digests())
+    folder.write_record(record)
+
+
+def make_template(folder):
+    """Make what each case begins with: two runs, a sweep and its file, a notebook and a source."""
+    source, _ = write_small_source(folder)
+    make_run(folder / "run", source)
+    make_run(folder / "other", source, seed=2)
+    (folder / "sweep.yaml").write_text(SWEEP.replace("SOURCE", str(source)))
+    sweep, place = definition.read(folder / "sweep.yaml"), SweepFolder(folder / "sweep")
+    points = definition.points_of(sweep, place)
+    for point in points:
+        make_run(point.folder.path, source, False, ["02_train"], seed=point.parameters.seed)
+    ids = [point.id for point in points]
+    storage.write_whole(place.record, storage.json_bytes(SweepRecord(**dict(sweep), ids=ids, configurations=[ids])))
+    results.write(definition.points_of(sweep, place), place)
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [NOTE]}
+    (folder / "note.ipynb").write_text(json.dumps(content))
+
+
+def contents(folder):
+    """Return kind and content of all that is below a folder, but for the locks of folders."""
+    found = {}
+    for where, folders, files in os.walk(os.fsencode(folder)):
+        for name in folders + files:
+            path = os.path.join(where, name)  # noqa: PTH118 - in bytes
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                kind = os.fsdecode(os.readlink(path))
+            elif stat.S_ISREG(status.st_mode) and status.st_size < 10**8:
+                with open(path, "rb") as file:  # noqa: PTH123
+                    kind = hashlib.sha256(file.read()).hexdigest()
+            else:
+                kind = f"{stat.S_IFMT(status.st_mode)} {status.st_size * stat.S_ISREG(status.st_mode)}"
+            if name != storage.LOCK.encode():
+                found[os.fsdecode(os.path.relpath(path, os.fsencode(folder)))] = kind
+    return found
+
+
+def memory():
+    """Return how many bytes of addresses this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def run(arguments, output):
+    """Do what the command line does in a forked process with limits, and return how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            with open(output, "wb") as file:  # noqa: PTH123
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            limit = memory() + MEMORY
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            sys.argv = ["pipeline", *(str(argument) for argument in arguments)]
+            code = __main__._exit_code()
+        except BaseException:  # noqa: BLE001 - what the command line has not handled
+            traceback.print_exc()
+            code = 99
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    ended, deadline = os.pidfd_open(pid), time.monotonic() + PATIENCE
+    readable, _, _ = select.select([ended], [], [], deadline - time.monotonic())
+    os.close(ended)
+    if not readable:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) if readable else "out of time"
+
+
+def try_case(case, template):
+    with tempfile.TemporaryDirectory(prefix="bad-") as scratch:
+        folder = Path(scratch, "case")
+        shutil.copytree(template, folder)
+        arguments, output = case.make(folder), Path(scratch, "output")
+        before, since = contents(folder), time.monotonic()
+        code = run(arguments, output)
+        took, after = time.monotonic() - since, contents(folder)
+        text = output.read_bytes().decode(errors="backslashreplace")
+        changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        pages = {name: (folder / name).read_text(errors="replace") for name in changed if name in case.writes}
+        return {"code": code, "output": text[-20_000:], "changed": changed, "took": took, "pages": pages}
+
+
+def main():
+    notebooks.execute = accepted
+    kernels.prepare = lambda *_, **__: None
+    training.workers = accepted
+    found = cases()
+    with tempfile.TemporaryDirectory(prefix="bad-inputs-") as template:
+        make_template(Path(template))
+        print("ready", flush=True)
+        for line in sys.stdin:
+            print(json.dumps(try_case(found[line.rstrip("\n")], template)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
