@@ -229,7 +229,7 @@ def _exit_code() -> int:
         main.main(prog_name="python -m pipeline", standalone_mode=False)
     except click.ClickException as error:
         error.show(shown := io.StringIO())
-        click.echo(console.plain(shown.getvalue()), err=True, nl=False)
+        click.echo("\n".join(map(errors.shown, shown.getvalue().splitlines())), err=True)
         return 2
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.readers import opened, read_bytes
 
 PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
+LONGEST = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
 HEAD = 1000  # bytes of a page, in which its mark stands
 MARKS = (
     b'<meta name="generator" content="python -m pipeline">',
@@ -23,14 +24,15 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
     files: each with what tells whether the one that is there is this project's: it returns False or raises
     InvalidRecord if not. An empty file holds nothing that could be lost.
     """
-    if not place.name.strip() or not str(place).isprintable():
-        raise InvalidParameter(f"{given}, which is no name that can be shown. Choose another one.")
+    given = shown(given)
+    if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > LONGEST:
+        raise InvalidParameter(f"{given}, which is no name that every program can show. Choose another one.")
     try:
         resolved = place.resolve()
         if resolved == storage.ROOT or any(resolved.is_relative_to(storage.ROOT / name) for name in PROJECT_FOLDERS):
             raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
         above = [place.parent] if place in files else [place]
-        nearest = next(path for path in (*above, *place.parents) if path.exists())
+        nearest = next(path for path in (*above, *place.parents) if os.path.lexists(path))
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             raise InvalidParameter(
                 f"{given}, but {nearest} is not a folder that can be written to. Choose another one."
@@ -42,7 +44,8 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
                     f"{given}, but {what} {problem}. It would be written over: move it away, or choose another place."
                 )
     except (OSError, RuntimeError) as error:  # a RuntimeError where links lead to one another
-        raise InvalidParameter(f"{given}, where nothing can be written ({error}). Choose another place.") from None
+        reason = getattr(error, "strerror", None) or "links that lead to one another"
+        raise InvalidParameter(f"{given}, where nothing can be written ({reason}). Choose another place.") from None
 
 
 def is_page(path: Path) -> bool:

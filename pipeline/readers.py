@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidRecord, shown
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-ANY = 2**40
+ANY = 2**34
 LIMITS = {  # bytes that a file may have, by its name or by what it is to be
     "run.json": 2**18,
     "metrics.json": 2**16,
@@ -34,7 +34,7 @@ LIMITS = {  # bytes that a file may have, by its name or by what it is to be
 }
 EXPANDED = 2**27  # bytes that the arrays of a file may always have, and beyond that 50 times what the file has
 MEMBERS = 100
-NESTED = 1_000_000  # lists and objects in a notebook, each of which takes some 100 bytes
+NESTED = 500_000  # lists and objects in a file, each of which takes some 100 bytes
 NO_FILE = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 Record = TypeVar("Record")
@@ -63,7 +63,10 @@ def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReade
 def read_bytes(path: Path, kind: str, next_step: str = "") -> bytes:
     """Read a file of that kind. Raises InvalidRecord."""
     with opened(path, kind, next_step) as file:
-        return file.read(LIMITS[kind])  # some of /proc say that they are empty, and have no end
+        content = file.read(LIMITS[kind])  # some of /proc say that they are empty, and have no end
+    if content.count(b"[") + content.count(b"{") > NESTED:
+        raise InvalidRecord(path, f"has more than {NESTED:,} lists and objects", next_step)
+    return content
 
 
 def read_record(path: Path, kind: type[Record], next_step: str) -> Record:
@@ -92,7 +95,7 @@ def read_arrays(path: Path, next_step: str, layout: Layout | None = None) -> dic
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
         reason = error if zipfile.is_zipfile(path) else "it is no zip archive, or has been cut short"
-        raise InvalidRecord(path, f"is not a whole .npz file of plain arrays ({reason})", next_step) from None
+        raise InvalidRecord(path, f"is not a whole .npz file of plain arrays ({shown(reason)})", next_step) from None
 
 
 def _heads(archive: zipfile.ZipFile, size: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -142,8 +145,6 @@ def read_notebook(path: Path) -> "NotebookNode":
     advice = "Give a notebook that Jupyter opens."
     content = read_bytes(path, "notebook", advice)
     try:
-        if content.count(b"[") + content.count(b"{") > NESTED:
-            raise ValueError(f"it has more than {NESTED:,} lists and objects")
         _, node = normalize(nbformat.reader.reads(content.decode()))  # which gives ids to cells that have none
         nbformat.validate(node)
         converted: NotebookNode = nbformat.convert(node, 4)

@@ -21,8 +21,8 @@ METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accu
 
 
 def _check_value(value: object) -> object:
-    if isinstance(value, list | dict):
-        raise ValueError("it must be one value, no list and no map")
+    if isinstance(value, list | dict) or (isinstance(value, int) and value.bit_length() > 1024):
+        raise ValueError("it must be one value, no list, no map and no number of hundreds of digits")
     return value
 
 

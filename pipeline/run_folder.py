@@ -26,7 +26,7 @@ PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_eval
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
 MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, "report.html")
-WRITTEN = ("run.json", *OUTPUTS, "checkpoint.npz")
+WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
 IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") for kind in "xy"}
 DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
     "provenance": ("str", ())
@@ -242,13 +242,13 @@ class RunFolder:
         """Return the names of the run's files that are there."""
         return [name for name in OUTPUTS if (self.path / name).exists()]
 
-    def digests(self) -> dict[str, str]:
+    def digests(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
         """Return the SHA-256 of each of the run's files that is there."""
-        return {name: storage.sha256_of_file(self.path / name) for name in self.present()}
+        return {name: storage.sha256_of_file(self.path / name) for name in names if (self.path / name).exists()}
 
     def altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
         """Return those of the files that are not the ones that the record names."""
-        now = self.digests()
+        now = self.digests(names := list(names))
         return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
 
 
@@ -276,7 +276,9 @@ class SweepFolder:
             self.results: lambda: readers.read_bytes(self.results, "sweep.json").startswith(b"id,status,source,"),
             self.notebook: lambda: outputs.is_executed(self.notebook),
             self.report: lambda: outputs.is_page(self.report),
-            self.report_inputs: lambda: readers.read_record(self.report_inputs, dict[str, Digest], ""),
+            self.report_inputs: lambda: (
+                self.record.name in readers.read_record(self.report_inputs, dict[str, Digest], "")
+            ),
         }
         outputs.check(given, self.path, made)
 

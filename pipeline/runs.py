@@ -185,6 +185,7 @@ def report(run_dir: str) -> Path:
     folder.check_own(f"The folder is {folder.place}", ["report.html"])
     with storage.lock(folder.path):
         if (record := folder.read_record()).status == Status.DONE:
+            folder.read_finished()  # else its parameters are of another version
             _check_unaltered(folder, record, ["report.html"])
             _write_report(folder, record)
             return folder.report

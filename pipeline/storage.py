@@ -87,7 +87,7 @@ def sha256_of(*arrays: np.ndarray) -> str:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file. Raises InvalidRecord if it cannot be read."""
-    with opened(path, "file") as file:
+    with opened(path, path.name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -30,9 +30,9 @@ def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_pa
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("name", [" ", "a\nb", "a\x1b[31m", "\u202ea", "a\udcff"])
+@pytest.mark.parametrize("name", [" ", "a\nb", "a\x1b[31m", "\u202ea", "a\udcff", "x" * 250])
 def test_a_name_that_cannot_be_shown_is_refused(tmp_path, name):
-    refuses(tmp_path / name, "^place is given, which is no name that can be shown. Choose another one.$")
+    refuses(tmp_path / name, "^place is given, which is no name that every program can show. Choose another one.$")
 
 
 def test_what_is_not_there_or_empty_or_ours_may_be_written_and_nothing_else(tmp_path):

@@ -15,6 +15,7 @@ from pipeline.run_folder import DATA, MODEL, Model, RunFolder
 from pipeline.sweeps import definition
 from tests.conftest import write_small_source
 
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -40,5 +41,3 @@ def test_a_record_that_is_missing_or_no_file_is_refused_with_the_next_step(tmp_p
         readers.read_record(tmp_path / "none.json", Epoch, "Do this next.")
     with pytest.raises(InvalidRecord, match="cannot be read: Is a directory. Do this next."):
         readers.read_record(tmp_path, Epoch, "Do this next.")
-
-

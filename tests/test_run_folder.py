@@ -204,7 +204,10 @@ def test_damaged_data_is_refused_with_the_notebook_that_makes_it(folder, data):
     for arrays, problem in (
         ({"x_train": np.ones(3)}, "x_train is float64 (3,), but must be uint8 (train, 784)"),
         (data.arrays | {"provenance": "[]"}, "is not what 01_prepare writes"),
-        (data.arrays | {"provenance": "[]", "y_test": data.y_test[1:]}, "y_test is uint8 (29,), but must be uint8 (30)"),
+        (
+            data.arrays | {"provenance": "[]", "y_test": data.y_test[1:]},
+            "y_test is uint8 (29,), but must be uint8 (30)",
+        ),
         (data.arrays | {"provenance": "{}", "y_test": data.y_test + 10}, "it has labels above 9"),
     ):
         np.savez(folder.data, **arrays)

@@ -1,6 +1,7 @@
 """Give a run's page what it needs to train the run's network again: parameters, images and what came of it."""
 
 import base64
+import os
 import zlib
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
     """Return the fields that a reader may change and what train.js reads, or why the page cannot train this network."""
     if chosen.batch_size != 1:
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
-    if not folder.data.exists():
+    if not os.path.lexists(folder.data):
         return "The training images of a point of a sweep are not kept with it, so this page cannot train it again."
     if chosen.num_samples > IMAGES:
         return f"This run has {chosen.num_samples} training images; a page holds {IMAGES} at most."

@@ -156,6 +156,8 @@ def cases():
         )
         yield Case("sweep.json", label, lambda f, thing=thing: _swept(f, "sweep.json", thing), "sweep.json")
     for label, changed in SWEEP.items():
+        if label == "a grid of 10**12":  # which a sweep replaces by what its file has
+            continue
         yield Case(
             "sweep.json",
             label,

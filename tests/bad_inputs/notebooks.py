@@ -27,7 +27,6 @@ def shown(data, **metadata):
 
 WRONG = {
     "no cells": {"nbformat": 4, "nbformat_minor": 5, "metadata": {}},
-    "an empty list of cells": notebook(cells=[]),
     "cells of null": notebook(cells=None),
     "cells that are an object": notebook(cells={}),
     "a cell of null": notebook(None),
@@ -115,7 +114,8 @@ SHOWN = {  # what is shown as it is, as data
     "a drawing with a script": shown({"image/svg+xml": "<svg><script>alert(1)</script></svg>"}),
     "no id": notebook({key: value for key, value in CODE.items() if key != "id"}),
     "ids twice": notebook(CODE, CODE),
-    "version 4.0": notebook({key: value for key, value in CODE.items() if key != "id"}, nbformat_minor=0),
+    "version 4.0": notebook(nbformat_minor=0, cells=[{k: v for k, v in CODE.items() if k != "id"}]),
+    "no cells": notebook(cells=[]),
     "version 3": {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [], "metadata": {}}]},
     "a code cell alone": notebook(cells=[CODE]),
 }

@@ -64,8 +64,10 @@ def make_run(path, source, keep_data=True, stages=("01_prepare", "02_train", "03
 def make_template(folder):
     """Make what each case begins with: two runs, a sweep and its file, a notebook and a source."""
     source, _ = write_small_source(folder)
-    make_run(folder / "run", source)
-    make_run(folder / "other", source, seed=2)
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [NOTE]}
+    for name in ("run", "other"):
+        make_run(folder / name, source, seed=len(name))
+        (folder / name / "02_train.ipynb").write_text(json.dumps(content))
     (folder / "sweep.yaml").write_text(SWEEP.replace("SOURCE", str(source)))
     sweep, place = definition.read(folder / "sweep.yaml"), SweepFolder(folder / "sweep")
     points = definition.points_of(sweep, place)
@@ -74,7 +76,6 @@ def make_template(folder):
     ids = [point.id for point in points]
     storage.write_whole(place.record, storage.json_bytes(SweepRecord(**dict(sweep), ids=ids, configurations=[ids])))
     results.write(definition.points_of(sweep, place), place)
-    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [NOTE]}
     (folder / "note.ipynb").write_text(json.dumps(content))
 
 
@@ -148,7 +149,7 @@ def try_case(case, template):
 
 
 def main():
-    notebooks.execute = accepted
+    notebooks.papermill.execute_notebook = accepted
     kernels.prepare = lambda *_, **__: None
     training.workers = accepted
     found = cases()
