@@ -68,7 +68,7 @@ class InvalidRecord(PipelineError, ValueError):
     """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
-        super().__init__(f"{shown(path)} {problem}. {next_step}".rstrip())
+        super().__init__(f"{shown(path)} {console.plain(problem)}. {next_step}".rstrip())
         self.path, self.problem = path, problem
 
 

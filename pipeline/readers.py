@@ -7,6 +7,7 @@ import contextlib
 import math
 import re
 import stat
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
@@ -44,7 +45,7 @@ Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 
 @contextlib.contextmanager
 def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReader]:
-    """Open a file of that kind, of LIMITS. Raises InvalidRecord if it is no file, missing, too large or not readable."""
+    """Open a file of that kind, of LIMITS. Raises InvalidRecord if it is no file, too large or not readable."""
     try:
         status, limit = path.stat(), LIMITS.get(kind, ANY)
         if not stat.S_ISREG(status.st_mode):
@@ -145,7 +146,8 @@ def read_notebook(path: Path) -> "NotebookNode":
     advice = "Give a notebook that Jupyter opens."
     content = read_bytes(path, "notebook", advice)
     try:
-        _, node = normalize(nbformat.reader.reads(content.decode()))  # which gives ids to cells that have none
+        with warnings.catch_warnings(action="ignore"):  # that cells have no ids, which they are given here
+            _, node = normalize(nbformat.reader.reads(content.decode()))
         nbformat.validate(node)
         converted: NotebookNode = nbformat.convert(node, 4)
         return converted

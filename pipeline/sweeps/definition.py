@@ -43,7 +43,7 @@ class Point:
         self.parameters = chosen
         self.id = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = sweep.point(self.id)
-        self.label = parameters.described({name: values[name] for name in varied}) or "the base"
+        self.label = parameters.described({name: values[name] for name in varied if name in values}) or "the base"
         self.result = replace(self.folder.find_result(), parameters=values)
 
     @property

@@ -3,7 +3,11 @@
 from tests.bad_inputs import Case
 from tests.bad_inputs.things import BYTES, NO_FILES, put
 
-PIXELS = "[" + ", ".join(str(n) for n in range(1, 101)) + "]"
+
+def _grid(*names):
+    return f"grid: {{{', '.join(f'{name}: {list(range(1, 101))}' for name in names)}}}"
+
+
 YAML = {  # after "name: bad", unless there is a name
     "a tab": "base:\n\tepochs: 1",
     "an open bracket": "grid: {seed: [1, 2",
@@ -68,11 +72,8 @@ YAML = {  # after "name: bad", unless there is a name
     "aliases that expand in the base": "base:\n  a0: &a0 [1, 1]\n"
     + "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
     "a merge of no map": "base: {<<: 1}",
-    "10**12 points": "grid: {%s}"
-    % ", ".join(
-        f"{name}: {PIXELS}" for name in ("seed", "epochs", "hidden_size", "num_samples", "batch_size", "num_validation")
-    ),
-    "a million points": "grid: {%s}" % ", ".join(f"{name}: {PIXELS}" for name in ("seed", "epochs", "hidden_size")),
+    "10**12 points": _grid("seed", "epochs", "hidden_size", "num_samples", "batch_size", "num_validation"),
+    "a million points": _grid("seed", "epochs", "hidden_size"),
     "a control character": "base: {source: 'a\x07b'}",
     "an escape in a value": 'base: {source: "\\e]0;title\\a.txt"}',
     "a bidi mark in a value": 'base: {source: "\\u202etxt.npz"}',
@@ -81,7 +82,21 @@ YAML = {  # after "name: bad", unless there is a name
     "ten megabytes of comments": "# comment\n" * 1_000_000,
 }
 VALUES = {
-    "epochs": ["", "0", "-1", "1.5", "1e3", "x", "NaN", "9" * 5000, "١" * 3 + "x", "1\x1b[31m", "0x10", "[1]", "True "],
+    "epochs": [
+        "",
+        "0",
+        "-1",
+        "1.5",
+        "1e3",
+        "x",
+        "NaN",
+        "9" * 5000,
+        "\u0661" * 3 + "x",
+        "1\x1b[31m",
+        "0x10",
+        "[1]",
+        "True ",
+    ],
     "learning_rate": ["0", "-1", "nan", "inf", "1e999", "1,5", "=1+1", "\u202e1", "1\n2"],
     "dropout_rate": ["1", "-0.1", "nan", "half", "1e-400x", "</script>"],
     "relu_grad_inactive": ["2", "-1", "0.5", "{{ 7 * 7 }}"],
@@ -121,7 +136,7 @@ COMMANDS = {
 
 
 def cases():
-    for name, content in {**NO_FILES, **{k: v for k, v in BYTES.items()}}.items():
+    for name, content in (NO_FILES | BYTES).items():
         yield Case("sweep YAML", name, lambda folder, content=content: _sweep(folder, content), "bad.yaml")
     for name, text in YAML.items():
         whole = text if text.startswith(("name:", "---")) or "\nname:" in text else f"name: bad\n{text}\n"

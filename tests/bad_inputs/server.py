@@ -4,6 +4,7 @@ The command of a case is what `python -m pipeline` does, but that a notebook is 
 as far as that has been accepted. Reads the ids of cases, one a line, and writes what came of each as JSON.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ SECONDS = 10  # of the processor, for what takes well under one
 PATIENCE = 60.0  # seconds on the clock, of a machine that has other work
 MEMORY = 200 * 2**20  # bytes, more than the process has that all are forked from
 SMALL = {"num_samples": 40, "num_validation": 10, "hidden_size": 5, "epochs": 3}
-SWEEP = "name: small\nbase: {num_samples: 40, num_validation: 10, hidden_size: 5, epochs: 3, source: SOURCE}\ngrid: {seed: [1, 2]}\n"
+SWEEP = f"name: small\nbase: {json.dumps(SMALL)}\ngrid: {{seed: [1, 2]}}\npoints: []\n"
 NOTE = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A note\n\nText."}
 
 
@@ -68,7 +69,7 @@ def make_template(folder):
     for name in ("run", "other"):
         make_run(folder / name, source, seed=len(name))
         (folder / name / "02_train.ipynb").write_text(json.dumps(content))
-    (folder / "sweep.yaml").write_text(SWEEP.replace("SOURCE", str(source)))
+    (folder / "sweep.yaml").write_text(SWEEP.replace("}", f", source: {source}}}", 1))
     sweep, place = definition.read(folder / "sweep.yaml"), SweepFolder(folder / "sweep")
     points = definition.points_of(sweep, place)
     for point in points:
@@ -87,7 +88,7 @@ def contents(folder):
             path = os.path.join(where, name)  # noqa: PTH118 - in bytes
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
-                kind = os.fsdecode(os.readlink(path))
+                kind = os.fsdecode(os.readlink(path))  # noqa: PTH115 - in bytes
             elif stat.S_ISREG(status.st_mode) and status.st_size < 10**8:
                 with open(path, "rb") as file:  # noqa: PTH123
                     kind = hashlib.sha256(file.read()).hexdigest()
@@ -155,6 +156,7 @@ def main():
     found = cases()
     with tempfile.TemporaryDirectory(prefix="bad-inputs-") as template:
         make_template(Path(template))
+        gc.freeze()  # so that a fork copies as little as can be
         print("ready", flush=True)
         for line in sys.stdin:
             print(json.dumps(try_case(found[line.rstrip("\n")], template)), flush=True)

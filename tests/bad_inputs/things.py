@@ -9,6 +9,7 @@ import socket
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def fifo(path):
 
 def listening(path):
     remove(path)
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(path.parent)  # a socket's name has at most 107 bytes
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(path.name)
@@ -133,11 +134,13 @@ def bomb(name, megabytes, head):
     """Return a small archive of one array of zeros, megabytes large."""
 
     def write(path):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            with archive.open(name, "w", force_zip64=True) as member:
-                member.write(head)
-                for _ in range(megabytes):
-                    member.write(bytes(2**20))
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+            archive.open(name, "w", force_zip64=True) as member,
+        ):
+            member.write(head)
+            for _ in range(megabytes):
+                member.write(bytes(2**20))
 
     return write
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import published, readers
+from pipeline import published, readers, storage
 from pipeline.explore import reading
 from pipeline.reports import drawing
 from pipeline.run_folder import Model
