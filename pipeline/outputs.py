@@ -1,5 +1,6 @@
 """Decide what a command may write: what this project has made itself, and what is not there yet."""
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
     if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > LONGEST:
         raise InvalidParameter(f"{given}, which is no name that every program can show. Choose another one.")
     try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            place.stat()  # else it is too long, or its links lead to one another
         resolved = place.resolve()
         if resolved == storage.ROOT or any(resolved.is_relative_to(storage.ROOT / name) for name in PROJECT_FOLDERS):
             raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
@@ -43,9 +46,8 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
                 raise InvalidParameter(
                     f"{given}, but {what} {problem}. It would be written over: move it away, or choose another place."
                 )
-    except (OSError, RuntimeError) as error:  # a RuntimeError where links lead to one another
-        reason = getattr(error, "strerror", None) or "links that lead to one another"
-        raise InvalidParameter(f"{given}, where nothing can be written ({reason}). Choose another place.") from None
+    except OSError as error:
+        raise InvalidParameter(f"{given}, where nothing can be written ({error.strerror}). Choose another.") from None
 
 
 def is_page(path: Path) -> bool:

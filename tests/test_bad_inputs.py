@@ -2,14 +2,16 @@
 
 import json
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from pipeline import storage
-from tests.bad_inputs import cases
+from tests.bad_inputs import cases, server
 
 CASES = cases()
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # in a terminal
@@ -34,6 +36,11 @@ def outcome():
         process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def template(shared):
+    return shared("bad-inputs", server.make_template)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: ascii(case.id))
 def test_a_bad_input_is_refused_by_name_and_nothing_else_is_written(outcome, case):
     found = outcome(case)
@@ -46,3 +53,24 @@ def test_a_bad_input_is_refused_by_name_and_nothing_else_is_written(outcome, cas
     if case.code:
         assert re.search("^Error: ", output, re.M), output
         assert case.says in output
+    for page in found["pages"].values():
+        assert (
+            'content="default-src &#39;none&#39;; script-src &#39;sha256-' in page
+        )  # so that no script of another runs
+        assert 'href="javascript:' not in page
+
+
+SAMPLE = random.Random(12).sample([case for case in CASES.values() if case.code], 12)
+
+
+@pytest.mark.parametrize("case", SAMPLE, ids=lambda case: ascii(case.id))
+def test_a_command_of_its_own_refuses_it_too(case, template, pipeline, tmp_path):
+    shutil.copytree(template, folder := tmp_path / "case")
+    arguments = [os.fsencode(str(argument)) for argument in case.make(folder)]
+    before = server.contents(folder)
+    done = subprocess.run([sys.executable, "-m", "pipeline", *arguments], cwd=storage.ROOT, capture_output=True)
+    assert done.returncode == case.code
+    assert b"Traceback" not in done.stderr
+    assert re.search("^Error: ", done.stderr.decode(), re.M)
+    assert case.says in done.stderr.decode()
+    assert server.contents(folder) == before

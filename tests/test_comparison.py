@@ -479,7 +479,10 @@ def test_what_is_wrong_exits_with_2_and_a_message(finished, pipeline):
     page = finished / "a" / "run.json" / "page.html"
     for given, message in (
         ([finished / "a"], r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n"),
-        ([finished / "a", finished / "b", "--output", page], r"Error: .*page\.html cannot be written.*\n"),
+        (
+            [finished / "a", finished / "b", "--output", page],
+            r"Error: --output is .*page\.html, but .*run\.json is not a folder that can be written to.*\n",
+        ),
     ):
         refused = pipeline("compare", *given)
         assert refused.returncode == 2

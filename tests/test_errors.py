@@ -4,13 +4,14 @@ import contextlib
 import inspect
 import io
 import json
+import logging
 import subprocess
 import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from pipeline import errors
+from pipeline import console, errors
 from pipeline.errors import Diverged, InvalidRecord, PipelineError, check_finite
 
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, PipelineError)]
@@ -55,6 +56,29 @@ def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to
     assert message.startswith(f"The error became {error} in epoch 7, with learning_rate 0.5 and normalisation 255: ")
     assert "Make learning_rate smaller" in message
     assert "defaults are 0.005 and 255." in message
+
+
+@pytest.mark.parametrize(
+    "mark", ["\x1b[2J", "\x07", "\r", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\udcff", "\0"]
+)
+def test_what_a_terminal_would_obey_is_escaped_in_messages_and_the_log(mark, capsys):
+    escaped = mark[0].encode("unicode_escape").decode()
+    assert console.plain(f"a {mark} b\n\té") == f"a {escaped}{mark[1:]} b\n\té"
+    assert (
+        str(InvalidRecord(f"x{mark}", f"is {mark}", "Next.")) == f"x{escaped}{mark[1:]} is {escaped}{mark[1:]}. Next."
+    )
+    log = logging.getLogger("pipeline")
+    console.show()
+    try:
+        log.warning("log %s", mark)
+    finally:
+        log.handlers = []
+    assert capsys.readouterr().out == f"log {escaped}{mark[1:]}\n"
+
+
+def test_a_long_value_is_shown_by_its_ends():
+    assert errors.shown("a\nb") == "a\\nb"
+    assert len(errors.shown("x" * 5000)) < errors.SHOWN
 
 
 def test_a_notebook_shows_the_message_framed_and_nothing_else(tmp_path):

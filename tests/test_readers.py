@@ -11,7 +11,7 @@ import pytest
 from pipeline import datasets, readers, storage
 from pipeline.errors import InvalidRecord, PipelineError
 from pipeline.parameters import Parameters
-from pipeline.records import Epoch, History, Inputs, Metrics, RunRecord, SweepRecord
+from pipeline.records import Epoch, Inputs, Metrics, RunRecord, SweepRecord
 from pipeline.reports import rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 from pipeline.sweeps import definition
@@ -144,8 +144,7 @@ def survives(read, path, contents):
         path.write_bytes(content)
         try:
             read()
-        except PipelineError as error:
-            assert str(error).isprintable() or "\n" in str(error)
+        except PipelineError:
             refused += 1
     return refused
 

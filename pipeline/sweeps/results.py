@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from pipeline import storage
+from pipeline import console, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps.definition import Point
@@ -29,7 +29,8 @@ def write(points: Iterable[Point], folder: SweepFolder) -> None:
 
 def guarded(value: object) -> object:
     """Return what a cell of a CSV file holds: a spreadsheet would compute text that looks like a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    text = console.plain(value) if isinstance(value, str) else ""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text or value
 
 
 def _row(point: Point) -> dict[str, object]:

@@ -172,6 +172,33 @@ def test_mathematics_needs_no_script_and_a_long_formula_is_scrolled_by_keyboard(
     assert "$" not in page.main.text
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [r"\frac{1}{", r"\text{<script>alert(1)</script>}", r"\text{</mtext><img src=x>}", r"\href{javascript:x}{y}"],
+)
+def test_a_formula_that_is_none_is_shown_as_it_was_typed_with_a_remark(formula):
+    page = rendered(prose(f"Inline ${formula}$ and $x$"))
+    assert page.main.code.text == formula
+    assert "This formula cannot be shown." in page.main.text
+    assert len(page.main.find_all("math")) == 1
+    assert not page.main.find_all(["script", "img"])
+
+
+def test_an_attached_picture_is_shown_and_a_missing_one_named():
+    cell = prose("![one](attachment:a.png) ![two](attachment:b.png) [three](javascript:alert)")
+    cell.attachments = {"a.png": {"image/png": "iVBORw0KGgo="}}
+    page = rendered(cell)
+    assert page.main.img["src"] == "data:image/png;base64,iVBORw0KGgo="
+    assert "![two](attachment:b.png) (This picture is missing.)" in page.main.text
+    assert "javascript" not in page.main.a["href"]
+
+
+def test_the_name_of_a_notebook_is_no_markup():
+    page = BeautifulSoup(rendering.render({'"><b onclick="x': notebook(prose("# A\n\n## B"))}, "t"), "html.parser")
+    check_structure(page)
+    assert not page.find_all("b")
+
+
 def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
     page = rendered(
         prose("# Train\n\n[on](03_evaluate.ipynb), [code](../helpers.py), [a site](https://example.org)"),
@@ -219,7 +246,11 @@ def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline)
     place = tmp_path / "a.ipynb" / "report.html"
     for source, output, message in (
         (tmp_path / "a.ipynb", tmp_path / "a.html", "is no notebook"),
-        (storage.NOTEBOOKS / "01_prepare.ipynb", place, f"{place} cannot be written"),
+        (
+            storage.NOTEBOOKS / "01_prepare.ipynb",
+            place,
+            f"--output is {place}, but {place.parent} is not a folder that can be written to",
+        ),
     ):
         refused = pipeline("report", source, "--output", output)
         assert refused.returncode == 2

@@ -1,6 +1,7 @@
 """What is reported of a sweep: tables, plots, and its page, in which one configuration alone has its test metric."""
 
 import base64
+import csv
 import io
 import json
 import re
@@ -18,7 +19,7 @@ from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
 from pipeline.records import Metrics
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import definition, execution, tables
+from pipeline.sweeps import definition, execution, results, tables
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import write
 
@@ -91,14 +92,14 @@ def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selec
 
 
 def test_a_table_is_escaped_links_and_downloads_itself():
-    shown = pd.DataFrame({"id": ["p1"], "error": ["<b> & co"], "validation_accuracy": [1 / 3]})
+    shown = pd.DataFrame({"id": ["p1"], "error": ["<b> & co"], "source": ["=1+1"], "validation_accuracy": [1 / 3]})
     page = BeautifulSoup(tables.as_html(shown, "trial", "{}/report.html".format), "html.parser")
-    assert [cell.text for cell in page.find_all("td")] == ["p1", "<b> & co", "0.3333"]
+    assert [cell.text for cell in page.find_all("td")] == ["p1", "<b> & co", "=1+1", "0.3333"]
     assert page.table.a["href"] == "p1/report.html"
     download = page.find("a", download="trial.csv")["href"]
-    csv = base64.b64decode(download.removeprefix("data:text/csv;base64,"))
-    assert pd.read_csv(io.BytesIO(csv)).to_dict("records") == [
-        {"id": "p1", "error": "<b> & co", "validation_accuracy": 0.333333}
+    content = base64.b64decode(download.removeprefix("data:text/csv;base64,"))
+    assert pd.read_csv(io.BytesIO(content)).to_dict("records") == [
+        {"id": "p1", "error": "<b> & co", "source": "'=1+1", "validation_accuracy": 0.333333}
     ]
 
 
@@ -112,6 +113,17 @@ def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(t
     assert found["train_error"][0] == 0.25
     assert pd.isna(found["train_error"][1])
     assert not [name for name in found if name.startswith(("validation", "test"))]
+
+
+@pytest.mark.parametrize("text", ["=cmd|'/c calc'!A1.npz", "+1", "-1", "@sum", "\tx", "=\x1b[1m\r"])
+def test_text_that_a_spreadsheet_would_compute_is_guarded_in_the_results(tmp_path, text):
+    file = write(tmp_path / "s.yaml", grid={"seed": [1]})
+    (point,) = definition.points_of(definition.read(file), SweepFolder(tmp_path))
+    object.__setattr__(point.parameters, "source", text)
+    results.write([point], SweepFolder(tmp_path))
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "results.csv").read_bytes().decode(), newline=""))
+    assert row["source"] == "'" + text.replace("\x1b", r"\x1b").replace("\r", r"\r")
+    assert row["learning_rate"] == "0.005"
 
 
 # ---- the report ------------------------------------------------------------------------------------------------
