@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import parameters, storage
-from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
 from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), and what its pixels are divided by."""
+    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), what its pixels are divided by, and its classes."""
 
     weights_0_1: np.ndarray
     weights_1_2: np.ndarray
     normalisation: float
+    classes: Classes = DIGITS
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +99,8 @@ class RunFolder:
         advice = f"Run 02_train.ipynb first, {ALL_THREE}"
         arrays = storage.read_arrays(self.model, advice)
         try:
-            return Model(arrays["weights_0_1"], arrays["weights_1_2"], float(arrays["normalisation"]))
+            weights = arrays["weights_0_1"], arrays["weights_1_2"]
+            return Model(*weights, float(arrays["normalisation"]), Classes.of(arrays))
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
 
@@ -153,7 +155,8 @@ class RunFolder:
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
         """Write history.json, then model.npz. Where they are others, what was made from the old ones goes."""
-        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))}
+        arrays = {name: value for name, value in vars(model).items() if name != "classes"} | model.classes.stored()
+        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**arrays)}
         self._replace(TRAINING, given, files)
         self.checkpoint.unlink(missing_ok=True)
 

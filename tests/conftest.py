@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def sample():
     """Return the committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
-    arrays = datasets.load_source("sample")
-    return {name: array.reshape(len(array), -1).squeeze() for name, array in arrays.items()}
+    arrays = datasets.load_source("sample").arrays
+    return {name: array for name, array in arrays.items() if "validation" not in name}
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_a_page_reads_as_python_does(sample):
     image = sample["x_test"][0]
     script = """
     const weights = { first: numbers(given.first), second: numbers(given.second) };
-    const found = draw.read(bytes(given.image), { normalisation: 300, weights });
+    const found = draw.read(bytes(given.image), { normalisation: 300, weights, classes: [..."0123456789"] });
     return { ...found, scores: text(found.scores), hidden: text(found.hidden), parts: text(found.parts) };
     """
     found = node(script, first=encoded(model.weights_0_1), second=encoded(model.weights_1_2), image=encoded(image))
