@@ -46,7 +46,8 @@ def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
         return None, dark
     if grey.shape == (SIDE, SIDE) and not dark:
         return grey, dark
-    ink[ink < FAINT * ink.max()] = 0
+    levels = np.arange(256) / ink.max()
+    ink = np.where(levels < FAINT, 0, np.minimum(255, np.round(255 * levels))).astype(np.uint8)[ink]
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(BOX * extent / max(ink.shape))) for extent in ink.shape)
@@ -86,12 +87,12 @@ def read(source: str, path: Path) -> Data:
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
         problems["Classes, of which there must be 2 to 10"] += names or ["none"]
-    wrong = [ascii(name) for name in names if not (0 < len(name) <= 30 and name.isprintable())]
+    wrong = [name for name in names if not (0 < len(name) <= 30 and name.isprintable())]
     problems["Names of classes, not of 1 to 30 printable characters"] += wrong
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
     arrays = _arrays({classes.index(name): found[name] for name in names}, problems, classes)
     lines = [
-        f"{problem} ({len(places)}): {', '.join(places[:NAMED])}{', ...' * (len(places) > NAMED)}"
+        f"{problem} ({len(places)}): {', '.join(map(_printable, places[:NAMED]))}{', ...' * (len(places) > NAMED)}"
         for problem, places in problems.items()
         if places
     ]
@@ -118,7 +119,7 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
         for folder in _entries(split):
             of_class = (split.name if split in splits else "", folder.name)
             for file in _entries(folder) if folder.is_dir() else [folder]:
-                place = file.relative_to(path).as_posix().encode(errors="replace").decode()
+                place = file.relative_to(path).as_posix()
                 if file is folder or not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
                     problems["Warning: no PNG or JPEG in the folder of a class, left out"].append(place)
                     continue
@@ -157,6 +158,10 @@ def _grey(path: Path) -> np.ndarray:
             if picture.has_transparency_data:
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
             return np.asarray(picture.convert("L"))
+
+
+def _printable(name: str) -> str:
+    return name if name and name.isprintable() else ascii(name)
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:

@@ -596,6 +596,18 @@ def test_a_digit_is_drawn_read_and_taken_back(browser, reports, width):
         assert opened.console == []
 
 
+def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
+    with Page(browser, (pictures_run / "run" / "report.html").as_uri()) as opened:
+        page = opened.page
+        page.get_by_role("link", name="Draw", exact=True).first.click()
+        draw_with_mouse(page, SEVEN)
+        expect(page.locator(".reads")).to_contain_text(re.compile(r"^reads (\w{3,5}), runner-up \w{3,5}\."))
+        assert page.locator(".scores li").first.text_content().startswith("eight ")
+        assert page.get_by_label("Network", exact=True).locator("option").count() == 1
+        assert violations(page) == []
+        assert opened.console == []
+
+
 def test_a_digit_is_drawn_by_keyboard(browser, reports):
     with report(browser, reports, "run") as opened:
         draw_with_keys(opened.page)

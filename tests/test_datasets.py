@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import re
 import subprocess
 import sys
 import urllib.request
@@ -74,6 +75,20 @@ def test_a_source_of_another_layout_is_refused(tmp_path, small_source, alter, me
     alter(arrays)
     with pytest.raises(InvalidData, match=message):
         datasets.load_source(save(tmp_path / "altered.npz", arrays))
+
+
+def test_all_that_is_wrong_with_an_npz_file_is_told_at_once(tmp_path, small_source):
+    _, arrays = small_source
+    arrays |= {"x_train": arrays["x_train"] / 255, "y_train": arrays["y_train"][:-1], "x_test": arrays["y_test"] + 10}
+    del arrays["y_test"]
+    with pytest.raises(InvalidData) as caught:
+        datasets.load_source(save(tmp_path / "altered.npz", arrays))
+    lines = str(caught.value).splitlines()
+    wrong = ("x_train .* float64", "x_test .* shape", "no array y_test", "60 images in x_train, but 59 labels")
+    assert len(lines) == len(wrong)
+    for line, part in zip(lines, wrong, strict=True):
+        assert re.search(part, line)
+    assert lines[-1].endswith(datasets.LAYOUT_ADVICE)
 
 
 @pytest.mark.parametrize("kept", [0, 0.5, 0.999])
