@@ -335,15 +335,12 @@ def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(pict
     """The three commands of the README; the run is made by the second."""
     (block,) = re.findall(r"## Your own pictures.*?```text\n(.*?)```", README, re.S)
     data, run, opened = [shlex.split(line, comments=True) for line in block.splitlines()]
-    page = tmp_path / "page.html"
-    shown = pipeline(
-        *[str(pictures_run / "pictures") if word == "pictures" else word for word in data[3:]], "--output", page
-    )
+    page, folder = tmp_path / "page.html", str(pictures_run / "pictures")
+    shown = pipeline(*[folder if word == "pictures" else word for word in data[3:]], "--output", page)
     assert shown.returncode == 0, shown.stderr
     printed = shlex.split(re.findall("Train with: (.*)", shown.stdout)[0])
     assert [word.replace(folder, "pictures") for word in printed] == run
     assert "898 of 1797 pictures are dark on light and were inverted." in shown.stdout
-    assert re.search(r"^class +zero +one +two ", shown.stdout, re.M) is None  # they are in natural order
     assert re.search(r"^class +eight +five +four +nine +one +seven +six +three +two +zero$", shown.stdout, re.M)
     assert opened[-1] == f"{run[5]}/report.html"
     text = page.read_text()
