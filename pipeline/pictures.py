@@ -52,6 +52,8 @@ def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(BOX * extent / max(ink.shape))) for extent in ink.shape)
     scaled = np.array(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC), float)
+    if not scaled.max():  # lines too thin to be seen
+        return None, dark
     centres = (np.average(np.arange(n) + 0.5, weights=scaled.sum(axis=k)) for k, n in ((1, height), (0, width)))
     top, left = (min(max(0, round(CENTRE - c)), SIDE - n) for c, n in zip(centres, scaled.shape, strict=True))
     image = np.zeros((SIDE, SIDE), np.uint8)
@@ -79,9 +81,9 @@ def read(source: str, path: Path) -> Data:
             pictures.append((place, image))
             counts.update(all=1, dark=dark, kept=image is grey, drawn=split == "")
             shown = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
-            if len(pictures) <= SAMPLES:
+            if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES:
                 before = ImageOps.pad(Image.fromarray(grey), (SHOWN, SHOWN), color=int(grey[0, 0]))
-                shown[len(pictures) - 1] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
+                shown[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
     names = sorted(found, key=_natural)
@@ -100,7 +102,8 @@ def read(source: str, path: Path) -> Data:
         f"{counts['dark']} of {counts['all']} pictures are dark on light and were inverted.",
         f"{counts['kept']} are light on dark and of 28 x 28 pixels, and were taken as they are.",
         "The others were cropped to their ink, scaled into 20 x 20 pixels in proportion, and centred by their mass.",
-        f"The test images are {'a fifth of each class, drawn at random' if counts['drawn'] else 'those in test'}.",
+        f"The test images are {'a fifth of each class' if counts['drawn'] else 'those in test'}. "
+        f"A fixed generator {'draws them and ' * bool(counts['drawn'])}shuffles the others.",
         *(line for line in lines if line.startswith("Warning")),
     ]
     errors = [line for line in lines if line not in notes]

@@ -77,6 +77,13 @@ def test_a_blank_picture_has_no_image_and_a_faint_one_gets_full_contrast():
     assert np.abs(pictures.as_mnist(noisy)[0].astype(int) - plain).mean() < 3  # specks on the paper are no ink
 
 
+def test_a_line_that_is_too_thin_to_be_seen_is_blank_and_no_failure():
+    diagonal = np.where(np.eye(6000, dtype=bool), np.uint8(0), np.uint8(255))
+    image, dark = pictures.as_mnist(diagonal)
+    assert dark
+    assert image is None or image.max() == 255
+
+
 def formats():
     grey = seven(60, 50)
     ink = Image.eval(grey, lambda value: 255 - value)
@@ -154,7 +161,7 @@ def test_train_and_test_are_taken_as_they_are_given(folder, tmp_path):
     assert np.bincount(data.y_train).tolist() == [
         len(list((tmp_path / "given/train" / n).iterdir())) for n in data.classes
     ]
-    assert "The test images are those in test." in data.notes
+    assert "The test images are those in test. A fixed generator shuffles the others." in data.notes
 
 
 def test_a_table_gives_the_arrays_that_the_same_pictures_give_as_files(tmp_path):
