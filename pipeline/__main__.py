@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,41 @@ def _parameter_help() -> str:
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
     """Prepare, train, evaluate and report."""
-    pairs = [*given, *([("run_dir", run_dir)] if run_dir is not None else [])]
-    values = dict(pairs)
-    for name in values:
-        if len(listed := [value for other, value in pairs if other == name]) > 1:
-            raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
+    values = _each_once([*given, *([("run_dir", run_dir)] if run_dir is not None else [])])
     place = values.pop("run_dir", "runs/default")
     chosen = parameters.from_strings(values)
+    parameters.check_source(chosen.source)
     from pipeline import runs  # NumPy takes 0.1 s to import, which help and refusals should not cost
 
     runs.run(chosen, place, force)
+
+
+def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    for name in (values := dict(pairs)):
+        if len(listed := [value for other, value in pairs if other == name]) > 1:
+            raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
+    return values
+
+
+@main.command(
+    "data",
+    short_help="Show what a source holds, before anything is trained.",
+    epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
+)
+@click.argument("source")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the run to come.")
+@click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
+def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
+    """Show what SOURCE holds, how its pictures are read and split, and the command that trains with it.
+
+    SOURCE is what the parameter of that name may be: a folder of your own pictures, for example.
+    """
+    values = _each_once([("source", source), *given])
+    parameters.check_source(source)
+    from pipeline import preview  # NumPy, papermill and nbconvert take 2 s to import
+
+    with _writing(output):
+        preview.show(values, output)
 
 
 @main.command(

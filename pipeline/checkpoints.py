@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import JsonValue, TypeAdapter
 
 from pipeline import console, provenance, readers, storage
-from pipeline.datasets import Data
 from pipeline.errors import InvalidRecord
+from pipeline.images import Data
 from pipeline.records import History
 from pipeline.run_folder import MODEL, RunFolder
 

@@ -1,18 +1,18 @@
 """Load images from where they come from, check them, and split them into three sets."""
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
 
+from pipeline import parameters, pictures
 from pipeline.errors import InvalidData, InvalidRecord
-from pipeline.parameters import KERAS_SOURCES
+from pipeline.images import CLOTHES, DIGITS, Arrays, Data
+from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.readers import read_arrays
-from pipeline.storage import NOTEBOOKS, npz_bytes, place_of, project_path, sha256_of
+from pipeline.storage import NOTEBOOKS, place_of, project_path, sha256_of, sha256_of_file
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SAMPLE_SHA256 = {
@@ -25,64 +25,22 @@ ARRAYS = tuple(SAMPLE_SHA256)
 LAYOUT_ADVICE = 'Use source "sample", or the path of an .npz file in the layout of keras.datasets.mnist.'
 SAMPLE_ADVICE = f"Restore it: git checkout {place_of(SAMPLE)}"
 
-Arrays = dict[str, np.ndarray]
 
-
-class _Provenance(BaseModel):
-    source: str
-    sha256: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Data:
-    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and the digests of the source's four arrays."""
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_validation: np.ndarray
-    y_validation: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    source: str
-    source_sha256: Mapping[str, str]
-
-    @property
-    def arrays(self) -> Arrays:
-        """Return the six arrays, in the order in which they are declared."""
-        return {name: array for name, array in vars(self).items() if isinstance(array, np.ndarray)}
-
-    @property
-    def sha256(self) -> str:
-        return sha256_of(*self.arrays.values())
-
-    def without_test(self) -> "Data":
-        """Return the same without test images, for training, which has no use for them."""
-        return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
-
-    def to_bytes(self) -> bytes:
-        """Return the content of data.npz."""
-        provenance = json.dumps({"source": self.source, "sha256": dict(self.source_sha256)})
-        return npz_bytes(provenance=provenance, **self.arrays)
-
-    @classmethod
-    def of(cls, stored: Arrays) -> "Data":
-        """Return what the arrays of data.npz hold. Raises ValueError if its provenance is none."""
-        provenance = _Provenance.model_validate_json(str(stored["provenance"]))
-        images = {name: stored[name] for name in cls.__annotations__ if name[:2] in ("x_", "y_")}
-        return cls(**images, source=provenance.source, source_sha256=provenance.sha256)
-
-
-def load_source(source: str) -> Arrays:
-    """Load x_train (N, 28, 28), y_train (N,), x_test (M, 28, 28) and y_test (M,), all uint8, and check them.
+def load_source(source: str) -> Data:
+    """Load all that a source has, and check it.
 
     source: "sample", which comes with the project; "mnist" or "fashion_mnist", which keras.datasets downloads once; or
-    the path of an .npz file, relative to the project's root. Raises InvalidData.
+    the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises
+    InvalidParameter where there is none, and InvalidData, unless what is returned has the errors.
     """
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         _check_layout(arrays, f"keras.datasets.{source}", "Remove its file from Keras's cache, and try again.")
-        return arrays
+        return Data.of_source(source, arrays, CLOTHES if source == "fashion_mnist" else DIGITS)
+    parameters.check_source(source)
     path, advice = source_path(source), SAMPLE_ADVICE if source == "sample" else LAYOUT_ADVICE
+    if source not in NAMED_SOURCES and path.suffix != ".npz":
+        return pictures.read(source, path)
     try:
         arrays = read_arrays(path, advice)
     except InvalidRecord as error:
@@ -90,12 +48,22 @@ def load_source(source: str) -> Arrays:
     _check_layout(arrays, path, advice)
     if source == "sample":
         _check_sample(arrays)
-    return {name: arrays[name] for name in ARRAYS}
+    return Data.of_source(source, arrays)
 
 
 def source_path(source: str) -> Path:
-    """Return the file of a source that is not one of keras.datasets."""
+    """Return the file or folder of a source that is not one of keras.datasets."""
     return SAMPLE if source == "sample" else project_path(source)
+
+
+def source_digest(source: str) -> str:
+    """Return the SHA-256 of a source's file, or of its folder's files with their names. Raises InvalidParameter."""
+    parameters.check_source(source)
+    if (path := source_path(source)).is_file():
+        return sha256_of_file(path)
+    found = sorted([*path.glob("*/*"), *path.glob("*/*/*")])  # which follow links, and rglob does not
+    files = [file for file in found if file.is_file() and not file.name.startswith(".")]
+    return sha256(repr([(str(file.relative_to(path)), sha256_of_file(file)) for file in files]).encode()).hexdigest()
 
 
 def _load_from_keras(source: str) -> Arrays:
@@ -115,23 +83,28 @@ def _load_from_keras(source: str) -> Arrays:
 
 
 def _check_layout(arrays: Arrays, path: Path | str, advice: str) -> None:
+    """Raise InvalidData with all that is wrong with the four arrays."""
+    problems = []
     for name in ARRAYS:
-        if name not in arrays:
-            raise InvalidData(f"{path} has no array {name}; it has {', '.join(arrays) or 'none'}. {advice}")
-        array, layout = arrays[name], (28, 28) if name.startswith("x") else ()
+        layout = (28, 28) if name.startswith("x") else ()
+        if (array := arrays.get(name)) is None:
+            problems.append(f"{path} has no array {name}; it has {', '.join(arrays) or 'none'}.")
+            continue
         if array.dtype != np.uint8:
-            raise InvalidData(f"{name} in {path} has dtype {array.dtype}, but must be uint8. {advice}")
+            problems.append(f"{name} in {path} has dtype {array.dtype}, but must be uint8.")
         if array.ndim != 1 + len(layout) or array.shape[1:] != layout:
-            allowed = "(N, 28, 28)" if layout else "(N,)"
-            raise InvalidData(f"{name} in {path} has shape {array.shape}, but must be {allowed}. {advice}")
-        if len(array) == 0:
-            raise InvalidData(f"{name} in {path} is empty. {advice}")
+            must = "(N, 28, 28)" if layout else "(N,)"
+            problems.append(f"{name} in {path} has shape {array.shape}, but must be {must}.")
+        elif len(array) == 0:
+            problems.append(f"{name} in {path} is empty.")
+        elif not layout and array.dtype.kind in "iuf" and not 0 <= array.max() <= 9:
+            problems.append(f"{name} in {path} has the label {array.max()}, but labels must be 0 to 9.")
     for split in ("train", "test"):
-        images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-        if len(images) != len(labels):
-            raise InvalidData(f"{path} has {len(images)} images in x_{split}, but {len(labels)} labels in y_{split}.")
-        if labels.max() > 9:
-            raise InvalidData(f"y_{split} in {path} has the label {labels.max()}, but labels must be 0 to 9.")
+        images, labels = (len(np.atleast_1d(arrays.get(f"{kind}_{split}", ()))) for kind in "xy")
+        if images and labels and images != labels:
+            problems.append(f"{path} has {images} images in x_{split}, but {labels} labels in y_{split}.")
+    if problems:
+        raise InvalidData("\n".join([*problems[:-1], f"{problems[-1]} {advice}"]))
 
 
 def _check_sample(arrays: Arrays) -> None:
@@ -142,26 +115,32 @@ def _check_sample(arrays: Arrays) -> None:
             )
 
 
-def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source, flatten its images and split its training set, from the front: training, then validation.
+def fitted(images: int) -> dict[str, int]:
+    """Return num_samples and num_validation that use so many images, a fifth of them, or 1000, to validate."""
+    num_validation = min(1000, images // 5)
+    return {"num_samples": max(1, images - num_validation), "num_validation": num_validation}
 
-    Raises InvalidData if it cannot be loaded, or has fewer than num_samples + num_validation training images.
+
+def split_source(source: str, num_samples: int, num_validation: int) -> Data:
+    """Load a source, and split its training set, from the front: training, then validation. Raises as `split` does."""
+    chosen = Parameters(source=source, num_samples=num_samples, num_validation=num_validation)
+    return split(load_source(source), chosen)
+
+
+def split(whole: Data, chosen: Parameters, run_dir: str | None = None) -> Data:
+    """Split the training set of what a source has. run_dir: of the command that a refusal shows.
+
+    Raises InvalidData with all that is wrong: why the source cannot be used, and if it has too few images.
     """
-    arrays = load_source(source)
-    x_train, y_train = arrays["x_train"].reshape(-1, 28 * 28), arrays["y_train"]
-    end = num_samples + num_validation
-    if end > len(x_train):
-        raise InvalidData(
-            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}, but the source {source!r} has "
-            f"{len(x_train)} training images. Ask for fewer, or use a larger source."
+    x, y, cut, problems = whole.x_train, whole.y_train, chosen.num_samples, list(whole.errors)
+    if (end := cut + chosen.num_validation) > len(x):
+        fits = parameters.command(chosen.model_copy(update=fitted(len(x))), run_dir)
+        problems.append(
+            f"num_samples + num_validation is {cut} + {chosen.num_validation} = {end}, but the source "
+            f"{chosen.source!r} has {len(x)} training images. Use a larger source, or what fits: {fits}"
         )
-    return Data(
-        x_train=x_train[:num_samples],
-        y_train=y_train[:num_samples],
-        x_validation=x_train[num_samples:end],
-        y_validation=y_train[num_samples:end],
-        x_test=arrays["x_test"].reshape(-1, 28 * 28),
-        y_test=arrays["y_test"],
-        source=source,
-        source_sha256={name: sha256_of(arrays[name]) for name in ARRAYS},
-    )
+    if whole.errors:
+        problems = [f"The source {chosen.source!r} cannot be used:", *problems, *whole.notes]
+    if problems:
+        raise InvalidData("\n".join(problems))
+    return replace(whole, x_train=x[:cut], y_train=y[:cut], x_validation=x[cut:end], y_validation=y[cut:end])

@@ -7,8 +7,10 @@ own values in the cell after its parameters, for those who come by papermill or 
 import ast
 import difflib
 import itertools
+import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -16,16 +18,11 @@ from pydantic.fields import FieldInfo
 
 from pipeline.errors import InvalidParameter, shown
 
+ROOT = Path(__file__).resolve().parent.parent
 Value = str | int | float
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
 RENAMED = {"relu_grad_at_zero": "relu_grad_inactive"}
-
-
-def _check_source(value: str) -> str:
-    if value not in NAMED_SOURCES and not value.endswith(".npz"):
-        raise ValueError("neither a named source nor an .npz file")
-    return value
 
 
 def _check_folder(value: str) -> str:
@@ -35,7 +32,8 @@ def _check_folder(value: str) -> str:
 
 
 # The text after each type is what a message says is allowed.
-Source = Annotated[str, AfterValidator(_check_source), "'sample', 'mnist', 'fashion_mnist' or the path of an .npz file"]
+SOURCES = "'sample', 'mnist', 'fashion_mnist' or the path of an .npz file, a .csv file or a folder of pictures"
+Source = Annotated[str, AfterValidator(_check_folder), SOURCES]  # which may have gone, of a record: see check_source
 Folder = Annotated[str, AfterValidator(_check_folder), "the path of a folder"]
 Folders = Annotated[list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"]
 Count = Annotated[int, Field(ge=1), "a whole number, 1 or more"]
@@ -105,8 +103,9 @@ def described(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def command(parameters: Parameters, run_dir: str) -> str:
-    """Return the command that runs these parameters in the given folder."""
+def command(parameters: Parameters, run_dir: str | None = None) -> str:
+    """Return the command that runs these parameters in the given folder, or in one that is named after the source."""
+    run_dir = run_dir or f"runs/{Path(parameters.source).stem}-run"
     options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 
@@ -119,6 +118,14 @@ def from_values(values: Mapping[str, object]) -> Parameters:
 def from_strings(values: Mapping[str, str]) -> Parameters:
     """Check values as a command line gives them: text, read by each parameter's type. Raises InvalidParameter."""
     return _checked(Parameters.model_validate_strings, values, NAMES)
+
+
+def check_source(source: str) -> None:
+    """Raise InvalidParameter if a source is neither a named one nor there, relative to the project's root."""
+    path = ROOT / source
+    there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix in (".npz", ".csv"))  # noqa: PTH112, PTH113
+    if source not in NAMED_SOURCES and not there:  # of a path that is too long pathlib would raise an error
+        raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {path}.")
 
 
 def check(namespace: Mapping[str, object]) -> dict[str, Value]:

@@ -46,6 +46,7 @@ def use_style() -> None:
             "figure.subplot.bottom": 0.15,
             "figure.subplot.top": 0.92,
             "text.hinting": "none",  # so that a character is as wide as its font says
+            "text.parse_math": False,  # since names of classes may have dollars in them
         }
     )
 
@@ -88,22 +89,25 @@ def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **opt
 
 
 def tiles(images: np.ndarray, captions: Sequence[str], right: float = 1.0, **colours: Any) -> tuple[Figure, Axes]:
-    """Draw images (N, 784) in rows of ten, a caption of up to eleven characters above each, in one axes.
+    """Draw images (N, 784) in rows of ten, a caption above each, which is smaller beyond ten characters, in one axes.
+
+    Images may have 28 k by 28 k pixels, too.
 
     right: where the axes end, as a fraction of the picture's width. The colours are imshow's: cmap, vmin, vmax.
     """
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    height, rows = 30 + 7 * lines, max(1, -(-len(images) // 10))
-    canvas = np.full((rows * height, 10 * 32), np.nan)
+    width = max((1 + len(line) for caption in captions for line in caption.split("\n")), default=0)
+    height, rows, k = 30 + 7 * lines, max(1, -(-len(images) // 10)), round((images[:1].size / 784) ** 0.5) or 1
+    canvas = np.full((k * rows * height, k * 10 * 32), np.nan)
     figure = plt.figure(figsize=(9, 9 * right * rows * height / 320))
     axis = figure.add_axes((0, 0, right, 1))
     for place, image in enumerate(images):
-        top, left = place // 10 * height + 7 * lines, place % 10 * 32 + 2
-        canvas[top : top + 28, left : left + 28] = image.reshape(28, 28)
+        top, left = k * (place // 10 * height + 7 * lines), k * (place % 10 * 32 + 2)
+        canvas[top : top + 28 * k, left : left + 28 * k] = image.reshape(28 * k, 28 * k)
     for row in range(rows):
         beside = [*captions[10 * row : 10 * row + 10], *[""] * 10][:10]
-        write_row(axis, row * height + 7 * lines - 1.5, beside, 11, va="bottom")
-    axis.imshow(canvas, **colours)
+        write_row(axis, row * height + 7 * lines - 1.5, beside, max(11, width), va="bottom")
+    axis.imshow(canvas, extent=(-0.5, 319.5, rows * height - 0.5, -0.5), **colours)
     axis.axis("off")
     return figure, axis
 

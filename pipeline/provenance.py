@@ -15,8 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline import storage
-from pipeline.datasets import source_path
+from pipeline import datasets, storage
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
@@ -34,7 +33,7 @@ def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
         packages |= {"keras", "jax"}
         data = f"keras.datasets.{parameters.source}"  # its digest is known once it has been loaded: RunRecord.arrays
     else:
-        data = storage.sha256_of_file(source_path(parameters.source))
+        data = datasets.source_digest(parameters.source)
     return Inputs(
         data=data,
         notebooks={path.stem: cells_digest(path) for path in paths},

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import outputs, parameters, readers, storage
-from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
 from pipeline.readers import Layout
@@ -43,11 +43,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), and what its pixels are divided by."""
+    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), what its pixels are divided by, and its classes."""
 
     weights_0_1: np.ndarray
     weights_1_2: np.ndarray
     normalisation: float
+    classes: Classes = DIGITS
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +112,11 @@ class RunFolder:
     def read_model(self) -> Model:
         advice = f"Run 02_train.ipynb first, {ALL_THREE}"
         arrays = readers.read_arrays(self.model, advice, MODEL)
-        model = Model(arrays["weights_0_1"], arrays["weights_1_2"], float(arrays["normalisation"]))
+        weights, normalisation = (arrays["weights_0_1"], arrays["weights_1_2"]), float(arrays["normalisation"])
+        try:
+            model = Model(*weights, normalisation, Classes.of(arrays))
+        except ValueError as error:
+            raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
         if not (model.hidden_size and model.normalisation > 0 and np.isfinite([w.sum() for w in model.weights]).all()):
             problem = "is not what 02_train writes (it has no hidden unit, or a number that cannot be)"
             raise InvalidRecord(self.model, problem, advice)
@@ -168,7 +173,8 @@ class RunFolder:
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
         """Write history.json, then model.npz. Where they are others, what was made from the old ones goes."""
-        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**vars(model))}
+        arrays = {name: value for name, value in vars(model).items() if name != "classes"} | model.classes.stored()
+        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**arrays)}
         self._replace(TRAINING, given, files)
         self.checkpoint.unlink(missing_ok=True)
 

@@ -39,7 +39,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
-        datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+        datasets.split(datasets.load_source(chosen.source), chosen, run_dir)
     inputs = provenance.inputs_of(chosen)
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record = folder.find_record()
@@ -73,9 +73,11 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's."""
     if source not in NAMED_SOURCES:
-        path = storage.project_path(source).resolve()
-        if path.parent == folder.path.resolve() and path.name in OUTPUTS:
-            raise InvalidParameter(f"source is {source!r}, which this run would overwrite. Move it elsewhere.")
+        path, own = storage.project_path(source).resolve(), folder.path.resolve()
+        if (path.parent == own and path.name in OUTPUTS) or (path.is_dir() and own.is_relative_to(path)):
+            raise InvalidParameter(
+                f"source is {source!r}, which this run would overwrite, or write into. Move it elsewhere."
+            )
     folder.check_own(f"run_dir is {run_dir!r}")
 
 

@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from pipeline import __main__, datasets, storage
 
@@ -25,8 +26,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def sample():
     """Return the committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
-    arrays = datasets.load_source("sample")
-    return {name: array.reshape(len(array), -1).squeeze() for name, array in arrays.items()}
+    arrays = datasets.load_source("sample").arrays
+    return {name: array for name, array in arrays.items() if "validation" not in name}
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +108,39 @@ def write_small_source(folder):
 @pytest.fixture
 def small_source(tmp_path):
     return write_small_source(tmp_path)
+
+
+def optical_digits():
+    """Return images (1797, 8, 8) uint8, light on dark, and labels; tests/data/README.md says whose they are."""
+    arrays = np.load(storage.ROOT / "tests" / "data" / "optical_digits.npz")
+    return np.round(arrays["images"] * (255 / 16)).astype(np.uint8), arrays["labels"]
+
+
+def write_pictures(folder, names, count=None):
+    """Write the first optical digits that have a name into the folders of these names; every other one dark on light.
+
+    Those are larger, too.
+    """
+    digits, labels = optical_digits()
+    for place in np.flatnonzero(np.isin(labels, list(names)))[:count]:
+        picture = Image.fromarray(digits[place])
+        if place % 2:
+            picture = Image.eval(picture, lambda value: 255 - value).resize((64, 64), Image.Resampling.BICUBIC)
+        path = folder / names[int(labels[place])] / f"{place:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+
+
+@pytest.fixture(scope="session")
+def pictures_run(shared, pipeline):
+    """A folder with all optical digits as pictures, by names, and beside it the run that the README shows."""
+    names = dict(enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]))
+
+    def make(folder):
+        write_pictures(folder / "pictures", names)
+        values = {"source": folder / "pictures", "num_samples": 1154, "num_validation": 288, "relu_grad_inactive": 0}
+        options = [text for name, value in values.items() for text in ("-p", name, value)]
+        done = pipeline("run", "--run-dir", folder / "run", *options)
+        assert done.returncode == 0, done.stderr
+
+    return shared("pictures", make)

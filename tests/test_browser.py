@@ -579,7 +579,7 @@ def test_a_digit_is_drawn_read_and_taken_back(browser, reports, width):
         assert units.count() == 40
         active = page.locator('.units button:not([aria-label$=" 0.00"])').first
         active.press("Enter")
-        expect(page.locator(".adds")).to_contain_text("To the scores of 0 to 9 it adds ")
+        expect(page.locator(".adds")).to_contain_text(re.compile(r"To the scores it adds -?\d\.\d\d for 0, .* for 9\."))
         expect(active).to_have_attribute("aria-pressed", "true")
         opened.screenshot(f"report-drawn-{width}")
         assert page.evaluate(FITS)
@@ -593,6 +593,18 @@ def test_a_digit_is_drawn_read_and_taken_back(browser, reports, width):
         page.get_by_role("button", name="Undo").click()  # of nothing
         assert reading_of(page) == "Nothing is drawn yet."
         assert [url for url in opened.requested if not url.startswith(("data:", "blob:"))] == [opened.address]
+        assert opened.console == []
+
+
+def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
+    with Page(browser, (pictures_run / "run" / "report.html").as_uri()) as opened:
+        page = opened.page
+        page.get_by_role("link", name="Draw", exact=True).first.click()
+        draw_with_mouse(page, SEVEN)
+        expect(page.locator(".reads")).to_contain_text(re.compile(r"^reads (\w{3,5}), runner-up \w{3,5}\."))
+        assert page.locator(".scores li").first.text_content().startswith("eight ")
+        assert page.get_by_label("Network", exact=True).locator("option").count() == 1
+        assert violations(page) == []
         assert opened.console == []
 
 

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import re
 import subprocess
 import sys
 import urllib.request
@@ -10,6 +11,10 @@ import pytest
 
 from pipeline import datasets, storage
 from pipeline.errors import InvalidData
+
+
+def holds(loaded, arrays):
+    return all(np.array_equal(loaded.arrays[name].ravel(), array.ravel()) for name, array in arrays.items())
 
 
 def save(path, arrays):
@@ -26,14 +31,15 @@ def save(path, arrays):
 )
 def test_the_samples_test_set_is_mnists(name, header, digest):
     """Written back as the IDX file that MNIST is published as, it has that file's well-known SHA-256."""
-    sample = datasets.load_source("sample")
+    sample = datasets.load_source("sample").arrays
     idx = np.array(header, ">i4").tobytes() + sample[name].tobytes()
     assert hashlib.sha256(idx).hexdigest() == digest
-    assert (sample["x_train"].shape, sample["y_train"].shape) == ((2000, 28, 28), (2000,))
+    assert (sample["x_train"].shape, sample["y_train"].shape) == ((2000, 784), (2000,))
 
 
 def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
-    arrays = datasets.load_source("sample")
+    with np.load(datasets.SAMPLE) as file:
+        arrays = {name: file[name] for name in file.files}
     arrays["x_train"][1234, 5, 6] ^= 1
     monkeypatch.setattr(datasets, "SAMPLE", tmp_path / "sample.npz")
     save(datasets.SAMPLE, arrays)
@@ -71,6 +77,20 @@ def test_a_source_of_another_layout_is_refused(tmp_path, small_source, alter, me
         datasets.load_source(save(tmp_path / "altered.npz", arrays))
 
 
+def test_all_that_is_wrong_with_an_npz_file_is_told_at_once(tmp_path, small_source):
+    _, arrays = small_source
+    arrays |= {"x_train": arrays["x_train"] / 255, "y_train": arrays["y_train"][:-1], "x_test": arrays["y_test"] + 10}
+    del arrays["y_test"]
+    with pytest.raises(InvalidData) as caught:
+        datasets.load_source(save(tmp_path / "altered.npz", arrays))
+    lines = str(caught.value).splitlines()
+    wrong = ("x_train .* float64", "x_test .* shape", "no array y_test", "60 images in x_train, but 59 labels")
+    assert len(lines) == len(wrong)
+    for line, part in zip(lines, wrong, strict=True):
+        assert re.search(part, line)
+    assert lines[-1].endswith(datasets.LAYOUT_ADVICE)
+
+
 @pytest.mark.parametrize("kept", [0, 0.5, 0.999])
 def test_a_truncated_source_is_refused(small_source, kept):
     path, _ = small_source
@@ -98,7 +118,7 @@ def test_a_source_with_a_flipped_bit_is_refused_or_unharmed(tmp_path, small_sour
         except InvalidData:
             refused += 1
         else:
-            assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
+            assert holds(loaded, arrays)
     assert refused > 250
 
 
@@ -144,7 +164,7 @@ def test_mnist_comes_through_keras_datasets(keras_home, small_source, monkeypatc
     loaded = datasets.load_source("mnist")
     assert asked[0][0] == "mnist.npz"
     assert len(asked[0][1]["file_hash"]) == 64
-    assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
+    assert holds(loaded, arrays)
 
 
 def test_fashion_mnist_comes_through_keras_datasets(keras_home, small_source, tmp_path, monkeypatch):
@@ -161,7 +181,7 @@ def test_fashion_mnist_comes_through_keras_datasets(keras_home, small_source, tm
 
     monkeypatch.setattr(module, "get_file", local)
     loaded = datasets.load_source("fashion_mnist")
-    assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
+    assert holds(loaded, arrays)
     arrays["y_test"] = arrays["y_test"] + np.uint8(10)
     with pytest.raises(InvalidData, match="y_test in keras.datasets.fashion_mnist has the label"):
         datasets.load_source("fashion_mnist")

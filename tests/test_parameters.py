@@ -7,7 +7,7 @@ from pipeline.parameters import Parameters
 ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "learning_rate": 0.005, "epochs": 100}
 ORIGINAL |= {"dropout_rate": 0.5, "relu_grad_inactive": 1, "batch_size": 1, "seed": 1}
 WRONG_VALUES = [
-    ("source", "smaple", "'sample', 'mnist', 'fashion_mnist'"),
+    ("source", " ", "'sample', 'mnist', 'fashion_mnist'"),
     ("num_samples", 0, "1 or more"),
     ("num_validation", -1, "0 or more"),
     ("normalisation", 0, "above 0"),

@@ -24,7 +24,16 @@ with contextlib.suppress(SystemExit), contextlib.redirect_stdout(nowhere), conte
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["run", "-p", "epochs", "0"], ["run", "-p", "epoch", "1"], ["sweeps"]]
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "-p", "epochs", "0"],
+        ["run", "-p", "epoch", "1"],
+        ["run", "-p", "source", "nowhere"],
+        ["data", "nowhere"],
+        ["sweeps"],
+    ],
 )
 def test_help_and_wrong_arguments_import_neither_numpy_nor_jupyter(arguments):
     found = imported(COMMAND.format(arguments=arguments))

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
 import helpers
-from pipeline.datasets import Data
+from pipeline.images import Data
 from pipeline.run_folder import RunFolder
 from tests.test_runs import options
 

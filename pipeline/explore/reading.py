@@ -14,8 +14,8 @@ from matplotlib.image import AxesImage
 
 import helpers
 from pipeline import parameters, plots, runs
-from pipeline.datasets import Data
 from pipeline.errors import InvalidParameter
+from pipeline.images import Data
 from pipeline.run_folder import Model, RunFolder
 
 ALIVE = "It is alive in JupyterLab, after Run All."

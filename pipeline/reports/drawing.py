@@ -1,4 +1,7 @@
-"""Give a page the networks that read what is drawn in it: the run's, the published one, and one of all of MNIST."""
+"""Give a page the networks that read what is drawn in it: the run's, the published one, and one of all of MNIST.
+
+The last two read digits, so they are not beside a network that reads something else.
+"""
 
 import base64
 import zlib
@@ -6,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.images import DIGITS
 from pipeline.readers import read_arrays
 from pipeline.run_folder import Model
 from pipeline.storage import NOTEBOOKS, place_of
@@ -23,6 +27,7 @@ class Network(NamedTuple):
     hidden_size: int
     normalisation: float
     weights: str
+    classes: tuple[str, ...] = DIGITS
     own: bool = False  # whether it is the run's
 
 
@@ -32,6 +37,8 @@ def networks(model: Model, accuracy: float | None, published: bool) -> list[Netw
     accuracy: the model's on the test images, None where it is not known.
     published: whether the model is the published one, which is then not there twice.
     """
+    if model.classes != DIGITS and model.hidden_size <= HIDDEN_SIZE:
+        return [_packed("This run's network", accuracy, model)._replace(own=True)]
     arrays = read_arrays(NETWORKS, ADVICE)
     found = [
         _packed(f"The {name} network", float(arrays[f"{key}_accuracy"]), _stored(arrays, key))
@@ -49,4 +56,4 @@ def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
 def _packed(name: str, accuracy: float | None, model: Model) -> Network:
     numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
     weights = base64.b64encode(zlib.compress(numbers)).decode()
-    return Network(name, accuracy, model.hidden_size, model.normalisation, weights)
+    return Network(name, accuracy, model.hidden_size, model.normalisation, weights, model.classes)

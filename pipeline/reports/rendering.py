@@ -23,6 +23,7 @@ from traitlets.config import Config
 
 from pipeline import parameters, published, storage
 from pipeline.errors import InvalidRecord, shown
+from pipeline.images import DIGITS
 from pipeline.parameters import Parameters
 from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
@@ -253,10 +254,11 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
     interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
     comparisons = published.compare(metrics)
+    digits = folder.read_model().classes == DIGITS
     return {
+        "digits": digits,
         "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "
-        f"{chosen.num_samples:,} {'image' if chosen.source == 'fashion_mnist' else 'digit'}"
-        f"{'s' * (chosen.num_samples > 1)}",
+        f"{chosen.num_samples:,} {'digit' if digits else 'image'}{'s' * (chosen.num_samples > 1)}",
         "reproduced": all(row.equal for row in comparisons),
         "record": record,
         "interval": interval,

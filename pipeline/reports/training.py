@@ -79,7 +79,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         for field in FIELDS
     ]
     page = {
-        "parameters": own,
+        "parameters": own | {"classes": data.classes},
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
         "digest": metrics.weights_sha256,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from pipeline.datasets import Data
+from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps.definition import DataKey, Point
 from pipeline.sweeps.worker import Outcome, Task

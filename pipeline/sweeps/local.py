@@ -8,8 +8,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from pipeline import kernels
-from pipeline.datasets import Data
 from pipeline.errors import NotebookFailed
+from pipeline.images import Data
 from pipeline.sweeps import worker
 from pipeline.sweeps.definition import DataKey
 from pipeline.sweeps.jobs import LOOK_AGAIN, Job

@@ -18,8 +18,8 @@ import cloudpickle
 from distributed import Client, Future
 from distributed.client import FutureCancelledError
 
-from pipeline.datasets import Data
 from pipeline.errors import ClusterFailed, NotebookFailed, WorkerDied
+from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
 from pipeline.sweeps.definition import DataKey, Point

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline import kernels, storage
-from pipeline.datasets import Data
+from pipeline.images import Data
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, Metric
 from pipeline.run_folder import SweepFolder

@@ -52,19 +52,17 @@ export function imageOf(strokes) {
   return inked(lines, place(across / mass, width), place(below / mass, height));
 }
 
-// The scores of an image, its hidden units, the two largest scores' digits, and each pixel's part of the answer's score.
-export function read(image, { normalisation, weights }) {
+// The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's part of the answer's.
+export function read(image, { normalisation, weights, classes }) {
   const size = weights.second.length / DIGITS;
   const [scores, hidden, scaled] = [new Float64Array(DIGITS), new Float64Array(size), scales(normalisation)];
   const places = forward(image, scaled, weights, new Float64Array(size).fill(1), hidden, scores);
-  const answer = largest(scores);
-  const second = largest(scores.map((score, d) => (d === answer ? -Infinity : score)));
+  const answer = largest(scores.subarray(0, classes.length)); // the other outputs stand for nothing
+  const second = largest(scores.slice(0, classes.length).fill(-Infinity, answer, answer + 1));
   const parts = new Float64Array(PIXELS);
-  for (const p of places) {
-    for (let h = 0; h < size; h++) {
-      const through = hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
-      parts[p] += scaled[image[p]] * through;
-    }
+  for (const p of places) for (let h = 0; h < size; h++) {
+    const through = hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
+    parts[p] += scaled[image[p]] * through;
   }
   return { scores, hidden, answer, second, parts };
 }
@@ -96,7 +94,7 @@ const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 // image when the pen is lifted. Returns a function that adds to the choice a network that has been trained here.
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
-  const [pad, known, pressed] = [part("pad"), networks.map(({ name }) => ({ name })), new Set()];
+  const [pad, known, pressed] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes })), new Set()];
   let [strokes, pen, at, asked, unit] = [[], null, [0.5, 0.5], 0, null]; // pen: what holds it down, a pointer or the keys
 
   function show() {
@@ -108,13 +106,14 @@ export function setUpPad(root, networks, drawn = () => {}) {
     paint(part("seen"), [...image].map(grey));
     paint(part("parts"), [...found.parts].map(diverging(largestOf(found.parts))));
     [...part("scores").children].forEach((row, d) => {
+      [row.hidden, row.firstElementChild.textContent] = [!(d in network.classes), network.classes[d]];
       row.style.setProperty("--part", between(0, found.scores[d] / 1.2, 1));
       row.classList.toggle("answer", strokes.length > 0 && d === found.answer);
       row.lastElementChild.textContent = fixed(found.scores[d]);
     });
     showUnits(found.hidden);
-    if (unit !== null) showUnit(network.weights, found.hidden);
-    const said = strokes.length ? answerOf(found, image) : "Nothing is drawn yet.";
+    if (unit !== null) showUnit(network, found.hidden);
+    const said = strokes.length ? answerOf(found, image, network.classes) : "Nothing is drawn yet.";
     if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
     if (pen === null) drawn(image);
   }
@@ -148,21 +147,21 @@ export function setUpPad(root, networks, drawn = () => {}) {
     });
   }
 
-  function showUnit({ first, second }, hidden) {
+  function showUnit({ weights: { first, second }, classes }, hidden) {
     const own = [...first].filter((_, i) => i % hidden.length === unit);
     paint(part("weights"), own.map(diverging(largestOf(own))));
-    const adds = Array.from({ length: DIGITS }, (_, d) => fixed(hidden[unit] * second[unit * DIGITS + d]));
+    const adds = classes.map((name, d) => `${fixed(hidden[unit] * second[unit * DIGITS + d])} for ${name}`);
     part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is \
-${fixed(hidden[unit])}. To the scores of 0 to 9 it adds ${adds.join(", ")}.`;
+${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
     part("unit").hidden = false;
   }
 
-  function answerOf({ scores, answer, second }, image) {
-    const sentences = [`reads ${answer}, runner-up ${second}.`];
+  function answerOf({ scores, answer, second }, image, classes) {
+    const sentences = [`reads ${classes[answer]}, runner-up ${classes[second]}.`];
     if (scores[answer] - scores[second] < CLOSE) sentences.push("Not sure: their scores are close.");
     for (const other of known.filter(({ weights }) => weights)) {
-      const its = read(image, other).answer;
-      if (its !== answer) sentences.push(`${other.name} reads ${its}.`);
+      const its = other.classes[read(image, other).answer];
+      if (its !== classes[answer]) sentences.push(`${other.name} reads ${its}.`);
     }
     return sentences.join(" ");
   }

@@ -1,0 +1,194 @@
+"""Read one's own pictures, and bring each into the form of MNIST's digits: 28 x 28 pixels, light ink on black.
+
+All that is wrong with them is collected, so that it can be told at once.
+"""
+
+import csv
+import re
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline.errors import InvalidData
+from pipeline.images import DIGITS, Arrays, Classes, Data
+
+SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
+CENTRE = 14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
+BLANK = 25  # grey levels of 255: with less contrast a picture is blank
+FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
+SEED = 1  # of the generator that draws the test images and the order of training
+HEADERS = [["label", *(f"pixel{i + first}" for i in range(SIDE * SIDE))] for first in (0, 1)]  # Kaggle has both
+SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pixels
+NAMED = 5  # pictures in a message
+
+Problems = defaultdict[str, list[str]]  # from what is wrong to the names of what it is wrong with
+Picture = tuple[str, str, str, np.ndarray | None]  # train, test or "", class, name, (H, W) uint8; None after the last
+Split = list[tuple[str, np.ndarray]]  # names and images
+
+
+def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
+    """Bring a picture (H, W) uint8 into the form of MNIST's digits, None if it is blank; tell if it is dark on light.
+
+    The border shows what paper is. The ink is cropped, scaled into 20 x 20 pixels with its proportions, to full
+    contrast, and placed with its centre of mass in the middle, as far as it stays inside. A picture of 28 x 28 pixels,
+    light on dark, stays as it is.
+
+    Source: Y. LeCun et al. (1998), Gradient-based learning applied to document recognition, section III.A.
+    """
+    paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    dark = paper > 127
+    ink = np.clip((paper - grey.astype(np.int16)) * (1 if dark else -1), 0, 255).astype(np.uint8)
+    if ink.max() < BLANK:
+        return None, dark
+    if grey.shape == (SIDE, SIDE) and not dark:
+        return grey, dark
+    levels = np.arange(256) / ink.max()
+    ink = np.where(levels < FAINT, 0, np.minimum(255, np.round(255 * levels))).astype(np.uint8)[ink]
+    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = (max(1, round(BOX * extent / max(ink.shape))) for extent in ink.shape)
+    scaled = np.array(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC), float)
+    if not scaled.max():  # lines too thin to be seen
+        return None, dark
+    centres = (np.average(np.arange(n) + 0.5, weights=scaled.sum(axis=k)) for k, n in ((1, height), (0, width)))
+    top, left = (min(max(0, round(CENTRE - c)), SIDE - n) for c, n in zip(centres, scaled.shape, strict=True))
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    image[top : top + height, left : left + width] = np.round(scaled * (255 / scaled.max()))
+    return image, dark
+
+
+def read(source: str, path: Path) -> Data:
+    """Read a folder with a sub-folder a class, or with two such folders, train and test; or a table as Kaggle has it.
+
+    Raises InvalidData if it cannot be opened; all else that is wrong is in the errors of what is returned.
+    """
+    problems, counts = Problems(list), Counter[str]()
+    found: dict[str, dict[str, Split]] = {}  # by class
+    samples: dict[str, np.ndarray] = {}
+    try:
+        for split, name, place, grey in (_in_folder if path.is_dir() else _in_table)(path, problems):
+            pictures = found.setdefault(name, {"train": [], "test": [], "": []})[split]
+            if grey is None:
+                continue
+            image, dark = as_mnist(grey)
+            if image is None:
+                problems["Warning: blank, left out"].append(place)
+                continue
+            pictures.append((place, image))
+            counts.update(all=1, dark=dark, kept=image is grey, drawn=split == "")
+            shown = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
+            if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES:
+                before = ImageOps.pad(Image.fromarray(grey), (SHOWN, SHOWN), color=int(grey[0, 0]))
+                shown[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
+    except (OSError, csv.Error) as error:
+        raise InvalidData(f"{path} cannot be read ({error}).") from None
+    names = sorted(found, key=_natural)
+    if not 2 <= len(names) <= 10:
+        problems["Classes, of which there must be 2 to 10"] += names or ["none"]
+    wrong = [name for name in names if not (0 < len(name) <= 30 and name.isprintable())]
+    problems["Names of classes, not of 1 to 30 printable characters"] += wrong
+    classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
+    arrays = _arrays({classes.index(name): found[name] for name in names}, problems, classes)
+    lines = [
+        f"{problem} ({len(places)}): {', '.join(map(_printable, places[:NAMED]))}{', ...' * (len(places) > NAMED)}"
+        for problem, places in problems.items()
+        if places
+    ]
+    notes = [
+        f"{counts['dark']} of {counts['all']} pictures are dark on light and were inverted.",
+        f"{counts['kept']} are light on dark and of 28 x 28 pixels, and were taken as they are.",
+        "The others were cropped to their ink, scaled into 20 x 20 pixels in proportion, and centred by their mass.",
+        f"The test images are {'a fifth of each class' if counts['drawn'] else 'those in test'}. "
+        f"A fixed generator {'draws them and ' * bool(counts['drawn'])}shuffles the others.",
+        *(line for line in lines if line.startswith("Warning")),
+    ]
+    errors = [line for line in lines if line not in notes]
+    samples = {name: samples[name] for name in names if name in samples}
+    return Data.of_source(source, arrays, classes, notes=notes, errors=errors, samples=samples)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder by name, in an order that no file system changes, without what is hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
+    splits = [path / "train", path / "test"]
+    for split in splits if all(each.is_dir() for each in splits) else [path]:
+        for folder in _entries(split):
+            of_class = (split.name if split in splits else "", folder.name)
+            for file in _entries(folder) if folder.is_dir() else [folder]:
+                place = file.relative_to(path).as_posix()
+                if file is folder or not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+                    problems["Warning: no PNG or JPEG in the folder of a class, left out"].append(place)
+                    continue
+                try:
+                    yield *of_class, place, _grey(file)
+                except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+                    problems[f"Too large, with more than {Image.MAX_IMAGE_PIXELS:,} pixels"].append(place)
+                except Exception:  # noqa: BLE001 - a damaged file can raise nearly anything
+                    problems["Not readable as PNG or JPEG"].append(place)
+            if folder.is_dir():
+                yield *of_class, "", None
+
+
+def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.reader(file)
+        if next(rows, []) not in HEADERS:
+            problems["Not label,pixel0,...,pixel783"].append("line 1")
+        for label, *cells in filter(None, rows):
+            try:
+                pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
+            except ValueError:
+                problems["Without 784 whole numbers from 0 to 255"].append(f"line {rows.line_num}")
+            else:
+                yield "", label.strip(), f"line {rows.line_num}", pixels
+
+
+def _grey(path: Path) -> np.ndarray:
+    """Read a picture upright, on white paper: (H, W) uint8. One with far too many pixels is refused unread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut to 8 and not scale
+                return (np.asarray(picture) // 256).astype(np.uint8)
+            if picture.has_transparency_data:
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+            return np.asarray(picture.convert("L"))
+
+
+def _printable(name: str) -> str:
+    return name if name and name.isprintable() else ascii(name)
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """Order names as people do: 2 before 10."""
+    return [int(part) if i % 2 else part.lower() for i, part in enumerate(re.split("([0-9]+)", name))], name
+
+
+def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Classes) -> Arrays:
+    """Split what is not split yet, shuffle what is to train on, and return the four arrays."""
+    sets: dict[str, list[tuple[int, str, np.ndarray]]] = {"train": [], "test": []}
+    for label, splits in found.items():
+        order = np.random.RandomState(SEED).permutation(len(splits[""]))
+        tested = max(1, len(order) // 5)
+        for split, places in (("train", order[tested:]), ("test", order[:tested])):
+            pictures = splits[split] + [splits[""][i] for i in places]
+            sets[split] += [(label, *picture) for picture in pictures]
+            problems[f"Classes without a picture to {split} on"] += [classes[label]] * (not pictures)
+    train, test = sets.values()
+    train = [train[i] for i in np.random.RandomState(SEED).permutation(len(train))]
+    known = {image.tobytes() for _, _, image in train}
+    same = [place for _, place, image in test if image.tobytes() in known]
+    problems["Warning: to test on, though the same is trained on"] += same
+    arrays: Arrays = {}
+    for split, pictures in (("train", train), ("test", test)):
+        arrays[f"x_{split}"] = np.array([image for _, _, image in pictures], np.uint8).reshape(-1, SIDE, SIDE)
+        arrays[f"y_{split}"] = np.array([label for label, _, _ in pictures], int).astype(np.uint8)
+    return arrays

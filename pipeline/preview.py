@@ -1,0 +1,40 @@
+"""Show what a source has before anything is trained: 01_prepare, executed for it."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+
+from pipeline import datasets, notebooks, parameters, storage
+from pipeline.parameters import NAMED_SOURCES
+from pipeline.reports import rendering
+from pipeline.run_folder import PREPARATION
+
+NOTEBOOK = storage.NOTEBOOKS / f"{PREPARATION}.ipynb"
+LOGGED = ("split", "counts-printed")  # cells
+
+log = logging.getLogger(__name__)
+
+
+def show(values: Mapping[str, str], output: Path | None = None) -> None:
+    """Write a page on the source among these parameters, and log what it has and the command that trains with it.
+
+    Of own pictures, num_samples and num_validation are made to fit where they are not given. output: in runs/reports
+    unless given. Raises InvalidParameter; InvalidData, with all that is wrong with the source; and NotebookFailed.
+    """
+    chosen = parameters.from_strings(values)
+    whole = datasets.load_source(chosen.source)
+    if chosen.source not in NAMED_SOURCES:
+        fitting = datasets.fitted(len(whole.x_train)).items()
+        chosen = chosen.model_copy(update={name: value for name, value in fitting if name not in values})
+    datasets.split(whole, chosen)
+    output = output or storage.RUNS / "reports" / f"{Path(chosen.source).stem}-data.html"
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(scratch, NOTEBOOK.name)
+        notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": scratch})
+        rendering.write_notebook_report(executed, output, f"What {chosen.source} has")
+        cells = nbformat.read(executed, as_version=4).cells
+    log.info("\n".join(cell.outputs[0].text for cell in cells if cell.id in LOGGED))
+    log.info(f"Train with: {parameters.command(chosen)}\nreport: {output}")
