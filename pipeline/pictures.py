@@ -8,6 +8,7 @@ import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 
 from pipeline.errors import InvalidData
 from pipeline.images import DIGITS, Arrays, Classes, Data
+from pipeline.readers import opened
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
 CENTRE = 14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
@@ -137,7 +139,7 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
 
 
 def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+    with opened(path, "arrays") as binary, TextIOWrapper(binary, "utf-8-sig", "replace", newline="") as file:
         rows = csv.reader(file)
         if next(rows, []) not in HEADERS:
             problems["Not label,pixel0,...,pixel783"].append("line 1")
