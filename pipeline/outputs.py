@@ -14,7 +14,8 @@ LONGEST = 240  # bytes of a name, of the 255 that there may be: what is written 
 HEAD = 1000  # bytes of a page, in which its mark stands
 MARKS = (
     b'<meta name="generator" content="python -m pipeline">',
-    b'<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-',  # of a page that was made before there was that
+    # Of a page that was made before there was that:
+    b'<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-',
 )
 
 
