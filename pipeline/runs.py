@@ -4,13 +4,12 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 """
 
 import logging
-import tempfile
 import time
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline import datasets, parameters, provenance, published, storage
+from pipeline import datasets, parameters, provenance, published, signals, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
@@ -98,12 +97,15 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
         folder.metrics.unlink(missing_ok=True)
-        status, message = Status.of(error), str(error)
-        if status == Status.INTERRUPTED:
-            message = "Stopped by a signal; the same command runs it again."
-        elif not isinstance(error, PipelineError):
-            message = f"{type(error).__name__}: {error}"
-        folder.write_record(record.changed(status=status, error=message))
+        known = isinstance(error, PipelineError | signals.Stopped)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        ended = record.changed(status=Status.of(error), error=message)
+        try:
+            folder.write_record(ended)
+        except OSError:  # as on a full disk; no record is better than one that says "running", and it leaves room
+            folder.record.unlink(missing_ok=True)
+            folder.data.unlink(missing_ok=True)
+            folder.write_record(ended)
         raise
 
 
@@ -125,6 +127,7 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
     from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
 
     rendering.write_run_report(folder, record)
+    signals.check()
     folder.write_record(
         record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
     )
@@ -212,7 +215,7 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
     measured = folder.read_history()[-1].model_dump(exclude_none=True).keys()  # an older version measured less
-    with tempfile.TemporaryDirectory() as scratch:
+    with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))

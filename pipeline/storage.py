@@ -1,10 +1,16 @@
-"""Write files whole or not at all, read them back, digest them, and lock a folder."""
+"""Write files whole or not at all, read them back, digest them, lock a folder, and clear away what is temporary."""
 
+import atexit
 import contextlib
+import fcntl
+import functools
 import hashlib
 import io
+import logging
 import os
+import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +28,9 @@ RUNS = ROOT / "runs"
 PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
 LOCK = ".lock"
 LOCK_PATIENCE = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
+SCRATCH = "digits-by-hand-"  # how the folders begin that hold what is temporary
+
+log = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
 
@@ -56,6 +65,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 
     durable: wait until it is on the disk, so that a power cut does no harm either.
     """
+    log.debug(f"writing {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     beside = Path(name)
@@ -70,6 +80,39 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     except BaseException:
         beside.unlink()
         raise
+
+
+@contextlib.contextmanager
+def scratch(below: str | None = None) -> Iterator[Path]:
+    """Yield a new folder for what is temporary, which no other user may look into; it is removed at the end.
+
+    below: the folder that it is made in, this process's own in TMPDIR unless given.
+    """
+    own = below or str(scratch_of(os.getpid()))
+    with tempfile.TemporaryDirectory(dir=own, prefix="", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@functools.cache
+def scratch_of(process: int) -> Path:
+    """Make this process's own folder in TMPDIR, and remove those of processes that were killed.
+
+    It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with contextlib.suppress(OSError):  # another one's, or of one that lives
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{process}-{time.time():.0f}-"))
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+    if not folder.exists():  # removed by another that begins, before it was locked
+        return scratch_of.__wrapped__(process)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def json_bytes(record: object) -> bytes:
