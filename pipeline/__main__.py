@@ -190,6 +190,7 @@ def _exit_code() -> int:
         click.echo(f"Error: {error}", err=True)
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
+        signals.be_at_ease()
         number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
         click.echo("Interrupted." if number == signal.SIGINT else f"Interrupted by {number.name}.", err=True)
         return 128 + number

@@ -7,6 +7,7 @@ command line calls `show`; so does a notebook whose reader wants to follow a swe
 import collections
 import contextlib
 import io
+import locale
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pipeline.errors import NEXT_STEPS
 
+log = logging.getLogger(__name__)
 LOGS = Path(__file__).resolve().parent.parent / "runs" / "errors"
 
 
@@ -56,8 +58,12 @@ class _Stream(io.FileIO):
 
 def open_streams() -> None:
     """Make standard output and error what a command can always write to: closed, full, or of another encoding."""
+    sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
+    if locale.getencoding().lower() not in ("utf-8", "utf8") and not sys.flags.utf8_mode:  # files and paths are UTF-8
+        os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stdout, "encoding", "ascii")}
+        os.execv(sys.executable, sys.orig_argv)
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next files to be opened would pass for them
-        pass
+        os.set_inheritable(handle, True)
     os.close(handle)
     for name, number in (("stdout", 1), ("stderr", 2)):
         encoding = getattr(getattr(sys, name), "encoding", "utf-8")
@@ -67,9 +73,10 @@ def open_streams() -> None:
 
 def describe_unexpected(error: Exception) -> str:
     """Describe an error that was not expected, what was being done and what to do; write its traceback to a log."""
-    doing = f"while {_recent.lines[-1].splitlines()[0]}" if _recent.lines else "before anything was done"
+    doing = f" (while {_recent.lines[-1].splitlines()[0]})" if _recent.lines else ""
     if isinstance(error, OSError) and error.strerror:
-        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        path = error.filename2 or error.filename
+        reason = f"{error.strerror}: {path}" if path else error.strerror
     else:
         reason = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
     number = getattr(error, "errno", None)
@@ -78,13 +85,14 @@ def describe_unexpected(error: Exception) -> str:
         if isinstance(error, MemoryError)
         else ("This was not expected. Please report it, with the log.")
     )
-    return f"{reason} ({doing}). {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
+    return f"{reason}{doing}. {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
 
 
 def _write_log(error: Exception) -> str:
     text = "\n".join([*_recent.lines, *traceback.format_exception(error)])
-    for folder in (LOGS, Path(tempfile.gettempdir())):
+    for place in (lambda: LOGS, tempfile.gettempdir):
         with contextlib.suppress(OSError):
+            folder = Path(place())
             folder.mkdir(parents=True, exist_ok=True)
             handle, path = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder)
             with open(handle, "w", errors="backslashreplace") as file:  # noqa: PTH123

@@ -7,10 +7,13 @@ with its own environment and random state, and it dies alone. What the fork serv
 """
 
 import asyncio
+import atexit
 import contextlib
+import errno
 import json
 import os
 import queue
+import resource
 import signal
 import socket
 import subprocess
@@ -31,6 +34,7 @@ from pipeline import fork_server, signals, storage
 POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+OPEN_FILES = 256  # that a kernel, or this process with some, may need
 START_TIME = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
 
@@ -48,7 +52,7 @@ class _Client(AsyncKernelClient):
                 while True:
                     self.kernel_info()
                     with contextlib.suppress(queue.Empty):
-                        await self.get_shell_msg(timeout=1)
+                        await self.get_shell_msg(timeout=0.5)
                         await self.get_iopub_msg(timeout=0.2)
                         return
                     if not await self.is_alive():
@@ -82,8 +86,23 @@ class ForkedKernelManager(AsyncKernelManager):
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables that all kernels have: what they write to a temporary folder is removed with ours."""
-    return ONE_THREAD | {"TMPDIR": str(storage.scratch_of(os.getpid()))}
+    """Return the variables that all kernels have: what they write to a temporary folder is removed with ours.
+
+    Jupyter, Matplotlib and Numba write to the home folder, too. Where there is none, that folder takes its place.
+    """
+    own, home = str(storage.scratch_of(os.getpid())), os.path.expanduser("~")  # noqa: PTH111 - Path raises an error
+    if not os.access(home, os.W_OK):
+        os.environ["HOME"] = home = own
+    return ONE_THREAD | {"TMPDIR": own, "HOME": home}
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files as far as need be. Raises OSError if that is not far enough."""
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < OPEN_FILES:
+        if highest < OPEN_FILES:
+            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {highest} are allowed, {OPEN_FILES} needed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, highest))
 
 
 class _Kernel(psutil.Process):
@@ -160,6 +179,7 @@ class _ForkServer:
                 self.owner = None
 
     def _start(self, compiler_first: bool = False) -> None:
+        _allow_open_files()
         here, there = socket.socketpair()
         here.settimeout(START_TIME)
         command = [sys.executable, "-m", fork_server.__name__, str(there.fileno()), *(["compiler"] * compiler_first)]
@@ -170,6 +190,7 @@ class _ForkServer:
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.at_once.add(self.kill)
+        atexit.register(self.end)  # before what is temporary is removed
 
 
 _SERVER = _ForkServer()
@@ -180,6 +201,7 @@ def prepare(compiler_first: bool = False) -> None:
 
     compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
     """
+    _environment()
     if POSSIBLE:
         _SERVER.start(compiler_first)
 

@@ -17,7 +17,7 @@ import nbformat
 import papermill
 import psutil
 from jupyter_client.kernelspec import NoSuchKernel
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
@@ -39,6 +39,16 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
         options.pop("executed").append(nb_man.nb)
+        note_error = nb_man.cell_exception
+
+        def show_error(cell: nbformat.NotebookNode, exception: CellExecutionError, **details: Any) -> None:
+            """Have it in the notebook also where the kernel had not the memory left to show it."""
+            if not any(output.output_type == "error" for output in cell.outputs):
+                shown = {"ename": exception.ename, "evalue": exception.evalue, "traceback": []}
+                cell.outputs.append(nbformat.v4.new_output("error", **shown))
+            note_error(cell, exception=exception, **details)
+
+        nb_man.cell_exception = show_error
         config = options.pop("config")
         client = {"kernel_manager_class": ForkedKernelManager, "shutdown_kernel": "immediate"}
         config.merge(Config({"NotebookClient": client}))
@@ -64,6 +74,7 @@ def execute(
     Raises NotebookFailed, or one of its subclasses.
     """
     log.debug(f"executing {notebook} into {output}")
+    kernels.prepare()
     for attempt in (1, 2):  # since a kernel may have been killed from outside
         signals.check()
         try:

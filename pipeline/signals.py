@@ -55,17 +55,24 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        be_at_ease()
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         _received, _raised = None, False
+
+
+def be_at_ease() -> None:
+    """Insist no longer: the clean-up has ended in time."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def check() -> None:
     """Raise Stopped if a signal has come: called where nothing is half done."""
     global _raised
     if _received is not None:
-        _raised = True
+        if not _raised:
+            _raised = True
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         raise Stopped(_received)
 
 
@@ -74,7 +81,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
     if _received is None:
         _received = number
         signal.signal(signal.SIGALRM, _insist)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         for call in tuple(at_once):
             call()
 

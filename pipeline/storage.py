@@ -148,6 +148,8 @@ def read_arrays(path: Path, next_step: str) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InvalidRecord(path, "is not there", next_step) from None
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
         reason = error if zipfile.is_zipfile(path) else "it is no zip archive, or has been cut short"
         raise InvalidRecord(path, f"is not a whole .npz file of plain arrays ({reason})", next_step) from None

@@ -69,8 +69,9 @@ class Box:
     def __init__(self, folder: Path) -> None:
         self.folder, self.out, self.tmp = folder, folder / "out", folder / "tmp"
         self.tmp.mkdir(parents=True)
-        self.environment = os.environ | {MARK: str(folder), "TMPDIR": str(self.tmp)}
-        self.before = _jupyter_files()
+        self.jupyter = folder / "jupyter"
+        mine = {"TMPDIR": str(self.tmp), "JUPYTER_RUNTIME_DIR": str(self.jupyter)}
+        self.environment = os.environ | {MARK: str(folder)} | mine
 
     def run(self, values: dict[str, object] = SMALL) -> list[str]:
         options = [text for name, value in values.items() for text in ("-p", name, str(value))]
@@ -147,7 +148,7 @@ class Box:
         assert not left, f"in TMPDIR: {left}"
         parts = [str(path) for path in self.folder.rglob("*.part")]
         assert not parts, parts
-        assert not _jupyter_files() - self.before, f"for Jupyter: {_jupyter_files() - self.before}"
+        assert not list(self.jupyter.glob("*")), f"for Jupyter: {list(self.jupyter.glob('*'))}"
 
     def check_again(self, command: list[str], **options) -> None:
         """Give the same command again: it ends, with the same weights, and leaves nothing."""
@@ -175,11 +176,6 @@ class Box:
             assert code == 128 + number, f"exit code {code}: {text[-600:]}"
             assert self.status() in (None, "interrupted"), f"{code}, but the status is {self.status()}"
             assert "nterrupted" in text, text[-300:]
-
-
-def _jupyter_files() -> set[str]:
-    folder = Path.home() / ".local/share/jupyter/runtime"
-    return {path.name for path in folder.glob("kernel-*")} if folder.exists() else set()
 
 
 def wait_for(reached: Callable[[], object], process: subprocess.Popen) -> object:

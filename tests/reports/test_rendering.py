@@ -217,11 +217,11 @@ def test_of_a_widget_the_text_that_stands_for_it_is_shown():
 def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline):
     (tmp_path / "a.ipynb").write_text("# no notebook")
     place = tmp_path / "a.ipynb" / "report.html"
-    for source, output, message in (
-        (tmp_path / "a.ipynb", tmp_path / "a.html", "is no notebook"),
-        (storage.NOTEBOOKS / "01_prepare.ipynb", place, f"{place} cannot be written"),
+    for source, output, code, message in (
+        (tmp_path / "a.ipynb", tmp_path / "a.html", 2, "is no notebook"),
+        (storage.NOTEBOOKS / "01_prepare.ipynb", place, 1, f"(while writing {place}). Choose another place."),
     ):
         refused = pipeline("report", source, "--output", output)
-        assert refused.returncode == 2
+        assert refused.returncode == code
         assert message in refused.stderr
         assert "Traceback" not in refused.stderr
