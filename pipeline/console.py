@@ -76,16 +76,16 @@ def describe_unexpected(error: Exception) -> str:
     doing = f" (while {_recent.lines[-1].splitlines()[0]})" if _recent.lines else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
-        reason = f"{error.strerror}: {path}" if path else error.strerror
+        reason = f"{error.strerror}: {path}" if path else error.strerror + doing
     else:
-        reason = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
+        reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
     number = getattr(error, "errno", None)
     usual = (
         "Free some memory, then give the same command again."
         if isinstance(error, MemoryError)
         else ("This was not expected. Please report it, with the log.")
     )
-    return f"{reason}{doing}. {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
+    return f"{reason}. {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
 
 
 def _write_log(error: Exception) -> str:

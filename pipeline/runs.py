@@ -3,6 +3,7 @@
 A point of a sweep is a run whose training is done elsewhere; it is evaluated here, when someone asks for it.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Iterable
@@ -90,8 +91,11 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
 def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     started = time.monotonic()
     record = RunRecord.begin(chosen.model_dump(), inputs)
-    folder.write_record(record)
+    unwritten = "The disk was full, or the folder could no longer be written to; the same command runs it again."
+    reserve = folder.path / ".run.json.part"  # renaming it needs no room
     try:
+        storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
+        folder.write_record(record)
         _execute_stages(folder, chosen)
         arrays = dict(folder.read_data().source_sha256)
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
@@ -102,11 +106,12 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         ended = record.changed(status=Status.of(error), error=message)
         try:
             folder.write_record(ended)
-        except OSError:  # as on a full disk; no record is better than one that says "running", and it leaves room
-            folder.record.unlink(missing_ok=True)
-            folder.data.unlink(missing_ok=True)
-            folder.write_record(ended)
+        except OSError:
+            with contextlib.suppress(OSError):
+                reserve.replace(folder.record)
         raise
+    finally:
+        reserve.unlink(missing_ok=True)
 
 
 def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES) -> None:

@@ -66,6 +66,14 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     durable: wait until it is on the disk, so that a power cut does no harm either.
     """
     log.debug(f"writing {path}")
+    try:
+        _write_beside(path, content, durable)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
+        raise
+
+
+def _write_beside(path: Path, content: bytes, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     beside = Path(name)

@@ -479,7 +479,7 @@ def test_what_is_wrong_has_its_exit_code_and_a_message(finished, pipeline):
     page = finished / "a" / "run.json" / "page.html"
     for given, code, message in (
         ([finished / "a"], 2, r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n"),
-        ([finished / "a", finished / "b", "--output", page], 1, r"Error: Not a directory: .*page\.html\)[^\n]*\n.*\n"),
+        ([finished / "a", finished / "b", "--output", page], 1, r"Error: Not a directory: .*page\.html\. [^\n]*\n.*\n"),
     ):
         refused = pipeline("compare", *given)
         assert refused.returncode == code

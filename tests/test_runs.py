@@ -357,9 +357,7 @@ def training(tmp_path):
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    (server,) = [
-        child for child in psutil.Process(running.pid).children() if fork_server.__name__ in child.cmdline()
-    ]
+    (server,) = [child for child in psutil.Process(running.pid).children() if fork_server.__name__ in child.cmdline()]
     (kernel,) = server.children()
     yield folder, arguments, running, kernel
     running.kill()

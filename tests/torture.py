@@ -18,7 +18,6 @@ import resource
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +42,7 @@ LONG_SWEEP = "name: s\nbase: {hidden_size: 200, epochs: 60}\ngrid: {seed: [1, 2,
 DIGESTS: dict[str, object] = {}  # of a command's result, as it is without any fault
 
 Fault = Callable[["Box"], None]
-FAULTS: list[tuple[str, Fault]] = []
+FAULTS: list[tuple[str, str, Fault]] = []  # each with its group and its name
 
 
 class NotTriedError(Exception):
@@ -57,7 +55,7 @@ def fault(name: str, *parameters: tuple) -> Callable[[Callable], Callable]:
     def add(function: Callable) -> Callable:
         for given in parameters or ((),):
             shown = " ".join([name, *(str(part) for part in given if not callable(part))])
-            FAULTS.append((shown, lambda box, given=given: function(box, *given)))
+            FAULTS.append((name, shown, lambda box, given=given: function(box, *given)))
         return function
 
     return add
@@ -81,8 +79,14 @@ class Box:
         (self.folder / "s.yaml").write_text(definition)
         return ["sweep", str(self.folder / "s.yaml"), "--sweep-dir", str(self.out), "--workers", "2", *options]
 
-    def start(self, command: list[str], ignored: tuple[int, ...] = (), before: Callable | None = None,
-              by: Callable = list, **options):
+    def start(
+        self,
+        command: list[str],
+        ignored: tuple[int, ...] = (),
+        before: Callable | None = None,
+        by: Callable = list,
+        **options,
+    ):
         def prepare() -> None:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
@@ -119,9 +123,9 @@ class Box:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(MARK) == str(self.folder):
-                    if process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
+                mine = process.pid != os.getpid() and process.environ().get(MARK) == str(self.folder)
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
         return found
 
     def kernels(self, process: subprocess.Popen) -> list[psutil.Process]:
@@ -130,7 +134,11 @@ class Box:
     def servers(self, process: subprocess.Popen) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             children = psutil.Process(process.pid).children()
-            return [child for child in children if any(name in " ".join(child.cmdline()) for name in ("pipeline.kernels", "pipeline.fork_server"))]
+            return [
+                child
+                for child in children
+                if any(name in " ".join(child.cmdline()) for name in ("pipeline.kernels", "pipeline.fork_server"))
+            ]
         return []
 
     def status(self) -> str | None:
@@ -219,8 +227,14 @@ def stop_a_training(box: Box, name: str) -> None:
     box.check_again(command)
 
 
-@fault("twice", *((f"{one} {two}", gap) for one, two in (("INT", "INT"), ("TERM", "INT"), ("HUP", "TERM"), ("INT", "HUP"))
-                  for gap in (0.0, 0.1, 0.6)))
+@fault(
+    "twice",
+    *(
+        (f"{one} {two}", gap)
+        for one, two in (("INT", "INT"), ("TERM", "INT"), ("HUP", "TERM"), ("INT", "HUP"))
+        for gap in (0.0, 0.1, 0.6)
+    ),
+)
 def stop_a_run_twice(box: Box, names: str, gap: float) -> None:
     one, two = (SIGNALS[name] for name in names.split())
     process = box.start(box.run())
@@ -280,7 +294,7 @@ def close_the_terminal(box: Box) -> None:
     os.close(terminal)
     wait_for((box.out / "checkpoint.npz").exists, process)
     os.close(controller)
-    code, text = box.end(process, time.monotonic())
+    code, _ = box.end(process, time.monotonic())
     assert (code, box.status()) == (129, "interrupted"), f"{code}, {box.status()}"
     box.check_nothing_is_left()
 
@@ -469,7 +483,7 @@ def reader_gone(box: Box, command: str) -> None:
 
 @fault("/dev/full", ("stdout",), ("stderr",), ("both",))
 def full_device(box: Box, which: str) -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         streams = {"stdout": full, "stderr": full} if which == "both" else {which: full}
         code, text = box.call(box.run(), **streams)
         assert (code, box.status()) == (0, "done"), f"{code}, {box.status()}, {text}"
@@ -561,6 +575,41 @@ def full_disk_of_a_sweep(box: Box, size: str) -> None:
         box.check_again(command)
 
 
+INJECTION = """
+import errno, os, tempfile
+real = tempfile.mkstemp
+def mkstemp(*arguments, **options):
+    if options.get("suffix") == ".part":
+        with open(os.environ["TORTURE_COUNT"], "ab") as file:
+            file.write(b"x")
+            n = file.tell()
+        first, last = map(int, os.environ["TORTURE_FULL"].split())
+        if first <= n <= last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(options.get("dir")))
+    return real(*arguments, **options)
+tempfile.mkstemp = mkstemp
+"""
+
+
+@fault("no space at write", *((f"{n} alone",) for n in range(1, 15)), *((f"{n} and all later",) for n in range(1, 15)))
+def no_space(box: Box, which: str) -> None:
+    """In the command by sitecustomize, in its kernels by what IPython executes at their start."""
+    startup = box.folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    for path in (box.folder / "sitecustomize.py", startup / "full.py"):
+        path.write_text(INJECTION)
+    first = int(which.split()[0])
+    full = f"{first} {first if 'alone' in which else 10**6}"
+    undisturbed = dict(box.environment)
+    box.environment |= {"IPYTHONDIR": str(box.folder / "ipython"), "TORTURE_COUNT": str(box.folder / "count")}
+    box.environment |= {"PYTHONPATH": str(box.folder), "TORTURE_FULL": full}
+    code, text = box.call(box.run())
+    assert code == 1 or (code, box.status()) == (0, "done"), f"{code}, {text}"
+    check_failed_in_words(box, code, text)
+    box.environment = undisturbed
+    box.check_again(box.run())
+
+
 @fault("file-size limit", *((blocks,) for blocks in (0, 1, 8, 32, 100, 300)))
 def file_size_limit(box: Box, blocks: int) -> None:
     size = blocks * 1024
@@ -585,8 +634,15 @@ def as_nobody(command: list[str]) -> list[str]:
     return ["setpriv", *user, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", *command]
 
 
-@fault("nobody", ("no HOME",), ("HOME is not there",), ("HOME may not be written",), ("run folder read-only",),
-       ("TMPDIR read-only",), ("project and HOME read-only, no compiled code",))
+@fault(
+    "nobody",
+    ("no HOME",),
+    ("HOME is not there",),
+    ("HOME may not be written",),
+    ("run folder read-only",),
+    ("TMPDIR read-only",),
+    ("project and HOME read-only, no compiled code",),
+)
 def unknown_user(box: Box, what: str) -> None:
     if os.getuid() != 0 or not shutil.which("setpriv"):
         raise NotTriedError("only root can become another user, with setpriv")
@@ -651,8 +707,16 @@ def locales(box: Box, locale: str) -> None:
 
 
 NAMES = {
-    "braces": "a {b} {} {0} c", "quotes": "it's \"so\"", "spaces": " a  b ", "newline": "a\nb", "255 characters": "x" * 255,
-    "not UTF-8": os.fsdecode(b"a\xff\xfeb"), "backslash": "a\\nb", "percent": "100%s%(x)s", "hash": "a#b?c&d", "dollar": "$HOME~",
+    "braces": "a {b} {} {0} c",
+    "quotes": 'it\'s "so"',
+    "spaces": " a  b ",
+    "newline": "a\nb",
+    "255 characters": "x" * 255,
+    "not UTF-8": os.fsdecode(b"a\xff\xfeb"),
+    "backslash": "a\\nb",
+    "percent": "100%s%(x)s",
+    "hash": "a#b?c&d",
+    "dollar": "$HOME~",
 }
 
 
@@ -678,8 +742,14 @@ def strange_paths(box: Box, name: str, place: str) -> None:
 
 # ---- schedulers ------------------------------------------------------------------------------------------------
 
-ANSWERS = {"nothing": None, "HTTP": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
-           "zeros": bytes(64), "a long length": b"\xff" * 64, "the end": b""}
+ANSWERS = {
+    "nothing": None,
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "zeros": bytes(64),
+    "a long length": b"\xff" * 64,
+    "the end": b"",
+}
 
 
 @fault("scheduler that answers", *((name,) for name in ANSWERS))
@@ -708,8 +778,15 @@ def strange_schedulers(box: Box, name: str) -> None:
     box.check_nothing_is_left()
 
 
-@fault("scheduler at", ("tcp://127.0.0.1:1",), ("nowhere.invalid:8786",), ("http://127.0.0.1:80",), ("tls://127.0.0.1:1",),
-       ("",), ("tcp://127.0.0.1:99999",))
+@fault(
+    "scheduler at",
+    ("tcp://127.0.0.1:1",),
+    ("nowhere.invalid:8786",),
+    ("http://127.0.0.1:80",),
+    ("tls://127.0.0.1:1",),
+    ("",),
+    ("tcp://127.0.0.1:99999",),
+)
 def wrong_addresses(box: Box, address: str) -> None:
     code, text = box.call([*box.sweep()[:-2], "--scheduler", address])
     assert code == 2, f"{code}, {text}"
@@ -722,11 +799,13 @@ def wrong_addresses(box: Box, address: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-k", default="", help="only faults whose name contains one of these words, separated by commas")
+    parser.add_argument(
+        "-k", default="", help="only faults whose name contains one of these words, separated by commas"
+    )
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     counts: dict[str, Counter] = {}
-    for name, strike in FAULTS:
+    for group, name, strike in FAULTS:
         if not any(word in name for word in chosen.k.split(",")):
             continue
         random.seed(f"{chosen.seed} {name}")
@@ -746,26 +825,20 @@ def main() -> int:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         shutil.rmtree(folder, ignore_errors=True)
-        counts.setdefault(strike_group(name), Counter())[outcome] += 1
+        counts.setdefault(group, Counter())[outcome] += 1
         print(f"{outcome:9} {time.monotonic() - began:5.1f} s  {name!r}", flush=True)
         if reason:
             print("    " + reason.strip().replace("\n", "\n    ")[-1200:], flush=True)
     print()
     for group, count in counts.items():
-        print(f"{group:32} {count['well']:3} of {count['well'] + count['badly']:3} handled well"
-              + (f", {count['not tried']} not tried" if count["not tried"] else ""))
+        print(
+            f"{group:32} {count['well']:3} of {count['well'] + count['badly']:3} handled well"
+            + (f", {count['not tried']} not tried" if count["not tried"] else "")
+        )
     total = sum(counts.values(), Counter())
     print(f"{'all':32} {total['well']:3} of {total['well'] + total['badly']:3} handled well")
     return total["badly"] > 0
 
-
-def strike_group(name: str) -> str:
-    return next((begin for begin in GROUPS if name.startswith(begin)), name)
-
-
-GROUPS = sorted({"run", "training", "twice", "ignored", "stopped", "as its kernel", "terminal", "sweep", "other command",
-                 "kernel killed", "fork server", "closed", "reader gone", "/dev/full", "disk", "TMPDIR", "file-size", "nobody",
-                 "limit", "locale", "path with", "scheduler"}, key=len, reverse=True)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -219,7 +219,7 @@ def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline)
     place = tmp_path / "a.ipynb" / "report.html"
     for source, output, code, message in (
         (tmp_path / "a.ipynb", tmp_path / "a.html", 2, "is no notebook"),
-        (storage.NOTEBOOKS / "01_prepare.ipynb", place, 1, f"(while writing {place}). Choose another place."),
+        (storage.NOTEBOOKS / "01_prepare.ipynb", place, 1, f"Error: Not a directory: {place}. Choose another place."),
     ):
         refused = pipeline("report", source, "--output", output)
         assert refused.returncode == code
