@@ -10,7 +10,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: run test check bench lab sweep notebooks site lint lock clean
+.PHONY: run test check bench torture lab sweep notebooks site lint lock clean
 
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
@@ -24,6 +24,9 @@ check: lint             ## after each edit, in less than a minute: lint, types, 
 
 bench: .venv/ready      ## time what users wait for, as ratios; some minutes on a quiet machine
 	$(BIN)/python -m tests.bench
+
+torture: .venv/ready    ## kill, stop, starve and misplace commands in many ways, and count; half an hour or more
+	$(BIN)/python -m tests.torture
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb

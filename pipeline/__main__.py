@@ -1,21 +1,27 @@
 """Read the command line: arguments in, exit codes out.
 
-Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 130 interrupted.
+Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 128 and the signal's number if one has
+stopped it, so 130 for Ctrl-C.
 """
 
-import contextlib
+from pipeline import signals
+
+if __name__ == "__main__":
+    signals.handle()  # before the other imports, which take 0.3 s: in them, Ctrl-C would be a traceback
+
 import io
 import logging
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline import console, errors, parameters
+from pipeline import console, errors, parameters, unexpected
 from pipeline.errors import InvalidParameter
 
 EXIT_CODES: dict[type[BaseException], int] = {
@@ -48,9 +54,9 @@ FIVE_THINGS = _examples(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error that was not expected.")
 def main(verbose: bool) -> None:
     """Run the notebooks."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that a run can be recorded
     console.show(logging.DEBUG if verbose else logging.INFO)
 
 
@@ -102,8 +108,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     parameters.check_source(source)
     from pipeline import preview  # NumPy, papermill and nbconvert take 2 s to import
 
-    with _writing(output):
-        preview.show(values, output)
+    preview.show(values, output)
 
 
 @main.command(
@@ -118,6 +123,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1), help="Points trained at a time; one per core unless given.")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
+@click.option("--connect-timeout", type=click.FloatRange(0.1), default=10, help="Seconds for its first answer; 10.")
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
 @click.option("--sweep-dir", help="The sweep's folder; runs/sweeps/NAME unless given.")
@@ -185,16 +191,14 @@ def report_command(path: Path, output: Path | None) -> None:
             raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
         from pipeline import runs  # NumPy takes 0.1 s to import
 
-        with _writing(path):
-            click.echo(console.plain(f"report: {runs.report(str(path.resolve()))}"))
+        click.echo(console.plain(f"report: {runs.report(str(path.resolve()))}"))
         return
     from pipeline import outputs, storage  # NumPy takes 0.1 s to import
     from pipeline.reports import rendering  # and nbconvert 0.4 s
 
     output = output or storage.RUNS / "reports" / f"{path.stem}.html"
     outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
-    with _writing(output):
-        rendering.write_notebook_report(path, output)
+    rendering.write_notebook_report(path, output)
     click.echo(console.plain(f"report: {output}"))
 
 
@@ -209,8 +213,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
     from pipeline import comparison  # pandas and SciPy take 1.1 s to import
 
-    with _writing(output):
-        click.echo(console.plain(f"report: {comparison.write_report(run_dirs, output)}"))
+    click.echo(console.plain(f"report: {comparison.write_report(run_dirs, output)}"))
 
 
 @main.command(
@@ -222,9 +225,7 @@ def index_command(folder: Path | None) -> None:
     from pipeline import storage  # NumPy takes 0.1 s to import
     from pipeline.reports import index
 
-    folder = folder or storage.RUNS
-    with _writing(folder / "index.html"):
-        click.echo(console.plain(f"index: {index.write_index(folder)}"))
+    click.echo(console.plain(f"index: {index.write_index(folder or storage.RUNS)}"))
 
 
 @main.command(
@@ -235,23 +236,15 @@ def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
     from pipeline import site, storage  # NumPy takes 0.1 s to import
 
-    folder = folder or storage.RUNS / "site"
-    with _writing(folder):
-        click.echo(console.plain(f"site: {site.write_site(folder)}"))
-
-
-@contextlib.contextmanager
-def _writing(path: Path | None) -> Iterator[None]:
-    """Take a path that cannot be written to for a wrong argument."""
-    try:
-        yield
-    except OSError as error:
-        raise InvalidParameter(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
+    click.echo(console.plain(f"site: {site.write_site(folder or storage.RUNS / 'site')}"))
 
 
 def _exit_code() -> int:
+    """Run the command. Whatever it meets ends in one message, and a traceback only with --debug."""
     try:
+        signals.check()
         main.main(prog_name="python -m pipeline", standalone_mode=False)
+        return 0
     except click.ClickException as error:
         error.show(shown := io.StringIO())
         click.echo("\n".join(map(errors.shown, shown.getvalue().splitlines())), err=True)
@@ -259,11 +252,18 @@ def _exit_code() -> int:
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        return 130
-    return 0
+    except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
+        signals.be_at_ease()
+        number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
+        click.echo("Interrupted." if number == signal.SIGINT else f"Interrupted by {number.name}.", err=True)
+        return 128 + number
+    except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        click.echo(console.plain(f"Error: {unexpected.describe(error)}"), err=True)
+        return 1
 
 
 if __name__ == "__main__":
+    console.open_streams()
     sys.exit(_exit_code())

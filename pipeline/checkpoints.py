@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue, TypeAdapter
 
-from pipeline import console, provenance, readers, storage
+from pipeline import in_view, provenance, readers, storage
 from pipeline.errors import InvalidRecord
 from pipeline.images import Data
 from pipeline.records import History
@@ -51,7 +51,7 @@ class Checkpoints:
         self.path = folder.checkpoint
         self.seconds = seconds
         self.saved_at = time.monotonic()
-        self.bring_into_view = functools.cache(console.bring_into_view)  # once: its reader may scroll away
+        self.bring_into_view = functools.cache(in_view.bring_into_view)  # once: its reader may scroll away
         depends_on = {
             "data": data.sha256,
             "hyperparameters": dict(hyperparameters),

@@ -1,7 +1,6 @@
 """Compare finished runs: what compare.ipynb computes, and the page that it makes."""
 
 import itertools
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +141,8 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
     output = output or storage.RUNS / "reports" / f"{names.strip('-')[:200]}.html"
     outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
-    with tempfile.TemporaryDirectory() as scratch:
-        executed = Path(scratch, NOTEBOOK.name)
+    with storage.scratch() as scratch:
+        executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})
         title = f"{' and '.join(places)} compared" if len(places) == 2 else f"{len(places)} runs compared"
         rendering.write_notebook_report(executed, output, title)

@@ -1,13 +1,15 @@
-"""Show on the console what runs and sweeps log, and in a notebook what its reader should not miss.
+"""Show on the console what runs and sweeps log, on streams that take whatever they are given.
 
 Everything in this package logs to the loggers ``pipeline.*`` of the standard library, and configures none of them. The
 command line calls `show`; so does a notebook whose reader wants to follow a sweep.
 """
 
+import collections
+import io
+import locale
 import logging
 import os
 import sys
-from typing import Any
 
 
 def plain(text: str, kept: str = "\n\t") -> str:
@@ -22,37 +24,52 @@ class _Formatter(logging.Formatter):
         return plain(super().format(record))
 
 
+class _Recent(logging.Handler):
+    """Keep the last lines of the log, debugging included."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines = collections.deque[str](maxlen=100)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+log = logging.getLogger(__name__)
+recent = _Recent()
+
+
 def show(level: int = logging.INFO) -> None:
     """Print the package's log: the messages alone, or with time and origin from level DEBUG on."""
     logging.raiseExceptions = False  # a run goes on when the reader of its log has gone, as with | head
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
+    handler.setLevel(level)
     logger = logging.getLogger("pipeline")
-    logger.handlers = [handler]
-    logger.setLevel(level)
+    logger.handlers = [handler, recent]
+    logger.setLevel(logging.DEBUG)
 
 
-def bring_into_view() -> None:
-    """Have JupyterLab, which shows a notebook's last cell after Run All, show the cell that runs now."""
-    if "JPY_SESSION_NAME" in os.environ:
-        from IPython.display import Javascript, display  # which a command line should not import
+class _Stream(io.FileIO):
+    """A standard stream that takes whatever is written to it, also when its reader or its terminal has gone."""
 
-        move = "element.closest('.jp-OutputArea')?.scrollIntoView({ block: 'center' })"
-        display(Javascript(f"setTimeout(() => {move}, 500)"))
+    def write(self, content: object) -> int:
+        try:
+            return super().write(content)  # type: ignore[arg-type]
+        except OSError:
+            return len(memoryview(content))  # type: ignore[arg-type]
 
 
-def after_this_cell(html: str) -> None:
-    """Show HTML after all other outputs of the notebook's cell that runs now, and bring it into view."""
-    from IPython import get_ipython  # which a command line should not import
-    from IPython.display import HTML, display
-
-    shell = get_ipython()
-    if not hasattr(shell, "kernel"):  # in a terminal
-        return
-
-    def show_once(*_: Any) -> None:
-        shell.events.unregister("post_run_cell", show_once)
-        display(HTML(html))
-        bring_into_view()
-
-    shell.events.register("post_run_cell", show_once)
+def open_streams() -> None:
+    """Make standard output and error what a command can always write to: closed, full, or of another encoding."""
+    sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
+    if locale.getencoding().lower() not in ("utf-8", "utf8") and not sys.flags.utf8_mode:  # files and paths are UTF-8
+        os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stdout, "encoding", "ascii")}
+        os.execv(sys.executable, sys.orig_argv)
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next files to be opened would pass for them
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        encoding = getattr(getattr(sys, name), "encoding", "utf-8")
+        raw = io.BufferedWriter(_Stream(number, "w", closefd=False))
+        setattr(sys, name, io.TextIOWrapper(raw, encoding, errors="backslashreplace", line_buffering=True))

@@ -19,14 +19,34 @@ A message names the thing, its value, what is allowed and the next step. `record
 run from the class of its error, and `__main__.EXIT_CODES` the exit code.
 """
 
+import errno
 import html
 import math
+import re
 import textwrap
 import traceback
 from pathlib import Path
 
-from pipeline import console
+from pipeline import console, in_view
 
+# What the system may refuse, and what to do about it
+_ROOM = "Make room there, then give the same command again."
+_RIGHTS = "Choose another place, or change who may write there."
+NEXT_STEPS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "Raise the limit of this shell (ulimit -f), then give the same command again.",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENOTDIR: "Choose another place.",
+    errno.EISDIR: "Choose another place.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EMFILE: "Raise the limit of this shell (ulimit -n 1024), then give the same command again.",
+    errno.ENFILE: "End other programs, then give the same command again.",
+    errno.ENOMEM: "Free some memory or raise the limit (ulimit -v), then give the same command again.",
+    errno.EAGAIN: "Raise the limit of processes (ulimit -u), then give the same command again.",
+}
 FRAME = 88  # characters that a message is wide in a notebook
 SHOWN = 400  # characters of a path or a value in a message
 
@@ -49,7 +69,7 @@ class PipelineError(Exception):
         framed = [f"│ {line:{FRAME - 4}} │" for line in lines]
         title = f"─ {type(self).__name__} "
         if not self.rendered:  # IPython asks twice
-            console.after_this_cell(f"<details><summary>Traceback</summary><pre>{_traceback(self)}</pre></details>")
+            in_view.after_this_cell(f"<details><summary>Traceback</summary><pre>{_traceback(self)}</pre></details>")
         self.rendered = True
         return [f"╭{title:─<{FRAME - 2}}╮", *framed, f"╰{'':─<{FRAME - 2}}╯"]
 
@@ -100,6 +120,12 @@ class KernelDied(NotebookFailed): ...
 
 
 class WorkerDied(NotebookFailed): ...
+
+
+def refusal(message: str) -> int | None:
+    """Return the number of what the system refused, if that is what an error's message tells; see NEXT_STEPS."""
+    found = re.match(r"\[Errno (\d+)\]", message)
+    return int(found[1]) if found and int(found[1]) in NEXT_STEPS else None
 
 
 def check_finite(error: float, epoch: int, learning_rate: float, normalisation: float) -> None:

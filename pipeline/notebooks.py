@@ -1,13 +1,12 @@
 """Execute a notebook with papermill, and write it whole, also when it fails.
 
-papermill's own engine is used with two habits changed: kernels are forked, and a notebook is saved once, when it ends.
-papermill saves before and after every cell, which takes as long as the cells of a short notebook do. A notebook is
-executed into a scratch folder that means nothing after a kill, so once is enough.
+papermill's own engine is used with two habits changed: kernels are forked, and a notebook stays in memory until it
+ends. papermill saves before and after every cell, which takes as long as the cells of a short notebook do.
 """
 
 import logging
+import os
 import sys
-import tempfile
 import time
 from base64 import b64decode
 from collections.abc import Mapping
@@ -16,13 +15,14 @@ from typing import Any
 
 import nbformat
 import papermill
+import psutil
 from jupyter_client.kernelspec import NoSuchKernel
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from pipeline import errors, storage
+from pipeline import errors, kernels, signals, storage
 from pipeline.kernels import ForkedKernelManager
 from pipeline.readers import read_notebook
 from pipeline.reports.pages import WIDGET
@@ -39,14 +39,21 @@ log = logging.getLogger(__name__)
 class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        options.pop("executed").append(nb_man.nb)
+        note_error = nb_man.cell_exception
+
+        def show_error(cell: nbformat.NotebookNode, exception: CellExecutionError, **details: Any) -> None:
+            """Have it in the notebook also where the kernel had not the memory left to show it."""
+            if not any(output.output_type == "error" for output in cell.outputs):
+                shown = {"ename": exception.ename, "evalue": exception.evalue, "traceback": []}
+                cell.outputs.append(nbformat.v4.new_output("error", **shown))
+            note_error(cell, exception=exception, **details)
+
+        nb_man.cell_exception = show_error
         config = options.pop("config")
         client = {"kernel_manager_class": ForkedKernelManager, "shutdown_kernel": "immediate"}
         config.merge(Config({"NotebookClient": client}))
-        path, nb_man.output_path = nb_man.output_path, None
-        try:
-            super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
-        finally:
-            nb_man.output_path = path  # to which papermill now saves it, whether it failed or not
+        super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
 
 
 papermill_engines.register(ENGINE, _Engine)
@@ -67,40 +74,69 @@ def execute(
     with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
     Raises NotebookFailed, or one of its subclasses.
     """
+    log.debug(f"executing {notebook} into {output}")
+    kernels.prepare()
+    for attempt in (1, 2):  # since a kernel may have been killed from outside
+        signals.check()
+        try:
+            return _execute_once(notebook, output, values or {}, time_limit, watched, with_pictures)
+        except errors.KernelDied as error:
+            if attempt == 2:
+                raise
+            log.warning(f"{error} It is started again.")
+
+
+def _execute_once(
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, object],
+    time_limit: int | None,
+    watched: bool,
+    with_pictures: bool,
+) -> None:
+    """Do what `execute` does, but for starting a kernel again."""
     node = read_notebook(notebook)  # not its path, since papermill formats paths: {} in one would fail
     try:
         declared = papermill.inspect_notebook(node)
     except ValueError as error:
         raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
-    log.debug(f"executing {notebook} into {output}")
-    with tempfile.TemporaryDirectory() as scratch, _Progress(notebook.name, watched) as progress:
-        executed = Path(scratch, "executed.ipynb")
+    executed: list[nbformat.NotebookNode] = []
+    killed_before = kernels.killed_out_of_memory()
+    with storage.scratch() as scratch, _Progress(notebook.name, watched) as progress:
+        connection = scratch / "kernel.json"
         try:
             papermill.execute_notebook(
                 node,
-                executed,
-                {name: value for name, value in (values or {}).items() if name in declared},
+                None,
+                {name: value for name, value in values.items() if name in declared},
                 progress_bar=False,
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it
                 engine_name=ENGINE,
-                config=_transport(scratch),
+                executed=executed,
+                config=_transport(connection),
                 **({} if with_pictures else {"skip_cells_with_tag": PICTURE}),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
-            raise _cell_failed(notebook.name, executed, output, error) from None
-        except DeadKernelError:
-            message = f"{notebook.name}: its kernel died {_last_place(executed)}, possibly out of memory."
-            raise errors.KernelDied(message) from None
+            raise _cell_failed(notebook.name, executed[0], output, error) from None
         except CellTimeoutError:
             message = f"{notebook.name}: out of time {_last_place(executed)}, after {time_limit} seconds."
             raise errors.CellTimedOut(message) from None
-        except (RuntimeError, NoSuchKernel) as error:
+        except NoSuchKernel as error:
             raise errors.NotebookFailed(f"{notebook.name}: its kernel did not start: {error}") from None
+        except (DeadKernelError, psutil.NoSuchProcess, RuntimeError) as error:
+            signals.check()
+            if (how := kernels.how_it_ended(str(connection))) is None:
+                raise errors.NotebookFailed(f"{notebook.name}: its kernel was ended {_last_place(executed)}.") from None
+            if kernels.killed_out_of_memory() > killed_before:
+                how += ", while memory had run out (oom_kill in /proc/vmstat has risen)"
+            elif not isinstance(error, DeadKernelError):
+                how += f" ({error})"
+            raise errors.KernelDied(f"{notebook.name}: its kernel {how} {_last_place(executed)}.") from None
         finally:
-            if executed.exists():
-                storage.write_whole(output, _cleaned(executed, with_pictures))
+            if executed:
+                storage.write_whole(output, _cleaned(executed[0], with_pictures))
 
 
 def execute_in_place(notebook: Path) -> None:
@@ -108,8 +144,8 @@ def execute_in_place(notebook: Path) -> None:
 
     A notebook that fails stays as it was. Raises NotebookFailed.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        executed = Path(scratch, "executed.ipynb")
+    with storage.scratch() as scratch:
+        executed = scratch / "executed.ipynb"
         execute(notebook, executed)
         node = nbformat.read(executed, as_version=4)
     node.metadata["language_info"] = {"name": "python"}
@@ -125,25 +161,27 @@ def execute_in_place(notebook: Path) -> None:
     storage.write_whole(notebook, (nbformat.writes(node) + "\n").encode())
 
 
-def _cell_failed(name: str, executed: Path, output: Path, error: PapermillExecutionError) -> errors.NotebookFailed:
-    cells = nbformat.read(executed, as_version=4).cells
-    (failed,) = (cell.id for cell in cells if cell.get("execution_count") == error.exec_count)
+def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error: PapermillExecutionError) -> Exception:
+    """Return what a cell's error is raised as here: where the system refused something, as the system's."""
+    (failed,) = (cell.id for cell in executed.cells if cell.get("execution_count") == error.exec_count)
+    where = f"{name} failed in the cell {failed!r} (In [{error.exec_count}])"
+    if refused := errors.refusal(error.evalue):
+        return OSError(refused, f"{where}: {error.ename}: {error.evalue}")
     kind = errors.Diverged if error.ename == errors.Diverged.__name__ else errors.CellFailed
-    return kind(
-        f"{name} failed in the cell {failed!r} (In [{error.exec_count}]): {error.ename}: {error.evalue}\n"
-        f"The executed notebook, with its error: {output}"
-    )
+    return kind(f"{where}: {error.ename}: {error.evalue}\nThe executed notebook, with its error: {output}")
 
 
-def _transport(scratch: str) -> Config:
-    """Return sockets in the scratch folder instead of open ports, where their paths fit into the 107 bytes allowed."""
-    address = f"{scratch}/kernel"
-    return Config({"KernelManager": {"transport": "ipc", "ip": address}} if len(address) < 90 else {})
+def _transport(connection: Path) -> Config:
+    """Return sockets beside the connection file instead of open ports, where their paths fit into 107 bytes."""
+    settings = {"connection_file": str(connection)}
+    if len(os.fsencode(connection)) < 90:
+        settings |= {"transport": "ipc", "ip": str(connection.with_suffix(""))}
+    return Config({"KernelManager": settings})
 
 
-def _last_place(executed: Path) -> str:
+def _last_place(executed: list[nbformat.NotebookNode]) -> str:
     """Name the cell that a dead kernel was in: papermill's own status says that it was completed."""
-    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    cells = executed[0].cells if executed else []
     begun = [cell for cell in cells if cell.cell_type == "code" and cell.metadata.papermill.get("start_time")]
     if not begun:
         return "before its first cell"
@@ -151,9 +189,8 @@ def _last_place(executed: Path) -> str:
     return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
 
 
-def _cleaned(executed: Path, with_pictures: bool) -> bytes:
+def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
     """Return the notebook without papermill's record, which run.json has without paths, and with what was left out."""
-    node = nbformat.read(executed, as_version=4)
     node.metadata.pop("papermill", None)
     for cell in node.cells:
         if PICTURE in cell.metadata.get("tags", []) and not with_pictures:

@@ -54,7 +54,6 @@ _STATUS_OF: dict[type[BaseException], Status] = {
     errors.KernelDied: Status.KERNEL_DIED,
     errors.WorkerDied: Status.WORKER_DIED,
     KeyboardInterrupt: Status.INTERRUPTED,
-    SystemExit: Status.INTERRUPTED,  # which SIGTERM becomes
 }
 
 

@@ -267,11 +267,6 @@ class SweepFolder:
             self.path / name for name in ("sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json")
         )
 
-    @property
-    def scratch(self) -> Path:
-        """Return the folder of what is on its way while a sweep runs on this machine."""
-        return self.path / ".scratch"
-
     def read_record(self) -> SweepRecord:
         return readers.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")
 

@@ -3,15 +3,15 @@
 A point of a sweep is a run whose training is done elsewhere; it is evaluated here, when someone asks for it.
 """
 
+import contextlib
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline import datasets, parameters, provenance, published, storage
+from pipeline import datasets, parameters, provenance, published, signals, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
@@ -84,20 +84,27 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
 def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     started = time.monotonic()
     record = RunRecord.begin(chosen.model_dump(), inputs)
-    folder.write_record(record)
+    unwritten = "The disk was full, or the folder could no longer be written to; the same command runs it again."
+    reserve = folder.path / ".run.json.part"  # renaming it needs no room
     try:
+        storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
+        folder.write_record(record)
         _execute_stages(folder, chosen)
         arrays = dict(folder.read_data().source_sha256)
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
         folder.metrics.unlink(missing_ok=True)
-        status, message = Status.of(error), str(error)
-        if status == Status.INTERRUPTED:
-            message = "Stopped by a signal; the same command runs it again."
-        elif not isinstance(error, PipelineError):
-            message = f"{type(error).__name__}: {error}"
-        folder.write_record(record.changed(status=status, error=message))
+        known = isinstance(error, PipelineError | signals.Stopped)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        ended = record.changed(status=Status.of(error), error=message)
+        try:
+            folder.write_record(ended)
+        except OSError:
+            with contextlib.suppress(OSError):
+                reserve.replace(folder.record)
         raise
+    finally:
+        reserve.unlink(missing_ok=True)
 
 
 def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES) -> None:
@@ -125,6 +132,7 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
     from pipeline.reports import rendering
 
     rendering.write_run_report(folder, record)
+    signals.check()
     folder.write_record(
         record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
     )
@@ -217,7 +225,7 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
     measured = folder.read_history()[-1].model_dump(exclude_none=True).keys()  # an older version measured less
-    with tempfile.TemporaryDirectory() as scratch:
+    with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))

@@ -1,10 +1,15 @@
-"""Write files whole or not at all, digest them, and lock a folder."""
+"""Write files whole or not at all, digest them, lock a folder, and clear away what is temporary."""
 
+import atexit
 import contextlib
+import functools
 import hashlib
 import io
+import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,9 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 LOCK = ".lock"
 LOCK_PATIENCE = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
+SCRATCH = "digits-by-hand-"  # how the folders begin that hold what is temporary
+
+log = logging.getLogger(__name__)
 
 
 def project_path(place: str) -> Path:
@@ -49,6 +57,15 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 
     durable: wait until it is on the disk, so that a power cut does no harm either.
     """
+    log.debug(f"writing {path}")
+    try:
+        _write_beside(path, content, durable)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
+        raise
+
+
+def _write_beside(path: Path, content: bytes, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     beside = Path(name)
@@ -63,6 +80,35 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     except BaseException:
         beside.unlink()
         raise
+
+
+@contextlib.contextmanager
+def scratch(below: str | None = None) -> Iterator[Path]:
+    """Yield a new folder for what is temporary, which no other user may look into; it is removed at the end.
+
+    below: the folder that it is made in, this process's own in TMPDIR unless given.
+    """
+    own = below or str(scratch_of(os.getpid()))
+    with tempfile.TemporaryDirectory(dir=own, prefix="", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@functools.cache
+def scratch_of(process: int) -> Path:
+    """Make this process's own folder in TMPDIR, and remove those of processes that were killed.
+
+    It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with contextlib.suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):  # else it is of one that lives
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{process}-{time.time():.0f}-"))
+    try:
+        FileLock(folder / LOCK, timeout=LOCK_PATIENCE, is_singleton=True).acquire()
+    except (FileNotFoundError, Timeout):  # removed by another that begins, before it was locked
+        return scratch_of.__wrapped__(process)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def json_bytes(record: object) -> bytes:

@@ -1,7 +1,6 @@
 import io
 import logging
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -42,12 +41,11 @@ def pipeline():
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
         if options:
             return subprocess.run(command, capture_output=True, text=True, **options)
-        out, errors, handler, level = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM), log.level
+        out, errors, level = io.StringIO(), io.StringIO(), log.level
         with mock.patch.object(sys, "argv", command[2:]), redirect_stdout(out), redirect_stderr(errors):
             try:
                 code = __main__._exit_code()
             finally:
-                signal.signal(signal.SIGTERM, handler)
                 log.handlers = []
                 log.setLevel(level)
         return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())

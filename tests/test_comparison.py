@@ -475,7 +475,7 @@ def test_what_is_stated_of_chance_follows_from_the_counts(only, level, expected)
 # ---- the command -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_exits_with_2_and_a_message(finished, pipeline):
+def test_what_is_wrong_has_its_exit_code_and_a_message(finished, pipeline):
     page = finished / "a" / "run.json" / "page.html"
     for given, message in (
         ([finished / "a"], r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n"),

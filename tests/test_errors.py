@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -19,12 +20,16 @@ KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and iss
 
 EXIT_WITH = """
 import json, runpy, sys
-from pipeline import errors, runs
+from pathlib import Path
+from pipeline import console, errors, runs, signals
+
+console.LOGS = Path(sys.argv[1])
 
 codes = {}
 kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.PipelineError)]
 raised = [kind("x", "is damaged") if kind is errors.InvalidRecord else kind("the reason") for kind in kinds]
-for error in [None, *raised, KeyboardInterrupt(), SystemExit(143)]:
+unexpected = [OSError(28, "No space left on device", "a/file"), MemoryError(), RecursionError("too deep")]
+for error in [None, *raised, KeyboardInterrupt(), *map(signals.Stopped, (2, 15, 1)), *unexpected]:
     def run(*arguments):
         if error:
             raise error
@@ -32,19 +37,31 @@ for error in [None, *raised, KeyboardInterrupt(), SystemExit(143)]:
     try:
         runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
-        codes[type(error).__name__] = ended.code
+        codes[f"{type(error).__name__} {getattr(error, 'number', '')}".strip()] = ended.code
 print(json.dumps(codes))
 """
 
 
-def test_every_error_has_its_exit_code_and_a_message_but_no_traceback():
-    done = subprocess.run([sys.executable, "-c", EXIT_WITH], capture_output=True, text=True, check=True)
-    codes = {"NoneType": 0, "KeyboardInterrupt": 130, "SystemExit": 143}
+def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
+    logs = tmp_path / "logs"
+    done = subprocess.run([sys.executable, "-c", EXIT_WITH, logs], capture_output=True, text=True, check=True)
+    codes = {"NoneType": 0, "KeyboardInterrupt": 130, "Stopped 2": 130, "Stopped 15": 143, "Stopped 1": 129}
+    codes |= {"OSError": 1, "MemoryError": 1, "RecursionError": 1}
     codes |= {kind.__name__: 1 for kind in KINDS}
     codes |= {"InvalidParameter": 2, "InvalidData": 2, "InvalidRecord": 2}  # nothing has been started
     assert json.loads(done.stdout) == codes
     messages = ["Error: x is damaged." if kind is InvalidRecord else "Error: the reason" for kind in KINDS]
-    assert done.stderr.splitlines() == [*messages, "", "Interrupted."]
+    stopped = ["", "Interrupted.", "", "Interrupted.", "", "Interrupted by SIGTERM.", "", "Interrupted by SIGHUP."]
+    shown = done.stderr.splitlines()
+    assert shown[: len(messages) + len(stopped)] == [*messages, *stopped]
+    full, where, memory, _, deep, _ = shown[len(messages) + len(stopped) :]
+    next_step = "Make room there, then give the same command again."
+    assert full == f"Error: No space left on device: a/file. {next_step}"
+    assert memory == "Error: out of memory. Free some memory, then give the same command again."
+    assert deep.startswith("Error: RecursionError: too deep. This was not expected.")
+    log = Path(where.removeprefix("The traceback is in "))
+    assert log.parent == logs
+    assert "Traceback (most recent call last)" in log.read_text()
 
 
 @pytest.mark.parametrize("error", [float("nan"), float("inf")])

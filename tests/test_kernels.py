@@ -64,8 +64,13 @@ def test_kernels_of_one_fork_server_share_nothing_that_a_notebook_did(tmp_path, 
 
 
 def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path):
-    with pytest.raises(KernelDied, match="in.ipynb: its kernel died in the cell "):
-        executed(tmp_path / "a", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    deaths = tmp_path / "deaths"
+    dying = f"import os, signal\nopen({str(deaths)!r}, 'a').write('x')\nos.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(KernelDied, match=r"in.ipynb: its kernel was killed by SIGKILL in the cell '\w+'\.$"):
+        executed(tmp_path / "a", dying)
+    assert deaths.read_text() == "xx"
+    assert executed(tmp_path / "a", dying.replace("\nos.", f"\nif os.path.getsize({str(deaths)!r}) < 4: os.") + WHO)
+    assert deaths.read_text() == "xxxx"
     first = executed(tmp_path / "b")
     assert not first["marked"]
     os.kill(first["parent"], signal.SIGKILL)

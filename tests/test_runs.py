@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -15,7 +16,7 @@ import pexpect
 import psutil
 import pytest
 
-from pipeline import datasets, parameters, storage
+from pipeline import datasets, fork_server, parameters, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -338,7 +339,8 @@ LONG = {"source": "sample", "hidden_size": 800, "epochs": 1000}
 @pytest.fixture
 def training(tmp_path):
     """Return a run that is training, which will take minutes, and its kernel."""
-    folder = tmp_path / "run"
+    folder, scratch = tmp_path / "run", tmp_path / "scratch"
+    scratch.mkdir()
     arguments = ["run", "--run-dir", folder, *options(LONG)]
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     running = subprocess.Popen(
@@ -346,6 +348,7 @@ def training(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
         # which a shell that has started these tests in the background may have had ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -354,10 +357,8 @@ def training(tmp_path):
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    (fork_server,) = [
-        child for child in psutil.Process(running.pid).children() if "pipeline.kernels" in " ".join(child.cmdline())
-    ]
-    (kernel,) = fork_server.children()
+    (server,) = [child for child in psutil.Process(running.pid).children() if fork_server.__name__ in child.cmdline()]
+    (kernel,) = server.children()
     yield folder, arguments, running, kernel
     running.kill()
     running.communicate()
@@ -388,19 +389,37 @@ def check_stopped(folder, running, code, status):
     return errors
 
 
-def test_a_dead_kernel_is_a_failed_run_and_the_cell_is_named(training):
+def test_a_kernel_that_dies_twice_is_a_failed_run_and_the_cell_is_named(training):
     folder, _, running, kernel = training
+    parent = kernel.parent()
     kernel.kill()
+    while not (again := [child for child in parent.children() if child != kernel]):
+        assert running.poll() is None
+    while "cell 'loop'" not in (text := running.stdout.readline()):
+        assert text
+    checkpoint = folder / "checkpoint.npz"
+    before = checkpoint.stat().st_mtime_ns
+    while checkpoint.stat().st_mtime_ns == before:
+        assert running.poll() is None
+    again[0].kill()
     errors = check_stopped(folder, running, 1, "kernel died")
-    assert "02_train.ipynb: its kernel died in the cell 'loop'" in errors
+    assert "02_train.ipynb: its kernel was killed by SIGKILL in the cell 'loop'." in errors
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_run_that_is_stopped_by_a_signal_is_interrupted(training, sent, code):
+@pytest.mark.parametrize(
+    ("sent", "code"), [([signal.SIGTERM], 143), ([signal.SIGINT, signal.SIGTERM], 130), ([signal.SIGHUP] * 2, 129)]
+)
+def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(training, sent, code):
     folder, _, running, kernel = training
-    running.send_signal(sent)
-    check_stopped(folder, running, code, "interrupted")
-    kernel.wait(timeout=30)
+    scratch = Path(psutil.Process(running.pid).environ()["TMPDIR"])
+    assert list(scratch.iterdir())
+    for number in sent:
+        running.send_signal(number)
+    errors = check_stopped(folder, running, code, "interrupted")
+    assert errors == f"\nInterrupted{'' if code == 130 else f' by {sent[0].name}'}.\n"
+    assert "Stopped by" in record_of(folder)["error"]
+    kernel.wait(timeout=5)
+    assert list(scratch.iterdir()) == []
 
 
 # ---- what is logged --------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 import contextlib
 import hashlib
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,3 +126,33 @@ def test_to_look_at_a_lock_for_a_moment_keeps_no_run_out(tmp_path, monkeypatch):
     with storage.lock(tmp_path):
         assert not look.is_locked
         assert storage.is_locked(tmp_path)
+
+
+# ---- what is temporary -----------------------------------------------------------------------------------------
+
+
+def test_scratch_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(tmp_path):
+    script = (
+        "import sys\nfrom pipeline import storage\n"
+        "with storage.scratch() as folder:\n    (folder / 'file').touch()\n    print(folder, flush=True)\n    input()"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    begin = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": storage.ROOT, "env": environment}
+    processes, folders = [], []
+    for _ in range(2):
+        processes.append(subprocess.Popen([sys.executable, "-c", script], **begin))
+        folders.append(Path(processes[-1].stdout.readline().strip()))
+    assert [(folder / "file").exists() for folder in folders] == [True, True]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (*folders, *tmp_path.iterdir())] == [0o700] * 4
+    assert {int(path.name.removeprefix(storage.SCRATCH).split("-")[0]) for path in tmp_path.iterdir()} == {
+        process.pid for process in processes
+    }
+    killed, lives = processes
+    killed.kill()
+    killed.wait()
+    processes.append(subprocess.Popen([sys.executable, "-c", script], **begin))
+    processes[-1].stdout.readline()
+    assert [folder.exists() for folder in folders] == [False, True]
+    for process in (lives, processes[-1]):
+        process.communicate("\n")
+    assert list(tmp_path.iterdir()) == []

@@ -1,31 +1,57 @@
 """Connect to a Dask cluster elsewhere."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 from distributed import Client
+from distributed.comm.core import connect as open_connection
+from distributed.security import Security
 
 from pipeline.errors import InvalidParameter
 
 
 @contextlib.contextmanager
-def connect(scheduler: str) -> Iterator[Client]:
-    """Yield a client of the scheduler at this address. Raises InvalidParameter if it does not answer."""
+def connect(scheduler: str, timeout: float = 10) -> Iterator[Client]:
+    """Yield a client of the scheduler at this address. Raises InvalidParameter if it has not answered in so long.
+
+    timeout: seconds.
+    """
     with contextlib.ExitStack() as stack:
-        for logger in map(logging.getLogger, ("distributed", "distributed.client")):
+        for logger in map(logging.getLogger, ("distributed", "distributed.client", "distributed.core")):
             stack.callback(logger.setLevel, logger.level)
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is logged in our words
+        for name in ("distributed.client", "distributed.core"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what they log is logged in our words
         # Code and data, some MB, travel as tasks: scattered data would be lost with the worker that holds it.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}))
         try:
-            client = stack.enter_context(Client(scheduler))
-        except (OSError, ValueError, TypeError) as error:
+            with ThreadPoolExecutor(1) as elsewhere:  # since this thread may have an event loop, in a notebook
+                elsewhere.submit(asyncio.run, _greet(scheduler, timeout)).result()
+            client = stack.enter_context(Client(scheduler, timeout=timeout))
+        except Exception as error:  # noqa: BLE001 - whatever answers there may be no scheduler
+            reason = (
+                f"nothing in {timeout:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            )
             raise InvalidParameter(
-                f"No Dask scheduler answers at {scheduler!r} ({error}). Start one first: dask scheduler"
+                f"No Dask scheduler answers at {scheduler!r} ({reason[:200]}). Start one first, with: dask scheduler. "
+                "--connect-timeout gives a slow one more time."
             ) from None
         try:
             yield client
         finally:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)  # how the connection ends is no news
+
+
+async def _greet(scheduler: str, timeout: float) -> None:
+    """Exchange greetings, for which Dask's own client waits without end, and ask who is there."""
+    async with asyncio.timeout(timeout):
+        arguments = Security().get_connection_args("client")  # from Dask's configuration
+        connection = await open_connection(scheduler, timeout=timeout, **arguments)
+        await connection.write({"op": "identity", "reply": True})
+        kind = (await connection.read())["type"]
+        await connection.close()
+    if kind != "Scheduler":
+        raise ValueError(f"a Dask {kind.lower()} does")

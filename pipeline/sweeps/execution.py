@@ -29,6 +29,7 @@ def run_sweep(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    connect_timeout: float = 10,
     retry_failed: bool = False,
     time_limit: int | None = None,
     with_report: bool = True,
@@ -37,9 +38,10 @@ def run_sweep(
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
     path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
-    one per core unless given. scheduler: the address of a running Dask scheduler to use instead. retry_failed: run the
-    points that failed before, and no others. time_limit: seconds that any one cell may take. with_report: write the
-    sweep's sweep.ipynb and report.html, too. many: also a sweep of more than 100,000 points.
+    one per core unless given. scheduler: the address of a running Dask scheduler to use instead. connect_timeout:
+    seconds that it may take to answer. retry_failed: run the points that failed before, and no others. time_limit:
+    seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and report.html, too. many: also a
+    sweep of more than 100,000 points.
 
     Raises
     ------
@@ -68,9 +70,8 @@ def run_sweep(
             from pipeline.sweeps import jobs, training  # papermill takes 0.3 s to import
 
             used = {point.data_key: data[point.data_key] for point in todo}
-            with training.workers(
-                scheduler, min(workers or os.cpu_count() or 1, len(todo)), used, inputs, folder
-            ) as found:
+            count = min(workers or os.cpu_count() or 1, len(todo))
+            with training.workers(scheduler, count, used, inputs, connect_timeout) as found:
                 storage.write_whole(folder.record, storage.json_bytes(record))
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)
@@ -94,7 +95,7 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
         if (other := folder.read_record().name) != sweep.name:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
         return
-    patterns = ("run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json", folder.scratch.name)
+    patterns = ("run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
     if found := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         theirs = found[0].relative_to(folder.path)
         raise InvalidParameter(f"{given}, which holds {theirs}, but no sweep. Choose another folder.")

@@ -1,13 +1,12 @@
 """Train points on this machine, several at a time, each in a kernel of its own."""
 
-import shutil
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from pipeline import kernels
+from pipeline import kernels, signals
 from pipeline.errors import NotebookFailed
 from pipeline.images import Data
 from pipeline.sweeps import worker
@@ -22,17 +21,15 @@ class LocalPool:
     """Threads of this process, each of which has one point trained at a time.
 
     Nearly all of the work is done by the kernels, which are processes that the fork server of this process makes.
-    scratch: a folder for what is on its way, which is emptied first, since a killed sweep may have left something.
+    scratch: a folder for what is on its way.
     """
 
     def __init__(self, count: int, data: Mapping[DataKey, Data], scratch: Path) -> None:
         self.scratch = scratch
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
         self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
             path.write_bytes(data[key].without_test().to_bytes())
-        self.jobs, self.news = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome | None]]()
+        self.jobs, self.news = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome] | BaseException]()
         self.left, self.closing = 0, threading.Event()
         kernels.prepare(compiler_first=True)
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
@@ -51,14 +48,17 @@ class LocalPool:
             self.jobs.put(waiting.pop())
 
     def ended(self) -> list[tuple[Job, Outcome | None]]:
-        """Wait until a job ends, but not for long; return what came of each that has."""
-        found = []
+        """Wait until a job ends, but not for long; return what came of each. Raises what is no point's own failure."""
+        found: list[tuple[Job, Outcome | None]] = []
         try:
-            found.append(self.news.get(timeout=LOOK_AGAIN))
+            news = self.news.get(timeout=LOOK_AGAIN)
             while True:
-                found.append(self.news.get_nowait())
+                if isinstance(news, BaseException):
+                    raise news
+                found.append(news)
+                self.left -= 1
+                news = self.news.get_nowait()
         except Empty:
-            self.left -= len(found)
             return found
 
     def close(self) -> None:
@@ -69,7 +69,6 @@ class LocalPool:
             kernels.end()  # again and again, since a thread may have been about to start one
             for thread in self.threads:
                 thread.join(0.2 / len(self.threads))
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _work(self) -> None:
         while not self.closing.is_set():
@@ -79,7 +78,8 @@ class LocalPool:
                 continue
             point, task = job
             try:
-                outcome = worker.run_point(task, self.data[point.data_key], str(self.scratch), self.closing)
-            except Exception as error:  # noqa: BLE001 - whatever is raised here is that point's failure
-                outcome = worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))
-            self.news.put((job, outcome))
+                self.news.put((job, worker.run_point(task, self.data[point.data_key], str(self.scratch))))
+            except (OSError, MemoryError, signals.Stopped) as error:  # which the next points would meet, too
+                self.news.put(error)
+            except Exception as error:  # noqa: BLE001 - whatever else is raised here is that point's failure
+                self.news.put((job, worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))))

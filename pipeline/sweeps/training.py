@@ -1,12 +1,10 @@
 """Have the points of a sweep trained, and write each whole as it ends."""
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline import kernels, storage
+from pipeline import kernels, signals, storage
 from pipeline.images import Data
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, Metric
@@ -27,27 +25,22 @@ def run_points(
 
     points: all of the sweep. select: what configurations are ranked by while it goes on.
     """
-    waiting, interrupted, written = list(jobs)[::-1], threading.Event(), time.monotonic()
+    waiting, written = list(jobs)[::-1], time.monotonic()
     todo = [point for point, _ in jobs]
     ended: list[tuple[Job, Outcome | None]] = []
     for point in todo:  # so that an old result is not counted
         point.result = PointResult(point.id, point.result.parameters)
     try:
-        with (
-            progress.Progress(definition.configurations(points), select, todo) as shown,
-            _handling_interrupts(lambda *_: interrupted.set()),  # since a callback of Dask may swallow an error
-        ):
+        with progress.Progress(definition.configurations(points), select, todo) as shown, signals.handled():
             while True:
                 try:
-                    if not interrupted.is_set():
-                        found.give(waiting)  # before the writing, so that no worker waits for it
+                    signals.check()
+                    found.give(waiting)  # before the writing, so that no worker waits for it
                 finally:  # also if there is nobody left to give to
                     for (point, _), outcome in ended:
                         if outcome:
                             _keep(point, outcome)
                             shown.finished(point)
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
                 if not waiting and not found.running:
                     break
                 if not waiting:
@@ -79,27 +72,14 @@ def workers(
     count: int,
     data: Mapping[DataKey, Data],
     inputs: Mapping[str, Inputs],
-    folder: SweepFolder,
+    connect_timeout: float,
 ) -> Iterator[Workers]:
     """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
     if scheduler is None:
-        with contextlib.closing(LocalPool(count, data, folder.scratch)) as found:
+        with storage.scratch() as scratch, contextlib.closing(LocalPool(count, data, scratch)) as found:
             yield found
     else:
         from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
 
-        with cluster.connect(scheduler) as client:
+        with cluster.connect(scheduler, connect_timeout) as client:
             yield pool.Pool(client, data, inputs)
-
-
-@contextlib.contextmanager
-def _handling_interrupts(handler: Callable[..., None]) -> Iterator[None]:
-    """Have Ctrl-C handled by this handler; only a main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -4,8 +4,6 @@ import hashlib
 import json
 import pickle
 import shutil
-import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import notebooks, provenance, storage
-from pipeline.errors import KernelDied, NotebookFailed
+from pipeline.errors import NotebookFailed
 from pipeline.parameters import Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.run_folder import TRAINING, RunFolder
@@ -58,21 +56,20 @@ def run(task: bytes, data: bytes, below: str) -> bytes:
     return pickle.dumps(run_point(pickle.loads(task), unpacked, below))
 
 
-def run_point(task: Task, data: Path, below: str, closing: threading.Event | None = None) -> Outcome:
-    """Run a point in a temporary folder; a failure is returned, not raised.
-
-    closing: set once nobody waits for the outcome, so that a kernel that is ended is not started again.
-    """
+def run_point(task: Task, data: Path, below: str) -> Outcome:
+    """Run a point in a temporary folder; a failure is returned, not raised."""
     since = time.monotonic()
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs).changed(arrays=task.arrays)
-    with tempfile.TemporaryDirectory(prefix="point-", dir=below) as scratch:
+    with storage.scratch(below) as scratch:
         folder = RunFolder(scratch)
         try:
             folder.data.hardlink_to(data)
         except OSError:  # a file system that has no such links
             shutil.copyfile(data, folder.data)
         try:
-            _train_twice_at_most(folder, task, closing)
+            values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
+            output = folder.notebook(TRAINING)
+            notebooks.execute(NOTEBOOK, output, values, task.time_limit, watched=False, with_pictures=False)
             last, weights = folder.read_history()[-1], folder.read_model().sha256
             trained = Trained(**last.model_dump(), weights_sha256=weights)
             record = record.changed(status=Status.DONE, metrics=trained)
@@ -81,7 +78,7 @@ def run_point(task: Task, data: Path, below: str, closing: threading.Event | Non
         folder.data.unlink()
         files = {name: (folder.path / name).read_bytes() for name in folder.present()}
         if notebook := files.get(NOTEBOOK.name):
-            files[NOTEBOOK.name] = notebook.replace(scratch.encode(), task.place.encode())
+            files[NOTEBOOK.name] = notebook.replace(str(scratch).encode(), task.place.encode())
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         return Outcome(record.changed(outputs=digests, duration_s=round(time.monotonic() - since, 1)), files)
 
@@ -90,21 +87,6 @@ def failed(task: Task, error: NotebookFailed) -> Outcome:
     """Return the outcome of a point that has left nothing but an error."""
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
     return Outcome(record.changed(status=Status.of(error), error=str(error)))
-
-
-def _train_twice_at_most(folder: RunFolder, task: Task, closing: threading.Event | None) -> None:
-    """Execute the notebook of the point, and once more if its kernel dies: it may have been killed from outside."""
-    values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
-    for attempt in (1, 2):
-        if closing and closing.is_set():
-            raise KernelDied("The sweep has ended.")
-        try:
-            return notebooks.execute(
-                NOTEBOOK, folder.notebook(TRAINING), values, task.time_limit, watched=False, with_pictures=False
-            )
-        except KernelDied:
-            if attempt == 2:
-                raise
 
 
 def code() -> dict[str, tuple[bytes, float]]:

@@ -374,6 +374,6 @@ def test_every_run_and_sweep_below_runs_leaves_an_index_and_fails_by_none(pipeli
     assert "index.html, was not written (IsADirectoryError" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     refused = pipeline("index", **where)
-    assert refused.returncode == 2
-    assert "index.html cannot be written (Is a directory)" in refused.stderr
+    assert refused.returncode == 1
+    assert f"Error: Is a directory: {page}. Choose another place.\n" in refused.stderr
     assert pipeline("index", tmp_path / "none", **where).returncode == 2

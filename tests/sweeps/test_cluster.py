@@ -150,8 +150,7 @@ def test_a_scheduler_that_does_not_answer_is_refused_and_nothing_is_written(tmp_
     file = write(tmp_path / "s.yaml")
     for address in ("tcp://127.0.0.1:1", "nonsense://here"):
         refused = pipeline(
-            *("sweep", file, "--scheduler", address, "--sweep-dir", tmp_path / "out"),
-            env=os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"},
+            *("sweep", file, "--scheduler", address, "--sweep-dir", tmp_path / "out", "--connect-timeout", "1"),
         )
         assert refused.returncode == 2
         assert f"Error: No Dask scheduler answers at '{address}'" in refused.stderr

@@ -40,13 +40,13 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
     waiting, data = listed
     both, seen = threading.Barrier(2, timeout=60), {}  # passes only where two are trained at a time
 
-    def run_point(task, path, below, closing):
+    def run_point(task, path, below):
         both.wait()
         seen[task.parameters.seed] = len(np.load(path)["x_train"])
         return worker.failed(task, NotebookFailed("made up"))
 
     monkeypatch.setattr(worker, "run_point", run_point)
-    pool = local.LocalPool(2, data, tmp_path / ".scratch")
+    pool = local.LocalPool(2, data, tmp_path)
     pool.give(waiting)
     assert waiting == []
     assert all_ended(pool).keys() == set(range(6))
@@ -54,33 +54,37 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
     assert seen == {seed: 20 + 10 * (seed % 2) for seed in range(6)}
 
 
-def test_whatever_is_raised_is_that_points_failure(listed, monkeypatch, tmp_path):
+def test_whatever_is_raised_is_that_points_failure_but_a_full_disk_is_not(listed, monkeypatch, tmp_path):
     waiting, data = listed
+    full = waiting.pop(0)  # that of seed 5
 
-    def run_point(task, path, below, closing):
-        raise OSError(28, "No space left on device")
+    def run_point(task, path, below):
+        raise OSError(28, "No space left on device") if task.parameters.seed == 5 else ValueError("odd")
 
     monkeypatch.setattr(worker, "run_point", run_point)
-    pool = local.LocalPool(1, data, tmp_path / ".scratch")
+    pool = local.LocalPool(1, data, tmp_path)
     pool.give(waiting)
     outcomes = all_ended(pool)
-    pool.close()
     assert {outcome.record.status for outcome in outcomes.values()} == {Status.FAILED}
-    assert outcomes[0].record.error == "OSError: [Errno 28] No space left on device"
+    assert outcomes[0].record.error == "ValueError: odd"
+    pool.give([full])
+    with pytest.raises(OSError, match="No space left"):
+        all_ended(pool)
+    pool.close()
 
 
 def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, tmp_path):
     waiting, data = listed
     begun, ended = [], []
 
-    def run_point(task, path, below, closing):
+    def run_point(task, path, below):
         begun.append(task.parameters.seed)
-        closing.wait(60)
+        pool.closing.wait(60)
         return worker.failed(task, NotebookFailed("interrupted"))
 
     monkeypatch.setattr(worker, "run_point", run_point)
     monkeypatch.setattr(local.kernels, "end", lambda: ended.append(True))
-    pool = local.LocalPool(1, data, tmp_path / ".scratch")
+    pool = local.LocalPool(1, data, tmp_path)
     pool.give(waiting)
     while not begun:
         pass
@@ -88,7 +92,6 @@ def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, t
     assert begun == [0]
     assert ended
     assert not any(thread.is_alive() for thread in pool.threads)
-    assert not pool.scratch.exists()
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.03, 0.1, 0.3])
@@ -98,12 +101,11 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     (*_, (point, task)), data = listed
     long = Task(task.place, task.parameters.model_copy(update={"epochs": 10**7}), task.inputs, task.arrays, None)
     monkeypatch.setattr(kernels, "POSSIBLE", forked and kernels.POSSIBLE)
-    pool = local.LocalPool(1, data, tmp_path / ".scratch")
+    pool = local.LocalPool(1, data, tmp_path)
     pool.give([(point, long)])
     threading.Event().wait(moment)
     before = psutil.Process().children(recursive=True)
     pool.close()
     assert not any(thread.is_alive() for thread in pool.threads)
-    assert not pool.scratch.exists()
-    left = [process for process in [*before, *kernels._SERVER.kernels] if process.is_running()]
+    left = [process for process in [*before, *kernels._SERVER.kernels.values()] if process.is_running()]
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -1,0 +1,92 @@
+"""Be the fork server: import what every notebook imports, and fork a kernel for each request.
+
+Only installed packages are imported here, never this project, so that a changed helpers.py is what the next kernel
+imports. kernels.py starts this module as a process, and asks.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def _import_what_notebooks_import() -> None:
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # each kernel would import it, for 0.1 s, to be debugged
+    import ipykernel.debugger
+    import ipykernel.kernelapp  # noqa: F401 - here and not above: the process that asks needs none of these
+    import matplotlib.pyplot  # noqa: F401 - its backend is chosen with the first figure, so by the kernel
+    import pydantic  # noqa: F401
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().set_title("fonts")
+    FigureCanvasAgg(figure).draw()
+
+
+@functools.cache
+def _start_the_compiler() -> None:
+    """Import Numba and have it compile, for 0.5 s: the first notebook of a run prepares data, and needs none of it."""
+    import numba
+
+    numba.njit(lambda x: x + 1)(1)
+
+
+def _fork_kernels(end: socket.socket, compiler_first: bool) -> None:
+    """Fork a kernel for each request, or answer how one has ended, until the process that asks has gone."""
+    ended: dict[int, int] = {}  # from a kernel's process id to its exit code, or minus its signal
+
+    def clear_away(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                ended[found[0]] = os.waitstatus_to_exitcode(found[1])
+
+    signal.signal(signal.SIGCHLD, clear_away)
+    line, parent = end.makefile("rw"), os.getpid()
+    with contextlib.suppress(OSError):  # it has gone before it could be answered
+        if compiler_first:
+            _start_the_compiler()
+        for request in map(json.loads, line):
+            if "ended" in request:
+                clear_away()
+                answer = ended.get(request["ended"])
+            elif (answer := os.fork()) == 0:
+                # else the process that asks would not see this server end while the kernel lives
+                os.close(end.fileno())
+                _become_a_kernel(parent, **request)
+            line.write(f"{json.dumps(answer)}\n")
+            line.flush()
+            _start_the_compiler()
+
+
+def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    """Do what `python -m ipykernel_launcher` does, with the imports done."""
+    import numpy as np
+    from ipykernel import kernelapp
+
+    np.random.seed()  # as in a process that has just imported it; a notebook seeds its own generator
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *_PACKAGES]
+    # A kernel ends when its parent does; and that it was interrupted on being shut down is no news.
+    options = [f"--IPKernelApp.parent_handle={parent}", "--IPKernelApp.log_level=50"]
+    if os.getppid() != parent:  # which has ended already
+        os._exit(1)
+    sys.argv = ["ipykernel_launcher", *arguments, *options]
+    kernelapp.launch_new_instance()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it
+    # Without this module's own folder: where a kernel finds the project is for its own environment to say.
+    _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
+    _import_what_notebooks_import()
+    with socket.socket(fileno=int(sys.argv[1])) as _end:
+        _fork_kernels(_end, compiler_first="compiler" in sys.argv)

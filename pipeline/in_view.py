@@ -1,0 +1,30 @@
+"""Show in a notebook what its reader should not miss."""
+
+import os
+from typing import Any
+
+
+def bring_into_view() -> None:
+    """Have JupyterLab, which shows a notebook's last cell after Run All, show the cell that runs now."""
+    if "JPY_SESSION_NAME" in os.environ:
+        from IPython.display import Javascript, display  # which a command line should not import
+
+        move = "element.closest('.jp-OutputArea')?.scrollIntoView({ block: 'center' })"
+        display(Javascript(f"setTimeout(() => {move}, 500)"))
+
+
+def after_this_cell(html: str) -> None:
+    """Show HTML after all other outputs of the notebook's cell that runs now, and bring it into view."""
+    from IPython import get_ipython  # which a command line should not import
+    from IPython.display import HTML, display
+
+    shell = get_ipython()
+    if not hasattr(shell, "kernel"):  # in a terminal
+        return
+
+    def show_once(*_: Any) -> None:
+        shell.events.unregister("post_run_cell", show_once)
+        display(HTML(html))
+        bring_into_view()
+
+    shell.events.register("post_run_cell", show_once)

@@ -1,0 +1,92 @@
+"""Stop when a signal asks for it: where that is safe, after some seconds anywhere, and in the end without a clean-up.
+
+An exception that is raised wherever a signal happens to come breaks an import or an event loop, or is swallowed. So the
+handler raises nothing. It ends the kernels, for which a command waits nearly all of its time, and the command raises
+`Stopped` at the next `check`. A second signal changes nothing, so it breaks no clean-up. This module imports little,
+since it has to be there before the imports that take long.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+PATIENCE = 2.0  # seconds in which a command has to come to a `check`, and in which it then has to clean up
+# Ctrl-C, kill, a closed terminal, Ctrl-\, and how schedulers of batch jobs tell that the time is nearly up
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+at_once: set[Callable[[], None]] = set()  # what the handler calls
+
+_received: int | None = None
+_raised = False
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has asked this process to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Stopped by {signal.Signals(number).name}; the same command goes on.")
+        self.number = number
+
+
+def handle() -> dict[int, object]:
+    """Handle signals from now on, but for those that whoever started this process has had ignored, as nohup does.
+
+    Return the handlers that there were. Only a main thread can handle signals; elsewhere nothing happens.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in _NAMES}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, _receive)
+    return dict(before)
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Handle signals within the block, of a notebook say. It has to call `check` now and then."""
+    global _received, _raised
+    before = handle()
+    if not before or _receive in before.values():  # the whole command does
+        yield
+        return
+    try:
+        yield
+    finally:
+        be_at_ease()
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        _received, _raised = None, False
+
+
+def be_at_ease() -> None:
+    """Insist no longer: the clean-up has ended in time."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def check() -> None:
+    """Raise Stopped if a signal has come: called where nothing is half done."""
+    global _raised
+    if _received is not None:
+        if not _raised:
+            _raised = True
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        raise Stopped(_received)
+
+
+def _receive(number: int, frame: FrameType | None) -> None:
+    global _received
+    if _received is None:
+        _received = number
+        signal.signal(signal.SIGALRM, _insist)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        for call in tuple(at_once):
+            call()
+
+
+def _insist(number: int, frame: FrameType | None) -> None:
+    if _raised and _received is not None:  # and it is still cleaning up
+        os._exit(128 + _received)
+    check()

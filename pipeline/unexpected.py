@@ -1,0 +1,41 @@
+"""Describe an error that nobody expected, and keep its traceback in a log."""
+
+import contextlib
+import tempfile
+import traceback
+from pathlib import Path
+
+from pipeline import console
+from pipeline.errors import NEXT_STEPS
+
+LOGS = Path(__file__).resolve().parent.parent / "runs" / "errors"
+
+
+def describe(error: Exception) -> str:
+    """Describe an error that was not expected, what was being done and what to do; write its traceback to a log."""
+    doing = f" (while {console.recent.lines[-1].splitlines()[0]})" if console.recent.lines else ""
+    if isinstance(error, OSError) and error.strerror:
+        path = error.filename2 or error.filename
+        reason = f"{error.strerror}: {path}" if path else error.strerror + doing
+    else:
+        reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
+    number = getattr(error, "errno", None)
+    usual = (
+        "Free some memory, then give the same command again."
+        if isinstance(error, MemoryError)
+        else ("This was not expected. Please report it, with the log.")
+    )
+    return f"{reason}. {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
+
+
+def _write_log(error: Exception) -> str:
+    text = "\n".join([*console.recent.lines, *traceback.format_exception(error)])
+    for place in (lambda: LOGS, tempfile.gettempdir):
+        with contextlib.suppress(OSError):
+            folder = Path(place())
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, path = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder)
+            with open(handle, "w", errors="backslashreplace") as file:  # noqa: PTH123
+                file.write(text)
+            return f"The traceback is in {path}"
+    return "No log of it could be written. With --debug you see the traceback: python -m pipeline --debug ..."

@@ -1,0 +1,99 @@
+"""The boundary of the command line: standard streams in any state, and what nobody expected."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import console, storage
+from tests.test_runs import SMALL, contents, options, record_of
+
+
+def index(folder, **settings):
+    """List an empty folder, which needs no kernel, in a process of its own."""
+    command = [sys.executable, "-m", "pipeline", "index", os.fsencode(folder)]
+    return subprocess.run(command, cwd=storage.ROOT, **settings)
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_a_command_does_its_work_with_standard_streams_closed(tmp_path, closed):
+    done = index(tmp_path, preexec_fn=lambda: [os.close(handle) for handle in closed])
+    assert done.returncode == 0
+    assert (tmp_path / "index.html").exists()
+
+
+def test_a_command_does_its_work_when_its_output_is_full_or_its_reader_has_gone(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    with Path("/dev/full").open("w") as full:
+        assert index(tmp_path, stdout=full, stderr=full).returncode == 0
+    done = index(tmp_path, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
+    folder = tmp_path / "Zürich 数"
+    folder.mkdir()
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = index(folder, env=ascii_only, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"index: ")
+    assert (folder / "index.html").exists()
+
+
+def test_debug_shows_the_traceback_that_is_otherwise_in_a_log_alone(tmp_path, monkeypatch, pipeline):
+    monkeypatch.setattr(console, "LOGS", tmp_path / "logs")
+    (tmp_path / "index.html").mkdir()
+    for option in ([], ["--debug"]):
+        done = pipeline(*option, "index", tmp_path)
+        assert done.returncode == 1
+        assert ("Traceback" in done.stderr) == bool(option)
+    assert len(list((tmp_path / "logs").glob("error-*.log"))) == 2
+
+
+@pytest.mark.parametrize("since", [1, 2, 3, 7])
+def test_a_disk_that_is_full_from_the_nth_write_on_leaves_no_false_status(
+    tmp_path, small_source, monkeypatch, pipeline, since
+):
+    """The writes are run.json, twice, three notebooks, report.html and run.json; those of the kernels go on here."""
+    monkeypatch.setattr(console, "LOGS", tmp_path / "logs")
+    folder, real, count = tmp_path / "run", storage.tempfile.mkstemp, []
+    arguments = ["run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL)]
+
+    def full(**where):
+        count.extend([1] * (where.get("suffix") == ".part" and Path(where["dir"]) == folder))
+        if len(count) >= since:
+            raise OSError(28, os.strerror(28), str(folder))
+        return real(**where)
+
+    with monkeypatch.context() as filled:
+        filled.setattr(storage.tempfile, "mkstemp", full)
+        failed = pipeline(*arguments)
+    assert failed.returncode == 1
+    assert "No space left on device" in failed.stderr
+    assert "Make room there, then give the same command again." in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (folder / "metrics.json").exists()
+    assert [(folder / "run.json").exists(), *folder.glob(".*.part")] == [since > 1]
+    if since > 1:
+        assert (record_of(folder)["status"], record_of(folder)["error"][:17]) == ("failed", "The disk was full")
+    if since == 7:
+        assert pipeline(*arguments).returncode == 0
+        assert record_of(folder)["status"] == "done"
+        assert not [name for name in contents(folder) if name.endswith(".part")]
+
+
+def test_a_limit_of_file_sizes_ends_a_run_in_words(tmp_path, small_source):
+    folder = tmp_path / "run"
+    arguments = ["run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL)]
+    limited = f"ulimit -f 8; exec {sys.executable} -m pipeline " + " ".join(map(str, arguments))
+    done = subprocess.run(["bash", "-c", limited], cwd=storage.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        f"Error: File too large: {folder / '01_prepare.ipynb'}. Raise the limit of this shell (ulimit -f)"
+        in done.stderr
+    )
+    assert record_of(folder)["status"] == "failed"

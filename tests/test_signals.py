@@ -1,0 +1,96 @@
+"""Signals: where they are raised, what a second one does, and what stays ignored. Each in a process of its own."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import storage
+
+BEGIN = """
+import os, signal, sys, time
+from pipeline import signals
+
+signals.PATIENCE = 0.05
+before = signals.handle()
+"""
+
+
+def run(script, ignored=None):
+    """Run a script, and return its exit code and what it printed; signals are as a shell leaves them."""
+
+    def prepare():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
+    command = [sys.executable, "-c", BEGIN + script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=storage.ROOT, preexec_fn=prepare, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1"])
+def test_a_signal_is_raised_at_the_next_check_and_a_second_one_changes_nothing(name):
+    script = f"""
+signals.at_once.add(lambda: print("at once"))
+signal.raise_signal(signal.{name})
+signal.raise_signal(signal.SIGTERM)
+print("goes on")
+try:
+    signals.check()
+except KeyboardInterrupt as stopped:
+    signal.raise_signal(signal.SIGINT)
+    print(signal.Signals(stopped.number).name, stopped)
+signals.be_at_ease()
+time.sleep(0.1)
+"""
+    message = f"{name} Stopped by {name}; the same command goes on."
+    assert run(script) == (0, f"at once\ngoes on\n{message}\n")
+
+
+def test_what_does_not_come_to_a_check_is_stopped_where_it_is():
+    script = """
+signal.raise_signal(signal.SIGTERM)
+try:
+    while True: time.sleep(60)
+except signals.Stopped:
+    print("stopped")
+    signals.be_at_ease()
+"""
+    assert run(script) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize("swallowing", ["time.sleep(60)", "signals.check()"])
+def test_what_swallows_the_stop_or_cleans_up_too_long_ends_with_the_signals_code(swallowing):
+    script = f"""
+signal.raise_signal(signal.SIGHUP)
+while True:
+    try:
+        {swallowing}
+    except signals.Stopped:
+        time.sleep(60)
+"""
+    assert run(script) == (129, "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_what_was_ignored_at_the_start_stays_ignored(name):
+    script = f"signal.raise_signal(signal.{name})\nsignals.check()\nprint('goes on')"
+    assert run(script, getattr(signal, name)) == (0, "goes on\n")
+
+
+def test_a_block_that_handles_signals_gives_the_handlers_back():
+    script = """
+for number, handler in before.items(): signal.signal(number, handler)
+try:
+    with signals.handled():
+        signal.raise_signal(signal.SIGTERM)
+        signals.check()
+except KeyboardInterrupt:
+    print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+signals.check()
+with signals.handled():
+    signals.check()
+"""
+    assert run(script) == (0, "True\n")
