@@ -1,6 +1,7 @@
 """Fill the frame that every page shares: one HTML file with its style and its script inside."""
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Iterable
@@ -21,9 +22,13 @@ def fill(template: str, **values: object) -> str:
 
 def fragment(template: str, **values: object) -> str:
     """Return what a template makes of the values, which are escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+@functools.cache
+def _environment() -> Environment:
     loader, escape = FileSystemLoader(TEMPLATES), select_autoescape(["j2"])
-    environment = Environment(loader=loader, autoescape=escape, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(template).render(**values)
+    return Environment(loader=loader, autoescape=escape, trim_blocks=True, lstrip_blocks=True)
 
 
 def style(name: str) -> str:

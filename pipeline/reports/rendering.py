@@ -4,6 +4,7 @@ nbconvert renders the cells, with what its own templates leave out: mathematics 
 themselves; code folded away; links that lead somewhere even when the file travels alone.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Container, Mapping, Sequence
@@ -77,14 +78,14 @@ class _Renderer(IPythonRenderer):
 
 
 class _CellsExporter(HTMLExporter):
-    """Render the cells of one notebook as a piece of HTML."""
+    """Render the cells of one notebook after the other, each as a piece of HTML."""
 
-    def __init__(self, stem: str, included: Sequence[str], down: int, site: Container[str]) -> None:
+    renderer: _Renderer  # of the notebook's Markdown
+
+    def __init__(self) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
         )
-        self.stem, self.included, self.down, self.site = stem, included, down, site
-        self.headings: list[Heading] = []
 
     @property
     def default_config(self) -> Config:
@@ -95,10 +96,15 @@ class _CellsExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        renderer = _Renderer(self.stem, self.included, self.headings, self.down, self.site)
-        html = MarkdownWithMath(renderer=renderer).render(source)
+        html = MarkdownWithMath(renderer=self.renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
         return _scrolling(html)
+
+
+@functools.cache
+def _exporter() -> _CellsExporter:
+    """Return one exporter for all notebooks, since each would compile the templates, in 0.1 s."""
+    return _CellsExporter()
 
 
 def render(
@@ -121,12 +127,13 @@ def render(
     site : container of str, optional
         The stems of notebooks that have a page beside this one, which links lead to.
     """
-    headings, sections, numbers = [], [], itertools.count(1)
+    headings: list[Heading] = []
+    sections, numbers, exporter = [], itertools.count(1), _exporter()
     for stem, notebook in notebooks.items():
-        exporter = _CellsExporter(stem, list(notebooks), down=1 if summary else 0, site=site)
+        exporter.renderer = _Renderer(stem, list(notebooks), headings, down=1 if summary else 0, site=site)
         body, _ = exporter.from_notebook_node(_with_folded_set_up(notebook))
         sections.append(CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", _accessible(body)))
-        headings += [heading for heading in exporter.headings if 2 <= heading.level <= 3]
+    headings = [heading for heading in headings if 2 <= heading.level <= 3]
     glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
     sortable = any('class="dataframe sortable"' in section for section in sections)
     shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary, "sortable": sortable}
