@@ -75,17 +75,22 @@ def shared(tmp_path_factory, worker_id):
     return made
 
 
+MADE_ONCE = {
+    "default": ["run"],
+    "true-derivative": ["run", "-p", "relu_grad_inactive", "0"],
+    "small": ["sweep", "notebooks/sweeps/small.yaml"],
+}  # by the commands of the README
+
+
 @pytest.fixture(scope="session")
 def runs(shared, pipeline):
-    """A folder with a default run and, beside it, the small sweep."""
+    """A folder with two runs and a sweep, from `MADE_ONCE`, each with its log beside it."""
 
     def make(folder):
-        for command in (
-            ("run", "--run-dir", folder / "default"),
-            ("sweep", storage.NOTEBOOKS / "sweeps" / "small.yaml", "--workers", "1", "--sweep-dir", folder / "small"),
-        ):
-            done = pipeline(*command)
+        for name, command in MADE_ONCE.items():
+            done = pipeline(*command, f"--{command[0]}-dir", folder / name)
             assert done.returncode == 0, done.stderr
+            (folder / f"{name}.log").write_text(done.stdout)
 
     return shared("runs", make)
 

@@ -8,9 +8,11 @@ import importlib.metadata
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -24,6 +26,7 @@ from pipeline.__main__ import main
 from pipeline.notebooks import README_PICTURES
 from pipeline.records import Status, SweepDefinition
 from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
+from tests.conftest import MADE_ONCE
 
 ROOT = storage.ROOT
 README = (ROOT / "README.md").read_text()
@@ -188,20 +191,19 @@ def test_containers_start_on_the_same_lock_and_a_supported_python():
         assert re.search(r"\d+\.\d+", python)[0] in SpecifierSet(supported)
 
 
-def test_the_readmes_pipeline_commands_work(tmp_path, pipeline):
-    run, sweep = tmp_path / "run", tmp_path / "sweep"
-    for _, _, _, name, *arguments in [command for command in commands("README.md") if command[0] == "python"]:
-        if name == "compare":  # here with a point of that sweep
-            point = next(sweep.glob("*/run.json")).parent
-            arguments = [run, point, "--output", tmp_path / "compared.html"]
-        elif name == "verify" or arguments == ["runs/default"]:
-            arguments = [run]
-        else:  # what comes last holds
-            moved = {"run": ["--run-dir", run], "sweep": ["--sweep-dir", sweep], "index": [tmp_path]}
-            arguments += moved.get(name, ["--output", tmp_path / "why.html"])
-        done = pipeline(name, *arguments)
+def test_the_readmes_pipeline_commands_work(tmp_path, pipeline, runs):
+    shutil.copytree(runs / "default", tmp_path / "default")
+    shutil.copytree(runs / "true-derivative", tmp_path / "true-derivative")
+    for _, _, _, *command in [command for command in commands("README.md") if command[0] == "python"]:
+        if command[0] in ("run", "sweep"):  # which have made `runs`
+            assert [word for word in command if word not in ("--run-dir", "runs/true-derivative")] in MADE_ONCE.values()
+            continue
+        moved = [str(tmp_path / Path(word).name) if word.startswith("runs/") else word for word in command]
+        elsewhere = {"compare": ["--output", tmp_path / "compared.html"], "index": [tmp_path]}
+        elsewhere["report"] = ["--output", tmp_path / "why.html"] if moved[-1].endswith(".ipynb") else []
+        done = pipeline(*moved, *elsewhere.get(command[0], []))
         assert done.returncode == 0, done.stderr
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((runs / "true-derivative" / "metrics.json").read_text())
     (row,) = re.findall(r"^\| ours, `relu_grad_inactive` 0 \| (.*) \|$", README, re.M)
     names = ("train_error", "train_accuracy", "test_error", "test_accuracy")
     assert [float(value) for value in row.split(" | ")] == pytest.approx([metrics[name] for name in names], abs=1e-12)

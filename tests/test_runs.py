@@ -50,6 +50,21 @@ def copy_project(folder):
     return {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(folder)}}
 
 
+@pytest.fixture(scope="session")
+def often_saved(shared):
+    """Return how to run in a copy of the project that saves a training ten times as often, so that it can be short."""
+
+    def make(folder):
+        copy_project(folder)
+        checkpoints = folder / "pipeline" / "checkpoints.py"
+        text = checkpoints.read_text()
+        assert text.count("seconds: float = 2.0") == 1
+        checkpoints.write_text(text.replace("seconds: float = 2.0", "seconds: float = 0.2"))
+
+    folder = shared("often_saved", make)
+    return {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(folder)}}
+
+
 def write_older_run(folder, **changed):
     """Write the records of a finished run as version 1.0.0 left them."""
     record = json.loads(OLD_RUN)
@@ -83,15 +98,14 @@ def small_run(made_once, tmp_path):
 # ---- results ---------------------------------------------------------------------------------------------------
 
 
-def test_the_default_run_gives_the_published_metrics(tmp_path, pipeline):
-    done = pipeline("run", "--run-dir", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+def test_the_default_run_gives_the_published_metrics(runs):
+    log = (runs / "default.log").read_text()
     for name, value in {"train error": "0.420", "train accuracy": "0.817", "test error": "0.429"}.items():
-        assert f"{name:16}{value:>10}{value:>10}  equal" in done.stdout
-    assert "test accuracy       0.7942    0.7942  equal" in done.stdout
-    assert "I:99 Train-Err:0.420 Train-Acc:0.817\nTest-Err:0.429 Test-Acc:0.7942\n" in done.stdout
-    assert f"report: {tmp_path / 'run' / 'report.html'}" in done.stdout
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+        assert f"{name:16}{value:>10}{value:>10}  equal" in log
+    assert "test accuracy       0.7942    0.7942  equal" in log
+    assert "I:99 Train-Err:0.420 Train-Acc:0.817\nTest-Err:0.429 Test-Acc:0.7942\n" in log
+    assert f"report: {runs / 'default' / 'report.html'}" in log
+    metrics = json.loads((runs / "default" / "metrics.json").read_text())
     assert metrics["train_error"] == pytest.approx(0.42039163449803, abs=1e-12)
     assert metrics["test_error"] == pytest.approx(0.42936252114571, abs=1e-12)
     assert (metrics["train_accuracy"], metrics["test_accuracy"]) == (0.817, 0.7942)
@@ -107,15 +121,14 @@ def test_a_terminal_shows_the_stage_and_the_epoch_and_in_the_end_neither(tmp_pat
     child.expect(pexpect.EOF)
 
 
-def test_the_true_gradient_gives_the_other_metrics_and_names_what_differs(tmp_path, pipeline):
-    done = pipeline("run", "--run-dir", tmp_path / "run", "-p", "relu_grad_inactive", "0")
-    assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+def test_the_true_gradient_gives_the_other_metrics_and_names_what_differs(runs):
+    log = (runs / "true-derivative.log").read_text()
+    metrics = json.loads((runs / "true-derivative" / "metrics.json").read_text())
     assert metrics["train_error"] == pytest.approx(0.2745660507842, abs=1e-12)
     assert metrics["test_error"] == pytest.approx(0.3350810442969, abs=1e-12)
     assert (metrics["train_accuracy"], metrics["test_accuracy"]) == (0.897, 0.85)
-    assert "test accuracy       0.7942      0.85  NOT equal" in done.stdout
-    assert "Not the original's parameters: relu_grad_inactive 0" in done.stdout
+    assert "test accuracy       0.7942      0.85  NOT equal" in log
+    assert "Not the original's parameters: relu_grad_inactive 0" in log
 
 
 def test_a_network_without_mistakes_is_reported_too(tmp_path, pipeline):
@@ -333,11 +346,11 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout
 
 
-LONG = {"source": "sample", "hidden_size": 800, "epochs": 1000}
+LONG = {"source": "sample", "hidden_size": 400, "epochs": 5000}
 
 
 @pytest.fixture
-def training(tmp_path):
+def training(tmp_path, often_saved):
     """Return a run that is training, which will take minutes, and its kernel."""
     folder, scratch = tmp_path / "run", tmp_path / "scratch"
     scratch.mkdir()
@@ -348,7 +361,8 @@ def training(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(scratch)},
+        cwd=often_saved["cwd"],
+        env=often_saved["env"] | {"TMPDIR": str(scratch)},
         # which a shell that has started these tests in the background may have had ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

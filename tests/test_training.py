@@ -17,7 +17,7 @@ from numpy._core._multiarray_umath import __cpu_features__ as CPU
 import helpers
 from pipeline.images import Data
 from pipeline.run_folder import RunFolder
-from tests.test_runs import options
+from tests.test_runs import often_saved, options  # noqa: F401 - a fixture
 
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
 TRAIN = """
@@ -80,17 +80,17 @@ def test_weights_and_metrics_are_the_same_bits_in_a_jupyter_kernel(trained_here)
     assert notebook.cells[0].outputs[0].text.split()[:3] == trained_here
 
 
-LONG = {"hidden_size": 800, "epochs": 60, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
+LONG = {"hidden_size": 200, "epochs": 120, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
 LONG |= {"input_dropout_rate": 0.2}
 
 
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline):
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline, often_saved):  # noqa: F811
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert pipeline("run", "--run-dir", whole, *options(LONG)).returncode == 0
     command = [sys.executable, "-m", "pipeline", "run", "--run-dir", killed, *map(str, options(LONG))]
     done = 0
     for _ in range(2):
-        running = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        running = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, **often_saved)
         deadline = time.monotonic() + 120
         while epochs_done(killed) <= done:
             assert running.poll() is None, "the run ended before it could be killed"
@@ -101,7 +101,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline):
         done = epochs_done(killed)
         assert not (killed / "metrics.json").exists()
         assert json.loads((killed / "run.json").read_text())["status"] == "running"
-    resumed = pipeline("run", "--run-dir", killed, *options(LONG))
+    resumed = pipeline("run", "--run-dir", killed, *options(LONG), **often_saved)
     assert resumed.returncode == 0, resumed.stderr
     assert "Training goes on from the checkpoint that it left." in resumed.stdout
     assert "Going on after epoch" in (killed / "02_train.ipynb").read_text()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from pipeline import storage
+from pipeline.kernels import ONE_THREAD
 from tests.sweeps.conftest import QUICK, records, wait_for_points, write
 
 
@@ -18,7 +19,8 @@ class Cluster:
 
     def __init__(self, folder):
         self.folder, self.started = folder, []
-        self.environment = os.environ | {"PYTHONPATH": str(folder / "hidden")}
+        several = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}  # threads, for BLAS
+        self.environment = several | {"PYTHONPATH": str(folder / "hidden")}
         for name in ("pipeline.py", "helpers.py"):
             storage.write_whole(folder / "hidden" / name, b"raise ImportError('this worker has no project')")
         self.contact = folder / "scheduler.json"
