@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,12 +13,13 @@ from pipeline import site, storage
 from pipeline.errors import InvalidParameter
 
 
-@pytest.fixture
-def made(runs, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(runs, tmp_path_factory):
     """A site of the committed notebooks and of one run, in a folder of its own."""
-    monkeypatch.setattr(site, "SHOWN", {"default": {}})
-    shutil.copytree(runs / "default", tmp_path / "runs" / "default")
-    return site.write_site(tmp_path / "site", tmp_path / "runs")
+    folder = tmp_path_factory.mktemp("of-a-site")
+    shutil.copytree(runs / "default", folder / "runs" / "default")
+    with mock.patch.object(site, "SHOWN", {"default": {}}):
+        yield site.write_site(folder / "site", folder / "runs")
 
 
 def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_it(made):
@@ -42,7 +44,7 @@ def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_
 
 def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
     made.write_text(made.read_text().replace("Digits by hand", "Old"))
-    assert "Digits by hand" in site.write_site(made.parent, tmp_path / "runs").read_text()
+    assert "Digits by hand" in site.write_site(made.parent, made.parent.parent / "runs").read_text()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
     with pytest.raises(InvalidParameter, match="mine holds files that are not of a site"):

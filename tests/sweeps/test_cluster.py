@@ -59,9 +59,8 @@ class Cluster:
         )
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path / "cluster")
+def begun(folder):
+    cluster = Cluster(folder)
     try:
         cluster.begin()
         yield cluster
@@ -71,10 +70,24 @@ def cluster(tmp_path):
             process.wait()
 
 
-def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, cluster, tmp_path):
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler without workers."""
+    yield from begun(tmp_path / "cluster")
+
+
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory):
+    """A scheduler with a worker, for several tests, as both take longer to start than a sweep to run."""
+    for cluster in begun(tmp_path_factory.mktemp("staffed") / "cluster"):
+        cluster.present = cluster.worker("--nthreads", "1")
+        yield cluster
+
+
+def test_a_remote_sweep_survives_a_worker_and_equals_the_local_one(local, staffed, tmp_path):
     folder, _ = local
-    first, _ = cluster.worker("--nthreads", "1"), cluster.worker("--nthreads", "2")
-    running = cluster.sweep(folder / "s.yaml", tmp_path / "out")
+    first, staffed.present = staffed.present, staffed.worker("--nthreads", "2")
+    running = staffed.sweep(folder / "s.yaml", tmp_path / "out")
     wait_for_points(tmp_path / "out", 2, running)
     first.kill()
     log, errors = running.communicate(timeout=240)
@@ -93,11 +106,10 @@ def test_a_point_that_its_workers_die_of_is_given_up_and_the_others_are_not(proj
     assert "Its worker died, twice over." in errors
 
 
-def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(cluster, tmp_path, pipeline):
-    cluster.worker("--nthreads", "1")
+def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(staffed, tmp_path, pipeline):
     batches = {"num_samples": 400, "num_validation": 0, "epochs": 2, "batch_size": 200, "hidden_size": 500}
     file = write(tmp_path / "s.yaml", base=batches, select="train_error")
-    log, errors = (running := cluster.sweep(file, tmp_path / "there")).communicate(timeout=120)
+    log, errors = (running := staffed.sweep(file, tmp_path / "there")).communicate(timeout=120)
     assert running.returncode == 0, log + errors
     assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "here").returncode == 0
     assert len(records(tmp_path / "here")) == 1
