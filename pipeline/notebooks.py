@@ -74,7 +74,7 @@ def execute(
     with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
     Raises NotebookFailed, or one of its subclasses.
     """
-    log.debug(f"executing {notebook} into {output}")
+    log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
     for attempt in (1, 2):  # since a kernel may have been killed from outside
         signals.check()

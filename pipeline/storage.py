@@ -57,7 +57,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 
     durable: wait until it is on the disk, so that a power cut does no harm either.
     """
-    log.debug(f"writing {path}")
+    log.debug(f"writing {shown(path)}")
     try:
         _write_beside(path, content, durable)
     except OSError as error:

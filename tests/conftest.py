@@ -22,6 +22,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Escape what was captured of hostile names: pytest's processes send each other UTF-8 alone."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture(scope="session")
 def sample():
     """Return the committed sample, flattened: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""

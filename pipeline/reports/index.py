@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from pipeline import outputs, parameters, ranking, storage
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidRecord, shown
 from pipeline.ranking import PointResult
 from pipeline.records import Status, SweepRecord
 from pipeline.reports import pages
@@ -76,7 +76,7 @@ def write_index(runs: Path = storage.RUNS) -> Path:
     """
     path, written = runs / "index.html", None
     outputs.check(f"The list of runs is {path}", path, {path: lambda: outputs.is_page(path)})
-    log.debug(f"listing what is below {runs}")
+    log.debug(f"listing what is below {shown(runs)}")
     for _ in range(3):
         if (found := entries(runs)) == written:
             break
