@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import parameters, pictures
-from pipeline.errors import InvalidData, InvalidRecord
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.images import CLOTHES, DIGITS, Arrays, Data
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.readers import read_arrays
@@ -30,14 +30,17 @@ def load_source(source: str) -> Data:
     """Load all that a source has, and check it.
 
     source: "sample", which comes with the project; "mnist" or "fashion_mnist", which keras.datasets downloads once; or
-    the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises
-    InvalidParameter where there is none, and InvalidData, unless what is returned has the errors.
+    the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises InvalidData,
+    unless what is returned has the errors.
     """
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         _check_layout(arrays, f"keras.datasets.{source}", "Remove its file from Keras's cache, and try again.")
         return Data.of_source(source, arrays, CLOTHES if source == "fashion_mnist" else DIGITS)
-    parameters.check_source(source)
+    try:
+        parameters.check_source(source)
+    except InvalidParameter as error:  # of a record or a notebook, since commands check it first
+        raise InvalidData(str(error)) from None
     path, advice = source_path(source), SAMPLE_ADVICE if source == "sample" else LAYOUT_ADVICE
     if source not in NAMED_SOURCES and path.suffix != ".npz":
         return pictures.read(source, path)
@@ -57,8 +60,7 @@ def source_path(source: str) -> Path:
 
 
 def source_digest(source: str) -> str:
-    """Return the SHA-256 of a source's file, or of its folder's files with their names. Raises InvalidParameter."""
-    parameters.check_source(source)
+    """Return the SHA-256 of a source's file, or of its folder's files with their names."""
     if (path := source_path(source)).is_file():
         return sha256_of_file(path)
     found = sorted([*path.glob("*/*"), *path.glob("*/*/*")])  # which follow links, and rglob does not

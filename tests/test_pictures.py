@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 import helpers
 from pipeline import datasets, images, parameters, pictures, provenance, storage
-from pipeline.errors import InvalidData, InvalidParameter
+from pipeline.errors import InvalidData
 from pipeline.images import DIGITS, Classes
 from pipeline.reports import drawing
 from pipeline.run_folder import RunFolder
@@ -91,7 +91,7 @@ def formats():
     transparent.putalpha(ink)  # black ink, and paper that only a viewer shows as white
     palette = grey.convert("P")
     palette.info["transparency"] = palette.getpixel((0, 0))
-    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    deep = Image.fromarray(np.asarray(seven(60, 50, light=200, dark=100)).astype(np.uint16) * 257)
     turned = grey.transpose(Image.Transpose.ROTATE_90)  # which the EXIF tag turns back
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -297,7 +297,7 @@ def test_a_source_that_is_not_there_is_refused_with_where_it_was_looked_for(plac
         )
         assert f"source is {place!r}, {message} pictures." in refused.stderr
         assert f"There is nothing of that kind at {storage.ROOT / place}." in refused.stderr
-    with pytest.raises(InvalidParameter, match="nothing of that kind"):
+    with pytest.raises(InvalidData, match="nothing of that kind"):
         datasets.load_source(place)
 
 
@@ -322,7 +322,7 @@ def test_what_is_added_renamed_or_changed_in_a_folder_is_a_changed_input(folder)
         found.append(provenance.inputs_of(chosen))
     assert len({inputs.data for inputs in found}) == 5
     assert "pipeline/pictures.py" in found[0].code
-    (folder / ".DS_Store").write_text("a file manager's")
+    (folder / "one" / ".DS_Store").write_text("a file manager's")
     assert provenance.inputs_of(chosen) == found[-1]
 
 
