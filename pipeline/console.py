@@ -44,7 +44,7 @@ def show(level: int = logging.INFO) -> None:
     logging.raiseExceptions = False  # a run goes on when the reader of its log has gone, as with | head
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
-    handler.setLevel(level)
+    handler.addFilter(lambda record: record.levelno >= level)  # and not its level, which tqdm does not take over
     logger = logging.getLogger("pipeline")
     logger.handlers = [handler, recent]
     logger.setLevel(logging.DEBUG)

@@ -27,7 +27,7 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 LOCK = ".lock"
 LOCK_PATIENCE = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
-SCRATCH = "digits-by-hand-"  # how the folders begin that hold what is temporary
+SCRATCH = "by-hand-"  # how the folders begin that hold what is temporary
 
 log = logging.getLogger(__name__)
 
