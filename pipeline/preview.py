@@ -1,7 +1,6 @@
 """Show what a source has before anything is trained: 01_prepare, executed for it."""
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,9 +30,9 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         chosen = chosen.model_copy(update={name: value for name, value in fitting if name not in values})
     datasets.split(whole, chosen)
     output = output or storage.RUNS / "reports" / f"{Path(chosen.source).stem}-data.html"
-    with tempfile.TemporaryDirectory() as scratch:
-        executed = Path(scratch, NOTEBOOK.name)
-        notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": scratch})
+    with storage.scratch() as scratch:
+        executed = scratch / NOTEBOOK.name
+        notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
         rendering.write_notebook_report(executed, output, f"What {chosen.source} has")
         cells = nbformat.read(executed, as_version=4).cells
     log.info("\n".join(cell.outputs[0].text for cell in cells if cell.id in LOGGED))
