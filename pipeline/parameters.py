@@ -125,7 +125,7 @@ def check_source(source: str) -> None:
     path = ROOT / source
     there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix in (".npz", ".csv"))  # noqa: PTH112, PTH113
     if source not in NAMED_SOURCES and not there:  # of a path that is too long pathlib would raise an error
-        raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {path}.")
+        raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.")
 
 
 def check(namespace: Mapping[str, object]) -> dict[str, Value]:

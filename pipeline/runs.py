@@ -158,7 +158,7 @@ def evaluate(folder: RunFolder) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
-    folder.check_own(f"The folder is {folder.place}")
+    folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
         _check_unaltered(folder, record, EVALUATED)

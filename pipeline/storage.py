@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import fcntl
 import functools
 import hashlib
 import io
@@ -98,22 +97,18 @@ def scratch(below: str | None = None) -> Iterator[Path]:
 def scratch_of(process: int) -> Path:
     """Make this process's own folder in TMPDIR, and remove those of processes that were killed.
 
-    It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR. A
-    FileLock would not do either: it ends with its object, and its file cannot be locked before it is made.
+    It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
-        with contextlib.suppress(OSError):  # it is of one that lives, or of another user
-            handle = os.open(left, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):  # else it is of one that lives
+            shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{process}-{time.time():.0f}-"))
-    with contextlib.suppress(FileNotFoundError):
-        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
-    if not folder.exists():  # removed by another that begins, before it was locked
+    lock = FileLock(folder / LOCK, timeout=LOCK_PATIENCE)
+    with contextlib.suppress(OSError, Timeout):
+        lock.acquire()
+    if not (folder / LOCK).exists():  # removed by another that begins, before it was locked
         return scratch_of.__wrapped__(process)
+    atexit.register(lock.release)  # which also keeps the lock's object, with which it would end
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -47,6 +47,7 @@ def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
     assert "Digits by hand" in site.write_site(made.parent, made.parent.parent / "runs").read_text()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
-    with pytest.raises(InvalidParameter, match="mine holds files that are not of a site"):
+    with pytest.raises(InvalidParameter, match="mine, but index.html was not made by this project. It would be"):
         site.write_site(tmp_path / "mine", tmp_path / "runs")
     assert [path.name for path in Path(tmp_path / "mine").iterdir()] == ["index.html"]
+    assert (tmp_path / "mine" / "index.html").read_text() == "mine"

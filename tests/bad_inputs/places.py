@@ -55,6 +55,7 @@ SWEEPS = {
     "report.json": b'{"mine": 1}',
     "sweep.json": b'{"broom": 1}',
 }
+COMMANDS = ("run", "verify", "compare", "report", "sweep FILE", "--sweep-dir", "index", "site", "source")
 PATHS = {
     "a link loop": "loop",
     "a dangling link": "dangling",
@@ -123,9 +124,10 @@ def cases():
             lambda f, c=content: _sweep(f, "sweep", "report.json", c),
             "report.json",
         )
-    for label, path in PATHS.items():
-        for command in ("run", "verify", "compare", "report", "sweep FILE", "--sweep-dir", "index", "site", "source"):
-            if (label, command) != ("a dangling link", "--sweep-dir"):
+    for number, (label, path) in enumerate(PATHS.items()):
+        everywhere = label in ("a link loop", "not UTF-8", "300 letters")
+        for place, command in enumerate(COMMANDS):
+            if everywhere or ((number + place) % 3 == 0 and (label, command) != ("a dangling link", "--sweep-dir")):
                 yield Case("paths", f"{label}, {command}", lambda f, p=path, c=command: _at(f, p, c), "")
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from pipeline import __main__, comparison, kernels, notebooks, parameters, provenance, ranking, runs, site, storage  # noqa: F401
 from pipeline.datasets import split_source
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord, Trained
-from pipeline.reports import index, rendering  # noqa: F401
+from pipeline.reports import index, rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 from pipeline.sweeps import definition, execution, jobs, results, training  # noqa: F401
 from tests.bad_inputs import cases
@@ -156,6 +156,10 @@ def main():
     found = cases()
     with tempfile.TemporaryDirectory(prefix="bad-inputs-") as template:
         make_template(Path(template))
+        rendering.write_notebook_report(Path(template, "note.ipynb"), Path(template, "page.html"))  # compiles templates
+        index.write_index(Path(template))
+        for name in ("page.html", "index.html"):
+            Path(template, name).unlink()
         gc.freeze()  # so that a fork copies as little as can be
         print("ready", flush=True)
         for line in sys.stdin:
