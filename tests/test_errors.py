@@ -21,9 +21,9 @@ KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and iss
 EXIT_WITH = """
 import json, runpy, sys
 from pathlib import Path
-from pipeline import console, errors, runs, signals
+from pipeline import errors, runs, signals, unexpected
 
-console.LOGS = Path(sys.argv[1])
+unexpected.LOGS = Path(sys.argv[1])
 
 codes = {}
 kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.PipelineError)]
