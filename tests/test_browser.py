@@ -411,19 +411,21 @@ def test_every_control_of_explore_works(jupyterlab):
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory, pipeline, finished, swept):
+def reports(shared, pipeline, finished, swept):
     """From a name to the file of a page, one of each kind."""
-    folder = tmp_path_factory.mktemp("reports")
     points = points_of(swept)
-    commands = {
-        "why": ("report", storage.NOTEBOOKS / "why.ipynb", "--output", folder / "why.html"),
-        "explore": ("report", storage.NOTEBOOKS / "explore.ipynb", "--output", folder / "explore.html"),
-        "compare": ("compare", finished, *points[:2], "--output", folder / "compare.html"),
-        "index": ("index", finished.parent),
-    }
-    for command in commands.values():
-        done = pipeline(*command)
-        assert done.returncode == 0, done.stderr
+
+    def make(folder):
+        for command in (
+            ("report", storage.NOTEBOOKS / "why.ipynb", "--output", folder / "why.html"),
+            ("report", storage.NOTEBOOKS / "explore.ipynb", "--output", folder / "explore.html"),
+            ("compare", finished, *points[:2], "--output", folder / "compare.html"),
+            ("index", finished.parent),
+        ):
+            done = pipeline(*command)
+            assert done.returncode == 0, done.stderr
+
+    folder = shared("reports", make)
     made = {name: folder / f"{name}.html" for name in ("why", "explore", "compare")}
     return made | {
         "run": finished / "report.html",
