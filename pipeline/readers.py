@@ -12,15 +12,12 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import InvalidRecord, shown
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 ANY = 2**34
 LIMITS = {  # bytes that a file may have, by its name or by what it is to be
@@ -138,8 +135,8 @@ def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout:
     return ""
 
 
-def read_notebook(path: Path) -> "NotebookNode":
-    """Read a notebook of any version as one of version 4, and validate it. Raises InvalidRecord."""
+def read_notebook(path: Path) -> Any:
+    """Read a notebook of any version as a NotebookNode of version 4, and validate it. Raises InvalidRecord."""
     import nbformat  # which takes 0.9 s
     from nbformat.validator import normalize
 
@@ -149,8 +146,7 @@ def read_notebook(path: Path) -> "NotebookNode":
         with warnings.catch_warnings(action="ignore"):  # that cells have no ids, which they are given here
             _, node = normalize(nbformat.reader.reads(content.decode()))
         nbformat.validate(node)
-        converted: NotebookNode = nbformat.convert(node, 4)
-        return converted
+        return nbformat.convert(node, 4)
     except Exception as error:  # noqa: BLE001 - nbformat raises nearly anything at what is no notebook
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise InvalidRecord(path, f"is no notebook ({reason})", advice) from None

@@ -315,7 +315,8 @@ def test_a_run_does_not_overwrite_files_that_no_run_made(tmp_path, pipeline):
     (tmp_path / "report.html").write_text("mine")
     refused = pipeline("run", "--run-dir", tmp_path)
     assert refused.returncode == 2
-    assert "data.npz, report.html would be overwritten, but no run made them" in refused.stderr
+    assert "but data.npz is not a whole .npz file" in refused.stderr
+    assert "It would be written over: move it away, or choose another place." in refused.stderr
     assert (tmp_path / "data.npz").read_text() == "precious"
 
 

@@ -65,7 +65,7 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
         (storage.ROOT / "notebooks", "where the project's own files are"),
         (tmp_path / "run", "holds run.json, but no sweep"),
         (tmp_path, "holds run/run.json, but no sweep"),
-        (tmp_path / "mine", "holds results.csv, but no sweep"),
+        (tmp_path / "mine", "mine, but results.csv was not made by this project. It would be"),
         (tmp_path / "other", "holds the sweep other"),
         (tmp_path / 'quo"ted', "which a notebook cannot hold"),
         ("/proc/none", "cannot be made"),
@@ -380,12 +380,12 @@ def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, worke
         return [point.id for point in failed], collections.Counter(path.split("/")[1] for path in before[0])
 
     failed, names = run([1, 13])
-    assert names == {"run.json": 4}  # looked for once each, before any point is run
+    assert names == {}  # looked for, before any point is run, and not there
     assert statuses(tmp_path / "out") == {1: "done", 13: "diverged"}
     again, names = run([1, 13, 2])
     assert again == failed
     assert len(failed) == 2
-    assert names["run.json"] == 6
+    assert names["run.json"] == 4
     assert names["history.json"] <= 2  # of the two that are done: the file's digest
 
 
