@@ -57,7 +57,8 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
 
 
 papermill_engines.register(ENGINE, _Engine)
-papermill.log.logger.setLevel(logging.CRITICAL)  # what it logs, a dead kernel say, is raised here as an error
+for _logger in (papermill.log.logger, logging.getLogger("asyncio")):  # a dead kernel, and who still listened to it
+    _logger.setLevel(logging.CRITICAL)  # which is raised here as an error
 
 
 def execute(

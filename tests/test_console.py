@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import console, storage
+from pipeline import storage, unexpected
 from tests.test_runs import SMALL, contents, options, record_of
 
 
@@ -45,7 +45,7 @@ def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
 
 
 def test_debug_shows_the_traceback_that_is_otherwise_in_a_log_alone(tmp_path, monkeypatch, pipeline):
-    monkeypatch.setattr(console, "LOGS", tmp_path / "logs")
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path / "logs")
     (tmp_path / "index.html").mkdir()
     for option in ([], ["--debug"]):
         done = pipeline(*option, "index", tmp_path)
@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_from_the_nth_write_on_leaves_no_false_status(
     tmp_path, small_source, monkeypatch, pipeline, since
 ):
     """The writes are run.json, twice, three notebooks, report.html and run.json; those of the kernels go on here."""
-    monkeypatch.setattr(console, "LOGS", tmp_path / "logs")
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path / "logs")
     folder, real, count = tmp_path / "run", storage.tempfile.mkstemp, []
     arguments = ["run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL)]
 

@@ -32,7 +32,10 @@ def executed(folder, source=WHO):
     """Execute a notebook of one cell, and return what it prints, read as JSON."""
     folder.mkdir(exist_ok=True)
     node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    node.metadata = {"kernelspec": {"name": "python3", "language": "python"}, "language_info": {"name": "python"}}
+    node.metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
     nbformat.write(node, folder / "in.ipynb")
     notebooks.execute(folder / "in.ipynb", folder / "out.ipynb")
     (output,) = nbformat.read(folder / "out.ipynb", 4).cells[0].outputs

@@ -119,6 +119,7 @@ def test_the_first_metrics_of_a_point_leave_its_record(folder):
 
 @pytest.mark.parametrize("status", Status)
 def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_report(folder, data, status, caplog):
+    caplog.set_level("WARNING")
     stages = {
         "01_prepare": lambda: folder.write_data(data, {"num_samples": 5}),
         "02_train": lambda: folder.write_model(a_model(), HISTORY, {"learning_rate": 0.01, "seed": 1}),
