@@ -16,7 +16,7 @@ import pexpect
 import psutil
 import pytest
 
-from pipeline import datasets, fork_server, parameters, storage
+from pipeline import fork_server, parameters, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -161,8 +161,8 @@ def test_a_run_writes_its_files_and_nothing_else(made_once):
     assert set(record["inputs"]["notebooks"]) == set(STAGES)
     assert record["inputs"]["code"]["helpers.py"] == storage.sha256_of_file(storage.ROOT / "helpers.py")
     assert record["inputs"]["versions"]["numpy"] == np.__version__
-    arrays = datasets.load_source(str(source))
-    assert record["arrays"] == {name: storage.sha256_of(array) for name, array in arrays.items()}
+    with np.load(source) as arrays:
+        assert record["arrays"] == {name: storage.sha256_of(arrays[name]) for name in arrays}
     assert record["outputs"] == {name: storage.sha256_of_file(folder / name) for name in OUTPUTS}
     metrics = json.loads((folder / "metrics.json").read_text())
     model, history = RunFolder(folder).read_model(), json.loads((folder / "history.json").read_text())
@@ -281,7 +281,7 @@ def test_a_run_of_the_version_before_runs_again_and_is_refused_by_verify(tmp_pat
         (["-p", "learning_rte", "1"], ["no parameter 'learning_rte'", "Did you mean learning_rate?"]),
         (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number, 1 or more. Its default is 100."]),
         (["-p", "epochs", "x", "-p", "seed", "-1"], ["epochs is 'x'", "seed is '-1'"]),
-        (["-p", "source", "nowhere/none.npz"], ["nowhere/none.npz is not there. Use source"]),
+        (["-p", "source", "nowhere/none.npz"], ["There is nothing of that kind at", "nowhere/none.npz"]),
         (["-p", "num_samples", "1900", "-p", "num_validation", "101"], ["1900 + 101 = 2001, but the source"]),
         (["-p", "learning_rate", "-1e-3"], ["learning_rate is '-1e-3', but must be a number above 0"]),
         (["-p", "seed", "1", "-p", "seed", "2"], ["seed is given more than once: 1, 2"]),
