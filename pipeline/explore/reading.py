@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.utils.capture import capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -181,6 +182,16 @@ class ReadingPanel(widgets.interactive):  # type: ignore[misc]  # ipywidgets has
         super().__init__(
             show, place=place, dropped=widgets.Text(description="Dropped units", placeholder=hint, **whole)
         )
+
+    def update(self, *changed: object) -> None:
+        """Show what the function does; at first as the panel's own state, since not every client takes it there."""
+        if changed:
+            super().update(*changed)
+            return
+        with capture_output() as found:
+            self.f(**{control._kwarg: control.get_interact_value() for control in self.kwargs_widgets})
+        shown = [{"output_type": "display_data", "data": it.data, "metadata": it.metadata} for it in found.outputs]
+        self.out.outputs = (*shown, {"output_type": "stream", "name": "stdout", "text": found.stdout})
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
