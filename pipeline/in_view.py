@@ -19,8 +19,8 @@ def after_this_cell(html: str) -> None:
     from IPython.display import HTML, display
 
     shell = get_ipython()
-    if not hasattr(shell, "kernel"):  # in a terminal
-        return
+    if not hasattr(shell, "kernel") or shell.parent_header["header"]["msg_type"] != "execute_request":
+        return  # in a terminal, or where a control was used and no cell runs
 
     def show_once(*_: Any) -> None:
         shell.events.unregister("post_run_cell", show_once)

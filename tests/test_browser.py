@@ -338,21 +338,22 @@ def test_an_error_is_brought_into_view_after_run_all_in_jupyterlab(jupyterlab, l
 
 def drive_reading(page):
     """Go through the mistakes by the arrow keys, and drop units by typing."""
-    panel = page.locator(".widget-interact")
-    expect(panel).to_contain_text("so that is a mistake. Of 40 hidden units")
-    first = panel.locator("img").get_attribute("alt")
+    panel = page.locator(".jp-OutputArea-output", has=page.get_by_text("Place among the chosen")).last
+    sentence, picture = panel.get_by_role("status"), panel.locator("img")
+    expect(sentence).to_contain_text("so that is a mistake. Of 40 hidden units")
+    first = picture.get_attribute("src")
     panel.get_by_role("slider").press("ArrowRight")
-    expect(panel.locator("img")).not_to_have_attribute("alt", first)
-    expect(panel).to_contain_text("so that is a mistake. Of 40 hidden units")
+    expect(picture).not_to_have_attribute("src", first)
+    expect(sentence).to_contain_text("so that is a mistake. Of 40 hidden units")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(panel.get_by_role("textbox").last).to_be_focused()
     page.keyboard.type("40")
     page.keyboard.press("Enter")
-    expect(panel).to_contain_text("Dropped units has '40', but must be whole numbers from 0 to 39")
+    expect(sentence).to_contain_text("Dropped units has '40', but must be whole numbers from 0 to 39")
     panel.get_by_role("textbox").last.fill("0-39")
     page.keyboard.press("Enter")
-    expect(panel).to_contain_text("active: 0, inactive: 0, dropped: 40")
+    expect(sentence).to_contain_text("active: 0, inactive: 0, dropped: 40")
 
 
 def drive_live(page):

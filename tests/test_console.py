@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
 
 def test_debug_shows_the_traceback_that_is_otherwise_in_a_log_alone(tmp_path, monkeypatch, pipeline):
     monkeypatch.setattr(unexpected, "LOGS", tmp_path / "logs")
-    (tmp_path / "index.html").mkdir()
+    monkeypatch.setattr("pipeline.reports.index.write_index", mock.Mock(side_effect=ZeroDivisionError("of all things")))
     for option in ([], ["--debug"]):
         done = pipeline(*option, "index", tmp_path)
         assert done.returncode == 1

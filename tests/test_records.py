@@ -66,11 +66,10 @@ STATUS_OF = {
     errors.KernelDied: "kernel died",
     errors.WorkerDied: "worker died",
     KeyboardInterrupt: "interrupted",
-    SystemExit: "interrupted",
 }
 
 
-@pytest.mark.parametrize("kind", [*every_class(PipelineError), KeyboardInterrupt, SystemExit, ValueError, MemoryError])
+@pytest.mark.parametrize("kind", [*every_class(PipelineError), KeyboardInterrupt, ValueError, MemoryError])
 def test_the_status_of_a_run_follows_from_the_class_of_the_error_that_ended_it(kind):
     error = kind("x", "is damaged") if kind is InvalidRecord else kind("the reason")
     assert Status.of(error) is Status(STATUS_OF.get(kind, "failed"))

@@ -9,7 +9,9 @@ import pytest
 
 def imported(code):
     """Return the packages that a process has imported when it has run the code."""
-    code = f"import sys\n{code}\nprint('imported:', *(name.split('.')[0] for name, found in sys.modules.items() if found))"
+    code = (
+        f"import sys\n{code}\nprint('imported:', *(name.split('.')[0] for name, found in sys.modules.items() if found))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split("imported: ")[1].split())
 

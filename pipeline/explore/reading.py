@@ -1,5 +1,7 @@
 """Show how a trained network reads one digit: in numbers, in words, as a picture, and beside controls."""
 
+import base64
+import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,7 +10,6 @@ from typing import Any
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.utils.capture import capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -172,26 +173,33 @@ def _draw_units(axis: Axes, reading: Reading) -> None:
     axis.legend([bars, circles, crosses], labels, loc="lower right", ncols=3, frameon=False, fontsize=9, **above)
 
 
-class ReadingPanel(widgets.interactive):  # type: ignore[misc]  # ipywidgets has no types
-    """Call a function with a place from 0 to count - 1 and dropped units, as they are chosen, and show what it does."""
+class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Show the reading that a function gives of a place, 0 to count - 1, and of dropped units as they are typed."""
 
-    def __init__(self, show: Callable[[int, str], None], count: int) -> None:
+    def __init__(self, read: Callable[[int, str], Reading], count: int) -> None:
+        self.read = read
         whole = {"continuous_update": False, "style": {"description_width": "initial"}, "layout": {"width": "40em"}}
-        place = widgets.IntSlider(0, 0, count - 1, description="Place among the chosen", **whole)
         hint = "none; or such as 3, 15-17"
-        super().__init__(
-            show, place=place, dropped=widgets.Text(description="Dropped units", placeholder=hint, **whole)
-        )
+        self.place = widgets.IntSlider(0, 0, count - 1, description="Place among the chosen", **whole)
+        self.dropped = widgets.Text(description="Dropped units", placeholder=hint, **whole)
+        self.sentence, self.picture = widgets.HTML(), widgets.HTML()
+        super().__init__([self.place, self.dropped, self.sentence, self.picture])
+        for control in (self.place, self.dropped):
+            control.observe(lambda _: self.show(), "value")
+        self.show()
 
-    def update(self, *changed: object) -> None:
-        """Show what the function does; at first as the panel's own state, since not every client takes it there."""
-        if changed:
-            super().update(*changed)
-            return
-        with capture_output() as found:
-            self.f(**{control._kwarg: control.get_interact_value() for control in self.kwargs_widgets})
-        shown = [{"output_type": "display_data", "data": it.data, "metadata": it.metadata} for it in found.outputs]
-        self.out.outputs = (*shown, {"output_type": "stream", "name": "stdout", "text": found.stdout})
+    def show(self) -> None:
+        """Read the digit that is chosen, or say what is wrong with what was typed."""
+        try:
+            found = self.read(self.place.value, self.dropped.value)
+            sentence, source = describe(found), base64.b64encode(plots.png(picture(found))).decode()
+            image = f'<img style="width: 864px; max-width: 100%" src="data:image/png;base64,{source}"'
+            self.picture.value = (
+                f'{image} alt="The digit, the pixels for and against {found.answer}, scores, hidden units">'
+            )
+        except InvalidParameter as error:
+            sentence = html.escape(str(error))
+        self.sentence.value = f'<p role="status" style="line-height: 1.4">{sentence}</p>'
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)

@@ -108,13 +108,20 @@ def test_units_that_are_none_are_refused(text):
         reading.units_in(text, 10)
 
 
-def test_a_panel_shows_what_is_chosen_and_is_described_in_words_where_there_is_no_kernel():
-    shown = []
-    panel = reading.ReadingPanel(lambda place, dropped: shown.append((place, dropped)), 5)
-    place, dropped, _ = panel.children
-    assert (place.max, place.description, dropped.description) == (4, "Place among the chosen", "Dropped units")
-    place.value, dropped.value = 4, "2-3"
-    assert shown[-2:] == [(4, ""), (4, "2-3")]
+def test_a_panel_reads_what_is_chosen_and_says_what_was_typed_wrongly(data, trained):
+    def read(place, dropped):
+        return reading.read(trained, data.x_test[place], reading.units_in(dropped, 40), int(data.y_test[place]))
+
+    panel = reading.ReadingPanel(read, 5)
+    assert "It is a 7" in panel.sentence.value
+    before = panel.picture.value
+    panel.place.value = 4
+    assert "It is a 4" in panel.sentence.value
+    assert panel.picture.value != before
+    panel.dropped.value = "2-3"
+    assert "dropped: 2." in panel.sentence.value
+    panel.dropped.value = "<40>"
+    assert "Dropped units has &#x27;&lt;40&gt;&#x27;, but must be" in panel.sentence.value
     assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose a digit")
 
 

@@ -337,6 +337,7 @@ def test_only_changes_below_the_folder_are_listed(tmp_path):
 
 
 def test_an_index_that_cannot_be_written_is_logged_in_one_line_and_not_raised(tmp_path, caplog):
+    caplog.set_level("WARNING")
     add_run(tmp_path / "a")
     (tmp_path / "index.html").mkdir()
     index.refresh(tmp_path / "a", tmp_path)

@@ -101,10 +101,11 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     (*_, (point, task)), data = listed
     long = Task(task.place, task.parameters.model_copy(update={"epochs": 10**7}), task.inputs, task.arrays, None)
     monkeypatch.setattr(kernels, "POSSIBLE", forked and kernels.POSSIBLE)
+    others = set(psutil.Process().children(recursive=True))
     pool = local.LocalPool(1, data, tmp_path)
     pool.give([(point, long)])
     threading.Event().wait(moment)
-    before = psutil.Process().children(recursive=True)
+    before = set(psutil.Process().children(recursive=True)) - others
     pool.close()
     assert not any(thread.is_alive() for thread in pool.threads)
     left = [process for process in [*before, *kernels._SERVER.kernels.values()] if process.is_running()]
