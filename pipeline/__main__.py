@@ -191,7 +191,7 @@ def report_command(path: Path, output: Path | None) -> None:
             raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
         from pipeline import runs  # NumPy takes 0.1 s to import
 
-        click.echo(console.plain(f"report: {runs.report(str(path.resolve()))}"))
+        click.echo(console.wrote("report", runs.report(str(path.resolve()))))
         return
     from pipeline import outputs, storage  # NumPy takes 0.1 s to import
     from pipeline.reports import rendering  # and nbconvert 0.4 s
@@ -199,7 +199,7 @@ def report_command(path: Path, output: Path | None) -> None:
     output = output or storage.RUNS / "reports" / f"{path.stem}.html"
     outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
     rendering.write_notebook_report(path, output)
-    click.echo(console.plain(f"report: {output}"))
+    click.echo(console.wrote("report", output))
 
 
 @main.command(
@@ -213,7 +213,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
     from pipeline import comparison  # pandas and SciPy take 1.1 s to import
 
-    click.echo(console.plain(f"report: {comparison.write_report(run_dirs, output)}"))
+    click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
 
 
 @main.command(
@@ -225,7 +225,7 @@ def index_command(folder: Path | None) -> None:
     from pipeline import storage  # NumPy takes 0.1 s to import
     from pipeline.reports import index
 
-    click.echo(console.plain(f"index: {index.write_index(folder or storage.RUNS)}"))
+    click.echo(console.wrote("index", index.write_index(folder or storage.RUNS)))
 
 
 @main.command(
@@ -236,14 +236,15 @@ def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
     from pipeline import site, storage  # NumPy takes 0.1 s to import
 
-    click.echo(console.plain(f"site: {site.write_site(folder or storage.RUNS / 'site')}"))
+    click.echo(console.wrote("site", site.write_site(folder or storage.RUNS / "site")))
 
 
 def _exit_code() -> int:
     """Run the command. Whatever it meets ends in one message, and a traceback only with --debug."""
     try:
         signals.check()
-        main.main(prog_name="python -m pipeline", standalone_mode=False)
+        name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
+        main.main(prog_name=name, standalone_mode=False)
         return 0
     except click.ClickException as error:
         error.show(shown := io.StringIO())
@@ -264,6 +265,12 @@ def _exit_code() -> int:
         return 1
 
 
-if __name__ == "__main__":
+def command_line() -> None:
+    """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
+    signals.handle()
     console.open_streams()
     sys.exit(_exit_code())
+
+
+if __name__ == "__main__":
+    command_line()

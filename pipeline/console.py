@@ -5,11 +5,13 @@ command line calls `show`; so does a notebook whose reader wants to follow a swe
 """
 
 import collections
+import contextlib
 import io
 import locale
 import logging
 import os
 import sys
+from pathlib import Path
 
 
 def plain(text: str, kept: str = "\n\t") -> str:
@@ -17,6 +19,13 @@ def plain(text: str, kept: str = "\n\t") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+def wrote(what: str, path: Path) -> str:
+    """Say where something was written, as whoever stands in the current folder would name it."""
+    with contextlib.suppress(OSError, ValueError):  # the current folder has gone, or the path is not below it
+        path = path.absolute().relative_to(Path.cwd())
+    return plain(f"{what}: {path}")
 
 
 class _Formatter(logging.Formatter):

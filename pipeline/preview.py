@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from pipeline import datasets, notebooks, parameters, storage
+from pipeline import console, datasets, notebooks, parameters, storage
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.reports import rendering
 from pipeline.run_folder import PREPARATION
@@ -36,4 +36,4 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         rendering.write_notebook_report(executed, output, f"What {chosen.source} has")
         cells = nbformat.read(executed, as_version=4).cells
     log.info("\n".join(cell.outputs[0].text for cell in cells if cell.id in LOGGED))
-    log.info(f"Train with: {parameters.command(chosen)}\nreport: {output}")
+    log.info(f"Train with: {parameters.command(chosen)}\n{console.wrote('report', output)}")

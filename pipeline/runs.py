@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline import datasets, parameters, provenance, published, signals, storage
+from pipeline import console, datasets, parameters, provenance, published, signals, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
@@ -67,7 +67,7 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     if changed := parameters.not_the_originals(chosen):
         differing = parameters.described(changed)
         lines += ["", f"Not the original's parameters: {differing}. So its metrics are not meant to be equal."]
-    return "\n".join([*lines, "", published.table(metrics), "", f"report: {folder.report}"])
+    return "\n".join([*lines, "", published.table(metrics), "", console.wrote("report", folder.report)])
 
 
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:

@@ -1,10 +1,14 @@
 """Start-up: what is not imported, since nobody should wait for it."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from pipeline import console
 
 
 def imported(code):
@@ -61,3 +65,17 @@ def test_alone_it_shows_what_people_do_and_each_of_these_commands_exists(pipelin
     assert set(done) <= set(listed)
     assert "..." not in shown.stderr.split("Commands:")[1]  # no description is cut short
     assert "Did you mean 'sweep'?" in pipeline("swep").stderr
+
+
+@pytest.mark.parametrize(("words", "completed"), [("digits ve", "verify"), ("digits run --fo", "--force")])
+def test_a_shell_can_complete_the_installed_command(words, completed):
+    code = "import sys; sys.argv = ['digits']; from pipeline.__main__ import command_line; command_line()"
+    asked = {"_DIGITS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | asked)
+    assert done.stdout == f"plain,{completed}\n"
+
+
+def test_what_was_written_is_named_from_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert console.wrote("report", tmp_path / "a" / "b.html") == "report: a/b.html"
+    assert console.wrote("report", Path("/elsewhere/b.html")) == "report: /elsewhere/b.html"

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline import datasets, provenance, ranking, runs, storage
+from pipeline import console, datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter, shown
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
@@ -81,7 +81,7 @@ def run_sweep(
         _select(points, sweep)
         if with_report:
             _write_report(sweep, folder)
-            log.info(f"report: {folder.report}")
+            log.info(console.wrote("report", folder.report))
     return [point for point in points if not point.result.is_done]
 
 
