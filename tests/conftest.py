@@ -1,6 +1,7 @@
 import io
 import logging
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -15,6 +16,11 @@ from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
 LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
+
+
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:  # as a shell has it that starts these tests in the background
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

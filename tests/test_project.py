@@ -255,7 +255,8 @@ def test_every_make_target_that_a_guide_names_exists():
 
 
 def test_the_commands_for_other_machines_are_what_dask_and_a_sweep_take():
-    (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
+    block, certificate = re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
+    assert certificate.startswith("openssl req -x509 ")
     scheduler, worker, sweep = [shlex.split(line) for line in block.splitlines()]
     assert scheduler == ["dask", "scheduler", "--host", "HOST"]  # not on every interface
     assert worker[:2] == ["dask", "worker"]
