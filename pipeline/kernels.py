@@ -13,7 +13,6 @@ import errno
 import json
 import os
 import queue
-import resource
 import signal
 import socket
 import subprocess
@@ -98,6 +97,8 @@ def _environment() -> dict[str, str]:
 
 def _allow_open_files() -> None:
     """Raise the limit of open files as far as need be. Raises OSError if that is not far enough."""
+    import resource  # which Windows does not have
+
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit < OPEN_FILES:
         if highest < OPEN_FILES:

@@ -37,7 +37,8 @@ def handle() -> dict[int, object]:
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
-    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in _NAMES}
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]  # Windows has but two
+    before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, _receive)
@@ -63,7 +64,7 @@ def handled() -> Iterator[None]:
 
 def be_at_ease() -> None:
     """Insist no longer: the clean-up has ended in time."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    _ring_in(0)
 
 
 def check() -> None:
@@ -72,7 +73,7 @@ def check() -> None:
     if _received is not None:
         if not _raised:
             _raised = True
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            _ring_in(PATIENCE)
         raise Stopped(_received)
 
 
@@ -80,10 +81,17 @@ def _receive(number: int, frame: FrameType | None) -> None:
     global _received
     if _received is None:
         _received = number
-        signal.signal(signal.SIGALRM, _insist)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, _insist)
+        _ring_in(PATIENCE)
         for call in tuple(at_once):
             call()
+
+
+def _ring_in(seconds: float) -> None:
+    """Have `_insist` called, where there is such an alarm; 0 for never."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _insist(number: int, frame: FrameType | None) -> None:
