@@ -85,7 +85,7 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
 
 if __name__ == "__main__":
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it
-    # Without this module's own folder: where a kernel finds the project is for its own environment to say.
+    # Without this module's own folder: its own environment decides where a kernel finds the project.
     _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
     with socket.socket(fileno=int(sys.argv[1])) as _end:

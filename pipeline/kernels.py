@@ -184,7 +184,7 @@ class _ForkServer:
         here, there = socket.socketpair()
         here.settimeout(START_TIME)
         command = [sys.executable, "-m", fork_server.__name__, str(there.fileno()), *(["compiler"] * compiler_first)]
-        environment = os.environ | _environment() | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
         )

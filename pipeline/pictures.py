@@ -1,6 +1,6 @@
 """Read one's own pictures, and bring each into the form of MNIST's digits: 28 x 28 pixels, light ink on black.
 
-All that is wrong with them is collected, so that it can be told at once.
+All that is wrong with them is collected, for one message.
 """
 
 import csv

@@ -61,7 +61,7 @@ def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReade
 def read_bytes(path: Path, kind: str, next_step: str = "") -> bytes:
     """Read a file of that kind. Raises InvalidRecord."""
     with opened(path, kind, next_step) as file:
-        content = file.read(LIMITS[kind])  # some of /proc say that they are empty, and have no end
+        content = file.read(LIMITS[kind])  # some of /proc have the size 0, and no end
     if content.count(b"[") + content.count(b"{") > NESTED:
         raise InvalidRecord(path, f"has more than {NESTED:,} lists and objects", next_step)
     return content
@@ -121,16 +121,16 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout: Layout) -> str:
     """Say which array is not as the layout has it, if any."""
     lengths: dict[int | str, int] = {}
-    for name, (kind, wanted) in layout.items():
+    for name, (kind, must) in layout.items():
         if name not in heads:
             return f"it has no array {name}"
         shape, dtype = heads[name]
-        fits = len(shape) == len(wanted) and all(
+        fits = len(shape) == len(must) and all(
             length == (part if isinstance(part, int) else lengths.setdefault(part, length))
-            for part, length in zip(wanted, shape, strict=True)
+            for part, length in zip(must, shape, strict=True)
         )
         if not fits or not re.match(kind, dtype.name):
-            needed = ", ".join(str(lengths.get(part, part)) for part in wanted)
+            needed = ", ".join(str(lengths.get(part, part)) for part in must)
             return f"{name} is {dtype} {shape}, but must be {kind} ({needed})"
     return ""
 

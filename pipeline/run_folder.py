@@ -234,7 +234,7 @@ class RunFolder:
             storage.write_whole(path, content)
 
     def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
-        """Record that a finished run is no longer what it was, and say so."""
+        """Record that a finished run is no longer what it was, and log it."""
         record = self.find_record()
         if record is None or record.status != Status.DONE:
             return

@@ -107,13 +107,16 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         reserve.unlink(missing_ok=True)
 
 
-def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES) -> None:
+def _execute_stages(
+    folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES, with_report: bool = True
+) -> None:
     from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
     kernels.prepare()
     from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
 
-    threading.Thread(target=_prepare_report, daemon=True).start()  # while the kernels work
+    if with_report:
+        threading.Thread(target=_prepare_report, daemon=True).start()  # while the kernels work
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     for stage in stages:
         since = time.monotonic()
@@ -122,9 +125,10 @@ def _execute_stages(folder: RunFolder, chosen: Parameters, stages: Iterable[str]
 
 
 def _prepare_report() -> None:
-    from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
+    with contextlib.suppress(Exception):  # whatever is wrong is met again, and reported, when the report is written
+        from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
 
-    rendering.exporter()
+        rendering.exporter()
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -229,7 +233,8 @@ def verify(run_dir: str) -> None:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
-        _execute_stages(again, chosen, STAGES if folder.metrics.exists() else [PREPARATION, TRAINING])
+        stages = STAGES if folder.metrics.exists() else [PREPARATION, TRAINING]
+        _execute_stages(again, chosen, stages, with_report=False)
         before, after = _facts(folder, measured), _facts(again, measured)
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"

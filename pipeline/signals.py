@@ -47,7 +47,7 @@ def handle() -> dict[int, object]:
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Handle signals within the block, of a notebook say. It has to call `check` now and then."""
+    """Handle signals within the block, for example of a notebook. It has to call `check` now and then."""
     global _received, _raised
     before = handle()
     if not before or _receive in before.values():  # the whole command does

@@ -41,7 +41,8 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
-    stages, others = ([entries[stem] for stem in entries if (stem in STAGES) == wanted] for wanted in (True, False))
+    stages = [entries[stem] for stem in STAGES]
+    others = [entry for stem, entry in entries.items() if stem not in STAGES]
     index, shown = written[0], {"reports": reports, "stages": stages, "lessons": others}
     storage.write_whole(index, pages.fill("site.html.j2", title="Digits by hand", **shown).encode())
     return index

@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipeline.errors import FolderBusy, InvalidParameter, shown
+from pipeline.parameters import ROOT as ROOT
 from pipeline.readers import opened
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 LOCK = ".lock"

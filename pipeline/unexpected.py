@@ -1,14 +1,16 @@
 """Describe an error that nobody expected, and keep its traceback in a log."""
 
 import contextlib
+import errno
 import tempfile
 import traceback
 from pathlib import Path
 
 from pipeline import console
 from pipeline.errors import NEXT_STEPS
+from pipeline.parameters import ROOT
 
-LOGS = Path(__file__).resolve().parent.parent / "runs" / "errors"
+LOGS = ROOT / "runs" / "errors"
 
 
 def describe(error: Exception) -> str:
@@ -19,13 +21,9 @@ def describe(error: Exception) -> str:
         reason = f"{error.strerror}: {path}" if path else error.strerror + doing
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
-    number = getattr(error, "errno", None)
-    usual = (
-        "Free some memory, then give the same command again."
-        if isinstance(error, MemoryError)
-        else ("This was not expected. Please report it, with the log.")
-    )
-    return f"{reason}. {NEXT_STEPS.get(number or 0, usual)}\n{_write_log(error)}"
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
+    next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
+    return f"{reason}. {next_step}\n{_write_log(error)}"
 
 
 def _write_log(error: Exception) -> str:

@@ -229,6 +229,13 @@ def notebook(jupyterlab, stem):
     close_notebook(page)
 
 
+def put(lab, stem, node):
+    """Put a notebook among the others, as an upload does."""
+    content = json.dumps({"type": "notebook", "content": node}).encode()
+    made = urllib.request.Request(f"{lab}/api/contents/notebooks/{stem}.ipynb?token=test", content, method="PUT")
+    urllib.request.urlopen(made).close()
+
+
 def close_notebook(page):
     """Close the notebook and end its kernel, without saving it."""
     page.get_by_role("menuitem", name="File", exact=True).click()
@@ -269,8 +276,10 @@ def check_quiet(opened):
     """No cell failed, the console had nothing to complain of, and nothing was requested from another place."""
     assert opened.page.locator(FAILED).all_text_contents() == []
     slow = "is taking too long to activate"  # on a busy machine
-    told = [line for line in opened.console if not line.startswith(("debug:", "log:", "info:")) and slow not in line]
-    assert told == []
+    messages = [
+        line for line in opened.console if not line.startswith(("debug:", "log:", "info:")) and slow not in line
+    ]
+    assert messages == []
     assert opened.outside() == []
 
 
@@ -297,12 +306,7 @@ failed = execution.run_sweep(Path({str(tmp_path / "s.yaml")!r}), {str(tmp_path /
 len(failed)"""
     own = nbformat.read(storage.NOTEBOOKS / "sweep.ipynb", 4)
     own.cells = [nbformat.v4.new_code_cell(cell.strip())]
-    made = urllib.request.Request(
-        f"{lab}/api/contents/notebooks/own.ipynb?token=test",
-        json.dumps({"type": "notebook", "content": own}).encode(),
-        method="PUT",
-    )
-    urllib.request.urlopen(made).close()
+    put(lab, "own", own)
     with notebook(jupyterlab, "own") as page:
         run_all(page, 1)
         expect(page.locator(".widget-hprogress")).to_have_count(1)
@@ -324,9 +328,7 @@ def test_an_error_is_brought_into_view_after_run_all_in_jupyterlab(jupyterlab, l
     wrong = nbformat.read(storage.NOTEBOOKS / "02_train.ipynb", 4)
     (cell,) = (cell for cell in wrong.cells if "parameters" in cell.metadata.get("tags", []))
     cell.source = cell.source.replace("learning_rate: float = 0.005", "learning_rate: float = -1.0")
-    content = json.dumps({"type": "notebook", "content": wrong}).encode()
-    made = urllib.request.Request(f"{lab}/api/contents/notebooks/wrong.ipynb?token=test", content, method="PUT")
-    urllib.request.urlopen(made).close()
+    put(lab, "wrong", wrong)
     with notebook(jupyterlab, "wrong") as page:
         run_all(page, code_cells("02_train"))
         message = page.locator("pre", has_text="╭─ InvalidParameter")

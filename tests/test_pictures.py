@@ -1,4 +1,4 @@
-"""Pictures of one's own: brought into the form of MNIST's digits, split, named, and everything wrong told at once."""
+"""Pictures of one's own: in the form of MNIST's digits, split and named, with all that is wrong in one message."""
 
 import json
 import re

@@ -177,6 +177,8 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     """Show the reading that a function gives of a place, 0 to count - 1, and of dropped units as they are typed."""
 
     def __init__(self, read: Callable[[int, str], Reading], count: int) -> None:
+        if not count:
+            raise InvalidParameter("No test image is chosen. Choose some: chosen = np.arange(len(data.x_test))")
         self.read = read
         whole = {"continuous_update": False, "style": {"description_width": "initial"}, "layout": {"width": "40em"}}
         hint = "none; or such as 3, 15-17"
@@ -189,7 +191,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.show()
 
     def show(self) -> None:
-        """Read the digit that is chosen, or say what is wrong with what was typed."""
+        """Read the digit that is chosen, or name what is wrong with what was typed."""
         try:
             found = self.read(self.place.value, self.dropped.value)
             sentence, source = describe(found), base64.b64encode(plots.png(picture(found))).decode()

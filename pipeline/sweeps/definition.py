@@ -116,7 +116,7 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
     """
     varied = list(sweep.varied())
     if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
-        raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. If that is meant, say --many.")
+        raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. To run them all, add --many.")
     points, wrong = dict[str, Point](), list[str]()
     for values in _combinations(sweep):
         if len(wrong) >= WRONG:

@@ -138,7 +138,7 @@ def _places(f):
     (f / "mine.txt").write_text("mine")
     (f / "mine.html").write_text("<!DOCTYPE html><html><head><title>mine</title></head></html>")
     (f / "titled.html").write_text("<!DOCTYPE html><html><head><title>Runs</title></head></html>")
-    quoted = "<p>Our pages say &lt;meta name=generator content=python -m pipeline&gt;, python -m pipeline</p>"
+    quoted = "<p>Our pages have &lt;meta name=generator content=python -m pipeline&gt;, python -m pipeline</p>"
     (f / "quoting.html").write_text(f"<!DOCTYPE html><html><head><title>mine</title></head>{quoted}</html>")
     (f / "link.html").symlink_to("mine.html")
 

@@ -248,7 +248,7 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
         (tmp_path / "out" / identity / "run.json").write_text(json.dumps(record))
     model = tmp_path / "out" / third / "model.npz"
     trained = model.read_bytes()
-    model.write_bytes(trained[:-1])  # else the record would say that this is what was trained
+    model.write_bytes(trained[:-1])  # else the record would have this as what was trained
     refused = pipeline("report", model.parent)
     assert refused.returncode == 2
     assert "is no longer what its run left: model.npz was removed or altered. Run it again." in refused.stderr
