@@ -47,5 +47,5 @@ class LivePanel(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        bundle["text/plain"] = f"A panel: draw a digit and have it read, and train the network again. {ALIVE}"
+        bundle["text/plain"] = f"A panel: draw a digit, train again. {ALIVE}"
         return bundle, metadata
