@@ -224,9 +224,11 @@ def notebook(jupyterlab, stem):
     jupyterlab.console.clear()
     page.get_by_role("button", name="Refresh the file browser").click()
     page.locator(".jp-DirListing-item", has_text=f"{stem}.ipynb").dblclick()
-    page.locator(".jp-NotebookPanel").wait_for()
-    yield page
-    close_notebook(page)
+    try:
+        page.locator(".jp-NotebookPanel").wait_for()
+        yield page
+    finally:  # else it would stand beside the next one
+        close_notebook(page)
 
 
 def put(lab, stem, node):
