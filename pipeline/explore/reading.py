@@ -1,4 +1,4 @@
-"""Show how a trained network reads one digit: in numbers, in words, as a picture, and beside controls."""
+"""Show how a trained network reads one image: in numbers, in words, as a picture, and beside controls."""
 
 import base64
 import html
@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 import helpers
 from pipeline import parameters, plots, runs
 from pipeline.errors import InvalidParameter
-from pipeline.images import Data
+from pipeline.images import DIGITS, Classes, Data
 from pipeline.run_folder import Model, RunFolder
 
 ALIVE = "It is alive in JupyterLab."
@@ -26,10 +26,10 @@ INK, ANSWER, QUIET = plots.TRAIN, plots.VALIDATION, plots.TEST
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One digit as the network reads it, some of its hidden units being dropped.
+    """One image as the network reads it, some of its hidden units being dropped.
 
     image (784,) uint8; activations (H,) as without dropout; dropped (H,) bool; scores (10,);
-    contributions (784, 10), see `pixel_contributions`; true, the digit that it is, where that is known.
+    contributions (784, 10), see `pixel_contributions`; true, the label of its digit or class, where that is known.
     """
 
     image: np.ndarray
@@ -38,6 +38,7 @@ class Reading:
     scores: np.ndarray
     contributions: np.ndarray
     true: int | None
+    classes: Classes = DIGITS
 
     @property
     def answer(self) -> int:
@@ -68,7 +69,7 @@ def read(model: Model, image: np.ndarray, dropped: Iterable[int] = (), true: int
     activations, _ = helpers.forward(inputs, *model.weights)
     _, scores = helpers.forward(inputs, *model.weights, mask)
     contributions = pixel_contributions(inputs, *model.weights, mask)
-    return Reading(image, activations[0], mask[0] == 0, scores[0], contributions, true)
+    return Reading(image, activations[0], mask[0] == 0, scores[0], contributions, true, model.classes)
 
 
 def pixel_contributions(
@@ -91,13 +92,14 @@ def pixel_contributions(
 
 def describe(reading: Reading) -> str:
     """Describe what the network answers, whether that is correct, and how many of its hidden units took part."""
-    second = int(reading.scores.argsort()[-2])
+    second, names = int(reading.scores.argsort()[-2]), reading.classes.outputs
     sentence = (
-        f"The network answers {reading.answer}, with the score {reading.scores[reading.answer]:.2f}; "
-        f"next comes {second}, with {reading.scores[second]:.2f}. "
+        f"The network answers {names[reading.answer]}, with the score {reading.scores[reading.answer]:.2f}; "
+        f"next comes {names[second]}, with {reading.scores[second]:.2f}. "
     )
     if reading.true is not None:
-        sentence += f"It is a {reading.true}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
+        known = f"It is {'a ' * (reading.classes == DIGITS)}{names[reading.true]}"
+        sentence += f"{known}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
     dropped, active = reading.dropped, reading.activations > 0
     return sentence + (
         f"Of {len(dropped)} hidden units, active: {np.sum(active & ~dropped)}, "
@@ -123,14 +125,15 @@ def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
 def picture(reading: Reading) -> Figure:
     """Draw the image, the pixels for and against the answer, the ten scores, and the hidden units."""
     figure = plt.figure(figsize=(9, 4.7))  # axes at fixed places, so that nothing jumps when it is drawn again
-    title = "The digit" if reading.true is None else f"The digit, a {reading.true}"
-    _draw_pixels(figure.add_axes((0.06, 0.5, 0.225, 0.43)), reading.image, title, "gray_r", 0, 255)
+    names = reading.classes.outputs
+    title = "The image" if reading.true is None else f"The image: {names[reading.true]}"
+    _draw_pixels(figure.add_axes((0.06, 0.52, 0.21, 0.41)), reading.image, title, "gray_r", 0, 255)
     parts = reading.contributions[:, reading.answer]
     limit = np.abs(parts).max() or 1.0
-    title = f"Pixels for and against {reading.answer}"
-    image = _draw_pixels(figure.add_axes((0.315, 0.5, 0.225, 0.43)), parts, title, "RdBu_r", -limit, limit)
-    figure.colorbar(image, cax=figure.add_axes((0.55, 0.5, 0.013, 0.43)), label="part of the score")
-    _draw_scores(figure.add_axes((0.70, 0.5, 0.29, 0.43)), reading)
+    title = f"Pixels for and against {names[reading.answer]}"
+    image = _draw_pixels(figure.add_axes((0.295, 0.52, 0.21, 0.41)), parts, title, "RdBu_r", -limit, limit)
+    figure.colorbar(image, cax=figure.add_axes((0.515, 0.52, 0.013, 0.41)), label="part of the score")
+    _draw_scores(figure.add_axes((0.71, 0.52, 0.28, 0.41)), reading)
     _draw_units(figure.add_axes((0.06, 0.1, 0.93, 0.26)), reading)
     return figure
 
@@ -142,18 +145,17 @@ def _draw_pixels(axis: Axes, pixels: np.ndarray, title: str, cmap: str, low: flo
 
 
 def _draw_scores(axis: Axes, reading: Reading) -> None:
-    colours = [ANSWER if digit == reading.answer else QUIET for digit in range(10)]
-    axis.barh(range(10), reading.scores, color=colours)
+    noun, names = reading.classes.nouns[0], reading.classes.outputs
+    axis.barh(range(10), reading.scores, color=[ANSWER if k == reading.answer else QUIET for k in range(10)])
     axis.axvline(0, color="black", linewidth=0.8)
     low, high = min(-0.4, *reading.scores), max(1.2, *reading.scores)
-    axis.set(title="Scores", xlabel="score", ylabel="digit", yticks=range(10), ylim=(9.6, -0.6))
+    axis.set(title=f"Score of each {noun}", xlabel="score", ylim=(9.6, -0.6))
+    axis.set_yticks(range(10), names, fontsize=10 if reading.classes == DIGITS else 8)
     axis.set_xlim(low, high + 0.45 * (high - low))  # room for what is written beside the bars
-    marks = {"◀ answer": reading.answer, "● true digit": reading.true}
-    for digit in set(marks.values()) - {None}:
-        label = "\n".join(mark for mark, marked in marks.items() if marked == digit)
-        axis.annotate(
-            label, (max(0, reading.scores[digit]), digit), (4, 0), textcoords="offset points", va="center", fontsize=9
-        )
+    marks = {"◀ answer": reading.answer, f"● true {noun}": reading.true}
+    for label in set(marks.values()) - {None}:
+        text, place = "\n".join(mark for mark in marks if marks[mark] == label), (max(0, reading.scores[label]), label)
+        axis.annotate(text, place, (4, 0), textcoords="offset points", va="center", fontsize=9)
 
 
 def _draw_units(axis: Axes, reading: Reading) -> None:
@@ -191,13 +193,13 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.show()
 
     def show(self) -> None:
-        """Read the digit that is chosen, or name what is wrong with what was typed."""
+        """Read the image that is chosen, or name what is wrong with what was typed."""
         try:
             found = self.read(self.place.value, self.dropped.value)
             sentence, source = describe(found), base64.b64encode(plots.png(picture(found))).decode()
             image = f'<img style="width: 864px; max-width: 100%" src="data:image/png;base64,{source}"'
             self.picture.value = (
-                f'{image} alt="The digit, the pixels for and against {found.answer}, scores, hidden units">'
+                f'{image} alt="The image, the pixels for and against {found.answer}, scores, hidden units">'
             )
         except InvalidParameter as error:
             sentence = html.escape(str(error))
@@ -205,4 +207,4 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
-        return bundle | {"text/plain": f"A panel: choose a digit, drop hidden units. {ALIVE}"}
+        return bundle | {"text/plain": f"A panel: choose an image, drop hidden units. {ALIVE}"}

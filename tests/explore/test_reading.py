@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import helpers
 from pipeline import datasets, runs
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.explore import reading
+from pipeline.images import Classes
 from pipeline.run_folder import Model, RunFolder
 
 # ---- what each pixel adds to the scores ------------------------------------------------------------------------
@@ -71,7 +74,7 @@ def made_up(activations, dropped, true=None):
     return reading.Reading(image, np.array(activations), np.array(dropped), scores, np.zeros((784, 10)), true)
 
 
-def test_describe_counts_every_unit_once_and_mentions_the_true_digit_where_it_is_known():
+def test_describe_counts_every_unit_once_and_mentions_what_is_true_where_it_is_known():
     found = made_up([1.0, 0, 2, 0, 0], [True, True, False, False, False], true=2)
     assert reading.describe(found) == (
         "The network answers 1, with the score 0.90; next comes 2, with 0.50. It is a 2, so that is a mistake. "
@@ -81,11 +84,24 @@ def test_describe_counts_every_unit_once_and_mentions_the_true_digit_where_it_is
         assert sentence in reading.describe(made_up([1.0], [False], true))
 
 
+def test_classes_with_names_are_called_by_them():
+    found = replace(made_up([1.0], [False], true=2), classes=Classes(("cat", "a dog", "hippopotamus")))
+    assert "answers a dog, with the score 0.90; next comes hippopota…, with 0.50. It is hippopota…, so" in (
+        reading.describe(found)
+    )
+    image, pixels, _, scores, _ = reading.picture(found).axes
+    titles = [axis.get_title("left") + axis.get_title() for axis in (image, pixels)]
+    assert titles == ["The image: hippopota…", "Pixels for and against a dog"]
+    assert [label.get_text() for label in scores.get_yticklabels()][:4] == ["cat", "a dog", "hippopota…", "unused"]
+    assert {text.get_text() for text in scores.texts} == {"◀ answer", "● true class"}
+    plt.close("all")
+
+
 def test_the_picture_tells_active_inactive_and_dropped_units_apart():
     found = made_up([1.0, 0, 2, 0, 0], [True, True, False, False, False], true=2)
     figure = reading.picture(found)
     digit, pixels, _, scores, units = figure.axes
-    assert digit.get_title(loc="center") + digit.get_title(loc="left") == "The digit, a 2"
+    assert digit.get_title(loc="center") + digit.get_title(loc="left") == "The image: 2"
     assert "Pixels for and against 1" in (pixels.get_title(loc="center"), pixels.get_title(loc="left"))
     marks = {text.get_text(): text.xy[1] for text in scores.texts}
     assert marks == {"◀ answer": 1, "● true digit": 2}
@@ -122,7 +138,7 @@ def test_a_panel_reads_what_is_chosen_and_says_what_was_typed_wrongly(data, trai
     assert "dropped: 2." in panel.sentence.value
     panel.dropped.value = "<40>"
     assert "Dropped units has &#x27;&lt;40&gt;&#x27;, but must be" in panel.sentence.value
-    assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose a digit")
+    assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose an image")
 
 
 # ---- a run to explore ------------------------------------------------------------------------------------------
