@@ -28,6 +28,16 @@ def wrote(what: str, path: Path) -> str:
     return plain(f"{what}: {path}")
 
 
+def duration(seconds: float | None) -> str:
+    """Write seconds as people do: 12 s, 4 min 42 s, 1 h 3 min."""
+    if not seconds:
+        return ""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return plain(super().format(record))

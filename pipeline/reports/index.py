@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from pipeline import outputs, parameters, ranking, storage
+from pipeline import console, outputs, parameters, ranking, storage
 from pipeline.errors import InvalidRecord, shown
 from pipeline.ranking import PointResult
 from pipeline.records import Status, SweepRecord
@@ -134,7 +134,7 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
     record = folder.read_record()
     entry.when = record.started.astimezone(UTC)
     entry.parameters = [parameters.described(_not_defaults(record.parameters)) or "all defaults"]
-    entry.duration = _duration(record.duration_s)
+    entry.duration = console.duration(record.duration_s)
     entry.status, entry.detail = record.status, _first_line(record.error)
     if record.status == Status.DONE:
         metrics = folder.read_metrics()
@@ -163,7 +163,7 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     varied = sweep.varied()
     fixed = parameters.described(_not_defaults({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
-    entry.duration = _duration(sum(record.duration_s or 0 for record in records))
+    entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
     _add_best(entry, sweep, results)
 
 
@@ -194,13 +194,3 @@ def _texts(pair: tuple[float, float]) -> tuple[str, str]:
 def _first_line(error: str | None) -> str:
     first = (error or "").strip().split("\n")[0].rstrip(": ")
     return textwrap.shorten(first, ERROR_SHOWN, placeholder=" …")
-
-
-def _duration(seconds: float | None) -> str:
-    """Write seconds as people do: 12 s, 4 min 42 s, 1 h 3 min."""
-    if not seconds:
-        return ""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

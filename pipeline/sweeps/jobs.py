@@ -16,6 +16,10 @@ class Workers(Protocol):
     """Those who train points."""
 
     @property
+    def at_a_time(self) -> int:
+        """Return how many points are trained at a time."""
+
+    @property
     def running(self) -> bool:
         """Tell whether any point has been given whose outcome has not been returned."""
 

@@ -25,7 +25,7 @@ class LocalPool:
     """
 
     def __init__(self, count: int, data: Mapping[DataKey, Data], scratch: Path) -> None:
-        self.scratch = scratch
+        self.at_a_time, self.scratch = count, scratch
         self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
             path.write_bytes(data[key].without_test().to_bytes())

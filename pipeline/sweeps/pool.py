@@ -98,6 +98,11 @@ class Pool:
         self.last_seen, self.reported = time.monotonic(), False  # any worker, and that there is none
 
     @property
+    def at_a_time(self) -> int:
+        """Return how many points are trained at a time."""
+        return sum(found.threads for found in self.workers.values() if not found.refusal) or 1
+
+    @property
     def running(self) -> bool:
         """Tell whether any point has been given whose outcome has not been returned."""
         return bool(self.jobs or self.lost)

@@ -8,20 +8,20 @@ import contextlib
 import logging
 import os
 import sys
-import time
 from collections.abc import Collection, Sequence
 from operator import attrgetter
+from statistics import fmean
 from typing import Any
 
 from IPython import get_ipython
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from pipeline import ranking
+from pipeline import console, ranking
 from pipeline.records import Metric
 from pipeline.sweeps.definition import Point
 
-BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Progress(contextlib.ExitStack):
         points = [point for group in configurations for point in group]
         self.varied = ranking.varied_names(point.result for point in points)
         self.before = sum(point.result.record is not None for point in points if point not in todo)
-        self.started, self.done, self.failed, self.best = time.monotonic(), 0, 0, ""
+        self.done, self.failed, self.best, self.durations = 0, 0, "", list[float]()
         # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
         notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None
         terminal = sys.stderr.isatty()
@@ -52,7 +52,6 @@ class Progress(contextlib.ExitStack):
                 bar_format=BAR,
                 miniters=1,
                 mininterval=0,
-                smoothing=0,  # as many points end at a time as there are workers
                 **(_size() if terminal else {}),
             )
         )
@@ -64,12 +63,11 @@ class Progress(contextlib.ExitStack):
             finished, count = self.before + self.done, self.before + self.count
             log.info(f"{finished} of {count} points have finished and are kept; the same command runs the rest.")
 
-    def finished(self, point: Point) -> None:
-        """Count a point whose result is new."""
+    def finished(self, point: Point, at_a_time: int) -> None:
+        """Count a point whose result is new, of which so many are trained at a time."""
         self.done += 1
         self.failed += not point.result.is_done
-        left = (time.monotonic() - self.started) / self.done * (self.count - self.done)
-        failed = [f"{self.failed} failed"] if self.failed else []
+        noted = [*self._time_left(point, at_a_time), *([f"{self.failed} failed"] if self.failed else [])]
         place = self.groups[point.id]
         self.ranked[place] = self._configuration(place)  # all others are as they were
         best = ranking.best([min(self.ranked, key=attrgetter("place"))])
@@ -77,15 +75,23 @@ class Progress(contextlib.ExitStack):
         line = f"[{self.before + self.done}/{self.before + self.count}] {point.id} {point.result.status}: {point.label}"
         if not self.watched:
             leader = [f"best so far {description}"] if best else []
-            log.info(" | ".join([line, f"about {left:.0f} s left", *failed, *leader]))
+            log.info(" | ".join([line, *noted, *leader]))
         else:
             if not point.result.is_done:
                 log.info(line)
             if description != self.best:
                 log.info(f"best so far {description}")
         self.best = description
-        self.bar.set_postfix_str(", ".join(failed + ([f"best {best.mean:.4f}"] if best else [])), refresh=False)
+        self.bar.set_postfix_str(", ".join(noted + ([f"best {best.mean:.4f}"] if best else [])), refresh=False)
         self.bar.update()
+
+    def _time_left(self, point: Point, at_a_time: int) -> list[str]:
+        """Estimate it from how long points took; how long it took to begin has no part in it."""
+        if (record := point.result.record) and record.duration_s is not None:
+            self.durations.append(record.duration_s)
+        if not self.durations or not (left := self.count - self.done):
+            return []
+        return [f"about {console.duration(max(0.1, fmean(self.durations) * left / min(at_a_time, left)))} left"]
 
     def _configuration(self, place: int) -> ranking.Configuration:
         return ranking.Configuration([point.result for point in self.points[place]], self.metric)

@@ -40,7 +40,7 @@ def run_points(
                     for (point, _), outcome in ended:
                         if outcome:
                             _keep(point, outcome)
-                            shown.finished(point)
+                            shown.finished(point, found.at_a_time)
                 if not waiting and not found.running:
                     break
                 if not waiting:
