@@ -1,9 +1,7 @@
-import gzip
 import hashlib
 import re
 import subprocess
 import sys
-import urllib.request
 from dataclasses import replace
 
 import numpy as np
@@ -146,58 +144,6 @@ def test_the_digest_of_data_is_over_all_six_arrays_and_not_over_their_source(sma
     reversed_each = [replace(data, **{name: array[::-1]}).sha256 for name, array in data.arrays.items()]
     assert len({data.sha256, *reversed_each}) == 7
     assert replace(data, source="elsewhere.npz", source_sha256={}).sha256 == data.sha256
-
-
-@pytest.fixture
-def keras_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-
-
-def test_mnist_comes_through_keras_datasets(keras_home, small_source, monkeypatch):
-    """Replace only the download of keras.datasets.mnist, by a small local file."""
-    import keras.src.datasets.mnist as module
-
-    path, arrays = small_source
-    asked = []
-    monkeypatch.setattr(module, "get_file", lambda fname, **options: asked.append((fname, options)) or str(path))
-    loaded = datasets.load_source("mnist")
-    assert asked[0][0] == "mnist.npz"
-    assert len(asked[0][1]["file_hash"]) == 64
-    assert holds(loaded, arrays)
-
-
-def test_fashion_mnist_comes_through_keras_datasets(keras_home, small_source, tmp_path, monkeypatch):
-    import keras.src.datasets.fashion_mnist as module
-
-    _, arrays = small_source
-    names = {"train-images": "x_train", "train-labels": "y_train", "t10k-images": "x_test", "t10k-labels": "y_test"}
-
-    def local(name, **options):
-        header = bytes(16 if "images" in name else 8)  # the IDX header, which keras skips
-        path = tmp_path / name
-        path.write_bytes(gzip.compress(header + arrays[names["-".join(name.split("-")[:2])]].tobytes()))
-        return str(path)
-
-    monkeypatch.setattr(module, "get_file", local)
-    loaded = datasets.load_source("fashion_mnist")
-    assert holds(loaded, arrays)
-    arrays["y_test"] = arrays["y_test"] + np.uint8(10)
-    with pytest.raises(InvalidData, match="y_test in keras.datasets.fashion_mnist has the label"):
-        datasets.load_source("fashion_mnist")
-
-
-@pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
-def test_without_a_network_one_message_names_the_alternatives(keras_home, source, monkeypatch):
-    """Send the real download to a port of this machine where nothing listens."""
-    proxy = urllib.request.ProxyHandler({"https": "http://127.0.0.1:9", "http": "http://127.0.0.1:9"})
-    monkeypatch.setattr(urllib.request, "_opener", urllib.request.build_opener(proxy))
-    with pytest.raises(InvalidData) as caught:
-        datasets.load_source(source)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (f'"{source}" could not be loaded through keras', 'use source "sample"', "path of an .npz file"):
-        assert part in message
 
 
 def test_keras_is_not_imported_unless_asked_for():
