@@ -269,7 +269,9 @@ def command_line() -> None:
     """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
     signals.handle()
     console.open_streams()
-    sys.exit(_exit_code())
+    code = _exit_code()
+    signals.ignore()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,14 @@ def be_at_ease() -> None:
     _ring_in(0)
 
 
+def ignore() -> None:
+    """Ignore signals from now on: how the command has ended is known, and they would only end it in another way."""
+    be_at_ease()
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == _receive:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def check() -> None:
     """Raise Stopped if a signal has come: called where nothing is half done."""
     global _raised

@@ -74,6 +74,16 @@ while True:
     assert run(script) == (129, "")
 
 
+def test_one_that_comes_as_the_process_ends_changes_nothing():
+    script = """
+class Last:
+    def __del__(self): os.kill(os.getpid(), signal.SIGINT)
+last = Last()  # which Python deletes when it has given signals their usual meaning again
+signals.ignore()
+"""
+    assert run(script) == (0, "")
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
 def test_what_was_ignored_at_the_start_stays_ignored(name):
     script = f"signal.raise_signal(signal.{name})\nsignals.check()\nprint('goes on')"
