@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ from tests.test_runs import copy_project
 
 ALL = sorted(storage.NOTEBOOKS.glob("*.ipynb"))
 PIPELINE = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
-# In one copy of the project, explore makes the run that it needs, and compare the one that is missing beside it.
+# In one copy of the project, in which the runs that explore and compare make where they are missing are there.
 TOGETHER = [storage.NOTEBOOKS / "explore.ipynb", storage.NOTEBOOKS / "compare.ipynb", *PIPELINE]
 GROUPS = [TOGETHER, *([path] for path in ALL if path not in TOGETHER)]
 MEASURED = {"speed": {"range(6)": "range(2)", "range(3))": "range(1))"}}  # less often, as nobody compares these times
@@ -50,8 +51,11 @@ def nbval(paths, where):
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: "+".join(path.stem for path in group))
-def test_every_output_is_what_running_the_notebook_gives(group, tmp_path):
+def test_every_output_is_what_running_the_notebook_gives(group, tmp_path, runs):
     where = copy_project(tmp_path)
+    if group is TOGETHER:
+        for name in ("default", "true-derivative"):
+            shutil.copytree(runs / name, tmp_path / "runs" / name)
     for stem, less in MEASURED.items():
         path = tmp_path / "notebooks" / f"{stem}.ipynb"
         node = read(path)
