@@ -312,7 +312,7 @@ class Workers:
 
     def __init__(self, outcome):
         self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
-        self.data, self.evaluated = {}, []
+        self.data, self.evaluated, self.at_a_time = {}, [], 1
 
     def __call__(self, scheduler, count, data, inputs, folder):
         self.data = data
