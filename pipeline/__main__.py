@@ -56,7 +56,7 @@ FIVE_THINGS = _examples(
 @click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error that was not expected.")
 def main(verbose: bool) -> None:
-    """Run the notebooks."""
+    """Train a network that is written by hand, in three notebooks. Sweep, compare and verify such runs."""
     console.show(logging.DEBUG if verbose else logging.INFO)
 
 
@@ -71,7 +71,9 @@ def _parameter_help() -> str:
 
 @main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
 @click.option("--run-dir", metavar="DIR", help="The folder of the run's files; runs/default unless given.")
-@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, as papermill has it.")
+@click.option(
+    "-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter. Give -p once for each."
+)
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
     """Prepare, train, evaluate and report."""
@@ -97,8 +99,15 @@ def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
 )
 @click.argument("source")
-@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the run to come.")
-@click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
+@click.option(
+    "-p",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter of the run to come. Give -p once for each.",
+)
+@click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what SOURCE holds, how its pictures are read and split, and the command that trains with it.
 
@@ -113,7 +122,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 
 @main.command(
     "sweep",
-    short_help="Run what is left of a sweep.",
+    short_help="Train many runs, or what is left of them, and select the best.",
     epilog=_examples(
         "sweep notebooks/sweeps/small.yaml",
         "sweep notebooks/sweeps/small.yaml --workers 1 --retry-failed",
@@ -121,16 +130,31 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(1), help="Points trained at a time; one per core unless given.")
-@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead.")
-@click.option("--connect-timeout", type=click.FloatRange(0.1), default=10, help="Seconds for its first answer; 10.")
+@click.option(
+    "--workers",
+    metavar="COUNT",
+    type=click.IntRange(1),
+    help="Points trained at a time; as many as cores unless given.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, such as tcp://HOST:8786."
+)
+@click.option(
+    "--connect-timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1),
+    default=10,
+    help="How long its first answer may take; 10.",
+)
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
-@click.option("--time-limit", type=click.IntRange(1), help="Seconds that any one cell of a point may take.")
-@click.option("--sweep-dir", help="The sweep's folder; runs/sweeps/NAME unless given.")
+@click.option(
+    "--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long any one cell of a point may take."
+)
+@click.option("--sweep-dir", metavar="DIR", help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
-    """Run the points of a sweep's YAML FILE that are not done yet."""
+    """Train the points of a sweep's YAML FILE that are not done yet. Select the best configuration, and evaluate it."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps.execution import run_sweep  # NumPy takes 0.1 s to import
@@ -180,7 +204,7 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     epilog=_examples("report runs/default", "report notebooks/why.ipynb --output why.html"),
 )
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
-@click.option("--output", type=OUTPUT, help="Of a notebook; runs/reports/NAME.html unless given.")
+@click.option("--output", type=OUTPUT, help="The page to write of a notebook; runs/reports/NAME.html unless given.")
 def report_command(path: Path, output: Path | None) -> None:
     """Render an executed NOTEBOOK as one HTML file that opens without a network.
 
@@ -208,7 +232,7 @@ def report_command(path: Path, output: Path | None) -> None:
     epilog=_examples("compare runs/default runs/true-derivative"),
 )
 @click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
-@click.option("--output", type=OUTPUT, help="In runs/reports unless given.")
+@click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
     from pipeline import comparison  # pandas and SciPy take 1.1 s to import

@@ -52,17 +52,19 @@ class Parameters(BaseModel):
 
     source: Source = Field("sample", description="where the images come from")
     num_samples: Count = Field(1000, description="training images, from the front of the training set")
-    num_validation: CountOrNone = Field(1000, description="images right after them, to choose by; 0 for none")
+    num_validation: CountOrNone = Field(
+        1000, description="validation images, right after the training images, to choose by; 0 for none"
+    )
     normalisation: Positive = Field(255.0, description="what the pixels are divided by")
     hidden_size: Count = Field(40, description="hidden units")
-    learning_rate: Positive = Field(0.005, description="the size of a step down the gradient")
+    learning_rate: Positive = Field(0.005, description="size of a step down the gradient")
     learning_rate_decay: Decay = Field(1.0, description="factor of the learning rate after each epoch")
     epochs: Count = Field(100, description="passes over the training images")
     dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped in training")
     input_dropout_rate: Rate = Field(0.0, description="fraction of the pixels dropped in training")
     relu_grad_inactive: ZeroOrOne = Field(1, description="the ReLU's derivative where a unit is inactive")
     batch_size: Count = Field(1, description="images per update")
-    seed: Seed = Field(1, description="of the generators that draw the weights and the dropout masks")
+    seed: Seed = Field(1, description="fixes what is drawn at random: the first weights and the dropout masks")
 
 
 class NotebookParameters(Parameters):
