@@ -30,7 +30,7 @@ from traitlets import Type
 
 from pipeline import fork_server, signals, storage
 
-POSSIBLE = sys.platform == "linux"  # elsewhere, forking a process that has loaded a BLAS is not safe
+POSSIBLE = sys.platform == "linux" and hasattr(os, "fork")  # elsewhere, forking a process that has loaded a BLAS is not safe
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 OPEN_FILES = 256  # that a kernel, or this process with some, may need

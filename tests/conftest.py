@@ -18,9 +18,10 @@ log = logging.getLogger("pipeline")
 LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
 
 
-for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
-    if signal.getsignal(_number) == signal.SIG_IGN:  # as a shell has it that starts these tests in the background
-        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
+    if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) == signal.SIG_IGN:
+        # as a shell has it that starts these tests in the background
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

@@ -16,7 +16,7 @@ import pexpect
 import psutil
 import pytest
 
-from pipeline import fork_server, parameters, storage
+from pipeline import fork_server, parameters, published, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -207,6 +207,25 @@ def test_a_finished_run_is_left_alone_also_without_its_lock(small_run, pipeline)
     assert "is finished, and nothing that it depends on has changed" in again.stdout
     assert "test accuracy" in again.stdout
     assert contents(folder) == before
+
+
+WITHOUT_POSIX = """
+import os, signal
+for module, names in {
+    os: ("fork", "forkpty"),
+    signal: ("SIGALRM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "setitimer", "ITIMER_REAL"),
+}.items():
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+"""  # what Windows has not, as far as it can be taken away elsewhere
+
+
+def test_a_run_needs_neither_forks_nor_alarms(tmp_path, pipeline):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_POSIX)
+    done = pipeline("run", "--run-dir", tmp_path / "run", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS
 
 
 def test_force_runs_again_to_the_same_weights(small_run, pipeline):
