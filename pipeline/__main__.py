@@ -39,7 +39,7 @@ def _examples(*lines: str, title: str = "Examples:") -> str:
     return "\n".join(["\b", title, *(f"  python -m pipeline {line}" for line in lines)])
 
 
-FIVE_THINGS = _examples(
+EXAMPLES = _examples(
     "run                                      train with the defaults, and report",
     "run -p epochs 20 --run-dir runs/short    train with another parameter",
     "sweep notebooks/sweeps/small.yaml        train many, and select the best",
@@ -50,7 +50,7 @@ FIVE_THINGS = _examples(
 
 
 @click.group(
-    epilog=FIVE_THINGS,
+    epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
@@ -278,7 +278,7 @@ def _exit_code() -> int:
         click.echo(console.plain(f"Error: {error}"), err=True)
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
-        signals.be_at_ease()
+        signals.cancel_deadline()
         number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
         click.echo("Interrupted." if number == signal.SIGINT else f"Interrupted by {number.name}.", err=True)
         return 128 + number

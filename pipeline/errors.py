@@ -47,14 +47,14 @@ NEXT_STEPS = {
     errno.ENOMEM: "Free some memory or raise the limit (ulimit -v), then give the same command again.",
     errno.EAGAIN: "Raise the limit of processes (ulimit -u), then give the same command again.",
 }
-FRAME = 88  # characters that a message is wide in a notebook
-SHOWN = 400  # characters of a path or a value in a message
+FRAME_WIDTH = 88  # characters that a message is wide in a notebook
+MAX_SHOWN = 400  # characters of a path or a value in a message
 
 
 def shown(text: object) -> str:
     """Return a path or a value for a message: on one line, without the middle where it is long."""
     line = console.plain(str(text), "")
-    return line if len(line) <= SHOWN else f"{line[: SHOWN // 2]} ... {line[-SHOWN // 4 :]}"
+    return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN // 2]} ... {line[-MAX_SHOWN // 4 :]}"
 
 
 class PipelineError(Exception):
@@ -65,13 +65,13 @@ class PipelineError(Exception):
 
         The message says what is wrong and what to do. The traceback, 60 lines, follows folded.
         """
-        lines = [part for line in str(self).splitlines() for part in textwrap.wrap(line, FRAME - 4) or [""]]
-        framed = [f"│ {line:{FRAME - 4}} │" for line in lines]
+        lines = [part for line in str(self).splitlines() for part in textwrap.wrap(line, FRAME_WIDTH - 4) or [""]]
+        framed = [f"│ {line:{FRAME_WIDTH - 4}} │" for line in lines]
         title = f"─ {type(self).__name__} "
         if not self.rendered:  # IPython asks twice
             in_view.after_this_cell(f"<details><summary>Traceback</summary><pre>{_traceback(self)}</pre></details>")
         self.rendered = True
-        return [f"╭{title:─<{FRAME - 2}}╮", *framed, f"╰{'':─<{FRAME - 2}}╯"]
+        return [f"╭{title:─<{FRAME_WIDTH - 2}}╮", *framed, f"╰{'':─<{FRAME_WIDTH - 2}}╯"]
 
 
 def _traceback(error: Exception) -> str:

@@ -30,11 +30,12 @@ from traitlets import Type
 
 from pipeline import fork_server, signals, storage
 
-POSSIBLE = sys.platform == "linux" and hasattr(os, "fork")  # elsewhere, forking a process that has loaded a BLAS is not safe
+# Elsewhere, forking a process that has loaded a BLAS is not safe.
+CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-OPEN_FILES = 256  # that a kernel, or this process with some, may need
-START_TIME = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
+MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
+START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
 
 class _Client(AsyncKernelClient):
@@ -69,9 +70,9 @@ class ForkedKernelManager(AsyncKernelManager):
         options["env"] |= _environment()
         options["env"].pop("JPY_SESSION_NAME", None)  # where a notebook runs that someone else has opened
         provisioner: Any = self.provisioner
-        if not POSSIBLE or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
+        if not CAN_FORK or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
             await super()._async_launch_kernel(kernel_cmd, **options)
-            _SERVER.note(self.connection_file, _Kernel(provisioner.pid))
+            _SERVER.register(self.connection_file, _Kernel(provisioner.pid))
             return
         arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
         request = {
@@ -79,7 +80,7 @@ class ForkedKernelManager(AsyncKernelManager):
             "environment": options["env"],
             "folder": options.get("cwd") or str(Path.cwd()),
         }
-        provisioner.process = _SERVER.note(self.connection_file, _Kernel(_SERVER.ask(request)))
+        provisioner.process = _SERVER.register(self.connection_file, _Kernel(_SERVER.ask(request)))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
         self._reconcile_connection_info(provisioner.connection_info)
 
@@ -100,17 +101,17 @@ def _allow_open_files() -> None:
     import resource  # which Windows does not have
 
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit < OPEN_FILES:
-        if highest < OPEN_FILES:
-            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {highest} are allowed, {OPEN_FILES} needed")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, highest))
+    if limit < MIN_OPEN_FILES:
+        if highest < MIN_OPEN_FILES:
+            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {highest} are allowed, {MIN_OPEN_FILES} needed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, highest))
 
 
 class _Kernel(psutil.Process):
     """What jupyter_client needs of a subprocess.Popen, of a process that is no child of this one."""
 
     stdin = stdout = stderr = None
-    ended_here = False  # whether this process ended it
+    ended_by_us = False  # whether this process ended it
 
     def poll(self) -> int | None:
         """Return None while it runs; a zombie, which nobody may ever clear away, does not."""
@@ -124,7 +125,7 @@ class _Kernel(psutil.Process):
         return -1
 
     def end(self) -> None:
-        self.ended_here = True
+        self.ended_by_us = True
         with contextlib.suppress(psutil.NoSuchProcess):
             self.kill()
 
@@ -153,7 +154,7 @@ class _ForkServer:
                     return json.loads(self.line.readline())
         raise RuntimeError("the process that forks kernels has died, twice")
 
-    def note(self, connection_file: str, kernel: _Kernel) -> _Kernel:
+    def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
         """Keep in mind a kernel that `end` shall end, also one that was started in another way."""
         self.kernels = {name: old for name, old in self.kernels.items() if old.is_running()} | {connection_file: kernel}
         return kernel
@@ -182,7 +183,7 @@ class _ForkServer:
     def _start(self, compiler_first: bool = False) -> None:
         _allow_open_files()
         here, there = socket.socketpair()
-        here.settimeout(START_TIME)
+        here.settimeout(START_TIMEOUT)
         command = [sys.executable, "-m", fork_server.__name__, str(there.fileno()), *(["compiler"] * compiler_first)]
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
@@ -190,7 +191,7 @@ class _ForkServer:
         )
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
-        signals.at_once.add(self.kill)
+        signals.on_signal.add(self.kill)
         atexit.register(self.end)  # before what is temporary is removed
 
 
@@ -203,7 +204,7 @@ def prepare(compiler_first: bool = False) -> None:
     compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
     """
     _environment()
-    if POSSIBLE:
+    if CAN_FORK:
         _SERVER.start(compiler_first)
 
 
@@ -217,9 +218,9 @@ def how_it_ended(connection_file: str) -> str | None:
     kernel = _SERVER.kernels.get(connection_file)
     if kernel is None:
         return "did not start"
-    if kernel.ended_here:
+    if kernel.ended_by_us:
         return None
-    code = _SERVER.ask({"ended": kernel.pid}) if POSSIBLE else None
+    code = _SERVER.ask({"ended": kernel.pid}) if CAN_FORK else None
     if code is None:  # that fork server has gone, too, or there was none
         return "died"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

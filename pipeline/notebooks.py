@@ -30,7 +30,7 @@ from pipeline.reports.pages import WIDGET
 ENGINE = "forked"
 PICTURE = "picture"  # a tag of cells
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
-LOG_EVERY = 10.0  # seconds between two lines of progress in a log
+LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"weights-drawn": "hidden_units.png"}  # by the cell's id
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class _Progress:
             return
         line = f"{self.name}  " + text.rsplit("\r", 1)[1].rstrip()
         self._show(line)
-        if self.watched and not self.terminal and time.monotonic() - self.logged > LOG_EVERY:
+        if self.watched and not self.terminal and time.monotonic() - self.logged > LOG_INTERVAL:
             log.info(line)
             self.logged = time.monotonic()
 

@@ -10,8 +10,8 @@ from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.readers import opened, read_bytes
 
 PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
-LONGEST = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
-HEAD = 1000  # bytes of a page, in which its mark stands
+MAX_NAME = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
+HEAD_SIZE = 1000  # bytes of a page, in which its mark stands
 MARKS = (
     b'<meta name="generator" content="python -m pipeline">',
     # Of a page that was made before there was that:
@@ -27,7 +27,7 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
     InvalidRecord if not. An empty file holds nothing that could be lost.
     """
     given = shown(given)
-    if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > LONGEST:
+    if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > MAX_NAME:
         raise InvalidParameter(f"{given}, which is no name that every program can show. Choose another one.")
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -54,7 +54,7 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
 def is_page(path: Path) -> bool:
     """Tell whether a file is a page of this project, by the mark in its head."""
     with opened(path, "page") as file:
-        head = file.read(HEAD)
+        head = file.read(HEAD_SIZE)
     return head.startswith(b"<!DOCTYPE html>") and any(mark in head.split(b"<title>")[0] for mark in MARKS)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pipeline.records import Metrics
 
 PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0.429", "test_accuracy": "0.7942"}
-WEIGHTS = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # SHA-256, of the default run
+WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # SHA-256, of the default run
 
 
 class Comparison(NamedTuple):

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import InvalidRecord, shown
 
-ANY = 2**34
+NO_LIMIT = 2**34
 LIMITS = {  # bytes that a file may have, by its name or by what it is to be
     "run.json": 2**18,
     "metrics.json": 2**16,
@@ -28,11 +28,11 @@ LIMITS = {  # bytes that a file may have, by its name or by what it is to be
     "sweep.json": 2**23,  # 200,000 points
     "sweep file": 100_000,  # of which 20,000 a second are read
     "notebook": 2**25,
-    "arrays": ANY,
+    "arrays": NO_LIMIT,
 }
-EXPANDED = 2**27  # bytes that the arrays of a file may always have, and beyond that 50 times what the file has
-MEMBERS = 100
-NESTED = 500_000  # lists and objects in a file, each of which takes some 100 bytes
+MAX_EXPANDED = 2**27  # bytes that the arrays of a file may always have, and beyond that 50 times what the file has
+MAX_MEMBERS = 100
+MAX_NESTED = 500_000  # lists and objects in a file, each of which takes some 100 bytes
 NO_FILE = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 Record = TypeVar("Record")
@@ -44,7 +44,7 @@ Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReader]:
     """Open a file of that kind, of LIMITS. Raises InvalidRecord if it is no file, too large or not readable."""
     try:
-        status, limit = path.stat(), LIMITS.get(kind, ANY)
+        status, limit = path.stat(), LIMITS.get(kind, NO_LIMIT)
         if not stat.S_ISREG(status.st_mode):
             found = NO_FILE.get(stat.S_IFMT(status.st_mode), "a device")
             raise InvalidRecord(path, f"cannot be read: it is {found}, no file", next_step)
@@ -62,8 +62,8 @@ def read_bytes(path: Path, kind: str, next_step: str = "") -> bytes:
     """Read a file of that kind. Raises InvalidRecord."""
     with opened(path, kind, next_step) as file:
         content = file.read(LIMITS[kind])  # some of /proc have the size 0, and no end
-    if content.count(b"[") + content.count(b"{") > NESTED:
-        raise InvalidRecord(path, f"has more than {NESTED:,} lists and objects", next_step)
+    if content.count(b"[") + content.count(b"{") > MAX_NESTED:
+        raise InvalidRecord(path, f"has more than {MAX_NESTED:,} lists and objects", next_step)
     return content
 
 
@@ -99,8 +99,10 @@ def read_arrays(path: Path, next_step: str, layout: Layout | None = None) -> dic
 def _heads(archive: zipfile.ZipFile, size: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Return shape and dtype of each array, without reading any."""
     members, heads = archive.infolist(), {}
-    if len(members) > MEMBERS or (total := sum(member.file_size for member in members)) > max(EXPANDED, 50 * size):
-        raise ValueError(f"{MEMBERS} arrays at most" if len(members) > MEMBERS else f"it expands to {total:,} bytes")
+    if len(members) > MAX_MEMBERS:
+        raise ValueError(f"{MAX_MEMBERS} arrays at most")
+    if (total := sum(member.file_size for member in members)) > max(MAX_EXPANDED, 50 * size):
+        raise ValueError(f"it expands to {total:,} bytes")
     for member in members:
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-PATIENCE = 2.0  # seconds in which a command has to come to a `check`, and in which it then has to clean up
+GRACE_PERIOD = 2.0  # seconds in which a command has to come to a `check`, and in which it then has to clean up
 # Ctrl-C, kill, a closed terminal, Ctrl-\, and how schedulers of batch jobs tell that the time is nearly up
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
-at_once: set[Callable[[], None]] = set()  # what the handler calls
+on_signal: set[Callable[[], None]] = set()  # what the handler calls
 
 _received: int | None = None
 _raised = False
@@ -56,20 +56,20 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
-        be_at_ease()
+        cancel_deadline()
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         _received, _raised = None, False
 
 
-def be_at_ease() -> None:
+def cancel_deadline() -> None:
     """Insist no longer: the clean-up has ended in time."""
-    _ring_in(0)
+    _set_deadline(0)
 
 
 def ignore() -> None:
     """Ignore signals from now on: how the command has ended is known, and they would only end it in another way."""
-    be_at_ease()
+    cancel_deadline()
     for number in signal.valid_signals():
         if signal.getsignal(number) == _receive:
             signal.signal(number, signal.SIG_IGN)
@@ -81,7 +81,7 @@ def check() -> None:
     if _received is not None:
         if not _raised:
             _raised = True
-            _ring_in(PATIENCE)
+            _set_deadline(GRACE_PERIOD)
         raise Stopped(_received)
 
 
@@ -90,19 +90,19 @@ def _receive(number: int, frame: FrameType | None) -> None:
     if _received is None:
         _received = number
         if hasattr(signal, "SIGALRM"):
-            signal.signal(signal.SIGALRM, _insist)
-        _ring_in(PATIENCE)
-        for call in tuple(at_once):
+            signal.signal(signal.SIGALRM, _enforce_deadline)
+        _set_deadline(GRACE_PERIOD)
+        for call in tuple(on_signal):
             call()
 
 
-def _ring_in(seconds: float) -> None:
-    """Have `_insist` called, where there is such an alarm; 0 for never."""
+def _set_deadline(seconds: float) -> None:
+    """Have `_enforce_deadline` called, where there is such an alarm; 0 for never."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _insist(number: int, frame: FrameType | None) -> None:
+def _enforce_deadline(number: int, frame: FrameType | None) -> None:
     if _raised and _received is not None:  # and it is still cleaning up
         os._exit(128 + _received)
     check()

@@ -25,8 +25,8 @@ from pipeline.readers import opened
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 LOCK = ".lock"
-LOCK_PATIENCE = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
-SCRATCH = "by-hand-"  # how the folders begin that hold what is temporary
+LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
+SCRATCH_PREFIX = "by-hand-"  # how the folders begin that hold what is temporary
 
 log = logging.getLogger(__name__)
 
@@ -99,11 +99,11 @@ def scratch_of(process: int) -> Path:
 
     It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):  # else it is of one that lives
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{process}-{time.time():.0f}-"))
-    lock = FileLock(folder / LOCK, timeout=LOCK_PATIENCE)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{process}-{time.time():.0f}-"))
+    lock = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
     with contextlib.suppress(OSError, Timeout):
         lock.acquire()
     if not (folder / LOCK).exists():  # removed by another that begins, before it was locked
@@ -142,7 +142,7 @@ def sha256_of_file(path: Path) -> str:
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Lock the folder, made if need be, until the block or the process ends, however it ends. Raises FolderBusy."""
-    held = FileLock(folder / LOCK, timeout=LOCK_PATIENCE)
+    held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()

@@ -97,7 +97,7 @@ def test_what_a_terminal_would_obey_is_escaped_in_messages_and_the_log(mark, cap
 
 def test_a_long_value_is_shown_by_its_ends():
     assert errors.shown("a\nb") == "a\\nb"
-    assert len(errors.shown("x" * 5000)) < errors.SHOWN
+    assert len(errors.shown("x" * 5000)) < errors.MAX_SHOWN
 
 
 def test_a_notebook_shows_the_message_framed_and_nothing_else(tmp_path):

@@ -84,7 +84,7 @@ def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(page, run
     page.call("browsingContext.navigate", context=page.context, url=address, wait="complete")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Train again').click()")
-    assert published.WEIGHTS in page.until(".outcome", "Equal")
+    assert published.WEIGHTS_SHA256 in page.until(".outcome", "Equal")
     pad = "document.querySelector('[aria-label=\"Drawing pad\"]')"
     page.evaluate(f"{pad}.scrollIntoView({{ block: 'center' }})")
     box = json.loads(page.evaluate(f"JSON.stringify({pad}.getBoundingClientRect())"))

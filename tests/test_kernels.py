@@ -14,7 +14,7 @@ import pytest
 from pipeline import kernels, notebooks, storage
 from pipeline.errors import KernelDied
 
-pytestmark = pytest.mark.skipif(not kernels.POSSIBLE, reason="kernels are forked on Linux alone")
+pytestmark = pytest.mark.skipif(not kernels.CAN_FORK, reason="kernels are forked on Linux alone")
 
 WHO = """
 import json, os, random, sys

@@ -132,7 +132,7 @@ def test_where_there_is_no_kernel_each_panel_is_described_after_a_picture():
     assert len(panels) == 2
     for index in panels:
         (output,) = cells[index].outputs
-        assert re.match(r"(?s)A panel: .*alive in JupyterLab", output.data["text/plain"])
+        assert re.match(r"(?s)A panel: .* It needs JupyterLab", output.data["text/plain"])
         assert any(pictures[:index])
 
 
@@ -279,7 +279,7 @@ def test_pictures_are_left_out_where_nobody_looks_and_the_notebook_says_so(tmp_p
 
 @pytest.mark.parametrize("watched", [True, False])
 def test_a_log_has_a_line_now_and_then_of_what_is_printed_over_and_over(tmp_path, watched, caplog, monkeypatch):
-    monkeypatch.setattr("pipeline.notebooks.LOG_EVERY", 0.2)
+    monkeypatch.setattr("pipeline.notebooks.LOG_INTERVAL", 0.2)
     caplog.set_level(logging.INFO, "pipeline")
     loop = "import time\nfor epoch in range(30):\n    print(f'\\rI:{epoch}', end='', flush=True)\n    time.sleep(0.03)"
     execute(write_notebook(tmp_path / "a.ipynb", loop), tmp_path / "out.ipynb", watched=watched)

@@ -225,7 +225,7 @@ def test_a_run_needs_neither_forks_nor_alarms(tmp_path, pipeline):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_POSIX)
     done = pipeline("run", "--run-dir", tmp_path / "run", env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS
+    assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS_SHA256
 
 
 def test_force_runs_again_to_the_same_weights(small_run, pipeline):
@@ -553,5 +553,5 @@ def test_verify_takes_the_folder_of_a_finished_run(tmp_path, pipeline):
 
 def test_help_names_every_parameter_with_its_range_and_default(pipeline):
     shown = pipeline("run", "--help").stdout
-    assert "learning_rate        the size of a step down the gradient; a number above 0 (default: 0.005)" in shown
+    assert "learning_rate        size of a step down the gradient; a number above 0 (default: 0.005)" in shown
     assert all(f"{name:20} " in shown for name in parameters.NAMES)

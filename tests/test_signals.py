@@ -12,7 +12,7 @@ BEGIN = """
 import os, signal, sys, time
 from pipeline import signals
 
-signals.PATIENCE = 0.05
+signals.GRACE_PERIOD = 0.05
 before = signals.handle()
 """
 
@@ -33,7 +33,7 @@ def run(script, ignored=None):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1"])
 def test_a_signal_is_raised_at_the_next_check_and_a_second_one_changes_nothing(name):
     script = f"""
-signals.at_once.add(lambda: print("at once"))
+signals.on_signal.add(lambda: print("at once"))
 signal.raise_signal(signal.{name})
 signal.raise_signal(signal.SIGTERM)
 print("goes on")
@@ -42,7 +42,7 @@ try:
 except KeyboardInterrupt as stopped:
     signal.raise_signal(signal.SIGINT)
     print(signal.Signals(stopped.number).name, stopped)
-signals.be_at_ease()
+signals.cancel_deadline()
 time.sleep(0.1)
 """
     message = f"{name} Stopped by {name}; the same command goes on."
@@ -56,7 +56,7 @@ try:
     while True: time.sleep(60)
 except signals.Stopped:
     print("stopped")
-    signals.be_at_ease()
+    signals.cancel_deadline()
 """
     assert run(script) == (0, "stopped\n")
 

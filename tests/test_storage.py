@@ -144,7 +144,7 @@ def test_scratch_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living
         folders.append(Path(processes[-1].stdout.readline().strip()))
     assert [(folder / "file").exists() for folder in folders] == [True, True]
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (*folders, *tmp_path.iterdir())] == [0o700] * 4
-    assert {int(path.name.removeprefix(storage.SCRATCH).split("-")[0]) for path in tmp_path.iterdir()} == {
+    assert {int(path.name.removeprefix(storage.SCRATCH_PREFIX).split("-")[0]) for path in tmp_path.iterdir()} == {
         process.pid for process in processes
     }
     killed, lives = processes

@@ -7,7 +7,7 @@ import numpy as np
 import traitlets
 
 from pipeline.errors import InvalidRecord
-from pipeline.explore.reading import ALIVE
+from pipeline.explore.reading import NEEDS_JUPYTERLAB
 from pipeline.reports import live, pages
 from pipeline.run_folder import Model, RunFolder
 
@@ -47,5 +47,5 @@ class LivePanel(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        bundle["text/plain"] = f"A panel: draw a digit, train again. {ALIVE}"
+        bundle["text/plain"] = f"A panel: draw a digit, train again. {NEEDS_JUPYTERLAB}"
         return bundle, metadata

@@ -20,7 +20,7 @@ from pipeline.errors import InvalidParameter
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.run_folder import Model, RunFolder
 
-ALIVE = "It is alive in JupyterLab."
+NEEDS_JUPYTERLAB = "It needs JupyterLab."
 INK, ANSWER, QUIET = plots.TRAIN, plots.VALIDATION, plots.TEST
 
 
@@ -207,4 +207,4 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
-        return bundle | {"text/plain": f"A panel: choose an image, drop hidden units. {ALIVE}"}
+        return bundle | {"text/plain": f"A panel: choose an image, drop hidden units. {NEEDS_JUPYTERLAB}"}

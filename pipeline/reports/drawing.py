@@ -16,7 +16,7 @@ from pipeline.storage import NOTEBOOKS, place_of
 
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 ADVICE = f"Restore it: git checkout {place_of(NETWORKS)}"
-HIDDEN_SIZE = 400  # at most, which is some 1.6 MB in the page
+MAX_HIDDEN_SIZE = 400  # at most, which is some 1.6 MB in the page
 
 
 class Network(NamedTuple):
@@ -37,7 +37,7 @@ def networks(model: Model, accuracy: float | None, published: bool) -> list[Netw
     accuracy: the model's on the test images, None where it is not known.
     published: whether the model is the published one, which is then not there twice.
     """
-    if model.classes != DIGITS and model.hidden_size <= HIDDEN_SIZE:
+    if model.classes != DIGITS and model.hidden_size <= MAX_HIDDEN_SIZE:
         return [_packed("This run's network", accuracy, model)._replace(own=True)]
     arrays = read_arrays(NETWORKS, ADVICE)
     found = [
@@ -46,7 +46,7 @@ def networks(model: Model, accuracy: float | None, published: bool) -> list[Netw
         if not (published and key == "published")
     ]
     own = "This run's (published) network" if published else "This run's network"
-    return [_packed(own, accuracy, model)._replace(own=True), *found] if model.hidden_size <= HIDDEN_SIZE else found
+    return [_packed(own, accuracy, model)._replace(own=True), *found] if model.hidden_size <= MAX_HIDDEN_SIZE else found
 
 
 def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:

@@ -22,7 +22,7 @@ def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None)
     history, model = folder.read_history(), folder.read_model()
     known = training.training_of(folder, chosen, metrics) if chosen and metrics else UNKNOWN
     accuracy = metrics.test_accuracy if metrics else None
-    networks = drawing.networks(model, accuracy, model.sha256 == published.WEIGHTS)
+    networks = drawing.networks(model, accuracy, model.sha256 == published.WEIGHTS_SHA256)
     return {
         "curves": training.curves(history),
         "caption": training.caption(history),

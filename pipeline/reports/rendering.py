@@ -33,7 +33,7 @@ from pipeline.statistics import wilson_interval
 
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
-FORMULA = 5000  # characters
+MAX_FORMULA = 5000  # characters
 _NAMES = "ath|i|n|o|s|text|space|row|frac|sqrt|root|style|padded|phantom|enclose|fenced|table|tr|td|labeledtr"
 MATHML = re.compile(
     rf"{{http://www\.w3\.org/1998/Math/MathML}}m({_NAMES}|sub|sup|subsup|under|over|underover|multiscripts|prescripts)"
@@ -99,7 +99,7 @@ def _anchor(stem: str) -> str:
 def _formula(source: str, display: str) -> str:
     """Return a formula as MathML; one that cannot be converted, or makes anything else, as it was typed."""
     try:
-        if len(source) > FORMULA:
+        if len(source) > MAX_FORMULA:
             raise ValueError("it is too long")
         mathml = convert(source, display=display)
         for element in ElementTree.fromstring(mathml).iter():

@@ -9,7 +9,7 @@ from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics
 from pipeline.run_folder import RunFolder
 
-IMAGES = 5000  # at most, which are some 700 kB in the page
+MAX_IMAGES = 5000  # at most, which are some 700 kB in the page
 TRAINED_BY = (
     *("normalisation", "hidden_size", "learning_rate", "learning_rate_decay", "epochs"),
     *("dropout_rate", "input_dropout_rate", "relu_grad_inactive", "seed"),
@@ -70,8 +70,8 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
     if not os.path.lexists(folder.data):
         return "The training images of a point of a sweep are not kept with it, so this page cannot train it again."
-    if chosen.num_samples > IMAGES:
-        return f"This run has {chosen.num_samples} training images; a page holds {IMAGES} at most."
+    if chosen.num_samples > MAX_IMAGES:
+        return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
     own = {name: getattr(chosen, name) for name in TRAINED_BY}
     fields = [

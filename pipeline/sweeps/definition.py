@@ -25,9 +25,9 @@ from pipeline.run_folder import SweepFolder
 
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
-MANY = 100_000  # points, beyond which a sweep is more likely a mistake
-DEPTH = 10  # of lists and maps in its file
-WRONG = 20  # things that a message names
+MAX_POINTS = 100_000  # points, beyond which a sweep is more likely a mistake
+MAX_DEPTH = 10  # of lists and maps in its file
+MAX_PROBLEMS = 20  # things that a message names
 FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
@@ -65,7 +65,7 @@ def read(path: Path) -> SweepDefinition:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
         lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
-        raise InvalidParameter("\n".join([*lines[:WRONG], FORM])) from None
+        raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 
 class _Composer(Composer):
@@ -77,7 +77,7 @@ class _Composer(Composer):
         if self.parser.check_event(AliasEvent):
             raise ValueError("it has an alias (*); write out what it stands for")
         self.depth += 1
-        if self.depth > DEPTH:
+        if self.depth > MAX_DEPTH:
             raise ValueError("its lists and maps are nested too deeply")
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -109,7 +109,7 @@ def _explain(problem: ErrorDetails) -> str:
     return problem["msg"]
 
 
-def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MANY) -> list[Point]:
+def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MAX_POINTS) -> list[Point]:
     """Make all points, checked, each once. Raises InvalidParameter with what is wrong, after a preface.
 
     most: how many there may be. They are counted before any is made.
@@ -119,7 +119,7 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
         raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. To run them all, add --many.")
     points, wrong = dict[str, Point](), list[str]()
     for values in _combinations(sweep):
-        if len(wrong) >= WRONG:
+        if len(wrong) >= MAX_PROBLEMS:
             break
         try:
             if "run_dir" in values:
@@ -143,7 +143,7 @@ def opened(sweep_dir: str) -> tuple[SweepDefinition, list[Point]]:
     folder = SweepFolder(sweep_dir)
     sweep, problem = folder.read_record(), "its points have other ids"
     try:
-        points = points_of(sweep, folder, most=max(MANY, 2 * len(sweep.ids)))
+        points = points_of(sweep, folder, most=max(MAX_POINTS, 2 * len(sweep.ids)))
     except InvalidParameter as error:
         points, problem = [], str(error).splitlines()[0].rstrip(".")
     if [point.id for point in points] != sweep.ids:

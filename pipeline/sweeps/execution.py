@@ -16,7 +16,7 @@ from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import MANY, Point
+from pipeline.sweeps.definition import MAX_POINTS, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 
@@ -53,7 +53,7 @@ def run_sweep(
     sweep = definition.read(path)
     given = storage.RUNS / "sweeps" / sweep.name if sweep_dir is None else Path(sweep_dir).absolute()
     folder = SweepFolder(storage.project_path(str(given)).resolve())
-    points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MANY)
+    points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
     _check_folder(sweep, folder)
     data = {key: datasets.split_source(*key) for key in dict.fromkeys(point.data_key for point in points)}
     one_of_each = {point.parameters.source: point.parameters for point in points}

@@ -9,7 +9,7 @@ from pipeline.sweeps.definition import DataKey, Point
 from pipeline.sweeps.worker import Outcome, Task
 
 Job = tuple[Point, Task]
-LOOK_AGAIN = 1.0  # seconds after which `Workers.ended` returns, though nothing has ended
+POLL_INTERVAL = 1.0  # seconds after which `Workers.completed` returns, though nothing has ended
 
 
 class Workers(Protocol):
@@ -23,10 +23,10 @@ class Workers(Protocol):
     def running(self) -> bool:
         """Tell whether any point has been given whose outcome has not been returned."""
 
-    def give(self, waiting: list[Job]) -> None:
+    def submit(self, waiting: list[Job]) -> None:
         """Give jobs, from the end of the list, to workers that have room. Raises ClusterFailed if none ever will."""
 
-    def ended(self) -> list[tuple[Job, Outcome | None]]:
+    def completed(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
 
 

@@ -11,10 +11,10 @@ from pipeline.errors import NotebookFailed
 from pipeline.images import Data
 from pipeline.sweeps import worker
 from pipeline.sweeps.definition import DataKey
-from pipeline.sweeps.jobs import LOOK_AGAIN, Job
+from pipeline.sweeps.jobs import POLL_INTERVAL, Job
 from pipeline.sweeps.worker import Outcome
 
-LEAVE = 10.0  # seconds that the threads of an interrupted sweep have to end
+CLOSE_TIMEOUT = 10.0  # seconds that the threads of an interrupted sweep have to end
 
 
 class LocalPool:
@@ -29,7 +29,7 @@ class LocalPool:
         self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
             path.write_bytes(data[key].without_test().to_bytes())
-        self.jobs, self.news = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome] | BaseException]()
+        self.jobs, self.results = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome] | BaseException]()
         self.left, self.closing = 0, threading.Event()
         kernels.prepare(compiler_first=True)
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
@@ -41,30 +41,30 @@ class LocalPool:
         """See `Workers`."""
         return self.left > 0
 
-    def give(self, waiting: list[Job]) -> None:
+    def submit(self, waiting: list[Job]) -> None:
         """Take all jobs, to be begun from the end of the list."""
         while waiting:
             self.left += 1
             self.jobs.put(waiting.pop())
 
-    def ended(self) -> list[tuple[Job, Outcome | None]]:
+    def completed(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each. Raises what is no point's own failure."""
         found: list[tuple[Job, Outcome | None]] = []
         try:
-            news = self.news.get(timeout=LOOK_AGAIN)
+            result = self.results.get(timeout=POLL_INTERVAL)
             while True:
-                if isinstance(news, BaseException):
-                    raise news
-                found.append(news)
+                if isinstance(result, BaseException):
+                    raise result
+                found.append(result)
                 self.left -= 1
-                news = self.news.get_nowait()
+                result = self.results.get_nowait()
         except Empty:
             return found
 
     def close(self) -> None:
         """End what still runs, with its kernels."""
         self.closing.set()
-        deadline = time.monotonic() + LEAVE
+        deadline = time.monotonic() + CLOSE_TIMEOUT
         while self.left and any(thread.is_alive() for thread in self.threads) and time.monotonic() < deadline:
             kernels.end()  # again and again, since a thread may have been about to start one
             for thread in self.threads:
@@ -73,13 +73,13 @@ class LocalPool:
     def _work(self) -> None:
         while not self.closing.is_set():
             try:
-                job = self.jobs.get(timeout=LOOK_AGAIN)
+                job = self.jobs.get(timeout=POLL_INTERVAL)
             except Empty:
                 continue
             point, task = job
             try:
-                self.news.put((job, worker.run_point(task, self.data[point.data_key], str(self.scratch))))
+                self.results.put((job, worker.run_point(task, self.data[point.data_key], str(self.scratch))))
             except (OSError, MemoryError, signals.Stopped) as error:  # which the next points would meet, too
-                self.news.put(error)
+                self.results.put(error)
             except Exception as error:  # noqa: BLE001 - whatever else is raised here is that point's failure
-                self.news.put((job, worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))))
+                self.results.put((job, worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))))

@@ -23,11 +23,11 @@ from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
 from pipeline.sweeps.definition import DataKey, Point
-from pipeline.sweeps.jobs import LOOK_AGAIN, Job
+from pipeline.sweeps.jobs import POLL_INTERVAL, Job
 from pipeline.sweeps.worker import Outcome, Task
 
-PATIENCE = 10.0  # seconds without any worker after which that is logged
-DEATHS = 2  # of workers, after which the point that ran there is not tried again, since it may be what kills them
+NO_WORKER_TIMEOUT = 10.0  # seconds without any worker after which that is logged
+MAX_DEATHS = 2  # of workers, after which the point that ran there is not tried again, since it may be what kills them
 
 log = logging.getLogger(__name__)
 cloudpickle.register_pickle_by_value(bootstrap)
@@ -94,7 +94,7 @@ class Pool:
         self.jobs: dict[Future[bytes], Job] = {}
         self.deaths: Counter[Point] = Counter()
         self.lost: list[tuple[Job, Outcome | None]] = []  # with their workers
-        self.news: SimpleQueue[Future[Any]] = SimpleQueue()  # what has ended and was not looked at
+        self.results: SimpleQueue[Future[Any]] = SimpleQueue()  # what has ended and was not looked at
         self.last_seen, self.reported = time.monotonic(), False  # any worker, and that there is none
 
     @property
@@ -107,90 +107,90 @@ class Pool:
         """Tell whether any point has been given whose outcome has not been returned."""
         return bool(self.jobs or self.lost)
 
-    def give(self, waiting: list[Job]) -> None:
+    def submit(self, waiting: list[Job]) -> None:
         """Give jobs, from the end of the list, to workers that have room.
 
         Raises ClusterFailed if the scheduler has gone, or no worker can run the points.
         """
-        self._look_at_workers()
+        self._update_workers()
         ready = [found for found in self.workers.values() if found.folder and not found.refusal]
         if not waiting and any(found.load < 0 for found in ready):
-            self._take_back_from(max(ready, key=lambda found: found.load), waiting)
+            self._reclaim_from(max(ready, key=lambda found: found.load), waiting)
         while waiting and ready:
             chosen = min(ready, key=lambda found: found.load)
             if chosen.load > 0:
                 break
-            self._submit(waiting.pop(), chosen)
+            self._submit_to(waiting.pop(), chosen)
 
-    def ended(self) -> list[tuple[Job, Outcome | None]]:
+    def completed(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
         found, self.lost = self.lost, []
         with contextlib.suppress(Empty):
-            future = self.news.get(timeout=0.0 if found else LOOK_AGAIN)
+            future = self.results.get(timeout=0.0 if found else POLL_INTERVAL)
             while True:
                 if future in self.jobs:
-                    job = self._forget(future)
+                    job = self._remove(future)
                     found.append((job, _outcome(future, job[1])))
                 else:
-                    self._note_preparation(future)
-                future = self.news.get_nowait()
+                    self._record_preparation(future)
+                future = self.results.get_nowait()
         return found
 
-    def _submit(self, job: Job, chosen: _Worker) -> None:
+    def _submit_to(self, job: Job, chosen: _Worker) -> None:
         point, task = job
         arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
         future = self.client.submit(RUN, *arguments, workers=[chosen.address], pure=False)
         self.jobs[future] = job
         chosen.given.append(future)
-        future.add_done_callback(self.news.put)
+        future.add_done_callback(self.results.put)
 
-    def _take_back_from(self, fullest: _Worker, waiting: list[Job]) -> None:
+    def _reclaim_from(self, fullest: _Worker, waiting: list[Job]) -> None:
         """Take a point from where it waits, for a worker that has nothing to do."""
         if fullest.load > 0:
             future = fullest.pending[-1]
-            waiting.append(self._forget(future))
+            waiting.append(self._remove(future))
             future.cancel()
 
-    def _forget(self, future: Future[bytes]) -> Job:
+    def _remove(self, future: Future[bytes]) -> Job:
         for found in self.workers.values():
             if future in found.given:
                 found.given.remove(future)
         return self.jobs.pop(future)
 
-    def _look_at_workers(self) -> None:
-        """Notice which workers have come and gone. Raises ClusterFailed as `give` does."""
+    def _update_workers(self) -> None:
+        """Notice which workers have come and gone. Raises ClusterFailed as `submit` does."""
         try:
             present = self.client.nthreads()
         except Exception as error:  # noqa: BLE001 - Dask has many for a connection that has ended
             raise ClusterFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
         for address in sorted(self.workers.keys() - present.keys()):
             log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
-            self._lose(self.workers.pop(address))
+            self._requeue_from(self.workers.pop(address))
         for address in sorted(present.keys() - self.workers.keys()):
             preparation = self.client.submit(PREPARE, self.code, self.versions, workers=[address], pure=False)
             self.workers[address] = _Worker(address, present[address], preparation)
-            preparation.add_done_callback(self.news.put)
+            preparation.add_done_callback(self.results.put)
         if present and all(found.refusal for found in self.workers.values()):
             reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
             raise ClusterFailed(f"No worker can run the points. Install there what requirements.txt lists:\n{reasons}")
         if present:
             self.last_seen, self.reported = time.monotonic(), False
-        elif not self.reported and time.monotonic() - self.last_seen > PATIENCE:
+        elif not self.reported and time.monotonic() - self.last_seen > NO_WORKER_TIMEOUT:
             where = self.client.scheduler_info()["address"]
             log.warning(f"The scheduler has no worker. Waiting for one: dask worker {where} --nworkers -1 --nthreads 1")
             self.reported = True
 
-    def _lose(self, gone: _Worker) -> None:
+    def _requeue_from(self, gone: _Worker) -> None:
         """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
         for place, future in enumerate(gone.pending):
             job = self.jobs.pop(future)
             future.cancel()
             self.deaths[job[0]] += place < gone.threads
-            died = self.deaths[job[0]] >= DEATHS
+            died = self.deaths[job[0]] >= MAX_DEATHS
             outcome = worker.failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
             self.lost.append((job, outcome))
 
-    def _note_preparation(self, future: Future[Any]) -> None:
+    def _record_preparation(self, future: Future[Any]) -> None:
         """Note that a worker is ready, or why it cannot run the points."""
         for found in self.workers.values():
             if found.preparation is future and future.status not in ("cancelled", "lost"):
@@ -228,7 +228,7 @@ def _result(future: Future[Any]) -> Any:
     """
     while True:
         try:
-            return future.result(timeout=LOOK_AGAIN)
+            return future.result(timeout=POLL_INTERVAL)
         except TimeoutError:
             if future.status != "finished":
                 raise FutureCancelledError(str(future.key), "its worker has gone") from None

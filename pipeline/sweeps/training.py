@@ -15,7 +15,7 @@ from pipeline.sweeps.jobs import Job, Workers
 from pipeline.sweeps.local import LocalPool
 from pipeline.sweeps.worker import Outcome
 
-WRITE_EVERY = 1.0  # seconds, at least, between two versions of results.csv
+WRITE_INTERVAL = 1.0  # seconds, at least, between two versions of results.csv
 
 
 def run_points(
@@ -35,7 +35,7 @@ def run_points(
             while True:
                 try:
                     signals.check()
-                    found.give(waiting)  # before the writing, so that no worker waits for it
+                    found.submit(waiting)  # before the writing, so that no worker waits for it
                 finally:  # also if there is nobody left to give to
                     for (point, _), outcome in ended:
                         if outcome:
@@ -45,10 +45,10 @@ def run_points(
                     break
                 if not waiting:
                     kernels.prepare(compiler_first=True)  # for the evaluation
-                if ended and time.monotonic() - written > WRITE_EVERY:
+                if ended and time.monotonic() - written > WRITE_INTERVAL:
                     results.write(points, folder)
                     written = time.monotonic()
-                ended = found.ended()
+                ended = found.completed()
                 shown.tick()
                 waiting += [job for job, outcome in ended if not outcome]
     finally:

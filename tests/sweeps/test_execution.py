@@ -318,12 +318,12 @@ class Workers:
         self.data = data
         return contextlib.nullcontext(self)
 
-    def give(self, waiting):
+    def submit(self, waiting):
         self.when_given()
         while waiting:
             self.running.append(waiting.pop())
 
-    def ended(self):
+    def completed(self):
         point, task = job = self.running.pop(0)
         self.given.append((point, task))
         return [(job, self.outcome(point, task))]

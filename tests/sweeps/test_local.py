@@ -32,7 +32,7 @@ def listed(tmp_path, small_source):
 def all_ended(pool):
     ended = []
     while pool.running:
-        ended += pool.ended()
+        ended += pool.completed()
     return {point.parameters.seed: outcome for (point, _), outcome in ended}
 
 
@@ -47,7 +47,7 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
 
     monkeypatch.setattr(worker, "run_point", run_point)
     pool = local.LocalPool(2, data, tmp_path)
-    pool.give(waiting)
+    pool.submit(waiting)
     assert waiting == []
     assert all_ended(pool).keys() == set(range(6))
     pool.close()
@@ -63,11 +63,11 @@ def test_whatever_is_raised_is_that_points_failure_but_a_full_disk_is_not(listed
 
     monkeypatch.setattr(worker, "run_point", run_point)
     pool = local.LocalPool(1, data, tmp_path)
-    pool.give(waiting)
+    pool.submit(waiting)
     outcomes = all_ended(pool)
     assert {outcome.record.status for outcome in outcomes.values()} == {Status.FAILED}
     assert outcomes[0].record.error == "ValueError: odd"
-    pool.give([full])
+    pool.submit([full])
     with pytest.raises(OSError, match="No space left"):
         all_ended(pool)
     pool.close()
@@ -85,7 +85,7 @@ def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, t
     monkeypatch.setattr(worker, "run_point", run_point)
     monkeypatch.setattr(local.kernels, "end", lambda: ended.append(True))
     pool = local.LocalPool(1, data, tmp_path)
-    pool.give(waiting)
+    pool.submit(waiting)
     while not begun:
         pass
     pool.close()
@@ -100,10 +100,10 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     """At any moment: with the real notebook, which trains for minutes, and a real kernel, forked or not."""
     (*_, (point, task)), data = listed
     long = Task(task.place, task.parameters.model_copy(update={"epochs": 10**7}), task.inputs, task.arrays, None)
-    monkeypatch.setattr(kernels, "POSSIBLE", forked and kernels.POSSIBLE)
+    monkeypatch.setattr(kernels, "CAN_FORK", forked and kernels.CAN_FORK)
     others = set(psutil.Process().children(recursive=True))
     pool = local.LocalPool(1, data, tmp_path)
-    pool.give([(point, long)])
+    pool.submit([(point, long)])
     threading.Event().wait(moment)
     before = set(psutil.Process().children(recursive=True)) - others
     pool.close()

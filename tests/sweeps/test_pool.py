@@ -76,10 +76,10 @@ def jobs(inputs, tmp_path):
 def pool_of(client, jobs):
     """Return a pool whose workers are all ready."""
     pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})
-    pool.give([])
+    pool.submit([])
     for future in client.prepared:
         future.end(("/folder", ""))
-    assert pool.ended() == []
+    assert pool.completed() == []
     return pool
 
 
@@ -97,13 +97,13 @@ def done(inputs):
 def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs):
     client = Client(a=1, b=4)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     assert [len(given(client, address)) for address in "ab"] == [2, 5]
     assert len(jobs) == 3
     client.points[0].end(done(inputs))
-    ((job, outcome),) = pool.ended()
+    ((job, outcome),) = pool.completed()
     assert (job[0].parameters.seed, outcome.record.status) == (0, "done")
-    pool.give(jobs)
+    pool.submit(jobs)
     assert [len(given(client, address)) for address in "ab"] == [2, 5]  # at once, before anything is written
     assert len(jobs) == 2
 
@@ -111,7 +111,7 @@ def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs)
 def test_code_and_data_are_submitted_once_and_each_worker_and_point_depends_on_them(jobs):
     client = Client(a=1, b=1)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     code, data = client.made
     assert data.arguments == (pools._packed(DATA),)
     assert "helpers.py" in code.arguments[0]
@@ -123,7 +123,7 @@ def test_code_and_data_are_submitted_once_and_each_worker_and_point_depends_on_t
 def test_free_workers_come_first_so_few_points_are_spread(jobs):
     client = Client(a=1, b=1, c=1)
     pool = pool_of(client, jobs)
-    pool.give(few := jobs[-3:])
+    pool.submit(few := jobs[-3:])
     assert few == []
     assert [len(given(client, address)) for address in "abc"] == [1, 1, 1]
 
@@ -131,34 +131,34 @@ def test_free_workers_come_first_so_few_points_are_spread(jobs):
 def test_a_death_counts_against_what_ran_there_and_not_what_waited(jobs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     assert given(client, "a") == [0, 1]
     for deaths, address in enumerate("bcd", 1):
         running, waited = given(client, client_address := next(iter(client.threads)))
         client.threads = {address: 1}
-        pool.give([])
+        pool.submit([])
         client.prepared[-1].end(("/folder", ""))
         assert given(client, client_address) == []
-        back = pool.ended()
+        back = pool.completed()
         outcomes = {job[0].parameters.seed: outcome for job, outcome in back}
         assert outcomes.keys() == {running, waited}
         assert outcomes[waited] is None
-        if deaths == pools.DEATHS:
+        if deaths == pools.MAX_DEATHS:
             assert outcomes[running].record.status == "worker died"
             return
         assert outcomes[running] is None
-        pool.give([job for job, _ in back][::-1])
+        pool.submit([job for job, _ in back][::-1])
         assert given(client, address) == [running, waited]
 
 
 def test_a_death_does_not_count_against_what_had_ended_before_it(jobs, inputs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     client.points[0].end(done(inputs))  # and the next one began, before anyone looked
     client.threads = {}
-    pool.give([])
-    outcomes = {job[0].parameters.seed: outcome for job, outcome in [*pool.ended(), *pool.ended()]}
+    pool.submit([])
+    outcomes = {job[0].parameters.seed: outcome for job, outcome in [*pool.completed(), *pool.completed()]}
     assert outcomes[0].record.status == "done"
     assert outcomes[1] is None
     assert {point.parameters.seed: count for point, count in pool.deaths.items()} == {1: 1}
@@ -167,68 +167,68 @@ def test_a_death_does_not_count_against_what_had_ended_before_it(jobs, inputs):
 def test_a_worker_with_nothing_to_do_takes_what_waits_elsewhere(jobs, inputs):
     client = Client(a=1, b=1)
     pool = pool_of(client, jobs)
-    pool.give(few := jobs[-4:])
+    pool.submit(few := jobs[-4:])
     assert [given(client, address) for address in "ab"] == [[0, 2], [1, 3]]
     for _ in range(2):
         next(future for future in client.points if future.workers == ["b"] and future.status == "pending").end(
             done(inputs)
         )
-    pool.ended()
-    pool.give(few)
+    pool.completed()
+    pool.submit(few)
     assert [given(client, address) for address in "ab"] == [[0], [2]]
-    pool.give(few)
+    pool.submit(few)
     assert [given(client, address) for address in "ab"] == [[0], [2]]  # what runs is left where it is
 
 
 def test_what_has_ended_is_not_taken_back_and_leaves_room(jobs, inputs):
     client = Client(a=1, b=1)
     pool = pool_of(client, jobs)
-    pool.give(few := jobs[-4:])
+    pool.submit(few := jobs[-4:])
     for future in client.points:
         if future.workers == ["b"] or future is client.points[0]:
             future.end(done(inputs))  # of a's two, the one that ran has ended, and the other runs now
-    pool.give(few)
+    pool.submit(few)
     assert [given(client, address) for address in "ab"] == [[2], []]
-    assert {job[0].parameters.seed for job, _ in pool.ended()} == {0, 1, 3}
+    assert {job[0].parameters.seed for job, _ in pool.completed()} == {0, 1, 3}
 
 
 def test_a_worker_that_cannot_run_the_points_gets_none_and_if_none_can_the_sweep_ends(jobs):
     client = Client(a=1, b=1)
     pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})
-    pool.give(jobs)
+    pool.submit(jobs)
     assert client.points == []  # nobody is ready yet
     first, second = client.prepared
     first.end(("/folder", "it has numpy 1.0, not 2.4"))
     second.end(("/folder", ""))
-    pool.ended()
-    pool.give(jobs)
+    pool.completed()
+    pool.submit(jobs)
     assert {future.workers[0] for future in client.points} == set(second.workers)
     del client.threads[second.workers[0]]
     with pytest.raises(ClusterFailed, match=r"No worker can run the points\. .*\n.*it has numpy 1\.0, not 2\.4"):
-        pool.give(jobs)
+        pool.submit(jobs)
 
 
 def test_what_a_worker_raises_is_why_it_cannot_or_that_points_failure(jobs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     client.points[0].end(RuntimeError("no space left"), "error")
-    ((_, outcome),) = pool.ended()
+    ((_, outcome),) = pool.completed()
     assert (outcome.record.status, outcome.record.error) == ("failed", "RuntimeError: no space left")
     client.threads["b"] = 1
-    pool.give(jobs)
+    pool.submit(jobs)
     client.prepared[-1].end(OSError("no space left"), "error")
-    pool.ended()
+    pool.completed()
     assert pool.workers["b"].refusal == "OSError: no space left"
 
 
 def test_a_result_that_goes_with_its_worker_before_it_is_fetched_is_not_waited_for(jobs, inputs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
-    pool.give(jobs)
+    pool.submit(jobs)
     client.points[0].end(done(inputs))
     client.points[0].status = "pending"
-    ((job, outcome),) = pool.ended()
+    ((job, outcome),) = pool.completed()
     assert (job[0].parameters.seed, outcome) == (0, None)  # to be given again
 
 
@@ -237,4 +237,4 @@ def test_a_scheduler_that_has_gone_ends_the_sweep(jobs):
     pool = pool_of(client, jobs)
     client.nthreads = lambda: SimpleNamespace().gone
     with pytest.raises(ClusterFailed, match=r"The Dask scheduler has gone \(.*\)\. Start it again first\."):
-        pool.give(jobs)
+        pool.submit(jobs)
