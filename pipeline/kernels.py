@@ -34,6 +34,7 @@ from pipeline import fork_server, signals, storage
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+MIN_MEMORY = 1500 * 2**20  # bytes of addresses; a default run takes a third more
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
 START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
@@ -96,10 +97,17 @@ def _environment() -> dict[str, str]:
     return ONE_THREAD | {"TMPDIR": own, "HOME": home}
 
 
-def _allow_open_files() -> None:
-    """Raise the limit of open files as far as need be. Raises OSError if that is not far enough."""
+def _check_limits() -> None:
+    """Raise the limit of open files as far as need be. Raises OSError if that is not far enough, or memory too little.
+
+    In too little a kernel may not even be able to answer that it has none left, and would be waited for without end.
+    """
     import resource  # which Windows does not have
 
+    memory, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if memory != resource.RLIM_INFINITY and memory < MIN_MEMORY:
+        needed = f"{memory >> 20} MB are allowed, {MIN_MEMORY >> 20} MB needed"
+        raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {needed}")
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit < MIN_OPEN_FILES:
         if highest < MIN_OPEN_FILES:
@@ -181,7 +189,7 @@ class _ForkServer:
                 self.owner = None
 
     def _start(self, compiler_first: bool = False) -> None:
-        _allow_open_files()
+        _check_limits()
         here, there = socket.socketpair()
         here.settimeout(START_TIMEOUT)
         command = [sys.executable, "-m", fork_server.__name__, str(there.fileno()), *(["compiler"] * compiler_first)]

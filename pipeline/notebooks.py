@@ -173,9 +173,9 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
 
 
 def _transport(connection: Path) -> Config:
-    """Return sockets beside the connection file instead of open ports, where their paths fit into 107 bytes."""
+    """Return sockets beside the connection file, and no ports, where their paths fit into 107 bytes of UTF-8."""
     settings = {"connection_file": str(connection)}
-    if len(os.fsencode(connection)) < 90:
+    if str(connection).isprintable() and len(os.fsencode(connection)) < 90:
         settings |= {"transport": "ipc", "ip": str(connection.with_suffix(""))}
     return Config({"KernelManager": settings})
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import tempfile
 import traceback
 from pathlib import Path
@@ -18,7 +19,8 @@ def describe(error: Exception) -> str:
     doing = f" (while {console.recent.lines[-1].splitlines()[0]})" if console.recent.lines else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
-        reason = f"{error.strerror}: {path}" if path else error.strerror + doing
+        bare = error.strerror == os.strerror(error.errno or 0)
+        reason = f"{error.strerror}: {path}" if path else error.strerror + doing * bare
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0

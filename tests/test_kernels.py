@@ -104,3 +104,21 @@ def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_pat
     owner.wait()
     for pid in map(int, pids.read_text().rstrip(".").split()):
         wait_until(lambda pid=pid: gone(pid))
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (
+            "-v 600000",
+            "Cannot allocate memory: 585 MB are allowed, 1500 MB needed. Free some memory or raise the limit",
+        ),
+        ("-n 40", "Too many open files: 40 are allowed, 256 needed. Raise the limit of this shell"),
+    ],
+)
+def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_failed(tmp_path, limit, message):
+    command = f"ulimit {limit}; exec {sys.executable} -m pipeline run --run-dir {tmp_path / 'run'}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"Error: {message}" in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"

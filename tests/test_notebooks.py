@@ -2,9 +2,11 @@
 
 import ast
 import base64
+import contextlib
 import itertools
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -275,6 +277,17 @@ def test_pictures_are_left_out_where_nobody_looks_and_the_notebook_says_so(tmp_p
         execute(notebook, tmp_path / "out.ipynb", with_pictures=with_pictures)
         texts = [output.text for cell in code_cells(tmp_path / "out.ipynb") for output in cell.outputs]
         assert texts == ["before\n", shown, "after\n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "transport"), [("Zürich b", "ipc"), ("x" * 90, "tcp"), (os.fsdecode(b"not UTF-8 \xff"), "tcp")]
+)
+def test_a_kernel_has_sockets_and_ports_only_where_their_paths_cannot_be_used(tmp_path, name, transport, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(storage, "scratch", lambda: contextlib.nullcontext(tmp_path / name))
+    source = "import ipykernel, json; print(json.load(open(ipykernel.get_connection_file()))['transport'])"
+    execute(write_notebook(tmp_path / "a.ipynb", source), tmp_path / "out.ipynb")
+    assert code_cells(tmp_path / "out.ipynb")[0].outputs[0].text == f"{transport}\n"
 
 
 @pytest.mark.parametrize("watched", [True, False])
