@@ -5,9 +5,9 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -108,27 +108,29 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
 
 
 def _execute_stages(
-    folder: RunFolder, chosen: Parameters, stages: Iterable[str] = STAGES, with_report: bool = True
+    folder: RunFolder, chosen: Parameters, stages: Sequence[str] = STAGES, with_report: bool = True
 ) -> None:
     from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
     kernels.prepare()
     from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
 
-    if with_report:
-        threading.Thread(target=_prepare_report, daemon=True).start()  # while the kernels work
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
-    for stage in stages:
-        since = time.monotonic()
-        notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
-        log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
+    shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
+    with ThreadPoolExecutor(1) as meanwhile:
+        for stage in stages:
+            since = time.monotonic()
+            if with_report:
+                meanwhile.submit(_prepare_report, folder, shown)  # while the kernel works
+            notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
+            log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
 
 
-def _prepare_report() -> None:
+def _prepare_report(folder: RunFolder, shown: Sequence[str]) -> None:
     with contextlib.suppress(Exception):  # whatever is wrong is met again, and reported, when the report is written
         from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
 
-        rendering.exporter()
+        rendering.prepare(folder, shown)
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:

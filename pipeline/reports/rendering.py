@@ -7,7 +7,7 @@ themselves; code folded away; links that lead somewhere even when the file trave
 import functools
 import itertools
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from pipeline.parameters import Parameters
 from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
 from pipeline.reports import live, pages
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import STAGES, RunFolder
 from pipeline.statistics import wilson_interval
 
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
@@ -45,6 +45,13 @@ class Heading(NamedTuple):
     level: int
     anchor: str
     text: str
+
+
+class Section(NamedTuple):
+    """A notebook as a part of a page."""
+
+    html: str
+    headings: list[Heading]
 
 
 class _Renderer(IPythonRenderer):
@@ -144,37 +151,36 @@ def exporter() -> _CellsExporter:
     return made
 
 
-def render(
-    notebooks: Mapping[str, nbformat.NotebookNode],
-    title: str,
-    summary: Mapping[str, object] | None = None,
-    site: Container[str] = (),
-) -> str:
-    """Render one page of one or more executed notebooks.
+def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, site: Container[str] = ()) -> str:
+    """Render one page of one or more executed notebooks, which are given by their stems, such as "02_train", in order.
 
-    Parameters
-    ----------
-    notebooks : mapping
-        From a notebook's stem, such as "02_train", to the executed notebook, in order.
-    title : str
-        The page's title.
-    summary : mapping, optional
-        What the page shows before and after the notebooks: see `_run_summary`. The page then has a title of its own,
-        and the notebooks' headings stand one level lower.
-    site : container of str, optional
-        The stems of notebooks that have a page beside this one, which links lead to.
+    site: the stems of notebooks that have a page beside this one, which links lead to.
     """
-    found, sections, numbers = list[Heading](), [], itertools.count(1)
-    for stem, notebook in notebooks.items():
-        exporter().renderer = _Renderer(stem, list(notebooks), found, down=1 if summary else 0, site=site)
-        body, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
-        sections.append(CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", _accessible(body)))
-    headings = [heading for heading in found if 2 <= heading.level <= 3]
-    glossary = _glossary() if any('href="#glossary"' in section for section in sections) else None
-    sortable = any('class="dataframe sortable"' in section for section in sections)
-    shown = {"headings": headings, "sections": sections, "summary": summary, "glossary": glossary, "sortable": sortable}
-    own_title = summary or f">{title}</h1>" in sections[0]
-    shown["over"] = None if own_title else title
+    return _page([_section(stem, node, list(notebooks), site=site) for stem, node in notebooks.items()], title)
+
+
+def _section(
+    stem: str, notebook: nbformat.NotebookNode, included: Sequence[str], down: int = 0, site: Container[str] = ()
+) -> Section:
+    """Render a notebook of a page that includes those with these stems; its headings are so many levels lower."""
+    found: list[Heading] = []
+    exporter().renderer = _Renderer(stem, included, found, down, site)
+    html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
+    return Section(_accessible(html), found)
+
+
+def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object] | None = None) -> str:
+    """Fill the page. summary: what it shows before and after the notebooks, a title of its own included."""
+    numbers = itertools.count(1)
+    bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", each.html) for each in sections]
+    shown = {
+        "headings": [heading for each in sections for heading in each.headings if 2 <= heading.level <= 3],
+        "sections": bodies,
+        "summary": summary,
+        "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
+        "sortable": any('class="dataframe sortable"' in body for body in bodies),
+        "over": None if summary or f">{title}</h1>" in bodies[0] else title,
+    }
     return pages.fill("page.html.j2", title=title, **shown)
 
 
@@ -243,10 +249,29 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     storage.write_whole(folder.report, run_page(folder, record).encode(errors="replace"))
 
 
-def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
+def run_page(folder: RunFolder, record: RunRecord, site: Iterable[str] = ()) -> str:
     """Render the report of a finished run, the result first; see `render` for the site."""
-    notebooks = {path.stem: read_notebook(path) for path in folder.executed()[::-1]}
-    return render(notebooks, folder.title, _run_summary(folder, record), site)
+    included = [path.stem for path in folder.executed()]
+    return _page(_sections_of(folder, included, site), folder.title, _run_summary(folder, record))
+
+
+def prepare(folder: RunFolder, stages: Iterable[str]) -> None:
+    """Render the notebooks that have been executed so far, of those that the report will show."""
+    exporter()
+    pages.prepare()
+    _sections_of(folder, stages)
+
+
+def _sections_of(folder: RunFolder, stages: Iterable[str], site: Iterable[str] = ()) -> list[Section]:
+    """Return the executed notebooks of these stages, the last first."""
+    included, links = tuple(stages), frozenset(site)
+    return [_stage(path, path.stat().st_mtime_ns, included, links) for path in folder.executed()[::-1]]
+
+
+@functools.lru_cache(len(STAGES))
+def _stage(path: Path, changed: int, included: Sequence[str], site: Container[str]) -> Section:
+    """Render the notebook of a stage; again only if it has changed, since it may have been while the next one ran."""
+    return _section(path.stem, read_notebook(path), included, 1, site)
 
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
