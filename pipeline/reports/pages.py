@@ -26,9 +26,9 @@ def fragment(template: str, **values: object) -> str:
 
 
 def prepare() -> None:
-    """Compile the templates, which takes 0.1 s."""
-    for name in _environment().list_templates(["j2"]):
-        _environment().get_template(name)
+    """Compile the templates of a run's page, which takes 0.1 s."""
+    for name in ("base", "page", "result", "training", "drawing"):
+        _environment().get_template(f"{name}.html.j2")
 
 
 @functools.cache
