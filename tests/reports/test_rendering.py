@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from pipeline import storage
 from pipeline.reports import rendering
 from pipeline.reports.pages import WIDGET
+from pipeline.run_folder import STAGES, RunFolder
 
 
 def notebook(*cells):
@@ -256,3 +257,12 @@ def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline)
         assert refused.returncode == 2
         assert message in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_what_was_rendered_while_the_run_went_on_is_not_rendered_again(runs):
+    folder = RunFolder(runs / "default")
+    rendering._stage.cache_clear()
+    rendering.prepare(folder, STAGES)
+    rendering.run_page(folder, folder.read_record())
+    found = rendering._stage.cache_info()
+    assert (found.hits, found.misses) == (3, 3)
