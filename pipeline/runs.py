@@ -65,9 +65,8 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     metrics = folder.read_metrics()
     lines = ["", published.original_lines(metrics, chosen.epochs)]
     if changed := parameters.not_the_originals(chosen):
-        differing = parameters.described(changed)
-        lines += ["", f"Not the original's parameters: {differing}. So its metrics are not meant to be equal."]
-    return "\n".join([*lines, "", published.table(metrics), "", console.wrote("report", folder.report)])
+        lines += ["", f"What differs from the original: {parameters.described(changed)}"]
+    return "\n".join([*lines, "", published.table(metrics, not changed), "", console.wrote("report", folder.report)])
 
 
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:

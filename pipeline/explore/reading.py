@@ -98,7 +98,7 @@ def describe(reading: Reading) -> str:
         f"next comes {names[second]}, with {reading.scores[second]:.2f}. "
     )
     if reading.true is not None:
-        known = f"It is {'a ' * (reading.classes == DIGITS)}{names[reading.true]}"
+        known = f"{'It is a' if reading.classes == DIGITS else 'The class is'} {names[reading.true]}"
         sentence += f"{known}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
     dropped, active = reading.dropped, reading.activations > 0
     return sentence + (

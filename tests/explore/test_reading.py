@@ -86,7 +86,7 @@ def test_describe_counts_every_unit_once_and_mentions_what_is_true_where_it_is_k
 
 def test_classes_with_names_are_called_by_them():
     found = replace(made_up([1.0], [False], true=2), classes=Classes(("cat", "a dog", "hippopotamus")))
-    assert "answers a dog, with the score 0.90; next comes hippopota…, with 0.50. It is hippopota…, so" in (
+    assert "answers a dog, with the score 0.90; next comes hippopota…, with 0.50. The class is hippopota…, so" in (
         reading.describe(found)
     )
     image, pixels, _, scores, _ = reading.picture(found).axes
