@@ -78,7 +78,7 @@ def read(source: str, path: Path) -> Data:
                 continue
             image, dark = as_mnist(grey)
             if image is None:
-                problems["Warning: blank, left out"].append(place)
+                problems["Warning: blank pictures, left out"].append(place)
                 continue
             pictures.append((place, image))
             counts.update(all=1, dark=dark, kept=image is grey, drawn=split == "")
@@ -126,7 +126,7 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
             for file in _entries(folder) if folder.is_dir() else [folder]:
                 place = file.relative_to(path).as_posix()
                 if file is folder or not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-                    problems["Warning: no PNG or JPEG in the folder of a class, left out"].append(place)
+                    problems["Warning: neither PNG nor JPEG in the folder of a class, left out"].append(place)
                     continue
                 try:
                     yield *of_class, place, _grey(file)
@@ -188,7 +188,7 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
     train = [train[i] for i in np.random.RandomState(SEED).permutation(len(train))]
     known = {image.tobytes() for _, _, image in train}
     same = [place for _, place, image in test if image.tobytes() in known]
-    problems["Warning: to test on, though the same is trained on"] += same
+    problems["Warning: test pictures that are also trained on"] += same
     arrays: Arrays = {}
     for split, pictures in (("train", train), ("test", test)):
         arrays[f"x_{split}"] = np.array([image for _, _, image in pictures], np.uint8).reshape(-1, SIDE, SIDE)

@@ -216,8 +216,8 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
     for line in (
         f"Not readable as PNG or JPEG (8): one/cut.jpg, {', '.join(f'zero/broken{n}.png' for n in range(4))}, ...",
         "Too large, with more than 89,478,485 pixels (2): one/huge.png, one/large.png",
-        "Warning: blank, left out (1): one/blank.png",
-        "Warning: no PNG or JPEG in the folder of a class, left out (2): one/notes.txt, readme.md",
+        "Warning: blank pictures, left out (1): one/blank.png",
+        "Warning: neither PNG nor JPEG in the folder of a class, left out (2): one/notes.txt, readme.md",
         r"Names of classes, not of 1 to 30 printable characters (1): 'a\nb'",
     ):
         assert line in message.splitlines()
@@ -254,7 +254,7 @@ def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
     data = datasets.load_source(str(folder))
     assert data.errors == []
     (warning,) = [note for note in data.notes if note.startswith("Warning")]
-    assert warning.startswith("Warning: to test on, though the same is trained on (2): one/")
+    assert warning.startswith("Warning: test pictures that are also trained on (2): one/")
 
 
 def test_all_that_is_wrong_with_a_table_is_told_at_once(tmp_path):
