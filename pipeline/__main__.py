@@ -142,7 +142,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option(
     "--connect-timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0.1),
+    type=click.IntRange(1, 3600),
     default=10,
     help="How long its first answer may take; 10.",
 )
@@ -221,7 +221,7 @@ def report_command(path: Path, output: Path | None) -> None:
     from pipeline.reports import rendering  # and nbconvert 0.4 s
 
     output = output or storage.RUNS / "reports" / f"{path.stem}.html"
-    outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
+    outputs.check_page(output)
     rendering.write_notebook_report(path, output)
     click.echo(console.wrote("report", output))
 

@@ -140,7 +140,7 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
     output = output or storage.RUNS / "reports" / f"{names.strip('-')[:200]}.html"
-    outputs.check(f"--output is {output}", output, {output: lambda: outputs.is_page(output)})
+    outputs.check_page(output)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})

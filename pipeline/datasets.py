@@ -135,7 +135,7 @@ def split(whole: Data, chosen: Parameters, run_dir: str | None = None) -> Data:
     Raises InvalidData with all that is wrong: why the source cannot be used, and if it has too few images.
     """
     x, y, cut, problems = whole.x_train, whole.y_train, chosen.num_samples, list(whole.errors)
-    if (end := cut + chosen.num_validation) > len(x):
+    if (end := cut + chosen.num_validation) > len(x) and len(x):
         fits = parameters.command(chosen.model_copy(update=fitted(len(x))), run_dir)
         problems.append(
             f"num_samples + num_validation is {cut} + {chosen.num_validation} = {end}, but the source "

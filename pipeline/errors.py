@@ -128,11 +128,14 @@ def refusal(message: str) -> int | None:
     return int(found[1]) if found and int(found[1]) in NEXT_STEPS else None
 
 
+SMALLER = (
+    "Each update overshoots by more than the last. Make learning_rate smaller, by a factor of ten at first, or "
+    "normalisation larger. Their defaults are 0.005 and 255."
+)
+
+
 def check_finite(error: float, epoch: int, learning_rate: float, normalisation: float) -> None:
     """Raise Diverged if the error of an epoch, counted from 0, is infinite or not a number."""
     if not math.isfinite(error):
-        raise Diverged(
-            f"The error became {error} in epoch {epoch}, with learning_rate {learning_rate:g} and normalisation "
-            f"{normalisation:g}: each update overshoots by more than the last. Make learning_rate smaller, by a factor "
-            "of ten at first, or normalisation larger. Their defaults are 0.005 and 255."
-        )
+        chosen = f"learning_rate {learning_rate:g} and normalisation {normalisation:g}"
+        raise Diverged(f"The error became {error} in epoch {epoch}, with {chosen}. {SMALLER}")

@@ -30,9 +30,10 @@ def _import_what_notebooks_import() -> None:
 @functools.cache
 def _start_the_compiler() -> None:
     """Import Numba and have it compile, for 0.5 s: the first notebook of a run prepares data, and needs none of it."""
-    import numba
+    with contextlib.suppress(Exception):  # which the notebook that needs it will report
+        import numba
 
-    numba.njit(lambda x: x + 1)(1)
+        numba.njit(lambda x: x + 1)(1)
 
 
 def _fork_kernels(end: socket.socket, compiler_first: bool) -> None:

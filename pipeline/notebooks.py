@@ -169,7 +169,8 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
     if refused := errors.refusal(error.evalue):
         return OSError(refused, f"{where}: {error.ename}: {error.evalue}")
     kind = errors.Diverged if error.ename == errors.Diverged.__name__ else errors.CellFailed
-    return kind(f"{where}: {error.ename}: {error.evalue}\nThe executed notebook, with its error: {output}")
+    kept = not output.is_relative_to(storage.scratch_of(os.getpid()))  # which is removed
+    return kind(f"{where}: {error.ename}: {error.evalue}" + f"\nThe executed notebook, with its error: {output}" * kept)
 
 
 def _transport(connection: Path) -> Config:

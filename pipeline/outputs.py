@@ -9,7 +9,7 @@ from pipeline import storage
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.readers import opened, read_bytes
 
-PROJECT_FOLDERS = (".git", ".ci", "notebooks", "pipeline", "tests")
+PROJECT_FOLDERS = (".git", ".ci", ".binder", ".devcontainer", ".venv", "notebooks", "pipeline", "tests")
 MAX_NAME = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
 HEAD_SIZE = 1000  # bytes of a page, in which its mark stands
 MARKS = (
@@ -49,6 +49,11 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
                 )
     except OSError as error:
         raise InvalidParameter(f"{given}, where nothing can be written ({error.strerror}). Choose another.") from None
+
+
+def check_page(path: Path) -> None:
+    """Raise InvalidParameter unless a command may write a page there."""
+    check(f"--output is {path}", path, {path: lambda: is_page(path)})
 
 
 def is_page(path: Path) -> bool:

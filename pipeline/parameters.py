@@ -36,8 +36,8 @@ SOURCES = "'sample', 'mnist', 'fashion_mnist' or the path of an .npz file, a .cs
 Source = Annotated[str, AfterValidator(_check_folder), SOURCES]  # which may have gone, of a record: see check_source
 Folder = Annotated[str, AfterValidator(_check_folder), "the path of a folder"]
 Folders = Annotated[list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"]
-Count = Annotated[int, Field(ge=1), "a whole number, 1 or more"]
-CountOrNone = Annotated[int, Field(ge=0), "a whole number, 0 or more"]
+Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
+CountOrNone = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
 Rate = Annotated[float, Field(ge=0, lt=1), "a number from 0 to below 1"]
@@ -178,6 +178,6 @@ def _wrong(name: str, value: object) -> str:
 def _unknown(name: str, names: list[str]) -> str:
     if name in RENAMED:
         return f"{name!r} is now called {RENAMED[name]}."
-    near = difflib.get_close_matches(name[:100], NotebookParameters.model_fields, n=1)
+    near = difflib.get_close_matches(name[:100], names, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from pipeline.errors import InvalidData
+from pipeline.errors import InvalidData, shown
 from pipeline.images import DIGITS, Arrays, Classes, Data
 from pipeline.readers import opened
 
@@ -25,6 +25,7 @@ FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 SEED = 1  # of the generator that draws the test images and the order of training
 HEADERS = [["label", *(f"pixel{i + first}" for i in range(SIDE * SIDE))] for first in (0, 1)]  # Kaggle has both
 SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pixels
+MAX_LINE = 20_000  # characters of a table; 784 numbers take 3,000
 NAMED = 5  # pictures in a message
 
 Problems = defaultdict[str, list[str]]  # from what is wrong to the names of what it is wrong with
@@ -82,10 +83,10 @@ def read(source: str, path: Path) -> Data:
                 continue
             pictures.append((place, image))
             counts.update(all=1, dark=dark, kept=image is grey, drawn=split == "")
-            shown = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
-            if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES:
+            if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES and len(found) <= 10:
+                drawn = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
                 before = ImageOps.pad(Image.fromarray(grey), (SHOWN, SHOWN), color=int(grey[0, 0]))
-                shown[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
+                drawn[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
     names = sorted(found, key=_natural)
@@ -96,7 +97,7 @@ def read(source: str, path: Path) -> Data:
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
     arrays = _arrays({classes.index(name): found[name] for name in names}, problems, classes)
     lines = [
-        f"{problem} ({len(places)}): {', '.join(map(_printable, places[:NAMED]))}{', ...' * (len(places) > NAMED)}"
+        f"{problem} ({len(places)}): {', '.join(map(_quoted, places[:NAMED]))}{', ...' * (len(places) > NAMED)}"
         for problem, places in problems.items()
         if places
     ]
@@ -140,7 +141,7 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
 
 def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
     with opened(path, "arrays") as binary, TextIOWrapper(binary, "utf-8-sig", "replace", newline="") as file:
-        rows = csv.reader(file)
+        rows = csv.reader(iter(lambda: _line(file), ""))
         if next(rows, []) not in HEADERS:
             problems["Not label,pixel0,...,pixel783"].append("line 1")
         for label, *cells in filter(None, rows):
@@ -150,6 +151,13 @@ def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
                 problems["Without 784 whole numbers from 0 to 255"].append(f"line {rows.line_num}")
             else:
                 yield "", label.strip(), f"line {rows.line_num}", pixels
+
+
+def _line(file: TextIOWrapper) -> str:
+    """Read a line that is not too long, since a file may have nothing but one."""
+    if len(line := file.readline(MAX_LINE)) == MAX_LINE:
+        raise csv.Error(f"it has a line of {MAX_LINE:,} characters or more")
+    return line
 
 
 def _grey(path: Path) -> np.ndarray:
@@ -165,13 +173,13 @@ def _grey(path: Path) -> np.ndarray:
             return np.asarray(picture.convert("L"))
 
 
-def _printable(name: str) -> str:
-    return name if name and name.isprintable() else ascii(name)
+def _quoted(name: str) -> str:
+    return shown(name) if name and name.isprintable() else shown(ascii(name))
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
+def _natural(name: str) -> tuple[list[str], str]:
     """Order names as people do: 2 before 10."""
-    return [int(part) if i % 2 else part.lower() for i, part in enumerate(re.split("([0-9]+)", name))], name
+    return [part.rjust(20, "0") if i % 2 else part.lower() for i, part in enumerate(re.split("([0-9]+)", name))], name
 
 
 def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Classes) -> Arrays:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from pipeline import console, datasets, notebooks, parameters, storage
+from pipeline import console, datasets, notebooks, outputs, parameters, storage
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.reports import rendering
 from pipeline.run_folder import PREPARATION
@@ -24,12 +24,13 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     unless given. Raises InvalidParameter; InvalidData, with all that is wrong with the source; and NotebookFailed.
     """
     chosen = parameters.from_strings(values)
+    output = output or storage.RUNS / "reports" / f"{Path(chosen.source).stem}-data.html"
+    outputs.check_page(output)
     whole = datasets.load_source(chosen.source)
     if chosen.source not in NAMED_SOURCES:
         fitting = datasets.fitted(len(whole.x_train)).items()
         chosen = chosen.model_copy(update={name: value for name, value in fitting if name not in values})
     datasets.split(whole, chosen)
-    output = output or storage.RUNS / "reports" / f"{Path(chosen.source).stem}-data.html"
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})

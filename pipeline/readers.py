@@ -117,7 +117,7 @@ def _heads(archive: zipfile.ZipFile, size: int) -> dict[str, tuple[tuple[int, ..
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(f"{name}.npy") as file:
         array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        return array
+        return array.astype(array.dtype.newbyteorder("="), copy=False)  # Numba takes no other order of bytes
 
 
 def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout: Layout) -> str:

@@ -113,7 +113,7 @@ class RunRecord(_Record):
     """
 
     status: Status
-    started: AwareDatetime
+    started: Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source

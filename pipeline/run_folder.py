@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import outputs, parameters, readers, storage
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, shown
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
@@ -57,6 +57,10 @@ class Model:
     @property
     def hidden_size(self) -> int:
         return int(self.weights_0_1.shape[1])
+
+    @property
+    def is_finite(self) -> bool:
+        return all(np.isfinite(weights).all() for weights in self.weights)
 
     @property
     def sha256(self) -> str:
@@ -117,7 +121,7 @@ class RunFolder:
             model = Model(*weights, normalisation, Classes.of(arrays))
         except ValueError as error:
             raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
-        if not (model.hidden_size and model.normalisation > 0 and np.isfinite([w.sum() for w in model.weights]).all()):
+        if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
             problem = "is not what 02_train writes (it has no hidden unit, or a number that cannot be)"
             raise InvalidRecord(self.model, problem, advice)
         return model
@@ -135,7 +139,7 @@ class RunFolder:
         """Read run.json of a finished run, and check its parameters."""
         record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
-            problem = f"holds no finished run: its status is {record.status}. {record.error or ''}".rstrip(". ")
+            problem = f"holds no finished run: its status is {record.status}. {shown(record.error or '')}".rstrip(". ")
             raise InvalidRecord(self.path, problem, "Name the folder of a finished one.")
         try:
             return record, parameters.from_values(record.parameters)
@@ -172,7 +176,12 @@ class RunFolder:
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
-        """Write history.json, then model.npz. Where they are others, what was made from the old ones goes."""
+        """Write history.json, then model.npz. Where they are others, what was made from the old ones goes.
+
+        Raises Diverged if a weight is infinite or not a number, as after a last epoch whose error was still finite.
+        """
+        if not model.is_finite:
+            raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
         arrays = {name: value for name, value in vars(model).items() if name != "classes"} | model.classes.stored()
         files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**arrays)}
         self._replace(TRAINING, given, files)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline import console, datasets, parameters, provenance, published, signals, storage
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError, shown
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
@@ -97,8 +97,8 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         message = str(error) if known else f"{type(error).__name__}: {error}"
         ended = record.changed(status=Status.of(error), error=message)
         try:
-            folder.write_record(ended)
-        except OSError:
+            folder.write_record(ended.changed(outputs=folder.digests()))  # by which the next run knows its own files
+        except (OSError, InvalidRecord):
             with contextlib.suppress(OSError):
                 reserve.replace(folder.record)
         raise
@@ -114,22 +114,19 @@ def _execute_stages(
     kernels.prepare()
     from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
 
+    if with_report:  # nbconvert takes another 0.3 s; not in a thread, since Pygments breaks when two import it at once
+        from pipeline.reports import rendering
+
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
     with ThreadPoolExecutor(1) as meanwhile:
         for stage in stages:
             since = time.monotonic()
             if with_report:
-                meanwhile.submit(_prepare_report, folder, shown)  # while the kernel works
+                # While the kernel works. An error in it is met again, and reported, when the report is written.
+                meanwhile.submit(rendering.prepare, folder, shown)
             notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
             log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
-
-
-def _prepare_report(folder: RunFolder, shown: Sequence[str]) -> None:
-    with contextlib.suppress(Exception):  # whatever is wrong is met again, and reported, when the report is written
-        from pipeline.reports import rendering  # nbconvert takes 0.3 s more, which a finished run should not cost
-
-        rendering.prepare(folder, shown)
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -205,7 +202,9 @@ def report(run_dir: str) -> Path:
             _write_report(folder, record)
             return folder.report
         if record.status == Status.CHANGED:
-            raise InvalidRecord(folder.path, f"holds no finished run. {record.error}".rstrip("."), "Run it again.")
+            raise InvalidRecord(
+                folder.path, f"holds no finished run. {shown(record.error or '')}".rstrip(". "), "Run it again."
+            )
         if not (executed := folder.executed()):
             raise InvalidRecord(folder.path, f"has no notebook to show: its status is {record.status}", "Run it again.")
         from pipeline.reports import rendering  # nbconvert takes 0.3 s to import

@@ -24,9 +24,10 @@ from pipeline.readers import opened
 
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
+MAX_PARTS = 200  # of a path
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
-SCRATCH_PREFIX = "by-hand-"  # how the folders begin that hold what is temporary
+SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def project_path(place: str) -> Path:
     """
     path = ROOT / place
     try:
+        if len(path.parts) > MAX_PARTS:
+            raise ValueError(f"it has more than {MAX_PARTS} folders")
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
@@ -100,6 +103,8 @@ def scratch_of(process: int) -> Path:
     It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
+        if not (left / LOCK).is_file():  # it is not of this project, or begins just now
+            continue
         with contextlib.suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):  # else it is of one that lives
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{process}-{time.time():.0f}-"))

@@ -187,7 +187,7 @@ def run_alone(path, output, **values):
     ("values", "message"),
     [
         ({"num_sample": 5}, r"no parameter 'num_sample'. Did you mean num_samples\?"),
-        ({"num_samples": 0}, "num_samples is 0, but must be a whole number, 1 or more"),
+        ({"num_samples": 0}, "num_samples is 0, but must be a whole number from 1 to 10^9"),
         ({"relu_grad_at_zero": 0}, "'relu_grad_at_zero' is now called relu_grad_inactive"),
     ],
 )

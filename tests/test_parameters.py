@@ -8,20 +8,20 @@ ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "learn
 ORIGINAL |= {"dropout_rate": 0.5, "relu_grad_inactive": 1, "batch_size": 1, "seed": 1}
 WRONG_VALUES = [
     ("source", " ", "'sample', 'mnist', 'fashion_mnist'"),
-    ("num_samples", 0, "1 or more"),
-    ("num_validation", -1, "0 or more"),
+    ("num_samples", 0, "from 1 to 10^9"),
+    ("num_validation", -1, "from 0 to 10^9"),
     ("normalisation", 0, "above 0"),
     ("hidden_size", 40.0, "a whole number"),
     ("learning_rate", -0.1, "above 0"),
     ("learning_rate", float("nan"), "above 0"),
     ("learning_rate", "fast", "above 0"),
     ("learning_rate_decay", 1.1, "at most 1"),
-    ("epochs", None, "1 or more"),
-    ("epochs", "7.5", "1 or more"),
+    ("epochs", None, "from 1 to 10^9"),
+    ("epochs", "7.5", "from 1 to 10^9"),
     ("dropout_rate", 1, "below 1"),
     ("relu_grad_inactive", 2, "0 or 1"),
     ("relu_grad_inactive", True, "0 or 1"),
-    ("batch_size", 0, "1 or more"),
+    ("batch_size", 0, "from 1 to 10^9"),
     ("seed", 2**32, "4294967295"),
 ]
 

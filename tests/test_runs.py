@@ -298,7 +298,7 @@ def test_a_run_of_the_version_before_runs_again_and_is_refused_by_verify(tmp_pat
     ("arguments", "messages"),
     [
         (["-p", "learning_rte", "1"], ["no parameter 'learning_rte'", "Did you mean learning_rate?"]),
-        (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number, 1 or more. Its default is 100."]),
+        (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number from 1 to 10^9. Its default is 100."]),
         (["-p", "epochs", "x", "-p", "seed", "-1"], ["epochs is 'x'", "seed is '-1'"]),
         (["-p", "source", "nowhere/none.npz"], ["There is nothing of that kind at", "nowhere/none.npz"]),
         (["-p", "num_samples", "1900", "-p", "num_validation", "101"], ["1900 + 101 = 2001, but the source"]),

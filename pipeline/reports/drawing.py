@@ -54,6 +54,7 @@ def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
 
 
 def _packed(name: str, accuracy: float | None, model: Model) -> Network:
-    numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
+    with np.errstate(over="ignore"):  # infinite in single precision
+        numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
     weights = base64.b64encode(zlib.compress(numbers)).decode()
     return Network(name, accuracy, model.hidden_size, model.normalisation, weights, model.classes)

@@ -74,6 +74,7 @@ def write_index(runs: Path = storage.RUNS) -> Path:
     It is written again if what is on disk has changed meanwhile, since two runs that end at once may both write it;
     three times at most, since a busy sweep may change it each time, and writes it again when it ends.
     """
+    runs = runs.absolute()
     path, written = runs / "index.html", None
     outputs.check(f"The list of runs is {path}", path, {path: lambda: outputs.is_page(path)})
     log.debug(f"listing what is below {shown(runs)}")

@@ -7,18 +7,17 @@ themselves; code folded away; links that lead somewhere even when the file trave
 import functools
 import itertools
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
-from html import escape, unescape
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
-from xml.etree import ElementTree
 
 import nbformat
 from jinja2 import pass_context
-from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
-from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from pipeline import parameters, published, storage
@@ -28,23 +27,15 @@ from pipeline.parameters import Parameters
 from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
 from pipeline.reports import live, pages
+from pipeline.reports.markdown import Heading, Renderer
 from pipeline.run_folder import STAGES, RunFolder
 from pipeline.statistics import wilson_interval
 
+MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
+# What leads a page elsewhere, which no Content-Security-Policy prevents, or brings in what is not in it.
+LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
-MAX_FORMULA = 5000  # characters
-_NAMES = "ath|i|n|o|s|text|space|row|frac|sqrt|root|style|padded|phantom|enclose|fenced|table|tr|td|labeledtr"
-MATHML = re.compile(
-    rf"{{http://www\.w3\.org/1998/Math/MathML}}m({_NAMES}|sub|sup|subsup|under|over|underover|multiscripts|prescripts)"
-)
-GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
-
-
-class Heading(NamedTuple):
-    level: int
-    anchor: str
-    text: str
 
 
 class Section(NamedTuple):
@@ -54,75 +45,10 @@ class Section(NamedTuple):
     headings: list[Heading]
 
 
-class _Renderer(IPythonRenderer):
-    """Render Markdown for one notebook of a report: headings `down` levels lower, with anchors that carry its name."""
-
-    def __init__(
-        self, stem: str, included: Sequence[str], headings: list[Heading], down: int, site: Container[str] = ()
-    ) -> None:
-        super().__init__(escape=False, allow_harmful_protocols=False, exclude_anchor_links=True)
-        self.stem, self.included, self.headings, self.down, self.site = _anchor(stem), included, headings, down, site
-
-    def heading(self, text: str, level: int, **attributes: Any) -> str:
-        plain = re.sub("<[^>]+>", "", text)
-        anchor = self.stem if level == 1 else self._anchor(plain)
-        level += self.down
-        self.headings.append(Heading(level, anchor, plain))
-        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
-
-    def link(self, text: str, url: str, title: str | None = None) -> str:
-        if urlsplit(url).scheme:
-            return super().link(text, url, title)
-        if url.startswith("#"):
-            return f'<a href="#{self._anchor(url)}">{text}</a>'
-        if url == GLOSSARY:
-            return f'<a href="#glossary">{text}</a>'
-        stem = Path(url).stem
-        if stem in self.included:
-            return f'<a href="#{_anchor(stem)}">{text}</a>'
-        return f'<a href="{stem}.html">{text}</a>' if stem in self.site and url.endswith(".ipynb") else text
-
-    def _anchor(self, heading: str) -> str:
-        """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
-        return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
-
-    def block_math(self, body: str) -> str:
-        return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
-
-    def inline_math(self, body: str) -> str:
-        return _formula(body, "inline")
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        try:
-            return super().image(text, url, title)
-        except (InvalidNotebook, StopIteration, TypeError, AttributeError):  # of an attachment that is missing
-            return f"<code>![{escape(text)}]({escape(url)})</code> <em>(This picture is missing.)</em>"
-
-
-def _anchor(stem: str) -> str:
-    return re.sub(r"[^\w-]", "-", stem)
-
-
-def _formula(source: str, display: str) -> str:
-    """Return a formula as MathML; one that cannot be converted, or makes anything else, as it was typed."""
-    try:
-        if len(source) > MAX_FORMULA:
-            raise ValueError("it is too long")
-        mathml = convert(source, display=display)
-        for element in ElementTree.fromstring(mathml).iter():
-            if not MATHML.fullmatch(element.tag) or any(
-                "script:" in value.lower() for value in element.attrib.values()
-            ):
-                raise ValueError("it is more than a formula")
-        return mathml
-    except Exception:  # noqa: BLE001 - latex2mathml raises nearly anything at what it does not understand
-        return f"<code>{escape(source)}</code> <em>(This formula cannot be shown.)</em>"
-
-
 class _CellsExporter(HTMLExporter):
     """Render the cells of a notebook as a piece of HTML, its Markdown with the renderer that is set for it."""
 
-    renderer: _Renderer
+    renderer: Renderer
 
     @property
     def default_config(self) -> Config:
@@ -134,6 +60,8 @@ class _CellsExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
+        if len(source) > MAX_MARKDOWN:
+            return f"<pre>{escape(source)}</pre> <em>(This text is too long to be formatted.)</em>"
         self.renderer.attachments = context["cell"].get("attachments", {})
         html = MarkdownWithMath(renderer=self.renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
@@ -144,9 +72,12 @@ class _CellsExporter(HTMLExporter):
 def exporter() -> _CellsExporter:
     """Return the one exporter, with its templates compiled, which takes 0.2 s."""
     made = _CellsExporter(  # type: ignore[no-untyped-call]
-        template_name="basic", template_file="cells.html.j2", extra_template_paths=[str(pages.TEMPLATES)]
+        template_name="basic",
+        template_file="cells.html.j2",
+        extra_template_paths=[str(pages.TEMPLATES)],
+        filters={"highlight_code": Highlight2HTML(pygments_lexer="ipython3")},  # whatever a notebook says it needs
     )
-    made.renderer = _Renderer("", [], [], 0)
+    made.renderer = Renderer("", [], [], 0)
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))
     return made
 
@@ -164,9 +95,9 @@ def _section(
 ) -> Section:
     """Render a notebook of a page that includes those with these stems; its headings are so many levels lower."""
     found: list[Heading] = []
-    exporter().renderer = _Renderer(stem, included, found, down, site)
+    exporter().renderer = Renderer(stem, included, found, down, site)
     html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
-    return Section(_accessible(html), found)
+    return Section(_accessible(LEADS_AWAY.sub("&lt;", html)), found)
 
 
 def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object] | None = None) -> str:
@@ -207,26 +138,35 @@ def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
 def _scrolling(html: str) -> str:
     """Let tables of four columns or more scroll within themselves, since a phone is not wide enough for them."""
 
-    def wrapped(table: re.Match[str]) -> str:
-        columns = table[0].split("</tr>")[0].count("<th")
+    def wrapped(table: str) -> str:
+        columns = table.split("</tr>")[0].count("<th")
         wide = '<div class="scroll" role="group" aria-label="Table" tabindex="0">'
-        return f"{wide}{table[0]}</div>" if columns > 3 else table[0]
+        return f"{wide}{table}</div>" if columns > 3 else table
 
-    return re.sub(r"<table>.*?</table>", wrapped, html, flags=re.S)
+    return _with_each("table", html, wrapped)
+
+
+def _with_each(name: str, html: str, change: Callable[[str], str]) -> str:
+    """Change each element of this name that has no attributes: a regular expression would take for ever at bad ones."""
+    before, *elements = html.split(f"<{name}>")
+    parts = [element.partition(f"</{name}>") for element in elements]
+    return before + "".join(
+        change(f"<{name}>{inside}{end}") + after if end else f"<{name}>{inside}" for inside, end, after in parts
+    )
 
 
 def _glossary() -> str:
     guide = (storage.NOTEBOOKS / "README.md").read_text()
     text = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return _accessible(_scrolling(MarkdownWithMath(renderer=_Renderer("glossary", [], [], 0)).render(text)))
+    return _accessible(_scrolling(MarkdownWithMath(renderer=Renderer("glossary", [], [], 0)).render(text)))
 
 
 def _accessible(body: str) -> str:
     """Let the keyboard scroll code and outputs, and mark the heads of a table's columns and rows as such."""
     body = body.replace("<pre>", '<pre tabindex="0">')
-    heads, rows = re.compile("<thead>.*?</thead>", re.S), re.compile("<tbody>.*?</tbody>", re.S)
-    body = heads.sub(lambda part: re.sub(r"<th\b", '<th scope="col"', part[0]), body)
-    return rows.sub(lambda part: re.sub(r"<th\b", '<th scope="row"', part[0]), body)
+    for part, scope in (("thead", "col"), ("tbody", "row")):
+        body = _with_each(part, body, partial(re.sub, r"<th\b", f'<th scope="{scope}"'))
+    return body
 
 
 def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:

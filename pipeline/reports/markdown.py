@@ -1,0 +1,90 @@
+"""Render the Markdown of a page: headings with anchors, links that lead somewhere in it, formulas as MathML."""
+
+import re
+from collections.abc import Container, Sequence
+from html import escape, unescape
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer
+
+MAX_FORMULA = 5000  # characters
+_NAMES = "ath|i|n|o|s|text|space|row|frac|sqrt|root|style|padded|phantom|enclose|fenced|table|tr|td|labeledtr"
+MATHML = re.compile(
+    rf"{{http://www\.w3\.org/1998/Math/MathML}}m({_NAMES}|sub|sup|subsup|under|over|underover|multiscripts|prescripts)"
+)
+GLOSSARY = "README.md#glossary"  # as notebooks link to it; a page whose notebooks do has it at its end
+
+
+class Heading(NamedTuple):
+    level: int
+    anchor: str
+    text: str
+
+
+class Renderer(IPythonRenderer):
+    """Render Markdown for one notebook of a report: headings `down` levels lower, with anchors that carry its name."""
+
+    def __init__(
+        self, stem: str, included: Sequence[str], headings: list[Heading], down: int, site: Container[str] = ()
+    ) -> None:
+        super().__init__(escape=False, allow_harmful_protocols=False, exclude_anchor_links=True)
+        self.stem, self.included, self.headings, self.down, self.site = _anchor(stem), included, headings, down, site
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        plain = re.sub("<[^>]+>", "", text)
+        anchor = self.stem if level == 1 else self._anchor(plain)
+        level += self.down
+        self.headings.append(Heading(level, anchor, plain))
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if urlsplit(url).scheme:
+            return super().link(text, url, title)
+        if url.startswith("#"):
+            return f'<a href="#{self._anchor(url)}">{text}</a>'
+        if url == GLOSSARY:
+            return f'<a href="#glossary">{text}</a>'
+        stem = Path(url).stem
+        if stem in self.included:
+            return f'<a href="#{_anchor(stem)}">{text}</a>'
+        return f'<a href="{stem}.html">{text}</a>' if stem in self.site and url.endswith(".ipynb") else text
+
+    def _anchor(self, heading: str) -> str:
+        """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
+        return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
+
+    def block_math(self, body: str) -> str:
+        return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
+
+    def inline_math(self, body: str) -> str:
+        return _formula(body, "inline")
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        try:
+            return super().image(text, url, title)
+        except (InvalidNotebook, StopIteration, TypeError, AttributeError):  # of an attachment that is missing
+            return f"<code>![{escape(text)}]({escape(url)})</code> <em>(This picture is missing.)</em>"
+
+
+def _anchor(stem: str) -> str:
+    return re.sub(r"[^\w-]", "-", stem)
+
+
+def _formula(source: str, display: str) -> str:
+    """Return a formula as MathML; one that cannot be converted, or makes anything else, as it was typed."""
+    try:
+        if len(source) > MAX_FORMULA:
+            raise ValueError("it is too long")
+        mathml = convert(source, display=display)
+        for element in ElementTree.fromstring(mathml).iter():
+            if not MATHML.fullmatch(element.tag) or any(
+                "script:" in value.lower() for value in element.attrib.values()
+            ):
+                raise ValueError("it is more than a formula")
+        return mathml
+    except Exception:  # noqa: BLE001 - latex2mathml raises nearly anything at what it does not understand
+        return f"<code>{escape(source)}</code> <em>(This formula cannot be shown.)</em>"
