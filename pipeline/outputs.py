@@ -10,6 +10,7 @@ from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.readers import opened, read_bytes
 
 PROJECT_FOLDERS = (".git", ".ci", ".binder", ".devcontainer", ".venv", "notebooks", "pipeline", "tests")
+MAX_PARTS = 200  # of a path, whose folders are made one in another
 MAX_NAME = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
 HEAD_SIZE = 1000  # bytes of a page, in which its mark stands
 MARKS = (
@@ -30,6 +31,8 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
     if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > MAX_NAME:
         raise InvalidParameter(f"{given}, which is no name that every program can show. Choose another one.")
     try:
+        if len(place.parts) > MAX_PARTS:
+            raise InvalidParameter(f"{given}, which is below more than {MAX_PARTS} folders. Choose another place.")
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             place.stat()  # else it is too long, or its links lead to one another
         resolved = place.resolve()

@@ -24,7 +24,6 @@ from pipeline.readers import opened
 
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
-MAX_PARTS = 200  # of a path
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
@@ -39,8 +38,6 @@ def project_path(place: str) -> Path:
     """
     path = ROOT / place
     try:
-        if len(path.parts) > MAX_PARTS:
-            raise ValueError(f"it has more than {MAX_PARTS} folders")
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass

@@ -366,6 +366,28 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout
 
 
+def test_weights_that_are_infinite_after_a_finite_error_have_diverged_and_the_folder_can_be_used_again(
+    small_run, pipeline
+):
+    folder, arguments = small_run
+    failed = pipeline(*arguments, "-p", "normalisation", "5e-324")
+    assert failed.returncode == 1
+    assert "Diverged: The weights are no longer finite numbers. Each update overshoots" in failed.stderr
+    assert "Warning" not in failed.stderr
+    assert record_of(folder)["status"] == "diverged"
+    assert pipeline(*arguments).returncode == 0
+
+
+def test_a_failed_run_knows_its_own_files_even_if_they_are_not_readable(small_run, pipeline):
+    folder, arguments = small_run
+    pipeline(*arguments, "-p", "normalisation", "0.001")
+    (folder / "data.npz").write_bytes(b"cut")
+    record = record_of(folder)
+    record["outputs"]["data.npz"] = storage.sha256_of_file(folder / "data.npz")
+    (folder / "run.json").write_text(json.dumps(record))
+    assert pipeline(*arguments).returncode == 0
+
+
 LONG = {"source": "sample", "hidden_size": 400, "epochs": 5000}
 
 

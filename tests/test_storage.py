@@ -156,3 +156,13 @@ def test_scratch_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living
     for process in (lives, processes[-1]):
         process.communicate("\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_anothers_in_tmpdir_is_left_alone_whatever_its_name(tmp_path):
+    mine = tmp_path / f"{storage.SCRATCH_PREFIX}of-mine" / "file"
+    mine.parent.mkdir()
+    mine.touch()
+    script = "from pipeline import storage\nwith storage.scratch() as folder: print(folder)"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True, capture_output=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]

@@ -114,6 +114,7 @@ VALUES = {
         "\n.npz",
         "=cmd|'/c calc'!A1.npz",
     ],
+    "num_validation": ["10000000000", "9" * 4000],
     "normalisation": ["0", "-255", "1e-999", "inf"],
 }
 COMMANDS = {
@@ -130,6 +131,9 @@ COMMANDS = {
     "one run to compare": (["compare", "runs/x"], "1"),
     "seven runs to compare": (["compare", *"abcdefg"], "7"),
     "a time limit of 0": (["sweep", "x.yaml", "--time-limit", "0"], "time-limit"),
+    "a connection without end": (["sweep", "x.yaml", "--connect-timeout", "1e300"], "connect-timeout"),
+    "a connection of no time": (["sweep", "x.yaml", "--connect-timeout", "nan"], "connect-timeout"),
+    "data in a folder": (["data", "sample", "-p", "run_dir", "x"], "no parameter"),
     "workers of text": (["sweep", "x.yaml", "--workers", "many"], "workers"),
     "workers and a scheduler": (["sweep", "x.yaml", "--workers", "1", "--scheduler", "x"], "--workers"),
 }

@@ -1,6 +1,7 @@
 """Records and arrays that are none: run.json, metrics.json, history.json, sweep.json, report.json and .npz files."""
 
 import json
+import os
 
 import numpy as np
 
@@ -17,6 +18,9 @@ RUN = {  # what run.json holds instead
     "no start": {"started": None},
     "a start without a zone": {"started": "2024-01-01T00:00:00"},
     "a start that is no time": {"started": "yesterday"},
+    "a start before the year 1": {"started": "0001-01-01T00:00:00+14:00"},
+    "a start after the year 9999": {"started": "9999-12-31T23:59:59-14:00"},
+    "an error of 2,000 lines": {"status": "changed", "error": "x\n" * 2000},
     "a start in the year 99999": {"started": "99999-01-01T00:00:00Z"},
     "a list of parameters": {"parameters": []},
     "parameters that are none": {"parameters": {"epoch": 1}},
@@ -119,6 +123,25 @@ SOURCES = {
     "colours": SOURCE | {"x_train": np.zeros((60, 28, 28, 3), np.uint8)},
     "flat images": SOURCE | {"x_test": np.zeros((30, 784), np.uint8)},
 }
+HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))]) + "\n"
+PIXELS = ",0" * 784 + "\n"
+
+
+def _without_lines(path, header=""):
+    path.write_text(header)
+    os.truncate(path, 3 * 10**9)
+
+
+TABLES = {
+    "a table without lines": _without_lines,
+    "a table without lines after the first": lambda path: _without_lines(path, HEADER),
+    "a table of 3,000 classes": HEADER + "".join(f"id{i}{PIXELS}" for i in range(3000)),
+    "a label of 5,000 digits": HEADER + f"{'1' * 5000}{PIXELS}2{PIXELS}",
+    "another header": "a,b\n1,2\n",
+    "cells of text": HEADER + "1" + ",x" * 784 + "\n",
+    "rows that are cut": HEADER + "1,0,0\n",
+    "quotes that do not end": HEADER + '1,"0' + PIXELS * 5,
+}
 DONE_BY = {  # of a file of a run
     "verify": lambda folder: ["verify", folder / "run"],
     "compare": lambda folder: ["compare", folder / "run", folder / "other", "--output", folder / "new.html"],
@@ -182,6 +205,9 @@ def cases():
         if label != "a flipped bit":  # which only another file would show
             yield Case("source", label, lambda f, thing=thing: _from(f, thing), "bad.npz")
 
+    for label, thing in TABLES.items():
+        yield Case("source", label, lambda f, thing=thing: _from(f, thing, "bad.csv"), "bad.csv")
+
 
 def _archives(contents):
     return {label: npz(**arrays) for label, arrays in contents.items()}
@@ -218,8 +244,8 @@ def _swept(folder, name, thing):
     return ["sweep", folder / "sweep.yaml", "--sweep-dir", folder / "sweep"]
 
 
-def _from(folder, thing):
-    put(folder / "bad.npz", thing)
+def _from(folder, thing, name="bad.npz"):
+    put(folder / name, thing)
     options = ("num_samples", 40, "num_validation", 10)
     return [
         "run",
@@ -227,7 +253,7 @@ def _from(folder, thing):
         folder / "new",
         "-p",
         "source",
-        folder / "bad.npz",
+        folder / name,
         "-p",
         *options[:2],
         "-p",

@@ -87,6 +87,8 @@ REMARKED = {  # what is shown as its source, with a remark in the page
     "a wrong colour": prose(r"$\color{x$"),
     "a deep formula": prose("$" + "{" * 3000 + "x" + "}" * 3000 + "$"),
     "a deep formula of roots": prose("$" + r"\sqrt{" * 2000 + "x" + "}" * 2000 + "$"),
+    "a text of 30,000 letters": prose("word " * 6000),
+    "ten thousand begins": prose(r"\begin{a}" * 10_000),
     "a missing attachment": prose("![a picture](attachment:none.png)"),
     "an attachment of another name": prose("![x](attachment:a.png)", attachments={"b.png": {"image/png": "iVBO"}}),
     "an attachment without data": prose("![x](attachment:a.png)", attachments={"a.png": {}}),
@@ -104,6 +106,12 @@ SHOWN = {  # what is shown as it is, as data
     "an error of markup": output(
         output_type="error", ename="<b>", evalue="</script>", traceback=["<script>alert(1)</script>"]
     ),
+    "a page that leads away": prose(
+        '<META http-equiv="refresh" content="0;url=https://example.com/"><base href="https://example.com/">'
+        '<form action="https://example.com/"><iframe src="https://example.com/"></iframe></form>'
+    ),
+    "tables that do not end": prose("<table>" * 2500),
+    "an unknown lexer": notebook(CODE, metadata={"language_info": {"name": "x", "pygments_lexer": "../../x"}}),
     "templates": prose("# {{ 7 * 7 }} {% raw %}\n\n{{ config }}"),
     "a heading of markup": prose("## </script><script>alert(1)</script>"),
     "a link to a script": prose(r"$\href{javascript:alert(1)}{x}$ and [y](javascript:alert(1))"),

@@ -7,6 +7,7 @@ from tests.bad_inputs.things import JSON, NO_FILES, dangling, fifo, folder, loop
 
 COMPARE = ["compare", "{}/run", "{}/other", "--output"]
 REPORT = ["report", "{}/note.ipynb", "--output"]
+DATA = ["data", "{}/small.npz", "-p", "num_samples", "40", "-p", "num_validation", "10", "--output"]
 TARGETS = {  # an --output
     "its own notebook": "note.ipynb",
     "another notebook": "run/02_train.ipynb",
@@ -65,6 +66,7 @@ PATHS = {
     "below a FIFO": "fifo/x",
     "300 letters": "x" * 300,
     "5,000 letters": "x/" * 2500,
+    "2,000 folders": "x/" * 2000,
     "not UTF-8": "a\udcffb",
     "an escape": "a\x1b[31mb",
     "a line feed": "a\nb",
@@ -78,7 +80,7 @@ PATHS = {
 
 def cases():
     for label, target in TARGETS.items():
-        for name, command in (("report", REPORT), ("compare", COMPARE)):
+        for name, command in (("report", REPORT), ("compare", COMPARE), ("data", DATA)):
             yield Case("--output", f"{label}, {name}", lambda f, c=command, t=target: _output(f, c, t), "--output")
     for name, content in FOREIGN.items():
         for label, record in RECORDS.items():
@@ -113,6 +115,7 @@ def cases():
     yield Case("folders", "a site over another's page", lambda f: _site(f, "index.html"), "site")
     yield Case("folders", "a site over another's lesson", lambda f: _site(f, "why.html"), "why.html")
     yield Case("folders", "a site in the project's folder", lambda f: ["site", "notebooks"], "notebooks")
+    yield Case("folders", "a run among the installed packages", lambda f: ["run", "--run-dir", ".venv/x"], ".venv")
     yield Case("folders", "an index in the project's folder", lambda f: ["index", "tests"], "tests")
     yield Case(
         "folders", "a run in the project's folder", lambda f: ["run", "--run-dir", "notebooks/data"], "notebooks"

@@ -367,6 +367,9 @@ def test_every_run_and_sweep_below_runs_leaves_an_index_and_fails_by_none(pipeli
     assert statuses() == {"a/b": "✗ diverged", "sweeps/trial": "✓ done"}
     shutil.rmtree(tmp_path / "runs" / "a")
     assert pipeline("index", **where).stdout == f"index: {page.relative_to(tmp_path)}\n"
+    whole = page.read_bytes()
+    assert pipeline("index", "runs", **where).stdout == f"index: {page.relative_to(tmp_path)}\n"
+    assert page.read_bytes() == whole
     assert statuses() == {"sweeps/trial": "✓ done"}
     page.unlink()
     page.mkdir()
