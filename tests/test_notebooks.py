@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import nbformat
 import papermill
@@ -283,11 +285,13 @@ def test_pictures_are_left_out_where_nobody_looks_and_the_notebook_says_so(tmp_p
     ("name", "transport"), [("Zürich b", "ipc"), ("x" * 90, "tcp"), (os.fsdecode(b"not UTF-8 \xff"), "tcp")]
 )
 def test_a_kernel_has_sockets_and_ports_only_where_their_paths_cannot_be_used(tmp_path, name, transport, monkeypatch):
-    (tmp_path / name).mkdir()
-    monkeypatch.setattr(storage, "scratch", lambda: contextlib.nullcontext(tmp_path / name))
+    short = Path(tempfile.mkdtemp()) / name  # pytest's own paths are too long
+    short.mkdir()
+    monkeypatch.setattr(storage, "scratch", lambda: contextlib.nullcontext(short))
     source = "import ipykernel, json; print(json.load(open(ipykernel.get_connection_file()))['transport'])"
     execute(write_notebook(tmp_path / "a.ipynb", source), tmp_path / "out.ipynb")
     assert code_cells(tmp_path / "out.ipynb")[0].outputs[0].text == f"{transport}\n"
+    shutil.rmtree(short.parent)
 
 
 @pytest.mark.parametrize("watched", [True, False])
