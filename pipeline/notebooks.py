@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import IPython.paths  # noqa: F401 - else a kernel's start and a report would import it at once, in two threads
 import nbformat
 import papermill
 import psutil

@@ -51,6 +51,11 @@ def test_notebooks_and_reports_do_without_the_grammar_of_uris():
     assert "rfc3987_syntax" not in imported("import pipeline.notebooks, pipeline.reports.rendering")
 
 
+def test_what_two_threads_of_a_run_would_import_at_once_is_imported_before():
+    """A kernel's start imports IPython, and so does the report that is prepared beside it: Python allows for one."""
+    assert {"IPython", "pygments"} <= imported("import pipeline.notebooks, pipeline.reports.rendering")
+
+
 def test_nbformat_by_itself_imports_the_grammar_of_uris():
     """If this fails, pipeline/__init__.py need not leave it out any more: delete that there, and these two tests."""
     assert "rfc3987_syntax" in imported("import nbformat")
