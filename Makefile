@@ -10,7 +10,10 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: run test check bench torture lab sweep notebooks site lint lock clean
+.PHONY: help run test check bench torture lab sweep notebooks site lint lock clean
+
+help:                   ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run

@@ -13,11 +13,14 @@ import io
 import logging
 import signal
 import sys
-import textwrap
 import traceback
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+if find_spec("click") is None:
+    sys.exit("Error: click is not installed here. Activate the environment first: source .venv/bin/activate")
 
 import click
 
@@ -123,11 +126,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @main.command(
     "sweep",
     short_help="Train many runs, or what is left of them, and select the best.",
-    epilog=_examples(
-        "sweep notebooks/sweeps/small.yaml",
-        "sweep notebooks/sweeps/small.yaml --workers 1 --retry-failed",
-        "sweep notebooks/sweeps/small.yaml --scheduler tcp://127.0.0.1:8786",
-    ),
+    epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -157,18 +156,10 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
     """Train the points of a sweep's YAML FILE that are not done yet. Select the best configuration, and evaluate it."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
-    from pipeline.sweeps.execution import run_sweep  # NumPy takes 0.1 s to import
+    from pipeline.sweeps import execution  # NumPy takes 0.1 s to import
 
-    if failed := run_sweep(file, sweep_dir, with_report=not no_report, **options):
-        hint = "" if options["retry_failed"] else " (--retry-failed runs what failed again)"
-        lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish{hint}:"]
-        for point in failed:
-            error = point.result.record.error if point.result.record else None
-            parts = [f"{point.id} {point.result.status}", point.label, error]
-            lines.append(textwrap.shorten(": ".join(filter(None, parts)), 200, placeholder=" ..."))
-        if options["retry_failed"] and not all(point.result.record for point in failed):
-            lines.append("The points that have not been run yet run without --retry-failed.")
-        raise errors.PointsFailed("\n".join(lines))
+    if failed := execution.run_sweep(file, sweep_dir, with_report=not no_report, **options):
+        raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
 
 
 @main.command(
@@ -272,7 +263,9 @@ def _exit_code() -> int:
         return 0
     except click.ClickException as error:
         error.show(shown := io.StringIO())
-        click.echo("\n".join(map(errors.shown, shown.getvalue().splitlines())), err=True)
+        words = {word.lstrip("-").split("=")[0] for word in sys.argv}
+        hints = [f"A parameter is given as: -p {name} VALUE" for name in parameters.NAMES if name in words][:1]
+        click.echo("\n".join([*map(errors.shown, shown.getvalue().splitlines()), *hints]), err=True)
         return 2
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)
@@ -280,7 +273,8 @@ def _exit_code() -> int:
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         signals.cancel_deadline()
         number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
-        click.echo("Interrupted." if number == signal.SIGINT else f"Interrupted by {number.name}.", err=True)
+        by = "" if number == signal.SIGINT else f" by {number.name}"
+        click.echo(f"Interrupted{by}. Give the same command again to go on.", err=True)
         return 128 + number
     except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
         if "--debug" in sys.argv:

@@ -89,9 +89,12 @@ def read(source: str, path: Path) -> Data:
                 drawn[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
+    if not found:
+        what = "a sub-folder for each class, with its pictures" if path.is_dir() else "a row for each picture"
+        raise InvalidData(f"{path} has no class. It needs {what}.")
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
-        problems["Classes, of which there must be 2 to 10"] += names or ["none"]
+        problems["Classes, of which there must be 2 to 10"] += names
     wrong = [name for name in names if not (0 < len(name) <= 30 and name.isprintable())]
     problems["Names of classes, not of 1 to 30 printable characters"] += wrong
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
@@ -196,7 +199,7 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
     train = [train[i] for i in np.random.RandomState(SEED).permutation(len(train))]
     known = {image.tobytes() for _, _, image in train}
     same = [place for _, place, image in test if image.tobytes() in known]
-    problems["Warning: test pictures that are also trained on"] += same
+    problems["Warning: test pictures that equal one to train on, once they are scaled"] += same
     arrays: Arrays = {}
     for split, pictures in (("train", train), ("test", test)):
         arrays[f"x_{split}"] = np.array([image for _, _, image in pictures], np.uint8).reshape(-1, SIDE, SIDE)

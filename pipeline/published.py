@@ -43,10 +43,9 @@ def compare(metrics: Metrics) -> list[Comparison]:
     return rows
 
 
-def table(metrics: Metrics, repeated: bool = True) -> str:
-    """Write the comparison as lines of text. repeated: whether the run repeats the original, and should be equal."""
+def table(metrics: Metrics, equal: str = "equal", other: str = "NOT equal") -> str:
+    """Write the comparison as lines of text, each with what to call an equal metric, or another one."""
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]
     for row in compare(metrics):
-        verdict = "  equal" if row.equal else "  NOT equal"
-        lines.append(f"{row.name:16}{row.published:>10}{row.ours:>10}{verdict * repeated}")
+        lines.append(f"{row.name:16}{row.published:>10}{row.ours:>10}  {equal if row.equal else other}".rstrip())
     return "\n".join(lines)

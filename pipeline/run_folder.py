@@ -19,7 +19,7 @@ from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, 
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
-from pipeline.readers import Layout
+from pipeline.readers import Layout, Record
 from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -149,15 +149,11 @@ class RunFolder:
 
     def find_record(self) -> RunRecord | None:
         """Return None where there is no run.json that can be read."""
-        with contextlib.suppress(InvalidRecord):
-            return self.read_record()
-        return None
+        return _found(self.read_record)
 
     def find_metrics(self) -> Metrics | None:
         """Return None where there is no metrics.json that can be read."""
-        with contextlib.suppress(InvalidRecord):
-            return self.read_metrics()
-        return None
+        return _found(self.read_metrics)
 
     def find_result(self) -> PointResult:
         """Read what is known of a point: its record, which has its metrics if it has finished."""
@@ -169,10 +165,7 @@ class RunFolder:
         return PointResult(self.path.name, record.parameters, record, metrics)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
-        """Write data.npz. Where it is another one, what was made from the old one goes.
-
-        given: the parameters that the notebook was run with, here and below.
-        """
+        """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
@@ -267,6 +260,12 @@ class RunFolder:
         return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
 
 
+def _found(read: Callable[[], Record]) -> Record | None:
+    with contextlib.suppress(InvalidRecord):
+        return read()
+    return None
+
+
 class SweepFolder:
     """The folder of a sweep, which holds a folder for each of its points."""
 
@@ -278,6 +277,10 @@ class SweepFolder:
 
     def read_record(self) -> SweepRecord:
         return readers.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")
+
+    def find_report_inputs(self) -> dict[str, str]:
+        """Return what the report was made from, and its own digest; empty where that cannot be read."""
+        return _found(lambda: readers.read_record(self.report_inputs, dict[str, Digest], "")) or {}
 
     def check_own(self, given: str) -> None:
         """Raise InvalidParameter if a sweep here would write over a file that no sweep has made."""

@@ -16,7 +16,7 @@ from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotRep
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
-from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
@@ -66,17 +66,25 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     lines = ["", published.original_lines(metrics, chosen.epochs)]
     if changed := parameters.not_the_originals(chosen):
         lines += ["", f"What differs from the original: {parameters.described(changed)}"]
-    return "\n".join([*lines, "", published.table(metrics, not changed), "", console.wrote("report", folder.report)])
+    table = published.table(metrics, "", "") if changed else published.table(metrics)
+    return "\n".join([*lines, "", table, "", console.wrote("report", folder.report)])
 
 
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
-    """Refuse a folder in which a run would overwrite what is not a run's."""
+    """Refuse a folder in which a run would overwrite what is not a run's, or hide other runs."""
     if source not in NAMED_SOURCES:
         path, own = storage.project_path(source).resolve(), folder.path.resolve()
         if (path.parent == own and path.name in OUTPUTS) or (path.is_dir() and own.is_relative_to(path)):
             raise InvalidParameter(
                 f"source is {source!r}, which this run would overwrite, or write into. Move it elsewhere."
             )
+    if theirs := [
+        path for pattern in ("sweep.json", "*/run.json", "*/sweep.json") for path in folder.path.glob(pattern)
+    ]:
+        held = theirs[0].relative_to(folder.path)
+        raise InvalidParameter(f"run_dir is {run_dir!r}, which holds {held}, of another. Choose another folder.")
+    if folder.is_point:
+        raise InvalidParameter(f"run_dir is {run_dir!r}, the folder of a point of a sweep. Choose another folder.")
     folder.check_own(f"run_dir is {run_dir!r}")
 
 
@@ -190,6 +198,8 @@ def report(run_dir: str) -> Path:
     Of one that failed it is the last notebook, as far as it was executed. Raises what `evaluate` does.
     """
     folder = RunFolder(run_dir)
+    if SweepFolder(folder.path).record.exists():
+        raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
     if folder.is_point and folder.read_record().status == Status.DONE:
         evaluate(folder)
         return folder.report

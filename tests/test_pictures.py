@@ -228,7 +228,6 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ([], "Classes, of which there must be 2 to 10 (1): none"),
         (["a"], "Classes, of which there must be 2 to 10 (1): a"),
         ([f"c{n}" for n in range(11)], "Classes, of which there must be 2 to 10 (11): c0, c1, c2, c3, c4, ..."),
     ],
@@ -239,6 +238,14 @@ def test_too_few_and_too_many_classes_are_refused(tmp_path, classes, message):
         for number in range(2):
             seven(20, 20).save(tmp_path / name / f"{number}.png")
     assert message in error_of(tmp_path).splitlines()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_folder_without_a_class_is_refused_with_what_it_needs(tmp_path, flat):
+    if flat:
+        seven(20, 20).save(tmp_path / "1.png")
+    with pytest.raises(InvalidData, match="has no class. It needs a sub-folder for each class, with its pictures."):
+        pictures.read("pictures", tmp_path)
 
 
 def test_a_class_with_one_picture_cannot_be_trained_and_tested_on(folder):
@@ -254,7 +261,7 @@ def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
     data = datasets.load_source(str(folder))
     assert data.errors == []
     (warning,) = [note for note in data.notes if note.startswith("Warning")]
-    assert warning.startswith("Warning: test pictures that are also trained on (2): one/")
+    assert warning.startswith("Warning: test pictures that equal one to train on, once they are scaled (2): one/")
 
 
 def test_all_that_is_wrong_with_a_table_is_told_at_once(tmp_path):

@@ -228,6 +228,23 @@ def test_a_run_needs_neither_forks_nor_alarms(tmp_path, pipeline):
     assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS_SHA256
 
 
+@pytest.mark.parametrize(
+    ("place", "held"), [("small", "sweep.json"), (".", "default/run.json|true-derivative/run.json|small/sweep.json")]
+)
+def test_a_run_in_a_folder_of_a_sweep_or_of_runs_is_refused_and_nothing_is_written(runs, pipeline, place, held):
+    def files():
+        return {path: path.stat().st_mtime_ns for path in (runs / "small").rglob("*") if path.name != storage.LOCK}
+
+    before = files()
+    refused = pipeline("run", "--run-dir", runs / place)
+    assert refused.returncode == 2
+    assert re.search(rf"which holds ({held}), of another\. Choose another folder\.", refused.stderr)
+    (point, *_) = (runs / "small").glob("*/run.json")
+    refused = pipeline("run", "--run-dir", point.parent)
+    assert "the folder of a point of a sweep. Choose another folder." in refused.stderr
+    assert files() == before
+
+
 def test_force_runs_again_to_the_same_weights(small_run, pipeline):
     folder, arguments = small_run
     before = contents(folder)
@@ -472,7 +489,8 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     for number in sent:
         running.send_signal(number)
     errors = check_stopped(folder, running, code, "interrupted")
-    assert errors == f"\nInterrupted{'' if code == 130 else f' by {sent[0].name}'}.\n"
+    by = "" if code == 130 else f" by {sent[0].name}"
+    assert errors == f"\nInterrupted{by}. Give the same command again to go on.\n"
     assert "Stopped by" in record_of(folder)["error"]
     kernel.wait(timeout=5)
     assert list(scratch.iterdir()) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import console
+from pipeline import console, storage
 
 
 def imported(code):
@@ -49,6 +49,25 @@ def test_help_and_wrong_arguments_import_neither_numpy_nor_jupyter(arguments):
 
 def test_notebooks_and_reports_do_without_the_grammar_of_uris():
     assert "rfc3987_syntax" not in imported("import pipeline.notebooks, pipeline.reports.rendering")
+
+
+def test_without_the_environment_one_line_says_to_activate_it(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.path[:] = [p for p in sys.path if 'site-packages' not in p]"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "run"], cwd=storage.ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: click is not installed here. Activate the environment first: source .venv")
+
+
+@pytest.mark.parametrize("words", [["-p", "epochs=20"], ["--epochs", "20"], ["-p", "epochs", "--run-dir", "x"]])
+def test_a_parameter_that_is_given_in_another_way_is_answered_with_the_right_one(pipeline, words):
+    refused = pipeline("run", *words)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("\nA parameter is given as: -p epochs VALUE\n")
 
 
 def test_what_two_threads_of_a_run_would_import_at_once_is_imported_before():

@@ -6,6 +6,7 @@ Only this process writes: a point's folder is whole once its run.json is there.
 import logging
 import math
 import os
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,6 +86,19 @@ def run_sweep(
     return [point for point in points if not point.result.is_done]
 
 
+def described(failed: Sequence[Point], retried: bool) -> str:
+    """Describe the points that have not finished, a line each, and what to do. retried: only those that failed ran."""
+    lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish"]
+    lines[0] += ":" if retried else " (--retry-failed runs what failed again):"
+    for point in failed:
+        error = point.result.record.error if point.result.record else None
+        parts = [f"{point.id} {point.result.status}", point.label, error]
+        lines.append(textwrap.shorten(": ".join(filter(None, parts)), 320, placeholder=" ..."))
+    if retried and not all(point.result.record for point in failed):
+        lines.append("The points that have not been run yet run without --retry-failed.")
+    return "\n".join(lines)
+
+
 def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
     """Refuse a folder in which the sweep would overwrite what is not its own, or hide it."""
     given = f"--sweep-dir is {folder.path}"
@@ -157,14 +171,16 @@ def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:
 
 def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
     """Execute sweep.ipynb for this sweep, and render it; not again where nothing that they show has changed."""
-    digests = {path.name: storage.sha256_of_file(path) for path in (folder.record, folder.results)}
-    code = provenance.code_of(NOTEBOOK)
+    digests, code = _digest_of(folder.record) | _digest_of(folder.results), provenance.code_of(NOTEBOOK)
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
-    content = storage.json_bytes(depends_on)
-    if not folder.report.exists() or not folder.report_inputs.exists() or folder.report_inputs.read_bytes() != content:
+    if not folder.report.exists() or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
         from pipeline import notebooks  # papermill takes 0.3 s to import, which a finished sweep should not cost
         from pipeline.reports import rendering  # and nbconvert 0.1 s
 
         notebooks.execute(NOTEBOOK, folder.notebook, {"sweep_dir": storage.place_of(folder.path)})
         rendering.write_notebook_report(folder.notebook, folder.report, f"Sweep {sweep.name}")
-        storage.write_whole(folder.report_inputs, content)
+        storage.write_whole(folder.report_inputs, storage.json_bytes(depends_on | _digest_of(folder.report)))
+
+
+def _digest_of(path: Path) -> dict[str, str]:
+    return {path.name: storage.sha256_of_file(path)}

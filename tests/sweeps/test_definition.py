@@ -88,7 +88,7 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
         ({"select": "test_accuracy"}, "A test metric must not be used to choose"),
         ({"grit": {}}, "grit: There is no such entry. Did you mean grid?"),
         ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
-        ({"grid": {"seed": 3}}, "grid.seed: Input should be a valid list"),
+        ({"grid": {"seed": 3}}, "grid.seed: It must be a list, such as [1, 2]."),
         ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
         ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),

@@ -140,6 +140,17 @@ def test_results_hold_no_test_metric_and_rank_by_validation(local):
     assert all(re.fullmatch(r"03_evaluate\.ipynb  \d+\.\d s", line) for line in (first, second))
 
 
+def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
+    out = shutil.copytree(runs / "small", tmp_path / "out")
+    report, arguments = out / "report.html", ("sweep", "notebooks/sweeps/small.yaml", "--sweep-dir", out)
+    before = report.stat().st_mtime_ns
+    assert pipeline(*arguments).returncode == 0
+    assert report.stat().st_mtime_ns == before
+    shutil.copy(runs / "default" / "report.html", report)
+    assert pipeline(*arguments).returncode == 0
+    assert "<title>Sweep small</title>" in report.read_text()
+
+
 def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
     folder, _ = local
     options = [
