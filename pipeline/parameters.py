@@ -178,6 +178,6 @@ def _wrong(name: str, value: object) -> str:
 def _unknown(name: str, names: list[str]) -> str:
     if name in RENAMED:
         return f"{name!r} is now called {RENAMED[name]}."
-    near = difflib.get_close_matches(name[:100], names, n=1)
+    near = difflib.get_close_matches(name[:100], names or NAMES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

@@ -15,7 +15,8 @@ from PIL import Image
 from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
-LONGEST = ("test_every_output", "test_browser", "test_execution", "test_training", "test_cluster", "test_project")
+LONGEST = ("test_every_output", "test_cluster", "test_execution", "test_training", "test_runs", "test_project")
+TOGETHER = ("test_browser", "tests/explore", "test_comparison", "test_site")  # which share what is slow to make
 
 
 for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
@@ -25,7 +26,10 @@ for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest, so that no process works on it alone at the end."""
+    """Begin with what takes longest, so that no process works on it alone at the end; a browser starts but once."""
+    for item in items:
+        if group := next((name for name in TOGETHER if name in item.nodeid), None):
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 

@@ -51,7 +51,8 @@ def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
     codes |= {"InvalidParameter": 2, "InvalidData": 2, "InvalidRecord": 2}  # nothing has been started
     assert json.loads(done.stdout) == codes
     messages = ["Error: x is damaged." if kind is InvalidRecord else "Error: the reason" for kind in KINDS]
-    stopped = ["", "Interrupted.", "", "Interrupted.", "", "Interrupted by SIGTERM.", "", "Interrupted by SIGHUP."]
+    by = ("", "", " by SIGTERM", " by SIGHUP")
+    stopped = [line for how in by for line in ("", f"Interrupted{how}. Give the same command again to go on.")]
     shown = done.stderr.splitlines()
     assert shown[: len(messages) + len(stopped)] == [*messages, *stopped]
     full, where, memory, _, deep, _ = shown[len(messages) + len(stopped) :]
@@ -72,7 +73,9 @@ def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to
     with pytest.raises(Diverged) as caught:
         check_finite(error, 7, 0.5, 255.0)
     message = str(caught.value)
-    assert message.startswith(f"The error became {error} in epoch 7, with learning_rate 0.5 and normalisation 255: ")
+    assert message.startswith(
+        f"The error became {error} in epoch 7, with learning_rate 0.5 and normalisation 255. Each "
+    )
     assert "Make learning_rate smaller" in message
     assert "defaults are 0.005 and 255." in message
 

@@ -28,7 +28,7 @@ ALL = sorted(storage.NOTEBOOKS.glob("*.ipynb"))
 PIPELINE = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
 # In one copy of the project, in which the runs that explore and compare make where they are missing are there.
 TOGETHER = [storage.NOTEBOOKS / "explore.ipynb", storage.NOTEBOOKS / "compare.ipynb", *PIPELINE]
-GROUPS = [TOGETHER, *([path] for path in ALL if path not in TOGETHER)]
+GROUPS = [*([path] for path in ALL if path not in TOGETHER), TOGETHER]
 MEASURED = {"speed": {"range(6)": "range(2)", "range(3))": "range(1))"}}  # less often, as nobody compares these times
 LESSONS = ("why", "dropout", "keras", "explore", "speed")  # which may be longer
 EXPLORE = TOGETHER[0]
@@ -189,7 +189,7 @@ def run_alone(path, output, **values):
     ("values", "message"),
     [
         ({"num_sample": 5}, r"no parameter 'num_sample'. Did you mean num_samples\?"),
-        ({"num_samples": 0}, "num_samples is 0, but must be a whole number from 1 to 10^9"),
+        ({"num_samples": 0}, "num_samples is 0, but must be a whole number from 1 to"),
         ({"relu_grad_at_zero": 0}, "'relu_grad_at_zero' is now called relu_grad_inactive"),
     ],
 )
