@@ -1,5 +1,6 @@
 import io
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,7 @@ from PIL import Image
 from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
-LONGEST = ("test_every_output", "test_cluster", "test_execution", "test_training", "test_runs", "test_project")
-TOGETHER = ("test_browser", "tests/explore", "test_comparison", "test_site")  # which share what is slow to make
+LONGEST = ("test_cluster", "test_every_output", "test_browser", "test_execution", "test_training", "test_project")
 
 
 for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
@@ -25,11 +25,13 @@ for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 
+def pytest_xdist_auto_num_workers():
+    """Have one process more than there are cores, since many tests wait for another: a browser, a cluster, a kernel."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest, so that no process works on it alone at the end; a browser starts but once."""
-    for item in items:
-        if group := next((name for name in TOGETHER if name in item.nodeid), None):
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest, so that no process works on it alone at the end."""
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
