@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import io
 import logging
+import re
 import signal
 import sys
 import traceback
@@ -263,8 +264,9 @@ def _exit_code() -> int:
         return 0
     except click.ClickException as error:
         error.show(shown := io.StringIO())
-        words = {word.lstrip("-").split("=")[0] for word in sys.argv}
-        hints = [f"A parameter is given as: -p {name} VALUE" for name in parameters.NAMES if name in words][:1]
+        names = "|".join(parameters.NAMES)  # --epochs 20, -p epochs=20, or -p epochs without a value
+        found = re.search(rf"--({names})\b|-p ({names})(?==| -|$)", " ".join(sys.argv))
+        hints = [f"A parameter is given as: -p {found[1] or found[2]} VALUE"] if found else []
         click.echo("\n".join([*map(errors.shown, shown.getvalue().splitlines()), *hints]), err=True)
         return 2
     except errors.PipelineError as error:

@@ -70,6 +70,10 @@ def test_a_parameter_that_is_given_in_another_way_is_answered_with_the_right_one
     assert refused.stderr.endswith("\nA parameter is given as: -p epochs VALUE\n")
 
 
+def test_another_mistake_beside_a_parameter_that_is_given_rightly_has_no_such_hint(pipeline):
+    assert "A parameter is given as" not in pipeline("run", "-p", "epochs", "20", "--wrong").stderr
+
+
 def test_what_two_threads_of_a_run_would_import_at_once_is_imported_before():
     """A kernel's start imports IPython, and so does the report that is prepared beside it: Python allows for one."""
     assert {"IPython", "pygments"} <= imported("import pipeline.notebooks, pipeline.reports.rendering")
