@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
@@ -34,16 +36,28 @@ expect.set_options(timeout=30_000)  # the machine may be busy; what is expected 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING)
 
 
+def kill(process):
+    """Kill a process of another's program that does not end by itself, and those that it has started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for found in (*process.children(recursive=True), process):
+            found.kill()
+
+
 @pytest.fixture(scope="module")
 def browser():
     assert CHROMIUM, MISSING
+    before = psutil.Process().children()
     with sync_playwright() as playwright:
+        (driver,) = set(psutil.Process().children()) - set(before)
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, and where /dev/shm is small
         )
         yield browser
+        patience = threading.Timer(60, kill, [driver])
+        patience.start()
         browser.close()
+    patience.cancel()
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +218,10 @@ def lab(tmp_path_factory, finished, swept):
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
+        patience = threading.Timer(60, kill, [psutil.Process(server.pid)])
+        patience.start()
         server.wait()
+        patience.cancel()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 import websocket
@@ -72,7 +73,10 @@ def page(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as firefox:
         try:
             listening = "WebDriver BiDi listening on "
+            patience = threading.Timer(120, firefox.kill)  # which ends its lines
+            patience.start()
             line = next(line for line in firefox.stderr if line.startswith(listening))
+            patience.cancel()
             yield Page(line.removeprefix(listening).strip())
         finally:
             firefox.kill()

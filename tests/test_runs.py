@@ -434,7 +434,7 @@ def training(tmp_path, often_saved):
     (kernel,) = server.children()
     yield folder, arguments, running, kernel
     running.kill()
-    running.communicate()
+    running.communicate(timeout=60)
 
 
 def test_a_second_run_in_a_folder_is_refused_until_the_first_has_ended_even_killed(training, pipeline):
@@ -446,7 +446,7 @@ def test_a_second_run_in_a_folder_is_refused_until_the_first_has_ended_even_kill
     assert running.poll() is None
     assert before <= set(contents(folder))
     running.kill()
-    running.communicate()
+    running.communicate(timeout=60)
     assert (folder / storage.LOCK).exists()
     with storage.lock(folder):  # as the next run does
         pass
