@@ -227,7 +227,7 @@ def report_command(path: Path, output: Path | None) -> None:
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
-    from pipeline import comparison  # pandas and SciPy take 1.1 s to import
+    from pipeline import comparison  # pandas and SciPy take 0.7 s to import
 
     click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from pipeline import datasets, outputs, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
@@ -108,7 +108,7 @@ def pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "only second": second,
             "both wrong, alike": int(np.sum(wrong & alike)),
             "both wrong, differently": int(np.sum(wrong & ~alike)),
-            "p": binomtest(first, first + second).pvalue if first + second else 1.0,
+            "p": min(1.0, 2 * bdtr(min(first, second), first + second, 0.5)),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -6,25 +6,37 @@ imports. kernels.py starts this module as a process, and asks.
 
 import contextlib
 import functools
+import gc
+import importlib
+import io
 import json
 import os
 import signal
 import socket
 import sys
 
+# Matplotlib's backend is chosen with the first figure, so by the kernel.
+PACKAGES = (
+    "filelock",
+    "ipykernel.debugger",
+    "ipykernel.kernelapp",
+    "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline",
+)
+
 
 def _import_what_notebooks_import() -> None:
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # each kernel would import it, for 0.1 s, to be debugged
-    import ipykernel.debugger
-    import ipykernel.kernelapp  # noqa: F401 - here and not above: the process that asks needs none of these
-    import matplotlib.pyplot  # noqa: F401 - its backend is chosen with the first figure, so by the kernel
-    import pydantic  # noqa: F401
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    for name in PACKAGES:
+        importlib.import_module(name)
     from matplotlib.figure import Figure
+    from pydantic import TypeAdapter
 
-    figure = Figure()
+    TypeAdapter(dict[str, int])  # most of Pydantic is imported when it is first used
+    figure = Figure()  # which finds the fonts
     figure.add_subplot().set_title("fonts")
-    FigureCanvasAgg(figure).draw()
+    figure.savefig(io.BytesIO(), format="png")
+    gc.freeze()  # so that no kernel looks through all these objects for garbage
 
 
 @functools.cache
@@ -34,6 +46,7 @@ def _start_the_compiler() -> None:
         import numba
 
         numba.njit(lambda x: x + 1)(1)
+        gc.freeze()
 
 
 def _fork_kernels(end: socket.socket, compiler_first: bool) -> None:

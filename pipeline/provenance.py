@@ -6,13 +6,14 @@ not count: it stands for a package that the default run does not need.
 """
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import json
 import platform
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import datasets, storage
@@ -122,14 +123,16 @@ def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
     return files, packages
 
 
-def _imported(source: str) -> Iterator[str]:
-    """Yield the dotted names that a source imports; of ``from a import b`` both a and a.b."""
+@functools.cache
+def _imported(source: str) -> frozenset[str]:
+    """Return the dotted names that a source imports; of ``from a import b`` both a and a.b."""
+    found = set[str]()
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
 
 
 def _files_of(name: str) -> list[Path]:

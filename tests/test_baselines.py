@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from pipeline import baselines
 from pipeline.statistics import wilson_interval
@@ -50,6 +49,8 @@ def test_ridge_regression_answers_as_its_normal_equations_do(digits, monkeypatch
 
 @pytest.mark.parametrize(("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)])
 def test_the_interval_is_wilsons(correct, images):
+    from scipy.stats import binomtest  # takes 0.7 s to import, in each of pytest's processes
+
     expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")
     assert wilson_interval(correct / images, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
 

@@ -27,7 +27,8 @@ from pipeline.run_folder import STAGES
 from tests.conftest import MADE_ONCE
 from tests.test_project import lab_command
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first is the lightest
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 MISSING = "needs a browser: none of chromium, chromium-browser and google-chrome is installed"
 SCREENSHOTS = storage.ROOT / "runs" / "screenshots"  # to look at, where this folder exists; no test reads them
 expect.set_options(timeout=30_000)  # the machine may be busy; what is expected is waited for and no longer
