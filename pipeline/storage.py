@@ -55,11 +55,11 @@ def place_of(path: Path) -> str:
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     """Write beside the file, then rename over it: a reader, or a kill, finds the old file or the new one.
 
-    durable: wait until it is on the disk, so that a power cut does no harm either.
+    durable: wait until it is on the disk, so that a power cut does no harm either. What is temporary is not waited for.
     """
     log.debug(f"writing {shown(path)}")
     try:
-        _write_beside(path, content, durable)
+        _write_beside(path, content, durable and not path.is_relative_to(tempfile.gettempdir()))
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
         raise

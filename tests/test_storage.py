@@ -39,8 +39,20 @@ def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, moment):
         f"os.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "storage.write_whole(Path(sys.argv[1]), b'new' * 1000)"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    assert subprocess.run([sys.executable, "-c", code, str(path)], env=environment).returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
+
+
+def test_what_is_temporary_is_not_waited_for(tmp_path, monkeypatch):
+    waited_for = []
+    monkeypatch.setattr(os, "fsync", waited_for.append)
+    storage.write_whole(tmp_path / "file.bin", b"new")
+    assert waited_for == []
+    monkeypatch.setattr(storage.tempfile, "tempdir", str(tmp_path / "temporary"))
+    storage.write_whole(tmp_path / "file.bin", b"newer")
+    assert len(waited_for) == 1
 
 
 def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_path):
