@@ -2,6 +2,7 @@
 
 import sys
 
-# nbformat imports jsonschema, and that a grammar of URIs for a format that no notebook has. It takes 0.9 s, which is as
-# long as everything else together, and jsonschema does without it where it cannot be imported.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+# nbformat imports jsonschema, and that what it needs for formats which no notebook has: a grammar of URIs, which takes
+# 0.9 s, and durations, 0.1 s. It does without them where they cannot be imported.
+for _name in ("rfc3987_syntax", "isoduration"):
+    sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
