@@ -13,11 +13,7 @@ PROJECT_FOLDERS = (".git", ".ci", ".binder", ".devcontainer", ".venv", "notebook
 MAX_PARTS = 200  # of a path, whose folders are made one in another
 MAX_NAME = 240  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
 HEAD_SIZE = 1000  # bytes of a page, in which its mark stands
-MARKS = (
-    b'<meta name="generator" content="python -m pipeline">',
-    # Of a page that was made before there was that:
-    b'<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-',
-)
+MARK = b'<meta name="generator" content="python -m pipeline">'
 
 
 def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -> None:
@@ -63,7 +59,7 @@ def is_page(path: Path) -> bool:
     """Tell whether a file is a page of this project, by the mark in its head."""
     with opened(path, "page") as file:
         head = file.read(HEAD_SIZE)
-    return head.startswith(b"<!DOCTYPE html>") and any(mark in head.split(b"<title>")[0] for mark in MARKS)
+    return head.startswith(b"<!DOCTYPE html>") and MARK in head.split(b"<title>")[0]
 
 
 def is_executed(path: Path) -> bool:

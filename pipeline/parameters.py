@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 Value = str | int | float
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
-RENAMED = {"relu_grad_at_zero": "relu_grad_inactive"}
 
 
 def _check_folder(value: str) -> str:
@@ -176,8 +175,6 @@ def _wrong(name: str, value: object) -> str:
 
 
 def _unknown(name: str, names: list[str]) -> str:
-    if name in RENAMED:
-        return f"{name!r} is now called {RENAMED[name]}."
     near = difflib.get_close_matches(name[:100], names or NAMES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

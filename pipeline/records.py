@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 
 from pipeline import errors
 
@@ -156,6 +156,4 @@ class SweepRecord(SweepDefinition):
     """sweep.json: the definition, and the ids of its points, all of them and by configuration."""
 
     ids: Annotated[list[PointId], FailFast()]
-    configurations: Annotated[list[list[PointId]], FailFast()] = Field(
-        validation_alias=AliasChoices("configurations", "settings")
-    )
+    configurations: Annotated[list[list[PointId]], FailFast()]

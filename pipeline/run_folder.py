@@ -159,10 +159,7 @@ class RunFolder:
         """Read what is known of a point: its record, which has its metrics if it has finished."""
         if (record := self.find_record()) is None:
             return PointResult(self.path.name, {})
-        metrics = record.metrics
-        if metrics is None and record.status == Status.DONE:  # written by version 1.0, with its test metrics
-            metrics = self.find_metrics()
-        return PointResult(self.path.name, record.parameters, record, metrics)
+        return PointResult(self.path.name, record.parameters, record, record.metrics)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""

@@ -6,7 +6,7 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -238,14 +238,13 @@ def verify(run_dir: str) -> None:
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
-    measured = folder.read_history()[-1].model_dump(exclude_none=True).keys()  # an older version measured less
     with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
         stages = STAGES if folder.metrics.exists() else [PREPARATION, TRAINING]
         _execute_stages(again, chosen, stages, with_report=False)
-        before, after = _facts(folder, measured), _facts(again, measured)
+        before, after = _facts(folder), _facts(again)
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"
     log.info(
@@ -266,12 +265,9 @@ def verify(run_dir: str) -> None:
         raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(differing)}.{why}")
 
 
-def _facts(folder: RunFolder, measured: Collection[str]) -> dict[str, object]:
-    """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold.
-
-    measured: the metrics of an epoch that are compared.
-    """
+def _facts(folder: RunFolder) -> dict[str, object]:
+    """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold."""
     history = folder.read_history()
     metrics: dict[str, object] = (folder.find_metrics() or history[-1]).model_dump(exclude_none=True)
-    content = storage.json_bytes([epoch.model_dump(include=set(measured)) for epoch in history])
+    content = storage.json_bytes(history)
     return metrics | {"model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}

@@ -138,10 +138,9 @@ def test_a_run_of_another_version_and_a_model_of_another_run_are_refused(finishe
     shutil.copy(finished / "a" / "model.npz", finished / "b")
     with pytest.raises(InvalidRecord, match="b/model.npz is not the model that metrics.json was measured on"):
         read(finished, "ab")
-    for name, hint in (("relu_grad_at_zero", "is now called relu_grad_inactive"), ("epohcs", "Did you mean epochs")):
-        change(finished / "b", parameters={name: 1})
-        with pytest.raises(InvalidRecord, match=f"b was written by another version of this project .*'{name}'.*{hint}"):
-            read(finished, "ab")
+    change(finished / "b", parameters={"epohcs": 1})
+    with pytest.raises(InvalidRecord, match="b was written by another version .*'epohcs'.*Did you mean epochs"):
+        read(finished, "ab")
 
 
 def test_the_default_runs_are_made_where_they_are_missing_and_no_others(finished, monkeypatch):

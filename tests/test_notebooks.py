@@ -190,7 +190,6 @@ def run_alone(path, output, **values):
     [
         ({"num_sample": 5}, r"no parameter 'num_sample'. Did you mean num_samples\?"),
         ({"num_samples": 0}, "num_samples is 0, but must be a whole number from 1 to"),
-        ({"relu_grad_at_zero": 0}, "'relu_grad_at_zero' is now called relu_grad_inactive"),
     ],
 )
 def test_papermill_alone_refuses_a_wrong_name_or_value_and_writes_nothing(tmp_path, values, message):

@@ -69,13 +69,6 @@ def test_an_unlike_name_is_refused_with_the_whole_list():
     assert ", ".join(parameters.NAMES) in str(caught.value)
 
 
-def test_a_renamed_parameter_is_refused_with_its_new_name():
-    with pytest.raises(InvalidParameter) as caught:
-        parameters.from_strings({"relu_grad_at_zero": "0"})
-    assert str(caught.value) == "'relu_grad_at_zero' is now called relu_grad_inactive."
-    assert set(parameters.RENAMED.values()) <= set(parameters.NAMES)
-
-
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
@@ -138,7 +131,6 @@ def test_check_refuses_a_wrong_name_or_place_in_the_notebooks_own_cell(name, val
     [
         ("epochs", "epochs is 0"),
         ("epoch", r"no parameter 'epoch'. Did you mean epochs\?"),
-        ("relu_grad_at_zero", "'relu_grad_at_zero' is now called relu_grad_inactive"),
     ],
 )
 def test_check_refuses_what_papermill_injected_wrongly(name, message):

@@ -190,14 +190,6 @@ def test_each_change_is_described_by_its_name_what_it_was_and_what_it_is():
     ]
 
 
-def test_a_run_of_the_version_before_differs_by_its_new_name_and_not_by_its_folder():
-    inputs = Inputs(data="", notebooks={}, code={}, versions={})
-    values = Parameters().model_dump()
-    del values["relu_grad_inactive"]
-    record = RunRecord.begin(values | {"relu_grad_at_zero": 1, "run_dir": "/elsewhere"}, inputs)
-    assert provenance.changes(record, Parameters(), inputs) == ["relu_grad_inactive, which was not recorded and is 1"]
-
-
 def test_what_the_last_run_lacks_is_described(tmp_path):
     folder = RunFolder(tmp_path)
     record = a_record(Inputs(data="", notebooks={}, code={}, versions={}), status=Status.TIMED_OUT)

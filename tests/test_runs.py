@@ -20,7 +20,6 @@ from pipeline import fork_server, parameters, published, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
-from tests.test_records import OLD_METRICS, OLD_RUN
 
 SMALL = {"num_samples": 40, "num_validation": 10, "epochs": 2, "hidden_size": 5}
 
@@ -63,15 +62,6 @@ def often_saved(shared):
 
     folder = shared("often_saved", make)
     return {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(folder)}}
-
-
-def write_older_run(folder, **changed):
-    """Write the records of a finished run as version 1.0.0 left them."""
-    record = json.loads(OLD_RUN)
-    record["parameters"] |= changed
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(record))
-    (folder / "metrics.json").write_text(OLD_METRICS)
 
 
 @pytest.fixture(scope="session")
@@ -289,23 +279,6 @@ def test_a_changed_report_template_makes_the_report_again_and_nothing_else(small
     after = contents(folder)
     assert {name for name in after if after[name] != before[name]} == {"report.html", "run.json"}
     assert record_of(folder)["report_code"] == record["report_code"]
-
-
-def test_a_run_of_the_version_before_runs_again_and_is_refused_by_verify(tmp_path, small_source, pipeline):
-    folder = tmp_path / "run"
-    write_older_run(folder)
-    before = contents(folder)
-    refused = pipeline("verify", folder)
-    assert refused.returncode == 2
-    assert "was written by another version of this project" in refused.stderr
-    assert "'relu_grad_at_zero' is now called relu_grad_inactive" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert contents(folder) == before
-    again = pipeline("run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL))
-    assert again.returncode == 0, again.stderr
-    assert "relu_grad_inactive, which was not recorded and is 1" in again.stdout
-    assert "epochs, which was 100 and is 2" in again.stdout
-    assert set(record_of(folder)["parameters"]) == set(parameters.NAMES)
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------

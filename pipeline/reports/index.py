@@ -148,7 +148,7 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
 def _not_defaults(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Return the parameters that are not at their defaults; those of an older or newer project count as such."""
     defaults: dict[str, object] = parameters.Parameters().model_dump()
-    return {name: value for name, value in values.items() if name != "run_dir" and value != defaults.get(name)}
+    return {name: value for name, value in values.items() if value != defaults.get(name)}
 
 
 def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:

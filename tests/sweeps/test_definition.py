@@ -92,7 +92,6 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
         ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
         ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
-        ({"base": {"relu_grad_at_zero": 0}}, "'relu_grad_at_zero' is now called relu_grad_inactive."),
     ],
 )
 def test_a_wrong_definition_is_refused(tmp_path, entries, message):

@@ -464,20 +464,20 @@ OLD_IDS = ("a10391477902", "2067e5870eba")
 
 
 def write_old_sweep(folder, **base):
-    """A finished sweep of one configuration and two seeds, as version 1.0 wrote it, but for what is not read."""
+    """A finished sweep of one configuration and two seeds, of a version with other ids and parameters."""
     base = {"epochs": 10} | base
     definition = {"name": "trial", "base": base, "grid": {"seed": [1, 2]}, "points": []}
-    sweep = definition | {"select": "validation_accuracy", "ids": OLD_IDS, "settings": [OLD_IDS]}
+    sweep = definition | {"select": "validation_accuracy", "ids": OLD_IDS, "configurations": [OLD_IDS]}
     write_json(folder / "sweep.json", sweep)
     for seed, identity in enumerate(OLD_IDS, 1):
         parameters = {
             **{"source": "sample", "num_samples": 1000, "num_validation": 1000, "normalisation": 255.0},
             **{"hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 10},
-            **{"dropout_rate": 0.5, "relu_grad_at_zero": 1, "batch_size": 1, "seed": seed},
+            **{"dropout_rate": 0.5, "batch_size": 1, "seed": seed},
         }
         record = {
             **{"duration_s": 6.9, "status": "done", "started": "2026-11-25T17:39:58+00:00"},
-            **{"parameters": parameters | base | {"run_dir": str(folder / identity)}, "arrays": {}, "outputs": {}},
+            **{"parameters": parameters | base, "arrays": {}, "outputs": {}},
             "inputs": {
                 **{"data": "3" * 64, "notebooks": {"02_train": "a" * 64}, "code": {"pipeline/files.py": "2" * 64}},
                 "versions": {"python": "3.11.7", "numpy": "2.4.6"},
@@ -485,24 +485,23 @@ def write_old_sweep(folder, **base):
         }
         metrics = {
             **{"train_error": 0.56155, "train_accuracy": 0.656, "validation_error": 0.50052},
-            **{"validation_accuracy": 0.78 + seed / 100, "test_error": 0.49982, "test_accuracy": 0.7688},
+            **{"validation_accuracy": 0.78 + seed / 100},
             "weights_sha256": "4" * 64,
         }
-        write_json(folder / identity / "run.json", record)
-        write_json(folder / identity / "metrics.json", metrics)
+        write_json(folder / identity / "run.json", record | {"metrics": metrics})
     return folder
 
 
 def test_the_index_shows_a_sweep_of_an_older_version(tmp_path):
-    write_old_sweep(tmp_path / "old", relu_grad_at_zero=0)
+    write_old_sweep(tmp_path / "old", former=0)
     (entry,) = index.entries(tmp_path)
     assert (entry.name, entry.kind, entry.status, entry.detail) == ("old", "sweep", "done", "2 of 2 points done")
-    assert "fixed: epochs 10, relu_grad_at_zero 0" in entry.parameters
+    assert "fixed: epochs 10, former 0" in entry.parameters
     assert entry.parameters[-1] == "best: the only configuration, mean of 2 seeds"
     assert entry.metrics == {"validation": ("0.7950", "0.5005")}  # of 0.79 and 0.80
 
 
-@pytest.mark.parametrize("base", [{}, {"relu_grad_at_zero": 0}], ids=["same-names", "old-name"])
+@pytest.mark.parametrize("base", [{}, {"former": 0}], ids=["same-names", "old-name"])
 def test_a_sweep_of_an_older_version_is_not_opened(tmp_path, base):
     """Its points have other ids than these parameters have now: none of them would be found."""
     folder = write_old_sweep(tmp_path / "old", **base)
@@ -511,7 +510,7 @@ def test_a_sweep_of_an_older_version_is_not_opened(tmp_path, base):
     ) as refused:
         definition.opened(str(folder))
     if base:
-        assert "'relu_grad_at_zero' is now called relu_grad_inactive" in str(refused.value)
+        assert "There is no parameter 'former'" in str(refused.value)
 
 
 def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, workers, caplog):
@@ -570,6 +569,6 @@ def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline
     refused = pipeline("verify", tmp_path)
     assert refused.returncode == 2
     assert "its status is failed" in refused.stderr
-    refused = pipeline("verify", write_old_sweep(tmp_path / "old") / OLD_IDS[0])
+    refused = pipeline("verify", write_old_sweep(tmp_path / "old", former=0) / OLD_IDS[0])
     assert refused.returncode == 2
-    assert "was written by another version of this project ('relu_grad_at_zero' is now called" in refused.stderr
+    assert "was written by another version of this project (There is no parameter 'former'" in refused.stderr
