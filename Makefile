@@ -1,8 +1,8 @@
-# Two commands do everything: `make run` and `make test`. Both set up .venv the first time.
+# `make run` and `make test` are what most people need. Each command sets up .venv the first time.
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
-# Tests of one module each, without a command, a browser or a cluster.
+# Tests that take seconds: no browser, no cluster, no notebook.
 UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py $(patsubst %,tests/test_%.py,\
 	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
 # Jupyter refuses to run as root, as in a container, unless it is asked to. It listens on this machine alone, by token.
@@ -28,7 +28,7 @@ check: lint             ## after each edit, in less than a minute: lint, types, 
 bench: .venv/ready      ## time what users wait for, as ratios; some minutes on a quiet machine
 	$(BIN)/python -m tests.bench
 
-torture: .venv/ready    ## kill, stop, starve and misplace commands in many ways, and count; half an hour or more
+torture: .venv/ready    ## kill, stop, starve and misplace commands in many ways, and count; most of an hour
 	$(BIN)/python -m tests.torture
 
 lab: .venv/ready        ## open the notebooks in JupyterLab

@@ -34,6 +34,17 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.InvalidRecord: 2,
     errors.PipelineError: 1,  # all others
 }
+# Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
+
+
+class _Folder(click.Path):
+    """A folder, from where one stands; shells complete it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value if Path.cwd() == parameters.ROOT else Path(value).absolute())
+
+
+FOLDER = _Folder(file_okay=False)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -73,11 +84,14 @@ def _parameter_help() -> str:
     return "\n".join([examples, "", "\b", "Parameters:", *lines])
 
 
-@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
-@click.option("--run-dir", metavar="DIR", help="The folder of the run's files; runs/default unless given.")
-@click.option(
+_given = click.option(
     "-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter. Give -p once for each."
 )
+
+
+@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
+@click.option("--run-dir", metavar="DIR", type=FOLDER, help="The folder of the run's files; runs/default unless given.")
+@_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
     """Prepare, train, evaluate and report."""
@@ -85,7 +99,7 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     place = values.pop("run_dir", "runs/default")
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)
-    from pipeline import runs  # NumPy takes 0.1 s to import, which help and refusals should not cost
+    from pipeline import runs
 
     runs.run(chosen, place, force)
 
@@ -103,14 +117,7 @@ def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
 )
 @click.argument("source")
-@click.option(
-    "-p",
-    "given",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter of the run to come. Give -p once for each.",
-)
+@_given
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what SOURCE holds, how its pictures are read and split, and the command that trains with it.
@@ -119,7 +126,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     """
     values = _each_once([("source", source), *given])
     parameters.check_source(source)
-    from pipeline import preview  # NumPy, papermill and nbconvert take 2 s to import
+    from pipeline import preview
 
     preview.show(values, output)
 
@@ -131,33 +138,26 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--workers",
-    metavar="COUNT",
-    type=click.IntRange(1),
-    help="Points trained at a time; as many as cores unless given.",
+    "--workers", metavar="COUNT", type=click.IntRange(1), help="Points trained at a time; one a core unless set."
 )
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, such as tcp://HOST:8786."
 )
 @click.option(
-    "--connect-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=10,
-    help="How long its first answer may take; 10.",
+    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for it; default 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option(
     "--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long any one cell of a point may take."
 )
-@click.option("--sweep-dir", metavar="DIR", help="The sweep's folder; runs/sweeps/NAME unless given.")
+@click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train the points of a sweep's YAML FILE that are not done yet. Select the best configuration, and evaluate it."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
-    from pipeline.sweeps import execution  # NumPy takes 0.1 s to import
+    from pipeline.sweeps import execution
 
     if failed := execution.run_sweep(file, sweep_dir, with_report=not no_report, **options):
         raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
@@ -168,10 +168,10 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
     short_help="Run a finished run again, and report what is equal.",
     epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"),
 )
-@click.argument("run_dir")
+@click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
     """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
-    from pipeline import runs  # NumPy takes 0.1 s to import
+    from pipeline import runs
 
     runs.verify(run_dir)
 
@@ -184,7 +184,7 @@ def verify_command(run_dir: str) -> None:
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
-    from pipeline.notebooks import execute_in_place  # papermill takes 0.5 s to import
+    from pipeline.notebooks import execute_in_place
 
     for notebook in notebooks:
         execute_in_place(notebook)
@@ -205,12 +205,12 @@ def report_command(path: Path, output: Path | None) -> None:
     if path.is_dir():
         if output:
             raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
-        from pipeline import runs  # NumPy takes 0.1 s to import
+        from pipeline import runs
 
-        click.echo(console.wrote("report", runs.report(str(path.resolve()))))
+        click.echo(console.wrote("report", runs.report(str(path.absolute()))))
         return
-    from pipeline import outputs, storage  # NumPy takes 0.1 s to import
-    from pipeline.reports import rendering  # and nbconvert 0.4 s
+    from pipeline import outputs, storage
+    from pipeline.reports import rendering
 
     output = output or storage.RUNS / "reports" / f"{path.stem}.html"
     outputs.check_page(output)
@@ -223,11 +223,11 @@ def report_command(path: Path, output: Path | None) -> None:
     short_help="Compare finished runs, or points of sweeps, in one page.",
     epilog=_examples("compare runs/default runs/true-derivative"),
 )
-@click.argument("run_dirs", nargs=-1, metavar="RUN_DIR RUN_DIR...")
+@click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
-    from pipeline import comparison  # pandas and SciPy take 0.7 s to import
+    from pipeline import comparison
 
     click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
 
@@ -238,7 +238,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
-    from pipeline import storage  # NumPy takes 0.1 s to import
+    from pipeline import storage
     from pipeline.reports import index
 
     click.echo(console.wrote("index", index.write_index(folder or storage.RUNS)))
@@ -250,7 +250,7 @@ def index_command(folder: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
-    from pipeline import site, storage  # NumPy takes 0.1 s to import
+    from pipeline import site, storage
 
     click.echo(console.wrote("site", site.write_site(folder or storage.RUNS / "site")))
 

@@ -31,7 +31,7 @@ def load_source(source: str) -> Data:
 
     source: "sample", which comes with the project; "mnist" or "fashion_mnist", which keras.datasets downloads once; or
     the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises InvalidData,
-    unless what is returned has the errors.
+    or InvalidRecord if it cannot be read; what is wrong with pictures is in the errors of what is returned.
     """
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)

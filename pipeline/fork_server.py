@@ -1,7 +1,7 @@
 """Be the fork server: import what every notebook imports, and fork a kernel for each request.
 
-Only installed packages are imported here, never this project, so that a changed helpers.py is what the next kernel
-imports. kernels.py starts this module as a process, and asks.
+Only installed packages are imported here, and nothing of this project that a notebook uses, so that a changed
+helpers.py is what the next kernel imports. kernels.py starts this module as a process, and asks.
 """
 
 import contextlib

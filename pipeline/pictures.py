@@ -67,7 +67,8 @@ def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 def read(source: str, path: Path) -> Data:
     """Read a folder with a sub-folder a class, or with two such folders, train and test; or a table as Kaggle has it.
 
-    Raises InvalidData if it cannot be opened; all else that is wrong is in the errors of what is returned.
+    Raises InvalidData or InvalidRecord if it cannot be opened; all else that is wrong is in the errors of what is
+    returned.
     """
     problems, counts = Problems(list), Counter[str]()
     found: dict[str, dict[str, Split]] = {}  # by class

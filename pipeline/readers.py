@@ -47,7 +47,7 @@ def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReade
         status, limit = path.stat(), LIMITS.get(kind, NO_LIMIT)
         if not stat.S_ISREG(status.st_mode):
             found = NO_FILE.get(stat.S_IFMT(status.st_mode), "a device")
-            raise InvalidRecord(path, f"cannot be read: it is {found}, no file", next_step)
+            raise InvalidRecord(path, f"cannot be read: it is {found}, not a file", next_step)
         if status.st_size > limit:
             raise InvalidRecord(path, f"has {status.st_size:,} bytes, but may have {limit:,} at most", next_step)
         with path.open("rb") as file:

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fail
 from pipeline import errors
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # or 0
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PointId = Annotated[str, Field(pattern=r"^\w+$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
@@ -67,11 +67,11 @@ class Epoch(_Record):
     Version 1.0 did not measure the training images without dropout.
     """
 
-    train_error: Positive
+    train_error: NonNegative
     train_accuracy: Fraction
-    train_error_no_dropout: Positive | None = None
+    train_error_no_dropout: NonNegative | None = None
     train_accuracy_no_dropout: Fraction | None = None
-    validation_error: Positive | None = None
+    validation_error: NonNegative | None = None
     validation_accuracy: Fraction | None = None
 
 
@@ -87,7 +87,7 @@ class Trained(Epoch):
 class Metrics(Trained):
     """metrics.json: these, and the metrics on the test images."""
 
-    test_error: Positive
+    test_error: NonNegative
     test_accuracy: Fraction
     test_images: Annotated[int, Field(gt=0)] | None = None  # not counted by version 1.0
 
@@ -118,7 +118,7 @@ class RunRecord(_Record):
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
-    duration_s: Positive | None = None
+    duration_s: NonNegative | None = None
     error: str | None = None
     outputs: dict[str, Digest] = {}  # of the run's files
     report_code: Digest | None = None

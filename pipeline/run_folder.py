@@ -122,7 +122,7 @@ class RunFolder:
         except ValueError as error:
             raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
         if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
-            problem = "is not what 02_train writes (it has no hidden unit, or a number that cannot be)"
+            problem = "is not what 02_train writes (no hidden unit, infinite weights, or normalisation not above 0)"
             raise InvalidRecord(self.model, problem, advice)
         return model
 

@@ -120,7 +120,7 @@ def _execute_stages(
     from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
     kernels.prepare()
-    from pipeline import notebooks  # papermill takes 0.3 s more, in which the fork server starts
+    from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
 
     if with_report:  # nbconvert takes another 0.3 s; not in a thread, since Pygments breaks when two import it at once
         from pipeline.reports import rendering

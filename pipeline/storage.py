@@ -143,7 +143,10 @@ def sha256_of_file(path: Path) -> str:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Lock the folder, made if need be, until the block or the process ends, however it ends. Raises FolderBusy."""
+    """Lock the folder, made if need be, until the block or the process ends, however it ends.
+
+    Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
+    """
     held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
     try:
         folder.mkdir(parents=True, exist_ok=True)

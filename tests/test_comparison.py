@@ -96,10 +96,10 @@ def test_each_run_is_read_under_a_letter_with_all_that_is_compared(finished):
 
 
 def test_too_many_and_the_same_folder_twice_are_refused(finished):
-    with pytest.raises(InvalidParameter, match="7.*takes 2 to 6. Leave some out."):
+    with pytest.raises(InvalidParameter, match="Give 2 to 6 folders of runs, not 7"):
         comparison.read_runs([str(finished / f"{number}") for number in range(7)])
     for given in ([], [str(finished / "a")]):
-        with pytest.raises(InvalidParameter, match=f"{len(given)}.* takes 2 to 6. Name another one."):
+        with pytest.raises(InvalidParameter, match=f"Give 2 to 6 folders of runs, not {len(given)}"):
             comparison.read_runs(given)
     (finished / "link").symlink_to(finished / "a")
     for same in ("a", "b/../a", "link"):
@@ -477,7 +477,7 @@ def test_what_is_stated_of_chance_follows_from_the_counts(only, level, expected)
 def test_what_is_wrong_has_its_exit_code_and_a_message(finished, pipeline):
     page = finished / "a" / "run.json" / "page.html"
     for given, message in (
-        ([finished / "a"], r"Error: .*1\b.* takes 2 to 6\. Name another one\.\n"),
+        ([finished / "a"], r"Error: Give 2 to 6 folders of runs, not 1\.\n"),
         (
             [finished / "a", finished / "b", "--output", page],
             r"Error: --output is .*page\.html, but .*run\.json is not a folder that can be written to.*\n",

@@ -41,7 +41,7 @@ def test_a_damaged_record_is_refused_with_the_next_step(tmp_path, content, probl
 def test_a_record_that_is_missing_or_no_file_is_refused_with_the_next_step(tmp_path):
     with pytest.raises(InvalidRecord, match="none.json is not there. Do this next."):
         readers.read_record(tmp_path / "none.json", Epoch, "Do this next.")
-    with pytest.raises(InvalidRecord, match="cannot be read: it is a folder, no file. Do this next."):
+    with pytest.raises(InvalidRecord, match="cannot be read: it is a folder, not a file. Do this next."):
         readers.read_record(tmp_path, Epoch, "Do this next.")
 
 

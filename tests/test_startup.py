@@ -107,3 +107,11 @@ def test_what_was_written_is_named_from_where_one_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert console.wrote("report", tmp_path / "a" / "b.html") == "report: a/b.html"
     assert console.wrote("report", Path("/elsewhere/b.html")) == "report: /elsewhere/b.html"
+
+
+def test_a_folder_is_named_from_where_one_stands(pipeline, monkeypatch):
+    for here, named in ((storage.ROOT, "nothing"), (storage.NOTEBOOKS, "../nothing"), (storage.NOTEBOOKS, "nothing")):
+        monkeypatch.chdir(here)
+        refused = pipeline("verify", named)
+        assert refused.returncode == 2
+        assert f"Error: {here / named / 'run.json'} is not there" in refused.stderr

@@ -1,4 +1,4 @@
-"""Kill, stop, starve and misplace commands in a hundred ways, and count how many were handled well: make torture.
+"""Kill, stop, starve and misplace commands in some 230 ways, and count how many were handled well: make torture.
 
     python -m tests.torture [-k WORD] [--seed N]
 

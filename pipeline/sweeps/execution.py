@@ -68,7 +68,7 @@ def run_sweep(
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
-            from pipeline.sweeps import jobs, training  # papermill takes 0.3 s to import
+            from pipeline.sweeps import jobs, training  # papermill takes 0.4 s to import
 
             used = {point.data_key: data[point.data_key] for point in todo}
             count = min(workers or os.cpu_count() or 1, len(todo))
@@ -174,8 +174,8 @@ def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
     digests, code = _digest_of(folder.record) | _digest_of(folder.results), provenance.code_of(NOTEBOOK)
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
     if not folder.report.exists() or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
-        from pipeline import notebooks  # papermill takes 0.3 s to import, which a finished sweep should not cost
-        from pipeline.reports import rendering  # and nbconvert 0.1 s
+        from pipeline import notebooks  # papermill takes 0.4 s to import, which a finished sweep should not cost
+        from pipeline.reports import rendering  # and nbconvert 0.3 s
 
         notebooks.execute(NOTEBOOK, folder.notebook, {"sweep_dir": storage.place_of(folder.path)})
         rendering.write_notebook_report(folder.notebook, folder.report, f"Sweep {sweep.name}")

@@ -370,5 +370,5 @@ def test_every_run_and_sweep_below_runs_leaves_an_index_and_fails_by_none(pipeli
     assert "Traceback" not in done.stdout + done.stderr
     refused = pipeline("index", **where)
     assert refused.returncode == 2
-    assert "index.html, but it cannot be read: it is a folder, no file. It would be written over" in refused.stderr
+    assert "index.html, but it cannot be read: it is a folder, not a file. It would be written over" in refused.stderr
     assert pipeline("index", tmp_path / "none", **where).returncode == 2
