@@ -552,9 +552,12 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 epochs. "
             f"SHA-256 of the weights: {storage.sha256_of(*weights)}."
         )
-        page.get_by_label("learning_rate", exact=True).fill("5")
+        expect(page.locator("text.epochs")).to_have_text("100")  # of the run, which has more
+        for name, value in {"learning_rate": 5, "epochs": 150}.items():
+            page.get_by_label(name, exact=True).fill(str(value))
         page.get_by_role("button", name="Train again").click()
         assert "The error is no longer a number: make learning_rate smaller." in trained_again(page)
+        expect(page.locator("text.epochs")).to_have_text("150")
         assert opened.console == []
 
 

@@ -24,6 +24,7 @@ def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None)
     accuracy = metrics.test_accuracy if metrics else None
     networks = drawing.networks(model, accuracy, model.sha256 == published.WEIGHTS_SHA256)
     return {
+        "epochs": len(history),
         "curves": training.curves(history),
         "caption": training.caption(history),
         "training": known,

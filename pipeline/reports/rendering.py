@@ -104,13 +104,14 @@ def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object]
     """Fill the page. summary: what it shows before and after the notebooks, a title of its own included."""
     numbers = itertools.count(1)
     bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", each.html) for each in sections]
+    if not summary and "<h1" not in bodies[0]:
+        bodies[0] = f"<h1>{escape(title)}</h1>{bodies[0]}"
     shown = {
         "headings": [heading for each in sections for heading in each.headings if 2 <= heading.level <= 3],
         "sections": bodies,
         "summary": summary,
         "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
         "sortable": any('class="dataframe sortable"' in body for body in bodies),
-        "over": None if summary or f">{title}</h1>" in bodies[0] else title,
     }
     return pages.fill("page.html.j2", title=title, **shown)
 
@@ -176,6 +177,9 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
     """
     node = read_notebook(notebook)
     heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
+    if title and heading:  # what it shows, and not what the notebook does
+        in_markdown = re.sub(r"([^\w\s]|_)", r"\\\1", title)
+        node.cells[0].source = node.cells[0].source.replace(heading[0], f"# {in_markdown}", 1)
     try:
         html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
     except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form

@@ -266,3 +266,20 @@ def test_what_was_rendered_while_the_run_went_on_is_not_rendered_again(runs):
     rendering.run_page(folder, folder.read_record())
     found = rendering._stage.cache_info()
     assert (found.hits, found.misses) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "heading"),
+    [
+        ("# Read a sweep\n\nText.", "Sweep a_b_c", "Sweep a_b_c"),
+        ("# Compare\n\nText.", "<b>$x_1$</b> and *y* [z](w) compared", "<b>$x_1$</b> and *y* [z](w) compared"),
+        ("# Read a `sweep`", None, "Read a sweep"),
+        ("Text.", None, "mine"),
+    ],
+)
+def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
+    nbformat.write(notebook(prose(source)), tmp_path / "mine.ipynb")
+    rendering.write_notebook_report(tmp_path / "mine.ipynb", tmp_path / "mine.html", title)
+    page = BeautifulSoup((tmp_path / "mine.html").read_text(), "html.parser")
+    (found,) = page.find_all("h1")
+    assert found.get_text().removesuffix("¶") == heading

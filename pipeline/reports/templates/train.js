@@ -134,6 +134,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const [images, labels] = (await Promise.all(packed)).map((buffer) => new Uint8Array(buffer));
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
       for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
+      part("epochs").textContent = count;
       if (!stopped) stop = start(source, images, labels, parameters, show, fail);
     } catch (error) {
       fail(error);
