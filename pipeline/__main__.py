@@ -274,9 +274,8 @@ def _exit_code() -> int:
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         signals.cancel_deadline()
-        number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
-        by = "" if number == signal.SIGINT else f" by {number.name}"
-        click.echo(f"Interrupted{by}. Give the same command again to go on.", err=True)
+        number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)
+        click.echo(signals.message(number), err=True)
         return 128 + number
     except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
         if "--debug" in sys.argv:

@@ -30,6 +30,12 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def message(number: int) -> str:
+    """Say that a command has been interrupted."""
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    return f"Interrupted{by}. Give the same command again to go on."
+
+
 def handle() -> dict[int, object]:
     """Handle signals from now on, but for those that whoever started this process has had ignored, as nohup does.
 
@@ -104,5 +110,7 @@ def _set_deadline(seconds: float) -> None:
 
 def _enforce_deadline(number: int, frame: FrameType | None) -> None:
     if _raised and _received is not None:  # and it is still cleaning up
+        with contextlib.suppress(OSError):
+            os.write(2, f"{message(_received)}\n".encode())
         os._exit(128 + _received)
     check()

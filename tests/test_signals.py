@@ -17,8 +17,11 @@ before = signals.handle()
 """
 
 
-def run(script, ignored=None):
-    """Run a script, and return its exit code and what it printed; signals are as a shell leaves them."""
+def run(script, ignored=None, errors=""):
+    """Run a script, and return its exit code and what it printed; signals are as a shell leaves them.
+
+    errors: what it writes to standard error.
+    """
 
     def prepare():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -26,7 +29,7 @@ def run(script, ignored=None):
 
     command = [sys.executable, "-c", BEGIN + script]
     done = subprocess.run(command, capture_output=True, text=True, cwd=storage.ROOT, preexec_fn=prepare, timeout=60)
-    assert done.stderr == ""
+    assert done.stderr == errors
     return done.returncode, done.stdout
 
 
@@ -71,7 +74,8 @@ while True:
     except signals.Stopped:
         time.sleep(60)
 """
-    assert run(script) == (129, "")
+    message = "Interrupted by SIGHUP. Give the same command again to go on.\n"
+    assert run(script, errors=message) == (129, "")
 
 
 def test_one_that_comes_as_the_process_ends_changes_nothing():
