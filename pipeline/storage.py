@@ -58,8 +58,10 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     durable: wait until it is on the disk, so that a power cut does no harm either. What is temporary is not waited for.
     """
     log.debug(f"writing {shown(path)}")
+    with contextlib.suppress(FileNotFoundError):  # there is no folder for what is temporary
+        durable = durable and not path.is_relative_to(tempfile.gettempdir())
     try:
-        _write_beside(path, content, durable and not path.is_relative_to(tempfile.gettempdir()))
+        _write_beside(path, content, durable)
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
         raise
