@@ -238,13 +238,14 @@ def verify(run_dir: str) -> None:
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
+    before = _facts(folder)
     with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
         stages = STAGES if folder.metrics.exists() else [PREPARATION, TRAINING]
         _execute_stages(again, chosen, stages, with_report=False)
-        before, after = _facts(folder), _facts(again)
+        after = _facts(again)
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"
     log.info(
