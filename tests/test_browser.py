@@ -38,10 +38,20 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "tr
 
 
 def kill(process):
-    """Kill a process of another's program that does not end by itself, and those that it has started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         for found in (*process.children(recursive=True), process):
             found.kill()
+
+
+@contextlib.contextmanager
+def patience(process):
+    """Kill a process of another's program, and those that it has started, if a block waits for it for a minute."""
+    timer = threading.Timer(60, kill, [process])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +59,14 @@ def browser():
     assert CHROMIUM, MISSING
     before = psutil.Process().children()
     with sync_playwright() as playwright:
-        (driver,) = set(psutil.Process().children()) - set(before)
+        (Page.driver,) = set(psutil.Process().children()) - set(before)
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, and where /dev/shm is small
         )
         yield browser
-        patience = threading.Timer(60, kill, [driver])
-        patience.start()
-        browser.close()
-    patience.cancel()
+        with patience(Page.driver):
+            browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,8 @@ class Page:
         return self
 
     def __exit__(self, *_):
-        self.context.close()
+        with patience(self.driver):
+            self.context.close()
 
     def outside(self):
         """Requests that leave the server, or the one file."""
@@ -219,10 +228,8 @@ def lab(tmp_path_factory, finished, swept):
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        patience = threading.Timer(60, kill, [psutil.Process(server.pid)])
-        patience.start()
-        server.wait()
-        patience.cancel()
+        with patience(psutil.Process(server.pid)):
+            server.wait()
 
 
 @pytest.fixture(scope="module")
