@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import io
 import logging
+import os
 import re
 import signal
 import sys
@@ -41,7 +42,7 @@ class _Folder(click.Path):
     """A folder, from where one stands; shells complete it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value if Path.cwd() == parameters.ROOT else Path(value).absolute())
+        return str(value if Path.cwd() == parameters.ROOT else os.path.abspath(value))  # noqa: PTH100 - it drops ..
 
 
 FOLDER = _Folder(file_okay=False)
@@ -207,7 +208,7 @@ def report_command(path: Path, output: Path | None) -> None:
             raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
         from pipeline import runs
 
-        click.echo(console.wrote("report", runs.report(str(path.absolute()))))
+        click.echo(console.wrote("report", runs.report(str(path.resolve()))))
         return
     from pipeline import outputs, storage
     from pipeline.reports import rendering

@@ -114,4 +114,4 @@ def test_a_folder_is_named_from_where_one_stands(pipeline, monkeypatch):
         monkeypatch.chdir(here)
         refused = pipeline("verify", named)
         assert refused.returncode == 2
-        assert f"Error: {here / named / 'run.json'} is not there" in refused.stderr
+        assert f"Error: {(here / named).resolve() / 'run.json'} is not there" in refused.stderr
