@@ -61,7 +61,7 @@ def _read(folder: RunFolder) -> Run:
         raise InvalidRecord(folder.path, "is a whole sweep", "Name the folders of some of its points instead.")
     record, chosen = folder.read_finished()
     if folder.is_point:
-        runs.evaluate(folder)
+        runs.evaluate([folder])
         record = folder.read_record()
     metrics, model = folder.read_metrics(), folder.read_model()
     if metrics.weights_sha256 != model.sha256:

@@ -13,6 +13,7 @@ import json
 import platform
 import re
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
+_parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
 DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
 
 
@@ -127,7 +129,9 @@ def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
 def _imported(source: str) -> frozenset[str]:
     """Return the dotted names that a source imports; of ``from a import b`` both a and a.b."""
     found = set[str]()
-    for node in ast.parse(source).body:
+    with _parsing:
+        parsed = ast.parse(source)
+    for node in parsed.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -5,9 +5,11 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINI
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
 log = logging.getLogger(__name__)
+_importing = threading.Lock()  # since Pygments breaks when two threads import it at once
 
 
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
@@ -115,15 +118,22 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
 
 
 def _execute_stages(
-    folder: RunFolder, chosen: Parameters, stages: Sequence[str] = STAGES, with_report: bool = True
+    folder: RunFolder,
+    chosen: Parameters,
+    stages: Sequence[str] = STAGES,
+    *,
+    with_report: bool = True,
+    watched: bool = True,
 ) -> None:
-    from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
+    """Execute the notebooks of these stages. watched: show their progress; several at once would mix."""
+    with _importing:
+        from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
-    kernels.prepare()
-    from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
+        kernels.prepare()
+        from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
 
-    if with_report:  # nbconvert takes another 0.3 s; not in a thread, since Pygments breaks when two import it at once
-        from pipeline.reports import rendering
+        if with_report:
+            from pipeline.reports import rendering  # nbconvert takes another 0.3 s
 
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
@@ -133,8 +143,9 @@ def _execute_stages(
             if with_report:
                 # While the kernel works. An error in it is met again, and reported, when the report is written.
                 meanwhile.submit(rendering.prepare, folder, shown)
-            notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values)
-            log.info(f"{stage}.ipynb  {time.monotonic() - since:.1f} s")
+            notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
+            of = "" if watched else f" of {folder.path.name}"
+            log.info(f"{stage}.ipynb{of}  {time.monotonic() - since:.1f} s")
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -155,19 +166,25 @@ def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
         _write_report(folder, record)
 
 
-def evaluate(folder: RunFolder) -> None:
-    """Execute 03_evaluate for a point of a sweep, which is only trained there, and write its report.
+def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
+    """Execute 03_evaluate for points of a sweep, which are only trained there, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation alone depends on has changed since.
 
     Raises
     ------
     InvalidRecord, InvalidData, FolderBusy
-        If the folder holds no finished point, or one that was trained with other code, data or versions, or whose
+        If a folder holds no finished point, or one that was trained with other code, data or versions, or whose
         files are not as training left them.
     NotebookFailed
         If 03_evaluate does.
     """
+    with ThreadPoolExecutor(at_a_time) as threads:
+        list(threads.map(partial(_evaluate, watched=len(folders) == 1), folders))
+
+
+def _evaluate(folder: RunFolder, watched: bool) -> None:
+    signals.check()
     folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
@@ -186,7 +203,7 @@ def evaluate(folder: RunFolder) -> None:
             raise InvalidData(f"The source {chosen.source!r} is not what {folder.place} was trained on. Run it again.")
         storage.write_whole(folder.data, data.to_bytes())
         try:
-            _execute_stages(folder, chosen, [EVALUATION])
+            _execute_stages(folder, chosen, [EVALUATION], watched=watched)
         finally:
             folder.data.unlink()
         _write_report(folder, record.changed(inputs=inputs))
@@ -201,7 +218,7 @@ def report(run_dir: str) -> Path:
     if SweepFolder(folder.path).record.exists():
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
     if folder.is_point and folder.read_record().status == Status.DONE:
-        evaluate(folder)
+        evaluate([folder])
         return folder.report
     folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
     folder.check_own(f"The folder is {folder.place}", ["report.html"])

@@ -218,7 +218,7 @@ def bench_client(scratch):
     from pipeline.sweeps import execution, pool, training
 
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
-    pool.RUN, execution.runs.evaluate = pool.ByValue(made_up), lambda folder: None
+    pool.RUN, execution.runs.evaluate = pool.ByValue(made_up), lambda folders, at_a_time: None
     rates, seeds = [round(0.001 * step, 3) for step in range(1, 21)], list(range(100))
     (scratch / "s.yaml").write_text(f"name: bench\ngrid: {{learning_rate: {rates}, seed: {seeds}}}")
     memory = []

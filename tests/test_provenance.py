@@ -1,11 +1,14 @@
 """What a result depends on, and what of it has changed."""
 
+import gc
 import importlib.metadata
 import json
 import platform
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -205,3 +208,19 @@ def test_what_the_last_run_lacks_is_described(tmp_path):
     assert provenance.unfinished(folder, finished, ["model.npz"]) == [
         "model.npz, which has been removed or altered since"
     ]
+
+
+def test_several_threads_may_ask_at_once():
+    """Python 3.11 fails where one thread parses while another one does; collecting garbage lets the other one run."""
+    threshold = gc.get_threshold()
+    gc.callbacks.append(lambda *_: time.sleep(0))
+    gc.set_threshold(100)
+    try:
+        for _ in range(3):
+            provenance._imported.cache_clear()
+            with ThreadPoolExecutor(4) as threads:
+                found = list(threads.map(lambda _: provenance.inputs_of(Parameters()), range(4)))
+            assert found == found[:1] * 4
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.pop()

@@ -6,7 +6,9 @@ themselves; code folded away; links that lead somewhere even when the file trave
 
 import functools
 import itertools
+import os
 import re
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from html import escape
@@ -35,6 +37,7 @@ MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time t
 # What leads a page elsewhere, which no Content-Security-Policy prevents, or brings in what is not in it.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
+_one_at_a_time = threading.RLock()  # since all notebooks share one exporter
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 
 
@@ -95,8 +98,9 @@ def _section(
 ) -> Section:
     """Render a notebook of a page that includes those with these stems; its headings are so many levels lower."""
     found: list[Heading] = []
-    exporter().renderer = Renderer(stem, included, found, down, site)
-    html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
+    with _one_at_a_time:
+        exporter().renderer = Renderer(stem, included, found, down, site)
+        html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
     return Section(_accessible(LEADS_AWAY.sub("&lt;", html)), found)
 
 
@@ -201,8 +205,9 @@ def run_page(folder: RunFolder, record: RunRecord, site: Iterable[str] = ()) -> 
 
 def prepare(folder: RunFolder, stages: Iterable[str]) -> None:
     """Render the notebooks that have been executed so far, of those that the report will show."""
-    exporter()
-    pages.prepare()
+    with _one_at_a_time:
+        exporter()
+        pages.prepare()
     _sections_of(folder, stages)
 
 
@@ -212,7 +217,7 @@ def _sections_of(folder: RunFolder, stages: Iterable[str], site: Iterable[str] =
     return [_stage(path, path.stat().st_mtime_ns, included, links) for path in folder.executed()[::-1]]
 
 
-@functools.lru_cache(len(STAGES))
+@functools.lru_cache(len(STAGES) * (os.cpu_count() or 1))
 def _stage(path: Path, changed: int, included: Sequence[str], site: Container[str]) -> Section:
     """Render the notebook of a stage; again only if it has changed, since it may have been while the next one ran."""
     return _section(path.stem, read_notebook(path), included, 1, site)

@@ -79,7 +79,7 @@ def run_sweep(
         else:
             storage.write_whole(folder.record, storage.json_bytes(record))
             results.write(points, folder)
-        _select(points, sweep)
+        _select(points, sweep, workers or os.cpu_count() or 1)
         if with_report:
             _write_report(sweep, folder)
             log.info(console.wrote("report", folder.report))
@@ -159,14 +159,12 @@ def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
     return SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
 
 
-def _select(points: Sequence[Point], sweep: SweepDefinition) -> None:
+def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:
     """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
     groups = [[point.result for point in group] for group in definition.configurations(points)]
     if best := ranking.best(ranking.rank(groups, sweep.select)):
         log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
-        for point in points:
-            if point.result in best.finished:
-                runs.evaluate(point.folder)
+        runs.evaluate([point.folder for point in points if point.result in best.finished], at_a_time)
 
 
 def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:

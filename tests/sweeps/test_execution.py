@@ -137,7 +137,8 @@ def test_results_hold_no_test_metric_and_rank_by_validation(local):
     *_, leader, winner, first, second, _ = log.splitlines()
     assert f"best so far validation_accuracy {best}" in leader
     assert winner == f"best validation_accuracy {best}"
-    assert all(re.fullmatch(r"03_evaluate\.ipynb  \d+\.\d s", line) for line in (first, second))
+    found = (re.fullmatch(r"03_evaluate\.ipynb of (\w+)  \d+\.\d s", line)[1] for line in (first, second))
+    assert sorted(found) == sorted(selected_of(folder / "out"))
 
 
 def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
@@ -361,7 +362,7 @@ def workers(monkeypatch):
     """Have sweeps run on `Workers`."""
     workers = Workers(outcome)
     monkeypatch.setattr(training, "workers", workers)
-    monkeypatch.setattr(execution.runs, "evaluate", lambda folder: workers.evaluated.append(folder.path.name))
+    monkeypatch.setattr(execution.runs, "evaluate", lambda folders, at_a_time: workers.evaluated.extend(folders))
     return workers
 
 
@@ -407,8 +408,8 @@ def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, worke
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.03, 0.02], "seed": [1, 2]}, points=[{"seed": 13}])
     (failed,) = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
     assert failed.result.status == "diverged"
-    best = {point.id for point, _ in workers.given if point.parameters.learning_rate == 0.03}
-    assert sorted(workers.evaluated) == sorted(best)  # and nobody else, before or after
+    best = [point.id for point, _ in workers.given if point.parameters.learning_rate == 0.03]
+    assert sorted(folder.path.name for folder in workers.evaluated) == sorted(best)  # and nobody else, before or after
     table = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(table["validation_accuracy"].dropna()) == [0.1, 0.1, 0.3, 0.3, 0.2, 0.2]
     assert list(table["status"]) == ["done"] * 6 + ["diverged"]
