@@ -16,6 +16,7 @@ in one fixed order, so weights, scores and metrics are the same bits on every ma
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -163,8 +164,8 @@ def train_epoch(
         pixels = drop_pixels(pixels, input_rng, input_dropout_rate) if input_rng else pixels
         masks = dropout_mask(rng, (len(pixels), hidden_size), dropout_rate)
         arguments = (pixels, labels[chunk], masks, weights_0_1, weights_1_2, *hyperparameters)
-        updates = online_updates if batch_size == 1 else batch_updates
-        squared_error, found = updates(*arguments, batch_size, squared_error)
+        updates = online_updates if batch_size == 1 else partial(batch_updates, batch_size=batch_size)
+        squared_error, found = updates(*arguments, squared_error)
         correct += found
     return squared_error / len(images), correct / len(images)
 
@@ -179,8 +180,9 @@ def batch_updates(
     normalisation: float,
     learning_rate: float,
     relu_grad_inactive: float,
-    batch_size: int,
     squared_error: float = 0.0,
+    *,
+    batch_size: int,
 ) -> tuple[float, int]:
     """Update the weights once per batch; return squared_error with these images' added, and how many are correct."""
     correct = 0
@@ -238,7 +240,6 @@ def online_updates(
     normalisation: float,
     learning_rate: float,
     relu_grad_inactive: float,
-    batch_size: int = 1,
     squared_error: float = 0.0,
 ) -> tuple[float, int]:
     """Do what `batch_updates` does for batch_size 1, compiled."""

@@ -35,17 +35,20 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.InvalidRecord: 2,
     errors.PipelineError: 1,  # all others
 }
+RUNS = parameters.ROOT / "runs"
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
-class _Folder(click.Path):
-    """A folder, from where one stands; shells complete it."""
+class _FromHere(click.Path):
+    """A path, from where one stands; shells complete it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value if Path.cwd() == parameters.ROOT else os.path.abspath(value))  # noqa: PTH100 - it drops ..
+        named = param is not None and param.name == "source" and value in parameters.NAMED_SOURCES
+        as_it_is = named or Path.cwd() == parameters.ROOT
+        return str(value if as_it_is else os.path.abspath(value))  # noqa: PTH100 - it drops ..
 
 
-FOLDER = _Folder(file_okay=False)
+FOLDER, SOURCE = _FromHere(file_okay=False), _FromHere()
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -117,13 +120,13 @@ def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     short_help="Show what a source holds, before anything is trained.",
     epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
 )
-@click.argument("source")
+@click.argument("source", type=SOURCE)
 @_given
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what SOURCE holds, how its pictures are read and split, and the command that trains with it.
 
-    SOURCE is what the parameter of that name may be: a folder of your own pictures, for example.
+    SOURCE is what the parameter of that name may be: a folder of your own pictures, for example, from where you stand.
     """
     values = _each_once([("source", source), *given])
     parameters.check_source(source)
@@ -210,10 +213,10 @@ def report_command(path: Path, output: Path | None) -> None:
 
         click.echo(console.wrote("report", runs.report(str(path.resolve()))))
         return
-    from pipeline import outputs, storage
+    from pipeline import outputs
     from pipeline.reports import rendering
 
-    output = output or storage.RUNS / "reports" / f"{path.stem}.html"
+    output = output or RUNS / "reports" / f"{path.stem}.html"
     outputs.check_page(output)
     rendering.write_notebook_report(path, output)
     click.echo(console.wrote("report", output))
@@ -239,10 +242,9 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
-    from pipeline import storage
     from pipeline.reports import index
 
-    click.echo(console.wrote("index", index.write_index(folder or storage.RUNS)))
+    click.echo(console.wrote("index", index.write_index(folder or RUNS)))
 
 
 @main.command(
@@ -251,9 +253,9 @@ def index_command(folder: Path | None) -> None:
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
-    from pipeline import site, storage
+    from pipeline import site
 
-    click.echo(console.wrote("site", site.write_site(folder or storage.RUNS / "site")))
+    click.echo(console.wrote("site", site.write_site(folder or RUNS / "site")))
 
 
 def _exit_code() -> int:

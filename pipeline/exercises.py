@@ -19,29 +19,39 @@ STEP = 1e-6
 
 def check(exercise: int, answer: object) -> None:
     """Print whether an answer is correct, by the digest of its text; None is no answer yet."""
-    digest = hashlib.sha256(f"exercise {exercise}: {answer}".encode()).hexdigest()[:16]
-    _print(exercise, answer is not None, digest == DIGESTS[exercise])
+    verdict = "correct" if _digest(exercise, answer) == DIGESTS[exercise] else "not correct"
+    _print(exercise, "no answer yet" if answer is None else verdict)
 
 
 def check_derivative(
     exercise: int, function: Function | None, derivative: Derivative | None, shape: tuple[int, ...]
 ) -> None:
-    """Print whether a function and its derivative are correct, at a random place of that shape.
+    """Print whether a loss and its error signal, which is its derivative, are correct, at a random place of that shape.
 
-    The function by the digest of its value, the derivative by central differences.
+    The loss by the digest of its value, the error signal by central differences.
     """
     if function is None or derivative is None:
-        _print(exercise, False, False)
+        _print(exercise, "no answer yet")
         return
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
-    value = hashlib.sha256(f"exercise {exercise}: {function(place):.6f}".encode()).hexdigest()[:16]
+    if np.size(value := function(place)) != 1:
+        _print(exercise, "not correct: the loss must be one number")
+        return
+    if _digest(exercise, f"{np.asarray(value).item():.6f}") != DIGESTS[exercise]:
+        _print(exercise, "not correct: the loss is another one")
+        return
     measured = np.empty(shape)
     for index in np.ndindex(*shape):
         moved = np.zeros(shape)
         moved[index] = STEP
-        measured[index] = (function(place + moved) - function(place - moved)) / (2 * STEP)
-    _print(exercise, True, value == DIGESTS[exercise] and bool(np.abs(measured - derivative(place)).max() < 1e-6))
+        measured[index] = np.asarray(function(place + moved) - function(place - moved)).item() / (2 * STEP)
+    close = np.shape(signal := derivative(place)) == shape and np.abs(measured - signal).max() < 1e-6
+    _print(exercise, "correct" if close else "not correct: the loss is, but the error signal is not its derivative")
 
 
-def _print(exercise: int, given: bool, correct: bool) -> None:
-    print(f"exercise {exercise}:", ("correct" if correct else "not correct") if given else "no answer yet")
+def _digest(exercise: int, answer: object) -> str:
+    return hashlib.sha256(f"exercise {exercise}: {answer}".encode()).hexdigest()[:16]
+
+
+def _print(exercise: int, verdict: str) -> None:
+    print(f"exercise {exercise}: {verdict}")

@@ -4,14 +4,15 @@ papermill's own engine is used with two habits changed: kernels are forked, and 
 ends. papermill saves before and after every cell, which takes as long as the cells of a short notebook do.
 """
 
+import functools
 import logging
 import os
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import IPython.paths  # noqa: F401 - else a kernel's start and a report would import it at once, in two threads
 import nbformat
@@ -33,6 +34,8 @@ PICTURE = "picture"  # a tag of cells
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"weights-drawn": "hidden_units.png"}  # by the cell's id
+
+P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,21 @@ for _logger in (papermill.log.logger, logging.getLogger("asyncio")):  # a dead k
     _logger.setLevel(logging.CRITICAL)  # which is raised here as an error
 
 
+def _twice_if_killed(execute: Callable[P, None]) -> Callable[P, None]:
+    """Have a notebook executed again if its kernel has been killed from outside."""
+
+    @functools.wraps(execute)
+    def executed(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            execute(*arguments, **options)
+        except errors.KernelDied as error:
+            log.warning(f"{error} It is started again.")
+            execute(*arguments, **options)
+
+    return executed
+
+
+@_twice_if_killed
 def execute(
     notebook: Path,
     output: Path,
@@ -78,25 +96,7 @@ def execute(
     """
     log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
-    for attempt in (1, 2):  # since a kernel may have been killed from outside
-        signals.check()
-        try:
-            return _execute_once(notebook, output, values or {}, time_limit, watched, with_pictures)
-        except errors.KernelDied as error:
-            if attempt == 2:
-                raise
-            log.warning(f"{error} It is started again.")
-
-
-def _execute_once(
-    notebook: Path,
-    output: Path,
-    values: Mapping[str, object],
-    time_limit: int | None,
-    watched: bool,
-    with_pictures: bool,
-) -> None:
-    """Do what `execute` does, but for starting a kernel again."""
+    signals.check()
     node = read_notebook(notebook)  # not its path, since papermill formats paths: {} in one would fail
     try:
         declared = papermill.inspect_notebook(node)
@@ -110,7 +110,7 @@ def _execute_once(
             papermill.execute_notebook(
                 node,
                 None,
-                {name: value for name, value in values.items() if name in declared},
+                {name: value for name, value in (values or {}).items() if name in declared},
                 progress_bar=False,
                 stdout_file=progress,
                 coalesce_streams=True,  # a progress line is kept as a reader last saw it

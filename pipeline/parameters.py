@@ -75,7 +75,7 @@ class NotebookParameters(Parameters):
     repeat: CountOrNone = Field(8, description="recorded trainings that why.ipynb and dropout.ipynb run again")
 
 
-Model = TypeVar("Model", bound=Parameters)
+Checked = TypeVar("Checked", bound=Parameters)
 NAMES = tuple(Parameters.model_fields)
 
 
@@ -160,8 +160,8 @@ def _names_assigned(cell: str) -> set[str]:
 
 
 def _checked(
-    validate: Callable[[dict[str, object]], Model], values: Mapping[str, object], names: Iterable[str]
-) -> Model:
+    validate: Callable[[dict[str, object]], Checked], values: Mapping[str, object], names: Iterable[str]
+) -> Checked:
     try:
         return validate(dict(values))
     except ValidationError as error:

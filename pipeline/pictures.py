@@ -83,7 +83,7 @@ def read(source: str, path: Path) -> Data:
                 problems["Warning: blank pictures, left out"].append(place)
                 continue
             pictures.append((place, image))
-            counts.update(all=1, dark=dark, kept=image is grey, drawn=split == "")
+            counts.update(all=1, dark=int(dark), kept=int(image is grey), drawn=int(split == ""))
             if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES and len(found) <= 10:
                 drawn = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
                 before = ImageOps.pad(Image.fromarray(grey), (SHOWN, SHOWN), color=int(grey[0, 0]))
@@ -91,8 +91,9 @@ def read(source: str, path: Path) -> Data:
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
     if not found:
-        what = "a sub-folder for each class, with its pictures" if path.is_dir() else "a row for each picture"
-        raise InvalidData(f"{path} has no class. It needs {what}.")
+        needed = "a sub-folder for each class" if path.is_dir() else "the line label,pixel0,...,pixel783"
+        what = f"{path} has no picture that can be read. It needs {needed}, and then pictures."
+        raise InvalidData("\n".join([what, *_described(problems)]))
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
         problems["Classes, of which there must be 2 to 10"] += names
@@ -100,22 +101,27 @@ def read(source: str, path: Path) -> Data:
     problems["Names of classes, not of 1 to 30 printable characters"] += wrong
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
     arrays = _arrays({classes.index(name): found[name] for name in names}, problems, classes)
-    lines = [
+    lines = _described(problems)
+    notes = [
+        f"{counts['dark']} of {counts['all']} pictures are dark on light and were inverted.",
+        f"{counts['kept']} are light on dark and of 28 x 28 pixels, and were taken as they are.",
+        f"{counts['all'] - counts['kept']} were cropped to their ink, scaled into 20 x 20 pixels in proportion, and "
+        "centred by their mass.",
+        f"The test images are {'a fifth of each class' if counts['drawn'] else 'those in test'}. "
+        f"A fixed generator {'draws them and ' * bool(counts['drawn'])}shuffles the others.",
+    ]
+    notes = [*(notes if counts["all"] else []), *(line for line in lines if line.startswith("Warning"))]
+    errors = [line for line in lines if line not in notes]
+    samples = {name: samples[name] for name in names if name in samples}
+    return Data.of_source(source, arrays, classes, notes=notes, errors=errors, samples=samples)
+
+
+def _described(problems: Problems) -> list[str]:
+    return [
         f"{problem} ({len(places)}): {', '.join(map(_quoted, places[:NAMED]))}{', ...' * (len(places) > NAMED)}"
         for problem, places in problems.items()
         if places
     ]
-    notes = [
-        f"{counts['dark']} of {counts['all']} pictures are dark on light and were inverted.",
-        f"{counts['kept']} are light on dark and of 28 x 28 pixels, and were taken as they are.",
-        "The others were cropped to their ink, scaled into 20 x 20 pixels in proportion, and centred by their mass.",
-        f"The test images are {'a fifth of each class' if counts['drawn'] else 'those in test'}. "
-        f"A fixed generator {'draws them and ' * bool(counts['drawn'])}shuffles the others.",
-        *(line for line in lines if line.startswith("Warning")),
-    ]
-    errors = [line for line in lines if line not in notes]
-    samples = {name: samples[name] for name in names if name in samples}
-    return Data.of_source(source, arrays, classes, notes=notes, errors=errors, samples=samples)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -130,8 +136,11 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
             of_class = (split.name if split in splits else "", folder.name)
             for file in _entries(folder) if folder.is_dir() else [folder]:
                 place = file.relative_to(path).as_posix()
-                if file is folder or not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-                    problems["Warning: neither PNG nor JPEG in the folder of a class, left out"].append(place)
+                if file is folder:
+                    problems["Warning: not in the folder of a class, left out"].append(place)
+                    continue
+                if not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+                    problems["Warning: neither PNG nor JPEG, left out"].append(place)
                     continue
                 try:
                     yield *of_class, place, _grey(file)
@@ -195,7 +204,8 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
         for split, places in (("train", order[tested:]), ("test", order[:tested])):
             pictures = splits[split] + [splits[""][i] for i in places]
             sets[split] += [(label, *picture) for picture in pictures]
-            problems[f"Classes without a picture to {split} on"] += [classes[label]] * (not pictures)
+            problem = f"Classes without a picture to {split} on, since each needs two or more"
+            problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
     train, test = sets.values()
     train = [train[i] for i in np.random.RandomState(SEED).permutation(len(train))]
     known = {image.tobytes() for _, _, image in train}

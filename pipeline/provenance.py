@@ -92,7 +92,7 @@ def unfinished(folder: RunFolder, record: RunRecord | None, names: Iterable[str]
     if record is None:
         return ["files in this folder that belong to no finished run"] if folder.present() else ["no run so far"]
     if record.status == Status.CHANGED:
-        return [f"the last run in this folder. {record.error}"]
+        return [f"the last run in this folder, which {(record.error or '').removeprefix('It ').rstrip('.')}"]
     if record.status != Status.DONE:
         return [f"the last run in this folder, which did not finish (its status is {record.status})"]
     return [f"{name}, which has been removed or altered since" for name in folder.altered(record, names)]

@@ -20,13 +20,13 @@ Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "t
 METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
 
 
-def _check_value(value: object) -> object:
+def _check_single(value: object) -> object:
     if isinstance(value, list | dict) or (isinstance(value, int) and value.bit_length() > 1024):
         raise ValueError("it must be one value, no list, no map and no number of hundreds of digits")
     return value
 
 
-Value = Annotated[JsonValue, BeforeValidator(_check_value)]  # of a parameter
+SweptValue = Annotated[JsonValue, BeforeValidator(_check_single)]  # of a parameter, not checked further so far
 
 
 class Status(StrEnum):
@@ -62,15 +62,12 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of one epoch: training under dropout and without it, and validation where there are such images.
-
-    Version 1.0 did not measure the training images without dropout.
-    """
+    """The metrics of one epoch: training under dropout and without it, and validation where there are such images."""
 
     train_error: NonNegative
     train_accuracy: Fraction
-    train_error_no_dropout: NonNegative | None = None
-    train_accuracy_no_dropout: Fraction | None = None
+    train_error_no_dropout: NonNegative
+    train_accuracy_no_dropout: Fraction
     validation_error: NonNegative | None = None
     validation_accuracy: Fraction | None = None
 
@@ -89,7 +86,7 @@ class Metrics(Trained):
 
     test_error: NonNegative
     test_accuracy: Fraction
-    test_images: Annotated[int, Field(gt=0)] | None = None  # not counted by version 1.0
+    test_images: Annotated[int, Field(gt=0)]
 
     def of(self, split: str) -> tuple[float, float] | None:
         """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
@@ -138,9 +135,9 @@ class SweepDefinition(_Record):
     """What the YAML file of a sweep holds."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
-    base: dict[str, Value] = {}
-    grid: dict[str, Annotated[list[Value], Field(min_length=1), FailFast()]] = {}
-    points: Annotated[list[dict[str, Value]], FailFast()] = []
+    base: dict[str, SweptValue] = {}
+    grid: dict[str, Annotated[list[SweptValue], Field(min_length=1), FailFast()]] = {}
+    points: Annotated[list[dict[str, SweptValue]], FailFast()] = []
     select: Metric = "validation_accuracy"
 
     def varied(self) -> dict[str, list[JsonValue]]:

@@ -139,7 +139,8 @@ class RunFolder:
         """Read run.json of a finished run, and check its parameters."""
         record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
-            problem = f"holds no finished run: its status is {record.status}. {shown(record.error or '')}".rstrip(". ")
+            reason = (record.error or "").split("\n")[0]
+            problem = f"holds no finished run: its status is {record.status}. {shown(reason)}".rstrip(". ")
             raise InvalidRecord(self.path, problem, "Name the folder of a finished one.")
         try:
             return record, parameters.from_values(record.parameters)

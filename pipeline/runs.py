@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline import console, datasets, parameters, provenance, published, signals, storage
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError, shown
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
@@ -223,20 +223,16 @@ def report(run_dir: str) -> Path:
     folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
     folder.check_own(f"The folder is {folder.place}", ["report.html"])
     with storage.lock(folder.path):
-        if (record := folder.read_record()).status == Status.DONE:
-            folder.read_finished()  # else its parameters are of another version
+        record, executed = folder.read_record(), folder.executed()
+        if executed and record.status not in (Status.DONE, Status.CHANGED):
+            from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
+
+            title, error = f"{folder.title}: {record.status}", (record.error or "").split("\n")[0]
+            rendering.write_notebook_report(executed[-1], folder.report, title, error)
+        else:
+            record, _ = folder.read_finished()
             _check_unaltered(folder, record, ["report.html"])
             _write_report(folder, record)
-            return folder.report
-        if record.status == Status.CHANGED:
-            raise InvalidRecord(
-                folder.path, f"holds no finished run. {shown(record.error or '')}".rstrip(". "), "Run it again."
-            )
-        if not (executed := folder.executed()):
-            raise InvalidRecord(folder.path, f"has no notebook to show: its status is {record.status}", "Run it again.")
-        from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
-
-        rendering.write_notebook_report(executed[-1], folder.report, f"{folder.title}: {record.status}")
     return folder.report
 
 

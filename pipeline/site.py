@@ -15,6 +15,7 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
+LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
 ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to what a site has not
 
 
@@ -37,7 +38,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         reports.append((f"{name}.html", parameters.described(changed), run.read_metrics()))
     entries = {}
     for stem, notebook in lessons.items():
-        title, purpose = notebook.cells[0].source.removeprefix("# ").split("\n\n")[:2]
+        title, purpose = LINK.sub(r"\1", notebook.cells[0].source.removeprefix("# ")).split("\n\n")[:2]
         text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)

@@ -203,7 +203,8 @@ def made_up(folder, task, data):
 
     task = pickle.loads(task)
     time.sleep(0.005)
-    names = ("train_error", "train_accuracy", "validation_error", "validation_accuracy")
+    names = ("train_error", "train_accuracy", "train_error_no_dropout", "train_accuracy_no_dropout")
+    names += ("validation_error", "validation_accuracy")
     metrics = dict.fromkeys(names, task.parameters.learning_rate) | {"weights_sha256": "0" * 64}
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
     files = {"02_train.ipynb": b" " * 20_000, "history.json": b" " * 15_000, "model.npz": b" " * 254_000}

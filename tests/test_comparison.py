@@ -52,7 +52,11 @@ def make_run(path, source, keep_data=True, **changed):
     if keep_data:  # a point of a sweep has none of its own
         folder.write_data(data)
     folder.write_model(model, history)
-    folder.write_metrics(Metrics(**last, test_error=error, test_accuracy=accuracy, weights_sha256=model.sha256))
+    folder.write_metrics(
+        Metrics(
+            **last, test_error=error, test_accuracy=accuracy, test_images=len(data.y_test), weights_sha256=model.sha256
+        )
+    )
     record = RunRecord.begin(chosen.model_dump(), provenance.inputs_of(chosen))
     folder.write_record(record.changed(status=Status.DONE, arrays=dict(data.source_sha256)))
 

@@ -69,16 +69,20 @@ def test_the_derivatives_are_checked_by_measuring(network, capsys):
     cross_entropy = (5, lambda scores: -np.log(softmax(scores)[0, 3]))
     assert said(capsys, exercises.check_derivative, 3, loss, signal, (1, 40)) == "exercise 3: correct"
     assert said(capsys, exercises.check_derivative, 3, loss, lambda sums: signal(sums) * 0.99, (1, 40)).endswith(
-        " not correct"
+        ": not correct: the loss is, but the error signal is not its derivative"
     )
     assert said(capsys, exercises.check_derivative, *cross_entropy, cross_entropy_signal, (1, 10)).endswith(": correct")
-    assert said(capsys, exercises.check_derivative, *cross_entropy, softmax, (1, 10)) == "exercise 5: not correct"
+    assert said(capsys, exercises.check_derivative, *cross_entropy, softmax, (1, 10)).startswith(
+        "exercise 5: not correct: the loss is,"
+    )
 
 
 def test_another_function_with_its_own_derivative_is_not_the_answer(capsys):
     zero, square = (3, lambda sums: 0.0, np.zeros_like, (1, 40)), (5, lambda x: np.sum(x**2), lambda x: 2 * x, (1, 10))
-    assert said(capsys, exercises.check_derivative, *zero) == "exercise 3: not correct"
-    assert said(capsys, exercises.check_derivative, *square) == "exercise 5: not correct"
+    assert said(capsys, exercises.check_derivative, *zero) == "exercise 3: not correct: the loss is another one"
+    assert said(capsys, exercises.check_derivative, *square) == "exercise 5: not correct: the loss is another one"
+    images = (3, lambda sums: sums**2, lambda sums: 2 * sums, (1, 40))
+    assert said(capsys, exercises.check_derivative, *images) == "exercise 3: not correct: the loss must be one number"
 
 
 def test_an_answer_that_is_wrong_or_missing_is_described_as_such(capsys):

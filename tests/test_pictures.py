@@ -217,7 +217,8 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
         f"Not readable as PNG or JPEG (8): one/cut.jpg, {', '.join(f'zero/broken{n}.png' for n in range(4))}, ...",
         "Too large, with more than 89,478,485 pixels (2): one/huge.png, one/large.png",
         "Warning: blank pictures, left out (1): one/blank.png",
-        "Warning: neither PNG nor JPEG in the folder of a class, left out (2): one/notes.txt, readme.md",
+        "Warning: neither PNG nor JPEG, left out (1): one/notes.txt",
+        "Warning: not in the folder of a class, left out (1): readme.md",
         r"Names of classes, not of 1 to 30 printable characters (1): 'a\nb'",
     ):
         assert line in message.splitlines()
@@ -244,14 +245,18 @@ def test_too_few_and_too_many_classes_are_refused(tmp_path, classes, message):
 def test_a_folder_without_a_class_is_refused_with_what_it_needs(tmp_path, flat):
     if flat:
         seven(20, 20).save(tmp_path / "1.png")
-    with pytest.raises(InvalidData, match="has no class. It needs a sub-folder for each class, with its pictures."):
+    with pytest.raises(
+        InvalidData, match="has no picture that can be read. It needs a sub-folder for each class, and then pictures."
+    ):
         pictures.read("pictures", tmp_path)
 
 
 def test_a_class_with_one_picture_cannot_be_trained_and_tested_on(folder):
     for file in sorted((folder / "one").iterdir())[1:]:
         file.unlink()
-    assert "Classes without a picture to train on (1): one" in error_of(folder).splitlines()
+    assert (
+        "Classes without a picture to train on, since each needs two or more (1): one" in error_of(folder).splitlines()
+    )
 
 
 def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
@@ -365,5 +370,5 @@ def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(pict
     assert found.read_model().classes[0] == "eight"
     report = found.report.read_text()
     assert "as one of: eight, five, four, nine, one, seven, six, three, two, zero." in report
-    assert re.search(r"times (\w{3,5}) was taken for (\w{3,5})", report)
+    assert re.search(r"x  (\w{3,5}) was taken for (\w{3,5})", report)
     assert json.loads(re.findall(r'id="run">(.*?)</script>', report)[0])["networks"][0]["classes"][9] == "zero"

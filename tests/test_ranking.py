@@ -7,7 +7,7 @@ import pytest
 from pipeline import ranking
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
-from pipeline.records import METRICS, Inputs, Metrics, RunRecord, Status
+from pipeline.records import Inputs, Metrics, RunRecord, Status
 
 INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
 SIZE = ["hidden_size"]
@@ -20,7 +20,7 @@ def a_point(hidden_size, seed, value, metric="validation_accuracy", **fields):
     identity = f"{hidden_size}-{seed}"
     if value is None:
         return PointResult(identity, chosen, record.changed(status=Status.DIVERGED))
-    others = dict.fromkeys(METRICS, 1) | {"weights_sha256": "0" * 64}
+    others = dict.fromkeys(Metrics.model_fields, 1) | {"weights_sha256": "0" * 64}
     return PointResult(identity, chosen, record.changed(status=Status.DONE), Metrics(**others | {metric: value}))
 
 
@@ -81,7 +81,16 @@ def test_configurations_that_differ_by_rounding_alone_keep_their_order():
 
 def test_a_point_without_validation_images_has_no_validation_metric():
     point = a_point(10, 1, None)
-    metrics = Metrics(train_error=1, train_accuracy=0.5, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
+    metrics = Metrics(
+        train_error=1,
+        train_accuracy=0.5,
+        train_error_no_dropout=0.4,
+        train_accuracy_no_dropout=0.5,
+        test_error=1,
+        test_accuracy=0,
+        test_images=9,
+        weights_sha256="0" * 64,
+    )
     point = PointResult(point.id, point.parameters, point.record.changed(status=Status.DONE), metrics)
     (by_validation,) = ranking.rank([[point]], "validation_accuracy")
     (by_training,) = ranking.rank([[point]], "train_accuracy")

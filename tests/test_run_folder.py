@@ -10,9 +10,9 @@ from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, Model, RunFolder, SweepFolder
 
-HISTORY = [Epoch(train_error=0.5, train_accuracy=0.25)]
+HISTORY = [Epoch(train_error=0.5, train_accuracy=0.25, train_error_no_dropout=0.4, train_accuracy_no_dropout=0.5)]
 PAGE = b"<!DOCTYPE html><head>" + outputs.MARK + b"<title>"
-METRICS = Metrics(train_error=0.5, train_accuracy=0.25, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
+METRICS = Metrics(**HISTORY[0].model_dump(), test_error=1, test_accuracy=0, test_images=9, weights_sha256="0" * 64)
 
 
 @pytest.fixture

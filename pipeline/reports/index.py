@@ -49,23 +49,25 @@ class Entry:
         return self.status == Status.DONE
 
 
-def refresh(changed: Path, runs: Path = storage.RUNS) -> None:
-    """Write the index of `runs` again, if the changed folder is below it; a failure is logged, not raised."""
+@contextlib.contextmanager
+def refreshed_after(changed: Path, runs: Path = storage.RUNS) -> Iterator[None]:
+    """Write the index of `runs` again after the block, if the changed folder is below it.
+
+    That is done however the block ends. A failure of it is logged, not raised.
+    """
+    try:
+        yield
+    finally:
+        _refresh(changed, runs)
+
+
+def _refresh(changed: Path, runs: Path) -> None:
     try:
         if changed.resolve().is_relative_to(runs.resolve()):
             write_index(runs)
     except Exception as error:  # noqa: BLE001 - what has been run stands, whatever happens to a list of it
         reason = (str(error).splitlines() or [""])[0]
         log.warning(f"The list of runs, {runs / 'index.html'}, was not written ({type(error).__name__}: {reason}).")
-
-
-@contextlib.contextmanager
-def refreshed_after(folder: Path) -> Iterator[None]:
-    """Write the index again once the folder of a run has been unlocked, however the run has ended."""
-    try:
-        yield
-    finally:
-        refresh(folder)
 
 
 def write_index(runs: Path = storage.RUNS) -> Path:

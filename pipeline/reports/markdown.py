@@ -51,7 +51,9 @@ class Renderer(IPythonRenderer):
         stem = Path(url).stem
         if stem in self.included:
             return f'<a href="#{_anchor(stem)}">{text}</a>'
-        return f'<a href="{stem}.html">{text}</a>' if stem in self.site and url.endswith(".ipynb") else text
+        if stem in self.site and url.endswith(".ipynb"):
+            return f'<a href="{stem}.html">{text}</a>'
+        return f"<code>{text}.ipynb</code>" if text == stem and url.endswith(".ipynb") else text  # it is not here
 
     def _anchor(self, heading: str) -> str:
         """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""

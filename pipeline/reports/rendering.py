@@ -36,6 +36,7 @@ from pipeline.statistics import wilson_interval
 MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
 # What leads a page elsewhere, which no Content-Security-Policy prevents, or brings in what is not in it.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
+PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
 _one_at_a_time = threading.RLock()  # since all notebooks share one exporter
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
@@ -174,22 +175,30 @@ def _accessible(body: str) -> str:
     return body
 
 
-def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:
+def write_notebook_report(notebook: Path, output: Path, title: str | None = None, note: str = "") -> None:
     """Render one notebook, as it was last executed, and write the page. Raises InvalidRecord if it is no notebook.
 
-    title: the page's, the notebook's first heading unless given.
+    title: the page's, the notebook's first heading unless given. note: what follows it. Of a notebook that failed,
+    what was not executed is left out.
     """
     node = read_notebook(notebook)
+    node.cells = [cell for cell in node.cells if PAPERMILLS not in cell.metadata.get("tags", [])]
+    failed = [any(each.output_type == "error" for each in cell.get("outputs", [])) for cell in node.cells]
+    node.cells = node.cells[: failed.index(True) + 1] if any(failed) else node.cells
     heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
     if title and heading:  # what it shows, and not what the notebook does
-        in_markdown = re.sub(r"([^\w\s]|_)", r"\\\1", title)
-        node.cells[0].source = node.cells[0].source.replace(heading[0], f"# {in_markdown}", 1)
+        heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(note)}**" if note else "")
+        node.cells[0].source = node.cells[0].source.replace(heading[0], heads, 1)
     try:
         html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
     except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form
         problem = f"cannot be shown ({type(error).__name__}: {shown(error)})"
         raise InvalidRecord(notebook, problem, "Execute it again.") from None
     storage.write_whole(output, html.encode(errors="replace"))
+
+
+def _in_markdown(text: str) -> str:
+    return re.sub(r"([^\w\s]|_)", r"\\\1", text)
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
@@ -226,7 +235,6 @@ def _stage(path: Path, changed: int, included: Sequence[str], site: Container[st
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
     fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
-    interval = metrics.test_images and wilson_interval(metrics.test_accuracy, metrics.test_images)
     comparisons = published.compare(metrics)
     digits = folder.read_model().classes == DIGITS
     return {
@@ -235,7 +243,7 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
         f"{chosen.num_samples:,} {'digit' if digits else 'image'}{'s' * (chosen.num_samples > 1)}",
         "reproduced": all(row.equal for row in comparisons),
         "record": record,
-        "interval": interval,
+        "interval": wilson_interval(metrics.test_accuracy, metrics.test_images),
         "metrics": metrics,
         "parameters": chosen,
         "comparisons": comparisons,

@@ -16,8 +16,8 @@ TRAINED_BY = (
 )
 
 
-class Field(NamedTuple):
-    """A parameter that a reader may change, and the attributes of its field."""
+class Control(NamedTuple):
+    """A parameter that a reader may change, and the attributes of its input field."""
 
     name: str
     least: float
@@ -25,19 +25,19 @@ class Field(NamedTuple):
     step: str
 
 
-FIELDS = (  # a run's own value may be beyond these limits; then that is the limit
-    Field("learning_rate", 1e-6, 10, "any"),
-    Field("hidden_size", 1, 400, "1"),
-    Field("dropout_rate", 0, 0.99, "any"),
-    Field("input_dropout_rate", 0, 0.99, "any"),
-    Field("relu_grad_inactive", 0, 1, "1"),
-    Field("seed", 0, 2**32 - 1, "1"),
-    Field("epochs", 1, 1000, "1"),
+CONTROLS = (  # a run's own value may be beyond these limits; then that is the limit
+    Control("learning_rate", 1e-6, 10, "any"),
+    Control("hidden_size", 1, 400, "1"),
+    Control("dropout_rate", 0, 0.99, "any"),
+    Control("input_dropout_rate", 0, 0.99, "any"),
+    Control("relu_grad_inactive", 0, 1, "1"),
+    Control("seed", 0, 2**32 - 1, "1"),
+    Control("epochs", 1, 1000, "1"),
 )
 
 
 def accuracies(history: History) -> dict[str, list[float]]:
-    """Return the accuracies by epoch that a page draws, where they were measured."""
+    """Return the accuracies by epoch that a page draws; of validation only where there are such images."""
     names = {"masked": "train_accuracy", "fitted": "train_accuracy_no_dropout", "validation": "validation_accuracy"}
     found = {name: [getattr(epoch, metric) for epoch in history] for name, metric in names.items()}
     return {name: values for name, values in found.items() if None not in values}
@@ -54,18 +54,18 @@ def curves(history: History) -> dict[str, str]:
 
 def caption(history: History) -> str:
     """Describe the picture by what it shows at its end."""
-    last, parts = history[-1], []
-    if last.train_accuracy_no_dropout is not None:
-        parts.append(f"{last.train_accuracy_no_dropout:.3f} on the training images (solid)")
-    which = "them" if parts else "the training images"
-    parts.append(f"{last.train_accuracy:.3f} on {which} under dropout, as the original prints it (dotted)")
+    last = history[-1]
+    parts = [
+        f"{last.train_accuracy_no_dropout:.3f} on the training images (solid)",
+        f"{last.train_accuracy:.3f} on them under dropout, as the original prints it (dotted)",
+    ]
     if last.validation_accuracy is not None:
         parts.append(f"{last.validation_accuracy:.3f} on validation images (dashed)")
     return f"Accuracy by epoch, {len(history)} in all; at the end {', '.join(parts)}."
 
 
 def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict[str, Any] | str:
-    """Return the fields that a reader may change and what train.js reads, or why the page cannot train this network."""
+    """Return the controls that a reader may use and what train.js reads, or why the page cannot train this network."""
     if chosen.batch_size != 1:
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
     if not os.path.lexists(folder.data):
@@ -74,9 +74,9 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
     own = {name: getattr(chosen, name) for name in TRAINED_BY}
-    fields = [
-        field._replace(least=min(field.least, own[field.name]), most=max(field.most, own[field.name]))
-        for field in FIELDS
+    controls = [
+        control._replace(least=min(control.least, own[control.name]), most=max(control.most, own[control.name]))
+        for control in CONTROLS
     ]
     page = {
         "parameters": own | {"classes": data.classes},
@@ -86,4 +86,4 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "images": base64.b64encode(zlib.compress(data.x_train.tobytes())).decode(),
         "labels": base64.b64encode(zlib.compress(data.y_train.tobytes())).decode(),
     }
-    return {"fields": fields, "page": page}
+    return {"controls": controls, "page": page}

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
 
-from pipeline import parameters
+from pipeline import parameters, ranking
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.parameters import Parameters
+from pipeline.ranking import Configuration
 from pipeline.readers import read_bytes
-from pipeline.records import SweepDefinition
+from pipeline.records import Metric, SweepDefinition
 from pipeline.run_folder import SweepFolder
 
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
@@ -66,6 +68,7 @@ def read(path: Path) -> SweepDefinition:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
         lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
+        lines += dict.fromkeys(line for name, value in _values(content) for line in _wrong({name: value}))
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 
@@ -86,8 +89,34 @@ class _Composer(Composer):
 
 
 def _plain(error: Exception) -> str:
-    """Return the message of an error without ruamel.yaml's advice to Python programmers."""
-    return str(error).split("\nTo suppress this check")[0].strip()[:1000]
+    """Return what ruamel.yaml found wrong and where, without its names for files and its advice to programmers."""
+    if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
+        return str(error)[:1000]
+    place = f"in line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    return f"{place}: {str(error.problem).split(' with value')[0]}"[:1000]
+
+
+def _values(content: Any) -> Iterator[tuple[str, object]]:
+    """Yield each parameter and value of a definition, wherever these have the form that they should have."""
+    parts = content if isinstance(content, dict) else {}
+    points = parts.get("points")
+    for part in (parts.get("base"), *(points if isinstance(points, list) else [])):
+        yield from (part if isinstance(part, dict) else {}).items()
+    grid = parts.get("grid")
+    for name, values in (grid if isinstance(grid, dict) else {}).items():
+        yield from ((name, value) for value in (values if isinstance(values, list) else []))
+
+
+def _wrong(values: Mapping[str, object]) -> list[str]:
+    """Return what is wrong with the parameters of a point, or with some of them."""
+    if "run_dir" in values:
+        return ["run_dir cannot be set in a sweep: each point has a folder of its own."]
+    try:
+        # As text, so that one check serves the command line and sweeps.
+        parameters.from_strings({str(name): str(value) for name, value in values.items()})
+        return []
+    except InvalidParameter as error:
+        return str(error).splitlines()
 
 
 def _where(problem: ErrorDetails) -> str:
@@ -124,16 +153,11 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
     for values in _combinations(sweep):
         if len(wrong) >= MAX_PROBLEMS:
             break
-        try:
-            if "run_dir" in values:
-                raise InvalidParameter("run_dir cannot be set in a sweep: each point has a folder of its own.")
-            # As text, so that one check serves the command line and sweeps.
-            chosen = parameters.from_strings({name: str(value) for name, value in values.items()})
-        except InvalidParameter as error:
-            wrong += [line for line in str(error).splitlines() if line not in wrong]
-        else:
-            point = Point(chosen, folder, varied)
-            points[point.id] = point
+        if problems := _wrong(values):
+            wrong += [line for line in problems if line not in wrong]
+            continue
+        point = Point(parameters.from_strings({name: str(value) for name, value in values.items()}), folder, varied)
+        points[point.id] = point
     if sweep.select.startswith("validation") and any(p.parameters.num_validation == 0 for p in points.values()):
         wrong.append(f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate.")
     if wrong:
@@ -166,3 +190,8 @@ def configurations(points: Iterable[Point]) -> list[list[Point]]:
     for point in points:
         found.setdefault(point.parameters.model_dump_json(exclude={"seed"}), []).append(point)
     return list(found.values())
+
+
+def ranked(points: Iterable[Point], metric: Metric) -> list[Configuration]:
+    """Return the configurations, the best first, as the points' results have it."""
+    return ranking.rank(([point.result for point in group] for group in configurations(points)), metric)

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 
 from pipeline import console, datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter, shown
@@ -161,10 +162,13 @@ def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
 
 def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:
     """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
-    groups = [[point.result for point in group] for group in definition.configurations(points)]
-    if best := ranking.best(ranking.rank(groups, sweep.select)):
+    if best := ranking.best(definition.ranked(points, sweep.select)):
         log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
-        runs.evaluate([point.folder for point in points if point.result in best.finished], at_a_time)
+        selected = [point.folder for point in points if point.result in best.finished]
+        runs.evaluate(selected, at_a_time)
+        if all(tested := [folder.find_metrics() for folder in selected]):
+            mean = fmean(metrics.test_accuracy for metrics in tested if metrics)
+            log.info(f"its test accuracy: {mean:.4f}{best.describe_seeds()}")
 
 
 def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:

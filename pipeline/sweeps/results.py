@@ -12,18 +12,13 @@ from pipeline.sweeps.definition import Point
 MEASURED = METRICS[:4]  # without the test's
 
 
-def rows(points: Iterable[Point]) -> list[dict[str, object]]:
-    """Return a row for each point: its id, status, parameters and metrics."""
-    return [_row(point) for point in points]
-
-
 def write(points: Iterable[Point], folder: SweepFolder) -> None:
     """Write results.csv, which has a column wherever a row has one."""
-    found, text = rows(points), io.StringIO()
-    columns = dict.fromkeys(name for row in found for name in row)
+    found, text = [row(point) for point in points], io.StringIO()
+    columns = dict.fromkeys(name for each in found for name in each)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: guarded(value) for name, value in row.items()} for row in found)
+    writer.writerows({name: guarded(value) for name, value in each.items()} for each in found)
     storage.write_whole(folder.results, text.getvalue().encode())
 
 
@@ -33,10 +28,11 @@ def guarded(value: object) -> object:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text or value
 
 
-def _row(point: Point) -> dict[str, object]:
+def row(point: Point) -> dict[str, object]:
+    """Return a point's id, status, parameters and metrics."""
     result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
-    row: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
-    row |= {name: getattr(result.metrics, name, None) for name in measured}
-    row |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
+    found: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
+    found |= {name: getattr(result.metrics, name, None) for name in measured}
+    found |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
     record = result.record
-    return row | {"duration_s": record and record.duration_s, "error": record and record.error}
+    return found | {"duration_s": record and record.duration_s, "error": record and record.error}

@@ -10,21 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import parameters, plots, ranking
+from pipeline import parameters, plots
 from pipeline.ranking import Configuration
 from pipeline.records import Metric
-from pipeline.sweeps import definition, results
+from pipeline.sweeps import results
 from pipeline.sweeps.definition import Point
 
 
 def results_table(points: Iterable[Point]) -> pd.DataFrame:
     """Return a row for each point: its parameters, status and metrics, without the test's."""
-    return pd.DataFrame(results.rows(points))
-
-
-def ranked(points: Iterable[Point], metric: Metric) -> list[Configuration]:
-    """Return the configurations, the best first."""
-    return ranking.rank(([point.result for point in group] for group in definition.configurations(points)), metric)
+    return pd.DataFrame(map(results.row, points))
 
 
 def ranking_table(configurations: Sequence[Configuration], names: Iterable[str]) -> pd.DataFrame:

@@ -48,7 +48,16 @@ def make_run(path, source, keep_data=True, stages=("01_prepare", "02_train", "03
     data, folder = split_source(chosen.source, chosen.num_samples, chosen.num_validation), RunFolder(path)
     rng = np.random.default_rng(chosen.seed)
     model = Model(rng.normal(size=(784, 5)), rng.normal(size=(5, 10)), 255.0)
-    history = [Epoch(train_error=0.5, train_accuracy=0.5, validation_error=0.5, validation_accuracy=0.5)] * 3
+    history = [
+        Epoch(
+            train_error=0.5,
+            train_accuracy=0.5,
+            train_error_no_dropout=0.4,
+            train_accuracy_no_dropout=0.5,
+            validation_error=0.5,
+            validation_accuracy=0.5,
+        )
+    ] * 3
     if keep_data:
         folder.write_data(data)
     folder.write_model(model, history)
@@ -56,7 +65,7 @@ def make_run(path, source, keep_data=True, stages=("01_prepare", "02_train", "03
     record = RunRecord.begin(chosen.model_dump(), provenance.inputs_of(chosen, stages)).changed(duration_s=1.0)
     record = record.changed(status=Status.DONE, arrays=dict(data.source_sha256))
     if keep_data:
-        folder.write_metrics(Metrics(**trained.model_dump(), test_error=0.5, test_accuracy=0.5))
+        folder.write_metrics(Metrics(**trained.model_dump(), test_error=0.5, test_accuracy=0.5, test_images=30))
     else:
         record = record.changed(metrics=trained, outputs=folder.digests())
     folder.write_record(record)

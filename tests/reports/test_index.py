@@ -17,7 +17,15 @@ from pipeline.reports import index
 from pipeline.run_folder import RunFolder
 from tests.test_runs import copy_project
 
-METRICS = {"train_error": 0.25, "train_accuracy": 0.75, "validation_error": 0.3125, "validation_accuracy": 0.6875}
+METRICS = {
+    "train_error": 0.25,
+    "train_accuracy": 0.75,
+    "train_error_no_dropout": 0.4,
+    "train_accuracy_no_dropout": 0.5,
+    "test_images": 9,
+    "validation_error": 0.3125,
+    "validation_accuracy": 0.6875,
+}
 METRICS |= {"test_error": 0.375, "test_accuracy": 0.625, "weights_sha256": "0" * 64}
 STARTED = "2026-01-02T03:04:05+00:00"
 
@@ -323,7 +331,7 @@ def test_the_page_can_be_read_by_everyone_and_fetches_nothing(tmp_path):
 def test_only_changes_below_the_folder_are_listed(tmp_path):
     for name in ("elsewhere", "runs/a"):
         add_run(tmp_path / name)
-        index.refresh(tmp_path / name, runs=tmp_path / "runs")
+        index._refresh(tmp_path / name, tmp_path / "runs")
         assert (tmp_path / "runs" / "index.html").exists() == (name == "runs/a")
 
 
@@ -331,7 +339,7 @@ def test_an_index_that_cannot_be_written_is_logged_in_one_line_and_not_raised(tm
     caplog.set_level("WARNING")
     add_run(tmp_path / "a")
     (tmp_path / "index.html").mkdir()
-    index.refresh(tmp_path / "a", tmp_path)
+    index._refresh(tmp_path / "a", tmp_path)
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("pipeline.reports.index", "WARNING")
     message = record.getMessage()

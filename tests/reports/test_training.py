@@ -13,7 +13,7 @@ from pipeline.run_folder import Model, RunFolder
 
 FULL = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
 FULL |= {"validation_error": 0.6, "validation_accuracy": 0.75}
-METRICS = Metrics(train_error=0.5, train_accuracy=0.25, test_error=1, test_accuracy=0, weights_sha256="0" * 64)
+METRICS = Metrics(**FULL, test_error=1, test_accuracy=0, test_images=30, weights_sha256="0" * 64)
 
 
 @pytest.fixture
@@ -59,11 +59,13 @@ def test_a_point_of_a_sweep_has_no_images(folder):
 
 
 def test_curves_and_caption_leave_out_what_was_not_measured():
-    old = [Epoch(train_error=0.5, train_accuracy=accuracy) for accuracy in (0.25, 0.5)]
-    assert training.curves(old) == {"masked": "300,150.0 600,100.0"}
-    assert training.caption(old) == (
-        "Accuracy by epoch, 2 in all; at the end 0.500 on them under dropout, as the original prints it (dotted)."
-    ).replace("on them", "on the training images")
+    unmeasured = {"validation_error": None, "validation_accuracy": None}
+    without = [Epoch(**FULL | unmeasured | {"train_accuracy": accuracy}) for accuracy in (0.25, 0.5)]
+    assert training.curves(without) == {"masked": "300,150.0 600,100.0", "fitted": "300,100.0 600,100.0"}
+    assert training.caption(without) == (
+        "Accuracy by epoch, 2 in all; at the end 0.500 on the training images (solid), "
+        "0.500 on them under dropout, as the original prints it (dotted)."
+    )
     assert training.caption([Epoch(**FULL)]).endswith("0.750 on validation images (dashed).")
 
 

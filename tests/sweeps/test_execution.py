@@ -25,7 +25,7 @@ import pytest
 
 from pipeline import datasets, notebooks, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
-from pipeline.records import RunRecord, Status
+from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.sweeps import definition, execution, pool, training
 from pipeline.sweeps.worker import Outcome
@@ -352,7 +352,7 @@ def outcome(point, task):
     )
     if status == Status.DIVERGED:
         return Outcome(record)
-    measured = dict.fromkeys(("train_error", "train_accuracy", "validation_error"), 0.5)
+    measured = dict.fromkeys(Epoch.model_fields, 0.5)
     measured |= {"validation_accuracy": 10 * task.parameters.learning_rate, "weights_sha256": "0" * 64}
     return Outcome(record.changed(metrics=measured), {"history.json": b"none", "model.npz": b"none"})
 
@@ -486,7 +486,8 @@ def write_old_sweep(folder, **base):
         }
         metrics = {
             **{"train_error": 0.56155, "train_accuracy": 0.656, "validation_error": 0.50052},
-            **{"validation_accuracy": 0.78 + seed / 100},
+            **{"validation_accuracy": 0.78 + seed / 100, "train_error_no_dropout": 0.4},
+            **{"train_accuracy_no_dropout": 0.75},
             "weights_sha256": "4" * 64,
         }
         write_json(folder / identity / "run.json", record | {"metrics": metrics})
