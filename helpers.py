@@ -181,8 +181,7 @@ def batch_updates(
     learning_rate: float,
     relu_grad_inactive: float,
     squared_error: float = 0.0,
-    *,
-    batch_size: int,
+    batch_size: int = 1,
 ) -> tuple[float, int]:
     """Update the weights once per batch; return squared_error with these images' added, and how many are correct."""
     correct = 0

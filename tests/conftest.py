@@ -1,11 +1,13 @@
 import io
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -23,6 +25,9 @@ for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
     if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) == signal.SIG_IGN:
         # as a shell has it that starts these tests in the background
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
+
+LOG = re.compile("The traceback is in (.*)")  # of an error that a test has provoked
 
 
 def pytest_xdist_auto_num_workers():
@@ -61,7 +66,10 @@ def pipeline():
     def call(*arguments, **options):
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
         if options:
-            return subprocess.run(command, capture_output=True, text=True, **options)
+            done = subprocess.run(command, capture_output=True, text=True, **options)
+            for left in LOG.findall(done.stderr):
+                Path(left).unlink(missing_ok=True)
+            return done
         out, errors, level = io.StringIO(), io.StringIO(), log.level
         with mock.patch.object(sys, "argv", command[2:]), redirect_stdout(out), redirect_stderr(errors):
             try:

@@ -133,7 +133,7 @@ def test_a_network_without_mistakes_is_reported_too(tmp_path, pipeline):
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test_accuracy"] == 1
     report = (tmp_path / "run" / "report.html").read_text()
-    assert "none, every answer is correct" in report
+    assert "none: every answer is correct" in report
     assert "with the mistakes beside the diagonal: there are none" in report
 
 

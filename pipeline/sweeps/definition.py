@@ -117,6 +117,8 @@ def _wrong(values: Mapping[str, object]) -> list[str]:
         return []
     except InvalidParameter as error:
         return str(error).splitlines()
+    except ValueError:  # a number of thousands of digits, which is no single value and refused as such
+        return []
 
 
 def _where(problem: ErrorDetails) -> str:

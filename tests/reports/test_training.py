@@ -39,11 +39,11 @@ def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
 @pytest.mark.parametrize(
     "values", [{"hidden_size": 1000}, {"epochs": 5000}, {"learning_rate": 1e-9}, {"dropout_rate": 0.995}, {}]
 )
-def test_the_runs_own_values_are_allowed_in_its_fields(folder, values):
+def test_the_runs_own_values_are_allowed_by_its_controls(folder, values):
     chosen = parameters.from_values({"num_samples": 40} | values)
     found = training.training_of(folder, chosen, METRICS)
-    for field in found["fields"]:
-        assert field.least <= found["page"]["parameters"][field.name] <= field.most
+    for control in found["controls"]:
+        assert control.least <= found["page"]["parameters"][control.name] <= control.most
 
 
 @pytest.mark.parametrize(

@@ -134,11 +134,12 @@ def test_results_hold_no_test_metric_and_rank_by_validation(local):
     assert not [name for name in table if name.startswith("test")]
     means = table.groupby("learning_rate")["validation_accuracy"].mean()
     best = f"{means.max():.4f}, mean of 2 seeds: learning_rate {means.idxmax()}"
-    *_, leader, winner, first, second, _ = log.splitlines()
+    *_, leader, winner, first, second, tested, _ = log.splitlines()
     assert f"best so far validation_accuracy {best}" in leader
     assert winner == f"best validation_accuracy {best}"
     found = (re.fullmatch(r"03_evaluate\.ipynb of (\w+)  \d+\.\d s", line)[1] for line in (first, second))
     assert sorted(found) == sorted(selected_of(folder / "out"))
+    assert re.fullmatch(r"its test accuracy: 0\.\d{4}, mean of 2 seeds", tested)
 
 
 def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
@@ -169,7 +170,8 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
     report_before = (tmp_path / "out" / "report.html").stat().st_mtime_ns
     again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
     best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
-    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\nreport: \S+/out/report\.html\n", again.stdout)
+    tested = r"its test accuracy: 0\.\d{4}, mean of 2 seeds"
+    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\n{tested}\nreport: \S+/out/report\.html\n", again.stdout)
     assert (tmp_path / "out" / "report.html").stat().st_mtime_ns == report_before
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
     more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
