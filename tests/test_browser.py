@@ -522,7 +522,7 @@ def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
         assert trained_again(page) == (
             "Equal: 100 epochs. SHA-256 of the weights: "
             "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. "
-            "All errors and weights are the run's, to the last bit."
+            "All errors and weights are the run's, to the last bit. Validation accuracy: 0.8000."
         )
         assert page.locator(".shown").text_content() == ("Thick, this training: epoch 100, 0.947, under dropout 0.817.")
         for name in ("masked", "fitted"):
@@ -555,9 +555,10 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         weights = helpers.initial_weights(rng, 40)
         for _ in range(changed.pop("epochs")):
             helpers.train_epoch(sample["x_train"][:1000], sample["y_train"][:1000], *weights, rng, input_rng, **changed)
+        _, accuracy = helpers.evaluate(sample["x_train"][1000:], sample["y_train"][1000:], *weights)
         assert trained_again(page) == (
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 epochs. "
-            f"SHA-256 of the weights: {storage.sha256_of(*weights)}."
+            f"SHA-256 of the weights: {storage.sha256_of(*weights)}. Validation accuracy: {accuracy:.4f}."
         )
         expect(page.locator("text.epochs")).to_have_text("100")  # of the run, which has more
         for name, value in {"learning_rate": 5, "epochs": 150}.items():
@@ -626,7 +627,7 @@ def test_fifty_drawings_are_read_by_each_network(browser, reports):
             for network, option in networks.items():
                 page.get_by_label("Network", exact=True).evaluate(CHOOSE, option)
                 text = reading_of(page)
-                read[network] += text.startswith(f"It reads {drawing['digit']},")
+                read[network] += text.startswith(f"reads {drawing['digit']},")
                 said |= set(re.findall(r"Not sure: their scores are close\.|The all-of-MNIST network reads \d", text))
         print(f"of {len(DRAWINGS)} drawings read: {dict(read)}")
         assert len(DRAWINGS) == 50
@@ -688,7 +689,7 @@ def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
         page = opened.page
         page.get_by_role("link", name="Draw", exact=True).first.click()
         draw_with_mouse(page, SEVEN)
-        expect(page.locator(".reads")).to_contain_text(re.compile(r"^It reads (\w{3,5}), runner-up \w{3,5}\."))
+        expect(page.locator(".reads")).to_contain_text(re.compile(r"^reads (\w{3,5}), runner-up \w{3,5}\."))
         assert page.locator(".scores li").first.text_content().startswith("eight ")
         assert page.get_by_label("Network", exact=True).locator("option").count() == 1
         assert violations(page) == []
@@ -698,7 +699,7 @@ def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
 def test_a_digit_is_drawn_by_keyboard(browser, reports):
     with report(browser, reports, "run") as opened:
         draw_with_keys(opened.page)
-        assert reading_of(opened.page).startswith("It reads 7,")
+        assert reading_of(opened.page).startswith("reads 7,")
         opened.screenshot("report-drawn-by-keyboard")
         opened.page.keyboard.press("Tab")
         assert opened.page.evaluate("document.activeElement.textContent") == "Undo"
@@ -760,7 +761,7 @@ def test_fewer_hidden_units_than_the_one_that_is_shown(browser, reports):
             page.get_by_label("Network", exact=True).select_option("The network trained here")
             page.get_by_label("Drawing pad").scroll_into_view_if_needed()
             draw_with_mouse(page, SEVEN)
-            assert reading_of(page).startswith("It reads ")
+            assert reading_of(page).startswith("reads ")
             page.locator(".units button").last.click()
             expect(page.locator(".adds")).to_contain_text(f"Hidden unit {int(units) - 1}, its weights")
         assert opened.console == []
@@ -776,18 +777,18 @@ def test_a_stop_counts_before_the_first_epoch_too(browser, reports):
             assert page.locator(".progress").evaluate("(bar) => bar.value") == 0
 
 
-def test_a_network_that_was_trained_in_the_page_reads_there(browser, reports):
+def test_a_network_that_was_trained_in_the_page_is_judged_and_reads_there(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
         page.locator("details.change summary").press("Enter")
         page.get_by_label("epochs", exact=True).fill("30")
         page.get_by_label("relu_grad_inactive", exact=True).fill("0")
-        page.get_by_role("button", name="Train again").click()
-        trained_again(page)
+        page.get_by_role("button", name="Train with these").click()
+        assert re.search(r" Validation accuracy: 0\.[78]\d{3}\.$", trained_again(page))
         page.get_by_label("Network", exact=True).select_option("The network trained here")
         page.get_by_label("Drawing pad").scroll_into_view_if_needed()
         draw_with_mouse(page, SEVEN)
-        assert reading_of(page).startswith("It reads 7,")
+        assert reading_of(page).startswith("reads 7,")
 
 
 def test_what_prevents_training_and_reading_is_described(browser, reports):

@@ -5,6 +5,8 @@ import os
 import zlib
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics
 from pipeline.run_folder import RunFolder
@@ -34,6 +36,10 @@ CONTROLS = (  # a run's own value may be beyond these limits; then that is the l
     Control("seed", 0, 2**32 - 1, "1"),
     Control("epochs", 1, 1000, "1"),
 )
+
+
+def _packed(array: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(array.tobytes())).decode()
 
 
 def accuracies(history: History) -> dict[str, list[float]]:
@@ -83,7 +89,9 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
         "digest": metrics.weights_sha256,
-        "images": base64.b64encode(zlib.compress(data.x_train.tobytes())).decode(),
-        "labels": base64.b64encode(zlib.compress(data.y_train.tobytes())).decode(),
+        "images": _packed(data.x_train),
+        "labels": _packed(data.y_train),
+        "others": _packed(data.x_validation[:MAX_IMAGES]),
+        "answers": _packed(data.y_validation[:MAX_IMAGES]),
     }
     return {"controls": controls, "page": page}

@@ -4,24 +4,25 @@ import { PIXELS, digestOf, evaluate, train } from "./network.js";
 import { diverging, paint, unpacked } from "./draw.js";
 
 // What is shown of each epoch, the weights now and then; it runs in a worker, which has network.js too, or in slices here.
-function* epochs(images, labels, parameters) {
+function* epochs([images, labels], others, parameters) {
   let drawn = 0;
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
     const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
     const last = epoch === parameters.epochs || !Number.isFinite(fittedError);
     const digest = last ? digestOf(weights) : null;
+    const validation = last ? evaluate(...others, weights, parameters.normalisation) : null;
     const shown = last || Date.now() - drawn > 50 ? weights : null;
-    yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights: shown, digest };
+    yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights: shown, digest, validation };
     if (last) return;
     if (shown) drawn = Date.now();
   }
 }
 
 // Starts a training, in a worker that gets `source`, the text of network.js, or else in slices here; returns what stops it.
-function start(source, images, labels, parameters, each, fail) {
+function start(source, training, others, parameters, each, fail) {
   let [end, heard] = [() => {}, false];
   const inSlices = () => {
-    const steps = epochs(images, labels, parameters);
+    const steps = epochs(training, others, parameters);
     const timer = setInterval(() => {
       try {
         const { value, done } = steps.next();
@@ -37,17 +38,14 @@ function start(source, images, labels, parameters, each, fail) {
     const code = new Blob([source, epochs, "\n", work], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(code));
     end = () => worker.terminate();
-    worker.onmessage = ({ data }) => {
-      heard = true;
-      each(data);
-    };
+    worker.onmessage = ({ data }) => { heard = true; each(data); };
     worker.onerror = ({ message }) => {
       worker.onerror = null;
       end();
       if (heard) fail(message);
       else inSlices(); // where a page from a disk may have no worker
     };
-    worker.postMessage([images, labels, parameters]);
+    worker.postMessage([training, others, parameters]);
   } catch {
     inSlices();
   }
@@ -73,6 +71,7 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
+const judged = ([, accuracy]) => (Number.isNaN(accuracy) ? "" : ` Validation accuracy: ${accuracy.toFixed(4)}.`); // of no images
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -87,7 +86,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
   const set = (disabled) => {
-    [part("train").disabled, part("stop").disabled] = [disabled, !disabled];
+    [part("train").disabled, part("again").disabled, part("stop").disabled] = [disabled, disabled, !disabled];
   };
 
   async function begin() {
@@ -119,7 +118,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
       if (!found.digest) return;
-      finish(outcome(run, changes, differs, found));
+      finish(outcome(run, changes, differs, found) + judged(found.validation));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
     part("stop").onclick = () => {
@@ -130,16 +129,17 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
     part("outcome").textContent = "Training.";
     try {
-      const packed = [run.images, run.labels].map(unpacked);
-      const [images, labels] = (await Promise.all(packed)).map((buffer) => new Uint8Array(buffer));
+      const buffers = await Promise.all([run.images, run.labels, run.others, run.answers].map(unpacked));
+      const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
       for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
       part("epochs").textContent = count;
-      if (!stopped) stop = start(source, images, labels, parameters, show, fail);
+      if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
     } catch (error) {
       fail(error);
     }
   }
   part("train").addEventListener("click", begin);
+  part("again").addEventListener("click", () => { part("actions").scrollIntoView({ block: "center" }); begin(); });
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
