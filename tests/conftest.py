@@ -27,9 +27,6 @@ for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 
-LOG = re.compile("The traceback is in (.*)")  # of an error that a test has provoked
-
-
 def pytest_xdist_auto_num_workers():
     """Have one process more than there are cores, since many tests wait for another: a browser, a cluster, a kernel."""
     return (os.cpu_count() or 1) + 1
@@ -66,10 +63,7 @@ def pipeline():
     def call(*arguments, **options):
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
         if options:
-            done = subprocess.run(command, capture_output=True, text=True, **options)
-            for left in LOG.findall(done.stderr):
-                Path(left).unlink(missing_ok=True)
-            return done
+            return without_log(subprocess.run(command, capture_output=True, text=True, **options))
         out, errors, level = io.StringIO(), io.StringIO(), log.level
         with mock.patch.object(sys, "argv", command[2:]), redirect_stdout(out), redirect_stderr(errors):
             try:
@@ -102,6 +96,13 @@ def shared(tmp_path_factory, worker_id):
         return folder
 
     return made
+
+
+def without_log(done):
+    """Remove the log of an error that a test has provoked, and return what it was given, a finished process."""
+    for left in re.findall("The traceback is in (.*)", done.stderr):
+        Path(left).unlink(missing_ok=True)
+    return done
 
 
 MADE_ONCE = {

@@ -13,6 +13,7 @@ import pytest
 from pipeline import storage
 from tests.bad_inputs import cases, server
 
+pytestmark = pytest.mark.xdist_group("bad inputs")  # which share a process that all are forked from
 CASES = cases()
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # in a terminal
 LONGEST = 4000  # characters of a message

@@ -34,7 +34,10 @@ SCREENSHOTS = storage.ROOT / "runs" / "screenshots"  # to look at, where this fo
 expect.set_options(timeout=30_000)  # the machine may be busy; what is expected is waited for and no longer
 
 # In CI a missing browser must not pass for a success, so there the fixture below fails.
-pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING),
+    pytest.mark.xdist_group("browser"),  # so that one browser, and one JupyterLab, does for all
+]
 
 
 def kill(process):

@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from pipeline import storage, unexpected
+from tests.conftest import without_log
 from tests.test_runs import SMALL, contents, options, record_of
 
 
@@ -91,7 +92,7 @@ def test_a_limit_of_file_sizes_ends_a_run_in_words(tmp_path, small_source):
     folder = tmp_path / "run"
     arguments = ["run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL)]
     limited = f"ulimit -f 8; exec {sys.executable} -m pipeline " + " ".join(map(str, arguments))
-    done = subprocess.run(["bash", "-c", limited], cwd=storage.ROOT, capture_output=True, text=True)
+    done = without_log(subprocess.run(["bash", "-c", limited], cwd=storage.ROOT, capture_output=True, text=True))
     assert done.returncode == 1
     assert (
         f"Error: File too large: {folder / '01_prepare.ipynb'}. Raise the limit of this shell (ulimit -f)"

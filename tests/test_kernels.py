@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import kernels, notebooks, storage
 from pipeline.errors import KernelDied
+from tests.conftest import without_log
 
 pytestmark = pytest.mark.skipif(not kernels.CAN_FORK, reason="kernels are forked on Linux alone")
 
@@ -118,7 +119,7 @@ def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_pat
 )
 def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_failed(tmp_path, limit, message):
     command = f"ulimit {limit}; exec {sys.executable} -m pipeline run --run-dir {tmp_path / 'run'}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    done = without_log(subprocess.run(["bash", "-c", command], capture_output=True, text=True))
     assert done.returncode == 1
     assert f"Error: {message}" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
