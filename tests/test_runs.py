@@ -15,6 +15,7 @@ import numpy as np
 import pexpect
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 
 from pipeline import fork_server, parameters, published, storage
 from pipeline.records import METRICS
@@ -351,6 +352,14 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     outputs = [o for cell in nbformat.read(folder / "02_train.ipynb", 4).cells for o in cell.get("outputs", [])]
     assert [output.ename for output in outputs if output.output_type == "error"] == ["Diverged"]
     assert not [output for output in outputs if output.get("name") == "stderr"]  # no flood of warnings
+    assert pipeline("report", folder).returncode == 0
+    page = BeautifulSoup((folder / "report.html").read_text(), "html.parser")
+    assert page.h1.text == f"Run {folder.name}: diverged"
+    assert page.h1.find_next("p").text.startswith("02_train.ipynb failed in the cell 'loop' (In [")
+    assert "Diverged" in page.find_all(class_="output")[-1].text  # nothing of what was not executed follows
+    assert "papermill" not in page.main.text
+    (refused,) = pipeline("verify", folder).stderr.splitlines()
+    assert "holds no finished run: its status is diverged. 02_train.ipynb failed in the cell 'loop'" in refused
     repaired = pipeline(*arguments)
     assert repaired.returncode == 0
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout

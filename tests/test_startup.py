@@ -115,3 +115,5 @@ def test_a_folder_is_named_from_where_one_stands(pipeline, monkeypatch):
         refused = pipeline("verify", named)
         assert refused.returncode == 2
         assert f"Error: {(here / named).resolve() / 'run.json'} is not there" in refused.stderr
+    shown = pipeline("data", "../nothing")
+    assert f"There is nothing of that kind at {storage.ROOT / 'nothing'}." in shown.stderr

@@ -68,7 +68,7 @@ def read(path: Path) -> SweepDefinition:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
         lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
-        lines += dict.fromkeys(line for name, value in _values(content) for line in _wrong({name: value}))
+        lines += dict.fromkeys(line for name, value in _values(content) for line in _checked({name: value})[1])
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 
@@ -107,18 +107,17 @@ def _values(content: Any) -> Iterator[tuple[str, object]]:
         yield from ((name, value) for value in (values if isinstance(values, list) else []))
 
 
-def _wrong(values: Mapping[str, object]) -> list[str]:
-    """Return what is wrong with the parameters of a point, or with some of them."""
+def _checked(values: Mapping[str, object]) -> tuple[Parameters | None, list[str]]:
+    """Return the parameters of a point, or None and what is wrong with them."""
     if "run_dir" in values:
-        return ["run_dir cannot be set in a sweep: each point has a folder of its own."]
+        return None, ["run_dir cannot be set in a sweep: each point has a folder of its own."]
     try:
         # As text, so that one check serves the command line and sweeps.
-        parameters.from_strings({str(name): str(value) for name, value in values.items()})
-        return []
+        return parameters.from_strings({str(name): str(value) for name, value in values.items()}), []
     except InvalidParameter as error:
-        return str(error).splitlines()
+        return None, str(error).splitlines()
     except ValueError:  # a number of thousands of digits, which is no single value and refused as such
-        return []
+        return None, []
 
 
 def _where(problem: ErrorDetails) -> str:
@@ -155,11 +154,11 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
     for values in _combinations(sweep):
         if len(wrong) >= MAX_PROBLEMS:
             break
-        if problems := _wrong(values):
-            wrong += [line for line in problems if line not in wrong]
-            continue
-        point = Point(parameters.from_strings({name: str(value) for name, value in values.items()}), folder, varied)
-        points[point.id] = point
+        chosen, problems = _checked(values)
+        wrong += [line for line in problems if line not in wrong]
+        if chosen:
+            point = Point(chosen, folder, varied)
+            points[point.id] = point
     if sweep.select.startswith("validation") and any(p.parameters.num_validation == 0 for p in points.values()):
         wrong.append(f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate.")
     if wrong:

@@ -82,6 +82,30 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
     assert not (tmp_path / "out").exists()
 
 
+def test_wrong_parameters_are_named_beside_entries_of_a_wrong_form(tmp_path):
+    wrong = {"grid": {"learning_rate": 1, "relu_grad_inactive": [1, 2]}, "base": {"hiden_size": 5}, "points": [3]}
+    with pytest.raises(InvalidParameter) as refused:
+        points(tmp_path, name="my sweep", **wrong)
+    lines = str(refused.value).splitlines()
+    for part in ("name: It is", "grid.learning_rate: It must be a list", "points.0: It must be a map"):
+        assert sum(part in line for line in lines) == 1
+    assert "relu_grad_inactive is '2', but must be 0 or 1. Its default is 1." in lines
+    assert sum("Did you mean hidden_size?" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("name: a\ngrid: {seed: [1}", "in line 2, column 16: expected ',' or ']', but got '}'"),
+        ("name: a\n\tgrid: 1", "in line 2, column 1: found character '\\\\t' that cannot start any token"),
+    ],
+)
+def test_where_yaml_is_not_well_formed_is_said(tmp_path, content, problem):
+    (tmp_path / "s.yaml").write_text(content)
+    with pytest.raises(InvalidParameter, match=re.escape(problem.encode().decode("unicode_escape"))):
+        definition.read(tmp_path / "s.yaml")
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
