@@ -164,7 +164,9 @@ class _ForkServer:
 
     def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
         """Keep in mind a kernel that `end` shall end, also one that was started in another way."""
-        self.kernels = {name: old for name, old in self.kernels.items() if old.is_running()} | {connection_file: kernel}
+        with self.lock:
+            running = {name: old for name, old in self.kernels.items() if old.is_running()}
+            self.kernels = running | {connection_file: kernel}
         try:
             signals.check()  # a signal may have come while it was started, when `kill` did not know it
         except signals.Stopped:

@@ -179,8 +179,10 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
+    if len(folders) == 1:
+        return _evaluate(folders[0], watched=True)
     with ThreadPoolExecutor(at_a_time) as threads:
-        list(threads.map(partial(_evaluate, watched=len(folders) == 1), folders))
+        list(threads.map(partial(_evaluate, watched=False), folders))
 
 
 def _evaluate(folder: RunFolder, watched: bool) -> None:

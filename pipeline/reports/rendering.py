@@ -175,19 +175,20 @@ def _accessible(body: str) -> str:
     return body
 
 
-def write_notebook_report(notebook: Path, output: Path, title: str | None = None, note: str = "") -> None:
+def write_notebook_report(notebook: Path, output: Path, title: str | None = None, failure: str = "") -> None:
     """Render one notebook, as it was last executed, and write the page. Raises InvalidRecord if it is no notebook.
 
-    title: the page's, the notebook's first heading unless given. note: what follows it. Of a notebook that failed,
-    what was not executed is left out.
+    title: the page's, the notebook's first heading unless given. failure: why it failed, if that ended it: this follows
+    the title, and what was not executed is left out.
     """
     node = read_notebook(notebook)
-    node.cells = [cell for cell in node.cells if PAPERMILLS not in cell.metadata.get("tags", [])]
-    failed = [any(each.output_type == "error" for each in cell.get("outputs", [])) for cell in node.cells]
-    node.cells = node.cells[: failed.index(True) + 1] if any(failed) else node.cells
+    if failure:
+        node.cells = [cell for cell in node.cells if PAPERMILLS not in cell.metadata.get("tags", [])]
+        failed = [any(each.output_type == "error" for each in cell.get("outputs", [])) for cell in node.cells]
+        node.cells = node.cells[: failed.index(True) + 1] if any(failed) else node.cells
     heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
     if title and heading:  # what it shows, and not what the notebook does
-        heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(note)}**" if note else "")
+        heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(failure)}**" if failure else "")
         node.cells[0].source = node.cells[0].source.replace(heading[0], heads, 1)
     try:
         html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))

@@ -9,8 +9,7 @@ function* epochs([images, labels], others, parameters) {
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
     const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
     const last = epoch === parameters.epochs || !Number.isFinite(fittedError);
-    const digest = last ? digestOf(weights) : null;
-    const validation = last ? evaluate(...others, weights, parameters.normalisation) : null;
+    const [digest, validation] = last ? [digestOf(weights), evaluate(...others, weights, parameters.normalisation)] : [];
     const shown = last || Date.now() - drawn > 50 ? weights : null;
     yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights: shown, digest, validation };
     if (last) return;
@@ -71,7 +70,8 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
-const judged = ([, accuracy]) => (Number.isNaN(accuracy) ? "" : ` Validation accuracy: ${accuracy.toFixed(4)}.`); // of no images
+const judged = ({ finite, validation: [, right] }) => // NaN of no images
+  finite && right >= 0 ? ` Validation accuracy: ${right.toFixed(4)}.` : "";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -118,7 +118,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
       if (!found.digest) return;
-      finish(outcome(run, changes, differs, found) + judged(found.validation));
+      finish(outcome(run, changes, differs, found) + judged(found));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
     part("stop").onclick = () => {
