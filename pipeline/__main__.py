@@ -44,7 +44,7 @@ class _FromHere(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         named = param is not None and param.name == "source" and value in parameters.NAMED_SOURCES
-        as_it_is = named or Path.cwd() == parameters.ROOT
+        as_it_is = named or not value or Path.cwd() == parameters.ROOT
         return str(value if as_it_is else os.path.abspath(value))  # noqa: PTH100 - it drops ..
 
 
@@ -141,9 +141,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--workers", metavar="COUNT", type=click.IntRange(1), help="Points trained at a time; one a core unless set."
-)
+@click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; one a core unless set.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, such as tcp://HOST:8786."
 )

@@ -163,10 +163,8 @@ class _ForkServer:
         raise RuntimeError("the process that forks kernels has died, twice")
 
     def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
-        """Keep in mind a kernel that `end` shall end, also one that was started in another way."""
-        with self.lock:
-            running = {name: old for name, old in self.kernels.items() if old.is_running()}
-            self.kernels = running | {connection_file: kernel}
+        """Keep in mind a kernel that `end` shall end, also one that was started in another way; see `forget`."""
+        self.kernels[connection_file] = kernel
         try:
             signals.check()  # a signal may have come while it was started, when `kill` did not know it
         except signals.Stopped:
@@ -226,6 +224,11 @@ def prepare(compiler_first: bool = False) -> None:
 def end() -> None:
     """End the fork server and all kernels; the next kernel that is asked for starts it again."""
     _SERVER.end()
+
+
+def forget(connection_file: str) -> None:
+    """Keep a kernel, which has ended, in mind no longer."""
+    _SERVER.kernels.pop(connection_file, None)
 
 
 def how_it_ended(connection_file: str) -> str | None:

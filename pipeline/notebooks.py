@@ -137,6 +137,7 @@ def execute(
                 how += f" ({error})"
             raise errors.KernelDied(f"{notebook.name}: its kernel {how} {_last_place(executed)}.") from None
         finally:
+            kernels.forget(str(connection))
             if executed:
                 storage.write_whole(output, _cleaned(executed[0], with_pictures))
 

@@ -187,9 +187,9 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove an earlier run's files, results first, so that no old file passes for a new one."""
-        parts = (path for name in OUTPUTS for path in self.path.glob(f".{name}.*.part"))
-        for path in (*(self.path / name for name in reversed(OUTPUTS)), *parts):
-            path.unlink(missing_ok=True)
+        for name in reversed(OUTPUTS):
+            (self.path / name).unlink(missing_ok=True)
+        storage.remove_parts(self.path, WRITTEN)
 
     def check_own(self, given: str, names: Iterable[str] = WRITTEN) -> None:
         """Raise InvalidParameter if a run here would write over a file that no run has made.
@@ -267,10 +267,12 @@ def _found(read: Callable[[], Record]) -> Record | None:
 class SweepFolder:
     """The folder of a sweep, which holds a folder for each of its points."""
 
+    names = ("sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json")
+
     def __init__(self, path: Path | str) -> None:
         self.path = storage.project_path(str(path))
         self.record, self.results, self.notebook, self.report, self.report_inputs = (
-            self.path / name for name in ("sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json")
+            self.path / name for name in self.names
         )
 
     def read_record(self) -> SweepRecord:

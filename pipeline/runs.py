@@ -181,7 +181,7 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """
     if len(folders) == 1:
         return _evaluate(folders[0], watched=True)
-    with ThreadPoolExecutor(at_a_time) as threads:
+    with signals.handled(), ThreadPoolExecutor(at_a_time) as threads:
         list(threads.map(partial(_evaluate, watched=False), folders))
 
 
@@ -204,6 +204,7 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
         if data.source_sha256 != record.arrays:
             raise InvalidData(f"The source {chosen.source!r} is not what {folder.place} was trained on. Run it again.")
         storage.write_whole(folder.data, data.to_bytes())
+        del data  # some hundred MB of a large source, while its notebook reads the file
         try:
             _execute_stages(folder, chosen, [EVALUATION], watched=watched)
         finally:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,12 @@ def _write_beside(path: Path, content: bytes, durable: bool) -> None:
     except BaseException:
         beside.unlink()
         raise
+
+
+def remove_parts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process has left of these files, which it was writing. The folder is locked meanwhile."""
+    for path in (path for name in names for path in folder.glob(f".{name}.*.part")):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def pipeline():
             finally:
                 log.handlers = []
                 log.setLevel(level)
-        return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+        return without_log(subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue()))
 
     return call
 

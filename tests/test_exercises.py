@@ -81,8 +81,9 @@ def test_another_function_with_its_own_derivative_is_not_the_answer(capsys):
     zero, square = (3, lambda sums: 0.0, np.zeros_like, (1, 40)), (5, lambda x: np.sum(x**2), lambda x: 2 * x, (1, 10))
     assert said(capsys, exercises.check_derivative, *zero) == "exercise 3: not correct: the loss is another one"
     assert said(capsys, exercises.check_derivative, *square) == "exercise 5: not correct: the loss is another one"
-    images = (3, lambda sums: sums**2, lambda sums: 2 * sums, (1, 40))
-    assert said(capsys, exercises.check_derivative, *images) == "exercise 3: not correct: the loss must be one number"
+    for loss in (lambda sums: sums**2, lambda sums: None):
+        found = said(capsys, exercises.check_derivative, 3, loss, lambda sums: 2 * sums, (1, 40))
+        assert found == "exercise 3: not correct: the loss must be one number"
 
 
 def test_an_answer_that_is_wrong_or_missing_is_described_as_such(capsys):

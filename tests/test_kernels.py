@@ -11,7 +11,7 @@ import nbformat
 import psutil
 import pytest
 
-from pipeline import kernels, notebooks, storage
+from pipeline import kernels, notebooks, signals, storage
 from pipeline.errors import KernelDied
 from tests.conftest import without_log
 
@@ -105,6 +105,18 @@ def test_fork_server_and_kernel_end_with_the_process_that_asked_for_them(tmp_pat
     owner.wait()
     for pid in map(int, pids.read_text().rstrip(".").split()):
         wait_until(lambda pid=pid: gone(pid))
+
+
+def test_a_kernel_that_is_being_started_when_a_signal_comes_is_ended(monkeypatch):
+    sleeping = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setattr(signals, "_received", signal.SIGTERM)
+    monkeypatch.setattr(signals, "_raised", True)  # so that no alarm is set
+    with pytest.raises(signals.Stopped):
+        kernels._SERVER.register("started", kernels._Kernel(sleeping.pid))
+    assert sleeping.wait(10) == -signal.SIGKILL
+    assert kernels.how_it_ended("started") is None  # by this process
+    kernels.forget("started")
+    assert kernels.how_it_ended("started") == "did not start"
 
 
 @pytest.mark.parametrize(

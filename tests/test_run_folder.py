@@ -142,7 +142,7 @@ def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_re
 
 
 def test_clear_removes_a_runs_files_and_no_others(folder):
-    for name in (*OUTPUTS, "run.json", "checkpoint.npz", ".lock", "mine.txt", ".model.npz.x.part"):
+    for name in (*OUTPUTS, "run.json", "checkpoint.npz", ".lock", "mine.txt", ".model.npz.x.part", ".run.json.x.part"):
         storage.write_whole(folder.path / name, b"")
     folder.clear()
     assert names(folder) == [".lock", "checkpoint.npz", "mine.txt", "run.json"]

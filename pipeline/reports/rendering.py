@@ -38,7 +38,7 @@ MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time t
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
-_one_at_a_time = threading.RLock()  # since all notebooks share one exporter
+_one_at_a_time = threading.Lock()  # since all notebooks share one exporter
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 
 
@@ -184,8 +184,8 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
     node = read_notebook(notebook)
     if failure:
         node.cells = [cell for cell in node.cells if PAPERMILLS not in cell.metadata.get("tags", [])]
-        failed = [any(each.output_type == "error" for each in cell.get("outputs", [])) for cell in node.cells]
-        node.cells = node.cells[: failed.index(True) + 1] if any(failed) else node.cells
+        begun = [place for place, cell in enumerate(node.cells) if cell.get("execution_count")]
+        node.cells = node.cells[: max(begun, default=len(node.cells)) + 1]
     heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
     if title and heading:  # what it shows, and not what the notebook does
         heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(failure)}**" if failure else "")
@@ -199,7 +199,7 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 
 
 def _in_markdown(text: str) -> str:
-    return re.sub(r"([^\w\s]|_)", r"\\\1", text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:

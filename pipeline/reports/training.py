@@ -3,7 +3,7 @@
 import base64
 import os
 import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,24 +18,16 @@ TRAINED_BY = (
 )
 
 
-class Control(NamedTuple):
-    """A parameter that a reader may change, and the attributes of its input field."""
-
-    name: str
-    least: float
-    most: float
-    step: str
-
-
-CONTROLS = (  # a run's own value may be beyond these limits; then that is the limit
-    Control("learning_rate", 1e-6, 10, "any"),
-    Control("hidden_size", 1, 400, "1"),
-    Control("dropout_rate", 0, 0.99, "any"),
-    Control("input_dropout_rate", 0, 0.99, "any"),
-    Control("relu_grad_inactive", 0, 1, "1"),
-    Control("seed", 0, 2**32 - 1, "1"),
-    Control("epochs", 1, 1000, "1"),
-)
+# What a reader may change: the least and the most, which a run's own value may be beyond, and the step of its field.
+CONTROLS: dict[str, tuple[float, float, str]] = {
+    "learning_rate": (1e-6, 10, "any"),
+    "hidden_size": (1, 400, "1"),
+    "dropout_rate": (0, 0.99, "any"),
+    "input_dropout_rate": (0, 0.99, "any"),
+    "relu_grad_inactive": (0, 1, "1"),
+    "seed": (0, 2**32 - 1, "1"),
+    "epochs": (1, 1000, "1"),
+}
 
 
 def _packed(array: np.ndarray) -> str:
@@ -79,11 +71,13 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
     if chosen.num_samples > MAX_IMAGES:
         return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
+    judging = (
+        chosen.num_validation if chosen.num_validation <= MAX_IMAGES else 0
+    )  # all of the validation images, or none
     own = {name: getattr(chosen, name) for name in TRAINED_BY}
-    controls = [
-        control._replace(least=min(control.least, own[control.name]), most=max(control.most, own[control.name]))
-        for control in CONTROLS
-    ]
+    controls = {
+        name: (min(least, own[name]), max(most, own[name]), step) for name, (least, most, step) in CONTROLS.items()
+    }
     page = {
         "parameters": own | {"classes": data.classes},
         "errors": [epoch.train_error for epoch in history],
@@ -91,7 +85,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "digest": metrics.weights_sha256,
         "images": _packed(data.x_train),
         "labels": _packed(data.y_train),
-        "others": _packed(data.x_validation[:MAX_IMAGES]),
-        "answers": _packed(data.y_validation[:MAX_IMAGES]),
+        "validation_images": _packed(data.x_validation[:judging]),
+        "validation_labels": _packed(data.y_validation[:judging]),
     }
     return {"controls": controls, "page": page}

@@ -67,8 +67,9 @@ def read(path: Path) -> SweepDefinition:
     try:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
-        lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
-        lines += dict.fromkeys(line for name, value in _values(content) for line in _checked({name: value})[1])
+        where = [".".join(map(str, problem["loc"])) or "the file" for problem in error.errors()]
+        lines = [f"{shown(path)}: {w}: {_explain(p)}" for w, p in zip(where, error.errors(), strict=True)]
+        lines += dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 
@@ -90,38 +91,39 @@ class _Composer(Composer):
 
 def _plain(error: Exception) -> str:
     """Return what ruamel.yaml found wrong and where, without its names for files and its advice to programmers."""
-    if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
-        return str(error)[:1000]
-    place = f"in line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
-    return f"{place}: {str(error.problem).split(' with value')[0]}"[:1000]
+    if not isinstance(error, MarkedYAMLError):
+        return str(error).split('\n  in "')[0][:1000]
+    found = {str(error.context): error.context_mark, str(error.problem).split(" with value")[0]: error.problem_mark}
+    places = [f"{text} (line {mark.line + 1}, column {mark.column + 1})" for text, mark in found.items() if mark]
+    return ", ".join(places)[:1000]
 
 
 def _values(content: Any) -> Iterator[tuple[str, object]]:
     """Yield each parameter and value of a definition, wherever these have the form that they should have."""
     parts = content if isinstance(content, dict) else {}
-    points = parts.get("points")
-    for part in (parts.get("base"), *(points if isinstance(points, list) else [])):
-        yield from (part if isinstance(part, dict) else {}).items()
-    grid = parts.get("grid")
-    for name, values in (grid if isinstance(grid, dict) else {}).items():
-        yield from ((name, value) for value in (values if isinstance(values, list) else []))
+    points, grid = parts.get("points"), parts.get("grid")
+    maps = [parts.get("base"), *(points if isinstance(points, list) else [])]
+    maps += [{name: value} for name, values in _items(grid) if isinstance(values, list) for value in values]
+    for name, value in (item for each in maps for item in _items(each)):
+        if isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() <= 64):
+            yield name, value
 
 
-def _checked(values: Mapping[str, object]) -> tuple[Parameters | None, list[str]]:
+def _items(content: Any) -> list[tuple[str, Any]]:
+    return (
+        [(name, value) for name, value in content.items() if isinstance(name, str)] if isinstance(content, dict) else []
+    )
+
+
+def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, list[str]]:
     """Return the parameters of a point, or None and what is wrong with them."""
     if "run_dir" in values:
         return None, ["run_dir cannot be set in a sweep: each point has a folder of its own."]
     try:
         # As text, so that one check serves the command line and sweeps.
-        return parameters.from_strings({str(name): str(value) for name, value in values.items()}), []
+        return parameters.from_strings({name: str(value) for name, value in values.items()}), []
     except InvalidParameter as error:
         return None, str(error).splitlines()
-    except ValueError:  # a number of thousands of digits, which is no single value and refused as such
-        return None, []
-
-
-def _where(problem: ErrorDetails) -> str:
-    return ".".join(map(str, problem["loc"])) or "the file"
 
 
 def _explain(problem: ErrorDetails) -> str:
@@ -154,7 +156,7 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
     for values in _combinations(sweep):
         if len(wrong) >= MAX_PROBLEMS:
             break
-        chosen, problems = _checked(values)
+        chosen, problems = _parameters_of(values)
         wrong += [line for line in problems if line not in wrong]
         if chosen:
             point = Point(chosen, folder, varied)

@@ -39,11 +39,11 @@ def run_sweep(
 ) -> list[Point]:
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
-    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
-    one per core unless given. scheduler: the address of a running Dask scheduler to use instead. connect_timeout:
-    seconds that it may take to answer. retry_failed: run the points that failed before, and no others. time_limit:
-    seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and report.html, too. many: also a
-    sweep of more than 100,000 points.
+    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained or evaluated at a time on
+    this machine, one per core unless given. scheduler: the address of a running Dask scheduler to use instead.
+    connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and no others.
+    time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and report.html, too.
+    many: also a sweep of more than 100,000 points.
 
     Raises
     ------
@@ -61,6 +61,7 @@ def run_sweep(
     one_of_each = {point.parameters.source: point.parameters for point in points}
     inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
+        storage.remove_parts(folder.path, folder.names)
         todo = _left(points, inputs, retry_failed)
         for point in todo:
             point.folder.check_own(f"A point's folder is {point.folder.path}")

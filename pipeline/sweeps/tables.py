@@ -33,7 +33,7 @@ def ranking_table(configurations: Sequence[Configuration], names: Iterable[str])
     return pd.DataFrame(rows, columns=[*chosen, "points", "finished", "mean", "lowest", "highest"])
 
 
-def _complete(table: pd.DataFrame) -> pd.DataFrame:
+def complete(table: pd.DataFrame) -> pd.DataFrame:
     """Return the configurations of which every point has finished; where there is none, those of which one has."""
     complete = table[table["finished"] == table["points"]]
     return complete if len(complete) else table.dropna(subset="mean")
@@ -41,7 +41,7 @@ def _complete(table: pd.DataFrame) -> pd.DataFrame:
 
 def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.DataFrame:
     """Return the metric by the two parameters that change it most; of several configurations in a cell, the best."""
-    table = _complete(table)
+    table = complete(table)
     spans = {name: np.ptp(table.groupby(name)["mean"].mean().dropna().to_numpy()) for name in names}
     row, column = sorted(sorted(names, key=lambda name: -spans[name])[:2], key=list(names).index)
     best: Literal["max", "min"] = "max" if metric.endswith("accuracy") else "min"
@@ -79,7 +79,7 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
     A line joins configurations that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
     table: as of `ranking_table`. names: of its columns.
     """
-    table = _complete(table)
+    table = complete(table)
     figure, axes = plt.subplots(
         1, len(names), figsize=(min(9, 3.6 * len(names) + 1), 3.4), layout="constrained", sharey=True, squeeze=False
     )

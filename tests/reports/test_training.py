@@ -32,9 +32,11 @@ def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
     images = np.frombuffer(zlib.decompress(base64.b64decode(page["images"])), np.uint8)
     assert np.array_equal(images.reshape(40, 28, 28), small_source[1]["x_train"][:40])
     assert list(zlib.decompress(base64.b64decode(page["labels"]))) == small_source[1]["y_train"][:40].tolist()
-    others = np.frombuffer(zlib.decompress(base64.b64decode(page["others"])), np.uint8)
+    others = np.frombuffer(zlib.decompress(base64.b64decode(page["validation_images"])), np.uint8)
     assert np.array_equal(others.reshape(10, 28, 28), small_source[1]["x_train"][40:50])
-    assert list(zlib.decompress(base64.b64decode(page["answers"]))) == small_source[1]["y_train"][40:50].tolist()
+    assert (
+        list(zlib.decompress(base64.b64decode(page["validation_labels"]))) == small_source[1]["y_train"][40:50].tolist()
+    )
     assert (page["errors"], page["digest"], page["parameters"]["seed"]) == ([0.5], "0" * 64, 5)
     assert page["curves"] == {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
 
@@ -45,8 +47,8 @@ def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
 def test_the_runs_own_values_are_allowed_by_its_controls(folder, values):
     chosen = parameters.from_values({"num_samples": 40} | values)
     found = training.training_of(folder, chosen, METRICS)
-    for control in found["controls"]:
-        assert control.least <= found["page"]["parameters"][control.name] <= control.most
+    for name, (least, most, _) in found["controls"].items():
+        assert least <= found["page"]["parameters"][name] <= most
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from pipeline import datasets, notebooks, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
+from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, execution, pool, training
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_small_source
@@ -140,6 +141,17 @@ def test_results_hold_no_test_metric_and_rank_by_validation(local):
     found = (re.fullmatch(r"03_evaluate\.ipynb of (\w+)  \d+\.\d s", line)[1] for line in (first, second))
     assert sorted(found) == sorted(selected_of(folder / "out"))
     assert re.fullmatch(r"its test accuracy: 0\.\d{4}, mean of 2 seeds", tested)
+
+
+def test_of_several_evaluations_one_that_is_refused_leaves_the_others(runs, tmp_path):
+    out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
+    losers = [folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists()]
+    losers[0].history.write_bytes(losers[1].history.read_bytes())
+    with pytest.raises(InvalidRecord, match=f"{losers[0].place} is no longer what its run left: history.json was"):
+        execution.runs.evaluate(losers, 2)
+    assert [folder.metrics.exists() for folder in losers] == [False, True]
+    assert [folder.report.exists() for folder in losers] == [False, True]
+    assert not any(folder.data.exists() for folder in losers)
 
 
 def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
@@ -403,6 +415,15 @@ def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, worke
     assert len(failed) == 2
     assert names["run.json"] == 4
     assert names["history.json"] <= 2  # of the two that are done: the file's digest
+
+
+def test_what_a_kill_left_of_the_sweeps_files_is_removed(tmp_path, workers):
+    file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
+    execution.run_sweep(file, str(out), with_report=False)
+    for name in (".results.csv.abc.part", ".sweep.json.abc.part", ".mine.part"):
+        (out / name).touch()
+    execution.run_sweep(file, str(out), with_report=False)
+    assert [path.name for path in out.glob(".*.part")] == [".mine.part"]
 
 
 def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):

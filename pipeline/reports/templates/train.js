@@ -70,8 +70,8 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
-const judged = ({ finite, validation: [, right] }) => // NaN of no images
-  finite && right >= 0 ? ` Validation accuracy: ${right.toFixed(4)}.` : "";
+const judged = (own, { finite, validation: [, right] }) => // NaN of no images
+  finite && right >= 0 ? ` Validation accuracy: ${right.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -118,7 +118,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
       if (!found.digest) return;
-      finish(outcome(run, changes, differs, found) + judged(found));
+      finish(outcome(run, changes, differs, found) + judged(run.curves.validation, found));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
     part("stop").onclick = () => {
@@ -129,7 +129,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
     part("outcome").textContent = "Training.";
     try {
-      const buffers = await Promise.all([run.images, run.labels, run.others, run.answers].map(unpacked));
+      const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
       const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
       for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
@@ -140,6 +140,6 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     }
   }
   part("train").addEventListener("click", begin);
-  part("again").addEventListener("click", () => { part("actions").scrollIntoView({ block: "center" }); begin(); });
+  part("again").addEventListener("click", () => { begin(); part("stop").focus(); });
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
