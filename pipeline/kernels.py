@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -165,11 +165,7 @@ class _ForkServer:
     def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
         """Keep in mind a kernel that `end` shall end, also one that was started in another way; see `forget`."""
         self.kernels[connection_file] = kernel
-        try:
-            signals.check()  # a signal may have come while it was started, when `kill` did not know it
-        except signals.Stopped:
-            kernel.end()
-            raise
+        _end_if_stopped(kernel.end)
         return kernel
 
     def start(self, compiler_first: bool = False) -> None:
@@ -206,6 +202,16 @@ class _ForkServer:
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.on_signal.add(self.kill)
         atexit.register(self.end)  # before what is temporary is removed
+        _end_if_stopped(self.process.kill)
+
+
+def _end_if_stopped(end: Callable[[], object]) -> None:
+    """End what was being started when a signal came, which `kill` did not know yet, and raise Stopped."""
+    try:
+        signals.check()
+    except signals.Stopped:
+        end()
+        raise
 
 
 _SERVER = _ForkServer()

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-GRACE_PERIOD = 2.0  # seconds in which a command has to come to a `check`, and in which it then has to clean up
+GRACE_PERIOD = 2.0  # seconds in which a command has to come to a `check`
+CLEAN_UP_PERIOD = 2.5  # seconds in which it then has to clean up
 # Ctrl-C, kill, a closed terminal, Ctrl-\, and how schedulers of batch jobs tell that the time is nearly up
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
 on_signal: set[Callable[[], None]] = set()  # what the handler calls
@@ -87,7 +88,7 @@ def check() -> None:
     if _received is not None:
         if not _raised:
             _raised = True
-            _set_deadline(GRACE_PERIOD)
+            _set_deadline(CLEAN_UP_PERIOD)
         raise Stopped(_received)
 
 

@@ -12,7 +12,7 @@ BEGIN = """
 import os, signal, sys, time
 from pipeline import signals
 
-signals.GRACE_PERIOD = 0.05
+signals.GRACE_PERIOD = signals.CLEAN_UP_PERIOD = 0.05
 before = signals.handle()
 """
 

@@ -88,7 +88,7 @@ class Box:
         **options,
     ):
         def prepare() -> None:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
             if before:
                 before()

@@ -9,7 +9,7 @@ from pipeline.sweeps.definition import DataKey, Point
 from pipeline.sweeps.worker import Outcome, Task
 
 Job = tuple[Point, Task]
-POLL_INTERVAL = 1.0  # seconds after which `Workers.completed` returns, though nothing has ended
+POLL_INTERVAL = 0.2  # seconds after which `Workers.completed` returns, though nothing has ended: a signal is waiting
 
 
 class Workers(Protocol):
