@@ -99,7 +99,7 @@ def shared(tmp_path_factory, worker_id):
 
 
 def without_log(done):
-    """Remove the log of an error that a test has provoked from runs/, and return the finished process that was given."""
+    """Remove the log of an error that a test has provoked from runs/. Return the finished process that was given."""
     for left in map(Path, re.findall("The traceback is in (.*)", done.stderr)):
         if left.is_relative_to(storage.RUNS):
             left.unlink(missing_ok=True)
