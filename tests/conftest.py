@@ -18,6 +18,8 @@ from PIL import Image
 from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
+EPOCH = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
+VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
 LONGEST = ("test_cluster", "test_every_output", "test_browser", "test_execution", "test_training", "test_project")
 
 

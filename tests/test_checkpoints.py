@@ -11,6 +11,7 @@ from pipeline import checkpoints, datasets, readers, storage
 from pipeline.checkpoints import Checkpoints
 from pipeline.records import Epoch
 from pipeline.run_folder import Model, RunFolder
+from tests.conftest import EPOCH
 
 
 @pytest.fixture
@@ -20,9 +21,7 @@ def training(small_source, tmp_path):
     generators = helpers.generators(1)
     weights = helpers.initial_weights(generators[0], 3)
     error, accuracy = helpers.train_epoch(data.x_train, data.y_train, *weights, *generators, input_dropout_rate=0.1)
-    history = [
-        Epoch(train_error=error, train_accuracy=accuracy, train_error_no_dropout=0.4, train_accuracy_no_dropout=0.5)
-    ]
+    history = [Epoch(**EPOCH | {"train_error": error, "train_accuracy": accuracy})]
     hyperparameters = {"seed": 1, "normalisation": 255.0}
     return (RunFolder(tmp_path), data, hyperparameters, 0), (*weights, history, 0.0049, *generators)
 

@@ -8,6 +8,7 @@ from pipeline import ranking
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
 from pipeline.records import Inputs, Metrics, RunRecord, Status
+from tests.conftest import EPOCH
 
 INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
 SIZE = ["hidden_size"]
@@ -81,21 +82,12 @@ def test_configurations_that_differ_by_rounding_alone_keep_their_order():
 
 def test_a_point_without_validation_images_has_no_validation_metric():
     point = a_point(10, 1, None)
-    metrics = Metrics(
-        train_error=1,
-        train_accuracy=0.5,
-        train_error_no_dropout=0.4,
-        train_accuracy_no_dropout=0.5,
-        test_error=1,
-        test_accuracy=0,
-        test_images=9,
-        weights_sha256="0" * 64,
-    )
+    metrics = Metrics(**EPOCH, test_error=1, test_accuracy=0, test_images=9, weights_sha256="0" * 64)
     point = PointResult(point.id, point.parameters, point.record.changed(status=Status.DONE), metrics)
     (by_validation,) = ranking.rank([[point]], "validation_accuracy")
     (by_training,) = ranking.rank([[point]], "train_accuracy")
     assert (by_validation.finished, by_validation.is_complete) == ([], False)
-    assert (by_training.mean, by_training.is_complete) == (0.5, True)
+    assert (by_training.mean, by_training.is_complete) == (EPOCH["train_accuracy"], True)
 
 
 def test_where_nothing_has_finished_nothing_is_best():

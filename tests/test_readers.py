@@ -15,7 +15,7 @@ from pipeline.records import Epoch, Inputs, Metrics, RunRecord, SweepRecord
 from pipeline.reports import rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 from pipeline.sweeps import definition
-from tests.conftest import write_small_source
+from tests.conftest import VALIDATED, write_small_source
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,7 @@ def survives(read, path, contents):
     return refused
 
 
-EPOCH = Epoch(
-    train_error=0.5,
-    train_accuracy=0.5,
-    train_error_no_dropout=0.4,
-    train_accuracy_no_dropout=0.5,
-    validation_error=0.1,
-    validation_accuracy=0.9,
-)
+EPOCH = Epoch(**VALIDATED)
 MEASURED = Metrics(**EPOCH.model_dump(), weights_sha256="0" * 64, test_error=0.5, test_accuracy=0.5, test_images=9)
 RUN = RunRecord.begin(
     Parameters().model_dump(), Inputs(data="x", notebooks={"a": "0" * 64}, code={}, versions={"b": "1"})

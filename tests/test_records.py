@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from pipeline import errors, readers
 from pipeline.errors import InvalidRecord, PipelineError
 from pipeline.records import Epoch, Inputs, Metrics, RunRecord, Status, SweepDefinition, SweepRecord
+from tests.conftest import EPOCH
 
-EPOCH = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8, "weights_sha256": "0" * 64}
 INPUTS = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
 RUN = {"status": "done", "started": "2026-01-02T03:04:05Z", "parameters": {}, "inputs": INPUTS}

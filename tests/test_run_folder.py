@@ -9,8 +9,9 @@ from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, Model, RunFolder, SweepFolder
+from tests.conftest import EPOCH
 
-HISTORY = [Epoch(train_error=0.5, train_accuracy=0.25, train_error_no_dropout=0.4, train_accuracy_no_dropout=0.5)]
+HISTORY = [Epoch(**EPOCH)]
 PAGE = b"<!DOCTYPE html><head>" + outputs.MARK + b"<title>"
 METRICS = Metrics(**HISTORY[0].model_dump(), test_error=1, test_accuracy=0, test_images=9, weights_sha256="0" * 64)
 

@@ -15,8 +15,9 @@ from filelock import FileLock
 from pipeline import readers, storage
 from pipeline.errors import FolderBusy, InvalidParameter
 from pipeline.records import Epoch, History
+from tests import conftest
 
-EPOCH = Epoch(train_error=0.5, train_accuracy=0.25, train_error_no_dropout=0.4, train_accuracy_no_dropout=0.5)
+EPOCH = Epoch(**conftest.EPOCH)
 
 
 def test_write_whole_makes_the_folder_and_leaves_nothing_else_in_it_also_when_it_fails(tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 
 from tests.bad_inputs import Case
 from tests.bad_inputs.things import BYTES, JSON, NO_FILES, archives, npz, put
+from tests.conftest import EPOCH
 
 DIGEST = "0" * 64
 NAN = float("nan")
-EPOCH = {"train_error": 0.5, "train_accuracy": 0.5, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
 RUN = {  # what run.json holds instead
     "a status that is none": {"status": "finished"},
     "a status of no text": {"status": 1},

@@ -28,7 +28,7 @@ from pipeline.reports import index, rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 from pipeline.sweeps import definition, execution, jobs, results, training  # noqa: F401
 from tests.bad_inputs import cases
-from tests.conftest import write_small_source
+from tests.conftest import VALIDATED, write_small_source
 
 SECONDS = 10  # of the processor, for what takes well under one
 PATIENCE = 60.0  # seconds on the clock, of a machine that has other work
@@ -48,16 +48,7 @@ def make_run(path, source, keep_data=True, stages=("01_prepare", "02_train", "03
     data, folder = split_source(chosen.source, chosen.num_samples, chosen.num_validation), RunFolder(path)
     rng = np.random.default_rng(chosen.seed)
     model = Model(rng.normal(size=(784, 5)), rng.normal(size=(5, 10)), 255.0)
-    history = [
-        Epoch(
-            train_error=0.5,
-            train_accuracy=0.5,
-            train_error_no_dropout=0.4,
-            train_accuracy_no_dropout=0.5,
-            validation_error=0.5,
-            validation_accuracy=0.5,
-        )
-    ] * 3
+    history = [Epoch(**VALIDATED)] * 3
     if keep_data:
         folder.write_data(data)
     folder.write_model(model, history)

@@ -15,18 +15,16 @@ from pipeline.parameters import Parameters
 from pipeline.records import Inputs, Metrics, RunRecord, Trained
 from pipeline.reports import index
 from pipeline.run_folder import RunFolder
+from tests.conftest import EPOCH
 from tests.test_runs import copy_project
 
-METRICS = {
+METRICS = EPOCH | {
     "train_error": 0.25,
     "train_accuracy": 0.75,
-    "train_error_no_dropout": 0.4,
-    "train_accuracy_no_dropout": 0.5,
-    "test_images": 9,
     "validation_error": 0.3125,
     "validation_accuracy": 0.6875,
 }
-METRICS |= {"test_error": 0.375, "test_accuracy": 0.625, "weights_sha256": "0" * 64}
+METRICS |= {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9, "weights_sha256": "0" * 64}
 STARTED = "2026-01-02T03:04:05+00:00"
 
 

@@ -10,10 +10,9 @@ from pipeline import datasets, parameters
 from pipeline.records import Epoch, Metrics
 from pipeline.reports import training
 from pipeline.run_folder import Model, RunFolder
+from tests.conftest import VALIDATED
 
-FULL = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
-FULL |= {"validation_error": 0.6, "validation_accuracy": 0.75}
-METRICS = Metrics(**FULL, test_error=1, test_accuracy=0, test_images=30, weights_sha256="0" * 64)
+METRICS = Metrics(**VALIDATED, test_error=1, test_accuracy=0, test_images=30, weights_sha256="0" * 64)
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def folder(tmp_path, small_source):
     made = RunFolder(tmp_path / "run")
     made.path.mkdir()
     made.write_data(datasets.split_source(str(small_source[0]), 40, 10))
-    made.write_model(Model(np.zeros((784, 2)), np.zeros((2, 10)), 255.0), [Epoch(**FULL)])
+    made.write_model(Model(np.zeros((784, 2)), np.zeros((2, 10)), 255.0), [Epoch(**VALIDATED)])
     return made
 
 
@@ -65,14 +64,14 @@ def test_a_point_of_a_sweep_has_no_images(folder):
 
 def test_curves_and_caption_leave_out_what_was_not_measured():
     unmeasured = {"validation_error": None, "validation_accuracy": None}
-    without = [Epoch(**FULL | unmeasured | {"train_accuracy": accuracy}) for accuracy in (0.25, 0.5)]
+    without = [Epoch(**VALIDATED | unmeasured | {"train_accuracy": accuracy}) for accuracy in (0.25, 0.5)]
     assert training.curves(without) == {"masked": "300,150.0 600,100.0", "fitted": "300,100.0 600,100.0"}
     assert training.caption(without) == (
         "Accuracy by epoch, 2 in all; at the end 0.500 on the training images (solid), "
         "0.500 on them under dropout, as the original prints it (dotted)."
     )
-    assert training.caption([Epoch(**FULL)]).endswith("0.750 on validation images (dashed).")
+    assert training.caption([Epoch(**VALIDATED)]).endswith("0.750 on validation images (dashed).")
 
 
 def test_a_curve_of_one_epoch_can_be_seen():
-    assert training.curves([Epoch(**FULL)])["fitted"] == "0,100.0 600,100.0"
+    assert training.curves([Epoch(**VALIDATED)])["fitted"] == "0,100.0 600,100.0"
