@@ -35,7 +35,6 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.InvalidRecord: 2,
     errors.PipelineError: 1,  # all others
 }
-RUNS = parameters.ROOT / "runs"
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
@@ -214,7 +213,7 @@ def report_command(path: Path, output: Path | None) -> None:
     from pipeline import outputs
     from pipeline.reports import rendering
 
-    output = output or RUNS / "reports" / f"{path.stem}.html"
+    output = output or parameters.RUNS / "reports" / f"{path.stem}.html"
     outputs.check_page(output)
     rendering.write_notebook_report(path, output)
     click.echo(console.wrote("report", output))
@@ -242,7 +241,7 @@ def index_command(folder: Path | None) -> None:
     """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
     from pipeline.reports import index
 
-    click.echo(console.wrote("index", index.write_index(folder or RUNS)))
+    click.echo(console.wrote("index", index.write_index(folder or parameters.RUNS)))
 
 
 @main.command(
@@ -253,7 +252,7 @@ def site_command(folder: Path | None) -> None:
     """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
     from pipeline import site
 
-    click.echo(console.wrote("site", site.write_site(folder or RUNS / "site")))
+    click.echo(console.wrote("site", site.write_site(folder or parameters.RUNS / "site")))
 
 
 def _exit_code() -> int:

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pipeline.errors import InvalidParameter, shown
 
 ROOT = Path(__file__).resolve().parent.parent
+RUNS = ROOT / "runs"
 Value = str | int | float
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)

@@ -20,10 +20,10 @@ from pydantic import TypeAdapter
 
 from pipeline.errors import FolderBusy, InvalidParameter, shown
 from pipeline.parameters import ROOT as ROOT
+from pipeline.parameters import RUNS as RUNS
 from pipeline.readers import opened
 
 NOTEBOOKS = ROOT / "notebooks"
-RUNS = ROOT / "runs"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary

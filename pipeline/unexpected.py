@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipeline import console
 from pipeline.errors import NEXT_STEPS
-from pipeline.parameters import ROOT
+from pipeline.parameters import RUNS
 
-LOGS = ROOT / "runs" / "errors"
+LOGS = RUNS / "errors"
 
 
 def describe(error: Exception) -> str:

@@ -67,8 +67,7 @@ def read(path: Path) -> SweepDefinition:
     try:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
-        where = [".".join(map(str, problem["loc"])) or "the file" for problem in error.errors()]
-        lines = [f"{shown(path)}: {w}: {_explain(p)}" for w, p in zip(where, error.errors(), strict=True)]
+        lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
         lines += dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
@@ -124,6 +123,10 @@ def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, lis
         return parameters.from_strings({name: str(value) for name, value in values.items()}), []
     except InvalidParameter as error:
         return None, str(error).splitlines()
+
+
+def _where(problem: ErrorDetails) -> str:
+    return ".".join(map(str, problem["loc"])) or "the file"
 
 
 def _explain(problem: ErrorDetails) -> str:
