@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -169,7 +168,8 @@ def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
 def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, which are only trained there, and write their reports.
 
-    Nothing is done where that has been done, unless what the evaluation alone depends on has changed since.
+    Nothing is done where that has been done, unless what the evaluation alone depends on has changed since. One that
+    fails leaves the others; the first error is raised when all have ended.
 
     Raises
     ------
@@ -182,7 +182,9 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     if len(folders) == 1:
         return _evaluate(folders[0], watched=True)
     with signals.handled(), ThreadPoolExecutor(at_a_time) as threads:
-        list(threads.map(partial(_evaluate, watched=False), folders))
+        evaluations = [threads.submit(_evaluate, folder, watched=False) for folder in folders]
+    for evaluation in evaluations:
+        evaluation.result()
 
 
 def _evaluate(folder: RunFolder, watched: bool) -> None:
