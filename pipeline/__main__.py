@@ -29,12 +29,6 @@ import click
 from pipeline import console, errors, parameters, unexpected
 from pipeline.errors import InvalidParameter
 
-EXIT_CODES: dict[type[BaseException], int] = {
-    errors.InvalidParameter: 2,
-    errors.InvalidData: 2,
-    errors.InvalidRecord: 2,
-    errors.PipelineError: 1,  # all others
-}
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
@@ -271,7 +265,7 @@ def _exit_code() -> int:
         return 2
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)
-        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         signals.cancel_deadline()
         number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)

@@ -15,8 +15,8 @@
         ├── KernelDied       its process ended in the middle
         └── WorkerDied       the Dask worker that ran it ended in the middle
 
-A message names the thing, its value, what is allowed and the next step. `records.Status.of` derives the status of a
-run from the class of its error, and `__main__.EXIT_CODES` the exit code.
+A message names the thing, its value, what is allowed and the next step. A class has the exit code of a command that it
+ends, and the status of a run.
 """
 
 import errno
@@ -58,6 +58,8 @@ def shown(text: object) -> str:
 
 
 class PipelineError(Exception):
+    exit_code = 1
+    status = "failed"
     rendered = False  # in a notebook
 
     def _render_traceback_(self) -> list[str]:
@@ -69,23 +71,24 @@ class PipelineError(Exception):
         framed = [f"│ {line:{FRAME_WIDTH - 4}} │" for line in lines]
         title = f"─ {type(self).__name__} "
         if not self.rendered:  # IPython asks twice
-            in_view.after_this_cell(f"<details><summary>Traceback</summary><pre>{_traceback(self)}</pre></details>")
+            text = html.escape("".join(traceback.format_exception(self)))
+            in_view.after_this_cell(f"<details><summary>Traceback</summary><pre>{text}</pre></details>")
         self.rendered = True
         return [f"╭{title:─<{FRAME_WIDTH - 2}}╮", *framed, f"╰{'':─<{FRAME_WIDTH - 2}}╯"]
 
 
-def _traceback(error: Exception) -> str:
-    return html.escape("".join(traceback.format_exception(error)))
+class InvalidParameter(PipelineError, ValueError):
+    exit_code = 2
 
 
-class InvalidParameter(PipelineError, ValueError): ...
-
-
-class InvalidData(PipelineError, ValueError): ...
+class InvalidData(PipelineError, ValueError):
+    exit_code = 2
 
 
 class InvalidRecord(PipelineError, ValueError):
     """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
+
+    exit_code = 2
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
         super().__init__(f"{shown(path)} {console.plain(problem)}. {next_step}".rstrip())
@@ -110,16 +113,20 @@ class NotebookFailed(PipelineError): ...
 class CellFailed(NotebookFailed): ...
 
 
-class Diverged(NotebookFailed): ...
+class Diverged(NotebookFailed):
+    status = "diverged"
 
 
-class CellTimedOut(NotebookFailed): ...
+class CellTimedOut(NotebookFailed):
+    status = "timed out"
 
 
-class KernelDied(NotebookFailed): ...
+class KernelDied(NotebookFailed):
+    status = "kernel died"
 
 
-class WorkerDied(NotebookFailed): ...
+class WorkerDied(NotebookFailed):
+    status = "worker died"
 
 
 def refusal(message: str) -> int | None:

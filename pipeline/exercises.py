@@ -20,7 +20,7 @@ STEP = 1e-6
 def check(exercise: int, answer: object) -> None:
     """Print whether an answer is correct, by the digest of its text; None is no answer yet."""
     verdict = "correct" if _digest(exercise, answer) == DIGESTS[exercise] else "not correct"
-    _print(exercise, "no answer yet" if answer is None else verdict)
+    print(f"exercise {exercise}: {'no answer yet' if answer is None else verdict}")
 
 
 def check_derivative(
@@ -30,28 +30,25 @@ def check_derivative(
 
     The loss by the digest of its value, the error signal by central differences.
     """
+    print(f"exercise {exercise}: {_verdict(exercise, function, derivative, shape)}")
+
+
+def _verdict(exercise: int, function: Function | None, derivative: Derivative | None, shape: tuple[int, ...]) -> str:
     if function is None or derivative is None:
-        _print(exercise, "no answer yet")
-        return
+        return "no answer yet"
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
     if np.size(value := function(place)) != 1 or np.asarray(value).dtype.kind not in "biuf":
-        _print(exercise, "not correct: the loss must be one number")
-        return
+        return "not correct: the loss must be one number"
     if _digest(exercise, f"{np.asarray(value).item():.6f}") != DIGESTS[exercise]:
-        _print(exercise, "not correct: the loss is another one")
-        return
+        return "not correct: the loss is another one"
     measured = np.empty(shape)
     for index in np.ndindex(*shape):
         moved = np.zeros(shape)
         moved[index] = STEP
         measured[index] = np.asarray(function(place + moved) - function(place - moved)).item() / (2 * STEP)
     close = np.shape(signal := derivative(place)) == shape and np.abs(measured - signal).max() < 1e-6
-    _print(exercise, "correct" if close else "not correct: the loss is, but the error signal is not its derivative")
+    return "correct" if close else "not correct: the loss is, but the error signal is not its derivative"
 
 
 def _digest(exercise: int, answer: object) -> str:
     return hashlib.sha256(f"exercise {exercise}: {answer}".encode()).hexdigest()[:16]
-
-
-def _print(exercise: int, verdict: str) -> None:
-    print(f"exercise {exercise}: {verdict}")

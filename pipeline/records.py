@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 
-from pipeline import errors
-
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -45,16 +43,7 @@ class Status(StrEnum):
     @classmethod
     def of(cls, error: BaseException) -> "Status":
         """Return the status of a run that this error has ended."""
-        return next((status for kind, status in _STATUS_OF.items() if isinstance(error, kind)), cls.FAILED)
-
-
-_STATUS_OF: dict[type[BaseException], Status] = {
-    errors.Diverged: Status.DIVERGED,
-    errors.CellTimedOut: Status.TIMED_OUT,
-    errors.KernelDied: Status.KERNEL_DIED,
-    errors.WorkerDied: Status.WORKER_DIED,
-    KeyboardInterrupt: Status.INTERRUPTED,
-}
+        return cls.INTERRUPTED if isinstance(error, KeyboardInterrupt) else cls(getattr(error, "status", cls.FAILED))
 
 
 class _Record(BaseModel):

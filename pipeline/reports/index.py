@@ -44,10 +44,6 @@ class Entry:
     metrics: dict[str, tuple[str, str]] = field(default_factory=dict)
     duration: str = ""
 
-    @property
-    def good(self) -> bool:
-        return self.status == Status.DONE
-
 
 @contextlib.contextmanager
 def refreshed_after(changed: Path, runs: Path = storage.RUNS) -> Iterator[None]:

@@ -66,7 +66,8 @@ def run_sweep(
         for point in todo:
             point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
-        record = _record_of(sweep, points)
+        groups = [[point.id for point in group] for group in definition.configurations(points)]
+        record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
@@ -154,11 +155,6 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
     counts = {"failed before (--retry-failed runs them again)": len(resting) - never - done, "never run": never}
     parts = [f"{done} done", *(f"{count} {name}" for name, count in counts.items() if count), f"{len(todo)} to run"]
     return f"{len(points)} {'point' if len(points) == 1 else 'points'}: {', '.join(parts)}"
-
-
-def _record_of(sweep: SweepDefinition, points: Sequence[Point]) -> SweepRecord:
-    groups = [[point.id for point in group] for group in definition.configurations(points)]
-    return SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
 
 
 def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:

@@ -1,8 +1,8 @@
 """Train points on this machine, several at a time, each in a kernel of its own."""
 
-import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -29,57 +29,42 @@ class LocalPool:
         self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
             path.write_bytes(data[key].without_test().to_bytes())
-        self.jobs, self.results = SimpleQueue[Job](), SimpleQueue[tuple[Job, Outcome] | BaseException]()
-        self.left, self.closing = 0, threading.Event()
+        self.jobs: dict[Future[Outcome], Job] = {}
+        self.ended = SimpleQueue[Future[Outcome]]()
         kernels.prepare(compiler_first=True)
-        self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
-        for thread in self.threads:
-            thread.start()
+        self.threads = ThreadPoolExecutor(count)
 
     @property
     def running(self) -> bool:
         """See `Workers`."""
-        return self.left > 0
+        return bool(self.jobs)
 
     def submit(self, waiting: list[Job]) -> None:
         """Take all jobs, to be begun from the end of the list."""
         while waiting:
-            self.left += 1
-            self.jobs.put(waiting.pop())
+            point, task = job = waiting.pop()
+            future = self.threads.submit(worker.run_point, task, self.data[point.data_key], str(self.scratch))
+            self.jobs[future] = job
+            future.add_done_callback(self.ended.put)
 
     def completed(self) -> list[tuple[Job, Outcome | None]]:
-        """Wait until a job ends, but not for long; return what came of each. Raises what is no point's own failure."""
-        found: list[tuple[Job, Outcome | None]] = []
+        """Wait until a job ends, but not for long; return what came of it. Raises what is no point's own failure."""
         try:
-            result = self.results.get(timeout=POLL_INTERVAL)
-            while True:
-                if isinstance(result, BaseException):
-                    raise result
-                found.append(result)
-                self.left -= 1
-                result = self.results.get_nowait()
+            future = self.ended.get(timeout=POLL_INTERVAL)
         except Empty:
-            return found
+            return []
+        job = self.jobs.pop(future)
+        try:
+            return [(job, future.result())]
+        except (OSError, MemoryError, signals.Stopped):  # which the next points would meet, too
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever else is raised there is that point's failure
+            return [(job, worker.failed(job[1], NotebookFailed(f"{type(error).__name__}: {error}")))]
 
     def close(self) -> None:
         """End what still runs, with its kernels."""
-        self.closing.set()
+        self.threads.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + CLOSE_TIMEOUT
-        while self.left and any(thread.is_alive() for thread in self.threads) and time.monotonic() < deadline:
+        while any(future.running() for future in self.jobs) and time.monotonic() < deadline:
             kernels.end()  # again and again, since a thread may have been about to start one
-            for thread in self.threads:
-                thread.join(0.2 / len(self.threads))
-
-    def _work(self) -> None:
-        while not self.closing.is_set():
-            try:
-                job = self.jobs.get(timeout=POLL_INTERVAL)
-            except Empty:
-                continue
-            point, task = job
-            try:
-                self.results.put((job, worker.run_point(task, self.data[point.data_key], str(self.scratch))))
-            except (OSError, MemoryError, signals.Stopped) as error:  # which the next points would meet, too
-                self.results.put(error)
-            except Exception as error:  # noqa: BLE001 - whatever else is raised here is that point's failure
-                self.results.put((job, worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))))
+            time.sleep(0.05)

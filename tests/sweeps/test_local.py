@@ -75,23 +75,23 @@ def test_whatever_is_raised_is_that_points_failure_but_a_full_disk_is_not(listed
 
 def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, tmp_path):
     waiting, data = listed
-    begun, ended = [], []
+    begun, ended = [], threading.Event()
 
     def run_point(task, path, below):
         begun.append(task.parameters.seed)
-        pool.closing.wait(60)
+        assert ended.wait(60)
         return worker.failed(task, NotebookFailed("interrupted"))
 
     monkeypatch.setattr(worker, "run_point", run_point)
-    monkeypatch.setattr(local.kernels, "end", lambda: ended.append(True))
+    monkeypatch.setattr(local.kernels, "end", ended.set)
     pool = local.LocalPool(1, data, tmp_path)
     pool.submit(waiting)
     while not begun:
         pass
     pool.close()
     assert begun == [0]
-    assert ended
-    assert not any(thread.is_alive() for thread in pool.threads)
+    assert sum(future.cancelled() for future in pool.jobs) == 5
+    assert all(future.done() for future in pool.jobs)
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.03, 0.1, 0.3])
@@ -107,6 +107,6 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     threading.Event().wait(moment)
     before = set(psutil.Process().children(recursive=True)) - others
     pool.close()
-    assert not any(thread.is_alive() for thread in pool.threads)
+    assert all(future.done() for future in pool.jobs)
     left = [process for process in [*before, *kernels._SERVER.kernels.values()] if process.is_running()]
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
