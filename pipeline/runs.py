@@ -17,7 +17,7 @@ from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotRep
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
-from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder, SweepFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, WRITTEN, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
@@ -136,7 +136,8 @@ def _execute_stages(
 
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
-    with ThreadPoolExecutor(1) as meanwhile:
+    with ThreadPoolExecutor(1) as meanwhile, contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(storage.remove_parts, folder.path, WRITTEN)  # of a kernel that was killed
         for stage in stages:
             since = time.monotonic()
             if with_report:

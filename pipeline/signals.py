@@ -18,6 +18,7 @@ CLEAN_UP_PERIOD = 2.5  # seconds in which it then has to clean up
 # Ctrl-C, kill, a closed terminal, Ctrl-\, and how schedulers of batch jobs tell that the time is nearly up
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
 on_signal: set[Callable[[], None]] = set()  # what the handler calls
+on_deadline: set[Callable[[], None]] = set()  # what is called where a clean-up took too long, before the process ends
 
 _received: int | None = None
 _raised = False
@@ -113,5 +114,7 @@ def _enforce_deadline(number: int, frame: FrameType | None) -> None:
     if _raised and _received is not None:  # and it is still cleaning up
         with contextlib.suppress(OSError):
             os.write(2, f"{message(_received)}\n".encode())
+        for call in tuple(on_deadline):
+            call()
         os._exit(128 + _received)
     check()

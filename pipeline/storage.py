@@ -18,6 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
+from pipeline import signals
 from pipeline.errors import FolderBusy, InvalidParameter, shown
 from pipeline.parameters import ROOT as ROOT
 from pipeline.parameters import RUNS as RUNS
@@ -119,7 +120,9 @@ def scratch_of(process: int) -> Path:
     if not (folder / LOCK).exists():  # removed by another that begins, before it was locked
         return scratch_of.__wrapped__(process)
     atexit.register(lock.release)  # which also keeps the lock's object, with which it would end
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove)
+    signals.on_deadline.add(remove)
     return folder
 
 

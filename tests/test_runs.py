@@ -468,6 +468,7 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     folder, _, running, kernel = training
     scratch = Path(psutil.Process(running.pid).environ()["TMPDIR"])
     assert list(scratch.iterdir())
+    (folder / ".checkpoint.npz.x.part").touch()  # as if the kernel were just writing it
     for number in sent:
         running.send_signal(number)
     errors = check_stopped(folder, running, code, "interrupted")
@@ -476,6 +477,7 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     assert "Stopped by" in record_of(folder)["error"]
     kernel.wait(timeout=5)
     assert list(scratch.iterdir()) == []
+    assert list(folder.glob(".*.part")) == []
 
 
 # ---- what is logged --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,10 @@ except signals.Stopped:
 @pytest.mark.parametrize("swallowing", ["time.sleep(60)", "signals.check()"])
 def test_what_swallows_the_stop_or_cleans_up_too_long_ends_with_the_signals_code(swallowing):
     script = f"""
+from pipeline import storage
+
+own = storage.scratch_of(os.getpid())
+print(own, own.is_dir(), flush=True)
 signal.raise_signal(signal.SIGHUP)
 while True:
     try:
@@ -75,7 +80,9 @@ while True:
         time.sleep(60)
 """
     message = "Interrupted by SIGHUP. Give the same command again to go on.\n"
-    assert run(script, errors=message) == (129, "")
+    code, printed = run(script, errors=message)
+    scratch, _, was_there = printed.strip().rpartition(" ")
+    assert (code, was_there, Path(scratch).exists()) == (129, "True", False)
 
 
 def test_one_that_comes_as_the_process_ends_changes_nothing():

@@ -19,7 +19,7 @@ def write(points: Iterable[Point], folder: SweepFolder) -> None:
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: guarded(value) for name, value in each.items()} for each in found)
-    storage.write_whole(folder.results, text.getvalue().encode())
+    storage.write_whole(folder.results, text.getvalue().encode(), durable=False)  # the points have it all
 
 
 def guarded(value: object) -> object:
