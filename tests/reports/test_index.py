@@ -285,8 +285,8 @@ def test_the_best_configuration_is_the_first_of_the_ranking(tmp_path):
 def test_a_run_that_ends_while_the_index_is_written_is_in_it_even_if_others_end_all_the_time(tmp_path, monkeypatch):
     write_whole = storage.write_whole
 
-    def meanwhile(path, content):
-        write_whole(path, content)
+    def meanwhile(path, content, durable=True):
+        write_whole(path, content, durable)
         if path.name == "index.html":
             add_run(tmp_path / f"run-{len(list(tmp_path.iterdir()))}")
 
