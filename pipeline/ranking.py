@@ -18,12 +18,16 @@ from pipeline.records import Metric, RunRecord, Status, Trained
 
 @dataclass(frozen=True)
 class PointResult:
-    """What is known of a point: no record where it has not been run, no metrics where it did not finish."""
+    """What is known of a point: no record where it has not been run."""
 
     id: str
     parameters: Mapping[str, JsonValue]
     record: RunRecord | None = None
-    metrics: Trained | None = None
+
+    @property
+    def metrics(self) -> Trained | None:
+        """Return the metrics of a point that has finished."""
+        return self.record.metrics if self.record else None
 
     @property
     def status(self) -> str:

@@ -157,10 +157,9 @@ class RunFolder:
         return _found(self.read_metrics)
 
     def find_result(self) -> PointResult:
-        """Read what is known of a point: its record, which has its metrics if it has finished."""
-        if (record := self.find_record()) is None:
-            return PointResult(self.path.name, {})
-        return PointResult(self.path.name, record.parameters, record, record.metrics)
+        """Read what is known of a point."""
+        record = self.find_record()
+        return PointResult(self.path.name, record.parameters if record else {}, record)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""

@@ -7,7 +7,7 @@ import pytest
 from pipeline import ranking
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
-from pipeline.records import Inputs, Metrics, RunRecord, Status
+from pipeline.records import Inputs, RunRecord, Status, Trained
 from tests.conftest import EPOCH
 
 INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
@@ -21,8 +21,9 @@ def a_point(hidden_size, seed, value, metric="validation_accuracy", **fields):
     identity = f"{hidden_size}-{seed}"
     if value is None:
         return PointResult(identity, chosen, record.changed(status=Status.DIVERGED))
-    others = dict.fromkeys(Metrics.model_fields, 1) | {"weights_sha256": "0" * 64}
-    return PointResult(identity, chosen, record.changed(status=Status.DONE), Metrics(**others | {metric: value}))
+    others = dict.fromkeys(Trained.model_fields, 1) | {"weights_sha256": "0" * 64}
+    metrics = Trained(**others | {metric: value})
+    return PointResult(identity, chosen, record.changed(status=Status.DONE, metrics=metrics))
 
 
 def not_run(hidden_size, seed):
@@ -82,8 +83,8 @@ def test_configurations_that_differ_by_rounding_alone_keep_their_order():
 
 def test_a_point_without_validation_images_has_no_validation_metric():
     point = a_point(10, 1, None)
-    metrics = Metrics(**EPOCH, test_error=1, test_accuracy=0, test_images=9, weights_sha256="0" * 64)
-    point = PointResult(point.id, point.parameters, point.record.changed(status=Status.DONE), metrics)
+    metrics = Trained(**EPOCH, weights_sha256="0" * 64)
+    point = PointResult(point.id, point.parameters, point.record.changed(status=Status.DONE, metrics=metrics))
     (by_validation,) = ranking.rank([[point]], "validation_accuracy")
     (by_training,) = ranking.rank([[point]], "train_accuracy")
     assert (by_validation.finished, by_validation.is_complete) == ([], False)

@@ -63,7 +63,7 @@ def _keep(point: Point, outcome: Outcome) -> None:
     for name, content in outcome.files.items():
         storage.write_whole(folder.path / name, content, durable=False)  # the record would tell that one is lost
     folder.write_record(outcome.record)
-    point.result = PointResult(point.id, point.result.parameters, outcome.record, outcome.record.metrics)
+    point.result = PointResult(point.id, point.result.parameters, outcome.record)
 
 
 @contextlib.contextmanager

@@ -17,16 +17,19 @@ from pipeline import notebooks, ranking, storage
 from pipeline.errors import CellFailed
 from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
-from pipeline.records import Metrics
+from pipeline.records import Inputs, RunRecord, Trained
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, execution, results, tables
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import write
 
 
-def metrics(**measured):
-    others = dict.fromkeys(Metrics.model_fields, 0.5) | {"weights_sha256": "0" * 64, "test_images": 30}
-    return Metrics(**others | {"validation_accuracy": None} | measured)
+def result(identity, chosen, **measured):
+    """Return what is known of a point that has finished with these metrics, or diverged where there are none."""
+    record = RunRecord.begin(chosen.model_dump(), Inputs(data="", notebooks={}, code={}, versions={}))
+    others = dict.fromkeys(Trained.model_fields, 0.5) | {"weights_sha256": "0" * 64, "validation_accuracy": None}
+    outcome = {"status": "done", "metrics": others | measured} if measured else {"status": "diverged"}
+    return PointResult(identity, record.parameters, record.changed(**outcome))
 
 
 def table(*points, names=("hidden_size", "learning_rate")):
@@ -36,9 +39,8 @@ def table(*points, names=("hidden_size", "learning_rate")):
         chosen = Parameters(
             hidden_size=hidden_size, learning_rate=learning_rate, seed=seed, dropout_rate=(dropout_rate or [0.5])[0]
         )
-        measured = None if accuracy is None else metrics(validation_accuracy=accuracy)
-        result = PointResult(f"p{number}", chosen.model_dump(), metrics=measured)
-        groups.setdefault(chosen.model_dump_json(exclude={"seed"}), []).append(result)
+        measured = {} if accuracy is None else {"validation_accuracy": accuracy}
+        groups.setdefault(chosen.model_dump_json(exclude={"seed"}), []).append(result(f"p{number}", chosen, **measured))
     return tables.ranking_table(ranking.rank(groups.values(), "validation_accuracy"), names)
 
 
@@ -106,10 +108,10 @@ def test_a_table_is_escaped_links_and_downloads_itself():
 def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(tmp_path):
     file = write(tmp_path / "s.yaml", base={"num_validation": 0}, grid={"seed": [1, 2]}, select="train_error")
     first, second = definition.points_of(definition.read(file), SweepFolder(tmp_path))
-    first.result = PointResult(first.id, first.parameters.model_dump(), metrics=metrics(train_error=0.25))
+    first.result = result(first.id, first.parameters, train_error=0.25)
     found = tables.results_table([first, second])
     assert list(found["seed"]) == [1, 2]
-    assert list(found["status"]) == ["not run", "not run"]
+    assert list(found["status"]) == ["done", "not run"]
     assert found["train_error"][0] == 0.25
     assert pd.isna(found["train_error"][1])
     assert not [name for name in found if name.startswith(("validation", "test"))]
