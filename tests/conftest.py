@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 from pipeline import __main__, datasets, storage
 
 log = logging.getLogger("pipeline")
 EPOCH = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
 VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
+IN_ONE_PROCESS = ("tests/test_browser.py", "tests/test_bad_inputs.py")  # a browser and JupyterLab, and a fork server
 LONGEST = ("test_cluster", "test_every_output", "test_browser", "test_execution", "test_training", "test_project")
 
 
@@ -32,6 +34,17 @@ for _name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
 def pytest_xdist_auto_num_workers():
     """Have one process more than there are cores, since many tests wait for another: a browser, a cluster, a kernel."""
     return (os.cpu_count() or 1) + 1
+
+
+class Scheduler(LoadScopeScheduling):
+    """Give each process the next test, but for those files whose tests share what takes long to start."""
+
+    def _split_scope(self, nodeid):
+        return next((name for name in IN_ONE_PROCESS if name in nodeid), nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduler(config, log)
 
 
 def pytest_collection_modifyitems(items):
@@ -106,6 +119,17 @@ def without_log(done):
         if left.is_relative_to(storage.RUNS):
             left.unlink(missing_ok=True)
     return done
+
+
+@pytest.fixture(scope="session")
+def only_here(tmp_path_factory, worker_id):
+    """Return a function that fails if another of pytest's processes has called it with this name; see `Scheduler`."""
+    base = tmp_path_factory.getbasetemp()
+
+    def check(name):
+        (base if worker_id == "master" else base.parent).joinpath(f"{name}.started").touch(exist_ok=False)
+
+    return check
 
 
 MADE_ONCE = {

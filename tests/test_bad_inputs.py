@@ -13,15 +13,15 @@ import pytest
 from pipeline import storage
 from tests.bad_inputs import cases, server
 
-pytestmark = pytest.mark.xdist_group("bad inputs")  # which share a process that all are forked from
 CASES = cases()
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # in a terminal
 LONGEST = 4000  # characters of a message
 
 
 @pytest.fixture(scope="session")
-def outcome():
-    """Return a function that runs a case of the table in a process of its own."""
+def outcome(only_here):
+    """Return a function that runs a case of the table in a process of its own, which is forked from one for all."""
+    only_here("outcome")
     command = [sys.executable, "-m", "tests.bad_inputs.server"]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

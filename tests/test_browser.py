@@ -35,10 +35,7 @@ SCREENSHOTS = storage.ROOT / "runs" / "screenshots"  # to look at, where this fo
 expect.set_options(timeout=30_000)  # the machine may be busy; what is expected is waited for and no longer
 
 # In CI a missing browser must not pass for a success, so there the fixture below fails.
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING),
-    pytest.mark.xdist_group("browser"),  # so that one browser, and one JupyterLab, does for all
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("CI") != "true", reason=MISSING)
 
 
 def kill(process):
@@ -59,8 +56,9 @@ def patience(process):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(only_here):
     assert CHROMIUM, MISSING
+    only_here("browser")
     before = psutil.Process().children()
     with sync_playwright() as playwright:
         (Page.driver,) = set(psutil.Process().children()) - set(before)
