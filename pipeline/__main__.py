@@ -21,8 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-if find_spec("click") is None:
-    sys.exit("Error: click is not installed here. Activate the environment first: source .venv/bin/activate")
+if missing := [name for name in ("click", "pydantic") if find_spec(name) is None]:
+    sys.exit(f"Error: {missing[0]} is not installed here. Activate the environment first: source .venv/bin/activate")
 
 import click
 

@@ -13,7 +13,7 @@ from pipeline import datasets, outputs, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
-from pipeline.run_folder import Model, RunFolder, SweepFolder
+from pipeline.run_folder import Model, RunFolder
 
 LETTERS = "ABCDEF"  # as many runs as there are colours and line styles to tell them apart
 NOTEBOOK = storage.NOTEBOOKS / "compare.ipynb"
@@ -57,8 +57,6 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
 
 
 def _read(folder: RunFolder) -> Run:
-    if SweepFolder(folder.path).record.exists():
-        raise InvalidRecord(folder.path, "is a whole sweep", "Name the folders of some of its points instead.")
     record, chosen = folder.read_finished()
     if folder.is_point:
         runs.evaluate([folder])

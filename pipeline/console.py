@@ -21,11 +21,16 @@ def plain(text: str, kept: str = "\n\t") -> str:
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
-def wrote(what: str, path: Path) -> str:
-    """Say where something was written, as whoever stands in the current folder would name it."""
+def from_here(path: Path) -> str:
+    """Return a path as whoever stands in the current folder would name it."""
     with contextlib.suppress(OSError, ValueError):  # the current folder has gone, or the path is not below it
         path = path.absolute().relative_to(Path.cwd())
-    return plain(f"{what}: {path}")
+    return str(path)
+
+
+def wrote(what: str, path: Path) -> str:
+    """Say where something was written."""
+    return plain(f"{what}: {from_here(path)}")
 
 
 def duration(seconds: float | None) -> str:

@@ -129,20 +129,21 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
     return split(load_source(source), chosen)
 
 
-def split(whole: Data, chosen: Parameters, run_dir: str | None = None) -> Data:
-    """Split the training set of what a source has. run_dir: of the command that a refusal shows.
+def split(whole: Data, chosen: Parameters) -> Data:
+    """Split the training set of what a source has.
 
     Raises InvalidData with all that is wrong: why the source cannot be used, and if it has too few images.
     """
     x, y, cut, problems = whole.x_train, whole.y_train, chosen.num_samples, list(whole.errors)
     if (end := cut + chosen.num_validation) > len(x) and len(x):
-        fits = parameters.command(chosen.model_copy(update=fitted(len(x))), run_dir)
         problems.append(
             f"num_samples + num_validation is {cut} + {chosen.num_validation} = {end}, but the source "
-            f"{chosen.source!r} has {len(x)} training images. Use a larger source, or what fits: {fits}"
+            f"{chosen.source!r} has {len(x)} training images. Use a larger source, or what fits: "
+            f"{parameters.described(fitted(len(x)))}."
         )
     if whole.errors:
-        problems = [f"The source {chosen.source!r} cannot be used:", *problems, *whole.notes]
+        warnings = [note for note in whole.notes if note.startswith("Warning")]
+        problems = [f"The source {chosen.source!r} cannot be used:", *problems, *warnings]
     if problems:
         raise InvalidData("\n".join(problems))
     return replace(whole, x_train=x[:cut], y_train=y[:cut], x_validation=x[cut:end], y_validation=y[cut:end])

@@ -105,9 +105,8 @@ def described(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def command(parameters: Parameters, run_dir: str | None = None) -> str:
-    """Return the command that runs these parameters in the given folder, or in one that is named after the source."""
-    run_dir = run_dir or f"runs/{Path(parameters.source).stem}-run"
+def command(parameters: Parameters, run_dir: str) -> str:
+    """Return the command that runs these parameters in a folder."""
     options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 

@@ -1,6 +1,7 @@
 """Show what a source has before anything is trained: 01_prepare, executed for it."""
 
 import logging
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +35,12 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
+        node = nbformat.read(executed, as_version=4)
+        (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
+        command = parameters.command(chosen, console.from_here(storage.RUNS / f"{Path(chosen.source).stem}-run"))
+        after = f"## Train with it\n\n{textwrap.indent(command, '    ')}"  # in place of a file that is not kept
+        node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
+        storage.write_whole(executed, nbformat.writes(node).encode())
         rendering.write_notebook_report(executed, output, f"What {chosen.source} has")
-        cells = nbformat.read(executed, as_version=4).cells
-    log.info("\n".join(cell.outputs[0].text for cell in cells if cell.id in LOGGED))
-    log.info(f"Train with: {parameters.command(chosen)}\n{console.wrote('report', output)}")
+    log.info("\n".join(cell.outputs[0].text for cell in node.cells if cell.id in LOGGED))
+    log.info(f"Train with: {command}\n{console.wrote('report', output)}")

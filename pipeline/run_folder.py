@@ -137,11 +137,13 @@ class RunFolder:
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
+        if SweepFolder(self.path).record.exists():
+            raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
         record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
             reason = (record.error or "").split("\n")[0]
             problem = f"holds no finished run: its status is {record.status}. {shown(reason)}".rstrip(". ")
-            raise InvalidRecord(self.path, problem, "Name the folder of a finished one.")
+            raise InvalidRecord(self.path, problem, "Run it again, or name the folder of a finished one.")
         try:
             return record, parameters.from_values(record.parameters)
         except InvalidParameter as error:

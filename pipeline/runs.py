@@ -41,7 +41,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
-        datasets.split(datasets.load_source(chosen.source), chosen, run_dir)
+        datasets.split(datasets.load_source(chosen.source), chosen)
     inputs = provenance.inputs_of(chosen)
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record = folder.find_record()

@@ -16,6 +16,8 @@ LOGS = RUNS / "errors"
 
 def describe(error: Exception) -> str:
     """Describe an error that was not expected, what was being done and what to do; write its traceback to a log."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed here. Activate the environment first: source .venv/bin/activate"
     doing = f" (while {console.recent.lines[-1].splitlines()[0]})" if console.recent.lines else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename

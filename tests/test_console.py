@@ -56,6 +56,14 @@ def test_debug_shows_the_traceback_that_is_otherwise_in_a_log_alone(tmp_path, mo
     assert len(list((tmp_path / "logs").glob("error-*.log"))) == 2
 
 
+def test_a_package_that_is_missing_is_named_with_what_to_do(monkeypatch, pipeline):
+    missing = ModuleNotFoundError("No module named 'numba'", name="numba")
+    monkeypatch.setattr("pipeline.__main__.main.main", mock.Mock(side_effect=missing))
+    done = pipeline("run")
+    advice = "Activate the environment first: source .venv/bin/activate"
+    assert (done.returncode, done.stderr) == (1, f"Error: numba is not installed here. {advice}\n")
+
+
 @pytest.mark.parametrize("since", [1, 2, 3, 7])
 def test_a_disk_that_is_full_from_the_nth_write_on_leaves_no_false_status(
     tmp_path, small_source, monkeypatch, pipeline, since

@@ -236,7 +236,7 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
     if status == Status.DONE:
         assert folder.read_finished() == (record, Parameters(seed=7))
     else:
-        refused(folder.read_finished, f"run holds no finished run: its status is {status.value}. Name the")
+        refused(folder.read_finished, f"run holds no finished run: its status is {status.value}. Run it")
 
 
 def test_a_run_of_another_version_is_refused(folder):

@@ -31,6 +31,7 @@ MAX_POINTS = 100_000  # points, beyond which a sweep is more likely a mistake
 MAX_DEPTH = 10  # of lists and maps in its file
 MAX_PROBLEMS = 20  # things that a message names
 FORMS = {"list_type": "It must be a list, such as [1, 2].", "dict_type": "It must be a map, such as {epochs: 20}."}
+POINTS_FORM = "It must be a list of maps, such as [{epochs: 20}]."
 FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
@@ -137,8 +138,10 @@ def _explain(problem: ErrorDetails) -> str:
         return "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
     if problem["type"] == "model_type":
         return "It must consist of entries, such as name: my-sweep."
+    if problem["type"] == "missing":
+        return "It is missing."
     if problem["type"] in FORMS:
-        return FORMS[problem["type"]]
+        return POINTS_FORM if name == "points" else FORMS[problem["type"]]
     if problem["type"] == "string_pattern_mismatch":
         value = problem["input"]
         return f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."

@@ -75,7 +75,7 @@ const judged = (own, { finite, validation: [, right] }) => // NaN of no images
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
-  if (!finite) return `Stopped after ${trained} The error is no longer a number: make learning_rate smaller.`;
+  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller.`;
   if (changes) return `Another training, with ${changes}: ${trained}`;
   if (digest === run.digest && !differs) return `Equal: ${trained} All errors and weights are the run's, to the last bit.`;
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
@@ -113,7 +113,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
       line(part("live-masked"), masked, count);
       line(part("live-fitted"), fitted, count);
-      if (found.weights) drawUnits(part("forming"), found.weights, parameters.hidden_size);
+      if (found.weights && found.finite !== false) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       part("progress").value = found.epoch;
       const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
