@@ -1,12 +1,14 @@
 """Pictures that hold what they were given."""
 
 import io
+import json
+import re
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from pipeline import plots
+from pipeline import plots, storage
 from pipeline.records import Epoch
 
 
@@ -47,3 +49,12 @@ def test_learning_curves_tell_training_under_dropout_from_training_without_it():
             assert [line.get_label() for line in axis.lines] == labels
     accuracy = plots.learning_curves([Epoch(**measured)] * 2).axes[1]
     assert [line.get_ydata()[-1] for line in accuracy.lines] == [0.25, 0.75, 0.5]
+
+
+def test_no_axis_in_powers_of_ten_is_labelled_by_matplotlib_whose_formulas_are_not_read():
+    cells = [cell for path in storage.NOTEBOOKS.glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
+    logarithmic = [source for cell in cells if 'scale="log"' in (source := "".join(cell["source"]))]
+    assert len(logarithmic) >= 3
+    for source in logarithmic:
+        for axis in re.findall(r'([xy])scale="log"', source):
+            assert re.search(rf"\.{axis}axis\.set_major_formatter|set_{axis}ticklabels", source)
