@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -201,8 +202,13 @@ class _ForkServer:
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.on_signal.add(self.kill)
+        signals.on_deadline.add(_remove_scratch)
         atexit.register(self.end)  # before what is temporary is removed
         _end_if_stopped(self.process.kill)
+
+
+def _remove_scratch() -> None:
+    shutil.rmtree(storage.scratch_of(os.getpid()), ignore_errors=True)
 
 
 def _end_if_stopped(end: Callable[[], object]) -> None:

@@ -96,7 +96,7 @@ def read(source: str, path: Path) -> Data:
         raise InvalidData("\n".join([what, *_described(problems)]))
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
-        problems["There must be 2 to 10 classes, and not these"] += names
+        problems["Too few or too many classes, since there may be 2 to 10"] += names
     wrong = [name for name in names if not (0 < len(name) <= 30 and name.isprintable())]
     problems["Names of classes, not of 1 to 30 printable characters"] += wrong
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
@@ -199,16 +199,16 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
     """Split what is not split yet, shuffle what is to train on, and return the four arrays."""
     sets: dict[str, list[tuple[int, str, np.ndarray]]] = {"train": [], "test": []}
     spread: list[float] = []  # where each picture to train on comes: those of a class evenly among all
+    spreading = np.random.RandomState(SEED)
     for label, splits in found.items():
-        rng = np.random.RandomState(SEED)
-        order = rng.permutation(len(splits[""]))
+        order = np.random.RandomState(SEED).permutation(len(splits[""]))
         tested = max(1, len(order) // 5)
         for split, places in (("train", order[tested:]), ("test", order[:tested])):
             pictures = splits[split] + [splits[""][i] for i in places]
             sets[split] += [(label, *picture) for picture in pictures]
             if split == "train":
                 count = len(pictures)
-                spread += [*((rng.permutation(count) + rng.random_sample(count)) / max(1, count))]
+                spread += [*((spreading.permutation(count) + spreading.random_sample(count)) / count)]
             problem = f"Classes without a picture to {split} on, since each needs two or more"
             problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
     train, test = sets.values()

@@ -38,7 +38,8 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         node = nbformat.read(executed, as_version=4)
         (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
         command = parameters.command(chosen, console.from_here(storage.RUNS / f"{Path(chosen.source).stem}-run"))
-        after = f"## Train with it\n\n{textwrap.indent(command, '    ')}"  # in place of a file that is not kept
+        sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept
+        after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
         storage.write_whole(executed, nbformat.writes(node).encode())
         rendering.write_notebook_report(executed, output, f"What {chosen.source} has")

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 
+from pipeline.errors import PipelineError
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -43,7 +45,9 @@ class Status(StrEnum):
     @classmethod
     def of(cls, error: BaseException) -> "Status":
         """Return the status of a run that this error has ended."""
-        return cls.INTERRUPTED if isinstance(error, KeyboardInterrupt) else cls(getattr(error, "status", cls.FAILED))
+        if isinstance(error, KeyboardInterrupt):
+            return cls.INTERRUPTED
+        return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
 
 
 class _Record(BaseModel):

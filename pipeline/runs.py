@@ -136,14 +136,16 @@ def _execute_stages(
 
     values = chosen.model_dump() | {"run_dir": str(folder.path)}
     shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
-    with ThreadPoolExecutor(1) as meanwhile, contextlib.ExitStack() as at_the_end:
-        at_the_end.callback(storage.remove_parts, folder.path, WRITTEN)  # of a kernel that was killed
+    with ThreadPoolExecutor(1) as meanwhile:
         for stage in stages:
             since = time.monotonic()
             if with_report:
                 # While the kernel works. An error in it is met again, and reported, when the report is written.
                 meanwhile.submit(rendering.prepare, folder, shown)
-            notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
+            try:
+                notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
+            finally:
+                storage.remove_parts(folder.path, WRITTEN)  # of a kernel that was killed
             of = "" if watched else f" of {folder.path.name}"
             log.info(f"{stage}.ipynb{of}  {time.monotonic() - since:.1f} s")
 

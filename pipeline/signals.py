@@ -112,9 +112,10 @@ def _set_deadline(seconds: float) -> None:
 
 def _enforce_deadline(number: int, frame: FrameType | None) -> None:
     if _raised and _received is not None:  # and it is still cleaning up
-        with contextlib.suppress(OSError):
+        try:
             os.write(2, f"{message(_received)}\n".encode())
-        for call in tuple(on_deadline):
-            call()
-        os._exit(128 + _received)
+            for call in tuple(on_deadline):
+                call()
+        finally:
+            os._exit(128 + _received)
     check()

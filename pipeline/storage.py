@@ -18,7 +18,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from pipeline import signals
 from pipeline.errors import FolderBusy, InvalidParameter, shown
 from pipeline.parameters import ROOT as ROOT
 from pipeline.parameters import RUNS as RUNS
@@ -86,7 +85,7 @@ def _write_beside(path: Path, content: bytes, durable: bool) -> None:
 
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process has left of these files, which it was writing. The folder is locked meanwhile."""
+    """Remove what a killed process has left of these files, which nobody else writes meanwhile."""
     for path in (path for name in names for path in folder.glob(f".{name}.*.part")):
         path.unlink(missing_ok=True)
 
@@ -120,9 +119,7 @@ def scratch_of(process: int) -> Path:
     if not (folder / LOCK).exists():  # removed by another that begins, before it was locked
         return scratch_of.__wrapped__(process)
     atexit.register(lock.release)  # which also keeps the lock's object, with which it would end
-    remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(remove)
-    signals.on_deadline.add(remove)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

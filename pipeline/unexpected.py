@@ -15,9 +15,13 @@ LOGS = RUNS / "errors"
 
 
 def describe(error: Exception) -> str:
-    """Describe an error that was not expected, what was being done and what to do; write its traceback to a log."""
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed here. Activate the environment first: source .venv/bin/activate"
+    """Describe an error that was not expected, what was being done and what to do; write its traceback to a log.
+
+    Of a package that is missing the name and what to do is enough.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pipeline"):
+        activate = "source .venv/bin/activate, or set it up again: make run"
+        return f"{error.name} is not installed here. Activate the environment first: {activate}"
     doing = f" (while {console.recent.lines[-1].splitlines()[0]})" if console.recent.lines else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import psutil
 import pytest
 from filelock import FileLock
 from PIL import Image
@@ -123,11 +124,16 @@ def without_log(done):
 
 @pytest.fixture(scope="session")
 def only_here(tmp_path_factory, worker_id):
-    """Return a function that fails if another of pytest's processes has called it with this name; see `Scheduler`."""
+    """Return a function that fails if another of pytest's processes has called it with this name; see `Scheduler`.
+
+    One that has crashed is no other: xdist has its tests go on elsewhere.
+    """
     base = tmp_path_factory.getbasetemp()
 
     def check(name):
-        (base if worker_id == "master" else base.parent).joinpath(f"{name}.started").touch(exist_ok=False)
+        path = (base if worker_id == "master" else base.parent) / f"{name}.process"
+        assert not (path.exists() and psutil.pid_exists(int(path.read_text()))), f"{name} was started twice"
+        path.write_text(str(os.getpid()))
 
     return check
 

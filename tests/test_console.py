@@ -60,8 +60,8 @@ def test_a_package_that_is_missing_is_named_with_what_to_do(monkeypatch, pipelin
     missing = ModuleNotFoundError("No module named 'numba'", name="numba")
     monkeypatch.setattr("pipeline.__main__.main.main", mock.Mock(side_effect=missing))
     done = pipeline("run")
-    advice = "Activate the environment first: source .venv/bin/activate"
-    assert (done.returncode, done.stderr) == (1, f"Error: numba is not installed here. {advice}\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: numba is not installed here. Activate the environment first: source ")
 
 
 @pytest.mark.parametrize("since", [1, 2, 3, 7])

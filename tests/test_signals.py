@@ -68,8 +68,9 @@ except signals.Stopped:
 @pytest.mark.parametrize("swallowing", ["time.sleep(60)", "signals.check()"])
 def test_what_swallows_the_stop_or_cleans_up_too_long_ends_with_the_signals_code(swallowing):
     script = f"""
-from pipeline import storage
+from pipeline import kernels, storage
 
+kernels.prepare()
 own = storage.scratch_of(os.getpid())
 print(own, own.is_dir(), flush=True)
 signal.raise_signal(signal.SIGHUP)

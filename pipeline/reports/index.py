@@ -80,7 +80,7 @@ def write_index(runs: Path = storage.RUNS) -> Path:
         if (found := entries(runs)) == written:
             break
         page = pages.fill("index.html.j2", title="Runs", entries=found, splits=SPLITS)
-        storage.write_whole(path, page.encode(errors="replace"), durable=False)
+        storage.write_whole(path, page.encode(errors="replace"), durable=False)  # it can be written again
         written = found
     return path
 

@@ -65,6 +65,6 @@ class LocalPool:
         """End what still runs, with its kernels."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + CLOSE_TIMEOUT
-        while any(future.running() for future in self.jobs) and time.monotonic() < deadline:
+        while not all(future.done() for future in self.jobs) and time.monotonic() < deadline:
             kernels.end()  # again and again, since a thread may have been about to start one
             time.sleep(0.05)

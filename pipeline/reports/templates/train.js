@@ -113,7 +113,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
       line(part("live-masked"), masked, count);
       line(part("live-fitted"), fitted, count);
-      if (found.weights && found.finite !== false) drawUnits(part("forming"), found.weights, parameters.hidden_size);
+      if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       part("progress").value = found.epoch;
       const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
