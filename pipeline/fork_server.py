@@ -29,10 +29,12 @@ def _import_what_notebooks_import() -> None:
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # each kernel would import it, for 0.1 s, to be debugged
     for name in PACKAGES:
         importlib.import_module(name)
+    import matplotlib
     from matplotlib.figure import Figure
     from pydantic import TypeAdapter
 
     TypeAdapter(dict[str, int])  # most of Pydantic is imported when it is first used
+    matplotlib.rcdefaults()  # whatever the user's own settings are
     figure = Figure()  # which finds the fonts
     figure.add_subplot().set_title("fonts")
     figure.savefig(io.BytesIO(), format="png")

@@ -14,6 +14,14 @@ from pipeline.storage import npz_bytes, sha256_of
 Arrays = dict[str, np.ndarray]
 
 
+NAME = "1 to 30 printable characters"  # of a class
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a class may be named so: see NAME."""
+    return 0 < len(text.strip()) <= len(text) <= 30 and text.isprintable()
+
+
 class Classes(tuple[str, ...]):
     """The names of two to ten classes, by label. A file holds them only where they are not the digits."""
 
@@ -26,8 +34,10 @@ class Classes(tuple[str, ...]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return what each of the network's ten outputs stands for, in ten characters at most."""
-        names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
+        """Return what each of the network's ten outputs stands for, in ten characters at most, and each another."""
+        names = [name if len(name) <= 10 else f"{name[:9]}…" for name in self]
+        if len(set(names)) < len(names):
+            names = [name if len(name) <= 10 else f"{label} {name[:7]}…" for label, name in enumerate(self)]
         return (*names, *["unused"] * (10 - len(self)))
 
     def stored(self) -> Arrays:
@@ -39,8 +49,8 @@ class Classes(tuple[str, ...]):
         if "classes" not in stored:
             return DIGITS
         names = stored["classes"]
-        if names.ndim != 1 or names.dtype.kind != "U" or not 2 <= len(names) <= 10:
-            raise ValueError("the names of its classes are no 2 to 10 texts")
+        if names.ndim != 1 or names.dtype.kind != "U" or not 2 <= len(names) <= 10 or not all(map(is_name, names)):
+            raise ValueError(f"the names of its classes are no 2 to 10 texts of {NAME}")
         return cls(map(str, names))
 
 

@@ -70,7 +70,8 @@ class ForkedKernelManager(AsyncKernelManager):
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         options["env"] |= _environment()
-        options["env"].pop("JPY_SESSION_NAME", None)  # where a notebook runs that someone else has opened
+        for name in ("JPY_SESSION_NAME", "PYTHONSTARTUP"):  # of a notebook that someone has opened, and of a terminal
+            options["env"].pop(name, None)
         provisioner: Any = self.provisioner
         if not CAN_FORK or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
             await super()._async_launch_kernel(kernel_cmd, **options)
@@ -90,12 +91,16 @@ class ForkedKernelManager(AsyncKernelManager):
 def _environment() -> dict[str, str]:
     """Return the variables that all kernels have: what they write to a temporary folder is removed with ours.
 
-    Jupyter, Matplotlib and Numba write to the home folder, too. Where there is none, that folder takes its place.
+    Jupyter, Matplotlib and Numba write to the home folder, too. Where there is none, that folder takes its place. A
+    user's own settings and start-up files of IPython, and modules of the same names as the project's, have no part in
+    a result.
     """
     own, home = str(storage.scratch_of(os.getpid())), os.path.expanduser("~")  # noqa: PTH111 - Path raises an error
     if not os.access(home, os.W_OK):
         os.environ["HOME"] = home = own
-    return ONE_THREAD | {"TMPDIR": own, "HOME": home}
+    os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
+    path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
+    return ONE_THREAD | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
 
 
 def _check_limits() -> None:

@@ -129,6 +129,14 @@ def check_source(source: str) -> None:
         raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.")
 
 
+def check_current_folder() -> None:
+    """Raise InvalidParameter if the current folder has gone, which kernels and paths would start from."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InvalidParameter(f"The folder in which you stand has been removed. Go elsewhere: cd {ROOT}") from None
+
+
 def check(namespace: Mapping[str, object]) -> dict[str, Value]:
     """Check a notebook's parameters, from the cell right after them, and return them: ``given = check(globals())``.
 

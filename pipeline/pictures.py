@@ -5,6 +5,7 @@ All that is wrong with them is collected, for one message.
 
 import csv
 import re
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pipeline.errors import InvalidData, shown
-from pipeline.images import DIGITS, Arrays, Classes, Data
+from pipeline.images import DIGITS, NAME, Arrays, Classes, Data, is_name
 from pipeline.readers import opened
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
@@ -88,6 +89,8 @@ def read(source: str, path: Path) -> Data:
                 drawn = samples.setdefault(name, np.full((SAMPLES, 2, SHOWN, SHOWN), 255, np.uint8))
                 before = ImageOps.pad(Image.fromarray(grey), (SHOWN, SHOWN), color=int(grey[0, 0]))
                 drawn[place_in_class] = before, image.repeat(SHOWN // SIDE, axis=0).repeat(SHOWN // SIDE, axis=1)
+    except UnicodeDecodeError:
+        raise InvalidData(f"{path} is not in UTF-8. Save it as such.") from None
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
     if not found:
@@ -97,8 +100,9 @@ def read(source: str, path: Path) -> Data:
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
         problems["Too few or too many classes, since there may be 2 to 10"] += names
-    wrong = [name for name in names if not (0 < len(name) <= 30 and name.isprintable())]
-    problems["Names of classes, not of 1 to 30 printable characters"] += wrong
+    problems[f"Names of classes, not of {NAME}"] += [name for name in names if not is_name(name)]
+    alike = Counter(unicodedata.normalize("NFC", name).strip() for name in names)
+    problems["Names of classes that look alike"] += [name for name, count in alike.items() if count > 1]
     classes = DIGITS if set(names) <= set(DIGITS) else Classes(names)
     arrays = _arrays({classes.index(name): found[name] for name in names}, problems, classes)
     lines = _described(problems)
@@ -153,7 +157,7 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
 
 
 def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
-    with opened(path, "arrays") as binary, TextIOWrapper(binary, "utf-8-sig", "replace", newline="") as file:
+    with opened(path, "arrays") as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as file:
         rows = csv.reader(iter(lambda: _line(file), ""))
         if next(rows, []) not in HEADERS:
             problems["Not label,pixel0,...,pixel783"].append("line 1")

@@ -28,7 +28,8 @@ CHARACTER_WIDTH = 0.602  # of DejaVu Sans Mono, as a part of its size
 
 
 def use_style() -> None:
-    """Set the project's look for all pictures that follow."""
+    """Set the project's look for all pictures that follow, whatever the user's own settings are."""
+    plt.rcdefaults()
     plt.rcParams.update(
         {
             "font.size": 10,

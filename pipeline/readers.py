@@ -104,6 +104,8 @@ def _heads(archive: zipfile.ZipFile, size: int) -> dict[str, tuple[tuple[int, ..
     if (total := sum(member.file_size for member in members)) > max(MAX_EXPANDED, 50 * size):
         raise ValueError(f"it expands to {total:,} bytes")
     for member in members:
+        if not member.filename.endswith(".npy") or member.filename.removesuffix(".npy") in heads:
+            raise ValueError(f"{member.filename} is no array, or is there twice")
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline import console, datasets, parameters, provenance, published, signals, storage
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotReproduced, PipelineError
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
@@ -80,9 +80,8 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
             raise InvalidParameter(
                 f"source is {source!r}, which this run would overwrite, or write into. Move it elsewhere."
             )
-    if theirs := [
-        path for pattern in ("sweep.json", "*/run.json", "*/sweep.json") for path in folder.path.glob(pattern)
-    ]:
+    patterns = ("sweep.json", "*/run.json", "*/sweep.json")
+    if theirs := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         held = theirs[0].relative_to(folder.path)
         raise InvalidParameter(f"run_dir is {run_dir!r}, which holds {held}, of another. Choose another folder.")
     if folder.is_point:
@@ -99,13 +98,18 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
         folder.write_record(record)
         _execute_stages(folder, chosen)
+        if folder.find_record() != record:
+            raise NotebookFailed(f"{folder.path} was removed or written to by another meanwhile. Run it again.")
+        if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen)):
+            raise NotebookFailed(f"Something changed while it was run: {'; '.join(changed)}. Run it again.")
         arrays = dict(folder.read_data().source_sha256)
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
+        if (found := folder.find_record()) and found.started > record.started:  # that is another's run by now
+            raise
         folder.metrics.unlink(missing_ok=True)
-        known = isinstance(error, PipelineError | signals.Stopped)
-        message = str(error) if known else f"{type(error).__name__}: {error}"
-        ended = record.changed(status=Status.of(error), error=message)
+        known = "" if isinstance(error, PipelineError | signals.Stopped) else f"{type(error).__name__}: "
+        ended = record.changed(status=Status.of(error), error=f"{known}{error}")
         try:
             folder.write_record(ended.changed(outputs=folder.digests()))  # by which the next run knows its own files
         except (OSError, InvalidRecord):
@@ -184,6 +188,7 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """
     if len(folders) == 1:
         return _evaluate(folders[0], watched=True)
+    provenance.report_code(), provenance.inputs_of(Parameters())  # parsed once: in Python 3.11 threads may fail to
     with signals.handled(), ThreadPoolExecutor(at_a_time) as threads:
         evaluations = [threads.submit(_evaluate, folder, watched=False) for folder in folders]
     for evaluation in evaluations:

@@ -15,8 +15,8 @@ from types import FrameType
 
 GRACE_PERIOD = 2.0  # seconds in which a command has to come to a `check`
 CLEAN_UP_PERIOD = 2.5  # seconds in which it then has to clean up
-# Ctrl-C, kill, a closed terminal, Ctrl-\, and how schedulers of batch jobs tell that the time is nearly up
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+# Ctrl-C, kill, a closed terminal, Ctrl-\, how schedulers of batch jobs tell that the time is nearly up, and timers
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF")
 on_signal: set[Callable[[], None]] = set()  # what the handler calls
 on_deadline: set[Callable[[], None]] = set()  # what is called where a clean-up took too long, before the process ends
 

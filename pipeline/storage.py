@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
+SCRATCH_LOCK = ".scratch"  # in these alone: what else is so named may be somebody's run
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def _write_beside(path: Path, content: bytes, durable: bool) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        beside.chmod(0o644)
+        beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
         beside.replace(path)
     except BaseException:
         beside.unlink()
@@ -108,15 +110,15 @@ def scratch_of(process: int) -> Path:
     It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
-        if not (left / LOCK).is_file():  # it is not of this project, or begins just now
+        if not (left / SCRATCH_LOCK).is_file():  # it is not of this project, or begins just now
             continue
-        with contextlib.suppress(OSError, Timeout), FileLock(left / LOCK, timeout=0):  # else it is of one that lives
+        with contextlib.suppress(OSError, Timeout), FileLock(left / SCRATCH_LOCK, timeout=0):  # else it is in use
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{process}-{time.time():.0f}-"))
-    lock = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
+    lock = FileLock(folder / SCRATCH_LOCK, timeout=LOCK_TIMEOUT)
     with contextlib.suppress(OSError, Timeout):
         lock.acquire()
-    if not (folder / LOCK).exists():  # removed by another that begins, before it was locked
+    if not (folder / SCRATCH_LOCK).exists():  # removed by another that begins, before it was locked
         return scratch_of.__wrapped__(process)
     atexit.register(lock.release)  # which also keeps the lock's object, with which it would end
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import threading
+import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from html import escape
@@ -99,7 +100,7 @@ def _section(
 ) -> Section:
     """Render a notebook of a page that includes those with these stems; its headings are so many levels lower."""
     found: list[Heading] = []
-    with _one_at_a_time:
+    with _one_at_a_time, warnings.catch_warnings(action="ignore"):  # of outputs in a form that no page can show
         exporter().renderer = Renderer(stem, included, found, down, site)
         html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
     return Section(_accessible(LEADS_AWAY.sub("&lt;", html)), found)

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +63,8 @@ def read(path: Path) -> SweepDefinition:
     yaml.Composer = _Composer
     text = read_bytes(path, "sweep file", FORM)
     try:
-        content = yaml.load(text.decode())
+        with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases
+            content = yaml.load(text.decode())
     except Exception as error:  # noqa: BLE001 - ruamel.yaml raises nearly anything at wrong numbers, dates and tags
         raise InvalidParameter(f"{shown(path)} cannot be read as a YAML file: {_plain(error)}") from None
     try:
