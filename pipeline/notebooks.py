@@ -113,7 +113,6 @@ def execute(
                 {name: value for name, value in (values or {}).items() if name in declared},
                 progress_bar=False,
                 stdout_file=progress,
-                coalesce_streams=True,  # a progress line is kept as a reader last saw it
                 engine_name=ENGINE,
                 executed=executed,
                 config=_transport(connection),
@@ -198,9 +197,28 @@ def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
     """Return the notebook without papermill's record, which run.json has without paths, and with what was left out."""
     node.metadata.pop("papermill", None)
     for cell in node.cells:
+        if cell.cell_type == "code":
+            cell.outputs = _coalesced(cell.outputs)
         if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
     return str(nbformat.writes(node)).encode()
+
+
+def _coalesced(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join what was printed bit by bit, and keep of a progress line what a reader last saw.
+
+    nbclient can do so, too, in a time that grows with the square of a line's length.
+    """
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == "stream" == joined[-1].output_type and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            output.text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in output.text.split("\n"))
+    return joined
 
 
 class _Progress:

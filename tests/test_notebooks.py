@@ -330,8 +330,11 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
         {"text/plain": "2"},
     ]
     again = notebook.read_bytes()
-    execute_in_place(notebook)
+    notebook.chmod(0o600)
+    (link := tmp_path / "link.ipynb").symlink_to(notebook)
+    execute_in_place(link)
     assert notebook.read_bytes() == again
+    assert (link.is_symlink(), notebook.stat().st_mode & 0o777) == (True, 0o600)
 
 
 def test_in_place_the_pictures_of_the_readme_are_written(tmp_path, monkeypatch):
@@ -341,3 +344,19 @@ def test_in_place_the_pictures_of_the_readme_are_written(tmp_path, monkeypatch):
     execute_in_place(write_notebook(tmp_path / "a.ipynb", cell))
     (picture,) = (tmp_path / "pictures").iterdir()
     assert (picture.name, picture.read_bytes()) == ("hidden_units.png", b"\x89PNG")
+
+
+def test_what_is_printed_bit_by_bit_is_kept_as_it_was_last_seen_also_where_a_line_is_long(tmp_path):
+    printing = """print('x' * 1_000_000)
+for i in range(5): print(f'\\rline {i}', end='', flush=True)
+print()
+import sys
+print('aside', file=sys.stderr)
+print('end')"""
+    execute(write_notebook(tmp_path / "a.ipynb", printing), tmp_path / "out.ipynb", time_limit=60)
+    (cell,) = (cell for cell in read(tmp_path / "out.ipynb").cells if cell.cell_type == "code")
+    shown = {output.name: output.text for output in cell.outputs}
+    assert shown["stderr"] == "aside\n"
+    assert "".join(output.text for output in cell.outputs if output.name == "stdout") == (
+        "x" * 1_000_000 + "\nline 4\nend\n"
+    )

@@ -286,6 +286,22 @@ def test_all_that_is_wrong_with_a_table_is_told_at_once(tmp_path):
     assert "Too few or too many classes, since there may be 2 to 10 (1): a" in lines
 
 
+def test_a_table_that_is_not_in_utf_8_is_refused_since_names_of_classes_would_become_equal(tmp_path):
+    rows = [
+        ["label", *(f"pixel{i}" for i in range(784))],
+        *([name, *["0", "255"] * 392] for name in ("b\xe4r", "b\xfcr")),
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(map(",".join, rows)), encoding="latin-1")
+    with pytest.raises(InvalidData, match=r"table\.csv is not in UTF-8\. Save it as such\."):
+        pictures.read("table", tmp_path / "table.csv")
+
+
+def test_names_of_classes_that_look_alike_are_refused(folder):
+    for name in ("e\u0301", "\u00e9", "one "):
+        (folder / name).mkdir()
+    assert "Names of classes that look alike (2): \u00e9, one" in error_of(folder).splitlines()
+
+
 # ---- as a source ---------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +368,8 @@ def test_names_of_classes_are_stored_where_they_are_not_the_digits(folder, small
         assert run.read_data().classes == classes
     assert Classes(["a" * 10, "b" * 11]).outputs == ("a" * 10, "b" * 9 + "…", *["unused"] * 8)
     assert images.CLOTHES.outputs[9] == "boot"
+    alike = Classes(["handwritten-one", "handwritten-two"])
+    assert alike.outputs[:2] == ("0 handwri…", "1 handwri…")
 
 
 def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(pictures_run, pipeline, tmp_path):

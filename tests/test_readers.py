@@ -4,6 +4,8 @@ import copy
 import json
 import os
 import random
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +18,16 @@ from pipeline.reports import rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
 from pipeline.sweeps import definition
 from tests.conftest import VALIDATED, write_small_source
+
+
+@pytest.mark.parametrize("second", ["first", "first.npy"])
+def test_an_array_that_an_archive_has_twice_is_refused(tmp_path, second):
+    path = tmp_path / "twice.npz"
+    np.savez(path, first=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr(second, archive.read("first.npy"))
+    with pytest.raises(InvalidRecord, match=rf"{second} is no array, or is there twice"):
+        readers.read_arrays(path, "")
 
 
 @pytest.mark.parametrize(

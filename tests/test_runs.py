@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,7 @@ import psutil
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import fork_server, parameters, published, storage
+from pipeline import fork_server, parameters, provenance, published, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -210,6 +211,50 @@ for module, names in {
         if hasattr(module, name):
             delattr(module, name)
 """  # what Windows has not, as far as it can be taken away elsewhere
+
+
+def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path, pipeline):
+    """Neither a module of the same name, nor what IPython or Python executes at start, nor Matplotlib's settings."""
+    home = tmp_path / "home"
+    for path, content in {
+        tmp_path / "helpers.py": "raise ImportError('of another project')",
+        home / ".ipython" / "profile_default" / "startup" / "00.py": "epochs = seed = 'mine'; max = range = None",
+        tmp_path / "startup.py": "epochs = seed = 'mine'; max = range = None",
+        home / ".config" / "matplotlib" / "matplotlibrc": "text.usetex: True",
+    }.items():
+        storage.write_whole(path, content.encode())
+    own = {"PYTHONPATH": str(tmp_path), "HOME": str(home), "PYTHONSTARTUP": str(tmp_path / "startup.py")}
+    done = pipeline("run", "--run-dir", tmp_path / "run", env=os.environ | own | {"XDG_CONFIG_HOME": ""})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS_SHA256
+
+
+def test_what_changes_while_a_run_works_fails_it(small_run, monkeypatch, pipeline):
+    folder, again = small_run
+    inputs_of, calls = provenance.inputs_of, []
+
+    def changing(chosen, *stages):
+        calls.append(chosen)
+        found = inputs_of(chosen, *stages)
+        return found if len(calls) == 1 else found.model_copy(update={"code": found.code | {"helpers.py": "1" * 64}})
+
+    monkeypatch.setattr(provenance, "inputs_of", changing)
+    done = pipeline(*again, "--force")
+    assert done.returncode == 1
+    assert "Error: Something changed while it was run: code helpers.py, which was " in done.stderr
+    assert record_of(folder)["status"] == "failed"
+    assert not (folder / "metrics.json").exists()
+
+
+def test_a_run_whose_folder_another_has_taken_meanwhile_leaves_it_to_that(small_run, monkeypatch, pipeline):
+    folder, again = small_run
+    theirs = RunFolder(folder).read_record()
+    theirs = theirs.changed(started=theirs.started + timedelta(hours=1))
+    monkeypatch.setattr("pipeline.runs._execute_stages", lambda found, chosen: found.write_record(theirs))
+    done = pipeline(*again, "--force")
+    assert done.returncode == 1
+    assert f"Error: {folder} was removed or written to by another meanwhile. Run it again." in done.stderr
+    assert RunFolder(folder).read_record() == theirs
 
 
 def test_a_run_needs_neither_forks_nor_alarms(tmp_path, pipeline):

@@ -34,7 +34,7 @@ def run(script, ignored=None, errors=""):
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGALRM", "SIGPROF"])
 def test_a_signal_is_raised_at_the_next_check_and_a_second_one_changes_nothing(name):
     script = f"""
 signals.on_signal.add(lambda: print("at once"))

@@ -109,6 +109,16 @@ def test_what_was_written_is_named_from_where_one_stands(tmp_path, monkeypatch):
     assert console.wrote("report", Path("/elsewhere/b.html")) == "report: /elsewhere/b.html"
 
 
+def test_a_command_from_a_folder_that_has_gone_is_refused_with_what_to_do(pipeline, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    refused = pipeline("verify", "runs/default")
+    assert refused.returncode == 2
+    message = f"Error: The folder in which you stand has been removed. Go elsewhere: cd {storage.ROOT}\n"
+    assert refused.stderr == message
+
+
 def test_a_folder_is_named_from_where_one_stands(pipeline, monkeypatch):
     for here, named in ((storage.ROOT, "nothing"), (storage.NOTEBOOKS, "../nothing"), (storage.NOTEBOOKS, "nothing")):
         monkeypatch.chdir(here)

@@ -35,6 +35,7 @@ from pipeline.run_folder import STAGES, RunFolder
 from pipeline.statistics import wilson_interval
 
 MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
+MAX_CODE = 100_000  # characters of a cell that are coloured, which takes some seconds
 # What leads a page elsewhere, which no Content-Security-Policy prevents, or brings in what is not in it.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
@@ -74,13 +75,23 @@ class _CellsExporter(HTMLExporter):
 
 
 @functools.cache
+def _highlighter() -> Highlight2HTML:
+    return Highlight2HTML(pygments_lexer="ipython3")  # whatever a notebook says it needs
+
+
+def _highlighted(source: str, **options: Any) -> str:
+    """Colour code, but for what is too long to be read."""
+    return str(_highlighter()(source, **options)) if len(source) <= MAX_CODE else f"<pre>{escape(source)}</pre>"
+
+
+@functools.cache
 def exporter() -> _CellsExporter:
     """Return the one exporter, with its templates compiled, which takes 0.2 s."""
     made = _CellsExporter(  # type: ignore[no-untyped-call]
         template_name="basic",
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
-        filters={"highlight_code": Highlight2HTML(pygments_lexer="ipython3")},  # whatever a notebook says it needs
+        filters={"highlight_code": _highlighted},
     )
     made.renderer = Renderer("", [], [], 0)
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))

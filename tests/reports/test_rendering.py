@@ -283,3 +283,10 @@ def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
     page = BeautifulSoup((tmp_path / "mine.html").read_text(), "html.parser")
     (found,) = page.find_all("h1")
     assert found.get_text().removesuffix("¶") == heading
+
+
+def test_code_that_is_too_long_to_be_read_is_shown_without_colours():
+    for lines, coloured in ((10, True), (rendering.MAX_CODE // 2, False)):
+        cell = nbformat.v4.new_code_cell("x<1\n" * lines)
+        page = rendering.render({"n": nbformat.v4.new_notebook(cells=[cell])}, "Code")
+        assert ("x&lt;1\nx&lt;1" in page) != coloured
