@@ -34,7 +34,7 @@ class Classes(tuple[str, ...]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return what each of the network's ten outputs stands for, in ten characters at most, and each another."""
+        """Return what each of the network's ten outputs stands for, in ten characters at most, no two alike."""
         names = [name if len(name) <= 10 else f"{name[:9]}…" for name in self]
         if len(set(names)) < len(names):
             names = [name if len(name) <= 10 else f"{label} {name[:7]}…" for label, name in enumerate(self)]
