@@ -146,7 +146,6 @@ def execute_in_place(notebook: Path) -> None:
 
     A notebook that fails stays as it was. Raises NotebookFailed.
     """
-    notebook = notebook.resolve()  # so that a link stays one
     with storage.scratch() as scratch:
         executed = scratch / "executed.ipynb"
         execute(notebook, executed)
@@ -157,11 +156,11 @@ def execute_in_place(notebook: Path) -> None:
         for result in cell.get("outputs", []):
             result.get("data", {}).pop(WIDGET, None)  # a control's random name; the text that stands for it is left
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
-        if cell.id in README_PICTURES and notebook.parent == storage.NOTEBOOKS:
+        if cell.id in README_PICTURES and notebook.resolve().parent == storage.NOTEBOOKS:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]
             storage.write_whole(path, b64decode(picture["image/png"]))
-    storage.write_whole(notebook, (nbformat.writes(node) + "\n").encode())
+    storage.write_whole(notebook.resolve(), (nbformat.writes(node) + "\n").encode())  # so that a link stays one
 
 
 def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error: PapermillExecutionError) -> Exception:
