@@ -70,7 +70,8 @@ def run_point(task: Task, data: Path, below: str) -> Outcome:
             values = task.parameters.model_dump() | {"run_dir": str(folder.path)}
             output = folder.notebook(TRAINING)
             notebooks.execute(NOTEBOOK, output, values, task.time_limit, watched=False, with_pictures=False)
-            if provenance.code_of(NOTEBOOK) != task.inputs.code:
+            now = provenance.code_of(NOTEBOOK), {TRAINING: provenance.cells_digest(NOTEBOOK)}
+            if now != (task.inputs.code, task.inputs.notebooks):
                 raise NotebookFailed("The project's code was changed while it was trained. Run it again.")
             last, weights = folder.read_history()[-1], folder.read_model().sha256
             trained = Trained(**last.model_dump(), weights_sha256=weights)
