@@ -36,12 +36,14 @@ class _FromHere(click.Path):
     """A path, from where one stands; shells complete it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        named = param is not None and param.name == "source" and value in parameters.NAMED_SOURCES
-        as_it_is = named or not value or Path.cwd() == parameters.ROOT
-        return str(value if as_it_is else os.path.abspath(value))  # noqa: PTH100 - it drops ..
+        return _from_here(value)
 
 
-FOLDER, SOURCE = _FromHere(file_okay=False), _FromHere()
+def _from_here(path: str) -> str:
+    return str(path if not path or Path.cwd() == parameters.ROOT else os.path.abspath(path))  # noqa: PTH100 - it drops ..
+
+
+FOLDER = _FromHere(file_okay=False)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -92,7 +94,7 @@ _given = click.option(
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
     """Prepare, train, evaluate and report."""
-    values = _each_once([*given, *([("run_dir", run_dir)] if run_dir is not None else [])])
+    values = _named([*given, *([("run_dir", run_dir)] if run_dir is not None else [])])
     place = values.pop("run_dir", "runs/default")
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)
@@ -101,10 +103,13 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
     runs.run(chosen, place, force)
 
 
-def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return values by their names, each of which may be given once; the path of a source begins where one stands."""
     for name in (values := dict(pairs)):
         if len(listed := [value for other, value in pairs if other == name]) > 1:
             raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
+    if (source := values.get("source")) and source not in parameters.NAMED_SOURCES:
+        values["source"] = _from_here(source)
     return values
 
 
@@ -113,7 +118,7 @@ def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     short_help="Show what a source holds, before anything is trained.",
     epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
 )
-@click.argument("source", type=SOURCE)
+@click.argument("source", type=click.Path())
 @_given
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
@@ -121,8 +126,8 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 
     SOURCE is what the parameter of that name may be: a folder of your own pictures, for example, from where you stand.
     """
-    values = _each_once([("source", source), *given])
-    parameters.check_source(source)
+    values = _named([("source", source), *given])
+    parameters.check_source(values["source"])
     from pipeline import preview
 
     preview.show(values, output)

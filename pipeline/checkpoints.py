@@ -82,7 +82,7 @@ class Checkpoints:
         except (InvalidRecord, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None
-        print(f"Going on after epoch {len(checkpoint.history) - 1}, from {self.path.name}.")
+        print(f"Going on after epoch {len(checkpoint.history)}, from {self.path.name}.")
         return checkpoint
 
     def save_when_due(

@@ -142,7 +142,7 @@ SMALLER = (
 
 
 def check_finite(error: float, epoch: int, learning_rate: float, normalisation: float) -> None:
-    """Raise Diverged if the error of an epoch, counted from 0, is infinite or not a number."""
+    """Raise Diverged if the error of an epoch, given as counted from 0, is infinite or not a number."""
     if not math.isfinite(error):
         chosen = f"learning_rate {learning_rate:g} and normalisation {normalisation:g}"
-        raise Diverged(f"The error became {error} in epoch {epoch}, with {chosen}. {SMALLER}")
+        raise Diverged(f"The error became {error} in epoch {epoch + 1}, with {chosen}. {SMALLER}")

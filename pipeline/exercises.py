@@ -39,6 +39,8 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
     if function is None or derivative is None:
         return "no answer yet"
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
+    if np.shape(signal := derivative(place)) != shape:
+        return f"not correct: the error signal has the shape {np.shape(signal)}, but must have {shape}"
     if np.size(value := function(place)) != 1 or np.asarray(value).dtype.kind not in "biuf":
         return "not correct: the loss must be one number"
     if _digest(exercise, f"{np.asarray(value).item():.6f}") != DIGESTS[exercise]:
@@ -48,8 +50,8 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
         moved = np.zeros(shape)
         moved[index] = STEP
         measured[index] = np.asarray(function(place + moved) - function(place - moved)).item() / (2 * STEP)
-    close = np.shape(signal := derivative(place)) == shape and np.abs(measured - signal).max() < 1e-6
-    return "correct" if close else "not correct: the loss is, but the error signal is not its derivative"
+    close = np.abs(measured - signal).max() < 1e-6
+    return "correct" if close else "not correct: the error signal is not the derivative of the loss, which is correct"
 
 
 def _digest(exercise: int, answer: object) -> str:

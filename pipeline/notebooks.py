@@ -104,7 +104,9 @@ def execute(
         raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
     executed: list[nbformat.NotebookNode] = []
     killed_before = kernels.killed_out_of_memory()
-    with storage.scratch() as scratch, _Progress(notebook.name, watched) as progress:
+    epochs = (values or {}).get("epochs") if "epochs" in declared else None
+    name = notebook.name + (f", {epochs} epochs" if epochs else "")
+    with storage.scratch() as scratch, _Progress(name, watched) as progress:
         connection = scratch / "kernel.json"
         try:
             papermill.execute_notebook(

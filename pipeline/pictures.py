@@ -28,6 +28,8 @@ HEADERS = [["label", *(f"pixel{i + first}" for i in range(SIDE * SIDE))] for fir
 SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pixels
 MAX_LINE = 20_000  # characters of a table; 784 numbers take 3,000
 NAMED = 5  # pictures in a message
+FEW = 10  # pictures of a class
+LEVEL = ("if they are the classes, give the folder that holds them", "if these are one class, give the folder above")
 
 Problems = defaultdict[str, list[str]]  # from what is wrong to the names of what it is wrong with
 Picture = tuple[str, str, str, np.ndarray | None]  # train, test or "", class, name, (H, W) uint8; None after the last
@@ -94,12 +96,12 @@ def read(source: str, path: Path) -> Data:
     except (OSError, csv.Error) as error:
         raise InvalidData(f"{path} cannot be read ({error}).") from None
     if not found:
-        needed = "a sub-folder for each class" if path.is_dir() else "the line label,pixel0,...,pixel783"
-        what = f"{path} has no picture that can be read. It needs {needed}, and then pictures."
+        needed = "a sub-folder of pictures" if path.is_dir() else "the line label,pixel0,...,pixel783, and then lines"
+        what = f"{path} has no picture of a class. It needs {needed} for each class."
         raise InvalidData("\n".join([what, *_described(problems)]))
     names = sorted(found, key=_natural)
     if not 2 <= len(names) <= 10:
-        problems["Too few or too many classes, since there may be 2 to 10"] += names
+        problems[f"Too {'few' if len(names) < 2 else 'many'} classes, since there must be 2 to 10"] += names
     problems[f"Names of classes, not of {NAME}"] += [name for name in names if not is_name(name)]
     alike = Counter(unicodedata.normalize("NFC", name).strip() for name in names)
     problems["Names of classes that look alike"] += [name for name, count in alike.items() if count > 1]
@@ -141,7 +143,10 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
             for file in _entries(folder) if folder.is_dir() else [folder]:
                 place = file.relative_to(path).as_posix()
                 if file is folder:
-                    problems["Warning: not in the folder of a class, left out"].append(place)
+                    problems[f"Warning: not in the folder of a class, left out; {LEVEL[1]}"].append(place)
+                    continue
+                if file.is_dir():
+                    problems[f"Warning: folders in the folder of a class, left out; {LEVEL[0]}"].append(place)
                     continue
                 if not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
                     problems["Warning: neither PNG nor JPEG, left out"].append(place)
@@ -160,7 +165,7 @@ def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:
     with opened(path, "arrays") as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as file:
         rows = csv.reader(iter(lambda: _line(file), ""))
         if next(rows, []) not in HEADERS:
-            problems["Not label,pixel0,...,pixel783"].append("line 1")
+            problems["Not label,pixel0,...,pixel783, with commas"].append("line 1")
         for label, *cells in filter(None, rows):
             try:
                 pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
@@ -215,9 +220,13 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
                 spread += [*((spreading.permutation(count) + spreading.random_sample(count)) / count)]
             problem = f"Classes without a picture to {split} on, since each needs two or more"
             problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
+        if sum(map(len, splits.values())) < FEW:
+            problems[f"Warning: classes with fewer than {FEW} pictures, too few to judge by"].append(classes[label])
     train, test = sets.values()
     train = [train[i] for i in np.argsort(spread, kind="stable")]
-    known = {image.tobytes() for _, _, image in train}
+    known = {image.tobytes(): label for label, _, image in train}
+    mixed = [place for label, place, image in train + test if known.get(image.tobytes(), label) != label]
+    problems["Warning: pictures that equal one of another class, once they are scaled"] += mixed
     same = [place for _, place, image in test if image.tobytes() in known]
     problems["Warning: test pictures that equal one to train on, once they are scaled"] += same
     arrays: Arrays = {}

@@ -42,6 +42,6 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
         storage.write_whole(executed, nbformat.writes(node).encode())
-        rendering.write_notebook_report(executed, output, f"What {chosen.source} has")
+        rendering.write_notebook_report(executed, output, f"The images of {chosen.source}")
     log.info("\n".join(cell.outputs[0].text for cell in node.cells if cell.id in LOGGED))
     log.info(f"Train with: {command}\n{console.wrote('report', output)}")

@@ -43,8 +43,13 @@ def compare(metrics: Metrics) -> list[Comparison]:
     return rows
 
 
-def table(metrics: Metrics, equal: str = "equal", other: str = "NOT equal") -> str:
-    """Write the comparison as lines of text, each with what to call an equal metric, or another one."""
+def table(metrics: Metrics, equal: str = "equal", other: str = "NOT equal", digits: bool = True) -> str:
+    """Write the comparison as lines of text, each with what to call an equal metric, or another one.
+
+    digits: whether the images are of digits; of others there is nothing published, so a run's metrics stand alone.
+    """
+    if not digits:
+        return "\n".join(f"{row.name:16}{row.ours:>10}" for row in compare(metrics))
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]
     for row in compare(metrics):
         lines.append(f"{row.name:16}{row.published:>10}{row.ours:>10}  {equal if row.equal else other}".rstrip())

@@ -7,6 +7,7 @@ and a finished run's record says then which stage was run alone, with which para
 
 import contextlib
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +37,6 @@ MODEL: Layout = {
     "weights_1_2": ("float64", ("H", 10)),
     "normalisation": ("float|int", ()),
 }
-ALL_THREE = "with the same run_dir, or run all three notebooks with: python -m pipeline run"
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class RunFolder:
         self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
         self.record, self.report = self.path / "run.json", self.path / "report.html"
         self.checkpoint = self.path / "checkpoint.npz"
+        self.command = f"python -m pipeline run --run-dir {shlex.quote(self.place)}"
 
     @property
     def is_point(self) -> bool:
@@ -103,9 +104,11 @@ class RunFolder:
         """Return the executed notebooks that are there, in order."""
         return [self.notebook(stage) for stage in STAGES if self.notebook(stage).exists()]
 
+    def _advice(self, stage: str) -> str:
+        return f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks with: {self.command}"
+
     def read_data(self) -> Data:
-        advice = f"Run 01_prepare.ipynb first, {ALL_THREE}"
-        arrays = readers.read_arrays(self.data, advice, DATA)
+        arrays = readers.read_arrays(self.data, advice := self._advice(PREPARATION), DATA)
         try:
             if max(arrays[name].max(initial=0) for name in DATA if name.startswith("y_")) > 9:
                 raise ValueError("it has labels above 9")
@@ -114,26 +117,24 @@ class RunFolder:
             raise InvalidRecord(self.data, f"is not what 01_prepare writes ({error})", advice) from None
 
     def read_model(self) -> Model:
-        advice = f"Run 02_train.ipynb first, {ALL_THREE}"
-        arrays = readers.read_arrays(self.model, advice, MODEL)
+        arrays = readers.read_arrays(self.model, advice := self._advice(TRAINING), MODEL)
         weights, normalisation = (arrays["weights_0_1"], arrays["weights_1_2"]), float(arrays["normalisation"])
         try:
             model = Model(*weights, normalisation, Classes.of(arrays))
+            if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
+                raise ValueError("it has no hidden unit, infinite weights, or a normalisation that is not above 0")
+            return model
         except ValueError as error:
             raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
-        if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
-            problem = "is not what 02_train writes (no hidden unit, infinite weights, or normalisation not above 0)"
-            raise InvalidRecord(self.model, problem, advice)
-        return model
 
     def read_history(self) -> History:
-        return readers.read_record(self.history, History, f"Run 02_train.ipynb first, {ALL_THREE}")
+        return readers.read_record(self.history, History, self._advice(TRAINING))
 
     def read_metrics(self) -> Metrics:
-        return readers.read_record(self.metrics, Metrics, f"Run 03_evaluate.ipynb first, {ALL_THREE}")
+        return readers.read_record(self.metrics, Metrics, self._advice(EVALUATION))
 
     def read_record(self) -> RunRecord:
-        return readers.read_record(self.record, RunRecord, "Run it with: python -m pipeline run")
+        return readers.read_record(self.record, RunRecord, f"Run it with: {self.command}")
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
@@ -208,8 +209,7 @@ class RunFolder:
             "checkpoint.npz": lambda: "identity" in readers.read_arrays(self.checkpoint, ""),
         }
         read |= {path.name: partial(outputs.is_executed, path) for path in map(self.notebook, STAGES)}
-        record = self.find_record()
-        digests = record.outputs if record else {}
+        digests = record.outputs if (record := self.find_record()) else {}
 
         def is_own(name: str) -> object:
             known = digests.get(name)

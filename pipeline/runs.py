@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline import console, datasets, parameters, provenance, published, signals, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
+from pipeline.images import DIGITS
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
@@ -49,7 +50,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         reasons = changed + provenance.unfinished(folder, record, OUTPUTS)
         if reasons or force:
             if reasons and (record or folder.present()):
-                log.info("\n".join(["Running again, because of", *(f"  {reason}" for reason in reasons)]))
+                log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
             if changed or force:
                 folder.checkpoint.unlink(missing_ok=True)
             elif folder.checkpoint.exists():
@@ -68,7 +69,8 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     lines = ["", published.original_lines(metrics, chosen.epochs)]
     if changed := parameters.not_the_originals(chosen):
         lines += ["", f"What differs from the original: {parameters.described(changed)}"]
-    table = published.table(metrics, "", "") if changed else published.table(metrics)
+    verdicts = ("", "") if changed else ("equal", "NOT equal")
+    table = published.table(metrics, *verdicts, digits=folder.read_model().classes == DIGITS)
     return "\n".join([*lines, "", table, "", console.wrote("report", folder.report)])
 
 
@@ -77,13 +79,11 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     if source not in NAMED_SOURCES:
         path, own = storage.project_path(source).resolve(), folder.path.resolve()
         if (path.parent == own and path.name in OUTPUTS) or (path.is_dir() and own.is_relative_to(path)):
-            raise InvalidParameter(
-                f"source is {source!r}, which this run would overwrite, or write into. Move it elsewhere."
-            )
+            raise InvalidParameter(f"source is {source!r}, which this run would overwrite, or write into. Move it.")
     patterns = ("sweep.json", "*/run.json", "*/sweep.json")
     if theirs := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         held = theirs[0].relative_to(folder.path)
-        raise InvalidParameter(f"run_dir is {run_dir!r}, which holds {held}, of another. Choose another folder.")
+        raise InvalidParameter(f"run_dir is {run_dir!r}, which holds other results: {held}. Choose another folder.")
     if folder.is_point:
         raise InvalidParameter(f"run_dir is {run_dir!r}, the folder of a point of a sweep. Choose another folder.")
     folder.check_own(f"run_dir is {run_dir!r}")

@@ -33,7 +33,7 @@ MAX_DEPTH = 10  # of lists and maps in its file
 MAX_PROBLEMS = 20  # things that a message names
 FORMS = {"list_type": "It must be a list, such as [1, 2].", "dict_type": "It must be a map, such as {epochs: 20}."}
 POINTS_FORM = "It must be a list of maps, such as [{epochs: 20}]."
-FORM = "A sweep has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
+FORM = "A sweep's file has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
 class Point:
@@ -61,7 +61,7 @@ def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
-    text = read_bytes(path, "sweep file", FORM)
+    text = read_bytes(path, "sweep file", "Give the path of a sweep's file, such as notebooks/sweeps/small.yaml.")
     try:
         with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases
             content = yaml.load(text.decode())
@@ -71,7 +71,8 @@ def read(path: Path) -> SweepDefinition:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
         lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
-        lines += dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
+        wrong = dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
+        lines += [f"{shown(path)}: {line}" for line in wrong]
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 

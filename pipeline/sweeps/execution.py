@@ -80,7 +80,8 @@ def run_sweep(
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)
         else:
-            storage.write_whole(folder.record, storage.json_bytes(record))
+            if not folder.record.exists() or folder.read_record() != record:
+                storage.write_whole(folder.record, storage.json_bytes(record))
             results.write(points, folder)
         _select(points, sweep, workers or os.cpu_count() or 1)
         if with_report:
@@ -92,9 +93,9 @@ def run_sweep(
 def described(failed: Sequence[Point], retried: bool) -> str:
     """Describe the points that have not finished, a line each, and what to do. retried: only those that failed ran."""
     lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish"]
-    lines[0] += ":" if retried else " (--retry-failed runs what failed again):"
+    lines[0] += ":" if retried else " (--retry-failed gives what failed another try):"
     for point in failed:
-        error = point.result.record.error if point.result.record else None
+        error = (point.result.record.error or "").split(" Each update overshoots")[0] if point.result.record else None
         parts = [f"{point.id} {point.result.status}", point.label, error]
         lines.append(textwrap.shorten(": ".join(filter(None, parts)), 320, placeholder=" ..."))
     if retried and not all(point.result.record for point in failed):

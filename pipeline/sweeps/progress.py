@@ -60,7 +60,7 @@ class Progress(contextlib.ExitStack):
     def __exit__(self, kind: type[BaseException] | None, *details: Any) -> None:
         super().__exit__(kind, *details)
         if kind:
-            finished, count = self.before + self.done, self.before + self.count
+            finished, count = self.before + self.done or "None", self.before + self.count
             log.info(f"{finished} of {count} points have finished and are kept; the same command runs the rest.")
 
     def finished(self, point: Point, at_a_time: int) -> None:

@@ -53,8 +53,8 @@ def as_html(
 ) -> str:
     """Return a table for a notebook, which a report makes sortable, and a link that downloads it as CSV.
 
-    links: from an id to the page that it leads to. downloaded: what the CSV holds, if that is more than is shown. The
-    CSV travels in the page, with six digits per number: those after them may differ from one machine to another.
+    links: from an id to the page that it leads to, or "". downloaded: what the CSV holds, if that is more than is
+    shown. It travels in the page, with six digits per number: those after them may differ between machines.
     """
     content = (
         (table if downloaded is None else downloaded).map(results.guarded).to_csv(index=False, float_format="%.6g")
@@ -65,10 +65,17 @@ def as_html(
         if column in ("mean", "lowest", "highest", *results.MEASURED):
             shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
     if links:
-        shown["id"] = [f'<a href="{links(value)}">{value}</a>' for value in table["id"]]
+        pages = {value: links(value) for value in table["id"]}
+        shown["id"] = [f'<a href="{page}">{value}</a>' if page else value for value, page in pages.items()]
     shown = shown.rename(columns=lambda column: column if column in parameters.NAMES else column.replace("_", " "))
     body = shown.to_html(
-        index=False, border=0, classes="sortable", escape=False, na_rep="-", float_format="{:.4g}".format
+        index=False,
+        border=0,
+        classes="sortable",
+        escape=False,
+        na_rep="-",
+        float_format="{:.4g}".format,
+        col_space={"error": "22rem"} if "error" in shown else None,
     )
     return f'{body}\n<p><a download="{name}.csv" href="data:text/csv;base64,{csv}">Download as CSV</a></p>'
 

@@ -127,7 +127,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
     context.strokeStyle = getComputedStyle(pad).color;
     for (const stroke of strokes) {
       context.beginPath();
-      for (const [x, y] of [stroke[0], ...stroke]) context.lineTo(x * side, y * side);
+      for (const [x, y] of [[stroke[0][0] - 0.001, stroke[0][1]], ...stroke]) context.lineTo(x * side, y * side); // a dot is short
       context.stroke();
     }
     context.lineWidth = 3;
