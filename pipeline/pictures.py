@@ -29,7 +29,6 @@ SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pix
 MAX_LINE = 20_000  # characters of a table; 784 numbers take 3,000
 NAMED = 5  # pictures in a message
 FEW = 10  # pictures of a class
-LEVEL = ("if they are the classes, give the folder that holds them", "if these are one class, give the folder above")
 
 Problems = defaultdict[str, list[str]]  # from what is wrong to the names of what it is wrong with
 Picture = tuple[str, str, str, np.ndarray | None]  # train, test or "", class, name, (H, W) uint8; None after the last
@@ -142,14 +141,9 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
             of_class = (split.name if split in splits else "", folder.name)
             for file in _entries(folder) if folder.is_dir() else [folder]:
                 place = file.relative_to(path).as_posix()
-                if file is folder:
-                    problems[f"Warning: not in the folder of a class, left out; {LEVEL[1]}"].append(place)
-                    continue
-                if file.is_dir():
-                    problems[f"Warning: folders in the folder of a class, left out; {LEVEL[0]}"].append(place)
-                    continue
-                if not file.is_file() or file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-                    problems["Warning: neither PNG nor JPEG, left out"].append(place)
+                is_picture = file.is_file() and file.suffix.lower() in (".png", ".jpg", ".jpeg")
+                if file is folder or not is_picture:
+                    problems[f"Warning: {_misplaced(file, file is folder, is_picture)}"].append(place)
                     continue
                 try:
                     yield *of_class, place, _grey(file)
@@ -159,6 +153,16 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
                     problems["Not readable as PNG or JPEG"].append(place)
             if folder.is_dir():
                 yield *of_class, "", None
+
+
+def _misplaced(file: Path, above: bool, is_picture: bool) -> str:
+    """Say why a file is left out. above: it stands beside the folders of the classes."""
+    if above:
+        hint = "; if all are of one class, give the folder above this one" if is_picture else ""
+        return f"not in the folder of a class, left out{hint}"
+    if file.is_dir():
+        return "folders in the folder of a class, left out; if they are the classes, give the folder above them"
+    return "neither PNG nor JPEG, left out"
 
 
 def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:

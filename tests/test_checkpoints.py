@@ -30,7 +30,7 @@ def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
     arguments, state = training
     Checkpoints(*arguments).save_when_due(*state)
     loaded = Checkpoints(*arguments).load()
-    assert "Going on after epoch 0" in capsys.readouterr().out
+    assert "Going on after epoch 1" in capsys.readouterr().out
     assert np.array_equal(loaded.weights_0_1, state[0])
     assert np.array_equal(loaded.weights_1_2, state[1])
     assert (loaded.history, loaded.learning_rate) == state[2:4]

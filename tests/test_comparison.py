@@ -400,8 +400,8 @@ def test_pictures_are_there_at_their_size_and_their_alternative_describes_them(c
     accuracy, error, digits = page.find_all("img")
     a, c = (json.loads((compared / name / "history.json").read_text())[-1] for name in "ac")
     assert accuracy["alt"] == (
-        f"Accuracy by epoch: validation accuracy ends at A {a['validation_accuracy']:.3f} after 3 epochs; training "
-        f"accuracy ends at A {a['train_accuracy']:.3f} after 3, B {c['train_accuracy']:.3f} after 3 epochs."
+        f"Accuracy by epoch: validation accuracy ends at {a['validation_accuracy']:.3f} for A; training "
+        f"accuracy ends at {a['train_accuracy']:.3f} for A, at {c['train_accuracy']:.3f} for B."
     )
     assert error["alt"].startswith("Error by epoch: ")
     rows = table(page, "test image")[1:]

@@ -74,7 +74,7 @@ def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to
         check_finite(error, 7, 0.5, 255.0)
     message = str(caught.value)
     assert message.startswith(
-        f"The error became {error} in epoch 7, with learning_rate 0.5 and normalisation 255. Each "
+        f"The error became {error} in epoch 8, with learning_rate 0.5 and normalisation 255. Each "
     )
     assert "Make learning_rate smaller" in message
     assert "defaults are 0.005 and 255." in message

@@ -223,7 +223,7 @@ def write_notebook(path, *sources, kernel="python3", **metadata):
 
 
 DIVERGE = "from pipeline.errors import check_finite\ncheck_finite(float('nan'), 3, 0.5, 255)"
-DIVERGED = "Diverged: The error became nan in epoch 3, with learning_rate 0.5 and normalisation 255"
+DIVERGED = "Diverged: The error became nan in epoch 4, with learning_rate 0.5 and normalisation 255"
 FAILURES = [
     ("failed", "1 / 0", errors.CellFailed, r"failed in the cell '\w+' \(In \[2\]\): ZeroDivisionError: division by"),
     ("diverged", DIVERGE, errors.Diverged, DIVERGED),

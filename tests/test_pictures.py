@@ -233,10 +233,10 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["a"], "Too few or too many classes, since there may be 2 to 10 (1): a"),
+        (["a"], "Too few classes, since there must be 2 to 10 (1): a"),
         (
             [f"c{n}" for n in range(11)],
-            "Too few or too many classes, since there may be 2 to 10 (11): c0, c1, c2, c3, c4, ...",
+            "Too many classes, since there must be 2 to 10 (11): c0, c1, c2, c3, c4, ...",
         ),
     ],
 )
@@ -253,9 +253,17 @@ def test_a_folder_without_a_class_is_refused_with_what_it_needs(tmp_path, flat):
     if flat:
         seven(20, 20).save(tmp_path / "1.png")
     with pytest.raises(
-        InvalidData, match="has no picture that can be read. It needs a sub-folder for each class, and then pictures."
-    ):
+        InvalidData, match=r"has no picture of a class\. It needs a sub-folder of pictures for"
+    ) as refused:
         pictures.read("pictures", tmp_path)
+    assert ("if all are of one class, give the folder above this one (1): 1.png" in str(refused.value)) == flat
+
+
+def test_folders_that_are_one_level_too_deep_are_named_with_what_to_give(tmp_path, folder):
+    assert (
+        f"Warning: folders in the folder of a class, left out; if they are the classes, give the folder above them "
+        f"(2): {folder.name}/one, {folder.name}/zero"
+    ) in error_of(folder.parent).splitlines()
 
 
 def test_a_class_with_one_picture_cannot_be_trained_and_tested_on(folder):
@@ -276,14 +284,26 @@ def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
     assert warning.startswith("Warning: test pictures that equal one to train on, once they are scaled (2): one/")
 
 
+def test_a_picture_that_is_in_two_classes_is_a_warning_and_so_is_a_class_with_few(folder):
+    kept = sorted((folder / "one").iterdir())
+    for file in kept[9:]:
+        file.unlink()
+    kept[0].write_bytes(next((folder / "zero").iterdir()).read_bytes())
+    found = "\n".join(datasets.load_source(str(folder)).notes)
+    assert re.search(
+        r"Warning: pictures that equal one of another class, once they are scaled \([12]\): (one|zero)/", found
+    )
+    assert "Warning: classes with fewer than 10 pictures, too few to judge by (1): one" in found
+
+
 def test_all_that_is_wrong_with_a_table_is_told_at_once(tmp_path):
     good = ["a", *["0", "255"] * 392]
     rows = [["label", "x"], good, good[:-1], [*good[:-1], "256"], [*good[:-1], "ink"], [], good]
     (tmp_path / "table.csv").write_text("\n".join(map(",".join, rows)))
     lines = error_of(tmp_path / "table.csv").splitlines()
-    assert "Not label,pixel0,...,pixel783 (1): line 1" in lines
+    assert "Not label,pixel0,...,pixel783, with commas (1): line 1" in lines
     assert "Without 784 whole numbers from 0 to 255 (3): line 3, line 4, line 5" in lines
-    assert "Too few or too many classes, since there may be 2 to 10 (1): a" in lines
+    assert "Too few classes, since there must be 2 to 10 (1): a" in lines
 
 
 def test_a_table_that_is_not_in_utf_8_is_refused_since_names_of_classes_would_become_equal(tmp_path):

@@ -108,7 +108,7 @@ def test_a_terminal_shows_the_stage_and_the_epoch_and_in_the_end_neither(tmp_pat
     command = ["-m", "pipeline", "run", "--run-dir", str(tmp_path / "run"), "-p", "epochs", "300"]
     child = pexpect.spawn(sys.executable, command, dimensions=(40, 100), encoding="utf-8", timeout=120)
     child.expect(r"01_prepare\.ipynb \.\.\.")
-    child.expect(r"02_train\.ipynb  I:\d+ Train-Err:")
+    child.expect(r"02_train\.ipynb, 300 epochs  I:\d+ Train-Err:")
     child.expect(r"\r\x1b\[K02_train\.ipynb  \d+\.\d s")  # the line is cleared for the next
     child.expect(pexpect.EOF)
 
@@ -183,7 +183,7 @@ def test_a_folder_name_may_hold_braces_and_spaces_and_the_folder_a_lock_left_ove
     (folder / storage.LOCK).touch()  # of a run that was killed before it wrote anything
     done = pipeline("run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL))
     assert done.returncode == 0, done.stderr
-    assert "Running again" not in done.stdout
+    assert "Replacing" not in done.stdout
     assert (folder / "metrics.json").exists()
 
 
@@ -274,7 +274,7 @@ def test_a_run_in_a_folder_of_a_sweep_or_of_runs_is_refused_and_nothing_is_writt
     before = files()
     refused = pipeline("run", "--run-dir", runs / place)
     assert refused.returncode == 2
-    assert re.search(rf"which holds ({held}), of another\. Choose another folder\.", refused.stderr)
+    assert re.search(rf"which holds other results: ({held})\. Choose another folder\.", refused.stderr)
     (point, *_) = (runs / "small").glob("*/run.json")
     refused = pipeline("run", "--run-dir", point.parent)
     assert "the folder of a point of a sweep. Choose another folder." in refused.stderr
@@ -385,7 +385,7 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     for part in (
         "02_train.ipynb failed in the cell 'loop' (In [",
         "Diverged: The error became",
-        "in epoch 0, with learning_rate 0.005 and normalisation 0.001",
+        "in epoch 1, with learning_rate 0.005 and normalisation 0.001",
         "Make learning_rate smaller",
         str(folder / "02_train.ipynb"),
     ):

@@ -89,7 +89,7 @@ def test_wrong_parameters_are_named_beside_entries_of_a_wrong_form(tmp_path):
     lines = str(refused.value).splitlines()
     for part in ("name: It is", "grid.learning_rate: It must be a list", "points.0: It must be a map"):
         assert sum(part in line for line in lines) == 1
-    assert "relu_grad_inactive is '2', but must be 0 or 1. Its default is 1." in lines
+    assert sum(".yaml: relu_grad_inactive is '2', but must be 0 or 1. Its default is 1." in line for line in lines) == 1
     assert sum("Did you mean hidden_size?" in line for line in lines) == 1
 
 

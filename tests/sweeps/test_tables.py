@@ -158,12 +158,11 @@ def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_me
     configurations, points, failures = page.find_all("table", class_="sortable")
     assert len(configurations.find_all("tr")) == 6
     links = {link.text: link["href"] for link in points.find_all("a")}
-    assert links.keys() == records.keys()
+    assert all(f">{identity}<" in str(points) for identity in records)
     assert all((swept / target).exists() for target in links.values())
     ((row),) = failures.tbody.find_all("tr")
     assert "Diverged" in row.text
-    assert links[row.a.text] == f"{row.a.text}/02_train.ipynb"
-    assert "Diverged" in (swept / row.a.text / "02_train.ipynb").read_text()
+    assert "Diverged" in (swept / row.td.text / "02_train.ipynb").read_text()
     text = page.main.text
     size, rate = re.search(r"selected: hidden_size (\d), learning_rate ([\d.]+)\n", text).groups()
     chosen = [
@@ -174,7 +173,7 @@ def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_me
     tested = [measured[identity]["test_accuracy"] for identity in chosen]
     assert f"test_accuracy {sum(tested) / 2:.4f} ({min(tested):.4f} to {max(tested):.4f})" in text
     assert measured.keys() == set(chosen)  # nobody else has met the test images
-    assert {name for name, target in links.items() if target.endswith("report.html")} == set(chosen)
+    assert links == {identity: f"{identity}/report.html" for identity in chosen}
     assert re.search(rf"python -m pipeline run --run-dir \S+ .*-p hidden_size {size}.*\n", text)
 
 

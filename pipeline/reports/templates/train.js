@@ -139,7 +139,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       fail(error);
     }
   }
-  part("train").addEventListener("click", () => { for (const field of fields) field.value = run.parameters[field.name]; begin(); });
+  part("train").addEventListener("click", begin);
   part("again").addEventListener("click", () => { begin(); part("stop").focus(); });
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
