@@ -89,7 +89,12 @@ _given = click.option(
 
 
 @main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
-@click.option("--run-dir", metavar="DIR", type=FOLDER, help="The folder of the run's files; runs/default unless given.")
+@click.option(
+    "--run-dir",
+    metavar="DIR",
+    type=FOLDER,
+    help="Where its files go, in place of an older run's; runs/default unless given.",
+)
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:

@@ -168,10 +168,15 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
 
 def _values_of(varied: Mapping[str, list[JsonValue]]) -> str:
     """Write each parameter that is varied, with its values."""
-    listed = {name: list(dict.fromkeys(map(str, values))) for name, values in varied.items()}
+    listed = {name: list(dict.fromkeys(map(str, sorted(values, key=_by_size)))) for name, values in varied.items()}
     shown = {name: ", ".join(values[:VALUES_SHOWN]) for name, values in listed.items()}
     more = {name: len(values) - VALUES_SHOWN for name, values in listed.items()}
     return "; ".join(f"{name} {shown[name]}" + (f" and {more[name]} more" if more[name] > 0 else "") for name in listed)
+
+
+def _by_size(value: JsonValue) -> tuple[bool, float, str]:
+    """Return what values of a parameter are sorted by: numbers first."""
+    return not isinstance(value, int | float), value if isinstance(value, int | float) else 0, str(value)
 
 
 def _add_best(entry: Entry, sweep: SweepRecord, results: Mapping[str, PointResult]) -> None:
