@@ -109,13 +109,12 @@ def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: 
 
 
 def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return values by their names, each of which may be given once; the path of a source begins where one stands."""
+    """Return values by their names, each of which may be given once; their paths begin where one stands."""
     for name in (values := dict(pairs)):
         if len(listed := [value for other, value in pairs if other == name]) > 1:
             raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
-    if (source := values.get("source")) and source not in parameters.NAMED_SOURCES:
-        values["source"] = _from_here(source)
-    return values
+    paths = {"run_dir"} if values.get("source") in parameters.NAMED_SOURCES else {"run_dir", "source"}
+    return values | {name: _from_here(values[name]) for name in values.keys() & paths}
 
 
 @main.command(
@@ -145,9 +144,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; one a core unless set.")
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, such as tcp://HOST:8786."
-)
+@click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
     "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for it; default 10."
 )

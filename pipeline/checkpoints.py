@@ -13,7 +13,7 @@ from pipeline import in_view, provenance, readers, storage
 from pipeline.errors import InvalidRecord
 from pipeline.images import Data
 from pipeline.records import History
-from pipeline.run_folder import MODEL, RunFolder
+from pipeline.run_folder import MODEL, TRAINING, RunFolder
 
 HISTORY = TypeAdapter(History)
 LAYOUT: readers.Layout = {
@@ -48,6 +48,7 @@ class Checkpoints:
     def __init__(
         self, folder: RunFolder, data: Data, hyperparameters: Mapping[str, JsonValue], seconds: float = 2.0
     ) -> None:
+        folder.check_own(f"run_dir is {folder.place!r}", [folder.checkpoint.name])
         self.path = folder.checkpoint
         self.seconds = seconds
         self.saved_at = time.monotonic()
@@ -56,6 +57,7 @@ class Checkpoints:
             "data": data.sha256,
             "hyperparameters": dict(hyperparameters),
             "code": provenance.code_of("helpers"),
+            "loop": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb"),
             "versions": provenance.versions_of(("numpy", "numba")),
         }
         self.identity = json.dumps(depends_on, sort_keys=True)
@@ -69,6 +71,8 @@ class Checkpoints:
             if str(arrays["identity"]) != self.identity:
                 print(f"{self.path.name} is of other parameters, data or code. Training starts from the beginning.")
                 return None
+            if not all(0 <= position <= 624 for position in arrays["random_positions"]):  # else NumPy reads elsewhere
+                raise ValueError("its generators have no such state")
             checkpoint = Checkpoint(
                 arrays["weights_0_1"],
                 arrays["weights_1_2"],

@@ -1,6 +1,7 @@
 """Load images from where they come from, check them, and split them into three sets."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +55,15 @@ def load_source(source: str) -> Data:
     return Data.of_source(source, arrays)
 
 
+def check_apart(source: str, folder: Path, names: Iterable[str]) -> None:
+    """Raise InvalidParameter if files of these names, in this folder, would replace a source or become part of it."""
+    path, own = source_path(source).resolve(), folder.resolve()
+    if source not in NAMED_SOURCES and (
+        (path.parent == own and path.name in names) or (path.is_dir() and own.is_relative_to(path))
+    ):
+        raise InvalidParameter(f"source is {source!r}, which this run would overwrite, or write into. Move it.")
+
+
 def source_path(source: str) -> Path:
     """Return the file or folder of a source that is not one of keras.datasets."""
     return SAMPLE if source == "sample" else project_path(source)
@@ -64,8 +74,9 @@ def source_digest(source: str) -> str:
     if (path := source_path(source)).is_file():
         return sha256_of_file(path)
     found = sorted([*path.glob("*/*"), *path.glob("*/*/*")])  # which follow links, and rglob does not
-    files = [file for file in found if file.is_file() and not file.name.startswith(".")]
-    return sha256(repr([(str(file.relative_to(path)), sha256_of_file(file)) for file in files]).encode()).hexdigest()
+    names = [file.relative_to(path) for file in found if pictures.is_picture(file)]
+    seen = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    return sha256(repr([(str(name), sha256_of_file(path / name)) for name in seen]).encode()).hexdigest()
 
 
 def _load_from_keras(source: str) -> Arrays:
@@ -117,10 +128,14 @@ def _check_sample(arrays: Arrays) -> None:
             )
 
 
-def fitted(images: int) -> dict[str, int]:
-    """Return num_samples and num_validation that use so many images, a fifth of them, or 1000, to validate."""
-    num_validation = min(1000, images // 5)
-    return {"num_samples": max(1, images - num_validation), "num_validation": num_validation}
+def fitted(images: int, num_samples: int | None = None, num_validation: int | None = None) -> dict[str, int]:
+    """Return num_samples and num_validation that use so many images, a fifth of them, or 1000, to validate.
+
+    One that is given stays, and the other fits what it leaves.
+    """
+    if num_validation is None:
+        num_validation = min(1000, images // 5, max(0, images - (num_samples or 0)))
+    return {"num_samples": num_samples or max(1, images - num_validation), "num_validation": num_validation}
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:

@@ -70,9 +70,12 @@ def _fork_kernels(end: socket.socket, compiler_first: bool) -> None:
                 clear_away()
                 answer = ended.get(request["ended"])
             elif (answer := os.fork()) == 0:
-                # else the process that asks would not see this server end while the kernel lives
-                os.close(end.fileno())
-                _become_a_kernel(parent, **request)
+                try:
+                    # else the process that asks would not see this server end while the kernel lives
+                    os.close(end.detach())
+                    _become_a_kernel(parent, **request)
+                finally:  # the fork server's own way out is not a kernel's
+                    os._exit(1)
             line.write(f"{json.dumps(answer)}\n")
             line.flush()
             _start_the_compiler()
@@ -102,7 +105,7 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
 if __name__ == "__main__":
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it
     # Without this module's own folder: its own environment decides where a kernel finds the project.
-    _PACKAGES = [path for path in sys.path[1:] if path != os.environ["PYTHONPATH"]]
+    _PACKAGES = [path for path in sys.path if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
     with socket.socket(fileno=int(sys.argv[1])) as _end:
         _fork_kernels(_end, compiler_first="compiler" in sys.argv)

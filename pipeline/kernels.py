@@ -199,7 +199,14 @@ class _ForkServer:
         _check_limits()
         here, there = socket.socketpair()
         here.settimeout(START_TIMEOUT)
-        command = [sys.executable, "-m", fork_server.__name__, str(there.fileno()), *(["compiler"] * compiler_first)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            fork_server.__name__,
+            str(there.fileno()),
+            *(["compiler"] * compiler_first),
+        ]
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True

@@ -62,6 +62,12 @@ def is_page(path: Path) -> bool:
     return head.startswith(b"<!DOCTYPE html>") and MARK in head.split(b"<title>")[0]
 
 
+def begins(path: Path, text: bytes) -> bool:
+    """Tell whether a file begins so."""
+    with opened(path, "page") as file:
+        return file.read(len(text)) == text
+
+
 def is_executed(path: Path) -> bool:
     """Tell whether a file is a notebook that papermill has executed with parameters."""
     return b'"injected-parameters"' in read_bytes(path, "notebook")

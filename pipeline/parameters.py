@@ -37,6 +37,7 @@ Source = Annotated[str, AfterValidator(_check_folder), SOURCES]  # which may hav
 Folder = Annotated[str, AfterValidator(_check_folder), "the path of a folder"]
 Folders = Annotated[list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
+Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 10^5"]
 CountOrNone = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
@@ -59,7 +60,7 @@ class Parameters(BaseModel):
     hidden_size: Count = Field(40, description="hidden units")
     learning_rate: Positive = Field(0.005, description="size of a step down the gradient")
     learning_rate_decay: Decay = Field(1.0, description="factor of the learning rate after each epoch")
-    epochs: Count = Field(100, description="passes over the training images")
+    epochs: Epochs = Field(100, description="passes over the training images")
     dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped in training")
     input_dropout_rate: Rate = Field(0.0, description="fraction of the pixels dropped in training")
     relu_grad_inactive: ZeroOrOne = Field(1, description="the ReLU's derivative where a unit is inactive")

@@ -136,14 +136,17 @@ def _entries(folder: Path) -> list[Path]:
 
 def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
     splits = [path / "train", path / "test"]
-    for split in splits if all(each.is_dir() for each in splits) else [path]:
+    splits = splits if all(each.is_dir() for each in splits) else []
+    problems["Warning: beside train and test, left out"] += [
+        each.name for each in _entries(path) if splits and each not in splits
+    ]
+    for split in splits or [path]:
         for folder in _entries(split):
             of_class = (split.name if split in splits else "", folder.name)
             for file in _entries(folder) if folder.is_dir() else [folder]:
                 place = file.relative_to(path).as_posix()
-                is_picture = file.is_file() and file.suffix.lower() in (".png", ".jpg", ".jpeg")
-                if file is folder or not is_picture:
-                    problems[f"Warning: {_misplaced(file, file is folder, is_picture)}"].append(place)
+                if file is folder or not is_picture(file):
+                    problems[f"Warning: {_misplaced(file, above=file is folder)}"].append(place)
                     continue
                 try:
                     yield *of_class, place, _grey(file)
@@ -155,10 +158,15 @@ def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
                 yield *of_class, "", None
 
 
-def _misplaced(file: Path, above: bool, is_picture: bool) -> str:
+def is_picture(file: Path) -> bool:
+    """Tell whether a file is one by its name."""
+    return file.is_file() and file.suffix.lower() in (".png", ".jpg", ".jpeg")
+
+
+def _misplaced(file: Path, above: bool) -> str:
     """Say why a file is left out. above: it stands beside the folders of the classes."""
     if above:
-        hint = "; if all are of one class, give the folder above this one" if is_picture else ""
+        hint = "; if all are of one class, give the folder above this one" if is_picture(file) else ""
         return f"not in the folder of a class, left out{hint}"
     if file.is_dir():
         return "folders in the folder of a class, left out; if they are the classes, give the folder above them"

@@ -25,19 +25,21 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     unless given. Raises InvalidParameter; InvalidData, with all that is wrong with the source; and NotebookFailed.
     """
     chosen = parameters.from_strings(values)
-    output = output or storage.RUNS / "reports" / f"{Path(chosen.source).stem}-data.html"
+    path = datasets.source_path(chosen.source)
+    name = chosen.source if chosen.source in NAMED_SOURCES else path.name if path.is_dir() else path.stem
+    output = output or storage.RUNS / "reports" / f"{name}-data.html"
     outputs.check_page(output)
     whole = datasets.load_source(chosen.source)
     if chosen.source not in NAMED_SOURCES:
-        fitting = datasets.fitted(len(whole.x_train)).items()
-        chosen = chosen.model_copy(update={name: value for name, value in fitting if name not in values})
+        given = {each: getattr(chosen, each) for each in ("num_samples", "num_validation") if each in values}
+        chosen = chosen.model_copy(update=datasets.fitted(len(whole.x_train), **given))
     datasets.split(whole, chosen)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
         node = nbformat.read(executed, as_version=4)
         (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
-        command = parameters.command(chosen, console.from_here(storage.RUNS / f"{Path(chosen.source).stem}-run"))
+        command = parameters.command(chosen, console.from_here(storage.RUNS / f"{name}-run"))
         sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]

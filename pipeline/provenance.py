@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import datasets, storage
+from pipeline.errors import InvalidRecord
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
@@ -55,7 +56,8 @@ def report_code() -> str:
     """Return one digest of all that makes a page out of notebooks."""
     templates = storage.ROOT / "pipeline" / "reports" / "templates"
     shown = [storage.NOTEBOOKS / name for name in ("README.md", "data/networks.npz")]  # the glossary, and networks
-    digests = code_of("pipeline.reports.rendering") | _digests([*templates.iterdir(), *shown])
+    files = [path for path in templates.iterdir() if path.is_file() and not path.name.startswith(".")]
+    digests = code_of("pipeline.reports.rendering") | _digests([*files, *shown])
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
@@ -112,25 +114,28 @@ def _short(value: object) -> str:
 
 def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
     """Return the project's files that these sources import, directly or not, and the packages that all import."""
-    waiting, files, packages = list(sources), set[Path](), set[str]()
+    waiting, files, packages = [("a cell", source) for source in sources], set[Path](), set[str]()
     while waiting:
-        for name in _imported(waiting.pop()):
+        for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
             if package in PROJECT:
                 found = [path for path in _files_of(name) if path not in files]
                 files.update(found)
-                waiting += [path.read_text() for path in found]
+                waiting += [(str(path), path.read_text()) for path in found]
             elif package not in sys.stdlib_module_names:
                 packages.add(package)
     return files, packages
 
 
 @functools.cache
-def _imported(source: str) -> frozenset[str]:
+def _imported(place: str, source: str) -> frozenset[str]:
     """Return the dotted names that a source imports; of ``from a import b`` both a and a.b."""
     found = set[str]()
-    with _parsing:
-        parsed = ast.parse(source)
+    try:
+        with _parsing:
+            parsed = ast.parse(source)
+    except SyntaxError as error:
+        raise InvalidRecord(Path(place), f"is no Python in line {error.lineno}: {error.msg}", "Correct it.") from None
     for node in parsed.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -153,8 +158,11 @@ def _notebook_source(notebook: Path) -> str:
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:
     """Read type and source of each cell; nbformat would take a second to import."""
-    cells = json.loads(notebook.read_bytes())["cells"]
-    return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidRecord(notebook, f"is no notebook ({error})", "Restore it, or correct it.") from None
 
 
 def _digests(files: Iterable[Path]) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from pipeline.records import Metrics
 
 PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0.429", "test_accuracy": "0.7942"}
@@ -19,7 +21,7 @@ class Comparison(NamedTuple):
 
 def cut(error: float) -> str:
     """Write an error as the original prints it: the first five characters, cut and not rounded."""
-    return str(error)[0:5]
+    return np.format_float_positional(error)[0:5]  # which is str(error), but for exponents
 
 
 def original_lines(metrics: Metrics, epochs: int) -> str:

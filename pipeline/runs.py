@@ -5,25 +5,23 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline import console, datasets, parameters, provenance, published, signals, storage
+from pipeline import console, datasets, parameters, provenance, published, signals, stages, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
 from pipeline.images import DIGITS
-from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
+from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
-from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, WRITTEN, RunFolder, SweepFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
 
 log = logging.getLogger(__name__)
-_importing = threading.Lock()  # since Pygments breaks when two threads import it at once
 
 
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
@@ -53,7 +51,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
             if changed or force:
                 folder.checkpoint.unlink(missing_ok=True)
-            elif folder.checkpoint.exists():
+            elif record and folder.checkpoint.exists():
                 log.info("Training goes on from the checkpoint that it left.")
             folder.clear()
             _run_stages(folder, chosen, inputs)
@@ -76,10 +74,7 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
 
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's, or hide other runs."""
-    if source not in NAMED_SOURCES:
-        path, own = storage.project_path(source).resolve(), folder.path.resolve()
-        if (path.parent == own and path.name in OUTPUTS) or (path.is_dir() and own.is_relative_to(path)):
-            raise InvalidParameter(f"source is {source!r}, which this run would overwrite, or write into. Move it.")
+    datasets.check_apart(source, folder.path, OUTPUTS)
     patterns = ("sweep.json", "*/run.json", "*/sweep.json")
     if theirs := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         held = theirs[0].relative_to(folder.path)
@@ -97,8 +92,8 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     try:
         storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
         folder.write_record(record)
-        _execute_stages(folder, chosen)
-        if folder.find_record() != record:
+        made = stages.execute(folder, chosen)
+        if folder.find_record() != record or folder.digests(made) != made:
             raise NotebookFailed(f"{folder.path} was removed or written to by another meanwhile. Run it again.")
         if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen)):
             raise NotebookFailed(f"Something changed while it was run: {'; '.join(changed)}. Run it again.")
@@ -118,40 +113,6 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         raise
     finally:
         reserve.unlink(missing_ok=True)
-
-
-def _execute_stages(
-    folder: RunFolder,
-    chosen: Parameters,
-    stages: Sequence[str] = STAGES,
-    *,
-    with_report: bool = True,
-    watched: bool = True,
-) -> None:
-    """Execute the notebooks of these stages. watched: show their progress; several at once would mix."""
-    with _importing:
-        from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
-
-        kernels.prepare()
-        from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
-
-        if with_report:
-            from pipeline.reports import rendering  # nbconvert takes another 0.3 s
-
-    values = chosen.model_dump() | {"run_dir": str(folder.path)}
-    shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
-    with ThreadPoolExecutor(1) as meanwhile:
-        for stage in stages:
-            since = time.monotonic()
-            if with_report:
-                # While the kernel works. An error in it is met again, and reported, when the report is written.
-                meanwhile.submit(rendering.prepare, folder, shown)
-            try:
-                notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
-            finally:
-                storage.remove_parts(folder.path, WRITTEN)  # of a kernel that was killed
-            of = "" if watched else f" of {folder.path.name}"
-            log.info(f"{stage}.ipynb{of}  {time.monotonic() - since:.1f} s")
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -216,7 +177,7 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
         storage.write_whole(folder.data, data.to_bytes())
         del data  # some hundred MB of a large source, while its notebook reads the file
         try:
-            _execute_stages(folder, chosen, [EVALUATION], watched=watched)
+            stages.execute(folder, chosen, [EVALUATION], watched=watched)
         finally:
             folder.data.unlink()
         _write_report(folder, record.changed(inputs=inputs))
@@ -240,7 +201,10 @@ def report(run_dir: str) -> Path:
         if executed and record.status not in (Status.DONE, Status.CHANGED):
             from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
 
-            title, error = f"{folder.title}: {record.status}", (record.error or "").split("\n")[0]
+            ended = (
+                Status.INTERRUPTED if record.status == Status.RUNNING else record.status
+            )  # killed: nobody holds the lock
+            title, error = f"{folder.title}: {ended}", (record.error or "").split("\n")[0]
             rendering.write_notebook_report(executed[-1], folder.report, title, error)
         else:
             record, _ = folder.read_finished()
@@ -264,14 +228,15 @@ def verify(run_dir: str) -> None:
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
-    before = _facts(folder)
+    evaluated = EVALUATION in record.inputs.notebooks
+    before = _facts(folder, evaluated)
     with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
-        stages = STAGES if folder.metrics.exists() else [PREPARATION, TRAINING]
-        _execute_stages(again, chosen, stages, with_report=False)
-        after = _facts(again)
+        needed = STAGES if evaluated else [PREPARATION, TRAINING]
+        stages.execute(again, chosen, needed, with_report=False)
+        after = _facts(again, evaluated)
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"
     log.info(
@@ -292,9 +257,9 @@ def verify(run_dir: str) -> None:
         raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(differing)}.{why}")
 
 
-def _facts(folder: RunFolder) -> dict[str, object]:
+def _facts(folder: RunFolder, evaluated: bool) -> dict[str, object]:
     """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold."""
     history = folder.read_history()
-    metrics: dict[str, object] = (folder.find_metrics() or history[-1]).model_dump(exclude_none=True)
+    metrics: dict[str, object] = (folder.read_metrics() if evaluated else history[-1]).model_dump(exclude_none=True)
     content = storage.json_bytes(history)
     return metrics | {"model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}

@@ -79,11 +79,18 @@ def _write_beside(path: Path, content: bytes, durable: bool) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
+        beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
         beside.replace(path)
     except BaseException:
         beside.unlink()
         raise
+
+
+@functools.cache
+def _umask() -> int:
+    """Return the rights that this process's new files do not have; to read it, one has to set it."""
+    os.umask(mask := os.umask(0o077))
+    return mask
 
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import helpers
 from pipeline import checkpoints, datasets, readers, storage
 from pipeline.checkpoints import Checkpoints
+from pipeline.errors import InvalidParameter
 from pipeline.records import Epoch
 from pipeline.run_folder import Model, RunFolder
 from tests.conftest import EPOCH
@@ -49,8 +50,9 @@ def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatc
     elif change == "data":
         data = replace(data, y_train=data.y_train[::-1])
     elif change == "code":
-        (tmp_path / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text() + "# changed\n")
-        monkeypatch.setattr(storage, "ROOT", tmp_path)
+        (project := tmp_path / "project").mkdir()
+        (project / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text() + "# changed\n")
+        monkeypatch.setattr(storage, "ROOT", project)
     else:
         version = importlib.metadata.version
         monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + "+1" * (name == change))
@@ -61,12 +63,14 @@ def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatc
 def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(training, monkeypatch, tmp_path):
     arguments, state = training
     Checkpoints(*arguments).save_when_due(*state)
-    (tmp_path / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text())
-    monkeypatch.setattr(storage, "ROOT", tmp_path)  # which has no other module
+    (project := tmp_path / "project").mkdir()
+    (project / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text())
+    monkeypatch.setattr(storage, "ROOT", project)  # which has no other module
     assert Checkpoints(*arguments).load() is not None
 
 
 DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_positions": None}, {"random_keys": 1}]
+DAMAGES += [{"random_positions": np.array([0, 10**9])}]  # of which NumPy would read from elsewhere
 DAMAGES += [{"random_keys": np.zeros((2, 5), np.uint32)}, {"random_keys": np.zeros((1, 624), np.uint32)}]
 
 
@@ -126,3 +130,21 @@ def test_the_notebook_has_its_checkpoints_depend_on_every_parameter_of_the_train
     declared.pop("run_dir")
     declared.pop("__annotations__", None)
     assert namespace["checkpoints"].arguments == ("the folder", "the data", declared)
+
+
+def test_a_checkpoint_depends_on_the_loop_too(training, monkeypatch, capsys):
+    arguments, state = training
+    Checkpoints(*arguments).save_when_due(*state)
+    monkeypatch.setattr("pipeline.provenance.cells_digest", lambda notebook: notebook.stem)
+    assert Checkpoints(*arguments).load() is None
+    assert "is of other parameters, data or code" in capsys.readouterr().out
+
+
+def test_a_file_of_anothers_that_is_named_like_a_checkpoint_stays(training):
+    (folder, *others), _ = training
+    folder.checkpoint.write_bytes(b"mine")
+    with pytest.raises(
+        InvalidParameter, match=r"checkpoint\.npz is not a whole \.npz file .* It would be written over"
+    ):
+        Checkpoints(folder, *others)
+    assert folder.checkpoint.read_bytes() == b"mine"

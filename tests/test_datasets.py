@@ -149,3 +149,16 @@ def test_the_digest_of_data_is_over_all_six_arrays_and_not_over_their_source(sma
 def test_keras_is_not_imported_unless_asked_for():
     code = "import sys; from pipeline import datasets; datasets.load_source('sample'); print('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({}, (80, 20)),
+        ({"num_samples": 95}, (95, 5)),
+        ({"num_samples": 100}, (100, 0)),
+        ({"num_validation": 50}, (50, 50)),
+    ],
+)
+def test_what_is_not_given_fits_what_the_other_leaves(given, fits):
+    assert tuple(datasets.fitted(100, **given).values()) == fits

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline import provenance, storage
+from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import MADE, STAGES, RunFolder
@@ -217,3 +218,13 @@ def test_several_threads_may_ask_at_once():
     finally:
         gc.set_threshold(*threshold)
         gc.callbacks.pop()
+
+
+def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, monkeypatch):
+    (tmp_path / "helpers.py").write_text("def f(:\n")
+    (tmp_path / "a.ipynb").write_text("<<<<<<< HEAD")
+    monkeypatch.setattr(storage, "ROOT", tmp_path)
+    with pytest.raises(InvalidRecord, match=r"helpers\.py is no Python in line 1: "):
+        provenance.code_of("helpers")
+    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook \("):
+        provenance.cells_digest(tmp_path / "a.ipynb")

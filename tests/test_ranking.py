@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 
-from pipeline import ranking
+from pipeline import published, ranking
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
 from pipeline.records import Inputs, RunRecord, Status, Trained
@@ -124,3 +124,11 @@ def test_a_configuration_is_described_by_what_the_sweep_varies_of_a_point_whose_
 def test_the_best_configuration_is_described_with_its_mean_and_over_how_many_seeds(values, description):
     points = [a_point(10, seed, value) for seed, value in enumerate(values)]
     assert Configuration(points, "validation_accuracy").describe_best(SIZE) == description
+
+
+@pytest.mark.parametrize(
+    ("error", "printed"),
+    [(0.42039163449803, "0.420"), (0.3, "0.3"), (2.6e-7, "0.000"), (12.345678, "12.34"), (1e17, "10000")],
+)
+def test_an_error_is_cut_as_the_original_cuts_it_also_where_python_would_write_an_exponent(error, printed):
+    assert published.cut(error) == printed

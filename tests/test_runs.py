@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import psutil
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import fork_server, parameters, provenance, published, storage
+from pipeline import fork_server, notebooks, parameters, provenance, published, storage
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -250,7 +251,7 @@ def test_a_run_whose_folder_another_has_taken_meanwhile_leaves_it_to_that(small_
     folder, again = small_run
     theirs = RunFolder(folder).read_record()
     theirs = theirs.changed(started=theirs.started + timedelta(hours=1))
-    monkeypatch.setattr("pipeline.runs._execute_stages", lambda found, chosen: found.write_record(theirs))
+    monkeypatch.setattr("pipeline.stages.execute", lambda found, chosen: found.write_record(theirs))
     done = pipeline(*again, "--force")
     assert done.returncode == 1
     assert f"Error: {folder} was removed or written to by another meanwhile. Run it again." in done.stderr
@@ -334,7 +335,7 @@ def test_a_changed_report_template_makes_the_report_again_and_nothing_else(small
     ("arguments", "messages"),
     [
         (["-p", "learning_rte", "1"], ["no parameter 'learning_rte'", "Did you mean learning_rate?"]),
-        (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number from 1 to 10^9. Its default is 100."]),
+        (["-p", "epochs", "0"], ["epochs is '0', but must be a whole number from 1 to 10^5. Its default is 100."]),
         (["-p", "epochs", "x", "-p", "seed", "-1"], ["epochs is 'x'", "seed is '-1'"]),
         (["-p", "source", "nowhere/none.npz"], ["There is nothing of that kind at", "nowhere/none.npz"]),
         (["-p", "num_samples", "1900", "-p", "num_validation", "101"], ["1900 + 101 = 2001, but the source"]),
@@ -624,3 +625,46 @@ def test_help_names_every_parameter_with_its_range_and_default(pipeline):
     shown = pipeline("run", "--help").stdout
     assert "learning_rate        size of a step down the gradient; a number above 0 (default: 0.005)" in shown
     assert all(f"{name:20} " in shown for name in parameters.NAMES)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{}")])
+def test_a_run_whose_metrics_are_gone_is_not_verified(small_run, pipeline, damage):
+    folder, _ = small_run
+    damage(folder / "metrics.json")
+    refused = pipeline("verify", folder)
+    assert refused.returncode == 2
+    assert "metrics.json is" in refused.stderr
+    assert "Reproduced" not in refused.stdout
+
+
+def test_a_run_whose_data_another_notebook_replaces_meanwhile_fails(small_run, monkeypatch, pipeline):
+    folder, again = small_run
+    execute = notebooks.execute
+
+    def executing(notebook, *others, **options):
+        if notebook.stem == "02_train":
+            data = RunFolder(folder).read_data()
+            RunFolder(folder).write_data(replace(data, x_train=data.x_train[::-1]))
+        execute(notebook, *others, **options)
+
+    monkeypatch.setattr(notebooks, "execute", executing)
+    failed = pipeline(*again, "--force")
+    assert failed.returncode == 1
+    assert "was removed or written to by another meanwhile" in failed.stderr
+    assert record_of(folder)["status"] == "failed"
+
+
+def test_a_run_does_not_import_from_the_folder_where_one_stands(tmp_path, small_source):
+    (tmp_path / "random.py").write_text("raise ImportError('of a student')")
+    arguments = [
+        "digits",
+        "run",
+        "--run-dir",
+        str(tmp_path / "run"),
+        *map(str, options({"source": small_source[0]} | SMALL)),
+    ]
+    code = f"import sys; sys.argv = {arguments}; from pipeline.__main__ import command_line; command_line()"
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert record_of(tmp_path / "run")["status"] == "done"

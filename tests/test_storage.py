@@ -181,3 +181,10 @@ def test_a_folder_of_anothers_in_tmpdir_is_left_alone_whatever_its_name(tmp_path
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True, capture_output=True)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {mine, lock}
+
+
+def test_a_new_file_has_the_rights_that_new_files_have(tmp_path):
+    code = "import os, sys; from pathlib import Path; os.umask(0o077); from pipeline import storage\n"
+    code += "storage.write_whole(Path(sys.argv[1]), b'')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "own")], cwd=storage.ROOT, check=True)
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o600

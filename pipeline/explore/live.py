@@ -8,6 +8,7 @@ import traitlets
 
 from pipeline.errors import InvalidRecord
 from pipeline.explore.reading import NEEDS_JUPYTERLAB
+from pipeline.images import Classes
 from pipeline.reports import live, pages
 from pipeline.run_folder import Model, RunFolder
 
@@ -43,7 +44,8 @@ class LivePanel(anywidget.AnyWidget):
         if not self.trained:
             return None
         first, second = (np.frombuffer(self.trained[name], "<f8") for name in ("first", "second"))
-        return Model(first.reshape(784, -1), second.reshape(-1, 10), float(self.trained["normalisation"]))
+        classes = Classes(self.page["training"]["parameters"]["classes"])
+        return Model(first.reshape(784, -1), second.reshape(-1, 10), float(self.trained["normalisation"]), classes)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})

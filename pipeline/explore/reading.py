@@ -196,7 +196,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         """Read the image that is chosen, or name what is wrong with what was typed."""
         try:
             found = self.read(self.place.value, self.dropped.value)
-            sentence, source = describe(found), base64.b64encode(plots.png(picture(found))).decode()
+            sentence, source = html.escape(describe(found)), base64.b64encode(plots.png(picture(found))).decode()
             image = f'<img style="width: 864px; max-width: 100%" src="data:image/png;base64,{source}"'
             self.picture.value = (
                 f'{image} alt="The image, the pixels for and against {found.answer}, scores, hidden units">'

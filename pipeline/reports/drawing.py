@@ -3,14 +3,13 @@
 The last two read digits, so they are not beside a network that reads something else.
 """
 
-import base64
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.images import DIGITS
 from pipeline.readers import read_arrays
+from pipeline.reports import pages
 from pipeline.run_folder import Model
 from pipeline.storage import NOTEBOOKS, place_of
 
@@ -56,5 +55,4 @@ def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
 def _packed(name: str, accuracy: float | None, model: Model) -> Network:
     with np.errstate(over="ignore"):  # infinite in single precision
         numbers = b"".join(array.astype("<f4").tobytes() for array in model.weights)
-    weights = base64.b64encode(zlib.compress(numbers)).decode()
-    return Network(name, accuracy, model.hidden_size, model.normalisation, weights, model.classes)
+    return Network(name, accuracy, model.hidden_size, model.normalisation, pages.packed(numbers), model.classes)

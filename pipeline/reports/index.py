@@ -97,8 +97,9 @@ def entries(runs: Path) -> list[Entry]:
                 _describe_run(entry, RunFolder(record.parent))
         except InvalidRecord as error:
             entry.status, entry.detail = "damaged", f"{error.path.name} {error.problem}"
-        except OSError as error:
-            entry.status, entry.detail = "damaged", str(error)
+        except Exception as error:  # noqa: BLE001 - one folder must not hide the others
+            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            entry.status, entry.detail = "damaged", _first_line(f"{kind}{error}")
         found.append(entry)
     return sorted(found, key=lambda entry: (-entry.when.timestamp(), entry.name))
 
@@ -116,15 +117,14 @@ def _records(runs: Path) -> Iterator[Path]:
 
 
 def _entry(record: Path, runs: Path) -> Entry:
-    try:
-        when = record.stat().st_mtime
-    except OSError:  # removed since it was found
-        when = 0
+    when = datetime.fromtimestamp(0, UTC)
+    with contextlib.suppress(OSError, ValueError, OverflowError):  # removed since it was found, or of no year
+        when = datetime.fromtimestamp(record.stat().st_mtime, UTC)
     folder, report = record.parent, RunFolder(record.parent).report
     return Entry(
         name=folder.relative_to(runs).as_posix() if folder != runs else runs.name,
         kind=record.stem,
-        when=datetime.fromtimestamp(when, UTC),
+        when=when,
         report=quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None,
     )
 
@@ -157,8 +157,8 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
     entry.detail = ", ".join([*counted, *([f"{left} left"] if left else [])])
-    unfinished = Status.RUNNING if left and storage.is_locked(folder.path) else Status.INTERRUPTED
-    entry.status = unfinished if left else "failures" if counts else Status.DONE
+    ended = Status.INTERRUPTED if left else "failures" if counts else Status.DONE
+    entry.status = Status.RUNNING if storage.is_locked(folder.path) else ended  # it may evaluate, with all points done
     varied = sweep.varied()
     fixed = parameters.described(_not_defaults({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]

@@ -37,6 +37,7 @@ class Renderer(IPythonRenderer):
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
         anchor = self.stem if level == 1 else self._anchor(plain)
+        anchor += f"-{len(self.headings)}" * any(anchor == other.anchor for other in self.headings)
         level += self.down
         self.headings.append(Heading(level, anchor, plain))
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
@@ -57,7 +58,8 @@ class Renderer(IPythonRenderer):
 
     def _anchor(self, heading: str) -> str:
         """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
-        return f"{self.stem}-{re.sub(r'[^a-z0-9]+', '-', unescape(unquote(heading)).lower()).strip('-')}"
+        words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
+        return "-".join([self.stem, *words])
 
     def block_math(self, body: str) -> str:
         return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one

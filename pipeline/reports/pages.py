@@ -4,25 +4,33 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a kernel
-SCRIPTS = ("network", "draw", "train", "page", "sort")
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def fill(template: str, **values: object) -> str:
-    """Return a page made from one of the templates that extend base.html.j2; values are escaped."""
-    scripts = {name: script(name) for name in SCRIPTS}
-    return fragment(template, policy=_policy(scripts.values()), css=style("live") + style("page"), **scripts, **values)
+def fill(template: str, names: Iterable[str] = (), **values: object) -> str:
+    """Return a page made from one of the templates that extend base.html.j2; values are escaped.
+
+    names: of the scripts that it has, and no others: what a notebook brings with it must not run any.
+    """
+    scripts = {name: script(name) for name in names}
+    return fragment(template, policy=_policy(scripts), css=style("live") + style("page"), **scripts, **values)
 
 
 def fragment(template: str, **values: object) -> str:
     """Return what a template makes of the values, which are escaped."""
     return _environment().get_template(template).render(**values)
+
+
+def packed(content: bytes) -> str:
+    """Return bytes as a page holds them: compressed, as base64."""
+    return base64.b64encode(zlib.compress(content)).decode()
 
 
 def prepare() -> None:
@@ -47,11 +55,12 @@ def script(name: str) -> str:
     return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
 
 
-def _policy(scripts: Iterable[str]) -> str:
+def _policy(scripts: Mapping[str, str]) -> str:
     """Return a Content-Security-Policy: these scripts, by their digests, and nothing from elsewhere."""
-    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts.values())
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    workers = "worker-src blob:; " if "train" in scripts else ""
     return (
-        f"default-src 'none'; script-src {allowed}; worker-src blob:; img-src data:; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {allowed}; {workers}img-src data:; style-src 'unsafe-inline'; "
         "base-uri 'none'; form-action 'none'"
     )

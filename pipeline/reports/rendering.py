@@ -123,14 +123,15 @@ def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object]
     bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", each.html) for each in sections]
     if not summary and "<h1" not in bodies[0]:
         bodies[0] = f"<h1>{escape(title)}</h1>{bodies[0]}"
+    sortable = any('class="dataframe sortable"' in body for body in bodies)
     shown = {
         "headings": [heading for each in sections for heading in each.headings if 2 <= heading.level <= 3],
         "sections": bodies,
         "summary": summary,
         "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
-        "sortable": any('class="dataframe sortable"' in body for body in bodies),
     }
-    return pages.fill("page.html.j2", title=title, **shown)
+    scripts = (*(("network", "draw", "train") if summary else ()), "page", *(("sort",) if sortable else ()))
+    return pages.fill("page.html.j2", scripts, title=title, **shown)
 
 
 def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -198,7 +199,8 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
         node.cells = [cell for cell in node.cells if PAPERMILLS not in cell.metadata.get("tags", [])]
         begun = [place for place, cell in enumerate(node.cells) if cell.get("execution_count")]
         node.cells = node.cells[: max(begun, default=len(node.cells)) + 1]
-    heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if node.cells else None
+    is_titled = node.cells and node.cells[0].cell_type == "markdown"
+    heading = re.search(r"^# (.*)", node.cells[0].source, re.M) if is_titled else None
     if title and heading:  # what it shows, and not what the notebook does
         heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(failure)}**" if failure else "")
         node.cells[0].source = node.cells[0].source.replace(heading[0], heads, 1)

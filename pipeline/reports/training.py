@@ -1,14 +1,11 @@
 """Give a run's page what it needs to train the run's network again: parameters, images and what came of it."""
 
-import base64
 import os
-import zlib
 from typing import Any
-
-import numpy as np
 
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics
+from pipeline.reports import pages
 from pipeline.run_folder import RunFolder
 
 MAX_IMAGES = 5000  # at most, which are some 700 kB in the page
@@ -28,10 +25,6 @@ CONTROLS: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "1"),
     "epochs": (1, 1000, "1"),
 }
-
-
-def _packed(array: np.ndarray) -> str:
-    return base64.b64encode(zlib.compress(array.tobytes())).decode()
 
 
 def accuracies(history: History) -> dict[str, list[float]]:
@@ -83,9 +76,9 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
         "digest": metrics.weights_sha256,
-        "images": _packed(data.x_train),
-        "labels": _packed(data.y_train),
-        "validation_images": _packed(data.x_validation[:judging]),
-        "validation_labels": _packed(data.y_validation[:judging]),
+        "images": pages.packed(data.x_train.tobytes()),
+        "labels": pages.packed(data.y_train.tobytes()),
+        "validation_images": pages.packed(data.x_validation[:judging].tobytes()),
+        "validation_labels": pages.packed(data.y_validation[:judging].tobytes()),
     }
     return {"controls": controls, "page": page}

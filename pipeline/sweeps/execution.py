@@ -57,8 +57,12 @@ def run_sweep(
     folder = SweepFolder(storage.project_path(str(given)).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
     _check_folder(sweep, folder)
-    data = {key: datasets.split_source(*key) for key in dict.fromkeys(point.data_key for point in points)}
     one_of_each = {point.parameters.source: point.parameters for point in points}
+    for source in one_of_each:
+        datasets.check_apart(source, folder.path, folder.names)
+    whole = {source: datasets.load_source(source) for source in one_of_each}
+    of_each_data = {point.data_key: point.parameters for point in points}
+    data = {key: datasets.split(whole[chosen.source], chosen) for key, chosen in of_each_data.items()}
     inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         storage.remove_parts(folder.path, folder.names)
@@ -70,6 +74,8 @@ def run_sweep(
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
         if folder.record.exists() and folder.read_record().ids != record.ids:
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
+            for path in (folder.report, folder.notebook, folder.report_inputs):
+                path.unlink(missing_ok=True)
         if todo:
             from pipeline.sweeps import jobs, training  # papermill takes 0.4 s to import
 
@@ -150,7 +156,8 @@ def _is_altered(point: Point) -> bool:
 
 def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
     """Count the points, and what is going to be done with them."""
-    resting = [point.result for point in points if point not in todo]
+    running = set(todo)
+    resting = [point.result for point in points if point not in running]
     never = sum(result.record is None for result in resting)
     done = sum(result.is_done for result in resting)
     counts = {"failed before (--retry-failed runs them again)": len(resting) - never - done, "never run": never}

@@ -37,7 +37,8 @@ class Progress(contextlib.ExitStack):
         self.ranked = [self._configuration(place) for place in range(len(configurations))]
         points = [point for group in configurations for point in group]
         self.varied = ranking.varied_names(point.result for point in points)
-        self.before = sum(point.result.record is not None for point in points if point not in todo)
+        running = set(todo)
+        self.before = sum(point.result.record is not None for point in points if point not in running)
         self.done, self.failed, self.best, self.durations = 0, 0, "", list[float]()
         # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
         notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None

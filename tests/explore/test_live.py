@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.errors import InvalidRecord
 from pipeline.explore.live import LivePanel
+from pipeline.images import DIGITS
+from pipeline.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,9 @@ def test_files_of_notebooks_run_alone_can_be_read_but_not_trained_again(run_dir,
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(InvalidRecord, match="history.json is not there"):
         LivePanel(str(tmp_path))
+
+
+def test_a_network_that_was_trained_in_the_browser_has_the_classes_of_the_run(pictures_run):
+    panel = LivePanel(str(pictures_run / "run"))
+    panel.trained = {"first": bytes(8 * 784), "second": bytes(8 * 10), "normalisation": 255}
+    assert panel.model.classes == RunFolder(pictures_run / "run").read_model().classes != DIGITS

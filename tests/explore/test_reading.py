@@ -169,3 +169,10 @@ def test_a_run_is_made_where_there_is_none_and_read_where_there_is(tmp_path, sma
         data, model = reading.load(place)
         assert (len(data.x_train), model.sha256) == (40, trained.sha256)
     assert made == [(100, place)]
+
+
+def test_a_name_of_a_class_is_text_in_the_panel(sample, trained):
+    named = Model(*trained.weights, trained.normalisation, Classes(["<img>", *"123456789"]))
+    zero = sample["x_test"][sample["y_test"] == 0][0]
+    panel = reading.ReadingPanel(lambda place, dropped: reading.read(named, zero), 1)
+    assert "answers &lt;img&gt;, with" in panel.sentence.value

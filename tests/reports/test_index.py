@@ -374,3 +374,14 @@ def test_every_run_and_sweep_below_runs_leaves_an_index_and_fails_by_none(pipeli
     assert pipeline("index", "runs", **where).stdout == f"index: {page.relative_to(tmp_path)}\n"
     assert statuses() == {"sweeps/trial": "✓ done"}
     assert pipeline("index", tmp_path / "none", **where).returncode == 2
+
+
+def test_whatever_is_wrong_with_a_folder_is_a_row(tmp_path, monkeypatch):
+    add_run(tmp_path / "good")
+    add_run(tmp_path / "odd", "running")
+    os.utime(tmp_path / "odd" / "run.json", (1e12, 1e12))
+    monkeypatch.setattr(storage, "is_locked", lambda folder: 1 / 0)
+    assert {row["Name"]: row["Status"] for row in rows(tmp_path)} == {
+        "good": "✓ done",
+        "odd": "✗ damagedZeroDivisionError: division by zero",
+    }

@@ -290,3 +290,21 @@ def test_code_that_is_too_long_to_be_read_is_shown_without_colours():
         cell = nbformat.v4.new_code_cell("x<1\n" * lines)
         page = rendering.render({"n": nbformat.v4.new_notebook(cells=[cell])}, "Code")
         assert ("x&lt;1\nx&lt;1" in page) != coloured
+
+
+def test_a_page_allows_the_scripts_that_it_has_and_no_others(run_report):
+    policies = [page.select_one("meta[http-equiv]")["content"] for page in (rendered(prose("# A")), run_report)]
+    assert [policy.count("sha256-") for policy in policies] == [1, 4]
+    assert ["worker-src" in policy for policy in policies] == [False, True]
+
+
+def test_headings_of_the_same_words_or_of_other_alphabets_have_anchors_of_their_own():
+    page = rendered(prose("# A\n## Loss\n## Loss\n## 数据\n## 結果"))
+    check_structure(page)
+    assert [heading["id"] for heading in page.find_all("h2")][:2] == ["02_train-loss", "02_train-loss-2"]
+
+
+def test_a_comment_in_code_is_no_title(tmp_path):
+    nbformat.write(notebook(code("# TODO: delete")), tmp_path / "a.ipynb")
+    rendering.write_notebook_report(tmp_path / "a.ipynb", tmp_path / "a.html")
+    assert "<title>a</title>" in (tmp_path / "a.html").read_text()

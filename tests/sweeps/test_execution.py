@@ -30,7 +30,7 @@ from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, execution, pool, training
 from pipeline.sweeps.worker import Outcome
-from tests.conftest import write_small_source
+from tests.conftest import write_pictures, write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
 
 TRAINED = {"02_train.ipynb", "model.npz", "history.json", "run.json"}
@@ -461,12 +461,12 @@ def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
 
 def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_path, workers, monkeypatch):
     source, arrays = write_small_source(tmp_path)
-    asked, original = [], datasets.split_source
-    monkeypatch.setattr(datasets, "split_source", lambda *key: asked.append(key) or original(*key))
+    asked, original = [], datasets.load_source
+    monkeypatch.setattr(datasets, "load_source", lambda name: asked.append(name) or original(name))
     base = {"source": str(source), "num_validation": 5}
     file = write(tmp_path / "s.yaml", base=base, grid={"num_samples": [20, 30], "seed": [1, 2]})
     assert execution.run_sweep(file, str(tmp_path / "out"), with_report=False) == []
-    assert asked == [(str(source), 20, 5), (str(source), 30, 5)]
+    assert asked == [str(source)]
     assert {point.data_key for point, _ in workers.given} == workers.data.keys()
     for (_, count, _), data in workers.data.items():
         given = np.load(io.BytesIO(zlib.decompress(pool._packed(data))))
@@ -597,3 +597,23 @@ def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline
     refused = pipeline("verify", write_old_sweep(tmp_path / "old", former=0) / OLD_IDS[0])
     assert refused.returncode == 2
     assert "was written by another version of this project (There is no parameter 'former'" in refused.stderr
+
+
+def test_a_sweep_into_its_own_source_is_refused(tmp_path):
+    write_pictures(tmp_path / "pictures", {0: "zero", 1: "one"}, 40)
+    base = QUICK | {"source": str(tmp_path / "pictures"), "num_samples": 10, "num_validation": 5}
+    with pytest.raises(InvalidParameter, match="which this run would overwrite, or write into"):
+        execution.run_sweep(write(tmp_path / "s.yaml", base=base), str(tmp_path / "pictures" / "out"))
+    assert not (tmp_path / "pictures" / "out").exists()
+
+
+def test_a_sweep_of_other_points_leaves_no_report_of_the_old_ones(local, tmp_path, workers):
+    out = shutil.copytree(local[0] / "out", tmp_path / "out")
+    assert (out / "report.html").exists()
+    execution.run_sweep(write(tmp_path / "s.yaml", grid={"seed": [7]}), str(out), with_report=False)
+    assert not [path.name for path in out.iterdir() if path.name in ("report.html", "report.json", "sweep.ipynb")]
+
+
+def test_results_may_be_as_large_as_they_come(tmp_path):
+    (tmp_path / "results.csv").write_bytes(b"id,status,source,seed\n" + b"x" * 2**24)
+    SweepFolder(tmp_path).check_own("It is")

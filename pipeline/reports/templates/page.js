@@ -18,7 +18,7 @@ window.addEventListener("beforeprint", () => {
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 if (window.matchMedia("(max-width: 60rem)").matches) document.querySelector("nav details").open = false;
 // The report of a run draws and trains; what has been trained here can read, too.
-const [run, code] = ["run", "network"].map((id) => document.getElementById(id));
+const [run, code] = ["run", "network"].map((id) => [...document.querySelectorAll(`script#${id}`)].at(-1)); // its own
 if (run) {
   const { networks, training } = JSON.parse(run.textContent);
   const add = setUpPad(document.querySelector(".drawing"), networks);

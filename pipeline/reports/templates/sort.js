@@ -13,7 +13,7 @@ document.querySelectorAll("table.sortable").forEach((table) => {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const order = (a, b) => {
         const [x, y] = [a, b].map((row) => row.cells[column].textContent);
-        return x !== "" && y !== "" && !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
+        return [x, y].every((text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text)) ? x - y : x.localeCompare(y);
       };
       body.append(...[...body.rows].sort((a, b) => (down ? order(b, a) : order(a, b))));
     });
