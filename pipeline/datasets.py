@@ -13,7 +13,7 @@ from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.images import CLOTHES, DIGITS, Arrays, Data
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
 from pipeline.readers import read_arrays
-from pipeline.storage import NOTEBOOKS, place_of, project_path, sha256_of, sha256_of_file
+from pipeline.storage import NOTEBOOKS, place_of, project_path, sha256_of_file
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SAMPLE_SHA256 = {
@@ -50,9 +50,13 @@ def load_source(source: str) -> Data:
     except InvalidRecord as error:
         raise InvalidData(str(error)) from None
     _check_layout(arrays, path, advice)
-    if source == "sample":
-        _check_sample(arrays)
-    return Data.of_source(source, arrays)
+    data = Data.of_source(source, arrays)
+    if source == "sample" and data.source_sha256 != SAMPLE_SHA256:
+        altered = next(name for name in ARRAYS if data.source_sha256[name] != SAMPLE_SHA256[name])
+        raise InvalidData(
+            f"{altered} in {SAMPLE} is not the array that was committed: its SHA-256 differs. {SAMPLE_ADVICE}"
+        )
+    return data
 
 
 def check_apart(source: str, folder: Path, names: Iterable[str]) -> None:
@@ -118,14 +122,6 @@ def _check_layout(arrays: Arrays, path: Path | str, advice: str) -> None:
             problems.append(f"{path} has {images} images in x_{split}, but {labels} labels in y_{split}.")
     if problems:
         raise InvalidData("\n".join([*problems[:-1], f"{problems[-1]} {advice}"]))
-
-
-def _check_sample(arrays: Arrays) -> None:
-    for name, expected in SAMPLE_SHA256.items():
-        if sha256_of(arrays[name]) != expected:
-            raise InvalidData(
-                f"{name} in {SAMPLE} is not the array that was committed: its SHA-256 differs. {SAMPLE_ADVICE}"
-            )
 
 
 def fitted(images: int, num_samples: int | None = None, num_validation: int | None = None) -> dict[str, int]:

@@ -91,14 +91,15 @@ def allowed(name: str) -> str:
     return next(text for text in field_of(name).metadata if isinstance(text, str))
 
 
-def differing(parameters: Parameters) -> dict[str, Value]:
-    """Return the parameters that are not at their defaults."""
-    return {name: value for name, value in parameters.model_dump().items() if value != field_of(name).default}
+def differing(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are not at their defaults; those of an older or newer project count as such."""
+    defaults = Parameters().model_dump()
+    return {name: value for name, value in values.items() if value != defaults.get(name)}
 
 
 def not_the_originals(parameters: Parameters) -> dict[str, Value]:
     """Return those of `differing` that the published metrics depend on; a validation set changes none of them."""
-    return {name: value for name, value in differing(parameters).items() if name != "num_validation"}
+    return {name: value for name, value in differing(dict(parameters)).items() if name != "num_validation"}
 
 
 def described(values: Mapping[str, object]) -> str:
@@ -108,7 +109,7 @@ def described(values: Mapping[str, object]) -> str:
 
 def command(parameters: Parameters, run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
-    options = [text for name, value in differing(parameters).items() for text in ("-p", name, str(value))]
+    options = [text for name, value in differing(dict(parameters)).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 
 

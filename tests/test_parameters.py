@@ -88,7 +88,7 @@ def test_text_is_read_by_the_parameters_type(name, text, value):
 
 def test_differing_lists_what_is_not_at_its_default():
     chosen = parameters.from_values({"epochs": 3, "num_validation": 0, "seed": 1})
-    assert parameters.differing(chosen) == {"num_validation": 0, "epochs": 3}
+    assert parameters.differing(dict(chosen)) == {"num_validation": 0, "epochs": 3}
     assert parameters.not_the_originals(chosen) == {"epochs": 3}
     assert parameters.described({"epochs": 3, "seed": 1}) == "epochs 3, seed 1"
 

@@ -132,7 +132,7 @@ def _entry(record: Path, runs: Path) -> Entry:
 def _describe_run(entry: Entry, folder: RunFolder) -> None:
     record = folder.read_record()
     entry.when = record.started.astimezone(UTC)
-    entry.parameters = [parameters.described(_not_defaults(record.parameters)) or "all defaults"]
+    entry.parameters = [parameters.described(parameters.differing(record.parameters)) or "all defaults"]
     entry.duration = console.duration(record.duration_s)
     entry.status, entry.detail = record.status, _first_line(record.error)
     if record.status == Status.DONE:
@@ -141,12 +141,6 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
         entry.metrics = {split: _texts(pair) for split, pair in found.items() if pair}
     elif record.status == Status.RUNNING and not storage.is_locked(folder.path):
         entry.status, entry.detail = Status.INTERRUPTED, "It was killed; the same command runs it again."
-
-
-def _not_defaults(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return the parameters that are not at their defaults; those of an older or newer project count as such."""
-    defaults: dict[str, object] = parameters.Parameters().model_dump()
-    return {name: value for name, value in values.items() if value != defaults.get(name)}
 
 
 def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
@@ -160,7 +154,7 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     ended = Status.INTERRUPTED if left else "failures" if counts else Status.DONE
     entry.status = Status.RUNNING if storage.is_locked(folder.path) else ended  # it may evaluate, with all points done
     varied = sweep.varied()
-    fixed = parameters.described(_not_defaults({k: v for k, v in sweep.base.items() if k not in varied}))
+    fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
     _add_best(entry, sweep, results)

@@ -249,7 +249,7 @@ def _stage(path: Path, changed: int, included: Sequence[str], site: Container[st
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
     chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
-    fields, differing = Parameters.model_fields.items(), parameters.differing(chosen)
+    fields, differing = Parameters.model_fields.items(), parameters.differing(dict(chosen))
     comparisons = published.compare(metrics)
     digits = folder.read_model().classes == DIGITS
     return {
