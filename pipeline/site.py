@@ -45,5 +45,5 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     stages = [entries[stem] for stem in STAGES]
     others = [entry for stem, entry in entries.items() if stem not in STAGES]
     index, shown = written[0], {"reports": reports, "stages": stages, "lessons": others}
-    storage.write_whole(index, pages.fill("site.html.j2", (), title="Digits by hand", **shown).encode())
+    storage.write_whole(index, pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown).encode())
     return index

@@ -14,10 +14,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def fill(template: str, names: Iterable[str] = (), **values: object) -> str:
+def fill(template: str, names: Iterable[str] = ("page",), **values: object) -> str:
     """Return a page made from one of the templates that extend base.html.j2; values are escaped.
 
-    names: of the scripts that it has, and no others: what a notebook brings with it must not run any.
+    names: of the scripts that it may have, and no others: what a notebook brings with it must not run any.
     """
     scripts = {name: script(name) for name in names}
     return fragment(template, policy=_policy(scripts), css=style("live") + style("page"), **scripts, **values)
@@ -58,7 +58,7 @@ def script(name: str) -> str:
 def _policy(scripts: Mapping[str, str]) -> str:
     """Return a Content-Security-Policy: these scripts, by their digests, and nothing from elsewhere."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts.values())
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     workers = "worker-src blob:; " if "train" in scripts else ""
     return (
         f"default-src 'none'; script-src {allowed}; {workers}img-src data:; style-src 'unsafe-inline'; "
