@@ -11,7 +11,6 @@ if __name__ == "__main__":
 
 import io
 import logging
-import os
 import re
 import signal
 import sys
@@ -36,11 +35,7 @@ class _FromHere(click.Path):
     """A path, from where one stands; shells complete it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return _from_here(value)
-
-
-def _from_here(path: str) -> str:
-    return str(path if not path or Path.cwd() == parameters.ROOT else os.path.abspath(path))  # noqa: PTH100 - it drops ..
+        return parameters.from_here(value)
 
 
 FOLDER = _FromHere(file_okay=False)
@@ -114,7 +109,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if len(listed := [value for other, value in pairs if other == name]) > 1:
             raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
     paths = {"run_dir"} if values.get("source") in parameters.NAMED_SOURCES else {"run_dir", "source"}
-    return values | {name: _from_here(values[name]) for name in values.keys() & paths}
+    return values | {name: parameters.from_here(values[name]) for name in values.keys() & paths}
 
 
 @main.command(

@@ -57,7 +57,7 @@ class Checkpoints:
             "data": data.sha256,
             "hyperparameters": dict(hyperparameters),
             "code": provenance.code_of("helpers"),
-            "loop": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb"),
+            "loop": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb", what_it_does=True),
             "versions": provenance.versions_of(("numpy", "numba")),
         }
         self.identity = json.dumps(depends_on, sort_keys=True)

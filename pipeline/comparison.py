@@ -136,7 +136,10 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     compared = read_runs(run_dirs)
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
-    output = output or storage.RUNS / "reports" / f"{names.strip('-').encode()[:200].decode(errors='ignore')}.html"
+    output = (
+        output
+        or storage.RUNS / "reports" / f"{names.strip('-').encode(errors='replace')[:200].decode(errors='ignore')}.html"
+    )
     outputs.check_page(output)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name

@@ -131,6 +131,13 @@ def check_source(source: str) -> None:
         raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.")
 
 
+def from_here(path: str) -> str:
+    """Return a path that begins where one stands as the same path from the project's root, if it is below that."""
+    found = Path(os.path.abspath(path))  # noqa: PTH100 - it drops ..
+    within = found.relative_to(ROOT) if found.is_relative_to(ROOT) else found
+    return path if not path or Path.cwd() == ROOT else str(within)
+
+
 def check_current_folder() -> None:
     """Raise InvalidParameter if the current folder has gone, which kernels and paths would start from."""
     try:

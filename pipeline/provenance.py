@@ -31,7 +31,7 @@ DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one t
 def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
     """Return what these stages of a run depend on beside the parameters, each with its digest or version."""
     paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in stages]
-    files, packages = _closure(_notebook_source(path) for path in paths)
+    files, packages = _closure((str(path), _notebook_source(path)) for path in paths)
     from_keras = parameters.source in KERAS_SOURCES
     if from_keras:
         packages |= {"keras", "jax"}
@@ -48,7 +48,8 @@ def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
 
 def code_of(*sources: str | Path) -> dict[str, str]:
     """Return the digest of each file of the project that these modules, by name, or notebooks are or import."""
-    files, _ = _closure(_notebook_source(each) if isinstance(each, Path) else f"import {each}" for each in sources)
+    listed = [(str(each), _notebook_source(each) if isinstance(each, Path) else f"import {each}") for each in sources]
+    files, _ = _closure(listed)
     return _digests(files)
 
 
@@ -61,9 +62,15 @@ def report_code() -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def cells_digest(notebook: Path) -> str:
-    """Return the SHA-256 of a notebook's cells without their outputs, which executing it again may not change."""
-    return hashlib.sha256(json.dumps(_cells(notebook)).encode()).hexdigest()
+def cells_digest(notebook: Path, what_it_does: bool = False) -> str:
+    """Return the SHA-256 of a notebook's cells without their outputs, which executing it again may not change.
+
+    what_it_does: of its code alone, without its parameters.
+    """
+    found = _cells(notebook)
+    if what_it_does:
+        found = [cell for cell in found if cell[0] == "code" and not cell[1].startswith("# Parameters")]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
@@ -112,9 +119,12 @@ def _short(value: object) -> str:
     return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
 
 
-def _closure(sources: Iterable[str]) -> tuple[set[Path], set[str]]:
-    """Return the project's files that these sources import, directly or not, and the packages that all import."""
-    waiting, files, packages = [("a cell", source) for source in sources], set[Path](), set[str]()
+def _closure(sources: Iterable[tuple[str, str]]) -> tuple[set[Path], set[str]]:
+    """Return the project's files that sources import, directly or not, and the packages that all import.
+
+    sources: each with its file.
+    """
+    waiting, files, packages = list(sources), set[Path](), set[str]()
     while waiting:
         for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
@@ -135,7 +145,9 @@ def _imported(place: str, source: str) -> frozenset[str]:
         with _parsing:
             parsed = ast.parse(source)
     except SyntaxError as error:
-        raise InvalidRecord(Path(place), f"is no Python in line {error.lineno}: {error.msg}", "Correct it.") from None
+        raise InvalidRecord(
+            Path(place), f"is no Python in line {error.lineno} of its code: {error.msg}", "Correct it."
+        ) from None
     for node in parsed.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -153,7 +165,9 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _notebook_source(notebook: Path) -> str:
-    return "\n".join(source for kind, source in _cells(notebook) if kind == "code")
+    """Return the code of a notebook, without what is not Python but IPython's: magics and shell commands."""
+    cells = [source for kind, source in _cells(notebook) if kind == "code" and not source.startswith("%%")]
+    return re.sub(r"^\s*[%!].*", "", "\n".join(cells), flags=re.M)
 
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:

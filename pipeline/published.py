@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from pipeline.records import Metrics
 
 PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0.429", "test_accuracy": "0.7942"}
@@ -21,7 +19,10 @@ class Comparison(NamedTuple):
 
 def cut(error: float) -> str:
     """Write an error as the original prints it: the first five characters, cut and not rounded."""
-    return np.format_float_positional(error)[0:5]  # which is str(error), but for exponents
+    text = str(error)
+    if "e+" in text:
+        return f"{error:.0e}"
+    return f"{error:.9f}"[0:5] if "e-" in text else text[0:5]
 
 
 def original_lines(metrics: Metrics, epochs: int) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 
 from pipeline.errors import PipelineError
 
@@ -17,6 +17,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PointId = Annotated[str, Field(pattern=r"^\w+$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
+MAX_ERROR = 4000  # characters in a record
 METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
 
 
@@ -109,7 +110,7 @@ class RunRecord(_Record):
     arrays: dict[str, Digest] = {}  # of the source
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
     duration_s: NonNegative | None = None
-    error: str | None = None
+    error: Annotated[str, AfterValidator(lambda text: text[:MAX_ERROR])] | None = None  # the notebook has all of it
     outputs: dict[str, Digest] = {}  # of the run's files
     report_code: Digest | None = None
 

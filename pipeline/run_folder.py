@@ -1,8 +1,7 @@
 """Know every file of a run: its name, how it is read, and how it is written whole.
 
 01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the pipeline run.json and
-report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs;
-and a finished run's record says then which stage was run alone, with which parameters.
+report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs.
 """
 
 import contextlib
@@ -76,7 +75,6 @@ class RunFolder:
         self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
         self.record, self.report = self.path / "run.json", self.path / "report.html"
         self.checkpoint = self.path / "checkpoint.npz"
-        self.command = f"python -m pipeline run --run-dir {shlex.quote(self.place)}"
 
     @property
     def is_point(self) -> bool:
@@ -104,8 +102,11 @@ class RunFolder:
         """Return the executed notebooks that are there, in order."""
         return [self.notebook(stage) for stage in STAGES if self.notebook(stage).exists()]
 
-    def _advice(self, stage: str) -> str:
-        return f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks with: {self.command}"
+    def _advice(self, stage: str = "") -> str:
+        if self.is_point:
+            return "Run its sweep again, or name the folder of a run."
+        first = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks" if stage else "Run it"
+        return f"{first} with: python -m pipeline run --run-dir {shlex.quote(self.place)}"
 
     def read_data(self) -> Data:
         arrays = readers.read_arrays(self.data, advice := self._advice(PREPARATION), DATA)
@@ -134,7 +135,7 @@ class RunFolder:
         return readers.read_record(self.metrics, Metrics, self._advice(EVALUATION))
 
     def read_record(self) -> RunRecord:
-        return readers.read_record(self.record, RunRecord, f"Run it with: {self.command}")
+        return readers.read_record(self.record, RunRecord, self._advice())
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
@@ -196,8 +197,7 @@ class RunFolder:
     def check_own(self, given: str, names: Iterable[str] = WRITTEN) -> None:
         """Raise InvalidParameter if a run here would write over a file that no run has made.
 
-        A file is a run's if the record has its digest, or if it is readable as what a run writes. given: what the
-        message begins with.
+        A file is a run's if the record has its digest, or it can be read as one. given: how the message begins.
         """
         read: dict[str, Callable[[], object]] = {
             "run.json": self.read_record,

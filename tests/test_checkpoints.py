@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import checkpoints, datasets, readers, storage
+from pipeline import checkpoints, datasets, provenance, readers, storage
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import InvalidParameter
 from pipeline.records import Epoch
@@ -135,7 +135,7 @@ def test_the_notebook_has_its_checkpoints_depend_on_every_parameter_of_the_train
 def test_a_checkpoint_depends_on_the_loop_too(training, monkeypatch, capsys):
     arguments, state = training
     Checkpoints(*arguments).save_when_due(*state)
-    monkeypatch.setattr("pipeline.provenance.cells_digest", lambda notebook: notebook.stem)
+    monkeypatch.setattr("pipeline.provenance.cells_digest", lambda notebook, what_it_does: notebook.stem)
     assert Checkpoints(*arguments).load() is None
     assert "is of other parameters, data or code" in capsys.readouterr().out
 
@@ -148,3 +148,18 @@ def test_a_file_of_anothers_that_is_named_like_a_checkpoint_stays(training):
     ):
         Checkpoints(folder, *others)
     assert folder.checkpoint.read_bytes() == b"mine"
+
+
+def test_a_checkpoint_does_not_depend_on_prose_nor_on_the_parameters_that_a_notebook_declares(training, monkeypatch):
+    arguments, state = training
+    Checkpoints(*arguments).save_when_due(*state)
+    cells = [("markdown", "# Other prose"), ("code", "# Parameters\nepochs: int = 7"), ("code", "1")]
+    found = provenance._cells
+    monkeypatch.setattr(provenance, "_cells", lambda path: [*cells[:2], *(cell for cell in found(path) if kept(cell))])
+    assert Checkpoints(*arguments).load() is not None
+    monkeypatch.setattr(provenance, "_cells", lambda path: [*cells, *(cell for cell in found(path) if kept(cell))])
+    assert Checkpoints(*arguments).load() is None
+
+
+def kept(cell):
+    return cell[0] == "code" and not cell[1].startswith("# Parameters")

@@ -148,3 +148,11 @@ def test_check_takes_the_notebooks_own_cell_as_declaring_also_without_types():
     parameters.check(notebook(declared="# Parameters\nepochs, seed = 50, 1", epochs=50))
     with pytest.raises(InvalidParameter, match="hidden_size: not a parameter of this notebook, which takes epochs"):
         parameters.check(notebook("# Parameters\nhidden_size = 3", declared="# Parameters\nepochs = 50", hidden_size=3))
+
+
+def test_a_path_from_elsewhere_is_the_same_as_from_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(parameters.ROOT / "notebooks")
+    assert parameters.from_here("../runs/x") == "runs/x"
+    assert parameters.from_here(str(tmp_path)) == str(tmp_path)
+    monkeypatch.chdir(parameters.ROOT)
+    assert parameters.from_here("runs/x") == "runs/x"

@@ -224,7 +224,14 @@ def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, 
     (tmp_path / "helpers.py").write_text("def f(:\n")
     (tmp_path / "a.ipynb").write_text("<<<<<<< HEAD")
     monkeypatch.setattr(storage, "ROOT", tmp_path)
-    with pytest.raises(InvalidRecord, match=r"helpers\.py is no Python in line 1: "):
+    with pytest.raises(InvalidRecord, match=r"helpers\.py is no Python in line 1 of its code: "):
         provenance.code_of("helpers")
     with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook \("):
         provenance.cells_digest(tmp_path / "a.ipynb")
+
+
+def test_what_is_ipythons_in_a_notebook_is_no_error(tmp_path):
+    cells = ["%matplotlib inline\nimport helpers\n!ls", "%%bash\necho $x", "import pandas"]
+    content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+    (tmp_path / "a.ipynb").write_text(json.dumps(content))
+    assert list(provenance.code_of(tmp_path / "a.ipynb")) == ["helpers.py"]

@@ -128,7 +128,15 @@ def test_the_best_configuration_is_described_with_its_mean_and_over_how_many_see
 
 @pytest.mark.parametrize(
     ("error", "printed"),
-    [(0.42039163449803, "0.420"), (0.3, "0.3"), (2.6e-7, "0.000"), (12.345678, "12.34"), (1e17, "10000")],
+    [
+        (0.42039163449803, "0.420"),
+        (0.3, "0.3"),
+        (2.6e-7, "0.000"),
+        (12.345678, "12.34"),
+        (1e17, "1e+17"),
+        (1.0, "1.0"),
+        (0.0, "0.0"),
+    ],
 )
 def test_an_error_is_cut_as_the_original_cuts_it_also_where_python_would_write_an_exponent(error, printed):
     assert published.cut(error) == printed

@@ -104,3 +104,8 @@ def test_a_sweep_varies_what_its_grid_and_its_points_list():
     sweep = SweepDefinition(name="s", base={"epochs": 2}, grid={"seed": [1, 2]}, points=points)
     for _ in range(2):  # asking twice adds nothing
         assert sweep.varied() == {"seed": [1, 2, 3, 1], "hidden_size": [5]}
+
+
+def test_a_long_error_is_cut_so_that_the_record_can_be_read():
+    record = RunRecord.begin({}, Inputs(data="", notebooks={}, code={}, versions={}))
+    assert len(record.changed(error="x" * 300_000).error) == 4000

@@ -153,7 +153,10 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     entry.detail = ", ".join([*counted, *([f"{left} left"] if left else [])])
     ended = Status.INTERRUPTED if left else "failures" if counts else Status.DONE
     entry.status = Status.RUNNING if storage.is_locked(folder.path) else ended  # it may evaluate, with all points done
-    varied = sweep.varied()
+    varied, defaults = sweep.varied(), parameters.Parameters().model_dump()
+    for name in varied.keys() - sweep.grid.keys():
+        if sweep.grid or not all(name in point for point in sweep.points):  # the others have the base's, or the default
+            varied[name].append(sweep.base.get(name, defaults.get(name)))
     fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))

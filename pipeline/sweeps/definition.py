@@ -1,6 +1,7 @@
 """Read the YAML file of a sweep and make points of it, every one checked before anything starts."""
 
 import difflib
+import functools
 import hashlib
 import itertools
 import json
@@ -21,7 +22,7 @@ from ruamel.yaml.events import AliasEvent
 from pipeline import parameters, ranking
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.parameters import Parameters
-from pipeline.ranking import Configuration
+from pipeline.ranking import Configuration, PointResult
 from pipeline.readers import read_bytes
 from pipeline.records import Metric, SweepDefinition
 from pipeline.run_folder import SweepFolder
@@ -39,8 +40,7 @@ FORM = "A sweep's file has a name, and may have base, grid, points and select; s
 class Point:
     """One point of a sweep: its parameters, its folder, and what is known of it.
 
-    label: the parameters that the sweep varies, as words. result: as it is on disk when the point is made; whoever
-    runs the point replaces it.
+    label: the parameters that the sweep varies, as words. Whoever runs the point replaces its result.
     """
 
     def __init__(self, chosen: Parameters, sweep: SweepFolder, varied: Iterable[str]) -> None:
@@ -49,7 +49,11 @@ class Point:
         self.id = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = sweep.point(self.id)
         self.label = parameters.described({name: values[name] for name in varied if name in values}) or "the base"
-        self.result = replace(self.folder.find_result(), parameters=values)
+
+    @functools.cached_property
+    def result(self) -> PointResult:
+        """Return what is known of it: as it is on disk when first asked, which is late, since another may run it."""
+        return replace(self.folder.find_result(), parameters=self.parameters.model_dump())
 
     @property
     def data_key(self) -> DataKey:

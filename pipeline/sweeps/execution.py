@@ -9,6 +9,7 @@ import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
@@ -72,26 +73,23 @@ def run_sweep(
         log.info(_counted(points, todo))
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
-        if folder.record.exists() and folder.read_record().ids != record.ids:
+        if folder.record.exists() and set(folder.read_record().ids) != set(record.ids):
             log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
-            for path in (folder.report, folder.notebook, folder.report_inputs):
-                path.unlink(missing_ok=True)
         if todo:
             from pipeline.sweeps import jobs, training  # papermill takes 0.4 s to import
 
             used = {point.data_key: data[point.data_key] for point in todo}
             count = min(workers or os.cpu_count() or 1, len(todo))
             with training.workers(scheduler, count, used, inputs, connect_timeout) as found:
-                storage.write_whole(folder.record, storage.json_bytes(record))
+                _write_record(folder, record)
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)
         else:
-            if not folder.record.exists() or folder.read_record() != record:
-                storage.write_whole(folder.record, storage.json_bytes(record))
+            _write_record(folder, record)
             results.write(points, folder)
         _select(points, sweep, workers or os.cpu_count() or 1)
         if with_report:
-            _write_report(sweep, folder)
+            _write_report(sweep, folder, points)
             log.info(console.wrote("report", folder.report))
     return [point for point in points if not point.result.is_done]
 
@@ -165,6 +163,16 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
     return f"{len(points)} {'point' if len(points) == 1 else 'points'}: {', '.join(parts)}"
 
 
+def _write_record(folder: SweepFolder, record: SweepRecord) -> None:
+    """Write sweep.json, unless it is there; a report of other points goes."""
+    found = folder.read_record() if folder.record.exists() else None
+    if found and set(found.ids) != set(record.ids):
+        for path in (folder.report, folder.notebook, folder.report_inputs):
+            path.unlink(missing_ok=True)
+    if found != record:
+        storage.write_whole(folder.record, storage.json_bytes(record))
+
+
 def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:
     """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
     if best := ranking.best(definition.ranked(points, sweep.select)):
@@ -176,10 +184,12 @@ def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> 
             log.info(f"its test accuracy: {mean:.4f}{best.describe_seeds()}")
 
 
-def _write_report(sweep: SweepDefinition, folder: SweepFolder) -> None:
+def _write_report(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[Point]) -> None:
     """Execute sweep.ipynb for this sweep, and render it; not again where nothing that they show has changed."""
     digests, code = _digest_of(folder.record) | _digest_of(folder.results), provenance.code_of(NOTEBOOK)
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
+    evaluated = [(point.id, point.folder.digests(["metrics.json"])) for point in points]
+    depends_on |= {"evaluated": sha256(repr(evaluated).encode()).hexdigest()}
     if not folder.report.exists() or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
         from pipeline import notebooks  # papermill takes 0.4 s to import, which a finished sweep should not cost
         from pipeline.reports import rendering  # and nbconvert 0.3 s

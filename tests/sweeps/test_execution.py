@@ -617,3 +617,41 @@ def test_a_sweep_of_other_points_leaves_no_report_of_the_old_ones(local, tmp_pat
 def test_results_may_be_as_large_as_they_come(tmp_path):
     (tmp_path / "results.csv").write_bytes(b"id,status,source,seed\n" + b"x" * 2**24)
     SweepFolder(tmp_path).check_own("It is")
+
+
+def test_the_report_is_written_again_where_a_point_has_been_evaluated_again(local, tmp_path, pipeline):
+    out = shutil.copytree(local[0] / "out", tmp_path / "out")
+    before = (out / "report.html").read_bytes()
+    metrics = next(out.glob("*/metrics.json"))
+    metrics.write_text(re.sub(r'"test_accuracy": [\d.]+', '"test_accuracy": 0.0123', metrics.read_text()))
+    execution._write_report(definition.read(local[0] / "s.yaml"), SweepFolder(out), definition.opened(str(out))[1])
+    assert (out / "report.html").read_bytes() != before
+    assert "0.0123" in (out / "report.html").read_text()
+
+
+def test_a_sweep_that_is_refused_leaves_the_report_of_the_one_before(local, tmp_path, pipeline):
+    out = shutil.copytree(local[0] / "out", tmp_path / "out")
+    before = (out / "report.html").read_bytes()
+    more = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
+    options = ("--scheduler", "tcp://127.0.0.1:1", "--connect-timeout", "1", "--sweep-dir", out)
+    assert pipeline("sweep", more, *options).returncode == 2
+    assert (out / "report.html").read_bytes() == before
+    turned = {"learning_rate": GRID["learning_rate"][::-1], "seed": GRID["seed"]}  # the same points
+    done = pipeline("sweep", write(tmp_path / "s.yaml", grid=turned), "--no-report", "--sweep-dir", out)
+    assert "other points" not in done.stdout
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_what_another_has_just_run_is_not_run_again(tmp_path, workers, monkeypatch):
+    file, load, nested = write(tmp_path / "s.yaml"), datasets.load_source, []
+
+    def loading(source):
+        if not nested:
+            nested.append(source)
+            execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+            workers.given.clear()
+        return load(source)
+
+    monkeypatch.setattr(datasets, "load_source", loading)
+    execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+    assert workers.given == []
