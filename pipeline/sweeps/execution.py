@@ -22,6 +22,7 @@ from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import MAX_POINTS, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
+MAX_LISTED = 20  # points that did not finish, in a message
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +99,12 @@ def described(failed: Sequence[Point], retried: bool) -> str:
     """Describe the points that have not finished, a line each, and what to do. retried: only those that failed ran."""
     lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish"]
     lines[0] += ":" if retried else " (--retry-failed gives what failed another try):"
-    for point in failed:
+    for point in failed[:MAX_LISTED]:
         error = (point.result.record.error or "").split(" Each update overshoots")[0] if point.result.record else None
         parts = [f"{point.id} {point.result.status}", point.label, error]
         lines.append(textwrap.shorten(": ".join(filter(None, parts)), 320, placeholder=" ..."))
+    if len(failed) > MAX_LISTED:
+        lines.append(f"and {len(failed) - MAX_LISTED} more, which results.csv has, too")
     if retried and not all(point.result.record for point in failed):
         lines.append("The points that have not been run yet run without --retry-failed.")
     return "\n".join(lines)

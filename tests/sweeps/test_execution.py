@@ -655,3 +655,12 @@ def test_what_another_has_just_run_is_not_run_again(tmp_path, workers, monkeypat
     monkeypatch.setattr(datasets, "load_source", loading)
     execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
     assert workers.given == []
+
+
+def test_of_many_points_that_failed_a_message_names_some(tmp_path):
+    points = definition.points_of(
+        definition.read(write(tmp_path / "s.yaml", grid={"seed": list(range(50))})), SweepFolder(tmp_path / "out")
+    )
+    lines = execution.described(points, retried=False).splitlines()
+    assert len(lines) == 22
+    assert lines[-1] == "and 30 more, which results.csv has, too"
