@@ -205,8 +205,8 @@ class _ForkServer:
             "-m",
             fork_server.__name__,
             str(there.fileno()),
-            *(["compiler"] * compiler_first),
-        ]
+        ]  # -P: not from the current folder
+        command += ["compiler"] * compiler_first
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True

@@ -201,10 +201,9 @@ def report(run_dir: str) -> Path:
         if executed and record.status not in (Status.DONE, Status.CHANGED):
             from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
 
-            ended = (
-                Status.INTERRUPTED if record.status == Status.RUNNING else record.status
-            )  # killed: nobody holds the lock
-            title, error = f"{folder.title}: {ended}", (record.error or "").split("\n")[0]
+            killed = record.status == Status.RUNNING  # since nobody holds the lock
+            title = f"{folder.title}: {Status.INTERRUPTED if killed else record.status}"
+            error = (record.error or "").split("\n")[0]
             rendering.write_notebook_report(executed[-1], folder.report, title, error)
         else:
             record, _ = folder.read_finished()

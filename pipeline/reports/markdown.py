@@ -37,7 +37,8 @@ class Renderer(IPythonRenderer):
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
         anchor = self.stem if level == 1 else self._anchor(plain)
-        anchor += f"-{len(self.headings)}" * any(anchor == other.anchor for other in self.headings)
+        while any(anchor == other.anchor for other in self.headings):
+            anchor += f"-{len(self.headings)}"
         level += self.down
         self.headings.append(Heading(level, anchor, plain))
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
