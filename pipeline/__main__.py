@@ -255,7 +255,7 @@ def _exit_code() -> int:
     """Run the command. Whatever it meets ends in one message, and a traceback only with --debug."""
     try:
         signals.check()
-        parameters.check_current_folder()
+        parameters.check_surroundings()
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main.main(prog_name=name, standalone_mode=False)
         return 0

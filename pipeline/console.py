@@ -10,6 +10,7 @@ import io
 import locale
 import logging
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -79,7 +80,9 @@ class _Stream(io.FileIO):
 
     def write(self, content: object) -> int:
         try:
-            return super().write(content)  # type: ignore[arg-type]
+            while (written := super().write(content)) is None:  # type: ignore[arg-type]
+                select.select([], [self], [])  # it is full, and does not block by itself
+            return written
         except OSError:
             return len(memoryview(content))  # type: ignore[arg-type]
 

@@ -65,7 +65,7 @@ def check_apart(source: str, folder: Path, names: Iterable[str]) -> None:
     if source not in NAMED_SOURCES and (
         (path.parent == own and path.name in names) or (path.is_dir() and own.is_relative_to(path))
     ):
-        raise InvalidParameter(f"source is {source!r}, which this run would overwrite, or write into. Move it.")
+        raise InvalidParameter(f"source is {source!r}, which the results would overwrite, or be written into. Move it.")
 
 
 def source_path(source: str) -> Path:

@@ -10,6 +10,7 @@ import itertools
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -138,8 +139,13 @@ def from_here(path: str) -> str:
     return path if not path or Path.cwd() == ROOT else str(within)
 
 
-def check_current_folder() -> None:
-    """Raise InvalidParameter if the current folder has gone, which kernels and paths would start from."""
+def check_surroundings() -> None:
+    """Raise InvalidParameter if the current folder has gone, or the time zone is none: all commands need both."""
+    try:
+        datetime.now().astimezone()
+    except ValueError:
+        zone = shown(repr(os.environ.get("TZ")))
+        raise InvalidParameter(f"TZ is {zone}, but an offset must be below 24 hours. Set: export TZ=UTC") from None
     try:
         Path.cwd()
     except FileNotFoundError:

@@ -67,7 +67,7 @@ class Model:
 
 
 class RunFolder:
-    """The folder of a run, or of a point of a sweep. What cannot be read raises InvalidRecord."""
+    """The folder of a run, or of a point. Of what cannot be read `read_` raises InvalidRecord; `find_` is None."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = storage.project_path(str(path))
@@ -78,7 +78,6 @@ class RunFolder:
 
     @property
     def is_point(self) -> bool:
-        """Tell whether this is the folder of a point of a sweep."""
         return SweepFolder(self.path.parent).record.exists()
 
     @property
@@ -91,9 +90,8 @@ class RunFolder:
     @property
     def place_to_repeat(self) -> str:
         """Return the folder that a command should name which runs the same again: for a point, a folder of its own."""
-        if self.is_point:
-            return f"runs/{SweepFolder(self.path.parent).read_record().name}-{self.path.name}"
-        return self.place
+        sweep = SweepFolder(self.path.parent)
+        return f"runs/{sweep.read_record().name}-{self.path.name}" if self.is_point else self.place
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
@@ -153,20 +151,18 @@ class RunFolder:
             raise InvalidRecord(self.path, problem, "Run it again first.") from None
 
     def find_record(self) -> RunRecord | None:
-        """Return None where there is no run.json that can be read."""
         return _found(self.read_record)
 
     def find_metrics(self) -> Metrics | None:
-        """Return None where there is no metrics.json that can be read."""
         return _found(self.read_metrics)
 
     def find_result(self) -> PointResult:
-        """Read what is known of a point."""
         record = self.find_record()
         return PointResult(self.path.name, record.parameters if record else {}, record)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""
+        self.check_no_point(f"run_dir is {self.place!r}")
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
@@ -217,6 +213,11 @@ class RunFolder:
 
         outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
 
+    def check_no_point(self, given: str) -> None:
+        """Raise InvalidParameter if this is the folder of a point, whose model comes from its sweep."""
+        if self.is_point:
+            raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
+
     def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
         """Write what a stage gives, unless it is there with this content. First goes all that was made from the old.
 
@@ -236,8 +237,7 @@ class RunFolder:
 
     def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
         """Record that a finished run is no longer what it was, and log it."""
-        record = self.find_record()
-        if record is None or record.status != Status.DONE:
+        if (record := self.find_record()) is None or record.status != Status.DONE:
             return
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"

@@ -6,7 +6,7 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -79,8 +79,7 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     if theirs := [path for pattern in patterns for path in folder.path.glob(pattern)]:
         held = theirs[0].relative_to(folder.path)
         raise InvalidParameter(f"run_dir is {run_dir!r}, which holds other results: {held}. Choose another folder.")
-    if folder.is_point:
-        raise InvalidParameter(f"run_dir is {run_dir!r}, the folder of a point of a sweep. Choose another folder.")
+    folder.check_no_point(f"run_dir is {run_dir!r}")
     folder.check_own(f"run_dir is {run_dir!r}")
 
 
@@ -93,10 +92,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
         folder.write_record(record)
         made = stages.execute(folder, chosen)
-        if folder.find_record() != record or folder.digests(made) != made:
-            raise NotebookFailed(f"{folder.path} was removed or written to by another meanwhile. Run it again.")
-        if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen)):
-            raise NotebookFailed(f"Something changed while it was run: {'; '.join(changed)}. Run it again.")
+        _check_undisturbed(folder, record, record, made)
         arrays = dict(folder.read_data().source_sha256)
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
@@ -113,6 +109,15 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         raise
     finally:
         reserve.unlink(missing_ok=True)
+
+
+def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord, made: Mapping[str, str]) -> None:
+    """Raise NotebookFailed if, while notebooks were executed, anybody wrote to the folder or changed what they use."""
+    if folder.find_record() != on_disk or folder.digests(made) != made:
+        raise NotebookFailed(f"{folder.path} was removed or written to by another meanwhile. Run it again.")
+    chosen = parameters.from_values(record.parameters)
+    if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen, record.inputs.notebooks)):
+        raise NotebookFailed(f"Something changed while it was run: {'; '.join(changed)}. Run it again.")
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
@@ -177,7 +182,8 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
         storage.write_whole(folder.data, data.to_bytes())
         del data  # some hundred MB of a large source, while its notebook reads the file
         try:
-            stages.execute(folder, chosen, [EVALUATION], watched=watched)
+            made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
+            _check_undisturbed(folder, record, record.changed(inputs=inputs), made)
         finally:
             folder.data.unlink()
         _write_report(folder, record.changed(inputs=inputs))

@@ -36,6 +36,27 @@ def test_a_command_does_its_work_when_its_output_is_full_or_its_reader_has_gone(
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_pipe_that_is_full_and_does_not_block_is_waited_for(tmp_path):
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    fill = os.write(write, b"." * 2**20)
+    done = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "index", tmp_path], cwd=storage.ROOT, stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    with pytest.raises(subprocess.TimeoutExpired):
+        done.wait(3)
+    with open(read, "rb") as reader:  # noqa: PTH123
+        assert reader.read()[fill:].startswith(b"index: ")
+    assert (done.wait(), done.stderr.read()) == (0, b"")
+
+
+def test_a_time_zone_that_is_none_is_refused(tmp_path):
+    done = index(tmp_path, env=os.environ | {"TZ": "UTC+25"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: TZ is 'UTC+25', but an offset must be below 24 hours. Set: export TZ=UTC\n"
+
+
 def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
     folder = tmp_path / "Zürich 数"
     folder.mkdir()

@@ -357,7 +357,7 @@ def test_a_source_that_is_not_there_is_refused_with_where_it_was_looked_for(plac
 def test_a_run_does_not_write_into_its_source(folder, pipeline):
     for place in (folder, folder / "run"):
         refused = pipeline("run", "--run-dir", place, "-p", "source", folder)
-        assert "which this run would overwrite, or write into" in refused.stderr
+        assert "which the results would overwrite" in refused.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["one", "zero"]
 
 

@@ -20,6 +20,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline import fork_server, notebooks, parameters, provenance, published, storage
+from pipeline.errors import InvalidParameter
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -279,6 +280,8 @@ def test_a_run_in_a_folder_of_a_sweep_or_of_runs_is_refused_and_nothing_is_writt
     (point, *_) = (runs / "small").glob("*/run.json")
     refused = pipeline("run", "--run-dir", point.parent)
     assert "the folder of a point of a sweep. Choose another folder." in refused.stderr
+    with pytest.raises(InvalidParameter, match="the folder of a point of a sweep"):  # as of 01_prepare run alone
+        RunFolder(point.parent).write_data(RunFolder(runs / "default").read_data())
     assert files() == before
 
 
@@ -362,7 +365,7 @@ def test_a_run_does_not_overwrite_its_own_source(tmp_path, small_source, pipelin
     before = source.read_bytes()
     refused = pipeline("run", "--run-dir", tmp_path, "-p", "source", source)
     assert refused.returncode == 2
-    assert "which this run would overwrite" in refused.stderr
+    assert "which the results would overwrite" in refused.stderr
     assert source.read_bytes() == before
 
 

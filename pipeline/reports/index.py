@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from pipeline import console, outputs, parameters, ranking, storage
 from pipeline.errors import InvalidRecord, shown
-from pipeline.ranking import PointResult
+from pipeline.ranking import Configuration
 from pipeline.records import Status, SweepRecord
 from pipeline.reports import pages
 from pipeline.run_folder import RunFolder, SweepFolder
@@ -150,8 +150,12 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     counts = Counter(record.status for record in records)
     done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
-    entry.detail = ", ".join([*counted, *([f"{left} left"] if left else [])])
-    ended = Status.INTERRUPTED if left else "failures" if counts else Status.DONE
+    ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
+    best = ranking.best(ranked)
+    evaluated = best is None or all(folder.point(point.id).metrics.exists() for point in best.finished)
+    missing = f"{left} left" if left else "" if evaluated else "the best not evaluated"
+    entry.detail = ", ".join(filter(None, [*counted, missing]))
+    ended = Status.INTERRUPTED if missing else "failures" if counts else Status.DONE
     entry.status = Status.RUNNING if storage.is_locked(folder.path) else ended  # it may evaluate, with all points done
     varied, defaults = sweep.varied(), parameters.Parameters().model_dump()
     for name in varied.keys() - sweep.grid.keys():
@@ -160,7 +164,8 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
-    _add_best(entry, sweep, results)
+    if best:
+        _add_best(entry, sweep, best)
 
 
 def _values_of(varied: Mapping[str, list[JsonValue]]) -> str:
@@ -176,11 +181,8 @@ def _by_size(value: JsonValue) -> tuple[bool, float, str]:
     return not isinstance(value, int | float), value if isinstance(value, int | float) else 0, str(value)
 
 
-def _add_best(entry: Entry, sweep: SweepRecord, results: Mapping[str, PointResult]) -> None:
+def _add_best(entry: Entry, sweep: SweepRecord, best: Configuration) -> None:
     """Add the configuration that the sweep's report puts first, without its test metrics."""
-    ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
-    if (best := ranking.best(ranked)) is None:
-        return
     split = sweep.select.split("_")[0]
     entry.metrics = {split: _texts((best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error")))}
     names = [name for name in sweep.varied() if name != "seed"]

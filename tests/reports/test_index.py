@@ -262,6 +262,9 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
     add_sweep(tmp_path / "damaged", ["done", "done"])
     (tmp_path / "damaged" / f"{1:012x}" / "run.json").write_text("{")
     add_sweep(tmp_path / "begun", ["done"], left=1)
+    add_sweep(tmp_path / "trained", ["done", "done"])
+    RunFolder(tmp_path / "trained" / f"{1:012x}").metrics.unlink()  # it is the best, and its test metrics are missing
+    RunFolder(tmp_path / "whole" / f"{0:012x}").metrics.unlink()
     with held(tmp_path / "begun"):
         found = {row["Name"]: row for row in rows(tmp_path)}
     assert {name: row["Status"] for name, row in found.items()} == {
@@ -269,6 +272,7 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
         "partly": "✗ failures1 of 2 points done, 1 failed",
         "damaged": "✗ interrupted1 of 2 points done, 1 left",
         "begun": "… running1 of 2 points done, 1 left",
+        "trained": "✗ interrupted2 of 2 points done, the best not evaluated",
     }
 
 

@@ -23,8 +23,8 @@ import pexpect
 import pyte
 import pytest
 
-from pipeline import datasets, notebooks, storage
-from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord
+from pipeline import datasets, notebooks, provenance, storage
+from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord, NotebookFailed
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
@@ -152,6 +152,24 @@ def test_of_several_evaluations_one_that_is_refused_leaves_the_others(runs, tmp_
     assert [folder.metrics.exists() for folder in losers] == [False, True]
     assert [folder.report.exists() for folder in losers] == [False, True]
     assert not any(folder.data.exists() for folder in losers)
+
+
+def test_what_changes_while_a_point_is_evaluated_fails_that(runs, tmp_path, monkeypatch):
+    out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
+    loser = next(folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists())
+    before, inputs_of = loser.read_record(), provenance.inputs_of
+
+    def executing(folder, *_, **__):
+        monkeypatch.setattr(
+            provenance, "inputs_of", lambda *given: inputs_of(*given).model_copy(update={"code": {"helpers.py": "1"}})
+        )
+        return folder.digests(["data.npz"])
+
+    monkeypatch.setattr("pipeline.stages.execute", executing)
+    with pytest.raises(NotebookFailed, match="Something changed while it was run: code helpers.py, which was "):
+        execution.runs.evaluate([loser])
+    assert loser.read_record() == before
+    assert not loser.data.exists()
 
 
 def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
@@ -519,6 +537,8 @@ def write_old_sweep(folder, **base):
 
 def test_the_index_shows_a_sweep_of_an_older_version(tmp_path):
     write_old_sweep(tmp_path / "old", former=0)
+    for identity in OLD_IDS:
+        write_json(tmp_path / "old" / identity / "metrics.json", {"former": 0})
     (entry,) = index.entries(tmp_path)
     assert (entry.name, entry.kind, entry.status, entry.detail) == ("old", "sweep", "done", "2 of 2 points done")
     assert "fixed: epochs 10, former 0" in entry.parameters
@@ -602,7 +622,7 @@ def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline
 def test_a_sweep_into_its_own_source_is_refused(tmp_path):
     write_pictures(tmp_path / "pictures", {0: "zero", 1: "one"}, 40)
     base = QUICK | {"source": str(tmp_path / "pictures"), "num_samples": 10, "num_validation": 5}
-    with pytest.raises(InvalidParameter, match="which this run would overwrite, or write into"):
+    with pytest.raises(InvalidParameter, match="which the results would overwrite"):
         execution.run_sweep(write(tmp_path / "s.yaml", base=base), str(tmp_path / "pictures" / "out"))
     assert not (tmp_path / "pictures" / "out").exists()
 
