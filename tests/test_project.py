@@ -25,7 +25,8 @@ from pipeline import parameters, published, storage
 from pipeline.__main__ import main
 from pipeline.notebooks import README_PICTURES
 from pipeline.records import Status, SweepDefinition
-from pipeline.run_folder import OUTPUTS, STAGES, RunFolder
+from pipeline.run_folder import OUTPUTS, STAGES, RunFolder, SweepFolder
+from pipeline.sweeps import definition
 from tests.conftest import MADE_ONCE
 
 ROOT = storage.ROOT
@@ -254,8 +255,20 @@ def test_every_make_target_that_a_guide_names_exists():
             make_would(target)
 
 
+def text_blocks_of_sweeps():
+    return re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
+
+
+def test_the_commands_of_what_sweeps_selected_are_points_of_these():
+    for name, command in zip(("original_images", "all_of_mnist"), text_blocks_of_sweeps()[2:], strict=True):
+        given = main.commands["run"].make_context("run", shlex.split(command)[4:]).params["given"]
+        sweep = definition.read(storage.NOTEBOOKS / "sweeps" / f"{name}.yaml")
+        points = definition.points_of(sweep, SweepFolder(ROOT / "runs/sweeps" / name))
+        assert parameters.from_strings(dict(given)) in [point.parameters for point in points]
+
+
 def test_the_commands_for_other_machines_are_what_dask_and_a_sweep_take():
-    block, certificate = re.findall(r"```text\n(.*?)```", (ROOT / "notebooks/sweeps/README.md").read_text(), re.S)
+    block, certificate = text_blocks_of_sweeps()[:2]
     assert certificate.startswith("openssl req -x509 ")
     scheduler, worker, sweep = [shlex.split(line) for line in block.splitlines()]
     assert scheduler == ["dask", "scheduler", "--host", "HOST"]  # not on every interface
