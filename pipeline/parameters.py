@@ -133,10 +133,12 @@ def check_source(source: str) -> None:
 
 
 def from_here(path: str) -> str:
-    """Return a path that begins where one stands as the same path from the project's root, if it is below that."""
+    """Return a path that begins where one stands as the one path from the project's root, if it is below that."""
+    if not path.strip():
+        return path
     found = Path(os.path.abspath(path))  # noqa: PTH100 - it drops ..
-    within = found.relative_to(ROOT) if found.is_relative_to(ROOT) else found
-    return path if not path or Path.cwd() == ROOT else str(within)
+    within = found.relative_to(ROOT).as_posix() if found.is_relative_to(ROOT) else str(found)
+    return str(found) if within in NAMED_SOURCES else within
 
 
 def check_surroundings() -> None:

@@ -6,6 +6,7 @@ not count: it stands for a package that the default run does not need.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -24,6 +25,7 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
+MAGIC = re.compile(r"^\s*[%!]|[!%]\w|[?]\s*$", re.M)  # what may be a line of IPython's
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
 DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
 
@@ -165,9 +167,27 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _notebook_source(notebook: Path) -> str:
-    """Return the code of a notebook, without what is not Python but IPython's: magics and shell commands."""
-    cells = [source for kind, source in _cells(notebook) if kind == "code" and not source.startswith("%%")]
-    return re.sub(r"^\s*[%!].*", "", "\n".join(cells), flags=re.M)
+    """Return the code of a notebook: as it is, or as IPython makes Python of it."""
+    cells = [source for kind, source in _cells(notebook) if kind == "code"]
+    if _is_python(source := "\n".join(cells)):
+        return source
+    return "\n".join(cell if _is_python(cell) else _python_of(cell) for cell in cells)
+
+
+def _python_of(cell: str) -> str:
+    """Return the Python that IPython makes of a cell with magics, shell commands or questions."""
+    from IPython.core.inputtransformer2 import TransformerManager  # 0.2 s, for notebooks that have them
+
+    timed = re.sub(r"\A\s*%%.*|%(time|timeit|prun)\b ?", "", cell)  # which would be text in a call, and import nothing
+    python = TransformerManager().transform_cell(timed)
+    return python if _is_python(python) else TransformerManager().transform_cell(cell)
+
+
+def _is_python(source: str) -> bool:
+    with contextlib.suppress(SyntaxError), _parsing:
+        ast.parse(source)
+        return True
+    return False
 
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ LIMITS = {  # bytes that a file may have, by its name or by what it is to be
     "metrics.json": 2**16,
     "report.json": 2**16,
     "history.json": 2**25,  # 100,000 epochs take 25 MB
-    "sweep.json": 2**25,  # 500,000 points
+    "sweep.json": 2**25,  # 490,000 points
     "sweep file": 100_000,  # of which 20,000 a second are read
     "notebook": 2**25,
     "arrays": NO_LIMIT,

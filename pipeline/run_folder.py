@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import outputs, parameters, readers, storage
+from pipeline import console, outputs, parameters, readers, storage
 from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, shown
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
@@ -104,7 +104,7 @@ class RunFolder:
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
         first = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks" if stage else "Run it"
-        return f"{first} with: python -m pipeline run --run-dir {shlex.quote(self.place)}"
+        return f"{first} with: python -m pipeline run --run-dir {shlex.quote(console.from_here(self.path))}"
 
     def read_data(self) -> Data:
         arrays = readers.read_arrays(self.data, advice := self._advice(PREPARATION), DATA)

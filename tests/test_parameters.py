@@ -154,5 +154,8 @@ def test_a_path_from_elsewhere_is_the_same_as_from_the_root(tmp_path, monkeypatc
     monkeypatch.chdir(parameters.ROOT / "notebooks")
     assert parameters.from_here("../runs/x") == "runs/x"
     assert parameters.from_here(str(tmp_path)) == str(tmp_path)
+    assert parameters.from_here("../sample") == str(parameters.ROOT / "sample")  # a folder, and not what "sample" names
     monkeypatch.chdir(parameters.ROOT)
-    assert parameters.from_here("runs/x") == "runs/x"
+    for path in ("runs/x", "runs/x/", "./runs/../runs/x", str(parameters.ROOT / "runs/x")):
+        assert parameters.from_here(path) == "runs/x"
+    assert parameters.from_here(" ") == " "  # which is refused

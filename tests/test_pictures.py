@@ -393,15 +393,18 @@ def test_names_of_classes_are_stored_where_they_are_not_the_digits(folder, small
     assert alike.outputs[:2] == ("0 handwri…", "1 handwri…")
 
 
-def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(pictures_run, pipeline, tmp_path):
+def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(
+    pictures_run, pipeline, tmp_path, monkeypatch
+):
     """The three commands of the README; the run is made by the second."""
     (block,) = re.findall(r"## Your own pictures.*?```text\n(.*?)```", README, re.S)
     data, run, opened = [shlex.split(line, comments=True) for line in block.splitlines()]
-    page, folder = tmp_path / "page.html", str(pictures_run / "pictures")
-    shown = pipeline(*[folder if word == "pictures" else word for word in data[3:]], "--output", page)
+    page = tmp_path / "page.html"
+    monkeypatch.chdir(pictures_run)
+    shown = pipeline(*data[3:], "--output", page)
     assert shown.returncode == 0, shown.stderr
     printed = shlex.split(re.findall("Train with: (.*)", shown.stdout)[0])
-    assert [word.replace(folder, "pictures") for word in printed] == run
+    assert [word.removeprefix(f"{storage.ROOT}/") for word in printed] == run  # both from where one stands
     assert "898 of 1797 pictures are dark on light and were inverted." in shown.stdout
     assert re.search(r"^class +eight +five +four +nine +one +seven +six +three +two +zero$", shown.stdout, re.M)
     assert opened[-1] == f"{run[5]}/report.html"

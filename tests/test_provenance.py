@@ -230,8 +230,27 @@ def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, 
         provenance.cells_digest(tmp_path / "a.ipynb")
 
 
-def test_what_is_ipythons_in_a_notebook_is_no_error(tmp_path):
-    cells = ["%matplotlib inline\nimport helpers\n!ls", "%%bash\necho $x", "import pandas"]
-    content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%matplotlib inline\nimport helpers\n!ls",
+        "%%time\nimport helpers",
+        "%%capture out\nimport helpers",
+        "if 1 > 2:\n    %matplotlib inline\nimport helpers",
+        "%time import helpers",
+        "%timeit -n 1 print()\nimport helpers",
+        'x = ("%s of %s"\n     % (1, 2))\nimport helpers',
+        "files = !ls\nhelpers?\nimport helpers",
+    ],
+)
+def test_what_is_ipythons_in_a_notebook_is_neither_an_error_nor_hides_an_import(tmp_path, cell):
+    content = {"cells": [{"cell_type": "code", "source": each} for each in (cell, "%%bash\necho $x", "import pandas")]}
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     assert list(provenance.code_of(tmp_path / "a.ipynb")) == ["helpers.py"]
+
+
+def test_a_mistake_in_a_notebook_is_named_beside_what_is_ipythons(tmp_path):
+    content = {"cells": [{"cell_type": "code", "source": each} for each in ("%matplotlib inline", "import = 3")]}
+    (tmp_path / "a.ipynb").write_text(json.dumps(content))
+    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no Python in line \d of its code: invalid syntax"):
+        provenance.code_of(tmp_path / "a.ipynb")

@@ -156,11 +156,14 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     missing = f"{left} left" if left else "" if evaluated else "the best not evaluated"
     entry.detail = ", ".join(filter(None, [*counted, missing]))
     ended = Status.INTERRUPTED if missing else "failures" if counts else Status.DONE
-    entry.status = Status.RUNNING if storage.is_locked(folder.path) else ended  # it may evaluate, with all points done
+    unknown = not missing and not os.access(folder.path / storage.LOCK, os.W_OK)  # of one that one may only read
+    entry.status = Status.RUNNING if storage.is_locked(folder.path) and not unknown else ended
+    entry.when = max((record.started.astimezone(UTC) for record in records), default=entry.when)
     varied, defaults = sweep.varied(), parameters.Parameters().model_dump()
-    for name in varied.keys() - sweep.grid.keys():
-        if sweep.grid or not all(name in point for point in sweep.points):  # the others have the base's, or the default
-            varied[name].append(sweep.base.get(name, defaults.get(name)))
+    for name, values in varied.items():
+        crossed = bool(sweep.grid) and name not in sweep.grid
+        if crossed or any(name not in point for point in sweep.points):  # these have the base's, or the default
+            values.append(sweep.base.get(name, defaults.get(name)))
     fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
     entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))

@@ -15,11 +15,12 @@ from statistics import fmean
 
 from pipeline import console, datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter, shown
+from pipeline.images import Data
 from pipeline.records import Inputs, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import MAX_POINTS, Point
+from pipeline.sweeps.definition import MAX_POINTS, DataKey, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 MAX_LISTED = 20  # points that did not finish, in a message
@@ -55,7 +56,7 @@ def run_sweep(
         If the scheduler goes away, or no worker can run the points; finished points are kept.
     """
     sweep = definition.read(path)
-    given = storage.RUNS / "sweeps" / sweep.name if sweep_dir is None else Path(sweep_dir).absolute()
+    given = storage.RUNS / "sweeps" / sweep.name if sweep_dir is None else Path(sweep_dir)
     folder = SweepFolder(storage.project_path(str(given)).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
     _check_folder(sweep, folder)
@@ -68,7 +69,7 @@ def run_sweep(
     inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         storage.remove_parts(folder.path, folder.names)
-        todo = _left(points, inputs, retry_failed)
+        todo = _left(points, inputs, data, retry_failed)
         for point in todo:
             point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
@@ -82,7 +83,7 @@ def run_sweep(
             used = {point.data_key: data[point.data_key] for point in todo}
             count = min(workers or os.cpu_count() or 1, len(todo))
             with training.workers(scheduler, count, used, inputs, connect_timeout) as found:
-                _write_record(folder, record)
+                _write_record(folder, record, keep_report=False)
                 listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
                 training.run_points(found, listed, points, folder, sweep.select)
         else:
@@ -126,7 +127,9 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
         raise InvalidParameter(f"{given}, which holds {theirs}, but no sweep. Choose another folder.")
 
 
-def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: bool) -> list[Point]:
+def _left(
+    points: Sequence[Point], inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], retry_failed: bool
+) -> list[Point]:
     """Return the points to run: those without a record that still holds, or with retry_failed those that failed."""
     with ThreadPoolExecutor() as threads:  # since it is the digests of files that take long
         altered = dict(zip(points, threads.map(_is_altered, points), strict=True))
@@ -138,6 +141,8 @@ def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: b
                 todo.append(point)
             continue
         reasons = provenance.changes(record, point.parameters, inputs[point.parameters.source])
+        if not reasons and record.arrays and record.arrays != data[point.data_key].source_sha256:
+            reasons = ["images that were replaced while its sweep began"]
         if not reasons and altered[point]:
             reasons = ["files that have been removed or altered since"]
         if reasons:
@@ -150,9 +155,9 @@ def _left(points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: b
 
 
 def _is_altered(point: Point) -> bool:
-    """Tell whether a file of a finished point is not as it was."""
+    """Tell whether a file of a finished point is not as training left it; the evaluation looks after its own."""
     record = point.result.record
-    return record is not None and bool(point.folder.altered(record, record.outputs))
+    return record is not None and bool(point.folder.altered(record, record.outputs.keys() - set(runs.EVALUATED)))
 
 
 def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
@@ -166,10 +171,10 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
     return f"{len(points)} {'point' if len(points) == 1 else 'points'}: {', '.join(parts)}"
 
 
-def _write_record(folder: SweepFolder, record: SweepRecord) -> None:
-    """Write sweep.json, unless it is there; a report of other points goes."""
+def _write_record(folder: SweepFolder, record: SweepRecord, keep_report: bool = True) -> None:
+    """Write sweep.json, unless it is there. A report of other points, or by another metric, goes."""
     found = folder.read_record() if folder.record.exists() else None
-    if found and set(found.ids) != set(record.ids):
+    if not keep_report or (found and (set(found.ids), found.select) != (set(record.ids), record.select)):
         for path in (folder.report, folder.notebook, folder.report_inputs):
             path.unlink(missing_ok=True)
     if found != record:

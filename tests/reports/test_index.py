@@ -247,7 +247,7 @@ def test_a_sweep_is_one_row_with_its_counts_and_its_best_validation_metric(tmp_p
     assert (row["Name"], row["Kind"]) == ("sweeps/trial", "sweep")
     assert row["Status"] == "✗ interrupted2 of 6 points done, 1 diverged, 1 timed out, 2 left"
     assert row["Parameters"] == (
-        "varied: learning_rate 0.005, 0.01, 0.5; hidden_size 1, 2, 3, 4, 5, 6 and 2 more"
+        "varied: learning_rate 0.005, 0.01, 0.5; hidden_size 1, 2, 3, 4, 5, 6 and 3 more"
         "fixed: epochs 10best: learning_rate 0.01, hidden_size 40"
     )
     assert row["Validation accuracy"].startswith("0.1000 best")
@@ -274,6 +274,26 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
         "begun": "… running1 of 2 points done, 1 left",
         "trained": "✗ interrupted2 of 2 points done, the best not evaluated",
     }
+
+
+def test_a_swept_parameter_is_listed_with_what_points_without_it_have(tmp_path):
+    points = [{"hidden_size": 7}, {"learning_rate": 0.5}]
+    add_sweep(tmp_path / "trial", ["done"], grid={"learning_rate": [0.01, 0.02]}, points=points)
+    assert rows(tmp_path)[0]["Parameters"].startswith("varied: learning_rate 0.005, 0.01, 0.02, 0.5; hidden_size 7, 40")
+
+
+def test_a_sweep_is_as_old_as_its_newest_point(tmp_path):
+    add_sweep(tmp_path / "trial", ["done"])
+    os.utime(tmp_path / "trial" / "sweep.json", (0, 0))
+    assert index.entries(tmp_path)[0].when.isoformat() == STARTED
+
+
+def test_a_finished_sweep_that_one_may_only_read_is_done(tmp_path, monkeypatch):
+    add_sweep(tmp_path / "whole", ["done"])
+    add_sweep(tmp_path / "begun", ["done"], left=1)
+    monkeypatch.setattr(storage, "is_locked", lambda folder: True)  # as of a lock that is another's
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert {entry.name: entry.status for entry in index.entries(tmp_path)} == {"whole": "done", "begun": "running"}
 
 
 def test_the_best_configuration_is_the_first_of_the_ranking(tmp_path):

@@ -634,6 +634,50 @@ def test_a_sweep_of_other_points_leaves_no_report_of_the_old_ones(local, tmp_pat
     assert not [path.name for path in out.iterdir() if path.name in ("report.html", "report.json", "sweep.ipynb")]
 
 
+def test_a_report_goes_as_soon_as_a_point_runs_again_or_the_choice_is_another(local, tmp_path, workers):
+    for name, options in (("again", {}), ("other", {"select": "train_error"})):
+        out = SweepFolder(shutil.copytree(local[0] / "out", tmp_path / name))
+        if name == "again":
+            out.point(out.read_record().ids[0]).model.unlink()
+        execution.run_sweep(write(tmp_path / "s.yaml", grid=GRID, **options), str(out.path), with_report=False)
+        assert len(workers.given) == 1
+        assert not out.report.exists()
+
+
+def test_a_point_whose_evaluation_is_not_whole_is_not_trained_again(local, tmp_path, workers):
+    out = SweepFolder(shutil.copytree(local[0] / "out", tmp_path / "out"))
+    chosen = [folder for folder in map(out.point, out.read_record().ids) if folder.metrics.exists()]
+    chosen[0].report.unlink()
+    chosen[1].notebook("03_evaluate").write_text("half")
+    execution.run_sweep(local[0] / "s.yaml", str(out.path), with_report=False)
+    assert workers.given == []
+    assert {folder.path for folder in workers.evaluated} == {folder.path for folder in chosen}
+
+
+def test_points_whose_images_were_replaced_while_the_sweep_began_run_again(tmp_path, workers, caplog):
+    def run():
+        workers.given.clear()
+        execution.run_sweep(write(tmp_path / "s.yaml"), str(tmp_path / "out"), with_report=False)
+        return len(workers.given)
+
+    caplog.set_level(logging.INFO, "pipeline")
+    workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays={"x_train": "0" * 64}))
+    assert (run(), run()) == (1, 1)
+    assert "runs again, because of images that were replaced while its sweep began" in caplog.text
+    workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays=task.arrays))
+    assert (run(), run()) == (1, 0)
+
+
+@pytest.mark.parametrize("command", [["run", "--run-dir"], ["run", "-p", "run_dir"], ["sweep", "s", "--sweep-dir"]])
+def test_a_folder_that_is_given_begins_where_one_stands(command, monkeypatch, tmp_path, pipeline):
+    monkeypatch.chdir(storage.NOTEBOOKS)
+    file = write(tmp_path / "s.yaml")
+    refused = pipeline(*[file if word == "s" else word for word in command], "../pipeline/x")
+    assert refused.returncode == 2
+    assert re.search(r"is '?(\S*/)?pipeline/x'?, where the project's own files are", refused.stderr)
+    assert "notebooks/pipeline" not in refused.stderr
+
+
 def test_results_may_be_as_large_as_they_come(tmp_path):
     (tmp_path / "results.csv").write_bytes(b"id,status,source,seed\n" + b"x" * 2**24)
     SweepFolder(tmp_path).check_own("It is")
