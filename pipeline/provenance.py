@@ -25,6 +25,7 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
+DECLARED = re.compile(r"^\w+(: \w+)? = .*", re.M)  # a line that declares a parameter
 MAGIC = re.compile(r"^\s*[%!]|[!%]\w|[?]\s*$", re.M)  # what may be a line of IPython's
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
 DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
@@ -67,11 +68,13 @@ def report_code() -> str:
 def cells_digest(notebook: Path, what_it_does: bool = False) -> str:
     """Return the SHA-256 of a notebook's cells without their outputs, which executing it again may not change.
 
-    what_it_does: of its code alone, without its parameters.
+    The values of its parameters do not count, since a run gives its own. what_it_does: of its code alone, without
+    its parameters.
     """
     found = _cells(notebook)
     if what_it_does:
         found = [cell for cell in found if cell[0] == "code" and not cell[1].startswith("# Parameters")]
+    found = [(kind, DECLARED.sub("", code) if code.startswith("# Parameters") else code) for kind, code in found]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 

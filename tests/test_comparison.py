@@ -365,10 +365,11 @@ def test_parameters_and_inputs_that_differ_stand_side_by_side(page):
 def test_the_metrics_are_those_of_the_runs_and_their_difference(compared, page):
     head, *rows = table(page, "metric")
     first, second = (json.loads((compared / name / "metrics.json").read_text()) for name in "ac")
-    names = [f"{split}_{measure}" for split in ("train", "validation", "test") for measure in ("error", "accuracy")]
+    names = ["train_error", "train_accuracy", "train_error_no_dropout", "train_accuracy_no_dropout"]
+    names += [f"{split}_{measure}" for split in ("validation", "test") for measure in ("error", "accuracy")]
     assert head == ["metric", "A", "B", "B - A"]
     for name, (label, a, *others) in zip(names, rows, strict=True):
-        assert (label, a) == (name.replace("_", " "), f"{first[name]:.4f}")
+        assert (label, a) == (name.replace("_no", ", no").replace("_", " "), f"{first[name]:.4f}")
         if name.startswith("validation"):
             assert others == ["none", "none"]
         else:

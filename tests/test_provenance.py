@@ -220,6 +220,19 @@ def test_several_threads_may_ask_at_once():
         gc.callbacks.pop()
 
 
+def test_the_values_of_parameters_in_a_notebook_do_not_count_and_all_else_does(tmp_path):
+    def digest(*cells):
+        content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+        (tmp_path / "a.ipynb").write_text(json.dumps(content))
+        return provenance.cells_digest(tmp_path / "a.ipynb")
+
+    before = digest("# Parameters\nseed: int = 1  # what it is", "x = 1")
+    assert digest("# Parameters\nseed: int = 2", "x = 1") == before
+    assert digest("# Parameters\nseed = 2", "x = 1") == before
+    assert digest("# Parameters\nseed: int = 1\nprint()", "x = 1") != before
+    assert digest("# Parameters\nseed: int = 1", "x = 2") != before
+
+
 def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, monkeypatch):
     (tmp_path / "helpers.py").write_text("def f(:\n")
     (tmp_path / "a.ipynb").write_text("<<<<<<< HEAD")

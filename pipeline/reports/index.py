@@ -43,6 +43,7 @@ class Entry:
     parameters: list[str] = field(default_factory=list)
     metrics: dict[str, tuple[str, str]] = field(default_factory=dict)
     duration: str = ""
+    best: str = ""  # of a sweep: "accuracy" or "error", which its best configuration is the best by
 
 
 @contextlib.contextmanager
@@ -186,7 +187,7 @@ def _by_size(value: JsonValue) -> tuple[bool, float, str]:
 
 def _add_best(entry: Entry, sweep: SweepRecord, best: Configuration) -> None:
     """Add the configuration that the sweep's report puts first, without its test metrics."""
-    split = sweep.select.split("_")[0]
+    split, entry.best = sweep.select.split("_")
     entry.metrics = {split: _texts((best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error")))}
     names = [name for name in sweep.varied() if name != "seed"]
     entry.parameters.append(f"best: {best.describe(names)}{best.describe_seeds()}")

@@ -61,8 +61,9 @@ class Progress(contextlib.ExitStack):
     def __exit__(self, kind: type[BaseException] | None, *details: Any) -> None:
         super().__exit__(kind, *details)
         if kind:
-            finished, count = self.before + self.done or "None", self.before + self.count
-            log.info(f"{finished} of {count} points have finished and are kept; the same command runs the rest.")
+            finished, count = self.before + self.done, self.before + self.count
+            kept = f"{finished} of {count} points have finished and are kept" if finished else "No point has finished"
+            log.info(f"{kept}; the same command runs the rest.")
 
     def finished(self, point: Point, at_a_time: int) -> None:
         """Count a point whose result is new, of which so many are trained at a time."""

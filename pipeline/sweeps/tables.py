@@ -84,6 +84,7 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
     A line joins configurations that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
+    A large dot is the best configuration.
     table: as of `ranking_table`. names: of its columns.
     """
     table = complete(table)
@@ -112,6 +113,9 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
                 markersize=4,
                 capsize=2,
             )
+            if best:
+                place = places[table[name].iloc[0]] + shift
+                axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
         axis.set_xticks(range(len(values)), [str(value) for value in values])
     axes[0, 0].set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))

@@ -322,7 +322,7 @@ def test_the_best_configuration_has_the_least_error_where_the_sweep_selects_by_a
     add_sweep(tmp_path / "trial", ["done", "done"], select="train_error")
     change_metrics(tmp_path / "trial" / f"{1:012x}", train_error=0.125)
     (row,) = rows(tmp_path)
-    assert row["Training accuracy"] == "0.7500 besterror 0.1250"
+    assert row["Training accuracy"] == "0.7500error 0.1250 best"
     assert row["Validation accuracy"] == ""
 
 
