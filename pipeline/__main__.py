@@ -87,7 +87,7 @@ _given = click.option(
 @click.option(
     "--run-dir",
     metavar="DIR",
-    type=click.Path(file_okay=False),
+    type=click.Path(),
     help="Where its files go, in place of an older run's; runs/default unless given.",
 )
 @_given
