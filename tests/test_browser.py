@@ -530,8 +530,10 @@ def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
             "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. "
             "All errors and weights are the run's, to the last bit. Validation accuracy: 0.8000, the run's 0.8000."
         )
-        assert page.locator(".shown").text_content() == ("Thick, this training: epoch 100, 0.947, under dropout 0.817.")
-        for name in ("masked", "fitted"):
+        assert page.locator(".shown").text_content() == (
+            "Thick, this training: epoch 100, 0.947, under dropout 0.817, validation 0.800."
+        )
+        for name in ("masked", "fitted", "validation"):
             live, own = (page.locator(f".{whose}-{name}").get_attribute("points") for whose in ("live", "run"))
             assert live == own
             assert live.count(" ") == 99

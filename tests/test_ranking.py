@@ -46,6 +46,20 @@ def test_configurations_are_ranked_by_the_mean_over_their_seeds_and_not_by_one_l
     assert ranking.best(ranked) is ranked[0]
 
 
+@pytest.mark.parametrize(
+    ("metric", "other", "worse", "better"),
+    [("validation_accuracy", "validation_error", 0.4, 0.3), ("train_error", "train_accuracy", 0.6, 0.7)],
+)
+def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(metric, other, worse, better):
+    def group(size, value):
+        point = a_point(size, 1, 0.5, metric)
+        metrics = point.metrics.model_copy(update={other: value})
+        return [PointResult(point.id, point.parameters, point.record.changed(metrics=metrics))]
+
+    assert sizes(ranking.rank([group(10, worse), group(20, better)], metric)) == [20, 10]
+    assert sizes(ranking.rank([group(10, worse), group(20, worse)], metric)) == [10, 20]  # as the file has them
+
+
 @pytest.mark.parametrize("missing", [lambda size, seed: a_point(size, seed, None), not_run])
 @pytest.mark.parametrize("metric", ["validation_accuracy", "validation_error"])
 def test_a_configuration_with_a_point_that_has_not_finished_comes_after_all_complete_ones(missing, metric):

@@ -10,7 +10,8 @@ from pipeline.run_folder import RunFolder
 
 UNKNOWN = (
     "These files were written by notebooks that were run alone, so what they depend on is not recorded, and this page "
-    "cannot train the network again. A run by the pipeline records it: python -m pipeline run"
+    "cannot train the network again. A run by the pipeline records it: python -m pipeline run, with -p NAME VALUE "
+    "for each parameter that you changed"
 )
 
 

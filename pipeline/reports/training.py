@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from pipeline import parameters
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics
 from pipeline.reports import pages
@@ -81,4 +82,5 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "validation_images": pages.packed(data.x_validation[:judging].tobytes()),
         "validation_labels": pages.packed(data.y_validation[:judging].tobytes()),
     }
-    return {"controls": controls, "page": page}
+    descriptions = {name: parameters.field_of(name).description for name in controls}
+    return {"controls": controls, "descriptions": descriptions, "page": page}

@@ -9,9 +9,9 @@ function* epochs([images, labels], others, parameters) {
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
     const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
     const last = epoch === parameters.epochs || !Number.isFinite(fittedError);
-    const [digest, validation] = last ? [digestOf(weights), evaluate(...others, weights, parameters.normalisation)] : [];
+    const [digest, [, validation]] = [last ? digestOf(weights) : null, evaluate(...others, weights, parameters.normalisation)];
     const shown = last || Date.now() - drawn > 50 ? weights : null;
-    yield { epoch, error, accuracy, fitted, finite: Number.isFinite(fittedError), weights: shown, digest, validation };
+    yield { epoch, error, masked: accuracy, fitted, validation, finite: Number.isFinite(fittedError), weights: shown, digest };
     if (last) return;
     if (shown) drawn = Date.now();
   }
@@ -70,8 +70,8 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
-const judged = (own, { finite, validation: [, right] }) => // NaN of no images
-  finite && right >= 0 ? ` Validation accuracy: ${right.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "";
+const judged = (own, { finite, validation }) => // NaN of no images
+  finite && validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -99,7 +99,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     for (const { name, valueAsNumber } of fields) parameters[name] = valueAsNumber;
     const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
     const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
-    const [masked, fitted, count] = [[], [], Math.max(parameters.epochs, run.errors.length)];
+    const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped] = [() => {}, null, false];
     const finish = (text) => {
       stop();
@@ -108,22 +108,22 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     };
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
-      masked.push(found.accuracy);
-      fitted.push(found.fitted);
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
-      line(part("live-masked"), masked, count);
-      line(part("live-fitted"), fitted, count);
+      for (const [name, accuracies] of Object.entries(lines)) {
+        if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
+        line(part(`live-${name}`), accuracies, count);
+      }
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       part("progress").value = found.epoch;
-      const [under, without] = [found.accuracy.toFixed(3), found.fitted.toFixed(3)];
-      part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}.`;
+      const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
+      part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
       finish(outcome(run, changes, differs, found) + judged(run.curves.validation, found));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
     part("stop").onclick = () => {
       stopped = true;
-      finish(`Stopped after ${counted(masked.length)}.`);
+      finish(`Stopped after ${counted(lines.masked.length)}.`);
     };
     set(true);
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
@@ -132,7 +132,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
       const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
-      for (const name of ["live-masked", "live-fitted"]) line(part(name), [], count);
+      for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
       part("epochs").textContent = count;
       if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
     } catch (error) {
