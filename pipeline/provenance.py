@@ -26,7 +26,6 @@ from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
 DECLARED = re.compile(r"^\w+(: \w+)? = .*", re.M)  # a line that declares a parameter
-MAGIC = re.compile(r"^\s*[%!]|[!%]\w|[?]\s*$", re.M)  # what may be a line of IPython's
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
 DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
 
