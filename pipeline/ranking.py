@@ -44,20 +44,19 @@ class Configuration:
     def __init__(self, points: Sequence[PointResult], metric: Metric) -> None:
         self.points, self.metric = points, metric
         split, measure = metric.split("_")
-        self.ranked_by = metric, f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # where means are equal
+        by = (
+            metric,
+            f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}",
+        )  # where means are equal
         self.finished = [
-            point for point in points if all(getattr(point.metrics, name, None) is not None for name in self.ranked_by)
+            point for point in points if all(getattr(point.metrics, name, None) is not None for name in by)
         ]
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
-
-    @property
-    def place(self) -> tuple[bool, bool, list[float]]:
-        """Return what configurations are sorted by, the best first: the metric, then the other one of these images."""
-        means = [self.mean_of(name) * (-1 if name.endswith("accuracy") else 1) for name in self.ranked_by]
-        means = [round(mean, 12) for mean in means]  # sums differ by their order
-        return not self.is_complete, not self.finished, means if self.finished else []
+        means = [self.mean_of(name) * (-1 if name.endswith("accuracy") else 1) for name in by] if self.finished else []
+        # What configurations are sorted by, the best first. Sums differ by their order, in their last digits.
+        self.place = not self.is_complete, not self.finished, [round(mean, 12) for mean in means]
 
     def values_of(self, name: str) -> list[float]:
         """Return any metric of the finished points."""
