@@ -44,13 +44,8 @@ class Configuration:
     def __init__(self, points: Sequence[PointResult], metric: Metric) -> None:
         self.points, self.metric = points, metric
         split, measure = metric.split("_")
-        by = (
-            metric,
-            f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}",
-        )  # where means are equal
-        self.finished = [
-            point for point in points if all(getattr(point.metrics, name, None) is not None for name in by)
-        ]
+        by = metric, f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # the second where means are equal
+        self.finished = [one for one in points if all(getattr(one.metrics, name, None) is not None for name in by)]
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
