@@ -270,9 +270,9 @@ def _exit_code() -> int:
         click.echo(console.plain(f"Error: {error}"), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
-        signals.cancel_deadline()
         number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)
         click.echo(signals.message(number), err=True)
+        signals.cancel_deadline()
         return 128 + number
     except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
         if "--debug" in sys.argv:
@@ -286,6 +286,8 @@ def command_line() -> None:
     signals.handle()
     console.open_streams()
     code = _exit_code()
+    if code > 128:
+        console.close_streams()
     signals.ignore()
     sys.exit(code)
 

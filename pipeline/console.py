@@ -102,3 +102,10 @@ def open_streams() -> None:
         encoding = getattr(getattr(sys, name), "encoding", "utf-8")
         raw = io.BufferedWriter(_Stream(number, "w", closefd=False))
         setattr(sys, name, io.TextIOWrapper(raw, encoding, errors="backslashreplace", line_buffering=True))
+
+
+def close_streams() -> None:
+    """Drop what nobody has read so far: a command that was interrupted would wait for that at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(null, number)

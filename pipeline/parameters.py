@@ -136,7 +136,8 @@ def from_here(path: str) -> str:
     """Return a path that begins where one stands as the one path from the project's root, if it is below that."""
     if not path.strip():
         return path
-    found = Path(os.path.abspath(path))  # noqa: PTH100 - it drops ..
+    up = ".." in Path(path).parts  # after a link, that leads to where the link leads from
+    found = Path(os.path.realpath(path) if up else os.path.abspath(path))  # noqa: PTH100
     within = found.relative_to(ROOT).as_posix() if found.is_relative_to(ROOT) else str(found)
     return str(found) if within in NAMED_SOURCES else within
 

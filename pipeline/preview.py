@@ -39,7 +39,8 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
         node = nbformat.read(executed, as_version=4)
         (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
-        where = {} if chosen.source in NAMED_SOURCES else {"source": console.from_here(path)}
+        from_root = Path.cwd() == storage.ROOT or chosen.source in NAMED_SOURCES
+        where = {} if from_root else {"source": str(path)}  # so that it holds from anywhere
         command = parameters.command(chosen.model_copy(update=where), console.from_here(storage.RUNS / f"{name}-run"))
         sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"

@@ -25,7 +25,8 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
-DECLARED = re.compile(r"^\w+(: \w+)? = .*", re.M)  # a line that declares a parameter
+DECLARED = re.compile(r"^(\w+(?:: \w+)? = ).*", re.M)  # a line that declares a parameter
+TIMED = re.compile(r"%(time|timeit|prun)\b(?: +-\w+(?: +\d+)?)* ?")  # what stands before code, with its options
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
 DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one that is installed, where they differ
 
@@ -71,9 +72,10 @@ def cells_digest(notebook: Path, what_it_does: bool = False) -> str:
     its parameters.
     """
     found = _cells(notebook)
+    declaring = [cell for cell in found if cell[0] == "code" and cell[1].startswith("# Parameters")][:1]
     if what_it_does:
-        found = [cell for cell in found if cell[0] == "code" and not cell[1].startswith("# Parameters")]
-    found = [(kind, DECLARED.sub("", code) if code.startswith("# Parameters") else code) for kind, code in found]
+        found = [cell for cell in found if cell[0] == "code" and cell not in declaring]
+    found = [(kind, DECLARED.sub(r"\1", code)) if (kind, code) in declaring else (kind, code) for kind, code in found]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
@@ -180,9 +182,11 @@ def _python_of(cell: str) -> str:
     """Return the Python that IPython makes of a cell with magics, shell commands or questions."""
     from IPython.core.inputtransformer2 import TransformerManager  # 0.2 s, for notebooks that have them
 
-    timed = re.sub(r"\A\s*%%.*|%(time|timeit|prun)\b ?", "", cell)  # which would be text in a call, and import nothing
-    python = TransformerManager().transform_cell(timed)
-    return python if _is_python(python) else TransformerManager().transform_cell(cell)
+    inner = re.sub(r"\A\s*%%.*", "", cell)  # what is timed would be text in a call, and import nothing
+    for source in (TIMED.sub("", inner), inner, cell):
+        if _is_python(python := TransformerManager().transform_cell(source)):
+            break
+    return python
 
 
 def _is_python(source: str) -> bool:

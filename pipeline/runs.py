@@ -179,6 +179,8 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
         data = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
         if data.source_sha256 != record.arrays:
             raise InvalidData(f"The source {chosen.source!r} is not what {folder.place} was trained on. Run it again.")
+        for name in EVALUATED:  # before the record knows it, no evaluation passes for one
+            (folder.path / name).unlink(missing_ok=True)
         storage.write_whole(folder.data, data.to_bytes())
         del data  # some hundred MB of a large source, while its notebook reads the file
         try:

@@ -1,8 +1,10 @@
 """The boundary of the command line: standard streams in any state, and what nobody expected."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -49,6 +51,22 @@ def test_a_pipe_that_is_full_and_does_not_block_is_waited_for(tmp_path):
     with open(read, "rb") as reader:  # noqa: PTH123
         assert reader.read()[fill:].startswith(b"index: ")
     assert (done.wait(), done.stderr.read()) == (0, b"")
+
+
+def test_an_interrupt_ends_a_command_whose_output_nobody_reads(tmp_path):
+    _, write = os.pipe()
+    os.set_blocking(write, False)
+    os.write(write, b"." * 2**20)
+    command = [sys.executable, "-m", "pipeline", "index", tmp_path]
+    done = subprocess.Popen(command, cwd=storage.ROOT, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    while not (tmp_path / "index.html").exists():
+        time.sleep(0.05)
+    with pytest.raises(subprocess.TimeoutExpired):
+        done.wait(0.5)
+    done.send_signal(signal.SIGINT)
+    assert done.wait(20) == 130
+    assert done.stderr.read().strip() == b"Interrupted. Give the same command again to go on."
 
 
 def test_a_time_zone_that_is_none_is_refused(tmp_path):

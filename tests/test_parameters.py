@@ -159,3 +159,6 @@ def test_a_path_from_elsewhere_is_the_same_as_from_the_root(tmp_path, monkeypatc
     for path in ("runs/x", "runs/x/", "./runs/../runs/x", str(parameters.ROOT / "runs/x")):
         assert parameters.from_here(path) == "runs/x"
     assert parameters.from_here(" ") == " "  # which is refused
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    assert parameters.from_here(str(tmp_path / "link" / ".." / "c")) == str(tmp_path.resolve() / "a" / "c")

@@ -228,8 +228,10 @@ def test_the_values_of_parameters_in_a_notebook_do_not_count_and_all_else_does(t
 
     before = digest("# Parameters\nseed: int = 1  # what it is", "x = 1")
     assert digest("# Parameters\nseed: int = 2", "x = 1") == before
-    assert digest("# Parameters\nseed = 2", "x = 1") == before
-    assert digest("# Parameters\nseed: int = 1\nprint()", "x = 1") != before
+    for other in ("seed: int = 1\nprint()", "seed: float = 1", "epochs: int = 1", ""):
+        assert digest(f"# Parameters\n{other}", "x = 1") != before
+    again = [digest("# Parameters\nseed: int = 1", f"# Parameters of mine\nseed = {seed}") for seed in (1, 2)]
+    assert again[0] != again[1]  # what comes after papermill's own
     assert digest("# Parameters\nseed: int = 1", "x = 2") != before
 
 
@@ -252,6 +254,8 @@ def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, 
         "if 1 > 2:\n    %matplotlib inline\nimport helpers",
         "%time import helpers",
         "%timeit -n 1 print()\nimport helpers",
+        "%%time\nimport helpers\n%timeit -n 1 -q print()",
+        "%%time\nimport helpers\n%prun -D out.prof print()",
         'x = ("%s of %s"\n     % (1, 2))\nimport helpers',
         "files = !ls\nhelpers?\nimport helpers",
     ],

@@ -18,10 +18,10 @@ from pydantic import JsonValue
 
 from pipeline import console, outputs, parameters, ranking, storage
 from pipeline.errors import InvalidRecord, shown
-from pipeline.ranking import Configuration
+from pipeline.ranking import Configuration, PointResult
 from pipeline.records import Status, SweepRecord
 from pipeline.reports import pages
-from pipeline.run_folder import RunFolder, SweepFolder
+from pipeline.run_folder import EVALUATION, RunFolder, SweepFolder
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 VALUES_SHOWN = 6  # of a parameter that a sweep varies
@@ -153,7 +153,7 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
     ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
     best = ranking.best(ranked)
-    evaluated = best is None or all(folder.point(point.id).metrics.exists() for point in best.finished)
+    evaluated = best is None or all(_is_evaluated(folder, point) for point in best.finished)
     missing = f"{left} left" if left else "" if evaluated else "the best not evaluated"
     entry.detail = ", ".join(filter(None, [*counted, missing]))
     ended = Status.INTERRUPTED if missing else "failures" if counts else Status.DONE
@@ -170,6 +170,11 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
     if best:
         _add_best(entry, sweep, best)
+
+
+def _is_evaluated(folder: SweepFolder, point: PointResult) -> bool:
+    known = point.record and EVALUATION in point.record.inputs.notebooks  # written last
+    return bool(known) and folder.point(point.id).metrics.exists()
 
 
 def _values_of(varied: Mapping[str, list[JsonValue]]) -> str:

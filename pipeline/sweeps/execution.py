@@ -142,7 +142,7 @@ def _left(
             continue
         reasons = provenance.changes(record, point.parameters, inputs[point.parameters.source])
         if not reasons and record.arrays and record.arrays != data[point.data_key].source_sha256:
-            reasons = ["images that were replaced while its sweep began"]
+            reasons = ["other images than those it was trained on"]
         if not reasons and altered[point]:
             reasons = ["files that have been removed or altered since"]
         if reasons:
@@ -196,7 +196,7 @@ def _write_report(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
     """Execute sweep.ipynb for this sweep, and render it; not again where nothing that they show has changed."""
     digests, code = _digest_of(folder.record) | _digest_of(folder.results), provenance.code_of(NOTEBOOK)
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
-    evaluated = [(point.id, point.folder.digests(["metrics.json"])) for point in points]
+    evaluated = [(each.id, each.folder.digests(["metrics.json"]), each.folder.report.exists()) for each in points]
     depends_on |= {"evaluated": sha256(repr(evaluated).encode()).hexdigest()}
     if not folder.report.exists() or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
         from pipeline import notebooks  # papermill takes 0.4 s to import, which a finished sweep should not cost

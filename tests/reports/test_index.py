@@ -29,7 +29,7 @@ STARTED = "2026-01-02T03:04:05+00:00"
 
 
 def record_of(status="done", started=STARTED, error=None, **changed):
-    inputs = Inputs(data="0" * 64, notebooks={}, code={}, versions={})
+    inputs = Inputs(data="0" * 64, notebooks={"03_evaluate": "0" * 64}, code={}, versions={})
     chosen = Parameters(**changed).model_dump()
     return RunRecord(status=status, started=started, parameters=chosen, inputs=inputs, duration_s=282.4, error=error)
 
@@ -265,6 +265,10 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
     add_sweep(tmp_path / "trained", ["done", "done"])
     RunFolder(tmp_path / "trained" / f"{1:012x}").metrics.unlink()  # it is the best, and its test metrics are missing
     RunFolder(tmp_path / "whole" / f"{0:012x}").metrics.unlink()
+    add_sweep(tmp_path / "killed", ["done"])  # between its metrics and their record
+    point = RunFolder(tmp_path / "killed" / f"{0:012x}")
+    record = point.read_record()
+    point.write_record(record.changed(inputs=record.inputs.model_copy(update={"notebooks": {"02_train": "0" * 64}})))
     with held(tmp_path / "begun"):
         found = {row["Name"]: row for row in rows(tmp_path)}
     assert {name: row["Status"] for name, row in found.items()} == {
@@ -273,6 +277,7 @@ def test_a_sweeps_status_is_what_its_points_come_to(tmp_path):
         "damaged": "✗ interrupted1 of 2 points done, 1 left",
         "begun": "… running1 of 2 points done, 1 left",
         "trained": "✗ interrupted2 of 2 points done, the best not evaluated",
+        "killed": "✗ interrupted1 of 1 points done, the best not evaluated",
     }
 
 

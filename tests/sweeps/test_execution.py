@@ -154,6 +154,17 @@ def test_of_several_evaluations_one_that_is_refused_leaves_the_others(runs, tmp_
     assert not any(folder.data.exists() for folder in losers)
 
 
+def test_an_evaluation_that_was_altered_is_made_again(runs, tmp_path):
+    out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
+    chosen = next(folder for folder in map(out.point, out.read_record().ids) if folder.metrics.exists())
+    before, text = chosen.read_record(), chosen.metrics.read_text()
+    chosen.metrics.write_text(re.sub(r'"test_accuracy": [\d.]+', '"test_accuracy": 0.9', text))
+    execution.runs.evaluate([chosen])
+    assert chosen.metrics.read_text() == text
+    assert chosen.read_record().status == Status.DONE
+    assert chosen.read_record().outputs["metrics.json"] == before.outputs["metrics.json"]
+
+
 def test_what_changes_while_a_point_is_evaluated_fails_that(runs, tmp_path, monkeypatch):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
     loser = next(folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists())
@@ -521,7 +532,11 @@ def write_old_sweep(folder, **base):
             **{"duration_s": 6.9, "status": "done", "started": "2026-11-25T17:39:58+00:00"},
             **{"parameters": parameters | base, "arrays": {}, "outputs": {}},
             "inputs": {
-                **{"data": "3" * 64, "notebooks": {"02_train": "a" * 64}, "code": {"pipeline/files.py": "2" * 64}},
+                **{
+                    "data": "3" * 64,
+                    "notebooks": {"02_train": "a" * 64, "03_evaluate": "b" * 64},
+                    "code": {"pipeline/files.py": "2" * 64},
+                },
                 "versions": {"python": "3.11.7", "numpy": "2.4.6"},
             },
         }
@@ -663,7 +678,7 @@ def test_points_whose_images_were_replaced_while_the_sweep_began_run_again(tmp_p
     caplog.set_level(logging.INFO, "pipeline")
     workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays={"x_train": "0" * 64}))
     assert (run(), run()) == (1, 1)
-    assert "runs again, because of images that were replaced while its sweep began" in caplog.text
+    assert "runs again, because of other images than those it was trained on" in caplog.text
     workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays=task.arrays))
     assert (run(), run()) == (1, 0)
 
@@ -691,6 +706,19 @@ def test_the_report_is_written_again_where_a_point_has_been_evaluated_again(loca
     execution._write_report(definition.read(local[0] / "s.yaml"), SweepFolder(out), definition.opened(str(out))[1])
     assert (out / "report.html").read_bytes() != before
     assert "0.0123" in (out / "report.html").read_text()
+
+
+def test_the_report_is_written_again_where_a_report_that_it_leads_to_has_gone(local, tmp_path, monkeypatch):
+    out, again = SweepFolder(shutil.copytree(local[0] / "out", tmp_path / "out")), []
+    monkeypatch.setattr(notebooks, "execute", lambda *given: again.append(given))
+    monkeypatch.setattr("pipeline.reports.rendering.write_notebook_report", lambda *_: None)
+    for expected in (0, 1, 0):
+        again.clear()
+        sweep, points = definition.opened(str(out.path))
+        execution._write_report(sweep, out, points)
+        assert len(again) == expected
+        if expected == 0:
+            next(point.folder for point in points if point.folder.metrics.exists()).report.unlink(missing_ok=True)
 
 
 def test_a_sweep_that_is_refused_leaves_the_report_of_the_one_before(local, tmp_path, pipeline):
