@@ -287,7 +287,7 @@ def command_line() -> None:
     console.open_streams()
     code = _exit_code()
     if code > 128:
-        console.close_streams()
+        console.close_full_streams()
     signals.ignore()
     sys.exit(code)
 

@@ -104,8 +104,9 @@ def open_streams() -> None:
         setattr(sys, name, io.TextIOWrapper(raw, encoding, errors="backslashreplace", line_buffering=True))
 
 
-def close_streams() -> None:
-    """Drop what nobody has read so far: a command that was interrupted would wait for that at its end."""
-    null = os.open(os.devnull, os.O_WRONLY)
+def close_full_streams() -> None:
+    """Drop what nobody reads: a command that was interrupted would wait for that at its end."""
     for number in (1, 2):
-        os.dup2(null, number)
+        with contextlib.suppress(OSError):  # of Windows, which selects among sockets alone
+            if not select.select([], [number], [], 0)[1]:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -144,7 +144,7 @@ def test_the_readmes_example_is_a_sweep(tmp_path):
     (example,) = re.findall(r"```yaml\n(.*?)```", (storage.ROOT / "README.md").read_text(), re.S)
     (tmp_path / "s.yaml").write_text(example)
     found = points_in(tmp_path / "s.yaml")
-    assert len(found) == 7
+    assert len(found) == 9
     assert found[-1].parameters.dropout_rate == 0.2
     assert {point.parameters.epochs for point in found} == {20}
 
