@@ -44,12 +44,16 @@ class Configuration:
     def __init__(self, points: Sequence[PointResult], metric: Metric) -> None:
         self.points, self.metric = points, metric
         split, measure = metric.split("_")
-        by = metric, f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # the second where means are equal
-        self.finished = [one for one in points if all(getattr(one.metrics, name, None) is not None for name in by)]
+        other = f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # decides where means are equal
+        measured = [(point, point.metrics) for point in points]
+        self.finished = [
+            point for point, has in measured if has and None not in (getattr(has, metric), getattr(has, other))
+        ]
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
-        means = [self.mean_of(name) * (-1 if name.endswith("accuracy") else 1) for name in by] if self.finished else []
+        by = {metric: self.mean, other: self.mean_of(other)} if self.finished else {}
+        means = [-mean if name.endswith("accuracy") else mean for name, mean in by.items()]
         # What configurations are sorted by, the best first. Sums differ by their order, in their last digits.
         self.place = not self.is_complete, not self.finished, [round(mean, 12) for mean in means]
 
