@@ -189,6 +189,7 @@ def _python_of(cell: str) -> str:
     return python
 
 
+@functools.cache  # as _imported is: in Python 3.11 nothing may be parsed while other threads work
 def _is_python(source: str) -> bool:
     with contextlib.suppress(SyntaxError), _parsing:
         ast.parse(source)
