@@ -56,8 +56,8 @@ def run_sweep(
         If the scheduler goes away, or no worker can run the points; finished points are kept.
     """
     sweep = definition.read(path)
-    given = storage.RUNS / "sweeps" / sweep.name if sweep_dir is None else Path(sweep_dir)
-    folder = SweepFolder(storage.project_path(str(given)).resolve())
+    place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
+    folder = SweepFolder(storage.project_path(place).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
     _check_folder(sweep, folder)
     one_of_each = {point.parameters.source: point.parameters for point in points}
@@ -75,8 +75,6 @@ def run_sweep(
         log.info(_counted(points, todo))
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
-        if folder.record.exists() and set(folder.read_record().ids) != set(record.ids):
-            log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
         if todo:
             from pipeline.sweeps import jobs, training  # papermill takes 0.4 s to import
 
@@ -174,7 +172,9 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
 def _write_record(folder: SweepFolder, record: SweepRecord, keep_report: bool = True) -> None:
     """Write sweep.json, unless it is there. A report of other points, or by another metric, goes."""
     found = folder.read_record() if folder.record.exists() else None
-    if not keep_report or (found and (set(found.ids), found.select) != (set(record.ids), record.select)):
+    if others := found is not None and set(found.ids) != set(record.ids):
+        log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
+    if not keep_report or others or (found and found.select != record.select):
         for path in (folder.report, folder.notebook, folder.report_inputs):
             path.unlink(missing_ok=True)
     if found != record:
