@@ -108,9 +108,9 @@ def described(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def command(parameters: Parameters, run_dir: str) -> str:
+def command(values: Parameters | Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
-    options = [text for name, value in differing(dict(parameters)).items() for text in ("-p", name, str(value))]
+    options = [text for name, value in differing(dict(values)).items() for text in ("-p", name, str(value))]
     return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
 
 

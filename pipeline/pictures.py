@@ -23,6 +23,11 @@ SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, i
 CENTRE = 14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
 FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
+WHOLE_SIDE = 0.9  # of the pixels along a side: where more are ink, the paper is in shade
+SHADED = (
+    "Warning: pictures of which a whole side counts as ink, as where the paper is in shade; light it evenly, scan it, "
+    "or crop them"
+)
 SEED = 1  # of the generator that draws the test images and the order of training
 HEADERS = [["label", *(f"pixel{i + first}" for i in range(SIDE * SIDE))] for first in (0, 1)]  # Kaggle has both
 SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pixels
@@ -35,8 +40,10 @@ Picture = tuple[str, str, str, np.ndarray | None]  # train, test or "", class, n
 Split = list[tuple[str, np.ndarray]]  # names and images
 
 
-def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """Bring a picture (H, W) uint8 into the form of MNIST's digits, None if it is blank; tell if it is dark on light.
+def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
+    """Bring a picture (H, W) uint8 into the form of MNIST's digits, None if it is blank.
+
+    Tell also if it is dark on light, and if it has ink along a whole side, as where the paper is in shade.
 
     The border shows what paper is. The ink is cropped, scaled into 20 x 20 pixels with its proportions, to full
     contrast, and placed with its centre of mass in the middle, as far as it stays inside. A picture of 28 x 28 pixels,
@@ -48,22 +55,23 @@ def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     dark = paper > 127
     ink = np.clip((paper - grey.astype(np.int16)) * (1 if dark else -1), 0, 255).astype(np.uint8)
     if ink.max() < BLANK:
-        return None, dark
+        return None, dark, False
     if grey.shape == (SIDE, SIDE) and not dark:
-        return grey, dark
+        return grey, dark, False
     levels = np.arange(256) / ink.max()
     ink = np.where(levels < FAINT, 0, np.minimum(255, np.round(255 * levels))).astype(np.uint8)[ink]
+    shaded = any(np.mean(side > 0) >= WHOLE_SIDE for side in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(BOX * extent / max(ink.shape))) for extent in ink.shape)
     scaled = np.array(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC), float)
     if not scaled.max():  # lines too thin to be seen
-        return None, dark
+        return None, dark, False
     centres = (np.average(np.arange(n) + 0.5, weights=scaled.sum(axis=k)) for k, n in ((1, height), (0, width)))
     top, left = (min(max(0, round(CENTRE - c)), SIDE - n) for c, n in zip(centres, scaled.shape, strict=True))
     image = np.zeros((SIDE, SIDE), np.uint8)
     image[top : top + height, left : left + width] = np.round(scaled * (255 / scaled.max()))
-    return image, dark
+    return image, dark, shaded
 
 
 def read(source: str, path: Path) -> Data:
@@ -80,10 +88,12 @@ def read(source: str, path: Path) -> Data:
             pictures = found.setdefault(name, {"train": [], "test": [], "": []})[split]
             if grey is None:
                 continue
-            image, dark = as_mnist(grey)
+            image, dark, shaded = as_mnist(grey)
             if image is None:
                 problems["Warning: blank pictures, left out"].append(place)
                 continue
+            if shaded:
+                problems[SHADED].append(place)
             pictures.append((place, image))
             counts.update(all=1, dark=int(dark), kept=int(image is grey), drawn=int(split == ""))
             if (place_in_class := sum(map(len, found[name].values())) - 1) < SAMPLES and len(found) <= 10:

@@ -73,8 +73,7 @@ class RunFolder:
         self.path = storage.project_path(str(path))
         self.place = storage.place_of(self.path)
         self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
-        self.record, self.report = self.path / "run.json", self.path / "report.html"
-        self.checkpoint = self.path / "checkpoint.npz"
+        self.report, self.checkpoint, self.record = (self.path / name for name in WRITTEN[-3:])
 
     @property
     def is_point(self) -> bool:
@@ -104,7 +103,8 @@ class RunFolder:
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
         first = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks" if stage else "Run it"
-        return f"{first} with: python -m pipeline run --run-dir {shlex.quote(console.from_here(self.path))}"
+        command = f"python -m pipeline run --run-dir {shlex.quote(console.from_here(self.path))}"
+        return f"{first}, with -p NAME VALUE for each parameter that is not at its default: {command}"
 
     def read_data(self) -> Data:
         arrays = readers.read_arrays(self.data, advice := self._advice(PREPARATION), DATA)
@@ -141,9 +141,10 @@ class RunFolder:
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
         record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
-            reason = (record.error or "").split("\n")[0]
-            problem = f"holds no finished run: its status is {record.status}. {shown(reason)}".rstrip(". ")
-            raise InvalidRecord(self.path, problem, "Run it again, or name the folder of a finished one.")
+            reason = shown("".join((record.error or "").splitlines()[:1]))
+            problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
+            again = shown(parameters.command(record.parameters, self.place_to_repeat))
+            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one, or run it again: {again}")
         try:
             return record, parameters.from_values(record.parameters)
         except InvalidParameter as error:
@@ -157,8 +158,7 @@ class RunFolder:
         return _found(self.read_metrics)
 
     def find_result(self) -> PointResult:
-        record = self.find_record()
-        return PointResult(self.path.name, record.parameters if record else {}, record)
+        return PointResult(self.path.name, record.parameters if (record := self.find_record()) else {}, record)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""
@@ -237,12 +237,13 @@ class RunFolder:
 
     def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
         """Record that a finished run is no longer what it was, and log it."""
-        if (record := self.find_record()) is None or record.status != Status.DONE:
+        if (record := self.find_record()) is None or record.status not in (Status.DONE, Status.CHANGED):
             return
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
         change = f"changed by {stage} run alone, {what}"
-        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}."))
+        changed = {"error": f"It was {change}.", "parameters": record.parameters | other}
+        self.write_record(record.changed(status=Status.CHANGED, **changed))
         log.warning(f"The finished run in {self.place} was {change}. What was made from the old result is removed.")
 
     def present(self) -> list[str]:
@@ -256,7 +257,7 @@ class RunFolder:
     def altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
         """Return those of the files that are not the ones that the record names."""
         now = self.digests(names := list(names))
-        return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
+        return [name for name in names if name not in now or now[name] != record.outputs.get(name)]
 
 
 def _found(read: Callable[[], Record]) -> Record | None:
@@ -272,9 +273,7 @@ class SweepFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = storage.project_path(str(path))
-        self.record, self.results, self.notebook, self.report, self.report_inputs = (
-            self.path / name for name in self.names
-        )
+        self.record, self.results, self.notebook, self.report, self.report_inputs = map(self.path.joinpath, self.names)
 
     def read_record(self) -> SweepRecord:
         return readers.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")

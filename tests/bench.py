@@ -138,6 +138,24 @@ def bench_sweeps(scratch):
         best(lambda: sweep(48, 40, 1, "--no-report")),
         1 / 1.8,
     )
+    report(
+        "8 trainings two at a time, by one at a time: what this machine can do",
+        best(lambda: trainings(2), tries=1),
+        best(lambda: trainings(1), tries=1),
+        1 / 1.8,
+    )
+
+
+def trainings(at_a_time):
+    """Train eight times, in processes that do nothing else."""
+    code = (
+        "import helpers, numpy as np; from pipeline import datasets;"
+        "data = datasets.split_source('sample', 1000, 0); rng = np.random.RandomState(1);"
+        "weights, mask = helpers.initial_weights(rng, 40), helpers.dropout_mask(rng, (1000, 40), 0.5);"
+        "[helpers.online_updates(data.x_train, data.y_train, mask, *weights, 255.0, 0.005, 1.0) for _ in range(500)]"
+    )
+    with ThreadPoolExecutor(at_a_time) as threads:
+        list(threads.map(lambda _: call(PYTHON, "-c", code), range(8)))
 
 
 def bench_training(scratch):

@@ -46,7 +46,7 @@ def centre(image):
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_picture_gets_mnists_box_place_and_polarity(width, height, inverted):
     grey = np.asarray(seven(width, height))
-    image, dark = pictures.as_mnist(255 - grey if inverted and grey.shape != (28, 28) else grey)
+    image, dark, _ = pictures.as_mnist(255 - grey if inverted and grey.shape != (28, 28) else grey)
     assert dark == (not inverted or grey.shape == (28, 28))
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     rows, columns = (np.flatnonzero(grey.min(axis=axis) < 128) for axis in (1, 0))
@@ -81,7 +81,7 @@ def test_a_blank_picture_has_no_image_and_a_faint_one_gets_full_contrast():
 
 def test_a_line_that_is_too_thin_to_be_seen_is_blank_and_no_failure():
     diagonal = np.where(np.eye(6000, dtype=bool), np.uint8(0), np.uint8(255))
-    image, dark = pictures.as_mnist(diagonal)
+    image, dark, _ = pictures.as_mnist(diagonal)
     assert dark
     assert image is None or image.max() == 255
 
@@ -173,7 +173,7 @@ def test_a_table_gives_the_arrays_that_the_same_pictures_give_as_files(tmp_path)
     digits, labels = optical_digits()
     found, rows = {}, [pictures.HEADERS[0]]
     for place in np.argsort(labels[:200], kind="stable"):
-        image, _ = pictures.as_mnist(digits[place])
+        image, *_ = pictures.as_mnist(digits[place])
         path = tmp_path / "files" / str(labels[place]) / f"{place:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
@@ -295,6 +295,15 @@ def test_a_picture_that_is_in_two_classes_is_a_warning_and_so_is_a_class_with_fe
         r"Warning: pictures that equal one of another class, once they are scaled \([12]\): (one|zero)/", found
     )
     assert "Warning: classes with fewer than 10 pictures, too few to judge by (1): one" in found
+
+
+def test_paper_that_is_in_shade_at_one_side_is_a_warning(folder):
+    evenly_lit, shaded = sorted((folder / "one").iterdir())[:2]
+    shade = np.linspace(0, 120, 64).astype(np.uint8)  # from left to right
+    for file, missing in ((evenly_lit, 40), (shaded, shade)):
+        Image.fromarray((np.asarray(seven(64, 64)) * (1 - missing / 255)).astype(np.uint8)).save(file)
+    (warning,) = [note for note in datasets.load_source(str(folder)).notes if "a whole side" in note]
+    assert warning.endswith(f" (1): one/{shaded.name}")
 
 
 def test_all_that_is_wrong_with_a_table_is_told_at_once(tmp_path):

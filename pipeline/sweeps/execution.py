@@ -172,9 +172,9 @@ def _counted(points: Sequence[Point], todo: Collection[Point]) -> str:
 def _write_record(folder: SweepFolder, record: SweepRecord, keep_report: bool = True) -> None:
     """Write sweep.json, unless it is there. A report of other points, or by another metric, goes."""
     found = folder.read_record() if folder.record.exists() else None
-    if others := found is not None and set(found.ids) != set(record.ids):
-        log.info("The sweep in this folder had other points. They are kept. Its results and report are replaced.")
-    if not keep_report or others or (found and found.select != record.select):
+    if found and not set(found.ids) <= set(record.ids):
+        log.info("The sweep in this folder had points that this one has not. They are kept, but no result shows them.")
+    if not keep_report or (found and (set(found.ids), found.select) != (set(record.ids), record.select)):
         for path in (folder.report, folder.notebook, folder.report_inputs):
             path.unlink(missing_ok=True)
     if found != record:

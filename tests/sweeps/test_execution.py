@@ -216,7 +216,7 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
     assert (tmp_path / "out" / "report.html").stat().st_mtime_ns == report_before
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
     more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
-    assert "7 points: 6 done, 1 to run\nThe sweep in this folder had other points." in more.stdout
+    assert re.match(r"7 points: 6 done, 1 to run\n\[7/7\]", more.stdout)  # and not that any had gone
     assert all(path.stat().st_mtime_ns == was for path, was in before.items())
     (next(iter(before)).parent / "model.npz").write_bytes(b"")
     record = json.loads(list(before)[1].read_text())
@@ -579,7 +579,7 @@ def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, 
     before = {path: path.read_bytes() for path in folder.glob("*/*.json")}
     file = write(tmp_path / "s.yaml", base={"epochs": 10}, grid={"seed": [1, 2]})
     assert execution.run_sweep(file, str(folder), with_report=False) == []
-    assert "The sweep in this folder had other points." in caplog.text
+    assert "The sweep in this folder had points that this one has not. They are kept" in caplog.text
     assert all(path.read_bytes() == was for path, was in before.items())
     _, points = definition.opened(str(folder))
     assert len({point.id for point in points} - set(OLD_IDS)) == 2

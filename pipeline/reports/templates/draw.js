@@ -91,7 +91,7 @@ const largestOf = (values) => Math.max(...values.map(Math.abs));
 const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 
 // Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them; `drawn` is called with the
-// image when the pen is lifted. Returns a function that adds to the choice a network that has been trained here.
+// image when the pen is lifted. Returns a function that adds a network that has been trained here, and chooses it.
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const [pad, known, pressed] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes })), new Set()];
@@ -223,7 +223,7 @@ ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));
-    known[networks.length] = { name, ...network };
+    [known[networks.length], part("network").selectedIndex] = [{ name, ...network }, networks.length];
     choose(); // another network may have fewer units
   };
 }

@@ -70,8 +70,8 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
-const judged = (own, { finite, validation }) => // NaN of no images
-  finite && validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "";
+const judged = (own, { validation }) => // NaN of no images
+  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " It reads what is drawn now.";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -118,7 +118,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
-      finish(outcome(run, changes, differs, found) + judged(run.curves.validation, found));
+      finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
       if (found.finite) keep({ ...parameters, weights: found.weights });
     };
     part("stop").onclick = () => {
