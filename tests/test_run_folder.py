@@ -237,7 +237,7 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         assert folder.read_finished() == (record, Parameters(seed=7))
     else:
         command = f"run it again: python -m pipeline run --run-dir {folder.path} -p seed 7"
-        refused(folder.read_finished, command, f"run holds no finished run: its status is {status.value}. Name the folder")
+        refused(folder.read_finished, command, f"run holds no finished run: its status is {status.value}. Name")
 
 
 def test_a_run_of_another_version_is_refused(folder):
