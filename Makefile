@@ -7,6 +7,8 @@ UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py
 	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
 # Jupyter refuses to run as root, as in a container, unless it is asked to. It listens on this machine alone, by token.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
+# Else each kernel warns that papermill, on this machine, does not encrypt what it sends: log errors alone.
+KERNEL_CONFIG = {"IPKernelApp": {"log_level": 40}}
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
@@ -65,4 +67,5 @@ clean:                  ## remove .venv, runs/ and caches; nothing that is commi
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(PIP_SECTION) || { \
 		echo "uv could not install them; pip tries, in two minutes or so" && \
 		$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION); }
+	@mkdir -p .venv/etc/ipython && echo '$(KERNEL_CONFIG)' > .venv/etc/ipython/ipython_kernel_config.json
 	@touch $@

@@ -6,6 +6,7 @@ import graphlib
 import importlib
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import shutil
@@ -211,11 +212,16 @@ def test_the_readmes_pipeline_commands_work(tmp_path, pipeline, runs):
     assert f"{metrics['test_accuracy']:.2%}".replace("%", " %") in README
 
 
-def test_the_papermill_commands_of_the_guide_work(tmp_path):
+def test_the_papermill_commands_of_the_guide_work_without_a_warning(tmp_path):
+    set_up = [line for line in make_would(".venv/ready", "-W", "requirements.txt") if "ipython_kernel_config" in line]
+    here = set_up[0].replace(".venv/etc/ipython", str(tmp_path / "profile_default"))
+    subprocess.run(here, shell=True, check=True)
     for command in commands("notebooks/README.md"):
         moved = [text.replace("runs/slow", str(tmp_path / "slow")) for text in command]
-        done = subprocess.run([sys.executable, "-m", *moved], cwd=ROOT, capture_output=True, text=True)
+        environment = os.environ | {"IPYTHONDIR": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-m", *moved], cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        assert "WARNING" not in done.stderr
     assert "learning_rate = 0.001" in (tmp_path / "slow-02.ipynb").read_text()
     assert (tmp_path / "slow" / "model.npz").exists()
 
