@@ -116,7 +116,7 @@ def test_what_is_no_finished_run_is_refused_with_its_status(finished):
     storage.write_whole(finished / "sweep" / "sweep.json", b"{}")
     for name, message in (
         ("none", "none/run.json is not there. Name the folder of a finished run"),
-        ("b", "b holds no finished run: its status is failed. Run it again"),
+        ("b", "b holds no finished run: its status is failed. Name the folder"),
         ("sweep", "sweep is a whole sweep. Name the folder of one of its points"),
     ):
         with pytest.raises(InvalidRecord, match=message):
