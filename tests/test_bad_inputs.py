@@ -20,7 +20,7 @@ LONGEST = 4000  # characters of a message
 
 @pytest.fixture(scope="session")
 def outcome(only_here):
-    """Return a function that runs a case of the table in a process of its own, which is forked from one for all."""
+    """Return a function that runs a case of the table, in another process."""
     only_here("outcome")
     command = [sys.executable, "-m", "tests.bad_inputs.server"]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}

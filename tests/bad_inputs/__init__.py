@@ -1,6 +1,6 @@
 """The table of bad inputs: by surface, each with what makes it and the command that meets it.
 
-`server` runs them, each in a forked process with limits; tests/test_bad_inputs.py asserts what comes of each.
+`server` runs them, in forked processes with limits; tests/test_bad_inputs.py asserts what comes of each.
 """
 
 from collections.abc import Callable, Sequence

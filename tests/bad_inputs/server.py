@@ -1,4 +1,4 @@
-"""Run the cases of the table: each in a process forked from one that has imported everything, and with limits.
+"""Run the cases of the table, with limits, in processes forked from one that has imported everything.
 
 The command of a case is what `python -m pipeline` does, but that a notebook is never executed: a bad input that gets
 as far as that has been accepted. Reads the ids of cases, one a line, and writes what came of each as JSON.
@@ -12,10 +12,10 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
-import time
 import traceback
 from pathlib import Path
 
@@ -105,34 +105,25 @@ def memory():
 
 
 def run(arguments, output):
-    """Do what the command line does in a forked process with limits, and return how it ended."""
-    pid = os.fork()
-    if pid == 0:
+    """Do what the command line does, with limits, and return its exit code."""
+    limit, used = memory() + MEMORY, resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    seconds = int(used.ru_utime + used.ru_stime) + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    sys.argv, streams = ["pipeline", *(str(argument) for argument in arguments)], [os.dup(1), os.dup(2)]
+    with open(output, "wb") as file:  # noqa: PTH123
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
         try:
-            os.setsid()
-            with open(output, "wb") as file:  # noqa: PTH123
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            limit = memory() + MEMORY
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            sys.argv = ["pipeline", *(str(argument) for argument in arguments)]
-            code = __main__._exit_code()
+            return __main__._exit_code()
         except BaseException:  # noqa: BLE001 - what the command line has not handled
             traceback.print_exc()
-            code = 99
+            return 99
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    ended, deadline = os.pidfd_open(pid), time.monotonic() + PATIENCE
-    readable, _, _ = select.select([ended], [], [], deadline - time.monotonic())
-    os.close(ended)
-    if not readable:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) if readable else "out of time"
+            for number, stream in enumerate((sys.stdout, sys.stderr), start=1):
+                stream.flush()
+                os.dup2(streams[number - 1], number)
+                os.close(streams[number - 1])
 
 
 def try_case(case, template):
@@ -140,13 +131,48 @@ def try_case(case, template):
         folder = Path(scratch, "case")
         shutil.copytree(template, folder)
         arguments, output = case.make(folder), Path(scratch, "output")
-        before, since = contents(folder), time.monotonic()
-        code = run(arguments, output)
-        took, after = time.monotonic() - since, contents(folder)
+        before = contents(folder)
+        code, after = run(arguments, output), contents(folder)
         text = output.read_bytes().decode(errors="backslashreplace")
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         pages = {name: (folder / name).read_text(errors="replace") for name in changed if name in case.writes}
-        return {"code": code, "output": text[-20_000:], "changed": changed, "took": took, "pages": pages}
+        return {"code": code, "output": text[-20_000:], "changed": changed, "pages": pages}
+
+
+class Child:
+    """A process, forked from this one, that runs the cases of one surface; a fork takes as long as a case does."""
+
+    def __init__(self, surface, found, template):
+        self.surface = surface
+        here, there = socket.socketpair()
+        self.line, self.end, self.pid = here.makefile("rw"), here, os.fork()
+        if self.pid == 0:
+            try:
+                os.setsid()
+                here.close()
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                with there.makefile("rw") as line:
+                    for identity in line:
+                        line.write(json.dumps(try_case(found[identity.rstrip("\n")], template)) + "\n")
+                        line.flush()
+            except BaseException:  # noqa: BLE001 - of the case itself
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        there.close()
+
+    def answer(self, identity):
+        """Return what came of a case; None if the process has died of it, or takes too long."""
+        self.line.write(f"{identity}\n")
+        self.line.flush()
+        readable, _, _ = select.select([self.end], [], [], PATIENCE)
+        return (readable and self.line.readline()) or None
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.line.close()
+        self.end.close()
 
 
 def main():
@@ -162,8 +188,18 @@ def main():
             Path(template, name).unlink()
         gc.freeze()  # so that a fork copies as little as can be
         print("ready", flush=True)
-        for line in sys.stdin:
-            print(json.dumps(try_case(found[line.rstrip("\n")], template)), flush=True)
+        child = None
+        for identity in (line.rstrip("\n") for line in sys.stdin):
+            if child is None or child.surface != found[identity].surface:
+                if child:
+                    child.kill()
+                child = Child(found[identity].surface, found, template)
+            if (answer := child.answer(identity)) is None:
+                child.kill()
+                child, answer = None, json.dumps({"code": None, "output": "killed, or out of time", "changed": []})
+            print(answer.rstrip(), flush=True)
+        if child:
+            child.kill()
 
 
 if __name__ == "__main__":
