@@ -25,7 +25,7 @@ from numba import njit
 PIXELS = 28 * 28
 NUM_DIGITS = 10
 MASK_VALUES_AT_ONCE = 4_000_000  # 32 MB: bounds the memory of the masks that are drawn in one call
-HIDDEN_VALUES_AT_ONCE = 20_000  # which one thread evaluates: half a millisecond of work
+HIDDEN_VALUES_AT_ONCE = 40_000  # which one thread evaluates: a millisecond of work, since handing over takes time too
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
