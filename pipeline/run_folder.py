@@ -73,7 +73,8 @@ class RunFolder:
         self.path = storage.project_path(str(path))
         self.place = storage.place_of(self.path)
         self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
-        self.report, self.checkpoint, self.record = (self.path / name for name in WRITTEN[-3:])
+        self.record, self.report = self.path / "run.json", self.path / "report.html"
+        self.checkpoint = self.path / "checkpoint.npz"
 
     @property
     def is_point(self) -> bool:
@@ -141,7 +142,7 @@ class RunFolder:
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
         record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
         if record.status != Status.DONE:
-            reason = shown("".join((record.error or "").splitlines()[:1]))
+            reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
             again = shown(parameters.command(record.parameters, self.place_to_repeat))
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one, or run it again: {again}")
@@ -257,7 +258,7 @@ class RunFolder:
     def altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
         """Return those of the files that are not the ones that the record names."""
         now = self.digests(names := list(names))
-        return [name for name in names if name not in now or now[name] != record.outputs.get(name)]
+        return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
 
 
 def _found(read: Callable[[], Record]) -> Record | None:
