@@ -1,6 +1,5 @@
 """Save a training every few seconds, so that it goes on to the same bits after a kill."""
 
-import functools
 import json
 import time
 from collections.abc import Mapping
@@ -52,7 +51,7 @@ class Checkpoints:
         self.path = folder.checkpoint
         self.seconds = seconds
         self.saved_at = time.monotonic()
-        self.bring_into_view = functools.cache(in_view.bring_into_view)  # once: its reader may scroll away
+        self.begun = False
         depends_on = {
             "data": data.sha256,
             "hyperparameters": dict(hyperparameters),
@@ -98,9 +97,11 @@ class Checkpoints:
         *generators: np.random.RandomState,
     ) -> None:
         """Save, if the last save is long enough ago. learning_rate is the next epoch's."""
+        if not self.begun:  # later it would part the line of progress in two
+            self.begun = True
+            in_view.bring_into_view(after_ms=2000, if_running=True)
         if time.monotonic() - self.saved_at < self.seconds:
             return
-        self.bring_into_view()
         _, keys, positions, *_ = zip(*(generator.get_state() for generator in generators), strict=True)
         content = storage.npz_bytes(
             identity=self.identity,

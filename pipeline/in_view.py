@@ -4,13 +4,18 @@ import os
 from typing import Any
 
 
-def bring_into_view() -> None:
-    """Have JupyterLab, which shows a notebook's last cell after Run All, show the cell that runs now."""
+def bring_into_view(after_ms: int = 500, if_running: bool = False) -> None:
+    """Have JupyterLab, which shows a notebook's last cell after Run All, show the cell that runs now.
+
+    if_running: only if it still runs when that time has passed.
+    """
     if "JPY_SESSION_NAME" in os.environ:
         from IPython.display import Javascript, display  # which a command line should not import
 
         move = "element.closest('.jp-OutputArea')?.scrollIntoView({ block: 'center' })"
-        display(Javascript(f"setTimeout(() => {move}, 500)"))
+        if if_running:  # its prompt is [*]
+            move = f"/[*]/.test(element.closest('.jp-Cell')?.querySelector('.jp-InputPrompt').textContent) && {move}"
+        display(Javascript(f"setTimeout(() => {move}, {after_ms})"))
 
 
 def after_this_cell(html: str) -> None:

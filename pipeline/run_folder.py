@@ -73,8 +73,7 @@ class RunFolder:
         self.path = storage.project_path(str(path))
         self.place = storage.place_of(self.path)
         self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
-        self.record, self.report = self.path / "run.json", self.path / "report.html"
-        self.checkpoint = self.path / "checkpoint.npz"
+        self.report, self.checkpoint, self.record = (self.path / name for name in WRITTEN[-3:])
 
     @property
     def is_point(self) -> bool:
@@ -87,11 +86,11 @@ class RunFolder:
             return f"Point {self.path.name} of the sweep {SweepFolder(self.path.parent).read_record().name}"
         return f"Run {self.path.name}"
 
-    @property
-    def place_to_repeat(self) -> str:
-        """Return the folder that a command should name which runs the same again: for a point, a folder of its own."""
+    def command(self, values: Parameters | Mapping[str, object]) -> str:
+        """Return the command that runs these parameters again, those of a point in a folder of its own."""
         sweep = SweepFolder(self.path.parent)
-        return f"runs/{sweep.read_record().name}-{self.path.name}" if self.is_point else self.place
+        place = f"runs/{sweep.read_record().name}-{self.path.name}" if self.is_point else self.place
+        return parameters.command(values, place)
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
@@ -144,8 +143,8 @@ class RunFolder:
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
-            again = shown(parameters.command(record.parameters, self.place_to_repeat))
-            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one, or run it again: {again}")
+            again = f", or run it again: {shown(self.command(record.parameters))}" * (record.status != Status.DIVERGED)
+            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{again}")
         try:
             return record, parameters.from_values(record.parameters)
         except InvalidParameter as error:
@@ -243,9 +242,10 @@ class RunFolder:
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
         change = f"changed by {stage} run alone, {what}"
-        changed = {"error": f"It was {change}.", "parameters": record.parameters | other}
-        self.write_record(record.changed(status=Status.CHANGED, **changed))
-        log.warning(f"The finished run in {self.place} was {change}. What was made from the old result is removed.")
+        values = record.parameters | other
+        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
+        made = f"Its report and later results are removed. To make them: {self.command(values)}"
+        log.warning(f"The finished run in {self.place} was {change}. {made}")
 
     def present(self) -> list[str]:
         """Return the names of the run's files that are there."""

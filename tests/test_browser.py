@@ -24,7 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 import helpers
 from pipeline import storage
 from pipeline.reports import pages
-from pipeline.run_folder import STAGES
+from pipeline.run_folder import STAGES, TRAINING
 from tests.conftest import MADE_ONCE
 from tests.test_project import lab_command
 
@@ -319,6 +319,8 @@ def test_the_notebooks_of_runs_sweeps_and_comparisons_run_in_jupyterlab(jupyterl
             check_quiet(jupyterlab)
             jupyterlab.screenshot(f"lab-{stem}")
             outputs = page.locator(".jp-OutputArea-output").all_text_contents()
+            if stem == TRAINING:  # the line of progress, of which the last state alone is left
+                assert re.findall(r"I:\d+", "".join(outputs)) == ["I:99"]
     assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in outputs)
 
 
@@ -551,7 +553,8 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         page.get_by_role("button", name="Train again").click()
         expect(page.locator(".shown")).to_contain_text(re.compile(r"epoch \d"))
         page.get_by_role("button", name="Stop").click()
-        assert re.fullmatch(r"Stopped after \d+ epochs?\.", trained_again(page))
+        expected = r"Stopped after \d+ epochs?\. It is not kept, so the pad does not read with it\."
+        assert re.fullmatch(expected, trained_again(page))
         page.locator("details.change summary").press("Enter")
         page.get_by_label("dropout_rate", exact=True).fill("1")
         page.get_by_role("button", name="Train again").click()  # which the browser refuses, and names the field
@@ -782,7 +785,7 @@ def test_a_stop_counts_before_the_first_epoch_too(browser, reports):
         for _ in range(2):
             page.evaluate("for (const name of ['train', 'stop']) document.querySelector(`.${name}`).click()")
             page.wait_for_timeout(300)
-            assert trained_again(page) == "Stopped after 0 epochs."
+            assert trained_again(page).startswith("Stopped after 0 epochs. It is not kept")
             assert page.locator(".progress").evaluate("(bar) => bar.value") == 0
 
 

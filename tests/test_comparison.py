@@ -283,7 +283,7 @@ def test_curves_have_a_line_a_run_and_split_each_of_its_own_style(finished):
     validation, training = figure.axes
     assert [len(line.get_xdata()) for line in validation.lines if len(line.get_xdata())] == [3, 4]  # c has none
     assert [line.get_ydata()[-1] for line in training.lines] == [
-        run.history[-1].train_accuracy for run in compared.values()
+        run.history[-1].train_accuracy_no_dropout for run in compared.values()
     ]
     looks, others = ([(line.get_color(), line.get_linestyle()) for line in axis.lines] for axis in figure.axes)
     assert looks == others
@@ -402,7 +402,7 @@ def test_pictures_are_there_at_their_size_and_their_alternative_describes_them(c
     a, c = (json.loads((compared / name / "history.json").read_text())[-1] for name in "ac")
     assert accuracy["alt"] == (
         f"Accuracy by epoch: validation accuracy ends at {a['validation_accuracy']:.3f} for A; training "
-        f"accuracy ends at {a['train_accuracy']:.3f} for A, at {c['train_accuracy']:.3f} for B."
+        f"accuracy ends at {a['train_accuracy_no_dropout']:.3f} for A, at {c['train_accuracy_no_dropout']:.3f} for B."
     )
     assert error["alt"].startswith("Error by epoch: ")
     rows = table(page, "test image")[1:]

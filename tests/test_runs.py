@@ -409,6 +409,7 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     assert "papermill" not in page.main.text
     (refused,) = pipeline("verify", folder).stderr.splitlines()
     assert "holds no finished run: its status is diverged. 02_train.ipynb failed in the cell 'loop'" in refused
+    assert refused.endswith("Name the folder of a finished one")  # to run it again would end the same
     repaired = pipeline(*arguments)
     assert repaired.returncode == 0
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout
@@ -520,6 +521,8 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     (folder / ".checkpoint.npz.x.part").touch()  # as if the kernel were just writing it
     for number in sent:
         running.send_signal(number)
+        while re.search(r"ShdPnd:\s0*[1-9a-f]", Path(f"/proc/{running.pid}/status").read_text()):
+            time.sleep(0.01)  # else two threads might be given the two in either order
     errors = check_stopped(folder, running, code, "interrupted")
     by = "" if code == 130 else f" by {sent[0].name}"
     assert errors == f"\nInterrupted{by}. Give the same command again to go on.\n"

@@ -264,7 +264,7 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
         "comparisons": comparisons,
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
-        "command": parameters.command(chosen, folder.place_to_repeat),
+        "command": folder.command(chosen),
         "live": live.parts(folder, chosen, metrics),
         "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
         | {"the trained weights": metrics.weights_sha256}

@@ -16,7 +16,7 @@ from statistics import fmean
 from pipeline import console, datasets, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter, shown
 from pipeline.images import Data
-from pipeline.records import Inputs, SweepDefinition, SweepRecord
+from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
@@ -97,7 +97,8 @@ def run_sweep(
 def described(failed: Sequence[Point], retried: bool) -> str:
     """Describe the points that have not finished, a line each, and what to do. retried: only those that failed ran."""
     lines = [f"{len(failed)} {'point' if len(failed) == 1 else 'points'} did not finish"]
-    lines[0] += ":" if retried else " (--retry-failed gives what failed another try):"
+    may_do_better = any(point.result.status != Status.DIVERGED for point in failed)
+    lines[0] += " (--retry-failed gives what failed another try):" if may_do_better and not retried else ":"
     for point in failed[:MAX_LISTED]:
         error = (point.result.record.error or "").split(" Each update overshoots")[0] if point.result.record else None
         parts = [f"{point.id} {point.result.status}", point.label, error]

@@ -123,7 +123,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     };
     part("stop").onclick = () => {
       stopped = true;
-      finish(`Stopped after ${counted(lines.masked.length)}.`);
+      finish(`Stopped after ${counted(lines.masked.length)}. It is not kept, so the pad does not read with it.`);
     };
     set(true);
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
