@@ -261,9 +261,9 @@ def _exit_code() -> int:
         return 0
     except click.ClickException as error:
         error.show(shown := io.StringIO())
-        names = "|".join(parameters.NAMES)  # --epochs 20, -p epochs=20, or -p epochs without a value
-        found = re.search(rf"--({names})\b|-p ({names})(?==| -|$)", " ".join(sys.argv))
-        hints = [f"A parameter is given as: -p {found[1] or found[2]} VALUE"] if found else []
+        names = "|".join(parameters.NAMES).replace("_", "[-_]")  # --epochs 20, -p epochs=20, or -p epochs alone
+        found = re.search(rf"--({names})(?![-\w])|-p ({names})(?==| -|$)", " ".join(sys.argv))
+        hints = [f"A parameter is given as: -p {(found[1] or found[2]).replace('-', '_')} VALUE"] if found else []
         click.echo("\n".join([*map(errors.shown, shown.getvalue().splitlines()), *hints]), err=True)
         return 2
     except errors.PipelineError as error:

@@ -51,7 +51,7 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
         moved[index] = STEP
         measured[index] = np.asarray(function(place + moved) - function(place - moved)).item() / (2 * STEP)
     close = np.abs(measured - signal).max() < 1e-6
-    return "correct" if close else "not correct: the error signal is not the derivative of the loss, which is correct"
+    return "correct" if close else "not correct: the loss is, but the error signal is not its derivative"
 
 
 def _digest(exercise: int, answer: object) -> str:

@@ -167,7 +167,11 @@ def check(namespace: Mapping[str, object]) -> dict[str, Value]:
     declared, *injected = map(_names_assigned, cells or [""])
     present = {name for name in NotebookParameters.model_fields if name in namespace}
     values: dict[str, Any] = {name: namespace.get(name) for name in present.union(declared, *injected)}
-    _checked(NotebookParameters.model_validate, values, sorted(declared & NotebookParameters.model_fields.keys()))
+    known = NotebookParameters.model_fields.keys()
+    meant = set(declared & known)
+    for misspelt in declared - known:  # in place of a parameter of the notebook's
+        meant.update(_nearest(misspelt, known) or known)
+    _checked(NotebookParameters.model_validate, values, sorted(meant))
     if unused := set().union(*injected) - declared:
         names, takes = ", ".join(sorted(unused)), ", ".join(sorted(declared))
         raise InvalidParameter(f"{names}: not a parameter of this notebook, which takes {takes}.")
@@ -200,7 +204,11 @@ def _wrong(name: str, value: object) -> str:
     return f"{name} is {shown(repr(value))}, but must be {allowed(name)}. Its default is {field_of(name).default!r}."
 
 
+def _nearest(name: str, names: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name[:100], names, n=1)
+
+
 def _unknown(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name[:100], names or NAMES, n=1)
+    near = _nearest(name, names)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

@@ -38,6 +38,7 @@ FEW = 10  # pictures of a class
 Problems = defaultdict[str, list[str]]  # from what is wrong to the names of what it is wrong with
 Picture = tuple[str, str, str, np.ndarray | None]  # train, test or "", class, name, (H, W) uint8; None after the last
 Split = list[tuple[str, np.ndarray]]  # names and images
+Sample = tuple[int, str, np.ndarray]  # label, name and image
 
 
 def as_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
@@ -228,7 +229,7 @@ def _natural(name: str) -> tuple[list[str], str]:
 
 def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Classes) -> Arrays:
     """Split what is not split yet, shuffle what is to train on, and return the four arrays."""
-    sets: dict[str, list[tuple[int, str, np.ndarray]]] = {"train": [], "test": []}
+    sets: dict[str, list[Sample]] = {"train": [], "test": []}
     spread: list[float] = []  # where each picture to train on comes: those of a class evenly among all
     spreading = np.random.RandomState(SEED)
     for label, splits in found.items():
@@ -246,13 +247,23 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
             problems[f"Warning: classes with fewer than {FEW} pictures, too few to judge by"].append(classes[label])
     train, test = sets.values()
     train = [train[i] for i in np.argsort(spread, kind="stable")]
-    known = {image.tobytes(): label for label, _, image in train}
-    mixed = [place for label, place, image in train + test if known.get(image.tobytes(), label) != label]
-    problems["Warning: pictures that equal one of another class, once they are scaled"] += mixed
-    same = [place for _, place, image in test if image.tobytes() in known]
-    problems["Warning: test pictures that equal one to train on, once they are scaled"] += same
+    _note_equal(test, train, problems)
     arrays: Arrays = {}
     for split, pictures in (("train", train), ("test", test)):
         arrays[f"x_{split}"] = np.array([image for _, _, image in pictures], np.uint8).reshape(-1, SIDE, SIDE)
         arrays[f"y_{split}"] = np.array([label for label, _, _ in pictures], int).astype(np.uint8)
     return arrays
+
+
+def _note_equal(test: list[Sample], train: list[Sample], problems: Problems) -> None:
+    """Note which pictures are equal, once they are scaled, where one should not be: in another class or another set."""
+    tested, equal = {place for _, place, _ in test}, defaultdict[bytes, list[tuple[int, str]]](list)
+    for label, place, image in test + train:
+        equal[image.tobytes()].append((label, place))
+    for group in equal.values():
+        places = [place for _, place in group]
+        named = " = ".join(places[:NAMED]) + f" and {len(places) - NAMED} more" * (len(places) > NAMED)
+        if len({label for label, _ in group}) > 1:
+            problems["Warning: pictures of different classes that are equal, once they are scaled"].append(named)
+        if places[0] in tested and places[-1] not in tested:
+            problems["Warning: test pictures that equal one to train on, once they are scaled"].append(named)

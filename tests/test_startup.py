@@ -68,6 +68,8 @@ def test_a_parameter_that_is_given_in_another_way_is_answered_with_the_right_one
     refused = pipeline("run", *words)
     assert refused.returncode == 2
     assert refused.stderr.endswith("\nA parameter is given as: -p epochs VALUE\n")
+    refused = pipeline("run", "--learning-rate-decay", "0.9")
+    assert refused.stderr.endswith("\nA parameter is given as: -p learning_rate_decay VALUE\n")
 
 
 def test_another_mistake_beside_a_parameter_that_is_given_rightly_has_no_such_hint(pipeline):
