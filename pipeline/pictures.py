@@ -261,9 +261,10 @@ def _note_equal(test: list[Sample], train: list[Sample], problems: Problems) -> 
     for label, place, image in test + train:
         equal[image.tobytes()].append((label, place))
     for group in equal.values():
-        places = [place for _, place in group]
-        named = " = ".join(places[:NAMED]) + f" and {len(places) - NAMED} more" * (len(places) > NAMED)
-        if len({label for label, _ in group}) > 1:
-            problems["Warning: pictures of different classes that are equal, once they are scaled"].append(named)
-        if places[0] in tested and places[-1] not in tested:
-            problems["Warning: test pictures that equal one to train on, once they are scaled"].append(named)
+        one_of_each, (_, last) = dict(reversed(group)), group[-1]
+        if len(one_of_each) > 1:
+            problem = "Warning: pictures of different classes that are equal, once they are scaled"
+            problems[problem].append(" = ".join(reversed(one_of_each.values())))
+        if last not in tested:
+            problem = "Warning: test pictures that equal one to train on, once they are scaled"
+            problems[problem] += [f"{place} = {last}" for _, place in group if place in tested]
