@@ -19,7 +19,7 @@ from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, 
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.ranking import PointResult
-from pipeline.readers import Layout, Record
+from pipeline.readers import Layout
 from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -102,7 +102,8 @@ class RunFolder:
     def _advice(self, stage: str = "") -> str:
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
-        first = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks" if stage else "Run it"
+        notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"
+        first = notebook if stage else "The pipeline writes it"
         command = f"python -m pipeline run --run-dir {shlex.quote(console.from_here(self.path))}"
         return f"{first}, with -p NAME VALUE for each parameter that is not at its default: {command}"
 
@@ -139,7 +140,8 @@ class RunFolder:
         """Read run.json of a finished run, and check its parameters."""
         if SweepFolder(self.path).record.exists():
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
-        record = readers.read_record(self.record, RunRecord, "Name the folder of a finished run, or of a point.")
+        advice = self._advice() if self.model.exists() else "Name the folder of a finished run, or of a point."
+        record = readers.read_record(self.record, RunRecord, advice)
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
@@ -219,15 +221,12 @@ class RunFolder:
             raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
 
     def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
-        """Write what a stage gives, unless it is there with this content. First goes all that was made from the old.
-
-        The first metrics of a point, which has a record before it is evaluated, replace nothing.
-        """
+        """Write what a stage gives, unless it is there with this content. First goes all that was made from the old."""
         if all(path.is_file() and path.read_bytes() == content for path, content in files.items()):
             return
         made = MADE[MADE.index(MADE_BY[stage]) :]
         self.check_own(f"run_dir is {self.place!r}", [*made, "report.html"])
-        if stage != EVALUATION or self.metrics.exists():
+        if stage != EVALUATION or self.metrics.exists():  # the first metrics of a point replace nothing
             self._mark_changed(stage, given)
             self.report.unlink(missing_ok=True)
         for name in reversed(made):
@@ -261,7 +260,7 @@ class RunFolder:
         return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
 
 
-def _found(read: Callable[[], Record]) -> Record | None:
+def _found(read: Callable[[], readers.Record]) -> readers.Record | None:
     with contextlib.suppress(InvalidRecord):
         return read()
     return None

@@ -182,7 +182,7 @@ def test_files_that_were_removed_or_altered_are_named(folder):
         ("read_model", "model.npz is not there. Run 02_train.ipynb first"),
         ("read_history", "history.json is not there. Run 02_train.ipynb first"),
         ("read_metrics", "metrics.json is not there. Run 03_evaluate.ipynb first"),
-        ("read_record", "run.json is not there. Run it, with -p NAME VALUE for each"),
+        ("read_record", "run.json is not there. The pipeline writes it, with -p NAME VALUE for each"),
         ("read_finished", "run.json is not there. Name the folder of a finished run, or of a point"),
     ],
 )
@@ -241,6 +241,14 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         with pytest.raises(InvalidRecord) as caught:
             folder.read_finished()
         assert str(caught.value).endswith(problem + ("" if status == Status.DIVERGED else again))
+
+
+def test_what_notebooks_have_made_without_a_record_is_refused_with_the_command_that_makes_a_run(folder):
+    storage.write_whole(folder.model, b"a model")
+    command = (
+        f"NAME VALUE for each parameter that is not at its default: python -m pipeline run --run-dir {folder.path}"
+    )
+    refused(folder.read_finished, "run.json is not there. The pipeline writes it", command)
 
 
 def test_a_run_of_another_version_is_refused(folder):

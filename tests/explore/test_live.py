@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import InvalidRecord
 from pipeline.explore.live import LivePanel
 from pipeline.images import DIGITS
+from pipeline.records import Status
 from pipeline.run_folder import RunFolder
 
 
@@ -48,8 +49,14 @@ def test_files_of_notebooks_run_alone_can_be_read_but_not_trained_again(run_dir,
         (tmp_path / name).write_bytes((run_dir / name).read_bytes())
     panel = LivePanel(str(tmp_path))
     assert panel.page["training"] is None
-    assert "what they depend on is not recorded" in panel.html
+    how = f"make a run of them: python -m pipeline run --run-dir {tmp_path}"
+    assert f"{how}, with -p NAME VALUE for each parameter" in panel.html
     assert "%)</option>" not in panel.html.split("</option>")[0]
+    record = RunFolder(run_dir).read_record()
+    changed = record.changed(status=Status.CHANGED, parameters=record.parameters | {"seed": 7})
+    RunFolder(tmp_path).write_record(changed)
+    (command,) = re.findall(rf"{how}(.*?)</p>", LivePanel(str(tmp_path)).html)
+    assert command.endswith(" -p seed 7")
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path):
