@@ -71,7 +71,7 @@ def cells_digest(notebook: Path, what_it_does: bool = False) -> str:
     The values of its parameters do not count, since a run gives its own. what_it_does: of its code alone, without
     its parameters.
     """
-    found = _cells(notebook)
+    found = [cell for cell in _cells(notebook) if cell[1].strip()]  # JupyterLab may add an empty one at the end
     declaring = [cell for cell in found if cell[0] == "code" and cell[1].startswith("# Parameters")][:1]
     if what_it_does:
         found = [cell for cell in found if cell[0] == "code" and cell not in declaring]

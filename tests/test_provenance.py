@@ -228,6 +228,7 @@ def test_the_values_of_parameters_in_a_notebook_do_not_count_and_all_else_does(t
 
     before = digest("# Parameters\nseed: int = 1  # what it is", "x = 1")
     assert digest("# Parameters\nseed: int = 2", "x = 1") == before
+    assert digest("# Parameters\nseed: int = 1", "x = 1", "\n") == before  # an empty cell
     for other in ("seed: int = 1\nprint()", "seed: float = 1", "epochs: int = 1", ""):
         assert digest(f"# Parameters\n{other}", "x = 1") != before
     again = [digest("# Parameters\nseed: int = 1", f"# Parameters of mine\nseed = {seed}") for seed in (1, 2)]

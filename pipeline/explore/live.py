@@ -1,14 +1,17 @@
 """Draw and train in a notebook as in a run's report: the same page and the same scripts, and Python gets what comes."""
 
+import contextlib
 from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
 
-from pipeline.errors import InvalidRecord
+from pipeline import parameters
+from pipeline.errors import InvalidParameter
 from pipeline.explore.reading import NEEDS_JUPYTERLAB
 from pipeline.images import Classes
+from pipeline.records import Status
 from pipeline.reports import live, pages
 from pipeline.run_folder import Model, RunFolder
 
@@ -26,10 +29,10 @@ class LivePanel(anywidget.AnyWidget):
 
     def __init__(self, run_dir: str) -> None:
         folder = RunFolder(run_dir)
-        try:
-            chosen = folder.read_finished()[1]
-        except InvalidRecord:  # of notebooks that were run alone
-            chosen = None
+        record, chosen = folder.find_record(), None
+        if record and record.status in (Status.DONE, Status.CHANGED):  # else its parameters are not these files'
+            with contextlib.suppress(InvalidParameter):  # of another version
+                chosen = parameters.from_values(record.parameters)
         parts = live.parts(folder, chosen, folder.find_metrics())
         super().__init__(html=pages.fragment("live.html.j2", live=parts), page=parts["page"])
 

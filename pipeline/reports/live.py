@@ -1,6 +1,5 @@
 """Gather what draws and trains in a page, a report's or explore.ipynb's."""
 
-import shlex
 from typing import Any
 
 from pipeline import published
@@ -9,6 +8,12 @@ from pipeline.records import Metrics
 from pipeline.reports import drawing, training
 from pipeline.run_folder import RunFolder
 
+UNKNOWN = (
+    "These files were written by notebooks that were run alone, in a folder without a run, so their parameters are not "
+    "recorded. To train again here, make a run, and run this cell again: python -m pipeline run, with --run-dir, and "
+    "with -p NAME VALUE for each parameter that is not at its default"
+)
+
 
 def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None) -> dict[str, Any]:
     """Return what the templates training.html.j2 and drawing.html.j2 show, and what the scripts read, as `page`.
@@ -16,7 +21,7 @@ def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None)
     chosen, metrics: the run's, None where they are not known.
     """
     history, model = folder.read_history(), folder.read_model()
-    known = training.training_of(folder, chosen, metrics) if chosen and metrics else _unknown(folder)
+    known = training.training_of(folder, chosen, model.sha256) if chosen else UNKNOWN
     accuracy = metrics.test_accuracy if metrics else None
     networks = drawing.networks(model, accuracy, model.sha256 == published.WEIGHTS_SHA256)
     return {
@@ -30,13 +35,3 @@ def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None)
             "training": known["page"] if isinstance(known, dict) else None,
         },
     }
-
-
-def _unknown(folder: RunFolder) -> str:
-    """Say what makes a run of files that notebooks have written, with its parameters as far as they are known."""
-    if record := folder.find_record():
-        how = folder.command(record.parameters)
-    else:
-        run = f"python -m pipeline run --run-dir {shlex.quote(folder.place)}"
-        how = f"{run}, with -p NAME VALUE for each parameter that is not at its default"
-    return f"These files were written by notebooks that were run alone. To train again here, make a run of them: {how}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import parameters
 from pipeline.parameters import Parameters
-from pipeline.records import History, Metrics
+from pipeline.records import History
 from pipeline.reports import pages
 from pipeline.run_folder import RunFolder
 
@@ -56,8 +56,11 @@ def caption(history: History) -> str:
     return f"Accuracy by epoch, {len(history)} in all; at the end {', '.join(parts)}."
 
 
-def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict[str, Any] | str:
-    """Return the controls that a reader may use and what train.js reads, or why the page cannot train this network."""
+def training_of(folder: RunFolder, chosen: Parameters, sha256: str) -> dict[str, Any] | str:
+    """Return the controls that a reader may use and what train.js reads, or why the page cannot train this network.
+
+    sha256: of the weights that were trained.
+    """
     if chosen.batch_size != 1:
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
     if not os.path.lexists(folder.data):
@@ -76,7 +79,7 @@ def training_of(folder: RunFolder, chosen: Parameters, metrics: Metrics) -> dict
         "parameters": own | {"classes": data.classes},
         "errors": [epoch.train_error for epoch in history],
         "curves": accuracies(history),
-        "digest": metrics.weights_sha256,
+        "digest": sha256,
         "images": pages.packed(data.x_train.tobytes()),
         "labels": pages.packed(data.y_train.tobytes()),
         "validation_images": pages.packed(data.x_validation[:judging].tobytes()),

@@ -49,14 +49,19 @@ def test_files_of_notebooks_run_alone_can_be_read_but_not_trained_again(run_dir,
         (tmp_path / name).write_bytes((run_dir / name).read_bytes())
     panel = LivePanel(str(tmp_path))
     assert panel.page["training"] is None
-    how = f"make a run of them: python -m pipeline run --run-dir {tmp_path}"
-    assert f"{how}, with -p NAME VALUE for each parameter" in panel.html
+    assert "so their parameters are not recorded" in panel.html
     assert "%)</option>" not in panel.html.split("</option>")[0]
+
+
+@pytest.mark.parametrize(("status", "seed"), [(Status.CHANGED, 7), (Status.FAILED, None)])
+def test_a_run_that_a_notebook_has_changed_can_be_trained_again_as_it_is_now(run_dir, tmp_path, status, seed):
+    for name in ("data.npz", "model.npz", "history.json"):
+        (tmp_path / name).write_bytes((run_dir / name).read_bytes())
     record = RunFolder(run_dir).read_record()
-    changed = record.changed(status=Status.CHANGED, parameters=record.parameters | {"seed": 7})
-    RunFolder(tmp_path).write_record(changed)
-    (command,) = re.findall(rf"{how}(.*?)</p>", LivePanel(str(tmp_path)).html)
-    assert command.endswith(" -p seed 7")
+    RunFolder(tmp_path).write_record(record.changed(status=status, parameters=record.parameters | {"seed": 7}))
+    page = LivePanel(str(tmp_path)).page["training"]
+    assert (page and page["parameters"]["seed"]) == seed
+    assert not page or page["digest"] == RunFolder(run_dir).read_model().sha256
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path):

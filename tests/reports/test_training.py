@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline import datasets, parameters
-from pipeline.records import Epoch, Metrics
+from pipeline.records import Epoch
 from pipeline.reports import training
 from pipeline.run_folder import Model, RunFolder
 from tests.conftest import VALIDATED
-
-METRICS = Metrics(**VALIDATED, test_error=1, test_accuracy=0, test_images=30, weights_sha256="0" * 64)
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def folder(tmp_path, small_source):
 
 def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
     chosen = parameters.from_values({"num_samples": 40, "epochs": 1, "seed": 5})
-    found = training.training_of(folder, chosen, METRICS)
+    found = training.training_of(folder, chosen, "0" * 64)
     page = found["page"]
     images = np.frombuffer(zlib.decompress(base64.b64decode(page["images"])), np.uint8)
     assert np.array_equal(images.reshape(40, 28, 28), small_source[1]["x_train"][:40])
@@ -45,7 +43,7 @@ def test_a_page_has_the_runs_images_parameters_and_errors(folder, small_source):
 )
 def test_the_runs_own_values_are_allowed_by_its_controls(folder, values):
     chosen = parameters.from_values({"num_samples": 40} | values)
-    found = training.training_of(folder, chosen, METRICS)
+    found = training.training_of(folder, chosen, "0" * 64)
     for name, (least, most, _) in found["controls"].items():
         assert least <= found["page"]["parameters"][name] <= most
 
@@ -54,12 +52,12 @@ def test_the_runs_own_values_are_allowed_by_its_controls(folder, values):
     ("values", "reason"), [({"batch_size": 2}, "has batch_size 2"), ({"num_samples": 5001}, "has 5001 training images")]
 )
 def test_what_a_page_cannot_train_has_a_reason(folder, values, reason):
-    assert reason in training.training_of(folder, parameters.from_values(values), METRICS)
+    assert reason in training.training_of(folder, parameters.from_values(values), "0" * 64)
 
 
 def test_a_point_of_a_sweep_has_no_images(folder):
     folder.data.unlink()
-    assert "not kept" in training.training_of(folder, parameters.from_values({}), METRICS)
+    assert "not kept" in training.training_of(folder, parameters.from_values({}), "0" * 64)
 
 
 def test_curves_and_caption_leave_out_what_was_not_measured():
