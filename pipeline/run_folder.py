@@ -242,8 +242,8 @@ class RunFolder:
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
         change = f"changed by {stage} run alone, {what}"
         values = record.parameters | other
-        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
         made = f"Its report and later results are removed. To make them: {self.command(values)}"
+        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
         log.warning(f"The finished run in {self.place} was {change}. {made}")
 
     def present(self) -> list[str]:
