@@ -7,8 +7,6 @@ UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py
 	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
 # Jupyter refuses to run as root, as in a container, unless it is asked to. It listens on this machine alone, by token.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
-# Else each kernel warns that papermill, on this machine, does not encrypt what it sends: log errors alone.
-KERNEL_CONFIG = {"IPKernelApp": {"log_level": 40}}
 # What conda would install, read from the one file that says it.
 PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
@@ -55,7 +53,7 @@ lock: .venv/ready       ## refresh requirements.txt from pyproject.toml
 		--group dev --custom-compile-command "make lock" --output-file requirements.txt pyproject.toml
 
 clean:                  ## remove .venv, runs/ and caches; nothing that is committed
-	rm -rf .venv runs *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv runs .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: environment.yml requirements.txt pyproject.toml
@@ -67,5 +65,4 @@ clean:                  ## remove .venv, runs/ and caches; nothing that is commi
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(PIP_SECTION) || { \
 		echo "uv could not install them; pip tries, in two minutes or so" && \
 		$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION); }
-	@mkdir -p .venv/etc/ipython && echo '$(KERNEL_CONFIG)' > .venv/etc/ipython/ipython_kernel_config.json
 	@touch $@
