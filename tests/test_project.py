@@ -6,7 +6,6 @@ import graphlib
 import importlib
 import importlib.metadata
 import json
-import os
 import re
 import shlex
 import shutil
