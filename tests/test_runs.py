@@ -69,13 +69,15 @@ def often_saved(shared):
 
 
 @pytest.fixture(scope="session")
-def made_once(shared, pipeline):
-    """Return a folder with a finished run of a few images, and its source beside it."""
+def made_once(shared):
+    """Return a folder with a finished run of a few images, made as by a library, its source and its log beside it."""
 
     def make(folder):
-        source, _ = write_small_source(folder)
-        done = pipeline("run", "--run-dir", folder / "run", *options({"source": source} | SMALL))
+        values, run = {"source": str(write_small_source(folder)[0])} | SMALL, str(folder / "run")
+        script = f"from pipeline import parameters, runs\nruns.run(parameters.from_values({values}), {run!r})"
+        done = subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        (folder / "log").write_text(done.stdout + done.stderr)
 
     return shared("small", make)
 
@@ -216,18 +218,28 @@ for module, names in {
 """  # what Windows has not, as far as it can be taken away elsewhere
 
 
-def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path, pipeline):
-    """Neither a module of the same name, nor what IPython or Python executes at start, nor Matplotlib's settings."""
-    home = tmp_path / "home"
+def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
+    """Neither modules of the same names, also where one stands, nor what IPython, Python and Matplotlib read first."""
+    home, stand, other = tmp_path / "home", tmp_path / "stand", tmp_path / "other"
     for path, content in {
-        tmp_path / "helpers.py": "raise ImportError('of another project')",
+        stand / "random.py": "raise ImportError('of a student')",
+        other / "helpers.py": "raise ImportError('of another project')",
         home / ".ipython" / "profile_default" / "startup" / "00.py": "epochs = seed = 'mine'; max = range = None",
-        tmp_path / "startup.py": "epochs = seed = 'mine'; max = range = None",
+        home / "startup.py": "epochs = seed = 'mine'; max = range = None",
         home / ".config" / "matplotlib" / "matplotlibrc": "text.usetex: True",
     }.items():
         storage.write_whole(path, content.encode())
-    own = {"PYTHONPATH": str(tmp_path), "HOME": str(home), "PYTHONSTARTUP": str(tmp_path / "startup.py")}
-    done = pipeline("run", "--run-dir", tmp_path / "run", env=os.environ | own | {"XDG_CONFIG_HOME": ""})
+    own = {
+        "PYTHONPATH": str(other),
+        "HOME": str(home),
+        "PYTHONSTARTUP": str(home / "startup.py"),
+        "XDG_CONFIG_HOME": "",
+    }
+    arguments = ["digits", "run", "--run-dir", str(tmp_path / "run")]
+    code = f"import sys; sys.argv = {arguments}; from pipeline.__main__ import command_line; command_line()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=stand, env=os.environ | own, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS_SHA256
 
@@ -424,15 +436,9 @@ def test_weights_that_are_infinite_after_a_finite_error_have_diverged_and_the_fo
     assert failed.returncode == 1
     assert "Diverged: The weights are no longer finite numbers. Each update overshoots" in failed.stderr
     assert "Warning" not in failed.stderr
-    assert record_of(folder)["status"] == "diverged"
-    assert pipeline(*arguments).returncode == 0
-
-
-def test_a_failed_run_knows_its_own_files_even_if_they_are_not_readable(small_run, pipeline):
-    folder, arguments = small_run
-    pipeline(*arguments, "-p", "normalisation", "0.001")
-    (folder / "data.npz").write_bytes(b"cut")
     record = record_of(folder)
+    assert record["status"] == "diverged"
+    (folder / "data.npz").write_bytes(b"cut")  # a failed run knows its own files even if they are not readable
     record["outputs"]["data.npz"] = storage.sha256_of_file(folder / "data.npz")
     (folder / "run.json").write_text(json.dumps(record))
     assert pipeline(*arguments).returncode == 0
@@ -536,12 +542,9 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
 # ---- what is logged --------------------------------------------------------------------------------------------
 
 
-def test_a_run_as_a_library_prints_nothing(tmp_path, small_source):
-    values, folder = {"source": str(small_source[0])} | SMALL, tmp_path / "run"
-    script = f"from pipeline import parameters, runs\nruns.run(parameters.from_values({values}), {str(folder)!r})"
-    done = subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert record_of(folder)["status"] == "done"
+def test_a_run_as_a_library_prints_nothing(made_once):
+    assert (made_once / "log").read_text() == ""
+    assert record_of(made_once / "run")["status"] == "done"
 
 
 def test_verbose_adds_time_and_logger(small_run, pipeline):
@@ -659,19 +662,3 @@ def test_a_run_whose_data_another_notebook_replaces_meanwhile_fails(small_run, m
     assert failed.returncode == 1
     assert "was removed or written to by another meanwhile" in failed.stderr
     assert record_of(folder)["status"] == "failed"
-
-
-def test_a_run_does_not_import_from_the_folder_where_one_stands(tmp_path, small_source):
-    (tmp_path / "random.py").write_text("raise ImportError('of a student')")
-    arguments = [
-        "digits",
-        "run",
-        "--run-dir",
-        str(tmp_path / "run"),
-        *map(str, options({"source": small_source[0]} | SMALL)),
-    ]
-    code = f"import sys; sys.argv = {arguments}; from pipeline.__main__ import command_line; command_line()"
-    command = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert record_of(tmp_path / "run")["status"] == "done"
