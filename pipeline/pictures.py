@@ -181,7 +181,7 @@ def _misplaced(file: Path, above: bool) -> str:
         return f"not in the folder of a class, left out{hint}"
     if file.is_dir():
         return "folders in the folder of a class, left out; if they are the classes, give the folder above them"
-    return "neither PNG nor JPEG, left out"
+    return "neither PNG nor JPEG, left out" if file.exists() else "links that lead nowhere, left out"
 
 
 def _in_table(path: Path, problems: Problems) -> Iterator[Picture]:

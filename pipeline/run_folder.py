@@ -145,8 +145,9 @@ class RunFolder:
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
-            again = f", or run it again: {shown(self.command(record.parameters))}" * (record.status != Status.DIVERGED)
-            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{again}")
+            again = f", or run it again: {shown(self.command(record.parameters))}"
+            end = "." if record.status == Status.DIVERGED else again
+            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
         try:
             return record, parameters.from_values(record.parameters)
         except InvalidParameter as error:

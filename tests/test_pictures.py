@@ -212,6 +212,7 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
     (folder / "one" / "large.png").write_bytes(png_of_size(10000, 10000))
     Image.new("L", (30, 30), 255).save(folder / "one" / "blank.png")
     (folder / "one" / "notes.txt").write_text("not a picture")
+    (folder / "one" / "moved.png").symlink_to(folder / "elsewhere" / "moved.png")
     (folder / "one" / ".hidden").write_text("of no interest")
     (folder / "readme.md").write_text("not in a class")
     for name in ("empty", "a\nb"):
@@ -223,6 +224,7 @@ def test_all_that_is_wrong_with_a_folder_is_told_at_once(folder):
         "Too large, with more than 89,478,485 pixels (2): one/huge.png, one/large.png",
         "Warning: blank pictures, left out (1): one/blank.png",
         "Warning: neither PNG nor JPEG, left out (1): one/notes.txt",
+        "Warning: links that lead nowhere, left out (1): one/moved.png",
         "Warning: not in the folder of a class, left out (1): readme.md",
         r"Names of classes, not of 1 to 30 printable characters (1): 'a\nb'",
     ):

@@ -240,7 +240,7 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         problem = f"run holds no finished run: its status is {status.value}. Name the folder of a finished one"
         with pytest.raises(InvalidRecord) as caught:
             folder.read_finished()
-        assert str(caught.value).endswith(problem + ("" if status == Status.DIVERGED else again))
+        assert str(caught.value).endswith(problem + ("." if status == Status.DIVERGED else again))
 
 
 def test_what_notebooks_have_made_without_a_record_is_refused_with_the_command_that_makes_a_run(folder):

@@ -422,7 +422,7 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     assert "papermill" not in page.main.text
     (refused,) = pipeline("verify", folder).stderr.splitlines()
     assert "holds no finished run: its status is diverged. 02_train.ipynb failed in the cell 'loop'" in refused
-    assert refused.endswith("Name the folder of a finished one")  # to run it again would end the same
+    assert refused.endswith("Name the folder of a finished one.")  # to run it again would end the same
     repaired = pipeline(*arguments)
     assert repaired.returncode == 0
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout

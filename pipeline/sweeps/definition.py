@@ -152,8 +152,10 @@ def _explain(problem: ErrorDetails) -> str:
     if problem["type"] == "string_pattern_mismatch":
         value = problem["input"]
         return f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
-    if name == "select" and str(problem["input"]).startswith("test"):
-        return f"{problem['msg']}. A test metric must not be used to choose: nothing would be left to judge the choice."
+    if problem["type"] == "literal_error":
+        why = " A test metric must not be used to choose: nothing would be left to judge the choice."
+        must = f"It is {shown(repr(problem['input']))}, but must be {problem['ctx']['expected']}."
+        return must + why * str(problem["input"]).startswith("test")
     return problem["msg"]
 
 

@@ -119,6 +119,10 @@ def test_where_yaml_is_not_well_formed_is_said(tmp_path, content, problem):
     ("entries", "message"),
     [
         ({"select": "test_accuracy"}, "A test metric must not be used to choose"),
+        (
+            {"select": "validation"},
+            "select: It is 'validation', but must be 'validation_accuracy', 'validation_error', ",
+        ),
         ({"grit": {}}, "grit: There is no such entry. Did you mean grid?"),
         ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
         ({"grid": {"seed": 3}}, "grid.seed: It must be a list, such as [1, 2]."),
