@@ -32,7 +32,7 @@ torture: .venv/ready    ## kill, stop, starve and misplace commands in many ways
 	$(BIN)/python -m tests.torture
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab $(AS_ROOT) --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
+	$(BIN)/jupyter lab $(AS_ROOT) --KernelManager.transport_encryption=auto --ServerApp.log_level=ERROR --ExtensionApp.log_level=ERROR --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
 
 sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)

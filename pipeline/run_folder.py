@@ -5,7 +5,6 @@ report.html. Writing another file removes those that were made from the one befo
 """
 
 import contextlib
-import logging
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ MODEL: Layout = {
     "weights_1_2": ("float64", ("H", 10)),
     "normalisation": ("float|int", ()),
 }
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +142,9 @@ class RunFolder:
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
-            again = f", or run it again: {shown(self.command(record.parameters))}"
-            end = "." if record.status == Status.DIVERGED else again
+            ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it again, without -p for the defaults"}
+            way = ways.get(record.status, ", or run it again")
+            end = f"{way}: {shown(self.command(record.parameters))}" if way else "."
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
         try:
             return record, parameters.from_values(record.parameters)
@@ -236,7 +234,7 @@ class RunFolder:
             storage.write_whole(path, content)
 
     def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
-        """Record that a finished run is no longer what it was, and log it."""
+        """Record that a finished run is no longer what it was, and print it in the notebook."""
         if (record := self.find_record()) is None or record.status not in (Status.DONE, Status.CHANGED):
             return
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
@@ -245,7 +243,7 @@ class RunFolder:
         values = record.parameters | other
         made = f"Its report and later results are removed. To make them: {self.command(values)}"
         self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
-        log.warning(f"The finished run in {self.place} was {change}. {made}")
+        print(f"The finished run in {self.place} was {change}. {made}")
 
     def present(self) -> list[str]:
         """Return the names of the run's files that are there."""

@@ -232,6 +232,7 @@ def lab(tmp_path_factory, finished, swept):
         server.terminate()
         with patience(psutil.Process(server.pid)):
             server.wait()
+    assert not re.search(r"^\[[WE] ", (folder / "log").read_text(), re.M), (folder / "log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -531,7 +532,7 @@ def test_a_report_trains_the_network_again_to_its_digest(browser, reports):
             "Equal: 100 epochs. SHA-256 of the weights: "
             "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6. "
             "All errors and weights are the run's, to the last bit. Validation accuracy: 0.8000, the run's 0.8000. "
-            "The pad reads with it now."
+            "It reads what you draw now."
         )
         assert page.locator(".shown").text_content() == (
             "Thick, this training: epoch 100, 0.947, under dropout 0.817, validation 0.800."
@@ -571,7 +572,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         assert trained_again(page) == (
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 epochs. "
             f"SHA-256 of the weights: {storage.sha256_of(*weights)}. Validation accuracy: {accuracy:.4f}, "
-            "the run's 0.8000. The pad reads with it now."
+            "the run's 0.8000. It reads what you draw now."
         )
         expect(page.locator("text.epochs")).to_have_text("100")  # of the run, which has more
         for name, value in {"learning_rate": 5, "epochs": 150}.items():
@@ -797,7 +798,8 @@ def test_a_network_that_was_trained_in_the_page_is_judged_and_reads_there(browse
         page.get_by_label("relu_grad_inactive", exact=True).fill("0")
         page.get_by_role("button", name="Train with these").click()
         assert re.search(
-            r" Validation accuracy: 0\.[78]\d{3}, the run's 0\.8000\. The pad reads with it now\.$", trained_again(page)
+            r" Validation accuracy: 0\.[78]\d{3}, the run's 0\.8000\. It reads what you draw now\.$",
+            trained_again(page),
         )
         chosen = page.get_by_label("Network", exact=True).locator("option:checked")
         expect(chosen).to_have_text("The network trained here")

@@ -37,6 +37,7 @@ def test_the_numbers_are_what_the_project_computes(sample, capsys):
     _, accuracy = helpers.evaluate(sample["x_test"], sample["y_test"], *trained(sample, 3))
     assert said(capsys, exercises.check, 1, round(10_000 * accuracy)) == "exercise 1: correct"
     assert said(capsys, exercises.check, 1, 10_000 * accuracy) == "exercise 1: correct"
+    assert said(capsys, exercises.check, 1, accuracy) == "exercise 1: not correct: it is a whole number"
     unchanged = np.sum(np.all(trained(sample)[0] == helpers.initial_weights(np.random.RandomState(1), 40)[0], axis=1))
     assert unchanged == np.sum(~sample["x_train"][:1000].any(axis=0))
     assert said(capsys, exercises.check, 2, int(unchanged)) == "exercise 2: correct"

@@ -118,8 +118,7 @@ def test_the_first_metrics_of_a_point_leave_its_record(folder):
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_report(folder, data, status, caplog):
-    caplog.set_level("WARNING")
+def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_report(folder, data, status, capsys):
     stages = {
         "01_prepare": lambda: folder.write_data(data, {"num_samples": 5}),
         "02_train": lambda: folder.write_model(a_model(), HISTORY, {"learning_rate": 0.01, "seed": 1}),
@@ -130,16 +129,16 @@ def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_re
         folder.write_metrics(METRICS)
         folder.write_record(before := a_record(status, parameters={"num_samples": 4, "learning_rate": 0.1, "seed": 1}))
         folder.report.write_bytes(PAGE)
-        caplog.clear()
         write()
+        printed = capsys.readouterr().out
         assert not folder.report.exists()
         if status in ("done", "changed"):
             assert folder.read_record().status == "changed"
             assert f"changed by {stage} run alone, with {ways[stage]}" in folder.read_record().error
-            assert f"changed by {stage} run alone, with {ways[stage]}" in caplog.text
+            assert f"changed by {stage} run alone, with {ways[stage]}" in printed
         else:
             assert folder.read_record() == before
-            assert not caplog.text
+            assert not printed
 
 
 def test_clear_removes_a_runs_files_and_no_others(folder):
@@ -236,7 +235,8 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
     if status == Status.DONE:
         assert folder.read_finished() == (record, Parameters(seed=7))
     else:
-        again = f", or run it again: python -m pipeline run --run-dir {folder.path} -p seed 7"
+        way = "run it again, without -p for the defaults" if status == Status.CHANGED else "run it again"
+        again = f", or {way}: python -m pipeline run --run-dir {folder.path} -p seed 7"
         problem = f"run holds no finished run: its status is {status.value}. Name the folder of a finished one"
         with pytest.raises(InvalidRecord) as caught:
             folder.read_finished()

@@ -71,7 +71,7 @@ function drawUnits(canvas, { first }, size) {
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 const judged = (own, { validation }) => // NaN of no images
-  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " The pad reads with it now.";
+  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " It reads what you draw now.";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
