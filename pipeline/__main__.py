@@ -263,8 +263,12 @@ def _exit_code() -> int:
         error.show(shown := io.StringIO())
         names = "|".join(parameters.NAMES).replace("_", "[-_]")  # --epochs 20, -p epochs=20, or -p epochs alone
         found = re.search(rf"--({names})(?![-\w])|-p ({names})(?==| -|$)", " ".join(sys.argv))
-        hints = [f"A parameter is given as: -p {(found[1] or found[2]).replace('-', '_')} VALUE"] if found else []
-        click.echo("\n".join([*map(errors.shown, shown.getvalue().splitlines()), *hints]), err=True)
+        lines = list(map(errors.shown, shown.getvalue().splitlines()))
+        if found:
+            hint = f"A parameter is given as: -p {(found[1] or found[2]).replace('-', '_')} VALUE"
+            # with -p, click takes for the value whatever follows, and blames what is left over
+            lines = [*lines, hint] if found[1] else [*lines[:-1], f"Error: {hint}"]
+        click.echo("\n".join(lines), err=True)
         return 2
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)

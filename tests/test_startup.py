@@ -67,7 +67,9 @@ def test_without_the_environment_one_line_says_to_activate_it(tmp_path):
 def test_a_parameter_that_is_given_in_another_way_is_answered_with_the_right_one(pipeline, words):
     refused = pipeline("run", *words)
     assert refused.returncode == 2
-    assert refused.stderr.endswith("\nA parameter is given as: -p epochs VALUE\n")
+    blamed = "Error: No such option '--epochs'" if words[0] == "--epochs" else "Error: A parameter is given as"
+    assert re.search(f"^{blamed}", refused.stderr, re.M)
+    assert refused.stderr.endswith("A parameter is given as: -p epochs VALUE\n")
     refused = pipeline("run", "--learning-rate-decay", "0.9")
     assert refused.stderr.endswith("\nA parameter is given as: -p learning_rate_decay VALUE\n")
 

@@ -18,7 +18,7 @@ TRAINED_BY = (
 
 # What a reader may change: the least and the most, which a run's own value may be beyond, and the step of its field.
 CONTROLS: dict[str, tuple[float, float, str]] = {
-    "learning_rate": (1e-6, 10, "any"),
+    "learning_rate": (1e-6, 1e6, "any"),
     "hidden_size": (1, 400, "1"),
     "dropout_rate": (0, 0.99, "any"),
     "input_dropout_rate": (0, 0.99, "any"),
