@@ -554,7 +554,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         page.get_by_role("button", name="Train again").click()
         expect(page.locator(".shown")).to_contain_text(re.compile(r"epoch \d"))
         page.get_by_role("button", name="Stop").click()
-        expected = r"Stopped after \d+ epochs?\. It is not kept, so the pad does not read with it\."
+        expected = r"Stopped after \d+ epochs?\. It is not kept, and does not read what you draw\."
         assert re.fullmatch(expected, trained_again(page))
         page.locator("details.change summary").press("Enter")
         page.get_by_label("dropout_rate", exact=True).fill("1")
@@ -580,6 +580,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         page.get_by_role("button", name="Train again").click()
         assert "The error is no longer a number: make learning_rate smaller." in trained_again(page)
         expect(page.locator("text.epochs")).to_have_text("150")
+        expect(page.locator(".live canvas")).to_be_hidden()  # else it would show the training before
         assert opened.console == []
 
 

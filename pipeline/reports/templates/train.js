@@ -75,7 +75,7 @@ const judged = (own, { validation }) => // NaN of no images
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
-  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller.`;
+  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller. It is not kept, and does not read what you draw.`;
   if (changes) return `Another training, with ${changes}: ${trained}`;
   if (digest === run.digest && !differs) return `Equal: ${trained} All errors and weights are the run's, to the last bit.`;
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
@@ -97,8 +97,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     }
     const parameters = { ...run.parameters };
     for (const { name, valueAsNumber } of fields) parameters[name] = valueAsNumber;
-    const changed = fields.filter(({ name }) => parameters[name] !== run.parameters[name]);
-    const changes = changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
+    const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped] = [() => {}, null, false];
     const finish = (text) => {
@@ -120,10 +119,11 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (!found.digest) return;
       finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
       if (found.finite) keep({ ...parameters, weights: found.weights });
+      else part("live").hidden = true;
     };
     part("stop").onclick = () => {
       stopped = true;
-      finish(`Stopped after ${counted(lines.masked.length)}. It is not kept, so the pad does not read with it.`);
+      finish(`Stopped after ${counted(lines.masked.length)}. It is not kept, and does not read what you draw.`);
     };
     set(true);
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
