@@ -266,8 +266,8 @@ def _exit_code() -> int:
         lines = list(map(errors.shown, shown.getvalue().splitlines()))
         if found:
             hint = f"A parameter is given as: -p {(found[1] or found[2]).replace('-', '_')} VALUE"
-            # with -p, click takes for the value whatever follows, and blames what is left over
-            lines = [*lines, hint] if found[1] else [*lines[:-1], f"Error: {hint}"]
+            # -p takes for the value whatever follows, and click then blames what is left over
+            lines = [*lines[:-1], f"Error: {hint}"] if type(error) is click.UsageError else [*lines, hint]
         click.echo("\n".join(lines), err=True)
         return 2
     except errors.PipelineError as error:

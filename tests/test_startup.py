@@ -63,13 +63,20 @@ def test_without_the_environment_one_line_says_to_activate_it(tmp_path):
     assert done.stderr.startswith("Error: click is not installed here. Activate the environment first: source .venv")
 
 
-@pytest.mark.parametrize("words", [["-p", "epochs=20"], ["--epochs", "20"], ["-p", "epochs", "--run-dir", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-p", "epochs=20", "--run-dir", "x"],
+        ["-p", "epochs=20"],
+        ["--epochs", "20"],
+        ["-p", "epochs", "--run-dir", "x"],
+    ],
+)
 def test_a_parameter_that_is_given_in_another_way_is_answered_with_the_right_one(pipeline, words):
     refused = pipeline("run", *words)
     assert refused.returncode == 2
-    blamed = "Error: No such option '--epochs'" if words[0] == "--epochs" else "Error: A parameter is given as"
-    assert re.search(f"^{blamed}", refused.stderr, re.M)
     assert refused.stderr.endswith("A parameter is given as: -p epochs VALUE\n")
+    assert "Got unexpected extra argument" not in refused.stderr  # of --run-dir, which is given rightly
     refused = pipeline("run", "--learning-rate-decay", "0.9")
     assert refused.stderr.endswith("\nA parameter is given as: -p learning_rate_decay VALUE\n")
 
