@@ -554,7 +554,7 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         page.get_by_role("button", name="Train again").click()
         expect(page.locator(".shown")).to_contain_text(re.compile(r"epoch \d"))
         page.get_by_role("button", name="Stop").click()
-        expected = r"Stopped after \d+ epochs?\. It is not kept, and does not read what you draw\."
+        expected = r"Stopped after \d+ epochs?\. This network is not kept, and does not read what you draw\."
         assert re.fullmatch(expected, trained_again(page))
         page.locator("details.change summary").press("Enter")
         page.get_by_label("dropout_rate", exact=True).fill("1")
@@ -787,7 +787,7 @@ def test_a_stop_counts_before_the_first_epoch_too(browser, reports):
         for _ in range(2):
             page.evaluate("for (const name of ['train', 'stop']) document.querySelector(`.${name}`).click()")
             page.wait_for_timeout(300)
-            assert trained_again(page).startswith("Stopped after 0 epochs. It is not kept")
+            assert trained_again(page).startswith("Stopped after 0 epochs. This network is not kept")
             assert page.locator(".progress").evaluate("(bar) => bar.value") == 0
 
 

@@ -75,7 +75,7 @@ const judged = (own, { validation }) => // NaN of no images
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
-  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller. It is not kept, and does not read what you draw.`;
+  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller. This network is not kept, and does not read what you draw.`;
   if (changes) return `Another training, with ${changes}: ${trained}`;
   if (digest === run.digest && !differs) return `Equal: ${trained} All errors and weights are the run's, to the last bit.`;
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
@@ -123,7 +123,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     };
     part("stop").onclick = () => {
       stopped = true;
-      finish(`Stopped after ${counted(lines.masked.length)}. It is not kept, and does not read what you draw.`);
+      finish(`Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`);
     };
     set(true);
     [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
