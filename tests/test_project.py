@@ -90,7 +90,7 @@ def test_conda_and_make_install_the_lock_and_the_project():
     assert "/pip install " in lines[1]
 
 
-def test_every_file_of_the_package_is_installed():
+def test_the_whole_package_is_installed_and_the_setting_of_kernels():
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert options["only-include"] == ["helpers.py", "pipeline"]
     for source, place in options["targets"]["wheel"]["shared-data"].items():
