@@ -17,11 +17,15 @@ import sys
 
 # Matplotlib's backend is chosen with the first figure, so by the kernel.
 PACKAGES = (
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.extensions.storemagic",
     "filelock",
     "ipykernel.debugger",
     "ipykernel.kernelapp",
     "matplotlib.pyplot",
     "matplotlib_inline.backend_inline",
+    "pydantic.fields",
 )
 
 

@@ -37,6 +37,7 @@ CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 MIN_MEMORY = 1500 * 2**20  # bytes of addresses; a default run takes a third more
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
+RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
 START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
 
@@ -69,6 +70,7 @@ class ForkedKernelManager(AsyncKernelManager):
     client_factory = Type(_Client)
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        self.context.reconnect_ivl = RECONNECT_INTERVAL
         options["env"] |= _environment()
         for name in ("JPY_SESSION_NAME", "PYTHONSTARTUP"):  # of a notebook that someone has opened, and of a terminal
             options["env"].pop(name, None)
@@ -86,6 +88,10 @@ class ForkedKernelManager(AsyncKernelManager):
         provisioner.process = _SERVER.register(self.connection_file, _Kernel(_SERVER.ask(request)))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
         self._reconcile_connection_info(provisioner.connection_info)
+
+    async def _async_wait(self, pollinterval: float = 0.005) -> None:
+        """Wait until a kernel that is killed has ended; Jupyter's own looks every 0.1 s."""
+        await super()._async_wait(pollinterval)
 
 
 def _environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 import nbformat
 import psutil
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 
 from pipeline import kernels, notebooks, signals, storage
 from pipeline.errors import KernelDied
@@ -65,6 +66,11 @@ def test_kernels_of_one_fork_server_share_nothing_that_a_notebook_did(tmp_path, 
     assert (first["variable"], second["variable"], second["folder"]) == (None, "set", str(tmp_path))
     assert not set(first["random"]) & set(second["random"])
     wait_until(lambda: gone(first["pid"]) and gone(second["pid"]))
+
+
+def test_what_is_replaced_of_jupyters_manager_is_there():
+    replaced = {name for name in vars(kernels.ForkedKernelManager) if name.startswith("_async")}
+    assert replaced and replaced <= set(dir(AsyncKernelManager))
 
 
 def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path):
