@@ -2,7 +2,7 @@
 
 import sys
 
-# nbformat imports jsonschema, and that what it needs for formats which no notebook has: a grammar of URIs, which takes
-# 0.9 s, and durations, 0.1 s. It does without them where they cannot be imported.
-for _name in ("rfc3987_syntax", "isoduration"):
+# nbformat imports jsonschema, and that what it needs for formats which no notebook has: grammars of URIs, for 0.9 s,
+# and durations, for 0.1 s. It does without them where they cannot be imported.
+for _name in ("rfc3987_syntax", "rfc3986_validator", "isoduration"):
     sys.modules.setdefault(_name, None)  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+import gc
 import io
 import logging
 import os
@@ -19,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pipeline import __main__, datasets, storage
 
+gc.set_threshold(10_000)  # as in commands
 log = logging.getLogger("pipeline")
 EPOCH = {"train_error": 0.5, "train_accuracy": 0.25, "train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.5}
 VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
