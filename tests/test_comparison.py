@@ -387,7 +387,7 @@ def test_counts_chance_and_digits_of_the_page_are_those_of_the_runs(compared, pa
     assert table(page, "first, second", "both correct")[1:] == [["A, B", *(f"{kind:.0f}" for kind in kinds)]]
     ((*shown, verdict),) = table(page, "first, second", "only first")[1:]
     assert shown == ["A, B", *(f"{kind:.0f}" for kind in kinds[1:3]), f"{p:.4f}"]
-    assert verdict.endswith("Chance explains the difference." if p >= 0.05 else "better by more than chance explains.")
+    assert verdict.endswith("Chance may explain the difference." if p >= 0.05 else "better by more than chance explains.")
     differ, (a, c) = sum(answers[0] != answers[1]), (answers == labels).sum(axis=1)
     assert f"30 test images; the answers differ on {differ} of them correct: A {a}, B {c}" in printed(page)
     head, *rows = table(page, "test image")
@@ -457,12 +457,12 @@ def test_runs_of_different_test_images_are_compared_but_for_the_digits(finished)
     [
         ([(6, 0)], "", ["A is better by more than chance explains."]),  # 2 / 2**6 = 0.031
         ([(0, 6)], "", ["B is better by more than chance explains."]),
-        ([(5, 0)], "", ["Chance explains the difference."]),  # 2 / 2**5 = 0.0625
+        ([(5, 0)], "", ["Chance may explain the difference."]),  # 2 / 2**5 = 0.0625
         ([(0, 0)], "", ["No digit tells the two apart."]),
         (
             [(6, 0), (8, 0), (0, 8)],  # 0.031 is below 5 %, but not below 5 % / 3
             ", shared among 3 pairs: 1.67 % each",
-            ["Chance explains the difference.", *(f"{run} is better by more than chance explains." for run in "AC")],
+            ["Chance may explain the difference.", *(f"{run} is better by more than chance explains." for run in "AC")],
         ),
     ],
 )
