@@ -141,11 +141,11 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; one a core unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
-    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for it; default 10."
+    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for an answer; 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option(
-    "--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long any one cell of a point may take."
+    "--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long any one cell of a training may take."
 )
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")

@@ -146,8 +146,9 @@ def execute(
 def execute_in_place(notebook: Path) -> None:
     """Execute a notebook with its own parameters, for committing: without what differs from run to run.
 
-    A notebook that fails stays as it was. Raises NotebookFailed.
+    One that fails, or is saved by someone else meanwhile, stays as it is. Raises NotebookFailed.
     """
+    before = notebook.read_bytes()
     with storage.scratch() as scratch:
         executed = scratch / "executed.ipynb"
         execute(notebook, executed)
@@ -158,6 +159,9 @@ def execute_in_place(notebook: Path) -> None:
         for result in cell.get("outputs", []):
             result.get("data", {}).pop(WIDGET, None)  # a control's random name; the text that stands for it is left
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+    if notebook.read_bytes() != before:
+        raise errors.NotebookFailed(f"{notebook} was saved by another program meanwhile, and is left so. Try again.")
+    for cell in node.cells:
         if cell.id in README_PICTURES and notebook.resolve().parent == storage.NOTEBOOKS:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]

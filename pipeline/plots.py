@@ -167,7 +167,8 @@ def learning_curves(history: History) -> Figure:
         ):
             values = measured(history, metric)
             if values:
-                axis.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
+                dot = "o" * (len(values) == 1)  # which has no line
+                axis.plot(range(1, len(values) + 1), values, style + dot, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
         axis.legend(loc=f"{corner} right", frameon=False, fontsize=9)
     return figure

@@ -137,7 +137,7 @@ def _closure(sources: Iterable[tuple[str, str]]) -> tuple[set[Path], set[str]]:
             if package in PROJECT:
                 found = [path for path in _files_of(name) if path not in files]
                 files.update(found)
-                waiting += [(str(path), path.read_text()) for path in found]
+                waiting += [(str(path), path.read_text("utf-8")) for path in found]
             elif package not in sys.stdlib_module_names:
                 packages.add(package)
     return files, packages

@@ -24,7 +24,8 @@ from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepR
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
 MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
-OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, "report.html")
+REPORT = "report.html"
+OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, REPORT)
 WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
 IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") for kind in "xy"}
 DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
@@ -144,7 +145,7 @@ class RunFolder:
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
             ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it again, without -p for the defaults"}
             way = ways.get(record.status, ", or run it again")
-            end = f"{way}: {shown(self.command(record.parameters))}" if way else "."
+            end = f"{way}: {console.plain(self.command(record.parameters))}" if way else "."
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
         try:
             return record, parameters.from_values(record.parameters)

@@ -17,9 +17,9 @@ from pipeline.images import DIGITS
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import index
-from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, STAGES, TRAINING, RunFolder, SweepFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
 
-EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", "report.html")  # what a point has once it is evaluated
+EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", REPORT)  # what a point has once it is evaluated
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record = folder.find_record()
         changed = provenance.changes(record, chosen, inputs) if record else []
-        reasons = changed + provenance.unfinished(folder, record, OUTPUTS)
+        reasons = changed + provenance.unfinished(folder, record, [name for name in OUTPUTS if name != REPORT])
         if reasons or force:
             if reasons and (record or folder.present()):
                 log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
-            if changed or force:
+            if force:
                 folder.checkpoint.unlink(missing_ok=True)
-            elif record and folder.checkpoint.exists():
+            elif record and not changed and folder.checkpoint.exists():
                 log.info("Training goes on from the checkpoint that it left.")
             folder.clear()
             _run_stages(folder, chosen, inputs)
@@ -132,9 +132,11 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
 
 
 def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report again, if what makes reports has changed since."""
-    if record.report_code != provenance.report_code():
-        log.info("Its report is written again, as the code that makes reports has changed.")
+    """Write the report again, if it or what makes reports has changed since."""
+    altered = folder.altered(record, [REPORT])
+    if altered or record.report_code != provenance.report_code():
+        why = "it has been removed or altered" if altered else "the code that makes reports has changed"
+        log.info(f"Its report is written again, as {why}.")
         _write_report(folder, record)
 
 
@@ -203,8 +205,8 @@ def report(run_dir: str) -> Path:
         evaluate([folder])
         return folder.report
     folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
-    folder.check_own(f"The folder is {folder.place}", ["report.html"])
-    with storage.lock(folder.path):
+    folder.check_own(f"The folder is {folder.place}", [REPORT])
+    with index.refreshed_after(folder.path), storage.lock(folder.path):
         record, executed = folder.read_record(), folder.executed()
         if executed and record.status not in (Status.DONE, Status.CHANGED):
             from pipeline.reports import rendering  # nbconvert takes 0.3 s to import
@@ -215,7 +217,7 @@ def report(run_dir: str) -> Path:
             rendering.write_notebook_report(executed[-1], folder.report, title, error)
         else:
             record, _ = folder.read_finished()
-            _check_unaltered(folder, record, ["report.html"])
+            _check_unaltered(folder, record, [REPORT])
             _write_report(folder, record)
     return folder.report
 

@@ -15,8 +15,14 @@ SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs 
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
+LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
 ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to what a site has not
+
+
+def listed() -> list[str]:
+    """Return the stems of the committed notebooks, which the guide lists, and not of those that users add."""
+    return sorted(LISTED.findall((storage.NOTEBOOKS / "README.md").read_text("utf-8")))
 
 
 def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -> Path:
@@ -25,7 +31,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if a page would be
     written over another's file.
     """
-    lessons = {path.stem: read_notebook(path) for path in sorted(storage.NOTEBOOKS.glob("*.ipynb"))}
+    lessons = {stem: read_notebook(storage.NOTEBOOKS / f"{stem}.ipynb") for stem in listed()}
     written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]
     outputs.check(f"The site's folder is {folder}", folder, {path: partial(outputs.is_page, path) for path in written})
     for name, changed in SHOWN.items():

@@ -185,5 +185,5 @@ def is_locked(folder: Path) -> bool:
     try:
         with FileLock(folder / LOCK, timeout=0):
             return False
-    except (Timeout, PermissionError):  # of a folder that one may only read
+    except OSError:  # Timeout, or of a folder that one may only read
         return True

@@ -387,7 +387,9 @@ def test_counts_chance_and_digits_of_the_page_are_those_of_the_runs(compared, pa
     assert table(page, "first, second", "both correct")[1:] == [["A, B", *(f"{kind:.0f}" for kind in kinds)]]
     ((*shown, verdict),) = table(page, "first, second", "only first")[1:]
     assert shown == ["A, B", *(f"{kind:.0f}" for kind in kinds[1:3]), f"{p:.4f}"]
-    assert verdict.endswith("Chance may explain the difference." if p >= 0.05 else "better by more than chance explains.")
+    assert verdict.endswith(
+        "Chance may explain the difference." if p >= 0.05 else "better by more than chance explains."
+    )
     differ, (a, c) = sum(answers[0] != answers[1]), (answers == labels).sum(axis=1)
     assert f"30 test images; the answers differ on {differ} of them correct: A {a}, B {c}" in printed(page)
     head, *rows = table(page, "test image")

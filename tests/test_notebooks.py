@@ -19,6 +19,7 @@ import papermill
 import pytest
 
 from pipeline import errors, parameters, storage
+from pipeline.errors import NotebookFailed
 from pipeline.notebooks import LEFT_OUT, WIDGET, execute, execute_in_place
 from pipeline.records import Status
 from pipeline.run_folder import STAGES, RunFolder
@@ -314,6 +315,13 @@ def test_a_notebook_that_fails_in_place_stays_as_it_was(tmp_path, pipeline):
     assert "ZeroDivisionError: division by zero" in failed.stderr
     assert notebook.read_bytes() == before
     assert pipeline("notebooks", tmp_path / "none.ipynb").returncode == 2
+
+
+def test_a_notebook_that_is_saved_while_it_is_executed_in_place_is_left_so(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", f"open({str(tmp_path / 'a.ipynb')!r}, 'w').write('{{}}')")
+    with pytest.raises(NotebookFailed, match=r"a.ipynb was saved by another program meanwhile, and is left so. Try"):
+        execute_in_place(notebook)
+    assert notebook.read_text() == "{}"
 
 
 def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):

@@ -49,6 +49,9 @@ def test_learning_curves_tell_training_under_dropout_from_training_without_it():
             assert [line.get_label() for line in axis.lines] == labels
     accuracy = plots.learning_curves([Epoch(**measured)] * 2).axes[1]
     assert [line.get_ydata()[-1] for line in accuracy.lines] == [0.25, 0.75, 0.5]
+    assert {line.get_marker() for line in accuracy.lines} == {"None"}
+    one = plots.learning_curves([Epoch(**measured)]).axes[1]
+    assert {line.get_marker() for line in one.lines} == {"o"}  # else it could not be seen
 
 
 def test_no_axis_in_powers_of_ten_is_labelled_by_matplotlib_whose_formulas_are_not_read():

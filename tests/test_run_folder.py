@@ -243,6 +243,14 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         assert str(caught.value).endswith(problem + ("." if status == Status.DIVERGED else again))
 
 
+def test_the_command_that_runs_again_is_whole_however_long(folder):
+    source = "/".join(["x" * 100] * 6) + "/s.npz"
+    folder.write_record(a_record(Status.INTERRUPTED, parameters=Parameters(source=source).model_dump()))
+    with pytest.raises(InvalidRecord) as caught:
+        folder.read_finished()
+    assert str(caught.value).endswith(f"-p source {source}")
+
+
 def test_what_notebooks_have_made_without_a_record_is_refused_with_the_command_that_makes_a_run(folder):
     storage.write_whole(folder.model, b"a model")
     command = (

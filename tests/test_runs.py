@@ -1,5 +1,6 @@
 """Runs end to end, through the command line, and as a library."""
 
+import contextlib
 import json
 import os
 import re
@@ -20,7 +21,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline import fork_server, notebooks, parameters, provenance, published, storage
-from pipeline.errors import InvalidParameter
+from pipeline import runs as runs_module
+from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -318,9 +320,8 @@ def test_a_changed_input_or_output_runs_again_and_is_named(small_run, tmp_path, 
     assert "seed, which was 1 and is 2" in again.stdout
     assert f"and is {path}" in again.stdout
     assert f"and is {storage.sha256_of_file(path)[:12]}..." in again.stdout
-    for name in ("model.npz", "report.html"):
-        assert f"{name}, which has been removed or altered since" in again.stdout
-        assert (folder / name).stat().st_size
+    assert "model.npz, which has been removed or altered since" in again.stdout
+    assert all((folder / name).stat().st_size for name in ("model.npz", "report.html"))
     assert record_of(folder)["parameters"]["seed"] == 2
 
 
@@ -330,6 +331,29 @@ def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_ru
     again = pipeline(*arguments)
     assert again.returncode == 0
     assert "files in this folder that belong to no finished run" in again.stdout
+
+
+def test_a_report_that_is_gone_is_written_again_without_training(small_run, pipeline):
+    folder, arguments = small_run
+    before = contents(folder)
+    (folder / "report.html").unlink()
+    assert "Its report is written again, as it has been removed or altered." in pipeline(*arguments).stdout
+    after = contents(folder)
+    assert {name for name in after if after[name] != before[name]} == {"report.html", "run.json"}
+
+
+def test_a_checkpoint_is_kept_where_something_else_has_changed_and_goes_with_force(small_run, monkeypatch):
+    folder, _ = small_run
+    record = record_of(folder)
+    record["inputs"]["notebooks"]["03_evaluate"] = "0" * 64
+    (folder / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
+    (folder / "checkpoint.npz").touch()
+    found = []
+    monkeypatch.setattr(runs_module, "_run_stages", lambda *_: found.append((folder / "checkpoint.npz").exists()))
+    for force in (False, True):
+        with contextlib.suppress(InvalidRecord):  # the summary finds nothing, since nothing was run
+            runs_module.run(parameters.from_values(record["parameters"]), str(folder), force)
+    assert found == [True, False]
 
 
 def test_a_changed_report_template_makes_the_report_again_and_nothing_else(small_run, pipeline):

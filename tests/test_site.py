@@ -42,6 +42,14 @@ def test_a_site_has_every_notebook_and_every_link_leads_to_a_page_or_a_place_in_
     assert "Train the network. " in text
 
 
+def test_a_notebook_that_a_user_adds_is_in_no_site(tmp_path, monkeypatch):
+    committed = site.listed()
+    shutil.copy(storage.NOTEBOOKS / "README.md", tmp_path)
+    (tmp_path / "Untitled.ipynb").touch()
+    monkeypatch.setattr(storage, "NOTEBOOKS", tmp_path)
+    assert site.listed() == committed
+
+
 def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
     made.write_text(made.read_text().replace("Digits by hand", "Old"))
     assert "Digits by hand" in site.write_site(made.parent, made.parent.parent / "runs").read_text()

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import hashlib
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -114,6 +116,12 @@ def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
         assert storage.is_locked(folder)
         raise KeyboardInterrupt
     assert not storage.is_locked(folder)
+
+
+def test_a_lock_that_cannot_be_looked_at_may_be_held(tmp_path, monkeypatch):
+    (tmp_path / storage.LOCK).touch()
+    monkeypatch.setattr(FileLock, "acquire", mock.Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    assert storage.is_locked(tmp_path)
 
 
 def test_a_lock_ends_with_the_process_that_has_it(tmp_path):

@@ -111,7 +111,7 @@ def units_in(text: str, hidden_size: int) -> tuple[int, ...]:
     """Read hidden units as they are typed into a field: "3, 15-17". Raises InvalidParameter."""
     units = set[int]()
     for part in filter(None, re.split(r"[\s,;]+", text)):
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
+        found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, re.ASCII)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if not first <= last < hidden_size:
             raise InvalidParameter(

@@ -46,12 +46,12 @@ def _environment() -> Environment:
 
 
 def style(name: str) -> str:
-    return (TEMPLATES / f"{name}.css").read_text()
+    return (TEMPLATES / f"{name}.css").read_text("utf-8")
 
 
 def script(name: str) -> str:
     """Return a JavaScript file without its imports and exports: scripts that stand together share their names."""
-    text = (TEMPLATES / f"{name}.js").read_text()
+    text = (TEMPLATES / f"{name}.js").read_text("utf-8")
     return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
 
 

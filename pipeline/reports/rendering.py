@@ -175,7 +175,7 @@ def _with_each(name: str, html: str, change: Callable[[str], str]) -> str:
 
 
 def _glossary() -> str:
-    guide = (storage.NOTEBOOKS / "README.md").read_text()
+    guide = (storage.NOTEBOOKS / "README.md").read_text("utf-8")
     text = guide.split("## Glossary\n")[1].split("\n## ")[0]
     return _accessible(_scrolling(MarkdownWithMath(renderer=Renderer("glossary", [], [], 0)).render(text)))
 

@@ -59,7 +59,7 @@ def run_sweep(
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
     folder = SweepFolder(storage.project_path(place).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
-    _check_folder(sweep, folder)
+    _check_folder(sweep, folder, points)
     one_of_each = {point.parameters.source: point.parameters for point in points}
     for source in one_of_each:
         datasets.check_apart(source, folder.path, folder.names)
@@ -110,7 +110,7 @@ def described(failed: Sequence[Point], retried: bool) -> str:
     return "\n".join(lines)
 
 
-def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
+def _check_folder(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[Point]) -> None:
     """Refuse a folder in which the sweep would overwrite what is not its own, or hide it."""
     given = f"--sweep-dir is {folder.path}"
     if wrong := [mark for mark in '"\\' if mark in str(folder.path)]:
@@ -121,7 +121,8 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder) -> None:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
         return
     patterns = ("run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
-    if found := [path for pattern in patterns for path in folder.path.glob(pattern)]:
+    own = {point.folder.record for point in points}  # as where sweep.json was lost
+    if found := [path for pattern in patterns for path in folder.path.glob(pattern) if path not in own]:
         theirs = found[0].relative_to(folder.path)
         raise InvalidParameter(f"{given}, which holds {theirs}, but no sweep. Choose another folder.")
 
@@ -135,8 +136,8 @@ def _left(
     todo, again = [], dict[str, list[str]]()
     for point in points:
         record = point.result.record
-        if record is None or retry_failed:
-            if retry_failed == (record is not None and not point.result.is_done):
+        if record is None or (retry_failed and not point.result.is_done):
+            if retry_failed == (record is not None):
                 todo.append(point)
             continue
         reasons = provenance.changes(record, point.parameters, inputs[point.parameters.source])
@@ -146,10 +147,16 @@ def _left(
             reasons = ["files that have been removed or altered since"]
         if reasons:
             again.setdefault("; ".join(reasons), []).append(point.id)
-            todo.append(point)
+            if not retry_failed:
+                todo.append(point)
     for reason, ids in again.items():
         listed = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
-        log.info(f"{listed} {'runs' if len(ids) == 1 else 'run'} again, because of {reason}")
+        one = len(ids) == 1
+        if retry_failed:
+            without = f"without --retry-failed {'it runs' if one else 'they run'} again"
+            log.info(f"{listed} {'is' if one else 'are'} kept in spite of {reason}; {without}")
+        else:
+            log.info(f"{listed} {'runs' if one else 'run'} again, because of {reason}")
     return todo
 
 

@@ -81,9 +81,14 @@ def run_point(task: Task, data: Path, below: str) -> Outcome:
         folder.data.unlink()
         files = {name: (folder.path / name).read_bytes() for name in folder.present()}
         if notebook := files.get(NOTEBOOK.name):
-            files[NOTEBOOK.name] = notebook.replace(str(scratch).encode(), task.place.encode())
+            files[NOTEBOOK.name] = notebook.replace(_as_parameter(str(scratch)), _as_parameter(task.place))
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         return Outcome(record.changed(outputs=digests, duration_s=round(time.monotonic() - since, 1)), files)
+
+
+def _as_parameter(path: str) -> bytes:
+    """Return a path as papermill writes it into a notebook: as Python, in JSON."""
+    return json.dumps(path.encode("unicode_escape").decode().replace('"', r"\""))[1:-1].encode()
 
 
 def failed(task: Task, error: NotebookFailed) -> Outcome:

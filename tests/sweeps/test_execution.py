@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import shutil
@@ -22,13 +23,14 @@ import pandas as pd
 import pexpect
 import pyte
 import pytest
+from papermill.translators import PythonTranslator
 
 from pipeline import datasets, notebooks, provenance, storage
 from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord, NotebookFailed
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import definition, execution, pool, training
+from pipeline.sweeps import definition, execution, pool, training, worker
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_pictures, write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
@@ -486,6 +488,45 @@ def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
     workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(status=Status.DONE))
     assert run([1, 13, 2], retry_failed=True) == ([2], [13])
     assert run([1, 13, 2]) == ([], [2])
+
+
+def test_points_of_other_code_are_kept_by_a_retry_which_says_so_and_run_again_without(tmp_path, workers, caplog):
+    caplog.set_level(logging.INFO, "pipeline")
+    file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2, 13]}), tmp_path / "out"
+    execution.run_sweep(file, str(out), with_report=False)
+    for path in out.glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["inputs"]["code"]["helpers.py"] = "0" * 64
+        path.write_text(json.dumps(record))
+        for name in ("model.npz", "history.json"):  # which hold no model and no history here
+            path.with_name(name).unlink(missing_ok=True)
+    for retry, ran in ((True, [13]), (False, [1, 2])):
+        workers.given.clear()
+        caplog.clear()
+        execution.run_sweep(file, str(out), with_report=False, retry_failed=retry)
+        assert sorted(point.parameters.seed for point, _ in workers.given) == ran
+        verb = "are kept in spite of" if retry else "run again, because of"
+        (line,) = [line for line in caplog.messages if f"{verb} code helpers.py, which was 000000000000..." in line]
+        assert line.endswith("; without --retry-failed they run again") == retry
+
+
+def test_where_the_record_of_a_sweep_is_lost_its_points_are_not(tmp_path, workers):
+    file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
+    execution.run_sweep(file, str(out), with_report=False)
+    (out / "sweep.json").unlink()
+    workers.given.clear()
+    assert execution.run_sweep(file, str(out), with_report=False) == []
+    assert workers.given == []
+    (out / "sweep.json").unlink()
+    other = write(tmp_path / "other.yaml", grid={"seed": [3]})
+    with pytest.raises(InvalidParameter, match=r"which holds \w+/run.json, but no sweep"):
+        execution.run_sweep(other, str(out), with_report=False)
+
+
+@pytest.mark.parametrize("name", ["plain", "Zürich b", 'a "quoted" one', os.fsdecode(b"no UTF-8 \xff")])
+def test_the_temporary_folder_of_a_point_is_named_as_papermill_names_it(name):
+    written = json.dumps(PythonTranslator.translate(f"/tmp/{name}")).encode()
+    assert worker._as_parameter(f"/tmp/{name}") in written
 
 
 def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_path, workers, monkeypatch):

@@ -53,12 +53,12 @@ export function imageOf(strokes) {
 }
 
 // The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's part of the answer's.
-export function read(image, { normalisation, weights, classes }) {
+export function read(image, { normalisation, weights }) {
   const size = weights.second.length / DIGITS;
   const [scores, hidden, scaled] = [new Float64Array(DIGITS), new Float64Array(size), scales(normalisation)];
   const places = forward(image, scaled, weights, new Float64Array(size).fill(1), hidden, scores);
-  const answer = largest(scores.subarray(0, classes.length)); // the other outputs stand for nothing
-  const second = largest(scores.slice(0, classes.length).fill(-Infinity, answer, answer + 1));
+  const answer = largest(scores);
+  const second = largest(scores.slice().fill(-Infinity, answer, answer + 1));
   const parts = new Float64Array(PIXELS);
   for (const p of places) for (let h = 0; h < size; h++) {
     const through = hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
@@ -69,8 +69,7 @@ export function read(image, { normalisation, weights, classes }) {
 
 export async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
 }
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white at 0.
@@ -87,6 +86,7 @@ export function paint(canvas, colours, x = 0, y = 0) {
   canvas.getContext("2d").putImageData(picture, x, y);
 }
 
+const nameOf = (classes, output) => classes[output] ?? "unused"; // where there are fewer classes than outputs
 const largestOf = (values) => Math.max(...values.map(Math.abs));
 const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 
@@ -157,11 +157,11 @@ ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
-    const sentences = [`reads ${classes[answer]}, runner-up ${classes[second]}.`];
+    const sentences = [`reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`];
     if (scores[answer] - scores[second] < CLOSE) sentences.push("Not sure: their scores are close.");
     for (const other of known.filter(({ weights }) => weights)) {
-      const its = other.classes[read(image, other).answer];
-      if (its !== classes[answer]) sentences.push(`${other.name} reads ${its}.`);
+      const its = nameOf(other.classes, read(image, other).answer);
+      if (its !== nameOf(classes, answer)) sentences.push(`${other.name} reads ${its}.`);
     }
     return sentences.join(" ");
   }
