@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
 from pipeline import in_view, provenance, readers, storage
 from pipeline.errors import InvalidRecord
@@ -45,16 +45,16 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: RunFolder, data: Data, hyperparameters: Mapping[str, JsonValue], seconds: float = 2.0
+        self, folder: RunFolder, data: Data, hyperparameters: Mapping[str, float], seconds: float = 2.0
     ) -> None:
         folder.check_own(f"run_dir is {folder.place!r}", [folder.checkpoint.name])
-        self.path = folder.checkpoint
+        self.path, self.hyperparameters = folder.checkpoint, dict(hyperparameters)
         self.seconds = seconds
         self.saved_at = time.monotonic()
         self.begun = False
         depends_on = {
             "data": data.sha256,
-            "hyperparameters": dict(hyperparameters),
+            "hyperparameters": self.hyperparameters,
             "code": provenance.code_of("helpers"),
             "loop": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb", what_it_does=True),
             "versions": provenance.versions_of(("numpy", "numba")),
@@ -70,18 +70,18 @@ class Checkpoints:
             if str(arrays["identity"]) != self.identity:
                 print(f"{self.path.name} is of other parameters, data or code. Training starts from the beginning.")
                 return None
-            if not all(0 <= position <= 624 for position in arrays["random_positions"]):  # else NumPy reads elsewhere
-                raise ValueError("its generators have no such state")
-            checkpoint = Checkpoint(
-                arrays["weights_0_1"],
-                arrays["weights_1_2"],
-                HISTORY.validate_json(str(arrays["history"])),
-                float(arrays["learning_rate"]),
-                [
-                    ("MT19937", key, int(position))
-                    for key, position in zip(arrays["random_keys"], arrays["random_positions"], strict=True)
-                ],
-            )
+            history, rate = HISTORY.validate_json(str(arrays["history"])), float(arrays["learning_rate"])
+            weights, positions = (arrays["weights_0_1"], arrays["weights_1_2"]), arrays["random_positions"].tolist()
+            if not (
+                all(0 <= position <= 624 for position in positions)  # else NumPy would read from elsewhere
+                and all(np.isfinite(matrix).all() for matrix in weights)
+                and len(weights[1]) == self.hyperparameters["hidden_size"]
+                and len(history) <= self.hyperparameters["epochs"]
+                and 0 < rate < np.inf
+            ):
+                raise ValueError("no training leaves this")
+            states = [("MT19937", *state) for state in zip(arrays["random_keys"], positions, strict=True)]
+            checkpoint = Checkpoint(*weights, history, rate, states)
         except (InvalidRecord, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None

@@ -13,7 +13,7 @@ from pipeline import datasets, outputs, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import REPORT, Model, RunFolder
 
 LETTERS = "ABCDEF"  # as many runs as there are colours and line styles to tell them apart
 NOTEBOOK = storage.NOTEBOOKS / "compare.ipynb"
@@ -58,9 +58,10 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
 
 def _read(folder: RunFolder) -> Run:
     record, chosen = folder.read_finished()
-    if folder.is_point:
+    if folder.sweep:
         runs.evaluate([folder])
         record = folder.read_record()
+    runs.check_unaltered(folder, record, [REPORT])
     metrics, model = folder.read_metrics(), folder.read_model()
     if metrics.weights_sha256 != model.sha256:
         problem = f"is not the model that {folder.metrics.name} was measured on"

@@ -88,7 +88,7 @@ class _Stream(io.FileIO):
 
 
 def open_streams() -> None:
-    """Make standard output and error what a command can always write to: closed, full, or of another encoding."""
+    """Let a command write to standard output and error also where these are closed, full or of another encoding."""
     sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
     if (
         os.name == "posix" and locale.getencoding().lower() not in ("utf-8", "utf8") and not sys.flags.utf8_mode

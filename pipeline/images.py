@@ -45,12 +45,12 @@ class Classes(tuple[str, ...]):
 
     @classmethod
     def of(cls, stored: Arrays) -> "Classes":
-        """Return the names that arrays of a file hold. Raises ValueError if they are none."""
+        """Return the names that arrays of a file hold. Raises ValueError if they are not as they must be."""
         if "classes" not in stored:
             return DIGITS
         names = stored["classes"]
         if names.ndim != 1 or names.dtype.kind != "U" or not 2 <= len(names) <= 10 or not all(map(is_name, names)):
-            raise ValueError(f"the names of its classes are no 2 to 10 texts of {NAME}")
+            raise ValueError(f"its classes must be 2 to 10 names, each of {NAME}")
         return cls(map(str, names))
 
 

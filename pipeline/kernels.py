@@ -77,7 +77,7 @@ class ForkedKernelManager(AsyncKernelManager):
         provisioner: Any = self.provisioner
         if not CAN_FORK or kernel_cmd[0] != sys.executable or "ipykernel_launcher" not in kernel_cmd:
             await super()._async_launch_kernel(kernel_cmd, **options)
-            _SERVER.register(self.connection_file, _Kernel(provisioner.pid))
+            SERVER.register(self.connection_file, _Kernel(provisioner.pid))
             return
         arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
         request = {
@@ -85,7 +85,7 @@ class ForkedKernelManager(AsyncKernelManager):
             "environment": options["env"],
             "folder": options.get("cwd") or str(Path.cwd()),
         }
-        provisioner.process = _SERVER.register(self.connection_file, _Kernel(_SERVER.ask(request)))
+        provisioner.process = SERVER.register(self.connection_file, _Kernel(SERVER.ask(request)))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
         self._reconcile_connection_info(provisioner.connection_info)
 
@@ -180,10 +180,14 @@ class _ForkServer:
         _end_if_stopped(kernel.end)
         return kernel
 
-    def start(self, compiler_first: bool = False) -> None:
-        """Start it, unless it runs."""
+    def prepare(self, compiler_first: bool = False) -> None:
+        """Start it, unless it runs, while something else is done: it takes most of a second until it can fork a kernel.
+
+        compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
+        """
+        _environment()
         with self.lock:
-            if self.owner != os.getpid():
+            if CAN_FORK and self.owner != os.getpid():
                 self._start(compiler_first)
 
     def kill(self) -> None:
@@ -238,37 +242,20 @@ def _end_if_stopped(end: Callable[[], object]) -> None:
         raise
 
 
-_SERVER = _ForkServer()
+SERVER = _ForkServer()
 
 
-def prepare(compiler_first: bool = False) -> None:
-    """Start the fork server while something else is done: it takes most of a second until it can fork a kernel.
-
-    compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
-    """
-    _environment()
-    if CAN_FORK:
-        _SERVER.start(compiler_first)
-
-
-def end() -> None:
-    """End the fork server and all kernels; the next kernel that is asked for starts it again."""
-    _SERVER.end()
-
-
-def forget(connection_file: str) -> None:
-    """Keep a kernel, which has ended, in mind no longer."""
-    _SERVER.kernels.pop(connection_file, None)
+prepare, end = SERVER.prepare, SERVER.end
 
 
 def how_it_ended(connection_file: str) -> str | None:
     """Describe how a kernel has ended, as far as its parent knows; None if this process has ended it."""
-    kernel = _SERVER.kernels.get(connection_file)
+    kernel = SERVER.kernels.get(connection_file)
     if kernel is None:
         return "did not start"
     if kernel.ended_by_us:
         return None
-    code = _SERVER.ask({"ended": kernel.pid}) if CAN_FORK else None
+    code = SERVER.ask({"ended": kernel.pid}) if CAN_FORK else None
     if code is None:  # that fork server has gone, too, or there was none
         return "died"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -4,15 +4,15 @@ papermill's own engine is used with two habits changed: kernels are forked, and 
 ends. papermill saves before and after every cell, which takes as long as the cells of a short notebook do.
 """
 
-import functools
 import logging
 import os
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import IPython.paths  # noqa: F401 - else a kernel's start and a report would import it at once, in two threads
 import nbformat
@@ -22,11 +22,12 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from papermill.utils import nb_kernel_name
 from traitlets.config import Config
 
 from pipeline import errors, kernels, signals, storage
 from pipeline.kernels import ForkedKernelManager
-from pipeline.readers import read_notebook
+from pipeline.readers import read_bytes, read_notebook
 from pipeline.reports.pages import WIDGET
 
 ENGINE = "forked"
@@ -34,8 +35,6 @@ PICTURE = "picture"  # a tag of cells
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"weights-drawn": "hidden_units.png"}  # by the cell's id
-
-P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
@@ -65,21 +64,6 @@ for _logger in (papermill.log.logger, logging.getLogger("asyncio")):  # a dead k
     _logger.setLevel(logging.CRITICAL)  # which is raised here as an error
 
 
-def _twice_if_killed(execute: Callable[P, None]) -> Callable[P, None]:
-    """Have a notebook executed again if its kernel has been killed from outside."""
-
-    @functools.wraps(execute)
-    def executed(*arguments: P.args, **options: P.kwargs) -> None:
-        try:
-            execute(*arguments, **options)
-        except errors.KernelDied as error:
-            log.warning(f"{error} It is started again.")
-            execute(*arguments, **options)
-
-    return executed
-
-
-@_twice_if_killed
 def execute(
     notebook: Path,
     output: Path,
@@ -92,19 +76,36 @@ def execute(
 
     time_limit: seconds that any one cell may take. watched: show its progress; several at once would mix.
     with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
-    Raises NotebookFailed, or one of its subclasses.
+    One whose kernel has been killed is executed once more. Raises NotebookFailed, or one of its subclasses.
     """
+    attempt = partial(_execute, notebook, output, values or {}, time_limit, watched, with_pictures)
+    try:
+        attempt()
+    except errors.KernelDied as error:
+        log.warning(f"{error} It is started again.")
+        attempt()
+
+
+def _execute(
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, object],
+    time_limit: int | None,
+    watched: bool,
+    with_pictures: bool,
+) -> None:
     log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
     signals.check()
     node = read_notebook(notebook)  # not its path, since papermill formats paths: {} in one would fail
     try:
         declared = papermill.inspect_notebook(node)
+        nb_kernel_name(node)  # which may be empty
     except ValueError as error:
         raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
     executed: list[nbformat.NotebookNode] = []
     killed_before = kernels.killed_out_of_memory()
-    epochs = (values or {}).get("epochs") if "epochs" in declared else None
+    epochs = values.get("epochs") if "epochs" in declared else None
     name = notebook.name + (f", {epochs} epochs" if epochs else "")
     with storage.scratch() as scratch, _Progress(name, watched) as progress:
         connection = scratch / "kernel.json"
@@ -112,7 +113,7 @@ def execute(
             papermill.execute_notebook(
                 node,
                 None,
-                {name: value for name, value in (values or {}).items() if name in declared},
+                {name: value for name, value in values.items() if name in declared},
                 progress_bar=False,
                 stdout_file=progress,
                 engine_name=ENGINE,
@@ -138,7 +139,7 @@ def execute(
                 how += f" ({error})"
             raise errors.KernelDied(f"{notebook.name}: its kernel {how} {_last_place(executed)}.") from None
         finally:
-            kernels.forget(str(connection))
+            kernels.SERVER.kernels.pop(str(connection), None)
             if executed:
                 storage.write_whole(output, _cleaned(executed[0], with_pictures))
 
@@ -148,7 +149,7 @@ def execute_in_place(notebook: Path) -> None:
 
     One that fails, or is saved by someone else meanwhile, stays as it is. Raises NotebookFailed.
     """
-    before = notebook.read_bytes()
+    before = read_bytes(notebook, "notebook")
     with storage.scratch() as scratch:
         executed = scratch / "executed.ipynb"
         execute(notebook, executed)

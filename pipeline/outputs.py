@@ -24,8 +24,9 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
     InvalidRecord if not. An empty file holds nothing that could be lost.
     """
     given = shown(given)
-    if not place.name.strip() or not str(place).isprintable() or len(os.fsencode(place.name)) > MAX_NAME:
-        raise InvalidParameter(f"{given}, which is no name that every program can show. Choose another one.")
+    long = f"longer than {MAX_NAME} bytes" * (len(os.fsencode(place.name)) > MAX_NAME)
+    if reason := "empty" if not place.name.strip() else long or "not printable" * (not str(place).isprintable()):
+        raise InvalidParameter(f"{given}, but that name is {reason}. Choose another one.")
     try:
         if len(place.parts) > MAX_PARTS:
             raise InvalidParameter(f"{given}, which is below more than {MAX_PARTS} folders. Choose another place.")
@@ -77,6 +78,8 @@ def _problem(path: Path, is_ours: Callable[[], object]) -> str:
     """Say why a file that is there may not be written over, if so."""
     if path.is_symlink():
         return "is a link"
+    if path.name == storage.LOCK:
+        return "is a lock"
     if path.is_file() and not path.stat().st_size:
         return ""
     try:

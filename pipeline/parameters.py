@@ -42,7 +42,7 @@ Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 10^5"
 CountOrNone = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
-Rate = Annotated[float, Field(ge=0, lt=1), "a number from 0 to below 1"]
+Rate = Annotated[float, Field(ge=0, lt=1), AfterValidator(abs), "a number from 0 to below 1"]
 ZeroOrOne = Annotated[int, Field(ge=0, le=1), "0 or 1"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 4294967295"]
 
@@ -99,7 +99,7 @@ def differing(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def not_the_originals(parameters: Parameters) -> dict[str, Value]:
-    """Return those of `differing` that the published metrics depend on; a validation set changes none of them."""
+    """Return what differs from the original, but for num_validation: it changes no published metric."""
     return {name: value for name, value in differing(dict(parameters)).items() if name != "num_validation"}
 
 
@@ -143,7 +143,7 @@ def from_here(path: str) -> str:
 
 
 def check_surroundings() -> None:
-    """Raise InvalidParameter if the current folder has gone, or the time zone is none: all commands need both."""
+    """Raise InvalidParameter if the current folder has gone, or the time zone is invalid: all commands need both."""
     try:
         datetime.now().astimezone()
     except ValueError:
@@ -195,7 +195,10 @@ def _checked(
     try:
         return validate(dict(values))
     except ValidationError as error:
-        wrong = {str(problem["loc"][0]): problem["type"] == "extra_forbidden" for problem in error.errors()}
+        wrong = {  # a name that is not UTF-8 has no loc
+            str((*problem["loc"], problem["input"])[0]): problem["type"] == "extra_forbidden" or not problem["loc"]
+            for problem in error.errors()
+        }
     lines = [_unknown(name, list(names)) if extra else _wrong(name, values[name]) for name, extra in wrong.items()]
     raise InvalidParameter("\n".join(lines))
 

@@ -208,6 +208,7 @@ def _line(file: TextIOWrapper) -> str:
 def _grey(path: Path) -> np.ndarray:
     """Read a picture upright, on white paper: (H, W) uint8. One with far too many pixels is refused unread."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata that are damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             picture = ImageOps.exif_transpose(file)

@@ -21,10 +21,12 @@ from pathlib import Path
 from pipeline import datasets, storage
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import KERAS_SOURCES, Parameters
+from pipeline.readers import read_bytes
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
+RESTORE = "Correct it, or restore it: git checkout notebooks"
 DECLARED = re.compile(r"^(\w+(?:: \w+)? = ).*", re.M)  # a line that declares a parameter
 TIMED = re.compile(r"%(time|timeit|prun)\b(?: +-\w+(?: +\d+)?)* ?")  # what stands before code, with its options
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
@@ -200,10 +202,12 @@ def _is_python(source: str) -> bool:
 def _cells(notebook: Path) -> list[tuple[str, str]]:
     """Read type and source of each cell; nbformat would take a second to import."""
     try:
-        cells = json.loads(notebook.read_bytes())["cells"]
+        cells = json.loads(read_bytes(notebook, "notebook", RESTORE))["cells"]
         return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidRecord(notebook, f"is no notebook ({error})", "Restore it, or correct it.") from None
+    except InvalidRecord:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidRecord(notebook, f"is no notebook ({error})", RESTORE) from None
 
 
 def _digests(files: Iterable[Path]) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Configuration:
         by = {metric: self.mean, other: self.mean_of(other)} if self.finished else {}
         means = [-mean if name.endswith("accuracy") else mean for name, mean in by.items()]
         # What configurations are sorted by, the best first. Sums differ by their order, in their last digits.
-        self.place = not self.is_complete, not self.finished, [round(mean, 12) for mean in means]
+        self.sort_key = not self.is_complete, not self.finished, [round(mean, 12) for mean in means]
 
     def values_of(self, name: str) -> list[float]:
         """Return any metric of the finished points."""
@@ -91,7 +91,7 @@ def rank(configurations: Iterable[Sequence[PointResult]], metric: Metric) -> lis
     One of which a point has not finished comes after all that are complete: the mean of those that went well would
     flatter it. One of which none has finished comes last.
     """
-    return sorted((Configuration(points, metric) for points in configurations if points), key=attrgetter("place"))
+    return sorted((Configuration(points, metric) for points in configurations if points), key=attrgetter("sort_key"))
 
 
 def best(ranked: Sequence[Configuration]) -> Configuration | None:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.errors import InvalidRecord, shown
 
 NO_LIMIT = 2**34
-LIMITS = {  # bytes that a file may have, by its name or by what it is to be
+LIMITS = {  # bytes that a file may have, by its name or kind
     "run.json": 2**18,
     "metrics.json": 2**16,
     "report.json": 2**16,

@@ -1,10 +1,11 @@
 """Know every file of a run: its name, how it is read, and how it is written whole.
 
 01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the pipeline run.json and
-report.html. Writing another file removes those that were made from the one before it, so a folder never mixes two runs.
+report.html. When a file changes, the files made from its old version are removed, so a folder never mixes two runs.
 """
 
 import contextlib
+import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Model:
 
 
 class RunFolder:
-    """The folder of a run, or of a point. Of what cannot be read `read_` raises InvalidRecord; `find_` is None."""
+    """The folder of a run, or of a point. Of an unreadable file, `read_` raises InvalidRecord, `find_` returns None."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = storage.project_path(str(path))
@@ -74,20 +75,20 @@ class RunFolder:
         self.report, self.checkpoint, self.record = (self.path / name for name in WRITTEN[-3:])
 
     @property
-    def is_point(self) -> bool:
-        return SweepFolder(self.path.parent).record.exists()
+    def sweep(self) -> "SweepFolder | None":
+        """Return the sweep of which this is a point, if it is one; a link may lead here."""
+        above = SweepFolder(self.path.resolve().parent)
+        return above if above.record.exists() else None
 
     @property
     def title(self) -> str:
-        """Return the title of the report."""
-        if self.is_point:
-            return f"Point {self.path.name} of the sweep {SweepFolder(self.path.parent).read_record().name}"
-        return f"Run {self.path.name}"
+        sweep = self.sweep
+        return f"Point {self.path.name} of the sweep {sweep.read_record().name}" if sweep else f"Run {self.path.name}"
 
     def command(self, values: Parameters | Mapping[str, object]) -> str:
         """Return the command that runs these parameters again, those of a point in a folder of its own."""
-        sweep = SweepFolder(self.path.parent)
-        place = f"runs/{sweep.read_record().name}-{self.path.name}" if self.is_point else self.place
+        sweep = self.sweep
+        place = f"runs/{sweep.read_record().name}-{self.path.name}" if sweep else self.place
         return parameters.command(values, place)
 
     def notebook(self, stage: str) -> Path:
@@ -98,7 +99,7 @@ class RunFolder:
         return [self.notebook(stage) for stage in STAGES if self.notebook(stage).exists()]
 
     def _advice(self, stage: str = "") -> str:
-        if self.is_point:
+        if self.sweep:
             return "Run its sweep again, or name the folder of a run."
         notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"
         first = notebook if stage else "The pipeline writes it"
@@ -132,14 +133,14 @@ class RunFolder:
         return readers.read_record(self.metrics, Metrics, self._advice(EVALUATION))
 
     def read_record(self) -> RunRecord:
-        return readers.read_record(self.record, RunRecord, self._advice())
+        advice = self._advice() if self.model.exists() else "Name the folder of a finished run, or of a point."
+        return readers.read_record(self.record, RunRecord, advice)
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
-        if SweepFolder(self.path).record.exists():
+        if os.path.exists(SweepFolder(self.path).record):  # noqa: PTH110 - which may not be looked at
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
-        advice = self._advice() if self.model.exists() else "Name the folder of a finished run, or of a point."
-        record = readers.read_record(self.record, RunRecord, advice)
+        record = self.read_record()
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
@@ -163,12 +164,12 @@ class RunFolder:
         return PointResult(self.path.name, record.parameters if (record := self.find_record()) else {}, record)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
-        """Write data.npz. Where it is another one, what was made from the old one goes. given: the parameters."""
+        """Write data.npz. If its content differs, remove what was made from the old one. given: the parameters."""
         self.check_no_point(f"run_dir is {self.place!r}")
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
     def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
-        """Write history.json, then model.npz. Where they are others, what was made from the old ones goes.
+        """Write history.json, then model.npz. If their content differs, remove what was made from the old ones.
 
         Raises Diverged if a weight is infinite or not a number, as after a last epoch whose error was still finite.
         """
@@ -180,7 +181,7 @@ class RunFolder:
         self.checkpoint.unlink(missing_ok=True)
 
     def write_metrics(self, metrics: Metrics, given: Mapping[str, Value] = {}) -> None:
-        """Write metrics.json. Where it is another one, the report that quotes the old one goes."""
+        """Write metrics.json. If its content differs, remove the report that quotes the old one."""
         self._replace(EVALUATION, given, {self.metrics: storage.json_bytes(metrics)})
 
     def write_record(self, record: RunRecord) -> None:
@@ -217,11 +218,11 @@ class RunFolder:
 
     def check_no_point(self, given: str) -> None:
         """Raise InvalidParameter if this is the folder of a point, whose model comes from its sweep."""
-        if self.is_point:
+        if self.sweep:
             raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
 
     def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
-        """Write what a stage gives, unless it is there with this content. First goes all that was made from the old."""
+        """Write what a stage gives, unless its content is there. First remove all that was made from the old."""
         if all(path.is_file() and path.read_bytes() == content for path, content in files.items()):
             return
         made = MADE[MADE.index(MADE_BY[stage]) :]

@@ -53,7 +53,6 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 folder.checkpoint.unlink(missing_ok=True)
             elif record and not changed and folder.checkpoint.exists():
                 log.info("Training goes on from the checkpoint that it left.")
-            folder.clear()
             _run_stages(folder, chosen, inputs)
         elif record:
             log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
@@ -91,12 +90,13 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     try:
         storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
         folder.write_record(record)
+        folder.clear()
         made = stages.execute(folder, chosen)
         _check_undisturbed(folder, record, record, made)
         arrays = dict(folder.read_data().source_sha256)
         _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
-        if (found := folder.find_record()) and found.started > record.started:  # that is another's run by now
+        if (found := folder.find_record()) and found.started != record.started:  # that is another's by now, or stays
             raise
         folder.metrics.unlink(missing_ok=True)
         known = "" if isinstance(error, PipelineError | signals.Stopped) else f"{type(error).__name__}: "
@@ -124,7 +124,7 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, and then that the run is done."""
     from pipeline.reports import rendering
 
-    rendering.write_run_report(folder, record)
+    storage.write_whole(folder.report, rendering.run_page(folder, record).encode(errors="replace"))
     signals.check()
     folder.write_record(
         record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
@@ -168,7 +168,9 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
     folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
     with storage.lock(folder.path):
         record, chosen = folder.read_finished()
-        _check_unaltered(folder, record, EVALUATED)
+        if folder.sweep:
+            folder.sweep.read_record()  # which the report names
+        check_unaltered(folder, record, EVALUATED)
         evaluated = not folder.altered(record, EVALUATED)
         inputs = provenance.inputs_of(chosen, [TRAINING, EVALUATION])
         if differing := provenance.changes(record, chosen, provenance.inputs_of(chosen, [TRAINING])):
@@ -201,7 +203,7 @@ def report(run_dir: str) -> Path:
     folder = RunFolder(run_dir)
     if SweepFolder(folder.path).record.exists():
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
-    if folder.is_point and folder.read_record().status == Status.DONE:
+    if folder.sweep and folder.read_record().status == Status.DONE:
         evaluate([folder])
         return folder.report
     folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
@@ -217,12 +219,12 @@ def report(run_dir: str) -> Path:
             rendering.write_notebook_report(executed[-1], folder.report, title, error)
         else:
             record, _ = folder.read_finished()
-            _check_unaltered(folder, record, [REPORT])
+            check_unaltered(folder, record, [REPORT])
             _write_report(folder, record)
     return folder.report
 
 
-def _check_unaltered(folder: RunFolder, record: RunRecord, but_for: Iterable[str]) -> None:
+def check_unaltered(folder: RunFolder, record: RunRecord, but_for: Iterable[str]) -> None:
     """Raise InvalidRecord if a file is not as its run left it: a new record would call it the run's own."""
     if altered := folder.altered(record, record.outputs.keys() - set(but_for)):
         problem = f"is no longer what its run left: {', '.join(sorted(altered))} was removed or altered"

@@ -29,7 +29,7 @@ class Stopped(KeyboardInterrupt):
     """A signal has asked this process to stop."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"Stopped by {signal.Signals(number).name}; the same command goes on.")
+        super().__init__(f"Stopped by {signal.Signals(number).name}; the same command continues it.")
         self.number = number
 
 

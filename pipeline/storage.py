@@ -164,17 +164,21 @@ def lock(folder: Path) -> Iterator[None]:
 
     Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
     """
-    held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
+    held, is_new = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT), not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except Timeout:
         raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
     except OSError as error:
-        raise InvalidParameter(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from None
+        raise InvalidParameter(f"{folder / LOCK} cannot be made ({error.strerror}). Choose another folder.") from None
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            if is_new and [path.name for path in folder.iterdir()] == [LOCK]:  # nothing came of it
+                (folder / LOCK).unlink()
+                folder.rmdir()
         held.release()
 
 

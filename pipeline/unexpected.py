@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import console
 from pipeline.errors import NEXT_STEPS
-from pipeline.parameters import RUNS
+from pipeline.parameters import ROOT, RUNS
 
 LOGS = RUNS / "errors"
 
@@ -29,6 +29,14 @@ def describe(error: Exception) -> str:
         reason = f"{error.strerror}: {path}" if path else error.strerror + doing * bare
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
+    path = getattr(error, "filename", None)
+    if (
+        isinstance(error, FileNotFoundError)
+        and path
+        and Path(path).is_relative_to(ROOT)
+        and RUNS not in Path(path).parents
+    ):
+        return f"{path} is not there. Restore it: git checkout {Path(path).relative_to(ROOT)}"
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
     next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
     return f"{reason}. {next_step}\n{_write_log(error)}"

@@ -23,7 +23,7 @@ def training(small_source, tmp_path):
     weights = helpers.initial_weights(generators[0], 3)
     error, accuracy = helpers.train_epoch(data.x_train, data.y_train, *weights, *generators, input_dropout_rate=0.1)
     history = [Epoch(**EPOCH | {"train_error": error, "train_accuracy": accuracy})]
-    hyperparameters = {"seed": 1, "normalisation": 255.0}
+    hyperparameters = {"seed": 1, "normalisation": 255.0, "hidden_size": 3, "epochs": 1}
     return (RunFolder(tmp_path), data, hyperparameters, 0), (*weights, history, 0.0049, *generators)
 
 
@@ -71,6 +71,9 @@ def test_a_checkpoint_does_not_depend_on_code_that_the_weights_do_not_depend_on(
 
 DAMAGES = [0, 0.3, 0.99, {"history": "[{}]"}, {"learning_rate": "fast"}, {"random_positions": None}, {"random_keys": 1}]
 DAMAGES += [{"random_positions": np.array([0, 10**9])}]  # of which NumPy would read from elsewhere
+DAMAGES += [{"history": f"[{json.dumps(EPOCH)}, {json.dumps(EPOCH)}]"}, {"learning_rate": -1.0}]  # two epochs of one
+DAMAGES += [{"weights_0_1": np.full((784, 3), np.nan)}]
+DAMAGES += [{"weights_0_1": np.zeros((784, 2)), "weights_1_2": np.zeros((2, 10))}]  # of three hidden units
 DAMAGES += [{"random_keys": np.zeros((2, 5), np.uint32)}, {"random_keys": np.zeros((1, 624), np.uint32)}]
 
 

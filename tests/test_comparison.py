@@ -138,6 +138,14 @@ def test_damaged_files_are_refused_by_name(finished, name, content, message):
         read(finished, "ab")
 
 
+def test_files_that_a_run_did_not_leave_are_refused(finished):
+    change(finished / "b", outputs=RunFolder(finished / "b").digests())
+    path = finished / "b" / "metrics.json"
+    path.write_text(path.read_text().replace('"test_accuracy": 0', '"test_accuracy": 0.9'))
+    with pytest.raises(InvalidRecord, match="b is no longer what its run left: metrics.json was removed or altered"):
+        read(finished, "ab")
+
+
 def test_a_run_of_another_version_and_a_model_of_another_run_are_refused(finished):
     shutil.copy(finished / "a" / "model.npz", finished / "b")
     with pytest.raises(InvalidRecord, match="b/model.npz is not the model that metrics.json was measured on"):

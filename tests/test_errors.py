@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from pipeline import console, errors
+from pipeline import console, errors, storage, unexpected
 from pipeline.errors import Diverged, InvalidRecord, PipelineError, check_finite
 
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, PipelineError)]
@@ -96,6 +96,12 @@ def test_what_a_terminal_would_obey_is_escaped_in_messages_and_the_log(mark, cap
     finally:
         log.handlers = []
     assert capsys.readouterr().out == f"log {escaped}{mark[1:]}\n"
+
+
+def test_a_file_of_the_project_that_is_missing_can_be_restored():
+    path = storage.NOTEBOOKS / "README.md"
+    said = unexpected.describe(FileNotFoundError(2, "No such file or directory", str(path)))
+    assert said == f"{path} is not there. Restore it: git checkout notebooks/README.md"
 
 
 def test_a_long_value_is_shown_by_its_ends():

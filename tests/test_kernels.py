@@ -118,10 +118,10 @@ def test_a_kernel_that_is_being_started_when_a_signal_comes_is_ended(monkeypatch
     monkeypatch.setattr(signals, "_received", signal.SIGTERM)
     monkeypatch.setattr(signals, "_raised", True)  # so that no alarm is set
     with pytest.raises(signals.Stopped):
-        kernels._SERVER.register("started", kernels._Kernel(sleeping.pid))
+        kernels.SERVER.register("started", kernels._Kernel(sleeping.pid))
     assert sleeping.wait(10) == -signal.SIGKILL
     assert kernels.how_it_ended("started") is None  # by this process
-    kernels.forget("started")
+    kernels.SERVER.kernels.pop("started")
     assert kernels.how_it_ended("started") == "did not start"
 
 

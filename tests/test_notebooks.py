@@ -261,6 +261,13 @@ def test_a_kernel_that_cannot_start_is_a_failure(tmp_path):
         execute(notebook, tmp_path / "out.ipynb")
 
 
+def test_a_notebook_without_a_kernels_name_is_refused(tmp_path):
+    with pytest.raises(
+        errors.InvalidRecord, match=r"a.ipynb cannot be executed: No kernel name found .* Choose a kernel"
+    ):
+        execute(write_notebook(tmp_path / "a.ipynb", "1", kernel=""), tmp_path / "out.ipynb")
+
+
 def test_a_notebook_gets_the_values_that_it_declares_and_no_record_of_papermill(tmp_path):
     cell = nbformat.v4.new_code_cell("# Parameters\nseed: int = 1", metadata={"tags": ["parameters"]})
     folder = tmp_path / "a {b}"

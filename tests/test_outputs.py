@@ -32,7 +32,10 @@ def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_pa
 
 @pytest.mark.parametrize("name", [" ", "a\nb", "a\x1b[31m", "\u202ea", "a\udcff", "x" * 250])
 def test_a_name_that_cannot_be_shown_is_refused(tmp_path, name):
-    refuses(tmp_path / name, "^place is given, which is no name that every program can show. Choose another one.$")
+    refuses(
+        tmp_path / name,
+        "^place is given, but that name is (empty|not printable|longer than 240 bytes). Choose another one.$",
+    )
 
 
 def test_what_is_not_there_or_empty_or_ours_may_be_written_and_nothing_else(tmp_path):
@@ -53,6 +56,11 @@ def test_what_is_not_there_or_empty_or_ours_may_be_written_and_nothing_else(tmp_
         make()
         refuses(tmp_path, "given, but file ", [path], lambda: outputs.is_page(path))
         path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_a_lock_may_not_be_written_over_though_it_is_empty(tmp_path):
+    (tmp_path / storage.LOCK).touch()
+    refuses(tmp_path / storage.LOCK, "given, but it is a lock. It would be", [tmp_path / storage.LOCK])
 
 
 def test_a_page_is_told_by_the_mark_in_its_head(tmp_path):

@@ -62,6 +62,15 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one():
             parameters.from_values({misspelt: 1})
 
 
+def test_a_name_that_is_not_utf_8_is_refused():
+    with pytest.raises(InvalidParameter, match=r"^There is no parameter '\\udcff'. The parameters are: source,"):
+        parameters.from_strings({"\udcff": "1", "epochs": "x"})
+
+
+def test_minus_zero_is_zero():
+    assert str(parameters.from_strings({"dropout_rate": "-0.0"}).dropout_rate) == "0.0"
+
+
 def test_an_unlike_name_is_refused_with_the_whole_list():
     with pytest.raises(InvalidParameter) as caught:
         parameters.from_strings({"zzz": "1"})

@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -265,6 +266,14 @@ def test_what_is_ipythons_in_a_notebook_is_neither_an_error_nor_hides_an_import(
     content = {"cells": [{"cell_type": "code", "source": each} for each in (cell, "%%bash\necho $x", "import pandas")]}
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     assert list(provenance.code_of(tmp_path / "a.ipynb")) == ["helpers.py"]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.ipynb")
+    with pytest.raises(
+        InvalidRecord, match=r"a.ipynb cannot be read: it is a FIFO, not a file. Correct it, or restore"
+    ):
+        provenance.cells_digest(tmp_path / "a.ipynb")
 
 
 def test_a_mistake_in_a_notebook_is_named_beside_what_is_ipythons(tmp_path):

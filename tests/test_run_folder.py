@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets, outputs, storage
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, Model, RunFolder, SweepFolder
@@ -181,7 +181,7 @@ def test_files_that_were_removed_or_altered_are_named(folder):
         ("read_model", "model.npz is not there. Run 02_train.ipynb first"),
         ("read_history", "history.json is not there. Run 02_train.ipynb first"),
         ("read_metrics", "metrics.json is not there. Run 03_evaluate.ipynb first"),
-        ("read_record", "run.json is not there. The pipeline writes it, with -p NAME VALUE for each"),
+        ("read_record", "run.json is not there. Name the folder of a finished run, or of a point"),
         ("read_finished", "run.json is not there. Name the folder of a finished run, or of a point"),
     ],
 )
@@ -241,6 +241,14 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         with pytest.raises(InvalidRecord) as caught:
             folder.read_finished()
         assert str(caught.value).endswith(problem + ("." if status == Status.DIVERGED else again))
+
+
+def test_a_link_to_a_point_is_the_points_folder(tmp_path):
+    storage.write_whole(tmp_path / "sweep" / "sweep.json", b"{}")
+    (tmp_path / "sweep" / "point").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "sweep" / "point")
+    with pytest.raises(InvalidParameter, match=r"^run_dir is given, the folder of a point of a sweep. Choose another"):
+        RunFolder(tmp_path / "link").check_no_point("run_dir is given")
 
 
 def test_the_command_that_runs_again_is_whole_however_long(folder):

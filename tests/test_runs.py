@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import numpy as np
@@ -331,6 +332,18 @@ def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_ru
     again = pipeline(*arguments)
     assert again.returncode == 0
     assert "files in this folder that belong to no finished run" in again.stdout
+
+
+@pytest.mark.parametrize(("fails", "status"), [("clear", "failed"), ("write_record", "done")])
+def test_where_old_files_cannot_be_removed_the_record_is_true(small_run, monkeypatch, pipeline, fails, status):
+    folder, arguments = small_run
+    before = contents(folder)
+    monkeypatch.setattr(RunFolder, fails, mock.Mock(side_effect=PermissionError(1, "Operation not permitted", "x")))
+    failed = pipeline(*arguments, "--force")
+    assert (failed.returncode, "Operation not permitted: x." in failed.stderr) == (1, True)
+    assert record_of(folder)["status"] == status
+    if status == "done":
+        assert contents(folder) == before
 
 
 def test_a_report_that_is_gone_is_written_again_without_training(small_run, pipeline):

@@ -49,7 +49,7 @@ except KeyboardInterrupt as stopped:
 signals.cancel_deadline()
 time.sleep(0.1)
 """
-    message = f"{name} Stopped by {name}; the same command goes on."
+    message = f"{name} Stopped by {name}; the same command continues it."
     assert run(script) == (0, f"at once\ngoes on\n{message}\n")
 
 

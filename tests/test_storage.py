@@ -101,7 +101,10 @@ def test_a_place_where_nothing_can_be_is_refused(tmp_path, place):
 
 def test_a_lock_in_what_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidParameter, match="x cannot be made .* Choose another"), storage.lock(tmp_path / "file/x"):
+    with (
+        pytest.raises(InvalidParameter, match="x/.lock cannot be made .* Choose another"),
+        storage.lock(tmp_path / "file/x"),
+    ):
         pass
 
 
@@ -116,6 +119,17 @@ def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
         assert storage.is_locked(folder)
         raise KeyboardInterrupt
     assert not storage.is_locked(folder)
+
+
+def test_a_folder_that_was_made_for_a_lock_and_nothing_else_goes_with_it(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name, left in (("new", []), ("there", [storage.LOCK]), ("used", [storage.LOCK, "file"])):
+        with storage.lock(tmp_path / name):
+            assert storage.is_locked(tmp_path / name)
+            if name == "used":
+                (tmp_path / name / "file").touch()
+        assert sorted(path.name for path in (tmp_path / name).glob("*")) == left
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_lock_that_cannot_be_looked_at_may_be_held(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from pipeline.errors import InvalidParameter
 from pipeline.explore.reading import NEEDS_JUPYTERLAB
 from pipeline.images import Classes
 from pipeline.records import Status
-from pipeline.reports import live, pages
+from pipeline.reports import pages, training
 from pipeline.run_folder import Model, RunFolder
 
 
@@ -33,7 +33,7 @@ class LivePanel(anywidget.AnyWidget):
         if record and record.status in (Status.DONE, Status.CHANGED):  # else its parameters are not these files'
             with contextlib.suppress(InvalidParameter):  # of another version
                 chosen = parameters.from_values(record.parameters)
-        parts = live.parts(folder, chosen, folder.find_metrics())
+        parts = training.parts(folder, chosen, folder.find_metrics())
         super().__init__(html=pages.fragment("live.html.j2", live=parts), page=parts["page"])
 
     @property

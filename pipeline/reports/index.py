@@ -55,16 +55,12 @@ def refreshed_after(changed: Path, runs: Path = storage.RUNS) -> Iterator[None]:
     try:
         yield
     finally:
-        _refresh(changed, runs)
-
-
-def _refresh(changed: Path, runs: Path) -> None:
-    try:
-        if changed.resolve().is_relative_to(runs.resolve()):
-            write_index(runs)
-    except Exception as error:  # noqa: BLE001 - what has been run stands, whatever happens to a list of it
-        reason = (str(error).splitlines() or [""])[0]
-        log.warning(f"The list of runs, {runs / 'index.html'}, was not written ({type(error).__name__}: {reason}).")
+        try:
+            if changed.resolve().is_relative_to(runs.resolve()):
+                write_index(runs)
+        except Exception as error:  # noqa: BLE001 - what has been run stands, whatever happens to a list of it
+            reason = (str(error).splitlines() or [""])[0]
+            log.warning(f"The list of runs, {runs / 'index.html'}, was not written ({type(error).__name__}: {reason}).")
 
 
 def write_index(runs: Path = storage.RUNS) -> Path:

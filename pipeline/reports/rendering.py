@@ -29,7 +29,7 @@ from pipeline.images import DIGITS
 from pipeline.parameters import Parameters
 from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
-from pipeline.reports import live, pages
+from pipeline.reports import pages, training
 from pipeline.reports.markdown import Heading, Renderer
 from pipeline.run_folder import STAGES, RunFolder
 from pipeline.statistics import wilson_interval
@@ -206,6 +206,8 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
         node.cells[0].source = node.cells[0].source.replace(heading[0], heads, 1)
     try:
         html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    except OSError:  # a file of the project's own is missing
+        raise
     except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form
         problem = f"cannot be shown ({type(error).__name__}: {shown(error)})"
         raise InvalidRecord(notebook, problem, "Execute it again.") from None
@@ -216,13 +218,11 @@ def _in_markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
-def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write report.html of a finished run, from its executed notebooks, metrics.json and the record for run.json."""
-    storage.write_whole(folder.report, run_page(folder, record).encode(errors="replace"))
-
-
 def run_page(folder: RunFolder, record: RunRecord, site: Iterable[str] = ()) -> str:
-    """Render the report of a finished run, the result first; see `render` for the site."""
+    """Render the report of a finished run, from its executed notebooks, metrics.json and the record for run.json.
+
+    The result comes first. site: see `render`.
+    """
     included = [path.stem for path in folder.executed()]
     return _page(_sections_of(folder, included, site), folder.title, _run_summary(folder, record))
 
@@ -265,7 +265,7 @@ def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
         "not_the_originals": parameters.not_the_originals(chosen),
         "rows": [(name, getattr(chosen, name), field, name in differing) for name, field in fields],
         "command": folder.command(chosen),
-        "live": live.parts(folder, chosen, metrics),
+        "live": training.parts(folder, chosen, metrics),
         "digests": {f"the source's {name}": digest for name, digest in record.arrays.items()}
         | {"the trained weights": metrics.weights_sha256}
         | {f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()}

@@ -1,12 +1,12 @@
-"""Give a run's page what it needs to train the run's network again: parameters, images and what came of it."""
+"""Gather what draws and trains in a page, a report's or explore.ipynb's: networks, parameters, images and results."""
 
 import os
 from typing import Any
 
-from pipeline import parameters
+from pipeline import parameters, published
 from pipeline.parameters import Parameters
-from pipeline.records import History
-from pipeline.reports import pages
+from pipeline.records import History, Metrics
+from pipeline.reports import drawing, pages
 from pipeline.run_folder import RunFolder
 
 MAX_IMAGES = 5000  # at most, which are some 700 kB in the page
@@ -14,8 +14,11 @@ TRAINED_BY = (
     *("normalisation", "hidden_size", "learning_rate", "learning_rate_decay", "epochs"),
     *("dropout_rate", "input_dropout_rate", "relu_grad_inactive", "seed"),
 )
-
-
+UNKNOWN = (
+    "These files were written by notebooks that were run alone, in a folder without a run, so their parameters are not "
+    "recorded. To train again here, make a run, and run this cell again: python -m pipeline run, with --run-dir, and "
+    "with -p NAME VALUE for each parameter that is not at its default"
+)
 # What a reader may change: the least and the most, which a run's own value may be beyond, and the step of its field.
 CONTROLS: dict[str, tuple[float, float, str]] = {
     "learning_rate": (1e-6, 1e6, "any"),
@@ -26,6 +29,28 @@ CONTROLS: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "1"),
     "epochs": (1, 1000, "1"),
 }
+
+
+def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None) -> dict[str, Any]:
+    """Return what the templates training.html.j2 and drawing.html.j2 show, and what the scripts read, as `page`.
+
+    chosen, metrics: the run's, None where they are not known.
+    """
+    history, model = folder.read_history(), folder.read_model()
+    known = training_of(folder, chosen, model.sha256) if chosen else UNKNOWN
+    accuracy = metrics.test_accuracy if metrics else None
+    networks = drawing.networks(model, accuracy, model.sha256 == published.WEIGHTS_SHA256)
+    return {
+        "epochs": len(history),
+        "curves": curves(history),
+        "caption": caption(history),
+        "training": known,
+        "networks": networks,
+        "page": {
+            "networks": [network._asdict() for network in networks],
+            "training": known["page"] if isinstance(known, dict) else None,
+        },
+    }
 
 
 def accuracies(history: History) -> dict[str, list[float]]:

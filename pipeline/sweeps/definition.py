@@ -145,6 +145,8 @@ def _explain(problem: ErrorDetails) -> str:
         return "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
     if problem["type"] == "model_type":
         return "It must consist of entries, such as name: my-sweep."
+    if problem["type"] == "string_type":
+        return f"It is {shown(repr(problem['input']))}, but must be text; quote it, if it is."
     if problem["type"] == "missing":
         return "It is missing."
     if problem["type"] in FORMS:

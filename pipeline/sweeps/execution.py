@@ -76,14 +76,19 @@ def run_sweep(
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
         if todo:
-            from pipeline.sweeps import jobs, training  # papermill takes 0.4 s to import
+            from pipeline.sweeps import training  # papermill takes 0.4 s to import
+            from pipeline.sweeps.worker import Task
 
             used = {point.data_key: data[point.data_key] for point in todo}
             count = min(workers or os.cpu_count() or 1, len(todo))
             with training.workers(scheduler, count, used, inputs, connect_timeout) as found:
                 _write_record(folder, record, keep_report=False)
-                listed = [jobs.job(point, inputs, data, time_limit) for point in todo]
-                training.run_points(found, listed, points, folder, sweep.select)
+                jobs = []
+                for point in todo:
+                    chosen, arrays = point.parameters, data[point.data_key].source_sha256
+                    task = Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
+                    jobs.append((point, task))
+                training.run_points(found, jobs, points, folder, sweep.select)
         else:
             _write_record(folder, record)
             results.write(points, folder)
@@ -130,7 +135,7 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
 def _left(
     points: Sequence[Point], inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], retry_failed: bool
 ) -> list[Point]:
-    """Return the points to run: those without a record that still holds, or with retry_failed those that failed."""
+    """Return the points to run: those without a record that still holds; with retry_failed only those that failed."""
     with ThreadPoolExecutor() as threads:  # since it is the digests of files that take long
         altered = dict(zip(points, threads.map(_is_altered, points), strict=True))
     todo, again = [], dict[str, list[str]]()

@@ -10,10 +10,11 @@ from pipeline import kernels, signals
 from pipeline.errors import NotebookFailed
 from pipeline.images import Data
 from pipeline.sweeps import worker
-from pipeline.sweeps.definition import DataKey
-from pipeline.sweeps.jobs import POLL_INTERVAL, Job
-from pipeline.sweeps.worker import Outcome
+from pipeline.sweeps.definition import DataKey, Point
+from pipeline.sweeps.worker import Outcome, Task
 
+Job = tuple[Point, Task]
+POLL_INTERVAL = 0.2  # seconds after which `completed` returns, though nothing has ended: a signal is waiting
 CLOSE_TIMEOUT = 10.0  # seconds that the threads of an interrupted sweep have to end
 
 
@@ -21,7 +22,7 @@ class LocalPool:
     """Threads of this process, each of which has one point trained at a time.
 
     Nearly all of the work is done by the kernels, which are processes that the fork server of this process makes.
-    scratch: a folder for what is on its way.
+    scratch: a folder for data.npz, and for points while they are trained. `Pool` has the same methods.
     """
 
     def __init__(self, count: int, data: Mapping[DataKey, Data], scratch: Path) -> None:
@@ -36,7 +37,7 @@ class LocalPool:
 
     @property
     def running(self) -> bool:
-        """See `Workers`."""
+        """Tell whether any point has been given whose outcome has not been returned."""
         return bool(self.jobs)
 
     def submit(self, waiting: list[Job]) -> None:

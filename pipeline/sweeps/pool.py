@@ -23,7 +23,7 @@ from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
 from pipeline.sweeps.definition import DataKey, Point
-from pipeline.sweeps.jobs import POLL_INTERVAL, Job
+from pipeline.sweeps.local import POLL_INTERVAL, Job
 from pipeline.sweeps.worker import Outcome, Task
 
 NO_WORKER_TIMEOUT = 10.0  # seconds without any worker after which that is logged
@@ -34,7 +34,7 @@ cloudpickle.register_pickle_by_value(bootstrap)
 
 
 class ByValue:
-    """A function that travels whole, since neither scheduler nor workers can import it."""
+    """A function that is pickled by value, since neither scheduler nor workers can import it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.pickled = cloudpickle.dumps(function)

@@ -72,7 +72,7 @@ class Progress(contextlib.ExitStack):
         noted = [*self._time_left(point, at_a_time), *([f"{self.failed} failed"] if self.failed else [])]
         place = self.groups[point.id]
         self.ranked[place] = self._configuration(place)  # all others are as they were
-        best = ranking.best([min(self.ranked, key=attrgetter("place"))])
+        best = ranking.best([min(self.ranked, key=attrgetter("sort_key"))])
         description = best.describe_best(self.varied) if best else ""
         line = f"[{self.before + self.done}/{self.before + self.count}] {point.id} {point.result.status}: {point.label}"
         if not self.watched:

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pipeline import kernels, signals, storage
 from pipeline.images import Data
@@ -11,15 +12,17 @@ from pipeline.records import Inputs, Metric
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, progress, results
 from pipeline.sweeps.definition import DataKey, Point
-from pipeline.sweeps.jobs import Job, Workers
-from pipeline.sweeps.local import LocalPool
+from pipeline.sweeps.local import Job, LocalPool
 from pipeline.sweeps.worker import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.sweeps.pool import Pool  # with which Dask is imported, for 0.5 s
 
 WRITE_INTERVAL = 1.0  # seconds, at least, between two versions of results.csv
 
 
 def run_points(
-    found: Workers, jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric
+    found: "LocalPool | Pool", jobs: Sequence[Job], points: Sequence[Point], folder: SweepFolder, select: Metric
 ) -> None:
     """Have the jobs done, and write what comes of each as soon as it is there.
 
@@ -73,7 +76,7 @@ def workers(
     data: Mapping[DataKey, Data],
     inputs: Mapping[str, Inputs],
     connect_timeout: float,
-) -> Iterator[Workers]:
+) -> Iterator["LocalPool | Pool"]:
     """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
     if scheduler is None:
         with storage.scratch() as scratch, contextlib.closing(LocalPool(count, data, scratch)) as found:

@@ -92,7 +92,7 @@ def _as_parameter(path: str) -> bytes:
 
 
 def failed(task: Task, error: NotebookFailed) -> Outcome:
-    """Return the outcome of a point that has left nothing but an error."""
+    """Return the outcome of a point that has left an error and no files."""
     record = RunRecord.begin(task.parameters.model_dump(), task.inputs)
     return Outcome(record.changed(status=Status.of(error), error=str(error)))
 

@@ -26,7 +26,7 @@ from pipeline.datasets import split_source
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord, Trained
 from pipeline.reports import index, rendering
 from pipeline.run_folder import Model, RunFolder, SweepFolder
-from pipeline.sweeps import definition, execution, jobs, results, training  # noqa: F401
+from pipeline.sweeps import definition, execution, results, training  # noqa: F401
 from tests.bad_inputs import cases
 from tests.conftest import VALIDATED, write_small_source
 

@@ -358,7 +358,8 @@ def test_the_page_can_be_read_by_everyone_and_fetches_nothing(tmp_path):
 def test_only_changes_below_the_folder_are_listed(tmp_path):
     for name in ("elsewhere", "runs/a"):
         add_run(tmp_path / name)
-        index._refresh(tmp_path / name, tmp_path / "runs")
+        with index.refreshed_after(tmp_path / name, tmp_path / "runs"):
+            pass
         assert (tmp_path / "runs" / "index.html").exists() == (name == "runs/a")
 
 
@@ -366,7 +367,8 @@ def test_an_index_that_cannot_be_written_is_logged_in_one_line_and_not_raised(tm
     caplog.set_level("WARNING")
     add_run(tmp_path / "a")
     (tmp_path / "index.html").mkdir()
-    index._refresh(tmp_path / "a", tmp_path)
+    with index.refreshed_after(tmp_path / "a", tmp_path):
+        pass
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("pipeline.reports.index", "WARNING")
     message = record.getMessage()

@@ -12,7 +12,7 @@ from pipeline.parameters import Parameters
 from pipeline.provenance import inputs_of
 from pipeline.records import Status
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import jobs, local, worker
+from pipeline.sweeps import local, worker
 from pipeline.sweeps.definition import Point
 from pipeline.sweeps.worker import Task
 
@@ -26,7 +26,8 @@ def listed(tmp_path, small_source):
         chosen = Parameters(source=source, num_samples=20 + 10 * (seed % 2), num_validation=5, seed=seed)
         points.append(Point(chosen, SweepFolder(tmp_path / "out"), ["seed"]))
     data = {point.data_key: datasets.split_source(*point.data_key) for point in points}
-    return [jobs.job(point, {source: inputs}, data, None) for point in points][::-1], data
+    arrays = {point: data[point.data_key].source_sha256 for point in points}
+    return [(point, Task("", point.parameters, inputs, arrays[point], None)) for point in points][::-1], data
 
 
 def all_ended(pool):
@@ -108,5 +109,5 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     before = set(psutil.Process().children(recursive=True)) - others
     pool.close()
     assert all(future.done() for future in pool.jobs)
-    left = [process for process in [*before, *kernels._SERVER.kernels.values()] if process.is_running()]
+    left = [process for process in [*before, *kernels.SERVER.kernels.values()] if process.is_running()]
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -11,10 +11,9 @@ from pipeline.parameters import Parameters
 from pipeline.provenance import inputs_of
 from pipeline.records import RunRecord, Status
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import jobs as job_lists
 from pipeline.sweeps import pool as pools
 from pipeline.sweeps.definition import Point
-from pipeline.sweeps.worker import Outcome
+from pipeline.sweeps.worker import Outcome, Task
 
 DATA = datasets.split_source("sample", 10, 5)
 
@@ -70,7 +69,7 @@ def inputs():
 def jobs(inputs, tmp_path):
     """Ten points, of which the last comes first, as the sweep gives them."""
     points = [Point(Parameters(seed=seed), SweepFolder(tmp_path), ["seed"]) for seed in range(10)]
-    return [job_lists.job(point, {"sample": inputs}, {point.data_key: DATA}, None) for point in points][::-1]
+    return [(point, Task("", point.parameters, inputs, DATA.source_sha256, None)) for point in points][::-1]
 
 
 def pool_of(client, jobs):
