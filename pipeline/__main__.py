@@ -138,7 +138,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; one a core unless set.")
+@click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
     "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for an answer; 10."

@@ -43,10 +43,10 @@ def run_sweep(
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
     path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained or evaluated at a time on
-    this machine, one per core unless given. scheduler: the address of a running Dask scheduler to use instead.
-    connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and no others.
-    time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and report.html, too.
-    many: also a sweep of more than 100,000 points.
+    this machine, one more than it has cores unless given. scheduler: the address of a running Dask scheduler to use
+    instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and
+    no others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
+    report.html, too. many: also a sweep of more than 100,000 points.
 
     Raises
     ------
@@ -75,13 +75,17 @@ def run_sweep(
         log.info(_counted(points, todo))
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
+        at_a_time = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
         if todo:
-            from pipeline.sweeps import training  # papermill takes 0.4 s to import
+            from pipeline import kernels  # jupyter_client takes 0.1 s to import
+
+            if scheduler is None:
+                kernels.prepare(compiler_first=True)
+            from pipeline.sweeps import training  # papermill takes 0.4 s more, in which the fork server starts
             from pipeline.sweeps.worker import Task
 
             used = {point.data_key: data[point.data_key] for point in todo}
-            count = min(workers or os.cpu_count() or 1, len(todo))
-            with training.workers(scheduler, count, used, inputs, connect_timeout) as found:
+            with training.workers(scheduler, min(at_a_time, len(todo)), used, inputs, connect_timeout) as found:
                 _write_record(folder, record, keep_report=False)
                 jobs = []
                 for point in todo:
@@ -92,7 +96,7 @@ def run_sweep(
         else:
             _write_record(folder, record)
             results.write(points, folder)
-        _select(points, sweep, workers or os.cpu_count() or 1)
+        _select(points, sweep, at_a_time)
         if with_report:
             _write_report(sweep, folder, points)
             log.info(console.wrote("report", folder.report))
