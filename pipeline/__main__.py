@@ -10,7 +10,6 @@ from pipeline import signals
 
 if __name__ == "__main__":
     signals.handle()  # before the other imports, which take 0.3 s: in them, Ctrl-C would be a traceback
-    gc.set_threshold(10_000)  # imports leave little garbage, and looking for it each 700 objects takes a tenth of them
 
 import io
 import logging
@@ -141,7 +140,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
-    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To wait for an answer; 10."
+    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="For its answer; default 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option(
@@ -287,6 +286,7 @@ def _exit_code() -> int:
 
 def command_line() -> None:
     """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
+    gc.set_threshold(10_000)  # else looking for garbage takes a tenth of the time of imports
     signals.handle()
     console.open_streams()
     code = _exit_code()

@@ -77,7 +77,7 @@ class Checkpoints:
                 and all(np.isfinite(matrix).all() for matrix in weights)
                 and len(weights[1]) == self.hyperparameters["hidden_size"]
                 and len(history) <= self.hyperparameters["epochs"]
-                and 0 < rate < np.inf
+                and 0 <= rate < np.inf
             ):
                 raise ValueError("no training leaves this")
             states = [("MT19937", *state) for state in zip(arrays["random_keys"], positions, strict=True)]

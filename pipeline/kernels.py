@@ -175,7 +175,7 @@ class _ForkServer:
         raise RuntimeError("the process that forks kernels has died, twice")
 
     def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
-        """Keep in mind a kernel that `end` shall end, also one that was started in another way; see `forget`."""
+        """Keep in mind a kernel that `end` shall end, also one that was started in another way, until it is popped."""
         self.kernels[connection_file] = kernel
         _end_if_stopped(kernel.end)
         return kernel

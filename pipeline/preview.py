@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def _named_after(path: Path) -> str:
-    """Return a name for what is made of a source: its path as seen from here, so that no two share one."""
+    """Return a name for what is made of a source: its path as seen from here, so that two rarely share one."""
     parts = Path(console.from_here(path)).parts
-    return "-".join([*parts[:-1], path.name if path.is_dir() else path.stem]).lstrip("-/.")[-100:]
+    return "-".join([*parts[:-1], path.name if path.is_dir() else path.stem]).lstrip("-/.")[-50:]
 
 
 def show(values: Mapping[str, str], output: Path | None = None) -> None:

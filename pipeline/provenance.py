@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import platform
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Iterable
@@ -26,7 +27,6 @@ from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 PROJECT = ("helpers", "pipeline")
-RESTORE = "Correct it, or restore it: git checkout notebooks"
 DECLARED = re.compile(r"^(\w+(?:: \w+)? = ).*", re.M)  # a line that declares a parameter
 TIMED = re.compile(r"%(time|timeit|prun)\b(?: +-\w+(?: +\d+)?)* ?")  # what stands before code, with its options
 _parsing = threading.Lock()  # since Python 3.11 may fail where two threads parse at once (python/cpython issue 106905)
@@ -201,13 +201,14 @@ def _is_python(source: str) -> bool:
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:
     """Read type and source of each cell; nbformat would take a second to import."""
+    advice = f"Correct it, or restore it: git checkout {shlex.quote(storage.place_of(notebook))}"
     try:
-        cells = json.loads(read_bytes(notebook, "notebook", RESTORE))["cells"]
+        cells = json.loads(read_bytes(notebook, "notebook", advice))["cells"]
         return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
     except InvalidRecord:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidRecord(notebook, f"is no notebook ({error})", RESTORE) from None
+        raise InvalidRecord(notebook, f"is no notebook ({error})", advice) from None
 
 
 def _digests(files: Iterable[Path]) -> dict[str, str]:

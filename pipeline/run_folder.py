@@ -5,7 +5,6 @@ report.html. When a file changes, the files made from its old version are remove
 """
 
 import contextlib
-import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -77,18 +76,19 @@ class RunFolder:
     @property
     def sweep(self) -> "SweepFolder | None":
         """Return the sweep of which this is a point, if it is one; a link may lead here."""
-        above = SweepFolder(self.path.resolve().parent)
-        return above if above.record.exists() else None
+        above = [SweepFolder(path.parent) for path in (self.path, self.path.resolve())]
+        return next((sweep for sweep in above if storage.exists(sweep.record)), None)
 
     @property
     def title(self) -> str:
-        sweep = self.sweep
-        return f"Point {self.path.name} of the sweep {sweep.read_record().name}" if sweep else f"Run {self.path.name}"
+        if sweep := self.sweep:
+            return f"Point {self.path.resolve().name} of the sweep {sweep.read_record().name}"
+        return f"Run {self.path.name}"
 
     def command(self, values: Parameters | Mapping[str, object]) -> str:
         """Return the command that runs these parameters again, those of a point in a folder of its own."""
         sweep = self.sweep
-        place = f"runs/{sweep.read_record().name}-{self.path.name}" if sweep else self.place
+        place = f"runs/{sweep.read_record().name}-{self.path.resolve().name}" if sweep else self.place
         return parameters.command(values, place)
 
     def notebook(self, stage: str) -> Path:
@@ -133,12 +133,12 @@ class RunFolder:
         return readers.read_record(self.metrics, Metrics, self._advice(EVALUATION))
 
     def read_record(self) -> RunRecord:
-        advice = self._advice() if self.model.exists() else "Name the folder of a finished run, or of a point."
+        advice = self._advice() if storage.exists(self.model) else "Name the folder of a finished run, or of a point."
         return readers.read_record(self.record, RunRecord, advice)
 
     def read_finished(self) -> tuple[RunRecord, Parameters]:
         """Read run.json of a finished run, and check its parameters."""
-        if os.path.exists(SweepFolder(self.path).record):  # noqa: PTH110 - which may not be looked at
+        if storage.exists(SweepFolder(self.path).record):
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
         record = self.read_record()
         if record.status != Status.DONE:

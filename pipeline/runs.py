@@ -35,7 +35,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         If the folder or the source cannot be used; nothing has been written then.
     NotebookFailed
         If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
-        status and the error, and no metrics.json.
+        status and the error, and no metrics.json, if it can be removed.
     """
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
@@ -98,7 +98,8 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
         if (found := folder.find_record()) and found.started != record.started:  # that is another's by now, or stays
             raise
-        folder.metrics.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.metrics.unlink()
         known = "" if isinstance(error, PipelineError | signals.Stopped) else f"{type(error).__name__}: "
         ended = record.changed(status=Status.of(error), error=f"{known}{error}")
         try:
@@ -201,7 +202,7 @@ def report(run_dir: str) -> Path:
     Of one that failed it is the last notebook, as far as it was executed. Raises what `evaluate` does.
     """
     folder = RunFolder(run_dir)
-    if SweepFolder(folder.path).record.exists():
+    if storage.exists(SweepFolder(folder.path).record):
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
     if folder.sweep and folder.read_record().status == Status.DONE:
         evaluate([folder])

@@ -49,6 +49,11 @@ def project_path(place: str) -> Path:
     return path
 
 
+def exists(path: Path) -> bool:
+    """Tell whether something is there, as far as one can see; pathlib raises an error where one may not look."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def place_of(path: Path) -> str:
     """Return a path relative to the project's root if it is below, so that it means the same on another machine."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
@@ -164,7 +169,7 @@ def lock(folder: Path) -> Iterator[None]:
 
     Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
     """
-    held, is_new = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT), not folder.exists()
+    held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
@@ -175,10 +180,6 @@ def lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            if is_new and [path.name for path in folder.iterdir()] == [LOCK]:  # nothing came of it
-                (folder / LOCK).unlink()
-                folder.rmdir()
         held.release()
 
 

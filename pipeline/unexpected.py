@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import tempfile
 import traceback
 from pathlib import Path
@@ -12,12 +13,13 @@ from pipeline.errors import NEXT_STEPS
 from pipeline.parameters import ROOT, RUNS
 
 LOGS = RUNS / "errors"
+OWN = tuple(str(ROOT / name) for name in ("helpers.py", "pipeline/", "notebooks/"))  # how paths of its files begin
 
 
 def describe(error: Exception) -> str:
     """Describe an error that was not expected, what was being done and what to do; write its traceback to a log.
 
-    Of a package that is missing the name and what to do is enough.
+    Of a package, or a file of the project, that is missing the name and what to do is enough.
     """
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pipeline"):
         activate = "source .venv/bin/activate, or set it up again: make run"
@@ -29,14 +31,9 @@ def describe(error: Exception) -> str:
         reason = f"{error.strerror}: {path}" if path else error.strerror + doing * bare
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
-    path = getattr(error, "filename", None)
-    if (
-        isinstance(error, FileNotFoundError)
-        and path
-        and Path(path).is_relative_to(ROOT)
-        and RUNS not in Path(path).parents
-    ):
-        return f"{path} is not there. Restore it: git checkout {Path(path).relative_to(ROOT)}"
+    if isinstance(error, FileNotFoundError) and str(error.filename).startswith(OWN):
+        place = Path(error.filename).relative_to(ROOT)
+        return f"{error.filename} is not there. Restore it: git checkout {shlex.quote(str(place))}"
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
     next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
     return f"{reason}. {next_step}\n{_write_log(error)}"

@@ -98,10 +98,14 @@ def test_what_a_terminal_would_obey_is_escaped_in_messages_and_the_log(mark, cap
     assert capsys.readouterr().out == f"log {escaped}{mark[1:]}\n"
 
 
-def test_a_file_of_the_project_that_is_missing_can_be_restored():
+def test_a_file_of_the_project_that_is_missing_can_be_restored(tmp_path, monkeypatch):
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path)
     path = storage.NOTEBOOKS / "README.md"
     said = unexpected.describe(FileNotFoundError(2, "No such file or directory", str(path)))
     assert said == f"{path} is not there. Restore it: git checkout notebooks/README.md"
+    for name in ("my pictures/a.png", ".venv/lib/x.so", "runs/default/data.npz"):
+        said = unexpected.describe(FileNotFoundError(2, "No such file or directory", str(storage.ROOT / name)))
+        assert "git checkout" not in said
 
 
 def test_a_long_value_is_shown_by_its_ends():

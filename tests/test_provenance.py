@@ -271,7 +271,7 @@ def test_what_is_ipythons_in_a_notebook_is_neither_an_error_nor_hides_an_import(
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.ipynb")
     with pytest.raises(
-        InvalidRecord, match=r"a.ipynb cannot be read: it is a FIFO, not a file. Correct it, or restore"
+        InvalidRecord, match=r"a.ipynb cannot be read: it is a FIFO, not a file. Correct it, or restore it: git"
     ):
         provenance.cells_digest(tmp_path / "a.ipynb")
 

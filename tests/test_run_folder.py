@@ -244,9 +244,15 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
 
 
 def test_a_link_to_a_point_is_the_points_folder(tmp_path):
-    storage.write_whole(tmp_path / "sweep" / "sweep.json", b"{}")
+    record = SweepRecord(name="s", grid={"seed": [1, 2]}, ids=["point"], configurations=[["point"]])
+    storage.write_whole(tmp_path / "sweep" / "sweep.json", storage.json_bytes(record))
     (tmp_path / "sweep" / "point").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "sweep" / "point")
+    assert RunFolder(tmp_path / "link").title == "Point point of the sweep s"
+    assert RunFolder(tmp_path / "link").command({}).endswith("--run-dir runs/s-point")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "sweep" / "moved").symlink_to(tmp_path / "elsewhere")
+    assert RunFolder(tmp_path / "sweep" / "moved").sweep
     with pytest.raises(InvalidParameter, match=r"^run_dir is given, the folder of a point of a sweep. Choose another"):
         RunFolder(tmp_path / "link").check_no_point("run_dir is given")
 

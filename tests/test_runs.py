@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from unittest import mock
 
 import nbformat
 import numpy as np
@@ -334,11 +333,20 @@ def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_ru
     assert "files in this folder that belong to no finished run" in again.stdout
 
 
-@pytest.mark.parametrize(("fails", "status"), [("clear", "failed"), ("write_record", "done")])
-def test_where_old_files_cannot_be_removed_the_record_is_true(small_run, monkeypatch, pipeline, fails, status):
+@pytest.mark.parametrize(
+    ("owner", "fails", "status"),
+    [(Path, "unlink", "failed"), (RunFolder, "clear", "failed"), (RunFolder, "write_record", "done")],
+)
+def test_where_old_files_cannot_be_removed_the_record_is_true(small_run, monkeypatch, pipeline, owner, fails, status):
     folder, arguments = small_run
-    before = contents(folder)
-    monkeypatch.setattr(RunFolder, fails, mock.Mock(side_effect=PermissionError(1, "Operation not permitted", "x")))
+    before, original = contents(folder), getattr(owner, fails)
+
+    def fail(path, *rest, **options):
+        if owner is Path and path.name != "metrics.json":
+            return original(path, *rest, **options)
+        raise PermissionError(1, "Operation not permitted", "x")
+
+    monkeypatch.setattr(owner, fails, fail)
     failed = pipeline(*arguments, "--force")
     assert (failed.returncode, "Operation not permitted: x." in failed.stderr) == (1, True)
     assert record_of(folder)["status"] == status

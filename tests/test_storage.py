@@ -121,17 +121,6 @@ def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
     assert not storage.is_locked(folder)
 
 
-def test_a_folder_that_was_made_for_a_lock_and_nothing_else_goes_with_it(tmp_path):
-    (tmp_path / "there").mkdir()
-    for name, left in (("new", []), ("there", [storage.LOCK]), ("used", [storage.LOCK, "file"])):
-        with storage.lock(tmp_path / name):
-            assert storage.is_locked(tmp_path / name)
-            if name == "used":
-                (tmp_path / name / "file").touch()
-        assert sorted(path.name for path in (tmp_path / name).glob("*")) == left
-    assert not (tmp_path / "new").exists()
-
-
 def test_a_lock_that_cannot_be_looked_at_may_be_held(tmp_path, monkeypatch):
     (tmp_path / storage.LOCK).touch()
     monkeypatch.setattr(FileLock, "acquire", mock.Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))

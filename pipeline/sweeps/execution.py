@@ -156,16 +156,13 @@ def _left(
             reasons = ["files that have been removed or altered since"]
         if reasons:
             again.setdefault("; ".join(reasons), []).append(point.id)
-            if not retry_failed:
-                todo.append(point)
+            todo.append(point)
     for reason, ids in again.items():
         listed = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
-        one = len(ids) == 1
-        if retry_failed:
-            without = f"without --retry-failed {'it runs' if one else 'they run'} again"
-            log.info(f"{listed} {'is' if one else 'are'} kept in spite of {reason}; {without}")
-        else:
-            log.info(f"{listed} {'runs' if one else 'run'} again, because of {reason}")
+        line = f"{listed} {'runs' if len(ids) == 1 else 'run'} again, because of {reason}"
+        if retry_failed:  # and nothing else: results of two versions would be ranked together
+            raise InvalidParameter(f"Leave out --retry-failed: {line}, and so does what failed.")
+        log.info(line)
     return todo
 
 

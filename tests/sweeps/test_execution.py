@@ -95,7 +95,7 @@ def test_two_sweeps_do_not_write_to_one_folder(tmp_path):
     file = write(tmp_path / "s.yaml")
     with storage.lock(tmp_path / "out"), pytest.raises(FolderBusy, match=f"is writing to {tmp_path}/out"):
         execution.run_sweep(file, str(tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [storage.LOCK]
 
 
 def test_workers_of_this_machine_and_a_scheduler_exclude_each_other(tmp_path, pipeline):
@@ -371,8 +371,8 @@ class Workers:
         self.outcome, self.running, self.given, self.when_given = outcome, [], [], lambda: None
         self.data, self.evaluated, self.at_a_time = {}, [], 1
 
-    def __call__(self, scheduler, count, data, inputs, folder):
-        self.data = data
+    def __call__(self, scheduler, count, data, inputs, timeout):
+        self.data, self.count = data, count
         return contextlib.nullcontext(self)
 
     def submit(self, waiting):
@@ -490,7 +490,7 @@ def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
     assert run([1, 13, 2]) == ([], [2])
 
 
-def test_points_of_other_code_are_kept_by_a_retry_which_says_so_and_run_again_without(tmp_path, workers, caplog):
+def test_points_of_other_code_run_again_and_are_not_mixed_with_a_retry(tmp_path, workers, caplog):
     caplog.set_level(logging.INFO, "pipeline")
     file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2, 13]}), tmp_path / "out"
     execution.run_sweep(file, str(out), with_report=False)
@@ -500,14 +500,23 @@ def test_points_of_other_code_are_kept_by_a_retry_which_says_so_and_run_again_wi
         path.write_text(json.dumps(record))
         for name in ("model.npz", "history.json"):  # which hold no model and no history here
             path.with_name(name).unlink(missing_ok=True)
-    for retry, ran in ((True, [13]), (False, [1, 2])):
-        workers.given.clear()
-        caplog.clear()
-        execution.run_sweep(file, str(out), with_report=False, retry_failed=retry)
-        assert sorted(point.parameters.seed for point, _ in workers.given) == ran
-        verb = "are kept in spite of" if retry else "run again, because of"
-        (line,) = [line for line in caplog.messages if f"{verb} code helpers.py, which was 000000000000..." in line]
-        assert line.endswith("; without --retry-failed they run again") == retry
+    workers.given.clear()
+    with pytest.raises(
+        InvalidParameter, match=r"^Leave out --retry-failed: \w+, \w+ run again, because of code helpers"
+    ):
+        execution.run_sweep(file, str(out), with_report=False, retry_failed=True)
+    assert workers.given == []
+    execution.run_sweep(file, str(out), with_report=False)
+    assert sorted(point.parameters.seed for point, _ in workers.given) == [1, 2, 13]
+    assert any("run again, because of code helpers.py, which was 000000000000..." in line for line in caplog.messages)
+
+
+def test_one_point_more_than_there_are_cores_is_trained_at_a_time(tmp_path, workers, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for seeds, options, count in ((range(9), {}, 5), (range(3), {}, 3), (range(9), {"workers": 2}, 2)):
+        file = write(tmp_path / "s.yaml", grid={"seed": list(seeds)})
+        execution.run_sweep(file, str(tmp_path / f"out-{count}"), with_report=False, **options)
+        assert workers.count == count
 
 
 def test_where_the_record_of_a_sweep_is_lost_its_points_are_not(tmp_path, workers):

@@ -106,10 +106,10 @@ export function setUpPad(root, networks, drawn = () => {}) {
     paint(part("seen"), [...image].map(grey));
     paint(part("parts"), [...found.parts].map(diverging(largestOf(found.parts))));
     [...part("scores").children].forEach((row, d) => {
-      [row.hidden, row.firstElementChild.textContent] = [!(d in network.classes), network.classes[d]];
+      row.hidden = !(d in network.classes) && d !== found.answer && d !== found.second;
       row.style.setProperty("--part", between(0, found.scores[d] / 1.2, 1));
       row.classList.toggle("answer", strokes.length > 0 && d === found.answer);
-      row.lastElementChild.textContent = fixed(found.scores[d]);
+      [row.firstElementChild.textContent, row.lastElementChild.textContent] = [nameOf(network.classes, d), fixed(found.scores[d])];
     });
     showUnits(found.hidden);
     if (unit !== null) showUnit(network, found.hidden);
