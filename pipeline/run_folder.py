@@ -26,7 +26,7 @@ MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this orde
 MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
 REPORT = "report.html"
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, REPORT)
-WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
+WRITTEN, SWEEP = (*OUTPUTS, "checkpoint.npz", "run.json"), "sweep.json"
 IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") for kind in "xy"}
 DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
     "provenance": ("str", ())
@@ -76,8 +76,8 @@ class RunFolder:
     @property
     def sweep(self) -> "SweepFolder | None":
         """Return the sweep of which this is a point, if it is one; a link may lead here."""
-        above = [SweepFolder(path.parent) for path in (self.path, self.path.resolve())]
-        return next((sweep for sweep in above if storage.exists(sweep.record)), None)
+        folder = self.path.parent if storage.exists(self.path.parent / SWEEP) else self.path.resolve().parent
+        return SweepFolder(folder) if storage.exists(folder / SWEEP) else None
 
     @property
     def title(self) -> str:
@@ -96,7 +96,7 @@ class RunFolder:
 
     def executed(self) -> list[Path]:
         """Return the executed notebooks that are there, in order."""
-        return [self.notebook(stage) for stage in STAGES if self.notebook(stage).exists()]
+        return [path for path in map(self.notebook, STAGES) if path.exists()]
 
     def _advice(self, stage: str = "") -> str:
         if self.sweep:
@@ -270,7 +270,7 @@ def _found(read: Callable[[], readers.Record]) -> readers.Record | None:
 class SweepFolder:
     """The folder of a sweep, which holds a folder for each of its points."""
 
-    names = ("sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json")
+    names = (SWEEP, "results.csv", "sweep.ipynb", "report.html", "report.json")
 
     def __init__(self, path: Path | str) -> None:
         self.path = storage.project_path(str(path))
