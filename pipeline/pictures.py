@@ -264,8 +264,10 @@ def _note_equal(test: list[Sample], train: list[Sample], problems: Problems) -> 
     for group in equal.values():
         one_of_each, (_, last) = dict(reversed(group)), group[-1]
         if len(one_of_each) > 1:
-            problem = "Warning: pictures of different classes that are equal, once they are scaled"
+            problem = (
+                "Warning: pictures of different classes that are equal, once they are scaled; leave one of each out"
+            )
             problems[problem].append(" = ".join(reversed(one_of_each.values())))
         if last not in tested:
-            problem = "Warning: test pictures that equal one to train on, once they are scaled"
+            problem = "Warning: test pictures that equal one to train on, once they are scaled; leave one of each out"
             problems[problem] += [f"{place} = {last}" for _, place in group if place in tested]

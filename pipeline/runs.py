@@ -274,4 +274,4 @@ def _facts(folder: RunFolder, evaluated: bool) -> dict[str, object]:
     history = folder.read_history()
     metrics: dict[str, object] = (folder.read_metrics() if evaluated else history[-1]).model_dump(exclude_none=True)
     content = storage.json_bytes(history)
-    return metrics | {"model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}
+    return metrics | {"weights in model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}

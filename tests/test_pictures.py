@@ -285,7 +285,9 @@ def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
     assert data.errors == []
     (warning,) = [note for note in data.notes if note.startswith("Warning")]
     pair = r"one/\d+\.png = one/\d+\.png"
-    assert re.search(rf"test pictures that equal one to train on, once they are scaled \(2\): {pair}, {pair}$", warning)
+    assert re.search(
+        rf"equal one to train on, once they are scaled; leave one of each out \(2\): {pair}, {pair}$", warning
+    )
 
 
 def test_a_picture_that_is_in_two_classes_is_a_warning_and_so_is_a_class_with_few(folder):
@@ -296,7 +298,11 @@ def test_a_picture_that_is_in_two_classes_is_a_warning_and_so_is_a_class_with_fe
     kept[0].write_bytes(other.read_bytes())
     found = "\n".join(datasets.load_source(str(folder)).notes)
     pair = rf"(one/{kept[0].name} = zero/{other.name}|zero/{other.name} = one/{kept[0].name})"
-    assert re.search(rf"pictures of different classes that are equal, once they are scaled \(1\): {pair}$", found, re.M)
+    assert re.search(
+        rf"pictures of different classes that are equal, once they are scaled; leave one of each out \(1\): {pair}$",
+        found,
+        re.M,
+    )
     assert "Warning: classes with fewer than 10 pictures, too few to judge by (1): one" in found
 
 
@@ -308,7 +314,7 @@ def test_a_picture_that_is_in_two_classes_of_the_test_set_alone_is_a_warning_too
         path.parent.mkdir(parents=True)
         picture.save(path)
     (warning,) = [note for note in datasets.load_source(str(tmp_path / "own")).notes if note.startswith("Warning")]
-    assert warning.endswith("equal, once they are scaled (1): test/one/x.png = test/zero/y.png")
+    assert warning.endswith("equal, once they are scaled; leave one of each out (1): test/one/x.png = test/zero/y.png")
 
 
 def test_paper_that_is_in_shade_at_one_side_is_a_warning(folder):

@@ -620,7 +620,7 @@ def test_verify_finds_a_run_equal_and_leaves_it_as_it_is(small_run, pipeline):
     metrics = json.loads((folder / "metrics.json").read_text())
     for name in METRICS:
         assert f"  {name:25} equal  {metrics[name]}\n" in verified.stdout
-    for name in ("weights_sha256", "model.npz"):
+    for name in ("weights_sha256", "weights in model.npz"):
         assert f"  {name:25} equal  {metrics['weights_sha256']}\n" in verified.stdout
     assert re.search(r"^Reproduced: all 12 metrics and digests are equal\.$", verified.stdout, re.M)
     assert re.search(r"^  history.json +equal  [0-9a-f]{64}$", verified.stdout, re.M)

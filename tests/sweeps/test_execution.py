@@ -648,7 +648,7 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
     chosen = selected_of(folder / "out")
     point = folder / "out" / min(chosen)
     loser = next(path.parent for path in (folder / "out").glob("*/run.json") if path.parent.name not in chosen)
-    measured = ("validation_error", "model.npz", "history.json")
+    measured = ("validation_error", "weights in model.npz", "history.json")
     for place, names in ((point, ("test_accuracy", "weights_sha256", *measured)), (loser, measured)):
         equal = pipeline("verify", place)
         assert equal.returncode == 0, equal.stderr
