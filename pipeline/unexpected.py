@@ -13,7 +13,9 @@ from pipeline.errors import NEXT_STEPS
 from pipeline.parameters import ROOT, RUNS
 
 LOGS = RUNS / "errors"
-OWN = tuple(str(ROOT / name) for name in ("helpers.py", "pipeline/", "notebooks/"))  # how paths of its files begin
+OWN = tuple(
+    f"{ROOT}{os.sep}{name}" for name in ("helpers.py", f"pipeline{os.sep}", f"notebooks{os.sep}")
+)  # how paths of its files begin
 
 
 def describe(error: Exception) -> str:

@@ -103,7 +103,7 @@ def test_a_file_of_the_project_that_is_missing_can_be_restored(tmp_path, monkeyp
     path = storage.NOTEBOOKS / "README.md"
     said = unexpected.describe(FileNotFoundError(2, "No such file or directory", str(path)))
     assert said == f"{path} is not there. Restore it: git checkout notebooks/README.md"
-    for name in ("my pictures/a.png", ".venv/lib/x.so", "runs/default/data.npz"):
+    for name in ("my pictures/a.png", "notebooks of mine/a.ipynb", ".venv/lib/x.so", "runs/default/data.npz"):
         said = unexpected.describe(FileNotFoundError(2, "No such file or directory", str(storage.ROOT / name)))
         assert "git checkout" not in said
 
