@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from bs4 import BeautifulSoup
 from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
@@ -64,6 +65,10 @@ class _CellsExporter(HTMLExporter):
         config.NbConvertBase.display_data_priority = [kind for kind in shown if kind not in NOT_SHOWN]
         return config
 
+    def from_notebook_node(self, *arguments: Any, **options: Any) -> Any:
+        """Leave out what HTMLExporter does to all of the HTML afterwards: it would take twice as long as the rest."""
+        return super(HTMLExporter, self).from_notebook_node(*arguments, **options)
+
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         if len(source) > MAX_MARKDOWN:
@@ -71,7 +76,19 @@ class _CellsExporter(HTMLExporter):
         self.renderer.attachments = context["cell"].get("attachments", {})
         html = MarkdownWithMath(renderer=self.renderer).render(source)
         html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)  # Markdown cannot leave it out
-        return _scrolling(html)
+        return _scrolling(_balanced(html) if "<" in source else html)
+
+
+def _balanced(html: str) -> str:
+    """Return HTML that somebody else wrote with each element ended, so that it changes nothing that follows."""
+    return str(BeautifulSoup(html, "html.parser"))
+
+
+def _described(picture: str) -> str:
+    """Return a picture's HTML with a text alternative, which one that somebody else made may lack."""
+    if re.search(r"\salt=", picture):
+        return picture
+    return picture.replace("<img", '<img alt="A picture without a description"', 1)
 
 
 @functools.cache
@@ -91,7 +108,8 @@ def exporter() -> _CellsExporter:
         template_name="basic",
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
-        filters={"highlight_code": _highlighted},
+        default_preprocessors=[],  # which would check each notebook again
+        filters={"highlight_code": _highlighted, "balanced": _balanced, "described": _described},
     )
     made.renderer = Renderer("", [], [], 0)
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))

@@ -233,6 +233,29 @@ def test_outputs_are_shown_and_escaped():
     assert (image["alt"], image["width"], image["height"]) == ("what the picture shows", "90", "40")
 
 
+@pytest.mark.parametrize(
+    "html", ["<b><div hidden>open", "x</div></details></div>", "<!-- a remark", "<table><tr><td title='"]
+)
+def test_html_that_is_not_whole_changes_nothing_that_follows(html):
+    raw = nbformat.v4.new_raw_cell(html, metadata={"raw_mimetype": "text/html"})
+    output = nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": ""})
+    first, last = prose("# A title\n\n## The first"), prose("## The last")
+    page = rendered(first, prose(f"Words {html}\n\n{html}"), raw, code("1", output), last)
+    found, expected = (each.find("h2", string="The last").parents for each in (page, rendered(first, last)))
+    assert [str(above.name) + str(above.attrs) for above in found] == [
+        str(above.name) + str(above.attrs) for above in expected
+    ]
+
+
+def test_a_picture_without_a_description_is_given_one():
+    kinds = {"image/png": "AAAA", "image/jpeg": "AAAA", "image/svg+xml": "<svg/>"}
+    outputs = [nbformat.v4.new_output("display_data", {kind: data}) for kind, data in kinds.items()]
+    described = nbformat.v4.new_output("display_data", {"image/png": "AAAA"}, metadata={"image/png": {"alt": "A dog"}})
+    html = rendering.render({"02_train": notebook(prose("# A title"), code("1", *outputs, described))}, "A title")
+    page = BeautifulSoup(html, "html.parser", on_duplicate_attribute="ignore")  # as browsers do
+    assert [image["alt"] for image in page.find_all("img")] == ["A picture without a description"] * 3 + ["A dog"]
+
+
 def test_of_a_widget_the_text_that_stands_for_it_is_shown():
     view = nbformat.v4.new_output(
         "display_data", {WIDGET: {"model_id": "1f"}, "text/plain": "A panel: choose a digit."}
