@@ -35,6 +35,14 @@ def test_nearest_is_by_squared_distance_and_of_several_the_first(monkeypatch):
     assert baselines.nearest_mean(images, labels, others).tolist() == [3, 1, 9, 3, 9]
 
 
+def test_distances_are_exact_also_of_the_brightest_images():
+    rng = np.random.default_rng(0)
+    images, others = 255 - rng.integers(0, 2, (100, 784), np.uint8), 255 - rng.integers(0, 2, (20, 784), np.uint8)
+    differences = images.astype(int) - others[:, np.newaxis].astype(int)  # (20, 100, 784)
+    nearest = np.sum(differences**2, axis=2).argmin(axis=1)
+    assert baselines.nearest_neighbour(images, np.arange(100), others).tolist() == nearest.tolist()
+
+
 def test_ridge_regression_answers_as_its_normal_equations_do(digits, monkeypatch):
     """Here they are solved for one strength, with the constant as one more pixel that costs nothing."""
     images, labels, others, _, validation = digits

@@ -633,15 +633,25 @@ def test_fifty_drawings_are_read_by_each_network(browser, reports):
         page.get_by_label("Drawing pad").scroll_into_view_if_needed()
         names = ("This run's (published) network", ALL_OF_MNIST)
         networks = {name: network_option(page, name) for name in names}
+        clear, pad, choice, reads = (
+            found.element_handle()  # once, since to find them takes longer than to use them
+            for found in (
+                page.get_by_role("button", name="Clear"),
+                page.get_by_label("Drawing pad"),
+                page.get_by_label("Network", exact=True),
+                page.locator(".reads"),
+            )
+        )
         for drawing in DRAWINGS:
-            page.get_by_role("button", name="Clear").evaluate("(button) => button.click()")
+            clear.evaluate("(button) => button.click()")
             if drawing["hand"] == "small in a corner":
                 draw_with_mouse(page, drawing["strokes"])
             else:
-                page.get_by_label("Drawing pad").evaluate(DRAW_AT_ONCE, drawing["strokes"])
+                pad.evaluate(DRAW_AT_ONCE, drawing["strokes"])
             for network, option in networks.items():
-                page.get_by_label("Network", exact=True).evaluate(CHOOSE, option)
-                text = reading_of(page)
+                choice.evaluate(CHOOSE, option)
+                page.evaluate(NEXT_FRAME)
+                text = reads.text_content()
                 read[network] += text.startswith(f"reads {drawing['digit']},")
                 said |= set(re.findall(r"Not sure: their scores are close\.|The all-of-MNIST network reads \d", text))
         print(f"of {len(DRAWINGS)} drawings read: {dict(read)}")
