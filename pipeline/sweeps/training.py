@@ -9,6 +9,7 @@ from pipeline import kernels, signals, storage
 from pipeline.images import Data
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, Metric
+from pipeline.reports import rendering
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition, progress, results
 from pipeline.sweeps.definition import DataKey, Point
@@ -46,8 +47,9 @@ def run_points(
                             shown.finished(point, found.at_a_time)
                 if not waiting and not found.running:
                     break
-                if not waiting:
-                    kernels.prepare(compiler_first=True)  # for the evaluation
+                if not waiting:  # the evaluation comes next
+                    kernels.prepare(compiler_first=True)
+                    rendering.exporter()
                 if ended and time.monotonic() - written > WRITE_INTERVAL:
                     results.write(points, folder)
                     written = time.monotonic()
