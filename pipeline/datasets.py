@@ -43,7 +43,7 @@ def load_source(source: str) -> Data:
     except InvalidParameter as error:  # of a record or a notebook, since commands check it first
         raise InvalidData(str(error)) from None
     path, advice = source_path(source), SAMPLE_ADVICE if source == "sample" else LAYOUT_ADVICE
-    if source not in NAMED_SOURCES and path.suffix != ".npz":
+    if source not in NAMED_SOURCES and path.suffix.lower() != ".npz":
         return pictures.read(source, path)
     try:
         arrays = read_arrays(path, advice)

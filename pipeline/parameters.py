@@ -127,7 +127,7 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
 def check_source(source: str) -> None:
     """Raise InvalidParameter if a source is neither a named one nor there, relative to the project's root."""
     path = ROOT / source
-    there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix in (".npz", ".csv"))  # noqa: PTH112, PTH113
+    there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix.lower() in (".npz", ".csv"))  # noqa: PTH112, PTH113
     if source not in NAMED_SOURCES and not there:  # of a path that is too long pathlib would raise an error
         raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.")
 

@@ -54,6 +54,12 @@ def replaced(name, change):
     return lambda arrays: arrays.update({name: change(arrays[name])})
 
 
+def test_a_name_may_end_in_capitals(small_source, tmp_path):
+    path, arrays = small_source
+    path.rename(tmp_path / "SMALL.NPZ")
+    assert np.array_equal(datasets.load_source(str(tmp_path / "SMALL.NPZ")).x_test, arrays["x_test"].reshape(30, 784))
+
+
 @pytest.mark.parametrize(
     ("alter", "message"),
     [

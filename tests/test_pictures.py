@@ -178,8 +178,8 @@ def test_a_table_gives_the_arrays_that_the_same_pictures_give_as_files(tmp_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
         rows.append([labels[place], *image.ravel()])
-    (tmp_path / "table.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
-    found = [datasets.load_source(str(tmp_path / name)) for name in ("files", "table.csv")]
+    (tmp_path / "TABLE.CSV").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    found = [datasets.load_source(str(tmp_path / name)) for name in ("files", "TABLE.CSV")]
     assert found[0].classes == found[1].classes == DIGITS
     assert found[0].source_sha256 == found[1].source_sha256
     assert set(found[0].y_train) == set(range(10))
