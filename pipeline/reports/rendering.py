@@ -155,6 +155,8 @@ def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object]
 def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Fold what stands between the title of a notebook and its first section: its table, imports and parameters."""
     cells = notebook.cells
+    for cell in cells:
+        cell.metadata.pop("page", None)  # which marks what is put between them here
     prose = [bool(re.search("^## ", cell.source, re.M)) and cell.cell_type == "markdown" for cell in cells]
     if not any(prose) or prose[0] or cells[0].cell_type != "markdown":
         return notebook
