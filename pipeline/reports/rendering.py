@@ -37,8 +37,8 @@ from pipeline.statistics import wilson_interval
 
 MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
 MAX_CODE = 100_000  # characters of a cell that are coloured, which takes some seconds
-# What leads a page elsewhere, which no Content-Security-Policy prevents, or brings in what is not in it.
-LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form)\b)", re.I)
+# What leads a page elsewhere, which no Content-Security-Policy prevents, brings in what is not in it, or has no end.
+LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form|plaintext)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
 NOT_SHOWN = (pages.WIDGET, "application/javascript")
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter

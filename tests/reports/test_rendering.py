@@ -234,13 +234,14 @@ def test_outputs_are_shown_and_escaped():
 
 
 @pytest.mark.parametrize(
-    "html", ["<b><div hidden>open", "x</div></details></div>", "<!-- a remark", "<table><tr><td title='"]
+    "html", ["<b><div hidden>open", "x</div></details></div>", "<!-- a remark", "<plaintext>", "<table><tr><td title='"]
 )
 def test_html_that_is_not_whole_changes_nothing_that_follows(html):
     raw = nbformat.v4.new_raw_cell(html, metadata={"raw_mimetype": "text/html", "page": True})
     output = nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": ""})
     first, last = prose("# A title\n\n## The first"), prose("## The last")
     page = rendered(first, prose(f"Words {html}\n\n{html}"), raw, code("1", output), last)
+    assert not page.find("plaintext")  # which has no end
     found, expected = (each.find("h2", string="The last").parents for each in (page, rendered(first, last)))
     assert [str(above.name) + str(above.attrs) for above in found] == [
         str(above.name) + str(above.attrs) for above in expected
