@@ -129,7 +129,9 @@ def check_source(source: str) -> None:
     path = ROOT / source
     there = os.path.isdir(path) or (os.path.isfile(path) and path.suffix.lower() in (".npz", ".csv"))  # noqa: PTH112, PTH113
     if source not in NAMED_SOURCES and not there:  # of a path that is too long pathlib would raise an error
-        raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.")
+        here = os.path.exists(source) and not os.path.exists(path)  # noqa: PTH110
+        hint = " In a notebook or a sweep's file a relative path begins at the project's root." if here else ""
+        raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.{hint}")
 
 
 def from_here(path: str) -> str:

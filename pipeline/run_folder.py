@@ -144,7 +144,7 @@ class RunFolder:
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
-            ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it again, without -p for the defaults"}
+            ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it whole (for the defaults leave out each -p)"}
             way = ways.get(record.status, ", or run it again")
             end = f"{way}: {console.plain(self.command(record.parameters))}" if way else "."
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")

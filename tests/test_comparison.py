@@ -418,7 +418,7 @@ def test_pictures_are_there_at_their_size_and_their_alternative_describes_them(c
     rows = table(page, "test image")[1:]
     first, second = (sum(row[column].endswith(" ✓") for row in rows) for column in (2, 3))
     assert digits["alt"] == (
-        f"Digits on which the networks are furthest apart; of these {len(rows)} the networks are correct: "
+        f"Images on which the networks are furthest apart; of these {len(rows)} the networks are correct: "
         f"A on {first}, B on {second}."
     )
     for image in (accuracy, error, digits):
@@ -446,8 +446,8 @@ def test_the_same_run_under_two_names_has_nothing_to_show(finished):
     assert "No parameter differs." in printed(page)
     assert "All else is equal: data, notebooks, code and versions." in printed(page)
     (row,) = table(page, "first, second", "only first")[1:]
-    assert row == ["A, B", "0", "0", "1.0000", "No digit tells the two apart."]
-    assert "There are no digits to show." in printed(page)
+    assert row == ["A, B", "0", "0", "1.0000", "No image tells the two apart."]
+    assert "There are no images to show." in printed(page)
     assert len(page.find_all("img")) == 2
 
 
@@ -468,7 +468,7 @@ def test_runs_of_different_test_images_are_compared_but_for_the_digits(finished)
         ([(6, 0)], "", ["A is better by more than chance explains."]),  # 2 / 2**6 = 0.031
         ([(0, 6)], "", ["B is better by more than chance explains."]),
         ([(5, 0)], "", ["Chance may explain the difference."]),  # 2 / 2**5 = 0.0625
-        ([(0, 0)], "", ["No digit tells the two apart."]),
+        ([(0, 0)], "", ["No image tells the two apart."]),
         (
             [(6, 0), (8, 0), (0, 8)],  # 0.031 is below 5 %, but not below 5 % / 3
             ", shared among 3 pairs: 1.67 % each",

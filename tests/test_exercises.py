@@ -54,6 +54,8 @@ def test_the_numbers_are_what_the_project_computes(sample, capsys):
             matrix += velocity
     _, accuracy = helpers.evaluate(sample["x_test"], sample["y_test"], *weights)
     assert said(capsys, exercises.check, 4, f"{accuracy:.3f}") == "exercise 4: correct"
+    for form in (accuracy, f" {accuracy:.3f}", f"{accuracy:.3f}".removeprefix("0")):
+        assert said(capsys, exercises.check, 4, form) == 'exercise 4: not correct: it is text such as "0.812"'
 
 
 def test_the_derivatives_are_checked_by_measuring(network, capsys):

@@ -46,6 +46,16 @@ def test_a_run_dir_that_is_no_path_is_refused_before_anything_else():
             runs.run(Parameters(source="/nowhere/none.npz"), run_dir)
 
 
+def test_a_source_that_is_where_one_stands_is_refused_with_where_paths_of_files_begin(tmp_path, monkeypatch):
+    hint = r"\. In a notebook or a sweep's file a relative path begins at the project's root\.$"
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(InvalidParameter, match=r"nothing of that kind at \S+/letters\.$"):
+        parameters.check_source("letters")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidParameter, match=hint):
+        parameters.check_source("letters")
+
+
 def test_the_result_does_not_depend_on_run_dir():
     with pytest.raises(InvalidParameter, match="no parameter 'run_dir'"):
         parameters.from_values({"run_dir": "runs/x"})

@@ -235,7 +235,7 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
     if status == Status.DONE:
         assert folder.read_finished() == (record, Parameters(seed=7))
     else:
-        way = "run it again, without -p for the defaults" if status == Status.CHANGED else "run it again"
+        way = "run it whole (for the defaults leave out each -p)" if status == Status.CHANGED else "run it again"
         again = f", or {way}: python -m pipeline run --run-dir {folder.path} -p seed 7"
         problem = f"run holds no finished run: its status is {status.value}. Name the folder of a finished one"
         with pytest.raises(InvalidRecord) as caught:
