@@ -460,6 +460,8 @@ def test_runs_of_different_test_images_are_compared_but_for_the_digits(finished)
     assert len(page.find_all("img")) == 2
     assert table(page, "parameter")[0] == ["parameter", "A", "B", "C"]
     assert table(page, "metric")[0] == ["metric", "A", "B", "C"]  # the difference is of two
+    page = parsed(comparison.write_report([str(finished / name) for name in "ab"], finished / "page.html"))
+    assert table(page, "metric")[0] == ["metric", "A", "B"]  # of the same images
 
 
 @pytest.mark.parametrize(
