@@ -207,7 +207,7 @@ def report_command(path: Path, output: Path | None) -> None:
     from pipeline import outputs
     from pipeline.reports import rendering
 
-    output = output or parameters.RUNS / "reports" / f"{path.stem}.html"
+    output = output or parameters.RUNS / "reports" / f"{outputs.named_after(path)}.html"
     outputs.check_page(output)
     rendering.write_notebook_report(path, output)
     click.echo(console.wrote("report", output))

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline import storage
+from pipeline import console, storage
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.readers import opened, read_bytes
 
@@ -54,6 +54,15 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
 def check_page(path: Path) -> None:
     """Raise InvalidParameter unless a command may write a page there."""
     check(f"--output is {path}", path, {path: lambda: is_page(path)})
+
+
+def named_after(path: Path) -> str:
+    """Return a name for what is made of a file or folder: its path as seen from here, so that two rarely share one.
+
+    Of one of the project's notebooks it is that notebook's own.
+    """
+    above = () if path.resolve().parent == storage.NOTEBOOKS else Path(console.from_here(path)).parts[:-1]
+    return "-".join([*above, path.name if path.is_dir() else path.stem]).lstrip("-/.")[-50:]
 
 
 def is_page(path: Path) -> bool:

@@ -18,12 +18,6 @@ LOGGED = ("split", "counts-printed")  # cells
 log = logging.getLogger(__name__)
 
 
-def _named_after(path: Path) -> str:
-    """Return a name for what is made of a source: its path as seen from here, so that two rarely share one."""
-    parts = Path(console.from_here(path)).parts
-    return "-".join([*parts[:-1], path.name if path.is_dir() else path.stem]).lstrip("-/.")[-50:]
-
-
 def show(values: Mapping[str, str], output: Path | None = None) -> None:
     """Write a page on the source among these parameters, and log what it has and the command that trains with it.
 
@@ -32,7 +26,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     """
     chosen = parameters.from_strings(values)
     path = datasets.source_path(chosen.source)
-    name = chosen.source if chosen.source in NAMED_SOURCES else _named_after(path)
+    name = chosen.source if chosen.source in NAMED_SOURCES else outputs.named_after(path)
     output = output or storage.RUNS / "reports" / f"{name}-data.html"
     outputs.check_page(output)
     whole = datasets.load_source(chosen.source)

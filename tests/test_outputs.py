@@ -1,6 +1,7 @@
 """A command writes over what this project has made, and over nothing else."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,12 @@ def test_a_page_is_told_by_the_mark_in_its_head(tmp_path):
     for other in (page.replace("<meta ", "<meto "), f"<title>{page}", f"<!DOCTYPE html><title>{page}</title>"):
         path.write_text(other)
         assert not outputs.is_page(path)
+
+
+def test_what_is_made_of_two_sources_or_notebooks_has_two_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = ["digits", "a/digits", "b/digits", "b/train.csv", "runs/why.ipynb"]
+    names = [outputs.named_after(tmp_path / place) for place in places]
+    assert names == ["digits", "a-digits", "b-digits", "b-train", "runs-why"]
+    assert outputs.named_after(Path("/data/digits")) == "data-digits"
+    assert outputs.named_after(storage.NOTEBOOKS / "why.ipynb") == "why"

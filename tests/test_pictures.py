@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import helpers
-from pipeline import datasets, images, parameters, pictures, preview, provenance, storage
+from pipeline import datasets, images, parameters, pictures, provenance, storage
 from pipeline.errors import InvalidData
 from pipeline.images import DIGITS, Classes
 from pipeline.reports import drawing
@@ -450,26 +450,3 @@ def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(
     assert "as one of: eight, five, four, nine, one, seven, six, three, two, zero." in report
     assert re.search(r"x  (\w{3,5}) was taken for (\w{3,5})", report)
     assert json.loads(re.findall(r'id="run">(.*?)</script>', report)[0])["networks"][0]["classes"][9] == "zero"
-
-
-def test_what_is_made_of_two_sources_has_two_names(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    places = ["digits", "a/digits", "b/digits", "b/train.csv"]
-    assert [preview._named_after(tmp_path / place) for place in places] == ["digits", "a-digits", "b-digits", "b-train"]
-    assert preview._named_after(Path("/data/digits")) == "data-digits"
-
-
-def test_the_digest_of_a_folder_is_that_of_its_pictures_alone(folder):
-    before = datasets.source_digest(str(folder))
-    for name in (".git/index", ".git/refs/x.png", "one/Thumbs.db", "one/metrics.json"):
-        storage.write_whole(folder / name, b"x")
-    assert datasets.source_digest(str(folder)) == before
-    next((folder / "one").glob("*.png")).unlink()
-    assert datasets.source_digest(str(folder)) != before
-
-
-def test_what_stands_beside_train_and_test_is_named(folder):
-    for split in ("train", "test"):
-        shutil.copytree(folder / "one", folder / split / "one")
-        shutil.copytree(folder / "zero", folder / split / "zero")
-    assert "Warning: beside train and test, left out (2): one, zero" in datasets.load_source(str(folder)).notes
