@@ -59,7 +59,7 @@ def png(figure: Figure) -> bytes:
     canvas, file = FigureCanvasAgg(figure), io.BytesIO()
     canvas.draw()
     plt.close(figure)
-    with_few_colours(PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])).save(file, "png")
+    with_few_colours(PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")).save(file, "png")
     return file.getvalue()
 
 
