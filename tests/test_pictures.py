@@ -450,3 +450,19 @@ def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(
     assert "as one of: eight, five, four, nine, one, seven, six, three, two, zero." in report
     assert re.search(r"x  (\w{3,5}) was taken for (\w{3,5})", report)
     assert json.loads(re.findall(r'id="run">(.*?)</script>', report)[0])["networks"][0]["classes"][9] == "zero"
+
+
+def test_the_digest_of_a_folder_is_that_of_its_pictures_alone(folder):
+    before = datasets.source_digest(str(folder))
+    for name in (".git/index", ".git/refs/x.png", "one/Thumbs.db", "one/metrics.json"):
+        storage.write_whole(folder / name, b"x")
+    assert datasets.source_digest(str(folder)) == before
+    next((folder / "one").glob("*.png")).unlink()
+    assert datasets.source_digest(str(folder)) != before
+
+
+def test_what_stands_beside_train_and_test_is_named(folder):
+    for split in ("train", "test"):
+        shutil.copytree(folder / "one", folder / split / "one")
+        shutil.copytree(folder / "zero", folder / split / "zero")
+    assert "Warning: beside train and test, left out (2): one, zero" in datasets.load_source(str(folder)).notes
