@@ -82,17 +82,24 @@ def test_the_heat_map_leaves_out_a_configuration_of_which_a_seed_failed():
     assert pd.isna(cells.loc[10, 0.1])
 
 
-def test_the_heat_map_names_each_of_equally_good_cells():
-    ranked = table(
-        ((10, 0.1, 1), 0.9), ((10, 0.2, 1), 0.85), ((10, 0.2, 2), 0.95), ((20, 0.1, 1), 0.6), ((20, 0.2, 1), 0.9)
-    )
+def heat_map_of(ranked):
+    """Return what the cell of sweep.ipynb shows of a ranking table."""
     cell = next(cell for cell in nbformat.read(execution.NOTEBOOK, 4).cells if cell.id == "heat-drawn")
     given = {"best": True, "ranked": ranked, "names": ["hidden_size", "learning_rate"], "metric": "validation_accuracy"}
     shown = []
     exec(cell.source, given | {"tables": tables, "html": html, "HTML": str, "display": shown.append})
+    return shown[0]
+
+
+def test_the_heat_map_names_equally_good_cells_but_not_more_than_six():
+    ranked = table(
+        ((10, 0.1, 1), 0.9), ((10, 0.2, 1), 0.85), ((10, 0.2, 2), 0.95), ((20, 0.1, 1), 0.6), ((20, 0.2, 1), 0.9)
+    )
     places = ("hidden_size 10 and learning_rate 0.1", "hidden_size 10 and learning_rate 0.2")
     places += ("hidden_size 20 and learning_rate 0.2",)
-    assert f"<p>The best validation_accuracy, 0.9000, is at {'; at '.join(places)}.</p>" in shown[0]
+    assert f"<p>The best validation_accuracy, 0.9000, is at {'; at '.join(places)}.</p>" in heat_map_of(ranked)
+    ranked = table(*(((size, rate, 1), 1.0) for size in (10, 20, 30) for rate in (0.1, 0.2, 0.3)))
+    assert "; at hidden_size 20 and learning_rate 0.3; and at 3 more.</p>" in heat_map_of(ranked)
 
 
 def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selected_one_marked():
