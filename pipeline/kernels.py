@@ -98,9 +98,11 @@ def _environment() -> dict[str, str]:
     """Return the variables that all kernels have: what they write to a temporary folder is removed with ours.
 
     Jupyter, Matplotlib and Numba write to the home folder, too. Where there is none, that folder takes its place. A
-    user's own settings and start-up files of IPython, and modules of the same names as the project's, have no part in
-    a result.
+    user's own settings of Numba and IPython, its start-up files, and modules of the same names as the project's, have
+    no part in a result.
     """
+    for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
+        del os.environ[name]
     own, home = str(storage.scratch_of(os.getpid())), os.path.expanduser("~")  # noqa: PTH111 - Path raises an error
     if not os.access(home, os.W_OK):
         os.environ["HOME"] = home = own

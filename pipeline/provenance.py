@@ -165,11 +165,11 @@ def _imported(place: str, source: str) -> frozenset[str]:
 
 
 def _files_of(name: str) -> list[Path]:
-    """Return the files that importing a module of the project executes."""
+    """Return the files that importing a module of the project executes; helpers.py also where it is missing."""
     parts = name.split(".")
     below = [storage.ROOT.joinpath(*parts[: length + 1]) for length in range(len(parts))]
     candidates = [*(path / "__init__.py" for path in below), below[-1].with_suffix(".py")]
-    return [path for path in candidates if path.exists()]
+    return [path for path in candidates if path.exists() or path == storage.ROOT / "helpers.py"]
 
 
 def _notebook_source(notebook: Path) -> str:

@@ -106,6 +106,12 @@ def test_a_module_is_an_input_once_a_cell_or_a_module_of_a_notebook_imports_it(p
     assert "pipeline/runs.py" in inputs.code
 
 
+def test_a_run_without_helpers_py_is_refused_before_it_replaces_anything(project):
+    (project / "helpers.py").unlink()
+    with pytest.raises(FileNotFoundError, match="helpers.py"):
+        provenance.inputs_of(Parameters())
+
+
 def test_the_cells_of_a_notebook_are_an_input_and_their_outputs_and_metadata_are_not(project):
     before = provenance.inputs_of(Parameters())
     path = project / "notebooks" / "02_train.ipynb"

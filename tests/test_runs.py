@@ -221,7 +221,7 @@ for module, names in {
 
 
 def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
-    """Neither modules of the same names, also where one stands, nor what IPython, Python and Matplotlib read first."""
+    """Neither modules of the same names, also where one stands, nor what Numba, IPython and others read first."""
     home, stand, other = tmp_path / "home", tmp_path / "stand", tmp_path / "other"
     for path, content in {
         stand / "random.py": "raise ImportError('of a student')",
@@ -236,6 +236,9 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
         "HOME": str(home),
         "PYTHONSTARTUP": str(home / "startup.py"),
         "XDG_CONFIG_HOME": "",
+        "NUMBA_CPU_FEATURES": "none such",
+        "NUMBA_NUM_THREADS": "0",
+        "NUMBA_OPT": "much",
     }
     arguments = ["digits", "run", "--run-dir", str(tmp_path / "run")]
     code = f"import sys; sys.argv = {arguments}; from pipeline.__main__ import command_line; command_line()"
