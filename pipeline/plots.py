@@ -30,27 +30,14 @@ CHARACTER_WIDTH = 0.602  # of DejaVu Sans Mono, as a part of its size
 def use_style() -> None:
     """Set the project's look for all pictures that follow, whatever the user's own settings are."""
     plt.rcdefaults()
-    plt.rcParams.update(
-        {
-            "font.size": 10,
-            "axes.prop_cycle": cycler(color=COLOURS),
-            "axes.titlesize": 11,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": "#E3E3E3",
-            "lines.linewidth": 1.8,
-            # A fixed layout, for pictures 9 inches wide: finding one out takes as long as drawing does.
-            "figure.subplot.left": 0.08,
-            "figure.subplot.right": 0.99,
-            "figure.subplot.bottom": 0.15,
-            "figure.subplot.top": 0.92,
-            "text.hinting": "none",  # so that a character is as wide as its font says
-            "text.parse_math": False,  # since names of classes may have dollars in them
-        }
-    )
+    plt.rc("axes", prop_cycle=cycler(color=COLOURS), titlesize=11, titlelocation="left", grid=True, axisbelow=True)
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("grid", color="#E3E3E3")
+    plt.rc("lines", linewidth=1.8)
+    # A fixed layout, for pictures 9 inches wide: finding one out takes as long as drawing does.
+    plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
+    # A character is as wide as its font says, and names of classes may have dollars in them.
+    plt.rc("text", hinting="none", parse_math=False)
 
 
 def png(figure: Figure) -> bytes:
@@ -145,11 +132,9 @@ def network(forward: Sequence[str], edges: Sequence[str], signals: Sequence[str]
         for start, end, y, colour in ((left, right, 0.09, TRAIN), (right, left, -0.09, towards)):
             tip, tail = (end - 0.2 * np.sign(end - start), middle + y), (start, middle + y)
             axis.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.8}, zorder=2)
-        centre = (left + right) / 2
+        centre, back = (left + right) / 2, f"gradient\n{gradient}"
         axis.text(centre, middle + 0.17, weight, ha="center", va="bottom", color=TRAIN, bbox=box, zorder=4)
-        axis.text(
-            centre, middle - 0.17, f"gradient\n{gradient}", ha="center", va="top", color=towards, bbox=box, zorder=4
-        )
+        axis.text(centre, middle - 0.17, back, ha="center", va="top", color=towards, bbox=box, zorder=4)
     return figure
 
 
@@ -165,8 +150,7 @@ def learning_curves(history: History) -> Figure:
             (f"train_{measure}_no_dropout", "training", TRAIN, "-"),
             (f"validation_{measure}", "validation", VALIDATION, "--"),
         ):
-            values = measured(history, metric)
-            if values:
+            if values := measured(history, metric):
                 dot = "o" * (len(values) == 1)  # which has no line
                 axis.plot(range(1, len(values) + 1), values, style + dot, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
