@@ -34,7 +34,8 @@ class LivePanel(anywidget.AnyWidget):
             with contextlib.suppress(InvalidParameter):  # of another version
                 chosen = parameters.from_values(record.parameters)
         parts = training.parts(folder, chosen, folder.find_metrics())
-        super().__init__(html=pages.fragment("live.html.j2", live=parts), page=parts["page"])
+        html = pages.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+        super().__init__(html=html, page=parts["page"])
 
     @property
     def image(self) -> np.ndarray:
