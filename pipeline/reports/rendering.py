@@ -4,14 +4,13 @@ nbconvert renders the cells, with what its own templates leave out: mathematics 
 themselves; code folded away; links that lead somewhere even when the file travels alone.
 """
 
-import functools
 import itertools
 import os
 import re
 import threading
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, lru_cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +39,8 @@ MAX_CODE = 100_000  # characters of a cell that are coloured, which takes some s
 # What leads a page elsewhere, which no Content-Security-Policy prevents, brings in what is not in it, or has no end.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form|plaintext)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
-NOT_SHOWN = (pages.WIDGET, "application/javascript")
+# Not controls, which need a kernel, nor scripts, since a page runs its own alone: the text that stands for them.
+SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/vnd.mermaid", "text/latex", "image/png", "image/jpeg"]
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 
@@ -56,14 +56,6 @@ class _CellsExporter(HTMLExporter):
     """Render the cells of a notebook as a piece of HTML, its Markdown with the renderer that is set for it."""
 
     renderer: Renderer
-
-    @property
-    def default_config(self) -> Config:
-        """Controls need a kernel, and a page runs no scripts but its own: the text that stands for them is shown."""
-        config: Config = super().default_config
-        shown = config.NbConvertBase.display_data_priority
-        config.NbConvertBase.display_data_priority = [kind for kind in shown if kind not in NOT_SHOWN]
-        return config
 
     def from_notebook_node(self, *arguments: Any, **options: Any) -> Any:
         """Leave out what HTMLExporter does to all of the HTML afterwards: it would take twice as long as the rest."""
@@ -91,20 +83,18 @@ def _described(picture: str) -> str:
     return picture.replace("<img", '<img alt="A picture without a description"', 1)
 
 
-@functools.cache
-def _highlighter() -> Highlight2HTML:
-    return Highlight2HTML(pygments_lexer="ipython3")  # whatever a notebook says it needs
-
-
 def _highlighted(source: str, **options: Any) -> str:
-    """Colour code, but for what is too long to be read."""
-    return str(_highlighter()(source, **options)) if len(source) <= MAX_CODE else f"<pre>{escape(source)}</pre>"
+    """Colour code as IPython's, whatever a notebook says it needs, but for what is too long to be read."""
+    if len(source) > MAX_CODE:
+        return f"<pre>{escape(source)}</pre>"
+    return str(Highlight2HTML(pygments_lexer="ipython3")(source, **options))
 
 
-@functools.cache
+@cache
 def exporter() -> _CellsExporter:
     """Return the one exporter, with its templates compiled, which takes 0.2 s."""
     made = _CellsExporter(  # type: ignore[no-untyped-call]
+        config=Config({"NbConvertBase": {"display_data_priority": [*SHOWN, "text/plain"]}}),
         template_name="basic",
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
@@ -163,15 +153,11 @@ def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
     first = prose.index(True)
     title, rule, table = cells[0].source.partition("\n\n| | |\n")  # of what it reads and writes
     failed = any(output.output_type == "error" for cell in cells[:first] for output in cell.get("outputs", []))
-    new = nbformat.v4
-    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
-    opening, end = (
-        new.new_raw_cell(html, metadata={"page": True})
-        for html in (f'<details class="set-up"{" open" * failed}>{summary}', "</details>")
-    )
+    new, summary = nbformat.v4, "<summary>Set-up: what it reads, imports, parameters</summary>"
+    opening = new.new_raw_cell(f'<details class="set-up"{" open" * failed}>{summary}', metadata={"page": True})
+    end = new.new_raw_cell("</details>", metadata={"page": True})
     before = [new.new_markdown_cell(title), opening, *([new.new_markdown_cell("| | |\n" + table)] if rule else [])]
-    folded = [*before, *cells[1:first], end, *cells[first:]]
-    return nbformat.NotebookNode(notebook | {"cells": folded})
+    return nbformat.NotebookNode(notebook | {"cells": [*before, *cells[1:first], end, *cells[first:]]})
 
 
 def _scrolling(html: str) -> str:
@@ -262,7 +248,7 @@ def _sections_of(folder: RunFolder, stages: Iterable[str], site: Iterable[str] =
     return [_stage(path, path.stat().st_mtime_ns, included, links) for path in folder.executed()[::-1]]
 
 
-@functools.lru_cache(len(STAGES) * (os.cpu_count() or 1))
+@lru_cache(len(STAGES) * (os.cpu_count() or 1))
 def _stage(path: Path, changed: int, included: Sequence[str], site: Container[str]) -> Section:
     """Render the notebook of a stage; again only if it has changed, since it may have been while the next one ran."""
     return _section(path.stem, read_notebook(path), included, 1, site)
