@@ -36,20 +36,18 @@ def networks(model: Model, accuracy: float | None, published: bool) -> list[Netw
     accuracy: the model's on the test images, None where it is not known.
     published: whether the model is the published one, which is then not there twice.
     """
-    if model.classes != DIGITS and model.hidden_size <= MAX_HIDDEN_SIZE:
-        return [_packed("This run's network", accuracy, model)._replace(own=True)]
+    found = []
+    if model.hidden_size <= MAX_HIDDEN_SIZE:
+        name = "This run's (published) network" if published else "This run's network"
+        found.append(_packed(name, accuracy, model)._replace(own=True))
+    if found and model.classes != DIGITS:
+        return found
     arrays = read_arrays(NETWORKS, ADVICE)
-    found = [
-        _packed(f"The {name} network", float(arrays[f"{key}_accuracy"]), _stored(arrays, key))
-        for key, name in {"published": "published", "all_of_mnist": "all-of-MNIST"}.items()
-        if not (published and key == "published")
-    ]
-    own = "This run's (published) network" if published else "This run's network"
-    return [_packed(own, accuracy, model)._replace(own=True), *found] if model.hidden_size <= MAX_HIDDEN_SIZE else found
-
-
-def _stored(arrays: dict[str, np.ndarray], key: str) -> Model:
-    return Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], float(arrays[f"{key}_normalisation"]))
+    for key, name in (("published", "The published network"), ("all_of_mnist", "The all-of-MNIST network")):
+        if not (published and key == "published"):
+            stored = Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], float(arrays[f"{key}_normalisation"]))
+            found.append(_packed(name, float(arrays[f"{key}_accuracy"]), stored))
+    return found
 
 
 def _packed(name: str, accuracy: float | None, model: Model) -> Network:

@@ -10,10 +10,6 @@ from pipeline.reports import drawing, pages
 from pipeline.run_folder import RunFolder
 
 MAX_IMAGES = 5000  # at most, which are some 700 kB in the page
-TRAINED_BY = (
-    *("normalisation", "hidden_size", "learning_rate", "learning_rate_decay", "epochs"),
-    *("dropout_rate", "input_dropout_rate", "relu_grad_inactive", "seed"),
-)
 UNKNOWN = (
     "These files were written by notebooks that were run alone, in a folder without a run, so their parameters are not "
     "recorded. To train again here, make a run, and run this cell again: python -m pipeline run, with --run-dir, and "
@@ -29,6 +25,7 @@ CONTROLS: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "1"),
     "epochs": (1, 1000, "1"),
 }
+TRAINED_BY = (*CONTROLS, "learning_rate_decay", "normalisation")
 
 
 def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None) -> dict[str, Any]:
@@ -93,13 +90,9 @@ def training_of(folder: RunFolder, chosen: Parameters, sha256: str) -> dict[str,
     if chosen.num_samples > MAX_IMAGES:
         return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
-    judging = (
-        chosen.num_validation if chosen.num_validation <= MAX_IMAGES else 0
-    )  # all of the validation images, or none
+    judging = chosen.num_validation if chosen.num_validation <= MAX_IMAGES else 0  # all validation images, or none
     own = {name: getattr(chosen, name) for name in TRAINED_BY}
-    controls = {
-        name: (min(least, own[name]), max(most, own[name]), step) for name, (least, most, step) in CONTROLS.items()
-    }
+    controls = {name: (min(low, own[name]), max(high, own[name]), step) for name, (low, high, step) in CONTROLS.items()}
     page = {
         "parameters": own | {"classes": data.classes},
         "errors": [epoch.train_error for epoch in history],
