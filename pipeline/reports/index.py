@@ -8,9 +8,10 @@ import logging
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,8 +19,8 @@ from pydantic import JsonValue
 
 from pipeline import console, outputs, parameters, ranking, storage
 from pipeline.errors import InvalidRecord, shown
-from pipeline.ranking import Configuration, PointResult
-from pipeline.records import Status, SweepRecord
+from pipeline.ranking import PointResult
+from pipeline.records import Status
 from pipeline.reports import pages
 from pipeline.run_folder import EVALUATION, RunFolder, SweepFolder
 
@@ -86,12 +87,17 @@ def entries(runs: Path) -> list[Entry]:
     """Return all runs and sweeps below the folder, newest first, without hidden folders and symbolic links."""
     found = []
     for record in _records(runs):
-        entry = _entry(record, runs)
+        folder, report, when = record.parent, RunFolder(record.parent).report, datetime.fromtimestamp(0, UTC)
+        with contextlib.suppress(OSError, ValueError, OverflowError):  # removed since it was found, or of no year
+            when = datetime.fromtimestamp(record.stat().st_mtime, UTC)
+        name = folder.relative_to(runs).as_posix() if folder != runs else runs.name
+        address = quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None
+        entry = Entry(name, record.stem, when, address)
         try:
             if entry.kind == "sweep":
-                _describe_sweep(entry, SweepFolder(record.parent))
+                _describe_sweep(entry, SweepFolder(folder))
             else:
-                _describe_run(entry, RunFolder(record.parent))
+                _describe_run(entry, RunFolder(folder))
         except InvalidRecord as error:
             entry.status, entry.detail = "damaged", f"{error.path.name} {error.problem}"
         except Exception as error:  # noqa: BLE001 - one folder must not hide the others
@@ -113,19 +119,6 @@ def _records(runs: Path) -> Iterator[Path]:
                 break
 
 
-def _entry(record: Path, runs: Path) -> Entry:
-    when = datetime.fromtimestamp(0, UTC)
-    with contextlib.suppress(OSError, ValueError, OverflowError):  # removed since it was found, or of no year
-        when = datetime.fromtimestamp(record.stat().st_mtime, UTC)
-    folder, report = record.parent, RunFolder(record.parent).report
-    return Entry(
-        name=folder.relative_to(runs).as_posix() if folder != runs else runs.name,
-        kind=record.stem,
-        when=when,
-        report=quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None,
-    )
-
-
 def _describe_run(entry: Entry, folder: RunFolder) -> None:
     record = folder.read_record()
     entry.when = record.started.astimezone(UTC)
@@ -134,8 +127,7 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
     entry.status, entry.detail = record.status, _first_line(record.error)
     if record.status == Status.DONE:
         metrics = folder.read_metrics()
-        found = {split: metrics.of(split) for split in SPLITS}
-        entry.metrics = {split: _texts(pair) for split, pair in found.items() if pair}
+        entry.metrics = {split: _texts(*pair) for split in SPLITS if (pair := metrics.of(split))}
     elif record.status == Status.RUNNING and not storage.is_locked(folder.path):
         entry.status, entry.detail = Status.INTERRUPTED, "It was killed; the same command runs it again."
 
@@ -162,10 +154,14 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
         if crossed or any(name not in point for point in sweep.points):  # these have the base's, or the default
             values.append(sweep.base.get(name, defaults.get(name)))
     fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
-    entry.parameters = [f"varied: {_values_of(varied) or 'nothing'}", *([f"fixed: {fixed}"] if fixed else [])]
+    listed = "; ".join(_listed(*each) for each in varied.items()) or "nothing"
+    entry.parameters = [f"varied: {listed}", *([f"fixed: {fixed}"] if fixed else [])]
     entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
-    if best:
-        _add_best(entry, sweep, best)
+    if best:  # as the sweep's report puts it first, without its test metrics
+        split, entry.best = sweep.select.split("_")
+        entry.metrics = {split: _texts(best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error"))}
+        names = [name for name in varied if name != "seed"]
+        entry.parameters.append(f"best: {best.describe(names)}{best.describe_seeds()}")
 
 
 def _is_evaluated(folder: SweepFolder, point: PointResult) -> bool:
@@ -173,29 +169,15 @@ def _is_evaluated(folder: SweepFolder, point: PointResult) -> bool:
     return bool(known) and folder.point(point.id).metrics.exists()
 
 
-def _values_of(varied: Mapping[str, list[JsonValue]]) -> str:
-    """Write each parameter that is varied, with its values."""
-    listed = {name: list(dict.fromkeys(map(str, sorted(values, key=_by_size)))) for name, values in varied.items()}
-    shown = {name: ", ".join(values[:VALUES_SHOWN]) for name, values in listed.items()}
-    more = {name: len(values) - VALUES_SHOWN for name, values in listed.items()}
-    return "; ".join(f"{name} {shown[name]}" + (f" and {more[name]} more" if more[name] > 0 else "") for name in listed)
+def _listed(name: str, values: Iterable[JsonValue]) -> str:
+    """Write a parameter that is varied, with its values, numbers first."""
+    by_size = sorted(values, key=lambda value: (value if isinstance(value, int | float) else inf, str(value)))
+    found = list(dict.fromkeys(map(str, by_size)))
+    more = f" and {len(found) - VALUES_SHOWN} more" if len(found) > VALUES_SHOWN else ""
+    return f"{name} {', '.join(found[:VALUES_SHOWN])}{more}"
 
 
-def _by_size(value: JsonValue) -> tuple[bool, float, str]:
-    """Return what values of a parameter are sorted by: numbers first."""
-    return not isinstance(value, int | float), value if isinstance(value, int | float) else 0, str(value)
-
-
-def _add_best(entry: Entry, sweep: SweepRecord, best: Configuration) -> None:
-    """Add the configuration that the sweep's report puts first, without its test metrics."""
-    split, entry.best = sweep.select.split("_")
-    entry.metrics = {split: _texts((best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error")))}
-    names = [name for name in sweep.varied() if name != "seed"]
-    entry.parameters.append(f"best: {best.describe(names)}{best.describe_seeds()}")
-
-
-def _texts(pair: tuple[float, float]) -> tuple[str, str]:
-    accuracy, error = pair
+def _texts(accuracy: float, error: float) -> tuple[str, str]:
     return f"{accuracy:.4f}", f"{error:.4f}"
 
 
