@@ -148,9 +148,8 @@ def _entries(folder: Path) -> list[Path]:
 def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:
     splits = [path / "train", path / "test"]
     splits = splits if all(each.is_dir() for each in splits) else []
-    problems["Warning: beside train and test, left out"] += [
-        each.name for each in _entries(path) if splits and each not in splits
-    ]
+    beside = [each.name for each in _entries(path) if splits and each not in splits]
+    problems["Warning: beside train and test, left out"] += beside
     for split in splits or [path]:
         for folder in _entries(split):
             of_class = (split.name if split in splits else "", folder.name)
@@ -207,8 +206,7 @@ def _line(file: TextIOWrapper) -> str:
 
 def _grey(path: Path) -> np.ndarray:
     """Read a picture upright, on white paper: (H, W) uint8. One with far too many pixels is refused unread."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that are damaged
+    with warnings.catch_warnings(action="ignore"):  # of metadata that are damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             picture = ImageOps.exif_transpose(file)
@@ -246,13 +244,12 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
             problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
         if sum(map(len, splits.values())) < FEW:
             problems[f"Warning: classes with fewer than {FEW} pictures, too few to judge by"].append(classes[label])
-    train, test = sets.values()
-    train = [train[i] for i in np.argsort(spread, kind="stable")]
-    _note_equal(test, train, problems)
+    sets["train"] = [sets["train"][i] for i in np.argsort(spread, kind="stable")]
+    _note_equal(sets["test"], sets["train"], problems)
     arrays: Arrays = {}
-    for split, pictures in (("train", train), ("test", test)):
-        arrays[f"x_{split}"] = np.array([image for _, _, image in pictures], np.uint8).reshape(-1, SIDE, SIDE)
-        arrays[f"y_{split}"] = np.array([label for label, _, _ in pictures], int).astype(np.uint8)
+    for split, samples in sets.items():
+        arrays[f"x_{split}"] = np.array([image for _, _, image in samples], np.uint8).reshape(-1, SIDE, SIDE)
+        arrays[f"y_{split}"] = np.array([label for label, _, _ in samples], int).astype(np.uint8)
     return arrays
 
 
@@ -261,13 +258,12 @@ def _note_equal(test: list[Sample], train: list[Sample], problems: Problems) -> 
     tested, equal = {place for _, place, _ in test}, defaultdict[bytes, list[tuple[int, str]]](list)
     for label, place, image in test + train:
         equal[image.tobytes()].append((label, place))
+    scaled = "once they are scaled; leave one of each out"
     for group in equal.values():
         one_of_each, (_, last) = dict(reversed(group)), group[-1]
         if len(one_of_each) > 1:
-            problem = (
-                "Warning: pictures of different classes that are equal, once they are scaled; leave one of each out"
-            )
-            problems[problem].append(" = ".join(reversed(one_of_each.values())))
+            places = " = ".join(reversed(one_of_each.values()))
+            problems[f"Warning: pictures of different classes that are equal, {scaled}"].append(places)
         if last not in tested:
-            problem = "Warning: test pictures that equal one to train on, once they are scaled; leave one of each out"
-            problems[problem] += [f"{place} = {last}" for _, place in group if place in tested]
+            pairs = [f"{place} = {last}" for _, place in group if place in tested]
+            problems[f"Warning: test pictures that equal one to train on, {scaled}"] += pairs

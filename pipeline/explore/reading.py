@@ -183,9 +183,8 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             raise InvalidParameter("No test image is chosen. Choose some: chosen = np.arange(len(data.x_test))")
         self.read = read
         whole = {"continuous_update": False, "style": {"description_width": "initial"}, "layout": {"width": "40em"}}
-        hint = "none; or such as 3, 15-17"
         self.place = widgets.IntSlider(0, 0, count - 1, description="Place among the chosen", **whole)
-        self.dropped = widgets.Text(description="Dropped units", placeholder=hint, **whole)
+        self.dropped = widgets.Text(description="Dropped units", placeholder="none; or such as 3, 15-17", **whole)
         self.sentence, self.picture = widgets.HTML(), widgets.HTML()
         super().__init__([self.place, self.dropped, self.sentence, self.picture])
         for control in (self.place, self.dropped):
@@ -197,10 +196,9 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         try:
             found = self.read(self.place.value, self.dropped.value)
             sentence, source = html.escape(describe(found)), base64.b64encode(plots.png(picture(found))).decode()
-            image = f'<img style="width: 864px; max-width: 100%" src="data:image/png;base64,{source}"'
-            self.picture.value = (
-                f'{image} alt="The image, the pixels for and against {found.answer}, scores, hidden units">'
-            )
+            look = 'style="width: 864px; max-width: 100%"'
+            alt = f"The image, the pixels for and against {found.answer}, scores, hidden units"
+            self.picture.value = f'<img {look} src="data:image/png;base64,{source}" alt="{alt}">'
         except InvalidParameter as error:
             sentence = html.escape(str(error))
         self.sentence.value = f'<p role="status" style="line-height: 1.4">{sentence}</p>'
