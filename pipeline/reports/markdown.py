@@ -26,13 +26,15 @@ class Heading(NamedTuple):
 
 
 class Renderer(IPythonRenderer):
-    """Render Markdown for one notebook of a report: headings `down` levels lower, with anchors that carry its name."""
+    """Render Markdown for one notebook of a page that includes those with these stems.
 
-    def __init__(
-        self, stem: str, included: Sequence[str], headings: list[Heading], down: int, site: Container[str] = ()
-    ) -> None:
-        super().__init__(escape=False, allow_harmful_protocols=False, exclude_anchor_links=True)
-        self.stem, self.included, self.headings, self.down, self.site = _anchor(stem), included, headings, down, site
+    Its headings are `down` levels lower, with anchors that carry its name. site: as in `rendering.render`.
+    """
+
+    def __init__(self, stem: str, included: Sequence[str] = (), down: int = 0, site: Container[str] = ()) -> None:
+        super().__init__(escape=False, allow_harmful_protocols=False)
+        self.stem, self.included, self.down, self.site = _anchor(stem), included, down, site
+        self.headings: list[Heading] = []
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
@@ -86,9 +88,8 @@ def _formula(source: str, display: str) -> str:
             raise ValueError("it is too long")
         mathml = convert(source, display=display)
         for element in ElementTree.fromstring(mathml).iter():
-            if not MATHML.fullmatch(element.tag) or any(
-                "script:" in value.lower() for value in element.attrib.values()
-            ):
+            scripts = [value for value in element.attrib.values() if "script:" in value.lower()]
+            if scripts or not MATHML.fullmatch(element.tag):
                 raise ValueError("it is more than a formula")
         return mathml
     except Exception:  # noqa: BLE001 - latex2mathml raises nearly anything at what it does not understand

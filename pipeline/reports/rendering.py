@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
@@ -43,13 +43,7 @@ PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where on
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/vnd.mermaid", "text/latex", "image/png", "image/jpeg"]
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
-
-
-class Section(NamedTuple):
-    """A notebook as a part of a page."""
-
-    html: str
-    headings: list[Heading]
+Section = tuple[str, list[Heading]]  # a notebook as a part of a page: its HTML, and the headings in it
 
 
 class _CellsExporter(HTMLExporter):
@@ -101,7 +95,7 @@ def exporter() -> _CellsExporter:
         default_preprocessors=[],  # which would check each notebook again
         filters={"highlight_code": _highlighted, "balanced": _balanced, "described": _described},
     )
-    made.renderer = Renderer("", [], [], 0)
+    made.renderer = Renderer("")
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))
     return made
 
@@ -111,29 +105,25 @@ def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, site: Con
 
     site: the stems of notebooks that have a page beside this one, which links lead to.
     """
-    return _page([_section(stem, node, list(notebooks), site=site) for stem, node in notebooks.items()], title)
+    return _page([_section(Renderer(stem, list(notebooks), 0, site), node) for stem, node in notebooks.items()], title)
 
 
-def _section(
-    stem: str, notebook: nbformat.NotebookNode, included: Sequence[str], down: int = 0, site: Container[str] = ()
-) -> Section:
-    """Render a notebook of a page that includes those with these stems; its headings are so many levels lower."""
-    found: list[Heading] = []
+def _section(renderer: Renderer, node: nbformat.NotebookNode) -> Section:
     with _one_at_a_time, warnings.catch_warnings(action="ignore"):  # of outputs in a form that no page can show
-        exporter().renderer = Renderer(stem, included, found, down, site)
-        html, _ = exporter().from_notebook_node(_with_folded_set_up(notebook))
-    return Section(_accessible(LEADS_AWAY.sub("&lt;", html)), found)
+        exporter().renderer = renderer
+        html, _ = exporter().from_notebook_node(_with_folded_set_up(node))
+    return _accessible(LEADS_AWAY.sub("&lt;", html)), renderer.headings
 
 
 def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object] | None = None) -> str:
     """Fill the page. summary: what it shows before and after the notebooks, a title of its own included."""
     numbers = itertools.count(1)
-    bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", each.html) for each in sections]
+    bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", html) for html, _ in sections]
     if not summary and "<h1" not in bodies[0]:
         bodies[0] = f"<h1>{escape(title)}</h1>{bodies[0]}"
     sortable = any('class="dataframe sortable"' in body for body in bodies)
     shown = {
-        "headings": [heading for each in sections for heading in each.headings if 2 <= heading.level <= 3],
+        "headings": [heading for _, found in sections for heading in found if 2 <= heading.level <= 3],
         "sections": bodies,
         "summary": summary,
         "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
@@ -183,7 +173,7 @@ def _with_each(name: str, html: str, change: Callable[[str], str]) -> str:
 def _glossary() -> str:
     guide = (storage.NOTEBOOKS / "README.md").read_text("utf-8")
     text = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return _accessible(_scrolling(MarkdownWithMath(renderer=Renderer("glossary", [], [], 0)).render(text)))
+    return _accessible(_scrolling(MarkdownWithMath(renderer=Renderer("glossary")).render(text)))
 
 
 def _accessible(body: str) -> str:
@@ -251,7 +241,7 @@ def _sections_of(folder: RunFolder, stages: Iterable[str], site: Iterable[str] =
 @lru_cache(len(STAGES) * (os.cpu_count() or 1))
 def _stage(path: Path, changed: int, included: Sequence[str], site: Container[str]) -> Section:
     """Render the notebook of a stage; again only if it has changed, since it may have been while the next one ran."""
-    return _section(path.stem, read_notebook(path), included, 1, site)
+    return _section(Renderer(path.stem, included, 1, site), read_notebook(path))
 
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
