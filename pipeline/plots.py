@@ -81,9 +81,8 @@ def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **opt
 def tiles(images: np.ndarray, captions: Sequence[str], right: float = 1.0, **colours: Any) -> tuple[Figure, Axes]:
     """Draw images (N, 784) in rows of ten, a caption above each, which is smaller beyond ten characters, in one axes.
 
-    Images may have 28 k by 28 k pixels, too.
-
-    right: where the axes end, as a fraction of the picture's width. The colours are imshow's: cmap, vmin, vmax.
+    Images may have 28 k by 28 k pixels, too. right: where the axes end, as a fraction of the picture's width. The
+    colours are imshow's: cmap, vmin, vmax.
     """
     lines = max((caption.count("\n") + 1 for caption in captions), default=1)
     width = max((1 + len(line) for caption in captions for line in caption.split("\n")), default=0)
@@ -139,9 +138,7 @@ def network(forward: Sequence[str], edges: Sequence[str], signals: Sequence[str]
 
 
 def learning_curves(history: History) -> Figure:
-    """Draw error and accuracy by epoch, in axes of their own: on the training images under dropout and without it, and
-    on the validation images where there are some.
-    """
+    """Draw error and accuracy by epoch: of training, under dropout and without it, and of validation, if measured."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
     named = (("error", "mean squared error per image", "upper"), ("accuracy", "accuracy (fraction)", "lower"))
     for axis, (measure, label, corner) in zip(axes, named, strict=True):
