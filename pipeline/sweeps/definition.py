@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
@@ -32,8 +32,12 @@ DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 MAX_POINTS = 100_000  # points, beyond which a sweep is more likely a mistake
 MAX_DEPTH = 10  # of lists and maps in its file
 MAX_PROBLEMS = 20  # things that a message names
-FORMS = {"list_type": "It must be a list, such as [1, 2].", "dict_type": "It must be a map, such as {epochs: 20}."}
-POINTS_FORM = "It must be a list of maps, such as [{epochs: 20}]."
+WRONG = {  # by pydantic's names, what is said of an entry
+    "missing": "It is missing.",
+    "model_type": "It must consist of entries, such as name: my-sweep.",
+    "list_type": "It must be a list, such as [1, 2].",
+    "dict_type": "It must be a map, such as {epochs: 20}.",
+}
 FORM = "A sweep's file has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
 
@@ -74,7 +78,7 @@ def read(path: Path) -> SweepDefinition:
     try:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
-        lines = [f"{shown(path)}: {_where(problem)}: {_explain(problem)}" for problem in error.errors()]
+        lines = [f"{shown(path)}: {_explained(problem)}" for problem in error.errors()]
         wrong = dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
         lines += [f"{shown(path)}: {line}" for line in wrong]
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
@@ -110,16 +114,12 @@ def _values(content: Any) -> Iterator[tuple[str, object]]:
     parts = content if isinstance(content, dict) else {}
     points, grid = parts.get("points"), parts.get("grid")
     maps = [parts.get("base"), *(points if isinstance(points, list) else [])]
-    maps += [{name: value} for name, values in _items(grid) if isinstance(values, list) for value in values]
-    for name, value in (item for each in maps for item in _items(each)):
-        if isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() <= 64):
+    lists = grid.items() if isinstance(grid, dict) else ()
+    maps += [{name: value} for name, values in lists if isinstance(values, list) for value in values]
+    for name, value in (item for each in maps if isinstance(each, dict) for item in each.items()):
+        fits = isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() <= 64)
+        if fits and isinstance(name, str):
             yield name, value
-
-
-def _items(content: Any) -> list[tuple[str, Any]]:
-    return (
-        [(name, value) for name, value in content.items() if isinstance(name, str)] if isinstance(content, dict) else []
-    )
 
 
 def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, list[str]]:
@@ -133,47 +133,40 @@ def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, lis
         return None, str(error).splitlines()
 
 
-def _where(problem: ErrorDetails) -> str:
-    return ".".join(map(str, problem["loc"])) or "the file"
-
-
-def _explain(problem: ErrorDetails) -> str:
-    """Say what is wrong with an entry of a sweep's file."""
-    name = str(problem["loc"][-1]) if problem["loc"] else ""
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, SweepDefinition.model_fields, n=1)
-        return "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
-    if problem["type"] == "model_type":
-        return "It must consist of entries, such as name: my-sweep."
-    if problem["type"] == "string_type":
-        return f"It is {shown(repr(problem['input']))}, but must be text; quote it, if it is."
-    if problem["type"] == "missing":
-        return "It is missing."
-    if problem["type"] in FORMS:
-        return POINTS_FORM if name == "points" else FORMS[problem["type"]]
-    if problem["type"] == "string_pattern_mismatch":
-        value = problem["input"]
-        return f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
-    if problem["type"] == "literal_error":
+def _explained(problem: ErrorDetails) -> str:
+    """Say where in a sweep's file an entry is wrong, and why."""
+    where, kind, value = ".".join(map(str, problem["loc"])), problem["type"], problem["input"]
+    text = WRONG.get(kind, problem["msg"])
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(where, SweepDefinition.model_fields, n=1)
+        text = "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
+    elif kind == "string_type":
+        text = f"It is {shown(repr(value))}, but must be text; quote it, if it is."
+    elif kind == "string_pattern_mismatch":
+        text = f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
+    elif kind == "literal_error":
         why = " A test metric must not be used to choose: nothing would be left to judge the choice."
-        must = f"It is {shown(repr(problem['input']))}, but must be {problem['ctx']['expected']}."
-        return must + why * str(problem["input"]).startswith("test")
-    return problem["msg"]
+        text = f"It is {shown(repr(value))}, but must be {problem['ctx']['expected']}."
+        text += why * str(value).startswith("test")
+    elif where == "points":
+        text = "It must be a list of maps, such as [{epochs: 20}]."
+    return f"{where or 'the file'}: {text}"
 
 
 def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MAX_POINTS) -> list[Point]:
-    """Make all points, checked, each once. Raises InvalidParameter with what is wrong, after a preface.
+    """Make all points, checked, each once: of the base with the grid crossed, and with each of the points.
 
+    Raises InvalidParameter with what is wrong, after a preface.
     most: how many there may be. They are counted before any is made.
     """
-    varied = list(sweep.varied())
     if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
         raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. To run them all, add --many.")
-    points, wrong = dict[str, Point](), list[str]()
-    for values in _combinations(sweep):
+    points, wrong, varied = dict[str, Point](), list[str](), list(sweep.varied())
+    crossed = itertools.product(*sweep.grid.values()) if sweep.grid or not sweep.points else ()
+    for values in itertools.chain((dict(zip(sweep.grid, each, strict=True)) for each in crossed), sweep.points):
         if len(wrong) >= MAX_PROBLEMS:
             break
-        chosen, problems = _parameters_of(values)
+        chosen, problems = _parameters_of(sweep.base | values)
         wrong += [line for line in problems if line not in wrong]
         if chosen:
             point = Point(chosen, folder, varied)
@@ -196,12 +189,6 @@ def opened(sweep_dir: str) -> tuple[SweepDefinition, list[Point]]:
     if [point.id for point in points] != sweep.ids:
         raise InvalidRecord(folder.record, f"is of another version of this project ({problem})", "Run it again.")
     return sweep, points
-
-
-def _combinations(sweep: SweepDefinition) -> list[Mapping[str, JsonValue]]:
-    """Return the parameters of each point: the base with the grid crossed, and with each of the points."""
-    crossed = [dict(zip(sweep.grid, values, strict=True)) for values in itertools.product(*sweep.grid.values())]
-    return [sweep.base | point for point in (crossed if sweep.grid or not sweep.points else []) + sweep.points]
 
 
 def configurations(points: Iterable[Point]) -> list[list[Point]]:
