@@ -3,7 +3,7 @@
 import base64
 import html
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +15,9 @@ from pipeline.ranking import Configuration
 from pipeline.records import Metric
 from pipeline.sweeps import results
 from pipeline.sweeps.definition import Point
+
+BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-", "linewidth": 1.8}  # a line of effects
+OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
 
 
 def results_table(points: Iterable[Point]) -> pd.DataFrame:
@@ -56,10 +59,8 @@ def as_html(
     links: from an id to the page that it leads to, or "". downloaded: what the CSV holds, if that is more than is
     shown. It travels in the page, with six digits per number: those after them may differ between machines.
     """
-    content = (
-        (table if downloaded is None else downloaded).map(results.guarded).to_csv(index=False, float_format="%.6g")
-    )
-    csv = base64.b64encode(content.encode()).decode()
+    guarded = (table if downloaded is None else downloaded).map(results.guarded)
+    csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
     shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
     for column in table:
         if column in ("mean", "lowest", "highest", *results.MEASURED):
@@ -68,15 +69,9 @@ def as_html(
         pages = {value: links(value) for value in table["id"]}
         shown["id"] = [f'<a href="{page}">{value}</a>' if page else value for value, page in pages.items()]
     shown = shown.rename(columns=lambda column: column if column in parameters.NAMES else column.replace("_", " "))
-    body = shown.to_html(
-        index=False,
-        border=0,
-        classes="sortable",
-        escape=False,
-        na_rep="-",
-        float_format="{:.4g}".format,
-        col_space={"error": "22rem"} if "error" in shown else None,
-    )
+    widths = {"error": "22rem"} if "error" in shown else None
+    options: dict[str, Any] = {"na_rep": "-", "float_format": "{:.4g}".format, "col_space": widths}
+    body = shown.to_html(index=False, border=0, classes="sortable", escape=False, **options)
     return f'{body}\n<p><a download="{name}.csv" href="data:text/csv;base64,{csv}">Download as CSV</a></p>'
 
 
@@ -100,19 +95,9 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
             line = line.sort_values(name)
             shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # side by side, so that bars do not hide each other
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
-            best = table.index[0] in line.index
-            axis.errorbar(
-                [places[value] + shift for value in line[name]],
-                line["mean"],
-                bars,
-                color=plots.VALIDATION if best else "#8A8A8A",
-                zorder=3 if best else 2,
-                marker="o",
-                linestyle="-" if best else "--",
-                linewidth=1.8 if best else 0.8,
-                markersize=4,
-                capsize=2,
-            )
+            looks = BEST if (best := table.index[0] in line.index) else OTHER
+            shifted = [places[value] + shift for value in line[name]]
+            axis.errorbar(shifted, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
             if best:
                 place = places[table[name].iloc[0]] + shift
                 axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
