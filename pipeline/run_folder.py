@@ -17,7 +17,6 @@ from pipeline import console, outputs, parameters, readers, storage
 from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, shown
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
-from pipeline.ranking import PointResult
 from pipeline.readers import Layout
 from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
 
@@ -159,9 +158,6 @@ class RunFolder:
 
     def find_metrics(self) -> Metrics | None:
         return _found(self.read_metrics)
-
-    def find_result(self) -> PointResult:
-        return PointResult(self.path.name, record.parameters if (record := self.find_record()) else {}, record)
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. If its content differs, remove what was made from the old one. given: the parameters."""

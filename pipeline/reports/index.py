@@ -134,8 +134,9 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
 
 def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     sweep = folder.read_record()
-    results = {identity: folder.point(identity).find_result() for identity in sweep.ids}
-    records = [result.record for result in results.values() if result.record]
+    found = {identity: folder.point(identity).find_record() for identity in sweep.ids}
+    results = {i: PointResult(i, record.parameters if record else {}, record) for i, record in found.items()}
+    records = [record for record in found.values() if record]
     counts = Counter(record.status for record in records)
     done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]

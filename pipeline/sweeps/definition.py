@@ -8,7 +8,6 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ class Point:
     @functools.cached_property
     def result(self) -> PointResult:
         """Return what is known of it: as it is on disk when first asked, which is late, since another may run it."""
-        return replace(self.folder.find_result(), parameters=self.parameters.model_dump())
+        return PointResult(self.id, self.parameters.model_dump(), self.folder.find_record())
 
     @property
     def data_key(self) -> DataKey:
