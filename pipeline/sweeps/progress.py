@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Sized
 from operator import attrgetter
 from statistics import fmean
 from typing import Any
@@ -27,35 +27,28 @@ log = logging.getLogger(__name__)
 
 
 class Progress(contextlib.ExitStack):
-    """Count and rank the points of a sweep as they end. `todo` are those that are going to be run."""
+    """Count and rank the points of a sweep as they end. `todo` are those to be run, of which none has a result."""
 
-    def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, todo: Collection[Point]) -> None:
+    def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, todo: Sized) -> None:
         super().__init__()
         self.metric, self.count = metric, len(todo)
         self.groups = {point.id: place for place, group in enumerate(configurations) for point in group}
         self.points = configurations
         self.ranked = [self._configuration(place) for place in range(len(configurations))]
-        points = [point for group in configurations for point in group]
-        self.varied = ranking.varied_names(point.result for point in points)
-        running = set(todo)
-        self.before = sum(point.result.record is not None for point in points if point not in running)
+        results = [point.result for group in configurations for point in group]
+        self.varied = ranking.varied_names(results)
+        self.before = sum(result.record is not None for result in results)
         self.done, self.failed, self.best, self.durations = 0, 0, "", list[float]()
         # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
         notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None
         terminal = sys.stderr.isatty()
         self.watched = notebook or (terminal and sys.stdout.isatty())  # else stdout is a log, if with a bar beside it
-        self.bar = self.enter_context(
-            tqdm(
-                total=self.before + self.count,
-                initial=self.before,
-                unit="point",
-                disable=not (notebook or terminal),
-                bar_format=BAR,
-                miniters=1,
-                mininterval=0,
-                **(_size() if terminal else {}),
-            )
-        )
+        options: dict[str, Any] = {"unit": "point", "bar_format": BAR, "miniters": 1, "mininterval": 0}
+        if terminal:  # which in some containers does not know its size
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            options |= {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}
+        disabled, total = not (notebook or terminal), self.before + self.count
+        self.bar = self.enter_context(tqdm(total=total, initial=self.before, disable=disabled, **options))
         self.enter_context(logging_redirect_tqdm([logging.getLogger("pipeline")], tqdm_class=type(self.bar)))
 
     def __exit__(self, kind: type[BaseException] | None, *details: Any) -> None:
@@ -97,13 +90,3 @@ class Progress(contextlib.ExitStack):
 
     def _configuration(self, place: int) -> ranking.Configuration:
         return ranking.Configuration([point.result for point in self.points[place]], self.metric)
-
-    def tick(self) -> None:
-        """Have the bar's clock go on."""
-        self.bar.refresh()
-
-
-def _size() -> dict[str, Any]:
-    """Return the size of the bar in a terminal, which does not know its own in some containers."""
-    columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    return {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}

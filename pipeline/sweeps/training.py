@@ -30,12 +30,11 @@ def run_points(
     points: all of the sweep. select: what configurations are ranked by while it goes on.
     """
     waiting, written = list(jobs)[::-1], time.monotonic()
-    todo = [point for point, _ in jobs]
     ended: list[tuple[Job, Outcome | None]] = []
-    for point in todo:  # so that an old result is not counted
+    for point, _ in jobs:  # so that an old result is not counted
         point.result = PointResult(point.id, point.result.parameters)
     try:
-        with progress.Progress(definition.configurations(points), select, todo) as shown, signals.handled():
+        with progress.Progress(definition.configurations(points), select, jobs) as shown, signals.handled():
             while True:
                 try:
                     signals.check()
@@ -54,7 +53,7 @@ def run_points(
                     results.write(points, folder)
                     written = time.monotonic()
                 ended = found.completed()
-                shown.tick()
+                shown.bar.refresh()  # its clock
                 waiting += [job for job, outcome in ended if not outcome]
     finally:
         results.write(points, folder)
