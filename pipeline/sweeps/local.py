@@ -7,7 +7,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from pipeline import kernels, signals
-from pipeline.errors import NotebookFailed
 from pipeline.images import Data
 from pipeline.sweeps import worker
 from pipeline.sweeps.definition import DataKey, Point
@@ -32,7 +31,6 @@ class LocalPool:
             path.write_bytes(data[key].without_test().to_bytes())
         self.jobs: dict[Future[Outcome], Job] = {}
         self.ended = SimpleQueue[Future[Outcome]]()
-        kernels.prepare(compiler_first=True)
         self.threads = ThreadPoolExecutor(count)
 
     @property
@@ -60,7 +58,7 @@ class LocalPool:
         except (OSError, MemoryError, signals.Stopped):  # which the next points would meet, too
             raise
         except Exception as error:  # noqa: BLE001 - whatever else is raised there is that point's failure
-            return [(job, worker.failed(job[1], NotebookFailed(f"{type(error).__name__}: {error}")))]
+            return [(job, worker.failed(job[1], error))]
 
     def close(self) -> None:
         """End what still runs, with its kernels."""

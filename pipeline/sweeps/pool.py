@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -18,7 +19,7 @@ import cloudpickle
 from distributed import Client, Future
 from distributed.client import FutureCancelledError
 
-from pipeline.errors import ClusterFailed, NotebookFailed, WorkerDied
+from pipeline.errors import ClusterFailed, WorkerDied
 from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
@@ -114,13 +115,19 @@ class Pool:
         """
         self._update_workers()
         ready = [found for found in self.workers.values() if found.folder and not found.refusal]
-        if not waiting and any(found.load < 0 for found in ready):
-            self._reclaim_from(max(ready, key=lambda found: found.load), waiting)
-        while waiting and ready:
-            chosen = min(ready, key=lambda found: found.load)
-            if chosen.load > 0:
-                break
-            self._submit_to(waiting.pop(), chosen)
+        if not waiting and any(found.load < 0 for found in ready):  # it takes what waits elsewhere
+            fullest = max(ready, key=attrgetter("load"))
+            if fullest.load > 0:
+                future = fullest.pending[-1]
+                waiting.append(self._remove(future))
+                future.cancel()
+        while waiting and ready and (chosen := min(ready, key=attrgetter("load"))).load <= 0:
+            point, task = job = waiting.pop()
+            arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
+            future = self.client.submit(RUN, *arguments, workers=[chosen.address], pure=False)
+            self.jobs[future] = job
+            chosen.given.append(future)
+            future.add_done_callback(self.results.put)
 
     def completed(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
@@ -135,21 +142,6 @@ class Pool:
                     self._record_preparation(future)
                 future = self.results.get_nowait()
         return found
-
-    def _submit_to(self, job: Job, chosen: _Worker) -> None:
-        point, task = job
-        arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
-        future = self.client.submit(RUN, *arguments, workers=[chosen.address], pure=False)
-        self.jobs[future] = job
-        chosen.given.append(future)
-        future.add_done_callback(self.results.put)
-
-    def _reclaim_from(self, fullest: _Worker, waiting: list[Job]) -> None:
-        """Take a point from where it waits, for a worker that has nothing to do."""
-        if fullest.load > 0:
-            future = fullest.pending[-1]
-            waiting.append(self._remove(future))
-            future.cancel()
 
     def _remove(self, future: Future[bytes]) -> Job:
         for found in self.workers.values():
@@ -210,15 +202,11 @@ def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
         return None
     try:
         outcome: Outcome = pickle.loads(_result(future))
+        return outcome
     except FutureCancelledError:
         return None
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
-        return (
-            worker.failed(task, NotebookFailed(f"{type(error).__name__}: {error}"))
-            if future.status == "error"
-            else None
-        )
-    return outcome
+        return worker.failed(task, error) if future.status == "error" else None
 
 
 def _result(future: Future[Any]) -> Any:
