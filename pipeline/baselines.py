@@ -23,14 +23,12 @@ def nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
     """Answer the class whose mean image is nearest, by squared distance."""
     classes = np.unique(labels)
     means = np.array([images[labels == label].mean(axis=0) for label in classes])
-    answers: Answers = classes[_nearest(means, others)].astype(np.intp)
-    return answers
+    return classes[_nearest(means, others)].astype(np.intp)
 
 
 def nearest_neighbour(images: Bytes, labels: Bytes, others: Bytes) -> Answers:
     """Answer the class of the nearest image, by squared distance (T. Cover and P. Hart 1967)."""
-    answers: Answers = labels[_nearest(images, others)].astype(np.intp)
-    return answers
+    return labels[_nearest(images, others)].astype(np.intp)
 
 
 def ridge_regression(
@@ -61,7 +59,7 @@ def ridge_regression(
     return answer(best, others), float(best)
 
 
-def _nearest(points: np.ndarray, others: Bytes) -> np.ndarray:
+def _nearest(points: np.ndarray, others: Bytes) -> Answers:
     """Return the place of the nearest of the points (K, 784) for each image (M, 784); of several, the first."""
     used = points.any(axis=0)
     points, others = points[:, used], others[:, used]

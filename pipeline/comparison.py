@@ -46,9 +46,8 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
     if not 2 <= len(run_dirs) <= len(LETTERS):
         raise InvalidParameter(f"Give 2 to {len(LETTERS)} folders of runs, not {len(run_dirs)}.")
     paths = [RunFolder(run_dir).path.resolve() for run_dir in run_dirs]
-    if twice := [run_dir for place, run_dir in enumerate(run_dirs) if paths[place] in paths[:place]]:
-        hint = "Each run is compared once: name another, or leave it out."
-        raise InvalidParameter(f"{twice[0]!r} is given twice. {hint}")
+    if same := [run_dir for place, run_dir in enumerate(run_dirs) if paths[place] in paths[:place]]:
+        raise InvalidParameter(f"{same[0]!r} is given twice. Each run is compared once: name another, or leave it out.")
     if list(run_dirs) == list(PUBLISHED_AND_TWIN):
         for run_dir, values in PUBLISHED_AND_TWIN.items():
             if not RunFolder(run_dir).record.exists():
@@ -137,10 +136,8 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     compared = read_runs(run_dirs)
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
-    output = (
-        output
-        or storage.RUNS / "reports" / f"{names.strip('-').encode(errors='replace')[:200].decode(errors='ignore')}.html"
-    )
+    name = names.strip("-").encode(errors="replace")[:200].decode(errors="ignore")
+    output = output or storage.RUNS / "reports" / f"{name}.html"
     outputs.check_page(output)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name

@@ -12,8 +12,6 @@ from pydantic import BaseModel
 from pipeline.storage import npz_bytes, sha256_of
 
 Arrays = dict[str, np.ndarray]
-
-
 NAME = "1 to 30 printable characters"  # of a class
 
 
@@ -24,8 +22,6 @@ def is_name(text: str) -> bool:
 
 class Classes(tuple[str, ...]):
     """The names of two to ten classes, by label. A file holds them only where they are not the digits."""
-
-    __slots__ = ()
 
     @property
     def nouns(self) -> tuple[str, str]:

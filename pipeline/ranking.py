@@ -45,10 +45,8 @@ class Configuration:
         self.points, self.metric = points, metric
         split, measure = metric.split("_")
         other = f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # decides where means are equal
-        measured = [(point, point.metrics) for point in points]
-        self.finished = [
-            point for point, has in measured if has and None not in (getattr(has, metric), getattr(has, other))
-        ]
+        both = attrgetter(metric, other)
+        self.finished = [point for point in points if point.metrics and None not in both(point.metrics)]
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
@@ -102,5 +100,4 @@ def best(ranked: Sequence[Configuration]) -> Configuration | None:
 def varied_names(results: Iterable[PointResult]) -> list[str]:
     """Return the parameters, other than the seed, that differ among the points."""
     listed = [result.parameters for result in results]
-    names = [name for name in parameters.NAMES if name != "seed"]
-    return [name for name in names if len({values.get(name) for values in listed}) > 1]
+    return [name for name in parameters.NAMES if name != "seed" and len({values.get(name) for values in listed}) > 1]
