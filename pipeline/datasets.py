@@ -31,40 +31,36 @@ def load_source(source: str) -> Data:
     """Load all that a source has, and check it.
 
     source: "sample", which comes with the project; "mnist" or "fashion_mnist", which keras.datasets downloads once; or
-    the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises InvalidData,
-    or InvalidRecord if it cannot be read; what is wrong with pictures is in the errors of what is returned.
+    the path of an .npz file, a .csv file or a folder of pictures, relative to the project's root. Raises InvalidData;
+    what is wrong with pictures is in the errors of what is returned.
     """
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         _check_layout(arrays, f"keras.datasets.{source}", "Remove its file from Keras's cache, and try again.")
         return Data.of_source(source, arrays, CLOTHES if source == "fashion_mnist" else DIGITS)
+    advice = SAMPLE_ADVICE if source == "sample" else LAYOUT_ADVICE
     try:
-        parameters.check_source(source)
-    except InvalidParameter as error:  # of a record or a notebook, since commands check it first
-        raise InvalidData(str(error)) from None
-    path, advice = source_path(source), SAMPLE_ADVICE if source == "sample" else LAYOUT_ADVICE
-    if source not in NAMED_SOURCES and path.suffix.lower() != ".npz":
-        return pictures.read(source, path)
-    try:
+        parameters.check_source(source)  # of a record or a notebook, since commands check it first
+        path = source_path(source)
+        if source not in NAMED_SOURCES and path.suffix.lower() != ".npz":
+            return pictures.read(source, path)
         arrays = read_arrays(path, advice)
-    except InvalidRecord as error:
+    except (InvalidParameter, InvalidRecord) as error:
         raise InvalidData(str(error)) from None
     _check_layout(arrays, path, advice)
     data = Data.of_source(source, arrays)
     if source == "sample" and data.source_sha256 != SAMPLE_SHA256:
         altered = next(name for name in ARRAYS if data.source_sha256[name] != SAMPLE_SHA256[name])
-        raise InvalidData(
-            f"{altered} in {SAMPLE} is not the array that was committed: its SHA-256 differs. {SAMPLE_ADVICE}"
-        )
+        problem = f"{altered} in {SAMPLE} is not the array that was committed: its SHA-256 differs."
+        raise InvalidData(f"{problem} {SAMPLE_ADVICE}")
     return data
 
 
 def check_apart(source: str, folder: Path, names: Iterable[str]) -> None:
     """Raise InvalidParameter if files of these names, in this folder, would replace a source or become part of it."""
     path, own = source_path(source).resolve(), folder.resolve()
-    if source not in NAMED_SOURCES and (
-        (path.parent == own and path.name in names) or (path.is_dir() and own.is_relative_to(path))
-    ):
+    replaced = path.parent == own and path.name in names
+    if source not in NAMED_SOURCES and (replaced or (path.is_dir() and own.is_relative_to(path))):
         raise InvalidParameter(f"source is {source!r}, which the results would overwrite, or be written into. Move it.")
 
 
