@@ -15,11 +15,8 @@ from pipeline.errors import InvalidParameter
 
 
 @contextlib.contextmanager
-def connect(scheduler: str, timeout: float = 10) -> Iterator[Client]:
-    """Yield a client of the scheduler at this address. Raises InvalidParameter if it has not answered in so long.
-
-    timeout: seconds.
-    """
+def connect(scheduler: str, timeout: float) -> Iterator[Client]:
+    """Yield a client of the scheduler at this address. Raises InvalidParameter if none answers in so many seconds."""
     with contextlib.ExitStack() as stack:
         for logger in map(logging.getLogger, ("distributed", "distributed.client", "distributed.core")):
             stack.callback(logger.setLevel, logger.level)
@@ -32,17 +29,12 @@ def connect(scheduler: str, timeout: float = 10) -> Iterator[Client]:
                 elsewhere.submit(asyncio.run, _greet(scheduler, timeout)).result()
             client = stack.enter_context(Client(scheduler, timeout=timeout))
         except Exception as error:  # noqa: BLE001 - whatever answers there may be no scheduler
-            reason = (
-                f"nothing in {timeout:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-            )
-            raise InvalidParameter(
-                f"No Dask scheduler answers at {scheduler!r} ({reason[:200]}). Start one first, with: dask scheduler. "
-                "--connect-timeout gives a slow one more time."
-            ) from None
-        try:
-            yield client
-        finally:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # how the connection ends is no news
+            silent = f"nothing in {timeout:g} s" if isinstance(error, TimeoutError) else ""
+            reason = (silent or str(error) or type(error).__name__)[:200]
+            advice = "Start one first, with: dask scheduler. --connect-timeout gives a slow one more time."
+            raise InvalidParameter(f"No Dask scheduler answers at {scheduler!r} ({reason}). {advice}") from None
+        stack.callback(logging.getLogger("distributed").setLevel, logging.CRITICAL)  # its end is no news
+        yield client
 
 
 async def _greet(scheduler: str, timeout: float) -> None:

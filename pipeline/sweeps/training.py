@@ -72,11 +72,7 @@ def _keep(point: Point, outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def workers(
-    scheduler: str | None,
-    count: int,
-    data: Mapping[DataKey, Data],
-    inputs: Mapping[str, Inputs],
-    connect_timeout: float,
+    scheduler: str | None, count: int, data: Mapping[DataKey, Data], inputs: Mapping[str, Inputs], timeout: float
 ) -> Iterator["LocalPool | Pool"]:
     """Yield those who train the points: the workers of a scheduler, or `count` at a time on this machine."""
     if scheduler is None:
@@ -85,5 +81,5 @@ def workers(
     else:
         from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
 
-        with cluster.connect(scheduler, connect_timeout) as client:
+        with cluster.connect(scheduler, timeout) as client:
             yield pool.Pool(client, data, inputs)
