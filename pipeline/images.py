@@ -109,7 +109,6 @@ class Data:
     @classmethod
     def of_source(cls, source: str, arrays: Arrays, classes: Classes = DIGITS, **more: Any) -> "Data":
         """Return all that a source has, (N, 28, 28) uint8 and (N,) uint8, without validation images so far."""
-        x, y = ([arrays[f"{kind}_{split}"] for split in ("train", "test")] for kind in "xy")
-        train, test = ((images.reshape(-1, 28 * 28), labels) for images, labels in zip(x, y, strict=True))
+        train, test = ((arrays[f"x_{split}"].reshape(-1, 784), arrays[f"y_{split}"]) for split in ("train", "test"))
         digests = {name: sha256_of(arrays[name]) for name in ("x_train", "y_train", "x_test", "y_test")}
         return cls(*train, train[0][:0], train[1][:0], *test, source, digests, classes, **more)

@@ -81,8 +81,7 @@ def run_sweep(
 
             if scheduler is None:
                 kernels.prepare(compiler_first=True)
-            from pipeline.sweeps import training  # papermill takes 0.4 s more, in which the fork server starts
-            from pipeline.sweeps.worker import Task
+            from pipeline.sweeps import training, worker  # papermill takes 0.4 s more, in which the fork server starts
 
             used = {point.data_key: data[point.data_key] for point in todo}
             with training.workers(scheduler, min(at_a_time, len(todo)), used, inputs, connect_timeout) as found:
@@ -90,7 +89,7 @@ def run_sweep(
                 jobs = []
                 for point in todo:
                     chosen, arrays = point.parameters, data[point.data_key].source_sha256
-                    task = Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
+                    task = worker.Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
                     jobs.append((point, task))
                 training.run_points(found, jobs, points, folder, sweep.select)
         else:

@@ -32,7 +32,6 @@ def row(point: Point) -> dict[str, object]:
     """Return a point's id, status, parameters and metrics."""
     result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
     found: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
-    found |= {name: getattr(result.metrics, name, None) for name in measured}
-    found |= {"weights_sha256": result.metrics.weights_sha256 if result.metrics else None}
+    found |= {name: getattr(result.metrics, name, None) for name in (*measured, "weights_sha256")}
     record = result.record
     return found | {"duration_s": record and record.duration_s, "error": record and record.error}

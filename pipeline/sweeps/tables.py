@@ -83,9 +83,8 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
     table: as of `ranking_table`. names: of its columns.
     """
     table = complete(table)
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(min(9, 3.6 * len(names) + 1), 3.4), layout="constrained", sharey=True, squeeze=False
-    )
+    size = (min(9, 3.6 * len(names) + 1), 3.4)
+    figure, axes = plt.subplots(1, len(names), figsize=size, layout="constrained", sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         values = sorted(table[name].unique())
         places = {value: place for place, value in enumerate(values)}
