@@ -49,10 +49,11 @@ def _examples(*lines: str, title: str = "Examples:") -> str:
     return "\n".join(["\b", title, *(f"  python -m pipeline {line}" for line in lines)])
 
 
+SMALL = "sweep notebooks/sweeps/small.yaml"
 EXAMPLES = _examples(
     "run                                      train with the defaults, and report",
     "run -p epochs 20 --run-dir runs/short    train with another parameter",
-    "sweep notebooks/sweeps/small.yaml        train many, and select the best",
+    f"{SMALL}        train many, and select the best",
     "compare runs/default runs/short          see what differs, and what is better",
     "verify runs/default                      run it again, and see that it is equal",
     title="What people do:",
@@ -110,18 +111,15 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return values | {name: parameters.from_here(values[name]) for name in values.keys() & paths}
 
 
-@main.command(
-    "data",
-    short_help="Show what a source holds, before anything is trained.",
-    epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"),
-)
+@main.command("data", epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"))
 @click.argument("source", type=click.Path())
 @_given
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
-    """Show what SOURCE holds, how its pictures are read and split, and the command that trains with it.
+    """Show what SOURCE holds, before anything is trained.
 
-    SOURCE is what the parameter of that name may be: a folder of your own pictures, for example, from where you stand.
+    That is how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
+    that name may be: a folder of your own pictures, for example, from where you stand.
     """
     values = _named([("source", source), *given])
     parameters.check_source(values["source"])
@@ -130,11 +128,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     preview.show(values, output)
 
 
-@main.command(
-    "sweep",
-    short_help="Train many runs, or what is left of them, and select the best.",
-    epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
-)
+@main.command("sweep", epilog=_examples(SMALL, f"{SMALL} --workers 1 --retry-failed"))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
@@ -149,7 +143,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
-    """Train the points of a sweep's YAML FILE that are not done yet. Select the best configuration, and evaluate it."""
+    """Train many runs, or what is left of them, and select the best. FILE is a sweep's YAML; the best is evaluated."""
     if options["workers"] and options["scheduler"] is not None:
         raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps import execution
@@ -158,24 +152,16 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
         raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
 
 
-@main.command(
-    "verify",
-    short_help="Run a finished run again, and report what is equal.",
-    epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"),
-)
+@main.command("verify", epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"))
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
-    """Run the finished run of RUN_DIR again elsewhere, and report what is equal."""
+    """Run a finished run again, and report what is equal. What is in RUN_DIR stays as it is."""
     from pipeline import runs
 
     runs.verify(run_dir)
 
 
-@main.command(
-    "notebooks",
-    short_help="Execute committed notebooks again, in place.",
-    epilog=_examples("notebooks notebooks/why.ipynb"),
-)
+@main.command("notebooks", epilog=_examples("notebooks notebooks/why.ipynb"))
 @click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
@@ -185,17 +171,14 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
         execute_in_place(notebook)
 
 
-@main.command(
-    "report",
-    short_help="Render a notebook or a run as one page.",
-    epilog=_examples("report runs/default", "report notebooks/why.ipynb --output why.html"),
-)
+@main.command("report", epilog=_examples("report runs/default", "report notebooks/why.ipynb --output why.html"))
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--output", type=OUTPUT, help="The page to write of a notebook; runs/reports/NAME.html unless given.")
 def report_command(path: Path, output: Path | None) -> None:
-    """Render an executed NOTEBOOK as one HTML file that opens without a network.
+    """Render a NOTEBOOK, or the run in RUN_DIR, as one page.
 
-    Or write the report of the run in RUN_DIR. A point of a sweep is evaluated for it.
+    It is an HTML file that opens without a network. The notebook is shown as it was executed; a point of a sweep is
+    evaluated for it.
     """
     if path.is_dir():
         if output:
@@ -213,37 +196,29 @@ def report_command(path: Path, output: Path | None) -> None:
     click.echo(console.wrote("report", output))
 
 
-@main.command(
-    "compare",
-    short_help="Compare finished runs, or points of sweeps, in one page.",
-    epilog=_examples("compare runs/default runs/true-derivative"),
-)
+@main.command("compare", epilog=_examples("compare runs/default runs/true-derivative"))
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare finished runs, or points of sweeps, in one HTML file that opens without a network."""
+    """Compare finished runs, or points of sweeps, in one page. It is an HTML file that opens without a network."""
     from pipeline import comparison
 
     click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
 
 
-@main.command(
-    "index", short_help="Write the list of all runs and sweeps.", epilog=_examples("index", "index runs/sweeps")
-)
+@main.command("index", epilog=_examples("index", "index runs/sweeps"))
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
-    """Write the list of all runs and sweeps below FOLDER, runs/ unless given, into its index.html."""
+    """Write the list of all runs and sweeps. It has those below FOLDER, runs/ unless given, and is its index.html."""
     from pipeline.reports import index
 
     click.echo(console.wrote("index", index.write_index(folder or parameters.RUNS)))
 
 
-@main.command(
-    "site", short_help="Write notebooks and reports as a static site.", epilog=_examples("site", "site public")
-)
+@main.command("site", epilog=_examples("site", "site public"))
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
-    """Write the notebooks and three reports as linked pages for a web server into FOLDER, runs/site unless given."""
+    """Write notebooks and three reports as a static site. Its linked pages go into FOLDER, runs/site unless given."""
     from pipeline import site
 
     click.echo(console.wrote("site", site.write_site(folder or parameters.RUNS / "site")))
