@@ -32,14 +32,7 @@ from pipeline.errors import InvalidParameter
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
-class _FromHere(click.Path):
-    """A path, from where one stands; shells complete it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return parameters.from_here(value)
-
-
-FOLDER = _FromHere(file_okay=False)
+FOLDER = click.Path()
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -148,7 +141,8 @@ def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options:
         raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps import execution
 
-    if failed := execution.run_sweep(file, sweep_dir, with_report=not no_report, **options):
+    folder = sweep_dir and parameters.from_here(sweep_dir)
+    if failed := execution.run_sweep(file, folder, with_report=not no_report, **options):
         raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
 
 
@@ -158,7 +152,7 @@ def verify_command(run_dir: str) -> None:
     """Run a finished run again, and report what is equal. What is in RUN_DIR stays as it is."""
     from pipeline import runs
 
-    runs.verify(run_dir)
+    runs.verify(parameters.from_here(run_dir))
 
 
 @main.command("notebooks", epilog=_examples("notebooks notebooks/why.ipynb"))
@@ -203,7 +197,8 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare finished runs, or points of sweeps, in one page. It is an HTML file that opens without a network."""
     from pipeline import comparison
 
-    click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
+    places = [parameters.from_here(run_dir) for run_dir in run_dirs]
+    click.echo(console.wrote("report", comparison.write_report(places, output)))
 
 
 @main.command("index", epilog=_examples("index", "index runs/sweeps"))
