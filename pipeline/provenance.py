@@ -37,8 +37,7 @@ def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
     """Return what these stages of a run depend on beside the parameters, each with its digest or version."""
     paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in stages]
     files, packages = _closure((str(path), _notebook_source(path)) for path in paths)
-    from_keras = parameters.source in KERAS_SOURCES
-    if from_keras:
+    if parameters.source in KERAS_SOURCES:
         packages |= {"keras", "jax"}
         data = f"keras.datasets.{parameters.source}"  # its digest is known once it has been loaded: RunRecord.arrays
     else:
@@ -83,13 +82,11 @@ def cells_digest(notebook: Path, what_it_does: bool = False) -> str:
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
     """Return the versions that are installed here, of Python and of packages; "none" where one is missing."""
-    found = {}
-    for name in names:
-        try:
+    found = dict.fromkeys(names, "none")
+    for name in found:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             installed = DISTRIBUTIONS.get(name, name)
             found[name] = platform.python_version() if name == "python" else importlib.metadata.version(installed)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "none"
     return found
 
 
@@ -153,9 +150,8 @@ def _imported(place: str, source: str) -> frozenset[str]:
         with _parsing:
             parsed = ast.parse(source)
     except SyntaxError as error:
-        raise InvalidRecord(
-            Path(place), f"is no Python in line {error.lineno} of its code: {error.msg}", "Correct it."
-        ) from None
+        problem = f"is no Python in line {error.lineno} of its code: {error.msg}"
+        raise InvalidRecord(Path(place), problem, "Correct it.") from None
     for node in parsed.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -175,8 +171,6 @@ def _files_of(name: str) -> list[Path]:
 def _notebook_source(notebook: Path) -> str:
     """Return the code of a notebook: as it is, or as IPython makes Python of it."""
     cells = [source for kind, source in _cells(notebook) if kind == "code"]
-    if _is_python(source := "\n".join(cells)):
-        return source
     return "\n".join(cell if _is_python(cell) else _python_of(cell) for cell in cells)
 
 
@@ -202,11 +196,9 @@ def _is_python(source: str) -> bool:
 def _cells(notebook: Path) -> list[tuple[str, str]]:
     """Read type and source of each cell; nbformat would take a second to import."""
     advice = f"Correct it, or restore it: git checkout {shlex.quote(storage.place_of(notebook))}"
+    content = read_bytes(notebook, "notebook", advice)
     try:
-        cells = json.loads(read_bytes(notebook, "notebook", advice))["cells"]
-        return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    except InvalidRecord:
-        raise
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(content)["cells"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidRecord(notebook, f"is no notebook ({error})", advice) from None
 
