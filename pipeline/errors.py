@@ -30,17 +30,11 @@ from pathlib import Path
 from pipeline import console, in_view
 
 # What the system may refuse, and what to do about it
-_ROOM = "Make room there, then give the same command again."
-_RIGHTS = "Choose another place, or change who may write there."
 NEXT_STEPS = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there, then give the same command again."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose another place, or change who may write there."),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Choose another place."),
     errno.EFBIG: "Raise the limit of this shell (ulimit -f), then give the same command again.",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-    errno.EROFS: _RIGHTS,
-    errno.ENOTDIR: "Choose another place.",
-    errno.EISDIR: "Choose another place.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.EMFILE: "Raise the limit of this shell (ulimit -n 1024), then give the same command again.",
     errno.ENFILE: "End other programs, then give the same command again.",
