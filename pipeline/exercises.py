@@ -6,13 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-DIGESTS = {
-    1: "c0f66771364555ba",
-    2: "cf2e653037fd6eeb",
-    3: "ca926c83efb347a5",
-    4: "20f84e06907ef340",
-    5: "b35ee7ecb2c96380",
-}
+DIGESTS = ("c0f66771364555ba", "cf2e653037fd6eeb", "ca926c83efb347a5", "20f84e06907ef340", "b35ee7ecb2c96380")
 FORMS = {1: ("[0-9]+", "a whole number"), 2: ("[0-9]+", "a whole number"), 4: (r"0\.[0-9]{3}", 'text such as "0.812"')}
 Function = Callable[[np.ndarray], float]
 Derivative = Callable[[np.ndarray], np.ndarray]
@@ -25,7 +19,7 @@ def check(exercise: int, answer: object) -> None:
         answer = int(answer)
     form, described = FORMS[exercise]
     hint = "" if re.fullmatch(form, str(answer)) else f": it is {described}"
-    verdict = "correct" if _digest(exercise, answer) == DIGESTS[exercise] else f"not correct{hint}"
+    verdict = "correct" if _is_correct(exercise, answer) else f"not correct{hint}"
     print(f"exercise {exercise}: {'no answer yet' if answer is None else verdict}")
 
 
@@ -47,7 +41,7 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
         return f"not correct: the error signal has the shape {np.shape(signal)}, but must have {shape}"
     if np.size(value := function(place)) != 1 or np.asarray(value).dtype.kind not in "biuf":
         return "not correct: the loss must be one number"
-    if _digest(exercise, f"{np.asarray(value).item():.6f}") != DIGESTS[exercise]:
+    if not _is_correct(exercise, f"{np.asarray(value).item():.6f}"):
         return "not correct: the loss is another one"
     measured = np.empty(shape)
     for index in np.ndindex(*shape):
@@ -58,5 +52,5 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
     return "correct" if close else "not correct: the loss is, but the error signal is not its derivative"
 
 
-def _digest(exercise: int, answer: object) -> str:
-    return hashlib.sha256(f"exercise {exercise}: {answer}".encode()).hexdigest()[:16]
+def _is_correct(exercise: int, answer: object) -> bool:
+    return hashlib.sha256(f"exercise {exercise}: {answer}".encode()).hexdigest()[:16] == DIGESTS[exercise - 1]
