@@ -164,9 +164,10 @@ def check(namespace: Mapping[str, object]) -> dict[str, Value]:
     in the cells just before this one that begin with the line ``# Parameters``: the notebook's own, which declares
     them, and the one that papermill puts after it, whose unknown names would change nothing. Raises InvalidParameter.
     """
-    history = namespace.get("In", [])
-    cells = _parameter_cells(history if isinstance(history, list) else [])
-    declared, *injected = map(_names_assigned, cells or [""])
+    history = namespace.get("In")
+    before = history[-2::-1] if isinstance(history, list) else []  # from the last cell to the first
+    cells = list(itertools.takewhile(lambda cell: cell.startswith("# Parameters"), before))
+    *injected, declared = map(_names_assigned, cells or [""])
     present = {name for name in NotebookParameters.model_fields if name in namespace}
     values: dict[str, Any] = {name: namespace.get(name) for name in present.union(declared, *injected)}
     known = NotebookParameters.model_fields.keys()
@@ -178,12 +179,6 @@ def check(namespace: Mapping[str, object]) -> dict[str, Value]:
         names, takes = ", ".join(sorted(unused)), ", ".join(sorted(declared))
         raise InvalidParameter(f"{names}: not a parameter of this notebook, which takes {takes}.")
     return {name: value for name, value in values.items() if name in NAMES}
-
-
-def _parameter_cells(history: Iterable[str]) -> list[str]:
-    """Return the parameter cells that end one cell before the end of IPython's input history, in order."""
-    before = list(history)[-2::-1]
-    return list(itertools.takewhile(lambda cell: cell.startswith("# Parameters"), before))[::-1]
 
 
 def _names_assigned(cell: str) -> set[str]:
