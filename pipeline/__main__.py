@@ -184,10 +184,9 @@ def report_command(path: Path, output: Path | None) -> None:
     from pipeline import outputs
     from pipeline.reports import rendering
 
-    output = output or parameters.RUNS / "reports" / f"{outputs.named_after(path)}.html"
-    outputs.check_page(output)
-    rendering.write_notebook_report(path, output)
-    click.echo(console.wrote("report", output))
+    page = outputs.page(output, outputs.named_after(path))
+    rendering.write_notebook_report(path, page)
+    click.echo(console.wrote("report", page))
 
 
 @main.command("compare", epilog=_examples("compare runs/default runs/true-derivative"))

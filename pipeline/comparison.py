@@ -137,11 +137,10 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
     name = names.strip("-").encode(errors="replace")[:200].decode(errors="ignore")
-    output = output or storage.RUNS / "reports" / f"{name}.html"
-    outputs.check_page(output)
+    page = outputs.page(output, name)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})
         title = f"{' and '.join(places)} compared" if len(places) == 2 else f"{len(places)} runs compared"
-        rendering.write_notebook_report(executed, output, title)
-    return output
+        rendering.write_notebook_report(executed, page, title)
+    return page

@@ -51,9 +51,11 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
         raise InvalidParameter(f"{given}, where nothing can be written ({error.strerror}). Choose another.") from None
 
 
-def check_page(path: Path) -> None:
-    """Raise InvalidParameter unless a command may write a page there."""
+def page(output: Path | None, name: str) -> Path:
+    """Return where a page goes: where it was asked for, or by that name into runs/reports. Raises as `check` does."""
+    path = output or storage.RUNS / "reports" / f"{name}.html"
     check(f"--output is {path}", path, {path: lambda: is_page(path)})
+    return path
 
 
 def named_after(path: Path) -> str:

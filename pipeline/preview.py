@@ -27,8 +27,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     chosen = parameters.from_strings(values)
     path = datasets.source_path(chosen.source)
     name = chosen.source if chosen.source in NAMED_SOURCES else outputs.named_after(path)
-    output = output or storage.RUNS / "reports" / f"{name}-data.html"
-    outputs.check_page(output)
+    page = outputs.page(output, f"{name}-data")
     whole = datasets.load_source(chosen.source)
     if chosen.source not in NAMED_SOURCES:
         given = {each: getattr(chosen, each) for each in ("num_samples", "num_validation") if each in values}
@@ -46,6 +45,6 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
         storage.write_whole(executed, nbformat.writes(node).encode())
-        rendering.write_notebook_report(executed, output, f"The images of {chosen.source}")
+        rendering.write_notebook_report(executed, page, f"The images of {chosen.source}")
     log.info("\n".join(cell.outputs[0].text for cell in node.cells if cell.id in LOGGED))
-    log.info(f"Train with: {command}\n{console.wrote('report', output)}")
+    log.info(f"Train with: {command}\n{console.wrote('report', page)}")
