@@ -36,7 +36,7 @@ DISTRIBUTIONS = {"PIL": "pillow"}  # from the name that is imported to the one t
 def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
     """Return what these stages of a run depend on beside the parameters, each with its digest or version."""
     paths = [storage.NOTEBOOKS / f"{stage}.ipynb" for stage in stages]
-    files, packages = _closure((str(path), _notebook_source(path)) for path in paths)
+    files, packages = _closure(paths)
     if parameters.source in KERAS_SOURCES:
         packages |= {"keras", "jax"}
         data = f"keras.datasets.{parameters.source}"  # its digest is known once it has been loaded: RunRecord.arrays
@@ -52,9 +52,7 @@ def inputs_of(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
 
 def code_of(*sources: str | Path) -> dict[str, str]:
     """Return the digest of each file of the project that these modules, by name, or notebooks are or import."""
-    listed = [(str(each), _notebook_source(each) if isinstance(each, Path) else f"import {each}") for each in sources]
-    files, _ = _closure(listed)
-    return _digests(files)
+    return _digests(_closure(sources)[0])
 
 
 def report_code() -> str:
@@ -124,12 +122,10 @@ def _short(value: object) -> str:
     return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
 
 
-def _closure(sources: Iterable[tuple[str, str]]) -> tuple[set[Path], set[str]]:
-    """Return the project's files that sources import, directly or not, and the packages that all import.
-
-    sources: each with its file.
-    """
-    waiting, files, packages = list(sources), set[Path](), set[str]()
+def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:
+    """Return the project's files that modules, by name, or notebooks import, directly or not, and all packages."""
+    waiting = [(str(each), _notebook_source(each) if isinstance(each, Path) else f"import {each}") for each in sources]
+    files, packages = set[Path](), set[str]()
     while waiting:
         for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
