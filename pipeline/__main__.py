@@ -70,17 +70,12 @@ def _parameter_help() -> str:
     return "\n".join([examples, "", "\b", "Parameters:", *lines])
 
 
-_given = click.option(
-    "-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter. Give -p once for each."
-)
+_given = click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
 @main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
 @click.option(
-    "--run-dir",
-    metavar="DIR",
-    type=click.Path(),
-    help="Where its files go, in place of an older run's; runs/default unless given.",
+    "--run-dir", metavar="DIR", type=FOLDER, help="Where its files go, in place of an older run's; else runs/default."
 )
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
@@ -129,9 +124,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="For its answer; default 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
-@click.option(
-    "--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long any one cell of a training may take."
-)
+@click.option("--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long a cell of a training may take.")
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
