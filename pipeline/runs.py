@@ -247,7 +247,7 @@ def verify(run_dir: str) -> None:
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
         needed = STAGES if evaluated else [PREPARATION, TRAINING]
-        stages.execute(again, chosen, needed, with_report=False)
+        stages.execute(again, chosen, needed, report=False)
         after = _facts(again, evaluated)
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"

@@ -15,16 +15,11 @@ _importing = threading.Lock()  # since Pygments breaks when two threads import i
 
 
 def execute(
-    folder: RunFolder,
-    chosen: Parameters,
-    stages: Sequence[str] = STAGES,
-    *,
-    with_report: bool = True,
-    watched: bool = True,
+    folder: RunFolder, chosen: Parameters, stages: Sequence[str] = STAGES, *, report: bool = True, watched: bool = True
 ) -> dict[str, str]:
     """Execute the notebooks of these stages, and return the digest of what each has made.
 
-    watched: show their progress; several at once would mix.
+    report: render them meanwhile, for one that follows. watched: show their progress; several at once would mix.
     """
     with _importing:
         from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
@@ -32,7 +27,7 @@ def execute(
         kernels.prepare()
         from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
 
-        if with_report:
+        if report:
             from pipeline.reports import rendering  # nbconvert takes another 0.3 s
 
     made, values = dict[str, str](), chosen.model_dump() | {"run_dir": str(folder.path)}
@@ -40,7 +35,7 @@ def execute(
     with ThreadPoolExecutor(1) as meanwhile:
         for stage in stages:
             since = time.monotonic()
-            if with_report:
+            if report:
                 # While the kernel works. An error in it is met again, and reported, when the report is written.
                 meanwhile.submit(rendering.prepare, folder, shown)
             try:
