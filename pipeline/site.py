@@ -48,8 +48,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
-    stages = [entries[stem] for stem in STAGES]
-    others = [entry for stem, entry in entries.items() if stem not in STAGES]
-    index, shown = written[0], {"reports": reports, "stages": stages, "lessons": others}
+    stages = [entries.pop(stem) for stem in STAGES]
+    index, shown = written[0], {"reports": reports, "stages": stages, "lessons": entries.values()}
     storage.write_whole(index, pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown).encode())
     return index

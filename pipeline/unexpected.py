@@ -13,9 +13,7 @@ from pipeline.errors import NEXT_STEPS
 from pipeline.parameters import ROOT, RUNS
 
 LOGS = RUNS / "errors"
-OWN = tuple(
-    f"{ROOT}{os.sep}{name}" for name in ("helpers.py", f"pipeline{os.sep}", f"notebooks{os.sep}")
-)  # how paths of its files begin
+OWN_PREFIXES = tuple(f"{ROOT}{os.sep}{name}" for name in ("helpers.py", f"pipeline{os.sep}", f"notebooks{os.sep}"))
 
 
 def describe(error: Exception) -> str:
@@ -33,7 +31,7 @@ def describe(error: Exception) -> str:
         reason = f"{error.strerror}: {path}" if path else error.strerror + doing * bare
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
-    if isinstance(error, FileNotFoundError) and str(error.filename).startswith(OWN):
+    if isinstance(error, FileNotFoundError) and str(error.filename).startswith(OWN_PREFIXES):
         place = Path(error.filename).relative_to(ROOT)
         return f"{error.filename} is not there. Restore it: git checkout {shlex.quote(str(place))}"
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
