@@ -49,29 +49,24 @@ class _Formatter(logging.Formatter):
         return plain(super().format(record))
 
 
-class _Recent(logging.Handler):
-    """Keep the last lines of the log, debugging included."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines = collections.deque[str](maxlen=100)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
 log = logging.getLogger(__name__)
-recent = _Recent()
+recent = collections.deque[str](maxlen=100)  # the last lines of the log, debugging included
 
 
 def show(level: int = logging.INFO) -> None:
     """Print the package's log: the messages alone, or with time and origin from level DEBUG on."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        """Keep each line, and tell whether it is shown."""
+        recent.append(record.getMessage())
+        return record.levelno >= level
+
     logging.raiseExceptions = False  # a run goes on when the reader of its log has gone, as with | head
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter("%(asctime)s %(name)s: %(message)s" if level <= logging.DEBUG else None))
-    handler.addFilter(lambda record: record.levelno >= level)  # and not its level, which tqdm does not take over
+    handler.addFilter(keep)  # and no level, which tqdm does not take over
     logger = logging.getLogger("pipeline")
-    logger.handlers = [handler, recent]
+    logger.handlers = [handler]
     logger.setLevel(logging.DEBUG)
 
 

@@ -24,7 +24,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pipeline"):
         activate = "source .venv/bin/activate, or set it up again: make run"
         return f"{error.name} is not installed here. Activate the environment first: {activate}"
-    doing = f" (while {console.recent.lines[-1].splitlines()[0]})" if console.recent.lines else ""
+    doing = f" (while {console.recent[-1].splitlines()[0]})" if console.recent else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
         bare = error.strerror == os.strerror(error.errno or 0)
@@ -40,7 +40,7 @@ def describe(error: Exception) -> str:
 
 
 def _write_log(error: Exception) -> str:
-    text = "\n".join([*console.recent.lines, *traceback.format_exception(error)])
+    text = "\n".join([*console.recent, *traceback.format_exception(error)])
     for place in (lambda: LOGS, tempfile.gettempdir):
         with contextlib.suppress(OSError):
             folder = Path(place())
