@@ -35,8 +35,7 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
         resolved = place.resolve()
         if resolved == storage.ROOT or any(resolved.is_relative_to(storage.ROOT / name) for name in PROJECT_FOLDERS):
             raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
-        above = [place.parent] if place in files else [place]
-        nearest = next(path for path in (*above, *place.parents) if os.path.lexists(path))
+        nearest = next(path for path in (place, *place.parents) if path not in files and os.path.lexists(path))
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             raise InvalidParameter(
                 f"{given}, but {nearest} is not a folder that can be written to. Choose another one."
@@ -69,15 +68,13 @@ def named_after(path: Path) -> str:
 
 def is_page(path: Path) -> bool:
     """Tell whether a file is a page of this project, by the mark in its head."""
-    with opened(path, "page") as file:
-        head = file.read(HEAD_SIZE)
-    return head.startswith(b"<!DOCTYPE html>") and MARK in head.split(b"<title>")[0]
+    return (start := head(path)).startswith(b"<!DOCTYPE html>") and MARK in start.split(b"<title>")[0]
 
 
-def begins(path: Path, text: bytes) -> bool:
-    """Tell whether a file begins so."""
+def head(path: Path) -> bytes:
+    """Read the beginning of a file."""
     with opened(path, "page") as file:
-        return file.read(len(text)) == text
+        return file.read(HEAD_SIZE)
 
 
 def is_executed(path: Path) -> bool:

@@ -283,7 +283,7 @@ class SweepFolder:
         """Raise InvalidParameter if a sweep here would write over a file that no sweep has made."""
         made: dict[Path, Callable[[], object]] = {
             self.record: self.read_record,
-            self.results: lambda: outputs.begins(self.results, b"id,status,source,"),
+            self.results: lambda: outputs.head(self.results).startswith(b"id,status,source,"),
             self.notebook: lambda: outputs.is_executed(self.notebook),
             self.report: lambda: outputs.is_page(self.report),
             self.report_inputs: lambda: (
