@@ -232,7 +232,7 @@ def _exit_code() -> int:
         return 2
     except errors.PipelineError as error:
         click.echo(console.plain(f"Error: {error}"), err=True)
-        return error.exit_code
+        return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)
         click.echo(signals.message(number), err=True)

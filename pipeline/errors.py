@@ -15,8 +15,8 @@
         ├── KernelDied       its process ended in the middle
         └── WorkerDied       the Dask worker that ran it ended in the middle
 
-A message names the thing, its value, what is allowed and the next step. A class has the exit code of a command that it
-ends, and the status of a run.
+A message names the thing, its value, what is allowed and the next step. A class has the status of a run that it ends.
+One that is a ValueError, too, says that what was given is wrong: then the exit code is 2.
 """
 
 import errno
@@ -52,7 +52,6 @@ def shown(text: object) -> str:
 
 
 class PipelineError(Exception):
-    exit_code = 1
     status = "failed"
     rendered = False  # in a notebook
 
@@ -71,18 +70,14 @@ class PipelineError(Exception):
         return [f"╭{title:─<{FRAME_WIDTH - 2}}╮", *framed, f"╰{'':─<{FRAME_WIDTH - 2}}╯"]
 
 
-class InvalidParameter(PipelineError, ValueError):
-    exit_code = 2
+class InvalidParameter(PipelineError, ValueError): ...
 
 
-class InvalidData(PipelineError, ValueError):
-    exit_code = 2
+class InvalidData(PipelineError, ValueError): ...
 
 
 class InvalidRecord(PipelineError, ValueError):
     """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
-
-    exit_code = 2
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
         super().__init__(f"{shown(path)} {console.plain(problem)}. {next_step}".rstrip())
