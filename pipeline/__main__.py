@@ -27,14 +27,12 @@ if missing := [name for name in ("click", "pydantic") if find_spec(name) is None
 import click
 
 from pipeline import console, errors, parameters, unexpected
-from pipeline.errors import InvalidParameter
 
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
 FOLDER = click.Path()
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
-NOTEBOOK = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _examples(*lines: str, title: str = "Examples:") -> str:
@@ -94,7 +92,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return values by their names, each of which may be given once; their paths begin where one stands."""
     for name in (values := dict(pairs)):
         if len(listed := [value for other, value in pairs if other == name]) > 1:
-            raise InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
+            raise errors.InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
     paths = {"run_dir"} if values.get("source") in parameters.NAMED_SOURCES else {"run_dir", "source"}
     return values | {name: parameters.from_here(values[name]) for name in values.keys() & paths}
 
@@ -131,7 +129,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train many runs, or what is left of them, and select the best. FILE is a sweep's YAML; the best is evaluated."""
     if options["workers"] and options["scheduler"] is not None:
-        raise InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
+        raise errors.InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps import execution
 
     folder = sweep_dir and parameters.from_here(sweep_dir)
@@ -149,7 +147,7 @@ def verify_command(run_dir: str) -> None:
 
 
 @main.command("notebooks", epilog=_examples("notebooks notebooks/why.ipynb"))
-@click.argument("notebooks", nargs=-1, required=True, type=NOTEBOOK)
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
     """Execute committed NOTEBOOKS again, in place."""
     from pipeline.notebooks import execute_in_place
@@ -169,7 +167,7 @@ def report_command(path: Path, output: Path | None) -> None:
     """
     if path.is_dir():
         if output:
-            raise InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
+            raise errors.InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
         from pipeline import runs
 
         click.echo(console.wrote("report", runs.report(str(path.resolve()))))

@@ -8,7 +8,6 @@ from pathlib import Path
 import nbformat
 
 from pipeline import console, datasets, notebooks, outputs, parameters, storage
-from pipeline.parameters import NAMED_SOURCES
 from pipeline.reports import rendering
 from pipeline.run_folder import PREPARATION
 
@@ -26,10 +25,10 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     """
     chosen = parameters.from_strings(values)
     path = datasets.source_path(chosen.source)
-    name = chosen.source if chosen.source in NAMED_SOURCES else outputs.named_after(path)
+    name = chosen.source if chosen.source in parameters.NAMED_SOURCES else outputs.named_after(path)
     page = outputs.page(output, f"{name}-data")
     whole = datasets.load_source(chosen.source)
-    if chosen.source not in NAMED_SOURCES:
+    if chosen.source not in parameters.NAMED_SOURCES:
         given = {each: getattr(chosen, each) for each in ("num_samples", "num_validation") if each in values}
         chosen = chosen.model_copy(update=datasets.fitted(len(whole.x_train), **given))
     datasets.split(whole, chosen)
@@ -38,7 +37,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
         node = nbformat.read(executed, as_version=4)
         (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
-        from_root = Path.cwd() == storage.ROOT or chosen.source in NAMED_SOURCES
+        from_root = Path.cwd() == storage.ROOT or chosen.source in parameters.NAMED_SOURCES
         where = {} if from_root else {"source": str(path)}  # so that it holds from anywhere
         command = parameters.command(chosen.model_copy(update=where), console.from_here(storage.RUNS / f"{name}-run"))
         sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept

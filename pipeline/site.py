@@ -5,12 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import outputs, parameters, runs, storage
-from pipeline.parameters import Value
 from pipeline.readers import read_notebook
 from pipeline.reports import pages, rendering
 from pipeline.run_folder import STAGES, RunFolder
 
-SHOWN: dict[str, dict[str, Value]] = {  # from a run's folder to how it differs from the original
+SHOWN: dict[str, dict[str, parameters.Value]] = {  # from a run's folder to how it differs from the original
     "default": {},
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
