@@ -37,15 +37,12 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
             raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
         nearest = next(path for path in (place, *place.parents) if path not in files and os.path.lexists(path))
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise InvalidParameter(
-                f"{given}, but {nearest} is not a folder that can be written to. Choose another one."
-            )
+            raise InvalidParameter(f"{given}, but {nearest} is not a folder that can be written to. Choose another.")
         for path, is_ours in files.items():
             if os.path.lexists(path) and (problem := _problem(path, is_ours)):
                 what = "it" if path == place else path.relative_to(place)
-                raise InvalidParameter(
-                    f"{given}, but {what} {problem}. It would be written over: move it away, or choose another place."
-                )
+                next_step = "It would be written over: move it away, or choose another place."
+                raise InvalidParameter(f"{given}, but {what} {problem}. {next_step}")
     except OSError as error:
         raise InvalidParameter(f"{given}, where nothing can be written ({error.strerror}). Choose another.") from None
 
