@@ -127,7 +127,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
-    """Train many runs, or what is left of them, and select the best. FILE is a sweep's YAML; the best is evaluated."""
+    """Train many runs, or what is left of them, and select the best. It alone is evaluated. FILE is a sweep's YAML."""
     if options["workers"] and options["scheduler"] is not None:
         raise errors.InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps import execution
@@ -194,7 +194,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @main.command("index", epilog=_examples("index", "index runs/sweeps"))
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def index_command(folder: Path | None) -> None:
-    """Write the list of all runs and sweeps. It has those below FOLDER, runs/ unless given, and is its index.html."""
+    """Write the list of all runs and sweeps. Those below FOLDER, runs/ unless given, go into its index.html."""
     from pipeline.reports import index
 
     click.echo(console.wrote("index", index.write_index(folder or parameters.RUNS)))

@@ -102,5 +102,13 @@ def code() -> dict[str, tuple[bytes, float]]:
     """Return every file that a worker needs, and when it was changed: the notebook, and all that it and this import."""
     found = [storage.ROOT / name for name in provenance.code_of(__name__, NOTEBOOK)]
     found += (storage.ROOT / "__pycache__").glob("helpers.*.nb*")  # which is used only where processor and code agree
-    files = [*found, NOTEBOOK]
-    return {path.relative_to(storage.ROOT).as_posix(): (path.read_bytes(), path.stat().st_mtime) for path in files}
+    files = {path: path.read_bytes() for path in found} | {NOTEBOOK: _without_outputs(NOTEBOOK)}
+    return {path.relative_to(storage.ROOT).as_posix(): (files[path], path.stat().st_mtime) for path in files}
+
+
+def _without_outputs(notebook: Path) -> bytes:
+    content = json.loads(notebook.read_bytes())
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = []
+    return json.dumps(content).encode()
