@@ -134,19 +134,22 @@ def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, lis
 
 def _explained(problem: ErrorDetails) -> str:
     """Say where in a sweep's file an entry is wrong, and why."""
-    where, kind, value = ".".join(map(str, problem["loc"])), problem["type"], problem["input"]
+    where, kind = ".".join(map(str, problem["loc"])), problem["type"]
+    try:
+        value = shown(repr(problem["input"]))
+    except ValueError:  # of Python, which writes no more than 4,300 digits
+        value = "a number of thousands of digits"
     text = WRONG.get(kind, problem["msg"])
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(where, SweepDefinition.model_fields, n=1)
         text = "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
     elif kind == "string_type":
-        text = f"It is {shown(repr(value))}, but must be text; quote it, if it is."
+        text = f"It is {value}, but must be text; quote it, if it is."
     elif kind == "string_pattern_mismatch":
-        text = f"It is {value!r}, but may have letters, digits, - and _ only, and begins with a letter or digit."
+        text = f"It is {value}, but may have letters, digits, - and _ only, and begins with a letter or digit."
     elif kind == "literal_error":
         why = " A test metric must not be used to choose: nothing would be left to judge the choice."
-        text = f"It is {shown(repr(value))}, but must be {problem['ctx']['expected']}."
-        text += why * str(value).startswith("test")
+        text = f"It is {value}, but must be {problem['ctx']['expected']}." + why * value.startswith("'test")
     elif where == "points":
         text = "It must be a list of maps, such as [{epochs: 20}]."
     return f"{where or 'the file'}: {text}"

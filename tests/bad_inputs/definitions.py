@@ -48,6 +48,7 @@ YAML = {  # after "name: bad", unless there is a name
     "a number of 5,000 digits": f"base: {{seed: {'9' * 5000}}}",
     "a float of 5,000 digits": f"base: {{learning_rate: {'9' * 5000}.5}}",
     "a hexadecimal number of 5,000 digits": f"base: {{seed: 0x{'f' * 5000}}}",
+    "a metric of 5,000 digits": f"select: 0x{'f' * 5000}",
     "a binary": "base: {seed: !!binary '%%%'}",
     "a wrong tag": "base: {seed: !!int x}",
     "an empty tagged number": "base: {seed: !!int ''}",
