@@ -21,8 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -80,11 +81,7 @@ class ForkedKernelManager(AsyncKernelManager):
             SERVER.register(self.connection_file, _Kernel(provisioner.pid))
             return
         arguments = kernel_cmd[kernel_cmd.index("ipykernel_launcher") + 1 :]
-        request = {
-            "arguments": arguments,
-            "environment": options["env"],
-            "folder": options.get("cwd") or str(Path.cwd()),
-        }
+        request = {"arguments": arguments, "environment": options["env"], "folder": str(Path.cwd())}
         provisioner.process = SERVER.register(self.connection_file, _Kernel(SERVER.ask(request)))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
         self._reconcile_connection_info(provisioner.connection_info)
@@ -158,10 +155,8 @@ class _ForkServer:
     process: subprocess.Popen[bytes]
     line: TextIO
     owner: int | None = None
+    kernels: ClassVar[dict[str, _Kernel]] = {}  # by their connection files
     lock = threading.Lock()  # one request and its answer at a time
-
-    def __init__(self) -> None:
-        self.kernels: dict[str, _Kernel] = {}  # by their connection files
 
     def ask(self, request: Mapping[str, Any]) -> Any:
         """Return its answer to a request; if it has been killed, that of another one."""
@@ -211,13 +206,8 @@ class _ForkServer:
         _check_limits()
         here, there = socket.socketpair()
         here.settimeout(START_TIMEOUT)
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            fork_server.__name__,
-            str(there.fileno()),
-        ]  # -P: not from the current folder
+        # -P: not from the current folder
+        command = [sys.executable, "-P", "-m", fork_server.__name__, str(there.fileno())]
         command += ["compiler"] * compiler_first
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
@@ -226,13 +216,9 @@ class _ForkServer:
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.on_signal.add(self.kill)
-        signals.on_deadline.add(_remove_scratch)
+        signals.on_deadline.add(partial(shutil.rmtree, storage.scratch_of(os.getpid()), ignore_errors=True))
         atexit.register(self.end)  # before what is temporary is removed
         _end_if_stopped(self.process.kill)
-
-
-def _remove_scratch() -> None:
-    shutil.rmtree(storage.scratch_of(os.getpid()), ignore_errors=True)
 
 
 def _end_if_stopped(end: Callable[[], object]) -> None:
@@ -245,8 +231,6 @@ def _end_if_stopped(end: Callable[[], object]) -> None:
 
 
 SERVER = _ForkServer()
-
-
 prepare, end = SERVER.prepare, SERVER.end
 
 
