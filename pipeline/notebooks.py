@@ -10,6 +10,7 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
             note_error(cell, exception=exception, **details)
 
         nb_man.cell_exception = show_error
-        config = options.pop("config")
-        client = {"kernel_manager_class": ForkedKernelManager, "shutdown_kernel": "immediate"}
-        config.merge(Config({"NotebookClient": client}))
-        super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
+        super().execute_managed_notebook(nb_man, kernel_name, **options)
 
 
 papermill_engines.register(ENGINE, _Engine)
@@ -87,12 +85,7 @@ def execute(
 
 
 def _execute(
-    notebook: Path,
-    output: Path,
-    values: Mapping[str, object],
-    time_limit: int | None,
-    watched: bool,
-    with_pictures: bool,
+    notebook: Path, output: Path, values: Mapping[str, object], time_limit: int | None, watched: bool, pictures: bool
 ) -> None:
     log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
@@ -107,7 +100,7 @@ def _execute(
     killed_before = kernels.killed_out_of_memory()
     epochs = values.get("epochs") if "epochs" in declared else None
     name = notebook.name + (f", {epochs} epochs" if epochs else "")
-    with storage.scratch() as scratch, _Progress(name, watched) as progress:
+    with storage.scratch() as scratch, closing(_Progress(name, watched)) as progress:
         connection = scratch / "kernel.json"
         try:
             papermill.execute_notebook(
@@ -118,8 +111,8 @@ def _execute(
                 stdout_file=progress,
                 engine_name=ENGINE,
                 executed=executed,
-                config=_transport(connection),
-                **({} if with_pictures else {"skip_cells_with_tag": PICTURE}),
+                config=_config(connection),
+                **({} if pictures else {"skip_cells_with_tag": PICTURE}),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -141,7 +134,7 @@ def _execute(
         finally:
             kernels.SERVER.kernels.pop(str(connection), None)
             if executed:
-                storage.write_whole(output, _cleaned(executed[0], with_pictures))
+                storage.write_whole(output, _cleaned(executed[0], pictures))
 
 
 def execute_in_place(notebook: Path) -> None:
@@ -181,12 +174,13 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
     return kind(f"{where}: {error.ename}: {error.evalue}" + f"\nThe executed notebook, with its error: {output}" * kept)
 
 
-def _transport(connection: Path) -> Config:
-    """Return sockets beside the connection file, and no ports, where their paths fit into 107 bytes of UTF-8."""
+def _config(connection: Path) -> Config:
+    """Have kernels forked, with sockets, and no ports, where their paths fit into 107 bytes of UTF-8."""
     settings = {"connection_file": str(connection)}
     if str(connection).isprintable() and len(os.fsencode(connection)) < 90:
         settings |= {"transport": "ipc", "ip": str(connection.with_suffix(""))}
-    return Config({"KernelManager": settings})
+    client = {"kernel_manager_class": ForkedKernelManager, "shutdown_kernel": "immediate"}
+    return Config({"KernelManager": settings, "NotebookClient": client})
 
 
 def _last_place(executed: list[nbformat.NotebookNode]) -> str:
@@ -199,13 +193,13 @@ def _last_place(executed: list[nbformat.NotebookNode]) -> str:
     return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
 
 
-def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
+def _cleaned(node: nbformat.NotebookNode, pictures: bool) -> bytes:
     """Return the notebook without papermill's record, which run.json has without paths, and with what was left out."""
     node.metadata.pop("papermill", None)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs = _coalesced(cell.outputs)
-        if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
+        if PICTURE in cell.metadata.get("tags", []) and not pictures:
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
     return str(nbformat.writes(node)).encode()
 
@@ -233,10 +227,7 @@ class _Progress:
     def __init__(self, name: str, watched: bool) -> None:
         self.name, self.watched, self.logged = name, watched, time.monotonic()
         self.terminal = watched and sys.stderr.isatty()
-
-    def __enter__(self) -> "_Progress":
-        self._show(f"{self.name} ...")
-        return self
+        self._show(f"{name} ...")
 
     def write(self, text: str) -> None:
         if "\r" not in text:
@@ -250,7 +241,7 @@ class _Progress:
     def flush(self) -> None:
         sys.stderr.flush()
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._show("")
 
     def _show(self, line: str) -> None:
