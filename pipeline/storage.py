@@ -68,26 +68,22 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     with contextlib.suppress(FileNotFoundError):  # there is no folder for what is temporary
         durable = durable and not path.is_relative_to(tempfile.gettempdir())
     try:
-        _write_beside(path, content, durable)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
-        raise
-
-
-def _write_beside(path: Path, content: bytes, durable: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink()
         raise
 
 
@@ -169,18 +165,15 @@ def lock(folder: Path) -> Iterator[None]:
 
     Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
     """
-    held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held.acquire()
+        held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT).acquire()
     except Timeout:
         raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
     except OSError as error:
         raise InvalidParameter(f"{folder / LOCK} cannot be made ({error.strerror}). Choose another folder.") from None
-    try:
+    with held:
         yield
-    finally:
-        held.release()
 
 
 def is_locked(folder: Path) -> bool:
