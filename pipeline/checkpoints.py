@@ -49,9 +49,7 @@ class Checkpoints:
     ) -> None:
         folder.check_own(f"run_dir is {folder.place!r}", [folder.checkpoint.name])
         self.path, self.hyperparameters = folder.checkpoint, dict(hyperparameters)
-        self.seconds = seconds
-        self.saved_at = time.monotonic()
-        self.begun = False
+        self.seconds, self.saved_at, self.begun = seconds, time.monotonic(), False
         depends_on = {
             "data": data.sha256,
             "hyperparameters": self.hyperparameters,
@@ -81,12 +79,11 @@ class Checkpoints:
             ):
                 raise ValueError("no training leaves this")
             states = [("MT19937", *state) for state in zip(arrays["random_keys"], positions, strict=True)]
-            checkpoint = Checkpoint(*weights, history, rate, states)
         except (InvalidRecord, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None
-        print(f"Going on after epoch {len(checkpoint.history)}, from {self.path.name}.")
-        return checkpoint
+        print(f"Going on after epoch {len(history)}, from {self.path.name}.")
+        return Checkpoint(*weights, history, rate, states)
 
     def save_when_due(
         self,
@@ -103,14 +100,8 @@ class Checkpoints:
         if time.monotonic() - self.saved_at < self.seconds:
             return
         _, keys, positions, *_ = zip(*(generator.get_state() for generator in generators), strict=True)
-        content = storage.npz_bytes(
-            identity=self.identity,
-            weights_0_1=weights_0_1,
-            weights_1_2=weights_1_2,
-            history=HISTORY.dump_json(history).decode(),
-            learning_rate=learning_rate,
-            random_keys=keys,
-            random_positions=positions,
-        )
-        storage.write_whole(self.path, content)
+        weights = {"weights_0_1": weights_0_1, "weights_1_2": weights_1_2}
+        so_far = {"history": HISTORY.dump_json(history).decode(), "learning_rate": learning_rate}
+        random = {"random_keys": keys, "random_positions": positions}
+        storage.write_whole(self.path, storage.npz_bytes(identity=self.identity, **weights, **so_far, **random))
         self.saved_at = time.monotonic()

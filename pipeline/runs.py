@@ -127,9 +127,8 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
 
     storage.write_whole(folder.report, rendering.run_page(folder, record).encode(errors="replace"))
     signals.check()
-    folder.write_record(
-        record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
-    )
+    done = record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
+    folder.write_record(done)
 
 
 def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
@@ -250,14 +249,11 @@ def verify(run_dir: str) -> None:
         stages.execute(again, chosen, needed, report=False)
         after = _facts(again, evaluated)
     differing = [name for name in before if before[name] != after.get(name)]
-    count = f"{len(differing)} of {len(before)} metrics and digests differ"
-    log.info(
-        f"NOT reproduced: {count}." if differing else f"Reproduced: all {len(before)} metrics and digests are equal."
-    )
+    verdict = f"NOT reproduced: {len(differing)} of {len(before)} metrics and digests differ."
+    log.info(verdict if differing else f"Reproduced: all {len(before)} metrics and digests are equal.")
     for name, was in before.items():
-        log.info(
-            f"  {name:25} " + (f"NOT equal  {was}, and now {after.get(name)}" if name in differing else f"equal  {was}")
-        )
+        found = f"NOT equal  {was}, and now {after.get(name)}" if name in differing else f"equal  {was}"
+        log.info(f"  {name:25} {found}")
     if changed:
         log.info("What has changed since, " + ("and may be why:" if differing else "and made no difference:"))
     for change in changed:
