@@ -19,8 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -139,9 +138,7 @@ class _Kernel(psutil.Process):
         return -1
 
     def wait(self, timeout: float | None = None) -> int:
-        while self.poll() is None:
-            time.sleep(0.02)
-        return -1
+        return -1  # it is called when `poll` has said so, to clear a child away
 
     def end(self) -> None:
         self.ended_by_us = True
@@ -174,7 +171,11 @@ class _ForkServer:
     def register(self, connection_file: str, kernel: _Kernel) -> _Kernel:
         """Keep in mind a kernel that `end` shall end, also one that was started in another way, until it is popped."""
         self.kernels[connection_file] = kernel
-        _end_if_stopped(kernel.end)
+        try:
+            signals.check()
+        except signals.Stopped:  # which came while the kernel was being started, so that `kill` did not know it yet
+            kernel.end()
+            raise
         return kernel
 
     def prepare(self, compiler_first: bool = False) -> None:
@@ -218,16 +219,7 @@ class _ForkServer:
         signals.on_signal.add(self.kill)
         signals.on_deadline.add(partial(shutil.rmtree, storage.scratch_of(os.getpid()), ignore_errors=True))
         atexit.register(self.end)  # before what is temporary is removed
-        _end_if_stopped(self.process.kill)
-
-
-def _end_if_stopped(end: Callable[[], object]) -> None:
-    """End what was being started when a signal came, which `kill` did not know yet, and raise Stopped."""
-    try:
         signals.check()
-    except signals.Stopped:
-        end()
-        raise
 
 
 SERVER = _ForkServer()
