@@ -27,15 +27,10 @@ log = logging.getLogger(__name__)
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
     """Prepare, train, evaluate and report, in the run's folder, unless that has been done already.
 
-    run_dir: relative to the project's root, or absolute. force: run again, even if nothing has changed.
-
-    Raises
-    ------
-    InvalidParameter, InvalidData, FolderBusy
-        If the folder or the source cannot be used; nothing has been written then.
-    NotebookFailed
-        If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
-        status and the error, and no metrics.json, if it can be removed.
+    run_dir: relative to the project's root, or absolute. force: run again, even if nothing has changed. Raises
+    InvalidParameter, InvalidData or FolderBusy if the folder or the source cannot be used; nothing has been written
+    then. Raises NotebookFailed if a notebook does; the folder then holds the notebooks as far as they were executed, a
+    run.json with the status and the error, and no metrics.json, if it can be removed.
     """
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
@@ -144,15 +139,9 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, which are only trained there, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation alone depends on has changed since. One that
-    fails leaves the others; the first error is raised when all have ended.
-
-    Raises
-    ------
-    InvalidRecord, InvalidData, FolderBusy
-        If a folder holds no finished point, or one that was trained with other code, data or versions, or whose
-        files are not as training left them.
-    NotebookFailed
-        If 03_evaluate does.
+    fails leaves the others; the first error is raised when all have ended: NotebookFailed if 03_evaluate does, and
+    InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that was trained with other
+    code, data or versions, or whose files are not as training left them.
     """
     if len(folders) == 1:
         return _evaluate(folders[0], watched=True)
