@@ -88,7 +88,9 @@ def read_arrays(path: Path, next_step: str, layout: Layout | None = None) -> dic
             heads = _heads(archive, path.stat().st_size)
             if problem := _problem(heads, layout or {}):
                 raise InvalidRecord(path, f"is not what it should be: {problem}", next_step)
-            return {name: _array(archive, name) for name in heads}
+            file.seek(0)
+            found = np.load(file)  # whose bytes are brought into the order that Numba takes
+            return {name: found[name].astype(dtype.newbyteorder("="), copy=False) for name, (_, dtype) in heads.items()}
     except InvalidRecord:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything
@@ -114,12 +116,6 @@ def _heads(archive: zipfile.ZipFile, size: int) -> dict[str, tuple[tuple[int, ..
                 raise ValueError(f"{member.filename} is announced as {dtype} {shape}")
             heads[member.filename.removesuffix(".npy")] = shape, dtype
     return heads
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(f"{name}.npy") as file:
-        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        return array.astype(array.dtype.newbyteorder("="), copy=False)  # Numba takes no other order of bytes
 
 
 def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout: Layout) -> str:
