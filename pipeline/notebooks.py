@@ -246,5 +246,4 @@ class _Progress:
 
     def _show(self, line: str) -> None:
         if self.terminal:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

@@ -22,7 +22,6 @@ from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepR
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
 MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
-MADE_BY = {PREPARATION: "data.npz", TRAINING: "model.npz", EVALUATION: "metrics.json"}  # the first, of those
 REPORT = "report.html"
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, REPORT)
 WRITTEN, SWEEP = (*OUTPUTS, "checkpoint.npz", "run.json"), "sweep.json"
@@ -207,8 +206,7 @@ class RunFolder:
         digests = record.outputs if (record := self.find_record()) else {}
 
         def is_own(name: str) -> object:
-            known = digests.get(name)
-            return (known and known == storage.sha256_of_file(self.path / name)) or read[name]()
+            return digests.get(name) == storage.sha256_of_file(self.path / name) or read[name]()
 
         outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
 
@@ -221,7 +219,7 @@ class RunFolder:
         """Write what a stage gives, unless its content is there. First remove all that was made from the old."""
         if all(path.is_file() and path.read_bytes() == content for path, content in files.items()):
             return
-        made = MADE[MADE.index(MADE_BY[stage]) :]
+        made = MADE[min(MADE.index(path.name) for path in files) :]
         self.check_own(f"run_dir is {self.place!r}", [*made, "report.html"])
         if stage != EVALUATION or self.metrics.exists():  # the first metrics of a point replace nothing
             self._mark_changed(stage, given)

@@ -40,9 +40,8 @@ def project_path(place: str) -> Path:
     """
     path = ROOT / place
     try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidParameter(f"{shown(place)} is no path that can be used ({reason}). Choose another one.") from None
