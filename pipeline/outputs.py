@@ -32,8 +32,8 @@ def check(given: str, place: Path, files: Mapping[Path, Callable[[], object]]) -
             raise InvalidParameter(f"{given}, which is below more than {MAX_PARTS} folders. Choose another place.")
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             place.stat()  # else it is too long, or its links lead to one another
-        resolved = place.resolve()
-        if resolved == storage.ROOT or any(resolved.is_relative_to(storage.ROOT / name) for name in PROJECT_FOLDERS):
+        resolved, own = place.resolve(), [(storage.ROOT / name).resolve() for name in PROJECT_FOLDERS]
+        if resolved == storage.ROOT or any(map(resolved.is_relative_to, own)):
             raise InvalidParameter(f"{given}, where the project's own files are. Choose another place.")
         nearest = next(path for path in (place, *place.parents) if path not in files and os.path.lexists(path))
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):

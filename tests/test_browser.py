@@ -24,7 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 import helpers
 from pipeline import storage
 from pipeline.reports import pages
-from pipeline.run_folder import STAGES, TRAINING
+from pipeline.run_folder import EVALUATION, STAGES, TRAINING
 from tests.conftest import MADE_ONCE
 from tests.test_project import lab_command
 
@@ -241,7 +241,6 @@ def jupyterlab(browser, lab):
     address = f"{lab}/lab/tree/notebooks/{STAGES[0]}.ipynb?token=test"
     with Page(browser, address, viewport={"width": 1280, "height": 1000}) as opened:
         opened.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        close_notebook(opened.page)
         yield opened
 
 
@@ -250,8 +249,12 @@ def notebook(jupyterlab, stem):
     """Open a notebook from the list of files, as a reader does; it is not run yet. Close it afterwards."""
     page = jupyterlab.page
     jupyterlab.console.clear()
-    page.get_by_role("button", name="Refresh the file browser").click()
-    page.locator(".jp-DirListing-item", has_text=f"{stem}.ipynb").dblclick()
+    already = page.locator(".jp-NotebookPanel").count()  # the first one, with which JupyterLab begins
+    if already and stem != STAGES[0]:
+        close_notebook(page)
+    if not already or stem != STAGES[0]:
+        page.get_by_role("button", name="Refresh the file browser").click()
+        page.locator(".jp-DirListing-item", has_text=f"{stem}.ipynb").dblclick()
     try:
         page.locator(".jp-NotebookPanel").wait_for()
         yield page
@@ -314,7 +317,7 @@ def check_quiet(opened):
 
 
 def test_the_notebooks_of_runs_sweeps_and_comparisons_run_in_jupyterlab(jupyterlab):
-    for stem in ("compare", "sweep", *STAGES):
+    for stem in (*STAGES, "compare", "sweep"):
         with notebook(jupyterlab, stem) as page:
             run_all(page, code_cells(stem))
             check_quiet(jupyterlab)
@@ -322,7 +325,8 @@ def test_the_notebooks_of_runs_sweeps_and_comparisons_run_in_jupyterlab(jupyterl
             outputs = page.locator(".jp-OutputArea-output").all_text_contents()
             if stem == TRAINING:  # the line of progress, of which the last state alone is left
                 assert re.findall(r"I:\d+", "".join(outputs)) == ["I:99"]
-    assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in outputs)
+            if stem == EVALUATION:
+                assert any("Test-Err:0.429 Test-Acc:0.7942" in text for text in outputs)
 
 
 def test_a_sweep_that_a_notebook_runs_shows_a_bar_and_its_failures_in_jupyterlab(jupyterlab, lab, tmp_path):

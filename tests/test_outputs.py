@@ -22,6 +22,15 @@ def test_the_projects_own_folders_are_refused_also_through_a_link(tmp_path, plac
     refuses(folder, "^place is given, where the project's own files are. Choose another")
 
 
+def test_a_folder_of_the_project_that_is_a_link_is_refused_too(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / ".venv").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(storage, "ROOT", tmp_path / "root")
+    for folder in (tmp_path / "root" / ".venv" / "x", tmp_path / "elsewhere" / "x"):
+        refuses(folder, "where the project's own files are")
+
+
 def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_path):
     (tmp_path / "file").touch()
     refuses(tmp_path / "file" / "x", "given, but .*file is not a folder that can be written to. Choose")
