@@ -31,7 +31,14 @@ from pipeline import console, errors, parameters, unexpected
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
 
-FOLDER = click.Path()
+class _FromHere(click.Path):
+    """A path, from where one stands, as which shells complete it; what is there is looked at later."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return parameters.from_here(value)
+
+
+FOLDER = _FromHere(file_okay=False)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -40,11 +47,10 @@ def _examples(*lines: str, title: str = "Examples:") -> str:
     return "\n".join(["\b", title, *(f"  python -m pipeline {line}" for line in lines)])
 
 
-SMALL = "sweep notebooks/sweeps/small.yaml"
 EXAMPLES = _examples(
     "run                                      train with the defaults, and report",
     "run -p epochs 20 --run-dir runs/short    train with another parameter",
-    f"{SMALL}        train many, and select the best",
+    "sweep notebooks/sweeps/small.yaml        train many, and select the best",
     "compare runs/default runs/short          see what differs, and what is better",
     "verify runs/default                      run it again, and see that it is equal",
     title="What people do:",
@@ -73,7 +79,10 @@ _given = click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE
 
 @main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
 @click.option(
-    "--run-dir", metavar="DIR", type=FOLDER, help="Where its files go, in place of an older run's; else runs/default."
+    "--run-dir",
+    metavar="DIR",
+    type=click.Path(),
+    help="Where its files go, in place of an older run's; runs/default unless given.",
 )
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
@@ -102,7 +111,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 @_given
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
-    """Show what SOURCE holds, before anything is trained.
+    """Show what a source holds, before training.
 
     That is how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
     that name may be: a folder of your own pictures, for example, from where you stand.
@@ -114,7 +123,10 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     preview.show(values, output)
 
 
-@main.command("sweep", epilog=_examples(SMALL, f"{SMALL} --workers 1 --retry-failed"))
+@main.command(
+    "sweep",
+    epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
@@ -127,29 +139,32 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--many", is_flag=True, help="Run more than 100,000 points.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
-    """Train many runs, or what is left of them, and select the best. It alone is evaluated. FILE is a sweep's YAML."""
+    """Train many runs, and select the best.
+
+    FILE is a sweep's YAML. Points that are done already are not trained again. The best configuration alone is
+    evaluated.
+    """
     if options["workers"] and options["scheduler"] is not None:
         raise errors.InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
     from pipeline.sweeps import execution
 
-    folder = sweep_dir and parameters.from_here(sweep_dir)
-    if failed := execution.run_sweep(file, folder, with_report=not no_report, **options):
+    if failed := execution.run_sweep(file, sweep_dir, with_report=not no_report, **options):
         raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
 
 
 @main.command("verify", epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"))
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
-    """Run a finished run again, and report what is equal. What is in RUN_DIR stays as it is."""
+    """Verify that a run is reproduced. It is run again elsewhere; what is in RUN_DIR stays as it is."""
     from pipeline import runs
 
-    runs.verify(parameters.from_here(run_dir))
+    runs.verify(run_dir)
 
 
 @main.command("notebooks", epilog=_examples("notebooks notebooks/why.ipynb"))
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def notebooks_command(notebooks: tuple[Path, ...]) -> None:
-    """Execute committed NOTEBOOKS again, in place."""
+    """Execute NOTEBOOKS again, in place."""
     from pipeline.notebooks import execute_in_place
 
     for notebook in notebooks:
@@ -160,7 +175,7 @@ def notebooks_command(notebooks: tuple[Path, ...]) -> None:
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("--output", type=OUTPUT, help="The page to write of a notebook; runs/reports/NAME.html unless given.")
 def report_command(path: Path, output: Path | None) -> None:
-    """Render a NOTEBOOK, or the run in RUN_DIR, as one page.
+    """Render a notebook or a run as one page.
 
     It is an HTML file that opens without a network. The notebook is shown as it was executed; a point of a sweep is
     evaluated for it.
@@ -184,11 +199,10 @@ def report_command(path: Path, output: Path | None) -> None:
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare finished runs, or points of sweeps, in one page. It is an HTML file that opens without a network."""
+    """Compare runs, or points of sweeps. The page is an HTML file that opens without a network."""
     from pipeline import comparison
 
-    places = [parameters.from_here(run_dir) for run_dir in run_dirs]
-    click.echo(console.wrote("report", comparison.write_report(places, output)))
+    click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
 
 
 @main.command("index", epilog=_examples("index", "index runs/sweeps"))
@@ -203,7 +217,7 @@ def index_command(folder: Path | None) -> None:
 @main.command("site", epilog=_examples("site", "site public"))
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 def site_command(folder: Path | None) -> None:
-    """Write notebooks and three reports as a static site. Its linked pages go into FOLDER, runs/site unless given."""
+    """Write notebooks as a static site. Its pages, with three reports, go into FOLDER, runs/site unless given."""
     from pipeline import site
 
     click.echo(console.wrote("site", site.write_site(folder or parameters.RUNS / "site")))

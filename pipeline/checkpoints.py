@@ -100,8 +100,14 @@ class Checkpoints:
         if time.monotonic() - self.saved_at < self.seconds:
             return
         _, keys, positions, *_ = zip(*(generator.get_state() for generator in generators), strict=True)
-        weights = {"weights_0_1": weights_0_1, "weights_1_2": weights_1_2}
-        so_far = {"history": HISTORY.dump_json(history).decode(), "learning_rate": learning_rate}
-        random = {"random_keys": keys, "random_positions": positions}
-        storage.write_whole(self.path, storage.npz_bytes(identity=self.identity, **weights, **so_far, **random))
+        content = storage.npz_bytes(
+            identity=self.identity,
+            weights_0_1=weights_0_1,
+            weights_1_2=weights_1_2,
+            history=HISTORY.dump_json(history).decode(),
+            learning_rate=learning_rate,
+            random_keys=keys,
+            random_positions=positions,
+        )
+        storage.write_whole(self.path, content)
         self.saved_at = time.monotonic()

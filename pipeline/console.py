@@ -85,7 +85,8 @@ class _Stream(io.FileIO):
 def open_streams() -> None:
     """Let a command write to standard output and error also where these are closed, full or of another encoding."""
     sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
-    if os.name == "posix" and locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):  # as files are
+    utf8 = sys.flags.utf8_mode or locale.getencoding().lower() in ("utf-8", "utf8")
+    if os.name == "posix" and not utf8:  # files and paths are UTF-8
         os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stdout, "encoding", "ascii")}
         os.execv(sys.executable, sys.orig_argv)
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next files to be opened would pass for them

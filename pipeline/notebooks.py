@@ -85,7 +85,12 @@ def execute(
 
 
 def _execute(
-    notebook: Path, output: Path, values: Mapping[str, object], time_limit: int | None, watched: bool, pictures: bool
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, object],
+    time_limit: int | None,
+    watched: bool,
+    with_pictures: bool,
 ) -> None:
     log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
@@ -112,7 +117,7 @@ def _execute(
                 engine_name=ENGINE,
                 executed=executed,
                 config=_config(connection),
-                **({} if pictures else {"skip_cells_with_tag": PICTURE}),
+                **({} if with_pictures else {"skip_cells_with_tag": PICTURE}),
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
@@ -134,7 +139,7 @@ def _execute(
         finally:
             kernels.SERVER.kernels.pop(str(connection), None)
             if executed:
-                storage.write_whole(output, _cleaned(executed[0], pictures))
+                storage.write_whole(output, _cleaned(executed[0], with_pictures))
 
 
 def execute_in_place(notebook: Path) -> None:
@@ -175,7 +180,7 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
 
 
 def _config(connection: Path) -> Config:
-    """Have kernels forked, with sockets, and no ports, where their paths fit into 107 bytes of UTF-8."""
+    """Return how kernels are forked; with sockets, and no ports, where their paths fit into 107 bytes of UTF-8."""
     settings = {"connection_file": str(connection)}
     if str(connection).isprintable() and len(os.fsencode(connection)) < 90:
         settings |= {"transport": "ipc", "ip": str(connection.with_suffix(""))}
@@ -193,13 +198,13 @@ def _last_place(executed: list[nbformat.NotebookNode]) -> str:
     return f"{'after' if ended else 'in'} the cell {begun[-1].id!r}"
 
 
-def _cleaned(node: nbformat.NotebookNode, pictures: bool) -> bytes:
+def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
     """Return the notebook without papermill's record, which run.json has without paths, and with what was left out."""
     node.metadata.pop("papermill", None)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs = _coalesced(cell.outputs)
-        if PICTURE in cell.metadata.get("tags", []) and not pictures:
+        if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
     return str(nbformat.writes(node)).encode()
 

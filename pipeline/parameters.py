@@ -54,7 +54,7 @@ class Parameters(BaseModel):
 
     source: Source = Field("sample", description="where the images come from")
     num_samples: Count = Field(1000, description="training images, from the front of the training set")
-    num_validation: CountOrNone = Field(1000, description="images after the training images, to choose by; 0 for none")
+    num_validation: CountOrNone = Field(1000, description="images right after those, to choose by; 0 for none")
     normalisation: Positive = Field(255.0, description="what the pixels are divided by")
     hidden_size: Count = Field(40, description="hidden units")
     learning_rate: Positive = Field(0.005, description="size of a step down the gradient")

@@ -89,8 +89,9 @@ def read_arrays(path: Path, next_step: str, layout: Layout | None = None) -> dic
             if problem := _problem(heads, layout or {}):
                 raise InvalidRecord(path, f"is not what it should be: {problem}", next_step)
             file.seek(0)
-            found = np.load(file)  # whose bytes are brought into the order that Numba takes
-            return {name: found[name].astype(dtype.newbyteorder("="), copy=False) for name, (_, dtype) in heads.items()}
+            found = np.lib.npyio.NpzFile(file)  # and not np.load, which may take it for something else
+            kinds = {name: dtype.newbyteorder("=") for name, (_, dtype) in heads.items()}  # Numba takes no other order
+            return {name: found[name].astype(dtype, copy=False) for name, dtype in kinds.items()}
     except InvalidRecord:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can raise nearly anything

@@ -206,7 +206,8 @@ class RunFolder:
         digests = record.outputs if (record := self.find_record()) else {}
 
         def is_own(name: str) -> object:
-            return digests.get(name) == storage.sha256_of_file(self.path / name) or read[name]()
+            known = digests.get(name)
+            return (known and known == storage.sha256_of_file(self.path / name)) or read[name]()
 
         outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
 

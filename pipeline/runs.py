@@ -27,10 +27,15 @@ log = logging.getLogger(__name__)
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
     """Prepare, train, evaluate and report, in the run's folder, unless that has been done already.
 
-    run_dir: relative to the project's root, or absolute. force: run again, even if nothing has changed. Raises
-    InvalidParameter, InvalidData or FolderBusy if the folder or the source cannot be used; nothing has been written
-    then. Raises NotebookFailed if a notebook does; the folder then holds the notebooks as far as they were executed, a
-    run.json with the status and the error, and no metrics.json, if it can be removed.
+    run_dir: relative to the project's root, or absolute. force: run again, even if nothing has changed.
+
+    Raises
+    ------
+    InvalidParameter, InvalidData, FolderBusy
+        If the folder or the source cannot be used; nothing has been written then.
+    NotebookFailed
+        If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
+        status and the error, and no metrics.json, if it can be removed.
     """
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
@@ -139,9 +144,15 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, which are only trained there, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation alone depends on has changed since. One that
-    fails leaves the others; the first error is raised when all have ended: NotebookFailed if 03_evaluate does, and
-    InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that was trained with other
-    code, data or versions, or whose files are not as training left them.
+    fails leaves the others; the first error is raised when all have ended.
+
+    Raises
+    ------
+    InvalidRecord, InvalidData, FolderBusy
+        If a folder holds no finished point, or one that was trained with other code, data or versions, or whose
+        files are not as training left them.
+    NotebookFailed
+        If 03_evaluate does.
     """
     if len(folders) == 1:
         return _evaluate(folders[0], watched=True)
@@ -235,11 +246,12 @@ def verify(run_dir: str) -> None:
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
         needed = STAGES if evaluated else [PREPARATION, TRAINING]
-        stages.execute(again, chosen, needed, report=False)
+        stages.execute(again, chosen, needed, with_report=False)
         after = _facts(again, evaluated)
     differing = [name for name in before if before[name] != after.get(name)]
-    verdict = f"NOT reproduced: {len(differing)} of {len(before)} metrics and digests differ."
-    log.info(verdict if differing else f"Reproduced: all {len(before)} metrics and digests are equal.")
+    count = f"{len(differing)} of {len(before)} metrics and digests differ"
+    equal = f"Reproduced: all {len(before)} metrics and digests are equal."
+    log.info(f"NOT reproduced: {count}." if differing else equal)
     for name, was in before.items():
         found = f"NOT equal  {was}, and now {after.get(name)}" if name in differing else f"equal  {was}"
         log.info(f"  {name:25} {found}")

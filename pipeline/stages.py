@@ -15,11 +15,16 @@ _importing = threading.Lock()  # since Pygments breaks when two threads import i
 
 
 def execute(
-    folder: RunFolder, chosen: Parameters, stages: Sequence[str] = STAGES, *, report: bool = True, watched: bool = True
+    folder: RunFolder,
+    chosen: Parameters,
+    stages: Sequence[str] = STAGES,
+    *,
+    with_report: bool = True,
+    watched: bool = True,
 ) -> dict[str, str]:
     """Execute the notebooks of these stages, and return the digest of what each has made.
 
-    report: render them meanwhile, for one that follows. watched: show their progress; several at once would mix.
+    with_report: render them meanwhile, for a report. watched: show their progress; several at once would mix.
     """
     with _importing:
         from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
@@ -27,7 +32,7 @@ def execute(
         kernels.prepare()
         from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
 
-        if report:
+        if with_report:
             from pipeline.reports import rendering  # nbconvert takes another 0.3 s
 
     made, values = dict[str, str](), chosen.model_dump() | {"run_dir": str(folder.path)}
@@ -35,7 +40,7 @@ def execute(
     with ThreadPoolExecutor(1) as meanwhile:
         for stage in stages:
             since = time.monotonic()
-            if report:
+            if with_report:
                 # While the kernel works. An error in it is met again, and reported, when the report is written.
                 meanwhile.submit(rendering.prepare, folder, shown)
             try:

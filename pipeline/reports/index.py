@@ -87,12 +87,13 @@ def entries(runs: Path) -> list[Entry]:
     """Return all runs and sweeps below the folder, newest first, without hidden folders and symbolic links."""
     found = []
     for record in _records(runs):
-        folder, report, when = record.parent, RunFolder(record.parent).report, datetime.fromtimestamp(0, UTC)
+        when = datetime.fromtimestamp(0, UTC)
         with contextlib.suppress(OSError, ValueError, OverflowError):  # removed since it was found, or of no year
             when = datetime.fromtimestamp(record.stat().st_mtime, UTC)
+        folder, report = record.parent, RunFolder(record.parent).report
         name = folder.relative_to(runs).as_posix() if folder != runs else runs.name
         address = quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None
-        entry = Entry(name, record.stem, when, address)
+        entry = Entry(name, kind=record.stem, when=when, report=address)
         try:
             if entry.kind == "sweep":
                 _describe_sweep(entry, SweepFolder(folder))

@@ -158,8 +158,8 @@ def _explained(problem: ErrorDetails) -> str:
 def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MAX_POINTS) -> list[Point]:
     """Make all points, checked, each once: of the base with the grid crossed, and with each of the points.
 
-    Raises InvalidParameter with what is wrong, after a preface.
-    most: how many there may be. They are counted before any is made.
+    most: how many there may be. They are counted before any is made. Raises InvalidParameter with what is wrong, after
+    a preface.
     """
     if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
         raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. To run them all, add --many.")

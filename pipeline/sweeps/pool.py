@@ -115,7 +115,7 @@ class Pool:
         """
         self._update_workers()
         ready = [found for found in self.workers.values() if found.folder and not found.refusal]
-        if not waiting and any(found.load < 0 for found in ready):  # it takes what waits elsewhere
+        if not waiting and any(found.load < 0 for found in ready):  # that worker is given what waits at another one
             fullest = max(ready, key=attrgetter("load"))
             if fullest.load > 0:
                 future = fullest.pending[-1]

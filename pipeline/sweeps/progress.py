@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from operator import attrgetter
 from statistics import fmean
 from typing import Any
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class Progress(contextlib.ExitStack):
-    """Count and rank the points of a sweep as they end. `todo` are those to be run, of which none has a result."""
+    """Count and rank the points of a sweep as they end. count: of those to run; none has a result yet."""
 
-    def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, todo: Sized) -> None:
+    def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, count: int) -> None:
         super().__init__()
-        self.metric, self.count = metric, len(todo)
+        self.metric, self.count = metric, count
         self.groups = {point.id: place for place, group in enumerate(configurations) for point in group}
         self.points = configurations
         self.ranked = [self._configuration(place) for place in range(len(configurations))]
@@ -47,7 +47,7 @@ class Progress(contextlib.ExitStack):
         if terminal:  # which in some containers does not know its size
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
             options |= {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}
-        disabled, total = not (notebook or terminal), self.before + self.count
+        disabled, total = not (notebook or terminal), self.before + count
         self.bar = self.enter_context(tqdm(total=total, initial=self.before, disable=disabled, **options))
         self.enter_context(logging_redirect_tqdm([logging.getLogger("pipeline")], tqdm_class=type(self.bar)))
 

@@ -34,7 +34,7 @@ def run_points(
     for point, _ in jobs:  # so that an old result is not counted
         point.result = PointResult(point.id, point.result.parameters)
     try:
-        with progress.Progress(definition.configurations(points), select, jobs) as shown, signals.handled():
+        with progress.Progress(definition.configurations(points), select, len(jobs)) as shown, signals.handled():
             while True:
                 try:
                     signals.check()
