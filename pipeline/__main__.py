@@ -26,7 +26,10 @@ if missing := [name for name in ("click", "pydantic") if find_spec(name) is None
 
 import click
 
-from pipeline import console, errors, parameters, unexpected
+try:
+    from pipeline import console, errors, parameters, unexpected
+except (ImportError, SyntaxError) as error:
+    sys.exit(f"Error: {error}. Restore the project's files: git checkout pipeline")
 
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 
@@ -266,6 +269,7 @@ def command_line() -> None:
     if code > 128:
         console.close_full_streams()
     signals.ignore()
+    sys.unraisablehook = lambda _: None  # what is closed in the end finds no log any more
     gc.freeze()  # so that ending does not take 0.15 s, in which everything is looked through for garbage
     sys.exit(code)
 

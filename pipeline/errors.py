@@ -12,6 +12,7 @@
         ├── CellFailed       one of its cells raised an error
         ├── Diverged         training overshot until its error was no longer a number
         ├── CellTimedOut     one of its cells took longer than the time limit
+        ├── CacheDamaged     what Numba had compiled could not be read
         ├── KernelDied       its process ended in the middle
         └── WorkerDied       the Dask worker that ran it ended in the middle
 
@@ -108,6 +109,9 @@ class Diverged(NotebookFailed):
 
 class CellTimedOut(NotebookFailed):
     status = "timed out"
+
+
+class CacheDamaged(NotebookFailed): ...
 
 
 class KernelDied(NotebookFailed):

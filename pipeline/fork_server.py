@@ -45,6 +45,18 @@ def _import_what_notebooks_import() -> None:
     gc.freeze()  # so that no kernel looks through all these objects for garbage
 
 
+def _escape_half_characters() -> None:
+    """Have kernels print half of a character, which cannot be sent, as its escape."""
+    from ipykernel.iostream import OutStream
+
+    write = OutStream.write
+
+    def escaping(stream: OutStream, text: str) -> int | None:
+        return write(stream, text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text)
+
+    OutStream.write = escaping  # type: ignore[assignment, method-assign]
+
+
 @functools.cache
 def _start_the_compiler() -> None:
     """Import Numba and have it compile, for 0.5 s: the first notebook of a run prepares data, and needs none of it."""
@@ -111,5 +123,6 @@ if __name__ == "__main__":
     # Without this module's own folder: its own environment decides where a kernel finds the project.
     _PACKAGES = [path for path in sys.path if path != os.environ["PYTHONPATH"]]
     _import_what_notebooks_import()
+    _escape_half_characters()
     with socket.socket(fileno=int(sys.argv[1])) as _end:
         _fork_kernels(_end, compiler_first="compiler" in sys.argv)

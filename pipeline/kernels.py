@@ -99,7 +99,7 @@ def _environment() -> dict[str, str]:
     for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
         del os.environ[name]
     own, home = str(storage.scratch_of(os.getpid())), os.path.expanduser("~")  # noqa: PTH111 - Path raises an error
-    if not os.access(home, os.W_OK):
+    if home == os.sep or not os.access(home, os.W_OK):  # the first where HOME is empty
         os.environ["HOME"] = home = own
     os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
@@ -227,6 +227,14 @@ def _remove_scratch() -> None:
 
 SERVER = _ForkServer()
 prepare, end = SERVER.prepare, SERVER.end
+
+
+def remove_compiled() -> None:
+    """Remove what Numba has compiled of helpers.py, whatever stands in its place."""
+    for place in (storage.ROOT / "__pycache__", os.environ.get("NUMBA_CACHE_DIR")):
+        for path in Path(place).rglob("helpers.*.nb*") if place else ():
+            with contextlib.suppress(OSError):  # another process does so, too
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def how_it_ended(connection_file: str) -> str | None:

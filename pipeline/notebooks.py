@@ -28,7 +28,7 @@ from traitlets.config import Config
 
 from pipeline import errors, kernels, signals, storage
 from pipeline.kernels import ForkedKernelManager
-from pipeline.readers import read_bytes, read_notebook
+from pipeline.readers import LIMITS, read_bytes, read_notebook
 from pipeline.reports.pages import WIDGET
 
 ENGINE = "forked"
@@ -74,12 +74,13 @@ def execute(
 
     time_limit: seconds that any one cell may take. watched: show its progress; several at once would mix.
     with_pictures: execute the cells tagged "picture", too; without, each says that it was left out.
-    One whose kernel has been killed is executed once more. Raises NotebookFailed, or one of its subclasses.
+    One whose kernel has been killed, or could not read what was compiled, is executed once more. Raises NotebookFailed,
+    or one of its subclasses.
     """
     attempt = partial(_execute, notebook, output, values or {}, time_limit, watched, with_pictures)
     try:
         attempt()
-    except errors.KernelDied as error:
+    except (errors.KernelDied, errors.CacheDamaged) as error:
         log.warning(f"{error} It is started again.")
         attempt()
 
@@ -101,6 +102,9 @@ def _execute(
         nb_kernel_name(node)  # which may be empty
     except ValueError as error:
         raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
+    if "run_dir" in values and "run_dir" not in declared:  # it would work in another run's folder
+        raise errors.NotebookFailed(f"{errors.shown(notebook)} has no cell tagged parameters that declares run_dir.")
+    node.metadata.pop("papermill", None)  # which may be anything
     executed: list[nbformat.NotebookNode] = []
     killed_before = kernels.killed_out_of_memory()
     epochs = values.get("epochs") if "epochs" in declared else None
@@ -121,9 +125,14 @@ def _execute(
                 execution_timeout=time_limit,
             )
         except PapermillExecutionError as error:
+            if "numba/core/caching.py" in "".join(error.traceback):
+                kernels.remove_compiled()
+                message = f"{notebook.name}: what Numba had compiled could not be read, and has been removed."
+                raise errors.CacheDamaged(message) from None
             raise _cell_failed(notebook.name, executed[0], output, error) from None
         except CellTimeoutError:
-            message = f"{notebook.name}: out of time {_last_place(executed)}, after {time_limit} seconds."
+            limit = f"after {time_limit} seconds" if time_limit else "since its outputs did not arrive"
+            message = f"{notebook.name}: out of time {_last_place(executed)}, {limit}."
             raise errors.CellTimedOut(message) from None
         except NoSuchKernel as error:
             raise errors.NotebookFailed(f"{notebook.name}: its kernel did not start: {error}") from None
@@ -165,7 +174,11 @@ def execute_in_place(notebook: Path) -> None:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]
             storage.write_whole(path, b64decode(picture["image/png"]))
-    storage.write_whole(notebook.resolve(), (nbformat.writes(node) + "\n").encode())  # so that a link stays one
+    content = (nbformat.writes(node) + "\n").encode()
+    if len(content) > (limit := LIMITS["notebook"]):
+        message = f"{notebook.name} would have {len(content):,} bytes with its outputs, but may have {limit:,} at most."
+        raise errors.NotebookFailed(f"{message} It is left as it was; show less in it.")
+    storage.write_whole(notebook.resolve(), content)  # so that a link stays one
 
 
 def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error: PapermillExecutionError) -> Exception:

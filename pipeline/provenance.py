@@ -194,7 +194,9 @@ def _cells(notebook: Path) -> list[tuple[str, str]]:
     advice = f"Correct it, or restore it: git checkout {shlex.quote(storage.place_of(notebook))}"
     content = read_bytes(notebook, "notebook", advice)
     try:
-        return [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(content)["cells"]]
+        found = json.loads(content)
+        found["nbformat"]  # without which nobody opens it
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in found["cells"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidRecord(notebook, f"is no notebook ({error})", advice) from None
 

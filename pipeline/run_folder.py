@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import console, outputs, parameters, readers, storage
-from pipeline.errors import SMALLER, Diverged, InvalidParameter, InvalidRecord, shown
+from pipeline.errors import SMALLER, Diverged, FolderBusy, InvalidParameter, InvalidRecord, shown
 from pipeline.images import DIGITS, Classes, Data
 from pipeline.parameters import Parameters, Value
 from pipeline.readers import Layout
@@ -139,6 +139,8 @@ class RunFolder:
         if storage.exists(SweepFolder(self.path).record):
             raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
         record = self.read_record()
+        if record.status == Status.RUNNING and storage.is_locked(self.path):
+            raise FolderBusy(f"A run is writing to {shown(self.path)}. Wait until it has ended.")
         if record.status != Status.DONE:
             reason = shown((record.error or "").split("\n")[0])
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")

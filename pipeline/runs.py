@@ -15,7 +15,7 @@ from pipeline import console, datasets, parameters, provenance, published, signa
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
 from pipeline.images import DIGITS
 from pipeline.parameters import KERAS_SOURCES, Parameters
-from pipeline.records import Inputs, RunRecord, Status
+from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.reports import index
 from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
 
@@ -240,7 +240,8 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished()
     evaluated = EVALUATION in record.inputs.notebooks
-    before = _facts(folder, evaluated)
+    before = _facts(folder, evaluated) | (record.metrics.model_dump(exclude_none=True) if record.metrics else {})
+    altered = folder.altered(record, record.outputs.keys() & {"data.npz", "model.npz"})
     with storage.scratch() as scratch:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
@@ -248,6 +249,8 @@ def verify(run_dir: str) -> None:
         needed = STAGES if evaluated else [PREPARATION, TRAINING]
         stages.execute(again, chosen, needed, with_report=False)
         after = _facts(again, evaluated)
+    before |= {f"{name} since its run": record.outputs[name] for name in altered}
+    after |= {f"{name} since its run": digest for name, digest in folder.digests(altered).items()}
     differing = [name for name in before if before[name] != after.get(name)]
     count = f"{len(differing)} of {len(before)} metrics and digests differ"
     equal = f"Reproduced: all {len(before)} metrics and digests are equal."
@@ -268,7 +271,7 @@ def verify(run_dir: str) -> None:
 
 def _facts(folder: RunFolder, evaluated: bool) -> dict[str, object]:
     """Return the metrics of a run, without the test's if it was not evaluated, and what its files hold."""
-    history = folder.read_history()
-    metrics: dict[str, object] = (folder.read_metrics() if evaluated else history[-1]).model_dump(exclude_none=True)
-    content = storage.json_bytes(history)
-    return metrics | {"weights in model.npz": folder.read_model().sha256, "history.json": sha256(content).hexdigest()}
+    history, weights = folder.read_history(), folder.read_model().sha256
+    metrics = folder.read_metrics() if evaluated else Trained(**history[-1].model_dump(), weights_sha256=weights)
+    content = sha256(storage.json_bytes(history)).hexdigest()
+    return metrics.model_dump(exclude_none=True) | {"weights in model.npz": weights, "history.json": content}

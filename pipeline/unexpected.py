@@ -19,11 +19,17 @@ OWN_PREFIXES = tuple(f"{ROOT}{os.sep}{name}" for name in ("helpers.py", f"pipeli
 def describe(error: Exception) -> str:
     """Describe an error that was not expected, what was being done and what to do; write its traceback to a log.
 
-    Of a package, or a file of the project, that is missing the name and what to do is enough.
+    Of a package, or a file of the project, that is missing or damaged the name and what to do is enough.
     """
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pipeline"):
         activate = "source .venv/bin/activate, or set it up again: make run"
         return f"{error.name} is not installed here. Activate the environment first: {activate}"
+    if isinstance(error, FileNotFoundError | SyntaxError) and str(error.filename).startswith(OWN_PREFIXES):
+        problem = "is not there" if isinstance(error, FileNotFoundError) else f"is no Python: {error}"
+        place = shlex.quote(str(Path(str(error.filename)).relative_to(ROOT)))
+        return f"{error.filename} {problem}. Restore it: git checkout {place}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not there. Restore it: git checkout pipeline"
     doing = f" (while {console.recent[-1].splitlines()[0]})" if console.recent else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
@@ -31,9 +37,6 @@ def describe(error: Exception) -> str:
         reason = f"{error.strerror}: {path}" if path else error.strerror + doing * bare
     else:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
-    if isinstance(error, FileNotFoundError) and str(error.filename).startswith(OWN_PREFIXES):
-        place = Path(error.filename).relative_to(ROOT)
-        return f"{error.filename} is not there. Restore it: git checkout {shlex.quote(str(place))}"
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
     next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
     return f"{reason}. {next_step}\n{_write_log(error)}"

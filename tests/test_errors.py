@@ -108,6 +108,18 @@ def test_a_file_of_the_project_that_is_missing_can_be_restored(tmp_path, monkeyp
         assert "git checkout" not in said
 
 
+def test_a_file_of_the_project_that_is_no_python_or_a_module_that_is_missing_can_be_restored(tmp_path, monkeypatch):
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path)
+    path = storage.ROOT / "pipeline" / "plots.py"
+    with pytest.raises(SyntaxError) as merged:
+        compile("x = 1\n<<<<<<< HEAD\n", path, "exec")
+    said = unexpected.describe(merged.value)
+    assert said == f"{path} is no Python: invalid syntax (plots.py, line 2). Restore it: git checkout pipeline/plots.py"
+    missing = ModuleNotFoundError("No module named 'pipeline.kernels'", name="pipeline.kernels")
+    assert unexpected.describe(missing) == "pipeline.kernels is not there. Restore it: git checkout pipeline"
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_long_value_is_shown_by_its_ends():
     assert errors.shown("a\nb") == "a\\nb"
     assert len(errors.shown("x" * 5000)) < errors.MAX_SHOWN

@@ -21,6 +21,7 @@ import pytest
 from pipeline import errors, parameters, storage
 from pipeline.errors import NotebookFailed
 from pipeline.notebooks import LEFT_OUT, WIDGET, execute, execute_in_place
+from pipeline.readers import LIMITS
 from pipeline.records import Status
 from pipeline.run_folder import STAGES, RunFolder
 from tests.test_runs import copy_project
@@ -277,6 +278,48 @@ def test_a_notebook_gets_the_values_that_it_declares_and_no_record_of_papermill(
     *_, last = code_cells(folder / "out {c}.ipynb")
     assert last.outputs[0].text == "7 False\n"
     assert "papermill" not in read(folder / "out {c}.ipynb").metadata
+
+
+def test_compiled_code_that_cannot_be_read_is_removed_and_the_notebook_executed_once_more(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(storage, "ROOT", tmp_path)
+    cache = tmp_path / "__pycache__"
+    (cache / "helpers.a-1.py311.nbi").mkdir(parents=True)
+    for name in ("helpers.b-2.py311.1.nbc", "helpers.cpython-311.pyc"):
+        (cache / name).write_bytes(b"junk")
+    reading = "exec(compile(\"raise EOFError('Ran out of input')\", '/lib/numba/core/caching.py', 'exec'))"
+    notebook = write_notebook(
+        tmp_path / "a.ipynb", f"from pathlib import Path\nif list(Path('{cache}').glob('*.nb*')): {reading}"
+    )
+    execute(notebook, tmp_path / "out.ipynb")
+    assert "a.ipynb: what Numba had compiled could not be read, and has been removed. It is started" in caplog.text
+    assert [path.name for path in cache.iterdir()] == ["helpers.cpython-311.pyc"]
+    with pytest.raises(errors.CacheDamaged):  # and not for ever
+        execute(write_notebook(tmp_path / "b.ipynb", reading), tmp_path / "out.ipynb")
+
+
+def test_half_of_a_character_is_printed_as_its_escape(tmp_path, capfd):
+    notebook = write_notebook(tmp_path / "a.ipynb", "print('a \\ud800 b')")
+    execute(notebook, tmp_path / "out.ipynb")
+    assert code_cells(tmp_path / "out.ipynb")[0].outputs[0].text == "a \\ud800 b\n"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_stage_that_would_work_in_another_folder_is_not_begun(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "# Parameters\nrun_dir: str = 'runs/default'")
+    with pytest.raises(NotebookFailed, match="a.ipynb has no cell tagged parameters that declares run_dir"):
+        execute(notebook, tmp_path / "out.ipynb", {"run_dir": str(tmp_path)})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_notebook_whose_outputs_are_too_large_to_be_read_again_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(LIMITS, "notebook", 10_000)
+    notebook = write_notebook(tmp_path / "a.ipynb", "print('x' * 20_000)")
+    before = notebook.read_bytes()
+    with pytest.raises(NotebookFailed, match="a.ipynb would have 20,.* may have 10,000 at most. It is left as it was"):
+        execute_in_place(notebook)
+    assert notebook.read_bytes() == before
 
 
 def test_pictures_are_left_out_where_nobody_looks_and_the_notebook_says_so(tmp_path):

@@ -274,6 +274,12 @@ def test_what_is_ipythons_in_a_notebook_is_neither_an_error_nor_hides_an_import(
     assert list(provenance.code_of(tmp_path / "a.ipynb")) == ["helpers.py"]
 
 
+def test_a_notebook_that_jupyter_would_not_open_is_named_before_anything_is_run(project):
+    (project / "notebooks" / "03_evaluate.ipynb").write_text('{"cells": []}')
+    with pytest.raises(InvalidRecord, match=r"03_evaluate.ipynb is no notebook \('nbformat'\). Correct it, or restore"):
+        provenance.inputs_of(Parameters())
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.ipynb")
     with pytest.raises(

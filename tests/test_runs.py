@@ -236,6 +236,7 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
         "HOME": str(home),
         "PYTHONSTARTUP": str(home / "startup.py"),
         "XDG_CONFIG_HOME": "",
+        "PYTHONDEVMODE": "1",  # which tells what is still open in the end
         "NUMBA_CPU_FEATURES": "none such",
         "NUMBA_NUM_THREADS": "0",
         "NUMBA_OPT": "much",
@@ -668,6 +669,33 @@ def test_verify_exits_with_1_and_names_what_is_not_equal_and_with_0_where_a_chan
     assert f"What has changed since, and may be why:\n{change}" in verified.stdout
     assert f"{folder} is not reproduced: test_error." in verified.stderr
     assert "Traceback" not in verified.stderr
+
+
+def test_verify_finds_what_no_metric_shows(small_run, pipeline):
+    folder, _ = small_run
+    arrays = dict(np.load(folder / "model.npz"))
+    np.savez(folder / "model.npz", **arrays | {"normalisation": np.float64(1)})
+    (folder / "data.npz").write_bytes(b"junk")
+    altered = pipeline("verify", folder)
+    assert altered.returncode == 1
+    assert "NOT reproduced: 2 of 14 metrics and digests differ." in altered.stdout
+    for name in ("data.npz", "model.npz"):
+        assert re.search(
+            rf"^  {name} since its run +NOT equal  {record_of(folder)['outputs'][name]}, and", altered.stdout, re.M
+        )
+
+
+def test_a_run_that_another_command_works_on_is_busy_for_verify_and_compare(small_run, pipeline):
+    folder, _ = small_run
+    (folder / "run.json").write_text(json.dumps(record_of(folder) | {"status": "running"}))
+    with storage.lock(folder):
+        for command in (["verify", folder], ["compare", folder, storage.RUNS]):
+            busy = pipeline(*command)
+            assert (busy.returncode, busy.stderr) == (
+                1,
+                f"Error: A run is writing to {folder}. Wait until it has ended.\n",
+            )
+    assert "its status is running" in pipeline("verify", folder).stderr
 
 
 def test_verify_takes_the_folder_of_a_finished_run(tmp_path, pipeline):

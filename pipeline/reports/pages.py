@@ -7,11 +7,13 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FunctionLoader
 
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a kernel
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+# A template that is missing is an error of the system, as any other file is.
+LOADER = FunctionLoader(lambda name: (TEMPLATES / name).read_text("utf-8"))
+ENVIRONMENT = Environment(loader=LOADER, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def fill(template: str, names: Iterable[str] = ("page",), **values: object) -> str:

@@ -71,6 +71,8 @@ def run_sweep(
         storage.remove_parts(folder.path, folder.names)
         todo = _left(points, inputs, data, retry_failed)
         for point in todo:
+            if point.folder.path.is_symlink():  # into a run of its own
+                raise InvalidParameter(f"A point's folder is a link: {shown(point.folder.path)}. Remove it.")
             point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
         groups = [[point.id for point in group] for group in definition.configurations(points)]

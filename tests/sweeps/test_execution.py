@@ -519,6 +519,19 @@ def test_one_point_more_than_there_are_cores_is_trained_at_a_time(tmp_path, work
         assert workers.count == count
 
 
+def test_a_point_that_is_a_link_into_a_run_is_refused_and_the_run_stays(tmp_path, workers):
+    file, out = write(tmp_path / "s.yaml", grid={"seed": [1]}), tmp_path / "out"
+    execution.run_sweep(file, str(out), with_report=False)
+    (point,) = (path.parent for path in out.glob("*/run.json"))
+    point.rename(tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    (tmp_path / "run" / "report.html").write_text("mine")
+    point.symlink_to(tmp_path / "run")
+    with pytest.raises(InvalidParameter, match=f"^A point's folder is a link: {point}. Remove it."):
+        execution.run_sweep(file, str(out), with_report=False)
+    assert (tmp_path / "run" / "report.html").read_text() == "mine"
+
+
 def test_where_the_record_of_a_sweep_is_lost_its_points_are_not(tmp_path, workers):
     file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
     execution.run_sweep(file, str(out), with_report=False)
@@ -656,6 +669,11 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
         assert ("test" in equal.stdout) == (place == point)
         for name in names:
             assert re.search(rf"^  {name} +equal ", equal.stdout, re.M)
+    shutil.copytree(loser, tmp_path / "better")
+    record = json.loads((loser / "run.json").read_text())
+    record["metrics"]["validation_accuracy"] = 1.0
+    write_json(tmp_path / "better" / "run.json", record)
+    assert "is not reproduced: validation_accuracy." in pipeline("verify", tmp_path / "better").stderr
     shutil.copytree(point, tmp_path / "altered")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
