@@ -26,10 +26,7 @@ if missing := [name for name in ("click", "pydantic") if find_spec(name) is None
 
 import click
 
-try:
-    from pipeline import console, errors, parameters, unexpected
-except (ImportError, SyntaxError) as error:
-    sys.exit(f"Error: {error}. Restore the project's files: git checkout pipeline")
+from pipeline import console, errors, parameters, unexpected
 
 # Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
 

@@ -229,7 +229,7 @@ def test_several_threads_may_ask_at_once():
 
 def test_the_values_of_parameters_in_a_notebook_do_not_count_and_all_else_does(tmp_path):
     def digest(*cells):
-        content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+        content = {"nbformat": 4, "cells": [{"cell_type": "code", "source": cell} for cell in cells]}
         (tmp_path / "a.ipynb").write_text(json.dumps(content))
         return provenance.cells_digest(tmp_path / "a.ipynb")
 
@@ -269,7 +269,10 @@ def test_code_that_is_no_python_and_a_notebook_that_is_none_are_named(tmp_path, 
     ],
 )
 def test_what_is_ipythons_in_a_notebook_is_neither_an_error_nor_hides_an_import(tmp_path, cell):
-    content = {"cells": [{"cell_type": "code", "source": each} for each in (cell, "%%bash\necho $x", "import pandas")]}
+    content = {
+        "nbformat": 4,
+        "cells": [{"cell_type": "code", "source": each} for each in (cell, "%%bash\necho $x", "import pandas")],
+    }
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     assert list(provenance.code_of(tmp_path / "a.ipynb")) == ["helpers.py"]
 
@@ -289,7 +292,10 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 
 
 def test_a_mistake_in_a_notebook_is_named_beside_what_is_ipythons(tmp_path):
-    content = {"cells": [{"cell_type": "code", "source": each} for each in ("%matplotlib inline", "import = 3")]}
+    content = {
+        "nbformat": 4,
+        "cells": [{"cell_type": "code", "source": each} for each in ("%matplotlib inline", "import = 3")],
+    }
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     with pytest.raises(InvalidRecord, match=r"a\.ipynb is no Python in line \d of its code: invalid syntax"):
         provenance.code_of(tmp_path / "a.ipynb")
