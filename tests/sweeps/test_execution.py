@@ -674,6 +674,10 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
     record["metrics"]["validation_accuracy"] = 1.0
     write_json(tmp_path / "better" / "run.json", record)
     assert "is not reproduced: validation_accuracy." in pipeline("verify", tmp_path / "better").stderr
+    shutil.copytree(point, tmp_path / "other")
+    metrics = json.loads((point / "metrics.json").read_text())
+    write_json(tmp_path / "other" / "metrics.json", metrics | {"train_accuracy": 0.99})
+    assert "is not reproduced: metrics.json since its run." in pipeline("verify", tmp_path / "other").stderr
     shutil.copytree(point, tmp_path / "altered")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
