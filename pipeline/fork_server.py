@@ -108,6 +108,8 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.reload_config()  # which it read when it was imported
     sys.path[:] = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *_PACKAGES]
     # A kernel ends when its parent does; and that it was interrupted on being shut down is no news.
     options = [f"--IPKernelApp.parent_handle={parent}", "--IPKernelApp.log_level=50"]

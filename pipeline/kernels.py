@@ -34,6 +34,7 @@ from pipeline import fork_server, signals, storage
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ONE_CORE = {"NUMBA_NUM_THREADS": "1"}
 MIN_MEMORY = 1500 * 2**20  # bytes of addresses; a default run takes a third more
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
 RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
@@ -103,7 +104,8 @@ def _environment() -> dict[str, str]:
         os.environ["HOME"] = home = own
     os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
-    return ONE_THREAD | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
+    limits = ONE_THREAD | (ONE_CORE if SERVER.side_by_side else {})
+    return limits | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
 
 
 def _check_limits() -> None:
@@ -152,6 +154,7 @@ class _ForkServer:
     line: TextIO
     owner: int | None = None
     kernels: ClassVar[dict[str, _Kernel]] = {}  # by their connection files
+    side_by_side = False  # whether kernels train at the same time
     lock = threading.Lock()  # one request and its answer at a time
 
     def ask(self, request: Mapping[str, Any]) -> Any:
@@ -177,15 +180,17 @@ class _ForkServer:
             raise
         return kernel
 
-    def prepare(self, compiler_first: bool = False) -> None:
+    def prepare(self, side_by_side: bool = False) -> None:
         """Start it, unless it runs, while something else is done: it takes most of a second until it can fork a kernel.
 
-        compiler_first: have Numba ready before the first kernel, which takes half a second more, and not after it.
+        side_by_side: several kernels will train at a time. Let each evaluate on one core, and have Numba ready before
+        the first, which takes half a second more, and not after it.
         """
+        self.side_by_side |= side_by_side
         _environment()
         with self.lock:
             if CAN_FORK and self.owner != os.getpid():
-                self._start(compiler_first)
+                self._start()
 
     def kill(self) -> None:
         """End it and all kernels, in the middle of whatever else is done."""
@@ -202,13 +207,13 @@ class _ForkServer:
                 self.process.wait()
                 self.owner = None
 
-    def _start(self, compiler_first: bool = False) -> None:
+    def _start(self) -> None:
         _check_limits()
         here, there = socket.socketpair()
         here.settimeout(START_TIMEOUT)
         # -P: not from the current folder
         command = [sys.executable, "-P", "-m", fork_server.__name__, str(there.fileno())]
-        command += ["compiler"] * compiler_first
+        command += ["compiler"] * self.side_by_side
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         self.process = subprocess.Popen(
             command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True

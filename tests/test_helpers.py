@@ -251,20 +251,23 @@ def test_evaluate_equals_the_formula_for_any_number_of_images(sample, monkeypatc
         scores = np.maximum(0, image / 255 @ weights[0]) @ weights[1]
         error += sum((score - (digit == label)) ** 2 for digit, score in enumerate(scores))
         correct += int(np.argmax(scores)) == label
-    monkeypatch.setattr(helpers, "HIDDEN_VALUES_AT_ONCE", 10 * 9)
     expected = pytest.approx((error / 25, correct / 25), rel=1e-12)
-    assert helpers.evaluate(images, labels, *weights) == expected
-    assert helpers.evaluate(np.asfortranarray(images), labels, *weights) == expected
+    monkeypatch.setattr(helpers, "HIDDEN_VALUES_PER_THREAD", 3 * 9)
+    for threads in (1, 2, 7):
+        monkeypatch.setattr(helpers.config, "NUMBA_NUM_THREADS", threads)
+        assert helpers.evaluate(images, labels, *weights) == expected
+        assert helpers.evaluate(np.asfortranarray(images), labels, *weights) == expected
 
 
-def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pixels(sample):
+@pytest.mark.parametrize(("units", "count"), [(6, 12), (helpers.UNITS_AT_ONCE + 6, 4)])
+def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pixels(sample, units, count):
     """Python's own floats, added one by one, leave nothing to a BLAS, a compiler or a number of threads."""
-    images, labels = sample["x_test"][:12].copy(), sample["y_test"][:12]
+    images, labels = sample["x_test"][:count].copy(), sample["y_test"][:count]
     images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
-    weights = helpers.initial_weights(np.random.RandomState(1), 6)
+    weights = helpers.initial_weights(np.random.RandomState(1), units)
     (first, second), scores, squared_error = [matrix.tolist() for matrix in weights], [], 0.0
     for image, label in zip(images.tolist(), labels, strict=True):
-        hidden = [0.0] * 6
+        hidden = [0.0] * units
         for pixel, row in zip(image, first, strict=True):
             hidden = [total + pixel / 255 * weight for total, weight in zip(hidden, row, strict=True)]
         score = [0.0] * 10
@@ -275,7 +278,7 @@ def test_scores_and_metrics_are_the_bits_of_a_plain_loop_in_the_order_of_the_pix
             squared_error += (score[digit] - (digit == label)) ** 2
     assert set((images > 0).sum(axis=1) % 2) == {0, 1}  # the compiled loop takes two pixels at a time
     assert helpers.predict(images, *weights).tolist() == scores
-    assert helpers.evaluate(images, labels, *weights)[0] == squared_error / 12
+    assert helpers.evaluate(images, labels, *weights)[0] == squared_error / count
 
 
 def digest_of(*weights):

@@ -68,6 +68,19 @@ def test_kernels_of_one_fork_server_share_nothing_that_a_notebook_did(tmp_path, 
     wait_until(lambda: gone(first["pid"]) and gone(second["pid"]))
 
 
+def test_kernels_that_train_side_by_side_evaluate_on_one_core_each_and_another_on_all(tmp_path):
+    source = "import json, helpers\nprint(json.dumps(helpers.config.NUMBA_NUM_THREADS))"
+    code = f"""
+import json
+from pathlib import Path
+from tests.test_kernels import executed, kernels
+found = [executed(Path({str(tmp_path)!r}, "a"), {source!r})]
+kernels.prepare(side_by_side=True)
+print(json.dumps([*found, executed(Path({str(tmp_path)!r}, "b"), {source!r})]))"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=storage.ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [len(os.sched_getaffinity(0)), 1]
+
+
 def test_what_is_replaced_of_jupyters_manager_is_there():
     replaced = {name for name in vars(kernels.ForkedKernelManager) if name.startswith("_async")}
     assert set() < replaced <= set(dir(AsyncKernelManager))

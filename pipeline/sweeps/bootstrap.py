@@ -32,7 +32,7 @@ def prepare(code: Mapping[str, tuple[bytes, float]], versions: Mapping[str, str]
         _use(folder)
         from pipeline import kernels
 
-        kernels.prepare(compiler_first=True)  # while papermill is imported
+        kernels.prepare(side_by_side=True)  # while papermill is imported
         from pipeline.sweeps import worker  # of this folder, which has just been made
     except ImportError as error:
         return str(folder), f"{type(error).__name__}: {error}"

@@ -82,7 +82,7 @@ def run_sweep(
             from pipeline import kernels  # jupyter_client takes 0.1 s to import
 
             if scheduler is None:
-                kernels.prepare(compiler_first=True)
+                kernels.prepare(side_by_side=True)
             from pipeline.sweeps import training, worker  # papermill takes 0.4 s more, in which the fork server starts
 
             used = {point.data_key: data[point.data_key] for point in todo}

@@ -47,7 +47,7 @@ def run_points(
                 if not waiting and not found.running:
                     break
                 if not waiting:  # the evaluation comes next
-                    kernels.prepare(compiler_first=True)
+                    kernels.prepare(side_by_side=True)
                     rendering.exporter()
                 if ended and time.monotonic() - written > WRITE_INTERVAL:
                     results.write(points, folder)
