@@ -136,7 +136,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option("--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long a cell of a training may take.")
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
-@click.option("--many", is_flag=True, help="Run more than 100,000 points.")
+@click.option("--many", is_flag=True, help="Run more than 100,000 points, up to a million.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train many runs, and select the best.

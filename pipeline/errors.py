@@ -35,6 +35,7 @@ NEXT_STEPS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there, then give the same command again."),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose another place, or change who may write there."),
     **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Choose another place."),
+    errno.EIO: "Check the disk, then give the same command again.",
     errno.EFBIG: "Raise the limit of this shell (ulimit -f), then give the same command again.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.EMFILE: "Raise the limit of this shell (ulimit -n 1024), then give the same command again.",

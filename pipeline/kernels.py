@@ -37,6 +37,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 ONE_CORE = {"NUMBA_NUM_THREADS": "1"}
 MIN_MEMORY = 1500 * 2**20  # bytes of addresses; a default run takes a third more
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
+MIN_THREADS = 30  # that this process, the fork server and a kernel start in all
 RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
 START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
@@ -112,6 +113,7 @@ def _check_limits() -> None:
     """Raise the limit of open files as far as need be. Raises OSError if that is not far enough, or memory too little.
 
     In too little a kernel may not even be able to answer that it has none left, and would be waited for without end.
+    Where threads cannot be started ZeroMQ ends the process.
     """
     import resource  # which Windows does not have
 
@@ -124,6 +126,15 @@ def _check_limits() -> None:
         if highest < MIN_OPEN_FILES:
             raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {highest} are allowed, {MIN_OPEN_FILES} needed")
         resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, highest))
+    enough = threading.Event()
+    try:
+        for _ in range(MIN_THREADS):
+            threading.Thread(target=enough.wait, daemon=True).start()
+    except RuntimeError:
+        needed = f"{MIN_THREADS} more processes or threads are needed"
+        raise OSError(errno.EAGAIN, f"{os.strerror(errno.EAGAIN)}: {needed}") from None
+    finally:
+        enough.set()
 
 
 class _Kernel(psutil.Process):
@@ -249,9 +260,14 @@ def how_it_ended(connection_file: str) -> str | None:
         return "did not start"
     if kernel.ended_by_us:
         return None
-    code = SERVER.ask({"ended": kernel.pid}) if CAN_FORK else None
-    if code is None:  # that fork server has gone, too, or there was none
+    if CAN_FORK and (code := SERVER.process.poll()) is not None:
+        return f"died with its fork server, which {_described(code)}"
+    if not CAN_FORK or (code := SERVER.ask({"ended": kernel.pid})) is None:  # it was another fork server's
         return "died"
+    return _described(code)
+
+
+def _described(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 

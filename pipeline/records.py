@@ -6,9 +6,19 @@ ignored when one is read, since an older or newer version of the project may hav
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from pipeline.errors import PipelineError
 
@@ -64,6 +74,12 @@ class Epoch(_Record):
     train_accuracy_no_dropout: Fraction
     validation_error: NonNegative | None = None
     validation_accuracy: Fraction | None = None
+
+    @model_validator(mode="after")
+    def _check_validation(self) -> Self:
+        if (self.validation_error is None) != (self.validation_accuracy is None):
+            raise ValueError("it has one of validation_error and validation_accuracy without the other")
+        return self
 
 
 History = Annotated[list[Epoch], Field(min_length=1), FailFast()]  # history.json

@@ -109,7 +109,8 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
                 reserve.replace(folder.record)
         raise
     finally:
-        reserve.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # an error that is on its way says more
+            reserve.unlink()
 
 
 def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord, made: Mapping[str, str]) -> None:
@@ -191,7 +192,7 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
             made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
             _check_undisturbed(folder, record, record.changed(inputs=inputs), made)
         finally:
-            folder.data.unlink()
+            folder.data.unlink(missing_ok=True)
         _write_report(folder, record.changed(inputs=inputs))
 
 

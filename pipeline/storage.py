@@ -3,10 +3,12 @@
 import atexit
 import contextlib
 import functools
+import glob
 import hashlib
 import io
 import logging
 import os
+import platform
 import shutil
 import stat
 import tempfile
@@ -28,6 +30,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
+MACHINE = platform.node()[:40]  # in the name of what it is writing
 SCRATCH_LOCK = ".scratch"  # in these alone: what else is so named may be somebody's run
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,9 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         durable = durable and not path.is_relative_to(tempfile.gettempdir())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        _remove_left(path)
+        writer = f".{path.name}.{MACHINE}.{os.getpid()}."
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=writer, suffix=".part")
         beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -81,9 +86,17 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         except BaseException:
             beside.unlink()
             raise
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None  # the system names no file, or that beside it
-        raise
+    except OSError as error:  # of which the system names no file, or that beside it
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left beside a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{MACHINE}.*.*.part"):
+        import psutil  # 0.01 s, for what is seldom there
+
+        if (writer := left.name.split(".")[-3]).isdecimal() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)
 
 
 @functools.cache
@@ -106,6 +119,7 @@ def scratch(below: str | None = None) -> Iterator[Path]:
     below: the folder that it is made in, this process's own in TMPDIR unless given.
     """
     own = below or str(scratch_of(os.getpid()))
+    Path(own).mkdir(0o700, parents=True, exist_ok=True)  # again, where somebody has cleared TMPDIR meanwhile
     with tempfile.TemporaryDirectory(dir=own, prefix="", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -164,6 +178,7 @@ def lock(folder: Path) -> Iterator[None]:
 
     Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT).acquire()
@@ -172,7 +187,13 @@ def lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InvalidParameter(f"{folder / LOCK} cannot be made ({error.strerror}). Choose another folder.") from None
     with held:
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if new and list(folder.iterdir()) == [folder / LOCK]:  # what was refused leaves nothing
+                    (folder / LOCK).unlink()
+                    folder.rmdir()
 
 
 def is_locked(folder: Path) -> bool:

@@ -67,6 +67,22 @@ def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
     assert "Traceback (most recent call last)" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "/dev/x"),
+            "No such file or directory: /dev/x. Choose",
+        ),
+        (FileNotFoundError("mine"), "FileNotFoundError: mine. This was not expected."),
+        (OSError(5, "Input/output error", "x"), "Input/output error: x. Check the disk"),
+    ],
+)
+def test_where_no_file_can_be_made_another_place_is_the_next_step(tmp_path, monkeypatch, error, message):
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path)
+    assert unexpected.describe(error).startswith(message)
+
+
 @pytest.mark.parametrize("error", [float("nan"), float("inf")])
 def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to_change(error):
     check_finite(1e300, 7, 0.5, 255.0)

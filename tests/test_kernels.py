@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -98,6 +101,8 @@ def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path)
     assert not first["marked"]
     os.kill(first["parent"], signal.SIGKILL)
     assert executed(tmp_path / "c")["parent"] != first["parent"]
+    with pytest.raises(KernelDied, match=r"its kernel died with its fork server, which was killed by SIGKILL in the"):
+        executed(tmp_path / "d", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos._exit(1)")
 
 
 def test_a_kernel_that_ends_while_it_is_looked_at_has_ended(monkeypatch):
@@ -146,11 +151,21 @@ def test_a_kernel_that_is_being_started_when_a_signal_comes_is_ended(monkeypatch
             "Cannot allocate memory: 585 MB are allowed, 1500 MB needed. Free some memory or raise the limit",
         ),
         ("-n 40", "Too many open files: 40 are allowed, 256 needed. Raise the limit of this shell"),
+        (
+            "-u 12",
+            "Resource temporarily unavailable: 30 more processes or threads are needed. Raise the limit of processes",
+        ),
     ],
 )
-def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_failed(tmp_path, limit, message):
-    command = f"ulimit {limit}; exec {sys.executable} -m pipeline run --run-dir {tmp_path / 'run'}"
-    done = without_log(subprocess.run(["bash", "-c", command], capture_output=True, text=True))
+def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_failed(limit, message):
+    run = Path(tempfile.mkdtemp()) / "run"
+    command = ["bash", "-c", f"ulimit {limit}; exec {sys.executable} -m pipeline run --run-dir {run}"]
+    if limit.startswith("-u") and os.getuid() == 0:  # whose processes have no limit, so another user's
+        os.chown(run.parent, 31777, 31777)
+        rights = ["--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        command = ["setpriv", "--reuid=31777", *rights, *command]
+    done = without_log(subprocess.run(command, capture_output=True, text=True))
     assert done.returncode == 1
     assert f"Error: {message}" in done.stderr
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    shutil.rmtree(run.parent)

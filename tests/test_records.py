@@ -42,6 +42,7 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
     ("kind", "fields", "changed", "name"),
     [
         (Metrics, METRICS, {"weights_sha256": "0" * 63}, "weights_sha256"),
+        (Metrics, METRICS, {"validation_error": 0.5}, ""),  # and no accuracy
         (RunRecord, RUN, {"outputs": {"model.npz": "short"}}, "outputs.model.npz"),
         (RunRecord, RUN, {"started": "2026-01-02T03:04:05"}, "started"),  # of which time zone?
         (SweepRecord, SWEEP, {"ids": ["../a"]}, "ids.0"),  # an id is the name of a folder

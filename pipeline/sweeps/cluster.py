@@ -31,7 +31,8 @@ def connect(scheduler: str, timeout: float) -> Iterator[Client]:
         except Exception as error:  # noqa: BLE001 - whatever answers there may be no scheduler
             silent = f"nothing in {timeout:g} s" if isinstance(error, TimeoutError) else ""
             reason = (silent or str(error) or type(error).__name__)[:200]
-            advice = "Start one first, with: dask scheduler. --connect-timeout gives a slow one more time."
+            advice = "Start one with dask scheduler, and give the address that it prints. "
+            advice += "--connect-timeout gives a slow one more time."
             raise InvalidParameter(f"No Dask scheduler answers at {scheduler!r} ({reason}). {advice}") from None
         stack.callback(logging.getLogger("distributed").setLevel, logging.CRITICAL)  # its end is no news
         yield client

@@ -29,8 +29,9 @@ from pipeline.run_folder import SweepFolder
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 100_000  # points, beyond which a sweep is more likely a mistake
+MOST_POINTS = 1_000_000  # which take some GB of memory
 MAX_DEPTH = 10  # of lists and maps in its file
-MAX_PROBLEMS = 20  # things that a message names
+MAX_PROBLEMS = 15  # things that a message names
 WRONG = {  # by pydantic's names, what is said of an entry
     "missing": "It is missing.",
     "model_type": "It must consist of entries, such as name: my-sweep.",
@@ -102,7 +103,8 @@ class _Composer(Composer):
 def _plain(error: Exception) -> str:
     """Return what ruamel.yaml found wrong and where, without its names for files and its advice to programmers."""
     if not isinstance(error, MarkedYAMLError):
-        return str(error).split('\n  in "')[0][:1000]
+        known = isinstance(error, ValueError | RecursionError)
+        return ("" if known else "a value does not fit its tag or escape: ") + str(error).split('\n  in "')[0][:1000]
     found = {str(error.context): error.context_mark, str(error.problem).split(" with value")[0]: error.problem_mark}
     places = [f"{text} (line {mark.line + 1}, column {mark.column + 1})" for text, mark in found.items() if mark]
     return ", ".join(places)[:1000]
@@ -150,6 +152,12 @@ def _explained(problem: ErrorDetails) -> str:
     elif kind == "literal_error":
         why = " A test metric must not be used to choose: nothing would be left to judge the choice."
         text = f"It is {value}, but must be {problem['ctx']['expected']}." + why * value.startswith("'test")
+    elif kind == "string_too_long":
+        text = f"It is {value}, but may have {problem['ctx']['max_length']} characters at most."
+    elif kind == "invalid-json-value":
+        text = f"It is {shown(problem['input'])}, but must be a number or text; quote it, if it is text."
+    elif kind == "value_error":
+        text = f"It is {value}, but {problem['ctx']['error']}."
     elif where == "points":
         text = "It must be a list of maps, such as [{epochs: 20}]."
     return f"{where or 'the file'}: {text}"
@@ -158,13 +166,17 @@ def _explained(problem: ErrorDetails) -> str:
 def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MAX_POINTS) -> list[Point]:
     """Make all points, checked, each once: of the base with the grid crossed, and with each of the points.
 
-    most: how many there may be. They are counted before any is made. Raises InvalidParameter with what is wrong, after
-    a preface.
+    most: how many there may be. They are counted before any is made, and each value of the grid is checked before all
+    are crossed. Raises InvalidParameter with what is wrong, after a preface.
     """
     if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
-        raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. To run them all, add --many.")
-    points, wrong, varied = dict[str, Point](), list[str](), list(sweep.varied())
-    crossed = itertools.product(*sweep.grid.values()) if sweep.grid or not sweep.points else ()
+        way = "To run them all, add --many." if most < MOST_POINTS else "Make several sweeps of them."
+        raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. {way}")
+    points, varied = dict[str, Point](), list(sweep.varied())
+    alone = [{name: value} for name, values in sweep.grid.items() for value in values]
+    alone += [{name: value} for name, value in sweep.base.items() if sweep.grid and name not in sweep.grid]
+    wrong = list(dict.fromkeys(line for values in alone for line in _parameters_of(values)[1]))
+    crossed = itertools.product(*sweep.grid.values()) if not wrong and (sweep.grid or not sweep.points) else ()
     for values in itertools.chain((dict(zip(sweep.grid, each, strict=True)) for each in crossed), sweep.points):
         if len(wrong) >= MAX_PROBLEMS:
             break
@@ -176,7 +188,7 @@ def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", mo
     if sweep.select.startswith("validation") and any(p.parameters.num_validation == 0 for p in points.values()):
         wrong.append(f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate.")
     if wrong:
-        raise InvalidParameter(preface + "\n".join(wrong))
+        raise InvalidParameter(preface + "\n".join(wrong[:MAX_PROBLEMS]))
     return list(points.values())
 
 

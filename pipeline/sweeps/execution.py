@@ -4,7 +4,6 @@ Only this process writes: a point's folder is whole once its run.json is there.
 """
 
 import logging
-import math
 import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +19,7 @@ from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
 from pipeline.run_folder import TRAINING, SweepFolder
 from pipeline.sweeps import definition, results
-from pipeline.sweeps.definition import MAX_POINTS, DataKey, Point
+from pipeline.sweeps.definition import MAX_POINTS, MOST_POINTS, DataKey, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 MAX_LISTED = 20  # points that did not finish, in a message
@@ -46,7 +45,7 @@ def run_sweep(
     this machine, one more than it has cores unless given. scheduler: the address of a running Dask scheduler to use
     instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and
     no others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
-    report.html, too. many: also a sweep of more than 100,000 points.
+    report.html, too. many: also a sweep of more than 100,000 points, up to a million.
 
     Raises
     ------
@@ -58,7 +57,7 @@ def run_sweep(
     sweep = definition.read(path)
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
     folder = SweepFolder(storage.project_path(place).resolve())
-    points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", math.inf if many else MAX_POINTS)
+    points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", MOST_POINTS if many else MAX_POINTS)
     _check_folder(sweep, folder, points)
     one_of_each = {point.parameters.source: point.parameters for point in points}
     for source in one_of_each:

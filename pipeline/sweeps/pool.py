@@ -19,7 +19,7 @@ import cloudpickle
 from distributed import Client, Future
 from distributed.client import FutureCancelledError
 
-from pipeline.errors import ClusterFailed, WorkerDied
+from pipeline.errors import NEXT_STEPS, ClusterFailed, WorkerDied, refusal
 from pipeline.images import Data
 from pipeline.records import Inputs
 from pipeline.sweeps import bootstrap, worker
@@ -164,7 +164,9 @@ class Pool:
             preparation.add_done_callback(self.results.put)
         if present and all(found.refusal for found in self.workers.values()):
             reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
-            raise ClusterFailed(f"No worker can run the points. Install there what requirements.txt lists:\n{reasons}")
+            numbers = {refusal(found.refusal.partition(": ")[2]) or 0 for found in self.workers.values()}
+            steps = [NEXT_STEPS.get(number, "Install there what requirements.txt lists.") for number in sorted(numbers)]
+            raise ClusterFailed(f"No worker can run the points. {' '.join(steps)}\n{reasons}")
         if present:
             self.last_seen, self.reported = time.monotonic(), False
         elif not self.reported and time.monotonic() - self.last_seen > NO_WORKER_TIMEOUT:

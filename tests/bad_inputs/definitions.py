@@ -8,6 +8,7 @@ def _grid(*names):
     return f"grid: {{{', '.join(f'{name}: {list(range(1, 101))}' for name in names)}}}"
 
 
+MILLION = _grid("seed", "epochs", "hidden_size")
 YAML = {  # after "name: bad", unless there is a name
     "a tab": "base:\n\tepochs: 1",
     "an open bracket": "grid: {seed: [1, 2",
@@ -51,6 +52,10 @@ YAML = {  # after "name: bad", unless there is a name
     "a metric of 5,000 digits": f"select: 0x{'f' * 5000}",
     "a binary": "base: {seed: !!binary '%%%'}",
     "a wrong tag": "base: {seed: !!int x}",
+    "a tag that does not fit": "base: {epochs: !!bool 1}",
+    "an escape of no character": 'base: {source: "\\UFFFFFFFF"}',
+    "a date for a source": "base: {source: 2024-02-03}",
+    "nine thousand unknown parameters": f"base: {{{', '.join(f'k{n}: 1' for n in range(9000))}}}",
     "an empty tagged number": "base: {seed: !!int ''}",
     "a wrong timestamp": "base: {seed: !!timestamp x}",
     "a float of letters": "base: {learning_rate: !!float x}",
@@ -74,7 +79,7 @@ YAML = {  # after "name: bad", unless there is a name
     + "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
     "a merge of no map": "base: {<<: 1}",
     "10**12 points": _grid("seed", "epochs", "hidden_size", "num_samples", "batch_size", "num_validation"),
-    "a million points": _grid("seed", "epochs", "hidden_size"),
+    "a million points": MILLION,
     "a control character": "base: {source: 'a\x07b'}",
     "an escape in a value": 'base: {source: "\\e]0;title\\a.txt"}',
     "a bidi mark in a value": 'base: {source: "\\u202etxt.npz"}',
@@ -147,6 +152,12 @@ def cases():
         whole = text if text.startswith(("name:", "---")) or "\nname:" in text else f"name: bad\n{text}\n"
         says = "source" if name in ("a bidi mark in a value", "an escape in a value") else "bad.yaml"
         yield Case("sweep YAML", name, lambda folder, whole=whole: _sweep(folder, whole), says)
+    for name, text, says in (
+        ("a wrong value in 10**6 points", f"base: {{dropout_rate: 2}}\n{MILLION}", "dropout_rate"),
+        ("10**12 points", YAML["10**12 points"], "1,000,000"),
+    ):
+        whole = f"name: bad\n{text}\n"
+        yield Case("sweep YAML, --many", name, lambda folder, whole=whole: [*_sweep(folder, whole), "--many"], says)
     for name, values in VALUES.items():
         for value in values:
             label = f"{name} {value[:20]!r} of {len(value)}"

@@ -25,6 +25,7 @@ TARGETS = {  # an --output
     "a page that quotes ours": "quoting.html",
     "another's text": "mine.txt",
     "a folder": "run",
+    "a folder by way of one that is not there": "nowhere/../run",
     "a file below a file": "mine.txt/new.html",
     "a link to a page": "link.html",
     "a FIFO": "fifo.html",

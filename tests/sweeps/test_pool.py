@@ -1,5 +1,6 @@
 """How points are given to workers: as many as a worker has threads and one more, and whom a death counts against."""
 
+import errno
 import pickle
 from types import SimpleNamespace
 
@@ -219,6 +220,12 @@ def test_what_a_worker_raises_is_why_it_cannot_or_that_points_failure(jobs):
     client.prepared[-1].end(OSError("no space left"), "error")
     pool.completed()
     assert pool.workers["b"].refusal == "OSError: no space left"
+    client.threads = {"c": 1}
+    pool.submit(jobs)
+    client.prepared[-1].end(OSError(errno.ENOSPC, "No space left on device"), "error")
+    pool.completed()
+    with pytest.raises(ClusterFailed, match=r"No worker can run the points\. Make room there, .*\.\n.*No space left"):
+        pool.submit(jobs)
 
 
 def test_a_result_that_goes_with_its_worker_before_it_is_fetched_is_not_waited_for(jobs, inputs):
