@@ -80,6 +80,7 @@ def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
 )
 def test_where_no_file_can_be_made_another_place_is_the_next_step(tmp_path, monkeypatch, error, message):
     monkeypatch.setattr(unexpected, "LOGS", tmp_path)
+    monkeypatch.setattr(console, "recent", [])
     assert unexpected.describe(error).startswith(message)
 
 

@@ -29,7 +29,9 @@ from tests.sweeps.conftest import write
 def result(identity, chosen, **measured):
     """Return what is known of a point that has finished with these metrics, or diverged where there are none."""
     record = RunRecord.begin(chosen.model_dump(), Inputs(data="", notebooks={}, code={}, versions={}))
-    others = dict.fromkeys(Trained.model_fields, 0.5) | {"weights_sha256": "0" * 64, "validation_accuracy": None}
+    validated = any(name.startswith("validation") for name in measured)
+    others = dict.fromkeys(Trained.model_fields, 0.5) | {"weights_sha256": "0" * 64}
+    others |= {} if validated else {"validation_error": None, "validation_accuracy": None}
     outcome = {"status": "done", "metrics": others | measured} if measured else {"status": "diverged"}
     return PointResult(identity, record.parameters, record.changed(**outcome))
 
