@@ -30,7 +30,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
-MACHINE = platform.node()[:40]  # in the name of what it is writing
+MACHINE = platform.node()[:20]  # in the name of what it is writing
 SCRATCH_LOCK = ".scratch"  # in these alone: what else is so named may be somebody's run
 
 log = logging.getLogger(__name__)

@@ -39,8 +39,8 @@ def describe(error: Exception) -> str:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
     next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
-    if isinstance(error, FileNotFoundError) and error.filename and Path(error.filename).parent.is_dir():  # as in /proc
-        next_step = "Choose another place."
+    if isinstance(error, FileNotFoundError) and error.filename and Path(str(error.filename)).parent.is_dir():
+        next_step = "Choose another place."  # as in /proc
     return f"{reason}. {next_step}\n{_write_log(error)}"
 
 

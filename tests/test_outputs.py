@@ -44,8 +44,15 @@ def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_pa
 def test_a_name_that_cannot_be_shown_is_refused(tmp_path, name):
     refuses(
         tmp_path / name,
-        "^place is given, but that name is (empty|not printable|longer than 240 bytes). Choose another one.$",
+        "^place is given, but that name is (empty|not printable|longer than 200 bytes). Choose another one.$",
     )
+
+
+def test_the_longest_name_that_is_allowed_can_be_written(tmp_path):
+    path = tmp_path / ("x" * outputs.MAX_NAME)
+    outputs.check("place is given", path, {})
+    storage.write_whole(path, b"")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_is_not_there_or_empty_or_ours_may_be_written_and_nothing_else(tmp_path):
