@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import functools
-import glob
 import hashlib
 import io
 import logging
@@ -71,9 +70,9 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         durable = durable and not path.is_relative_to(tempfile.gettempdir())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(path)
-        writer = f".{path.name}.{MACHINE}.{os.getpid()}."
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=writer, suffix=".part")
+        beginning = f".{path.name}.{MACHINE}."
+        _remove_left(path.parent, beginning)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{beginning}{os.getpid()}.", suffix=".part")
         beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -90,13 +89,14 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _remove_left(path: Path) -> None:
-    """Remove what processes of this machine that were killed have left beside a file."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{MACHINE}.*.*.part"):
-        import psutil  # 0.01 s, for what is seldom there
+def _remove_left(folder: Path, beginning: str) -> None:
+    """Remove files whose names begin in this way, and whose processes, on this machine, were killed."""
+    for name in os.listdir(folder):  # noqa: PTH208 - a tenth of a glob's time
+        if name.startswith(beginning) and (writer := name.split(".")[-3]).isdecimal():
+            import psutil  # 0.01 s, for what is seldom there
 
-        if (writer := left.name.split(".")[-3]).isdecimal() and not psutil.pid_exists(int(writer)):
-            left.unlink(missing_ok=True)
+            if not psutil.pid_exists(int(writer)):
+                (folder / name).unlink(missing_ok=True)
 
 
 @functools.cache
