@@ -11,7 +11,7 @@ from pipeline.readers import opened, read_bytes
 
 PROJECT_FOLDERS = (".git", ".ci", ".binder", ".devcontainer", ".venv", "notebooks", "pipeline", "tests")
 MAX_PARTS = 200  # of a path, whose folders are made one in another
-MAX_NAME = 200  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
+MAX_NAME = 210  # bytes of a name, of the 255 that there may be: what is written has a longer one until it is whole
 HEAD_SIZE = 1000  # bytes of a page, in which its mark stands
 MARK = b'<meta name="generator" content="python -m pipeline">'
 

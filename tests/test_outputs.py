@@ -44,7 +44,7 @@ def test_a_folder_below_a_file_is_refused_and_one_that_can_be_made_is_not(tmp_pa
 def test_a_name_that_cannot_be_shown_is_refused(tmp_path, name):
     refuses(
         tmp_path / name,
-        "^place is given, but that name is (empty|not printable|longer than 200 bytes). Choose another one.$",
+        "^place is given, but that name is (empty|not printable|longer than 210 bytes). Choose another one.$",
     )
 
 
