@@ -162,7 +162,7 @@ def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_faile
     command = ["bash", "-c", f"ulimit {limit}; exec {sys.executable} -m pipeline run --run-dir {run}"]
     if limit.startswith("-u") and os.getuid() == 0:  # whose processes have no limit, so another user's
         os.chown(run.parent, 31777, 31777)
-        rights = ["--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        rights = ["--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
         command = ["setpriv", "--reuid=31777", *rights, *command]
     done = without_log(subprocess.run(command, capture_output=True, text=True))
     assert done.returncode == 1
