@@ -232,31 +232,30 @@ def made_up(folder, task, data):
 
 def bench_client(scratch):
     """2,000 points through a real scheduler, to workers that make up the outcomes: what is left is the client's."""
-    from distributed import LocalCluster
-
     from pipeline.sweeps import execution, pool, training
+    from tests.sweeps import test_cluster
 
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     pool.RUN, execution.runs.evaluate = pool.ByValue(made_up), lambda folders, at_a_time: None
     rates, seeds = [round(0.001 * step, 3) for step in range(1, 21)], list(range(100))
     (scratch / "s.yaml").write_text(f"name: bench\ngrid: {{learning_rate: {rates}, seed: {seeds}}}")
-    memory = []
+    memory, this_process = [], psutil.Process()
     keep = training._keep
 
     def keeping(point, outcome):
         keep(point, outcome)
-        memory.append(psutil.Process().memory_info().rss)
+        memory.append(this_process.memory_info().rss)
 
     training._keep = keeping
 
     def sweep():
         processor, since = time.process_time(), time.perf_counter()
-        execution.run_sweep(
-            scratch / "s.yaml", str(scratch / "out"), scheduler=cluster.scheduler_address, with_report=False
-        )
+        execution.run_sweep(scratch / "s.yaml", str(scratch / "out"), scheduler=cluster.address, with_report=False)
         return time.process_time() - processor, time.perf_counter() - since
 
-    processor, seconds = sweep()
+    with test_cluster.begun(scratch / "cluster") as cluster:  # in processes of their own: what is timed is the client
+        for _ in range(2):
+            cluster.worker("--nthreads", "1")
+        processor, seconds = sweep()
     after_500, after_all = memory[499] / 1e6, memory[-1] / 1e6
     print(f"2,000 points: {seconds:.1f} s; memory {after_500:.0f} MB after 500, {after_all:.0f} MB after all")
     report("the client's work for a point, by 10 ms", processor / 2, 10.0, 1.0)

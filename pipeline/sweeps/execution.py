@@ -140,7 +140,7 @@ def _left(
     points: Sequence[Point], inputs: Mapping[str, Inputs], data: Mapping[DataKey, Data], retry_failed: bool
 ) -> list[Point]:
     """Return the points to run: those without a record that still holds; with retry_failed only those that failed."""
-    with ThreadPoolExecutor() as threads:  # since it is the digests of files that take long
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # since it is the digests of files that take long
         altered = dict(zip(points, threads.map(_is_altered, points), strict=True))
     todo, again = [], dict[str, list[str]]()
     for point in points:

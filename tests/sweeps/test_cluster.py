@@ -1,5 +1,6 @@
 """Sweeps on a cluster elsewhere, with the real thing: schedulers and workers that come, go and are killed."""
 
+import contextlib
 import json
 import os
 import re
@@ -59,7 +60,9 @@ class Cluster:
         )
 
 
+@contextlib.contextmanager
 def begun(folder):
+    """Yield a scheduler without workers, which ends with the block, and its workers, too."""
     cluster = Cluster(folder)
     try:
         cluster.begin()
@@ -72,14 +75,14 @@ def begun(folder):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler without workers."""
-    yield from begun(tmp_path / "cluster")
+    with begun(tmp_path / "cluster") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
 def staffed(tmp_path_factory):
     """A scheduler with a worker, for several tests, as both take longer to start than a sweep to run."""
-    for cluster in begun(tmp_path_factory.mktemp("staffed") / "cluster"):
+    with begun(tmp_path_factory.mktemp("staffed") / "cluster") as cluster:
         cluster.present = cluster.worker("--nthreads", "1")
         yield cluster
 

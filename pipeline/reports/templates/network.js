@@ -25,17 +25,11 @@ export class RandomState {
     const s = this.state;
     this.#seed(19650218);
     let [i, j] = [1, 0];
-    const wrap = () => {
-      if (++i === 624) [s[0], i] = [s[623], 1];
-    };
-    for (let k = Math.max(624, list.length); k > 0; k--) {
-      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1664525)) + list[j] + j;
+    for (let k = Math.max(624, list.length) + 623; k > 0; k--) {
+      const [factor, more] = k > 623 ? [1664525, list[j] + j] : [1566083941, -i];
+      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), factor)) + more;
       j = (j + 1) % list.length;
-      wrap();
-    }
-    for (let k = 623; k > 0; k--) {
-      s[i] = (s[i] ^ Math.imul(s[i - 1] ^ (s[i - 1] >>> 30), 1566083941)) - i;
-      wrap();
+      if (++i === 624) [s[0], i] = [s[623], 1];
     }
     s[0] = 0x80000000;
   }
@@ -79,19 +73,30 @@ function drawMask(rng, mask, rate) {
 }
 
 // Computes the hidden units and the scores of one image, in place, and returns the places of the pixels that are not 0.
-export function forward(image, scaled, weights, mask, hidden, scores) {
-  const [size, places] = [hidden.length, []];
-  hidden.fill(0);
+// Four units at a time, so that their sums stay in registers; what is computed beyond the last is written nowhere.
+export function forward(image, scaled, { first, second }, mask, hidden, scores) {
+  const [size, places, values] = [hidden.length, [], []];
   for (let p = 0; p < PIXELS; p++) {
     if (image[p] === 0) continue;
     places.push(p);
-    const [pixel, row] = [scaled[image[p]], p * size];
-    for (let h = 0; h < size; h++) hidden[h] += pixel * weights.first[row + h];
+    values.push(scaled[image[p]]);
+  }
+  for (let h = 0; h < size; h += 4) {
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let k = 0; k < places.length; k++) {
+      const value = values[k];
+      const at = places[k] * size + h; // a pair in brackets would be made anew each time, in Firefox
+      a += value * first[at];
+      b += value * first[at + 1];
+      c += value * first[at + 2];
+      d += value * first[at + 3];
+    }
+    [hidden[h], hidden[h + 1], hidden[h + 2], hidden[h + 3]] = [a, b, c, d];
   }
   scores.fill(0);
   for (let h = 0; h < size; h++) {
     hidden[h] = Math.max(0, hidden[h]) * mask[h];
-    for (let d = 0; d < DIGITS; d++) scores[d] += hidden[h] * weights.second[h * DIGITS + d];
+    for (let d = 0; d < DIGITS; d++) scores[d] += hidden[h] * second[h * DIGITS + d];
   }
   return places;
 }
@@ -101,7 +106,8 @@ export const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value)
 
 // One pass over the images, with an update after each; returns error and accuracy, measured under dropout.
 function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {
-  const size = weights.second.length / DIGITS;
+  const { first, second } = weights;
+  const size = second.length / DIGITS;
   const dropped = parameters.input_dropout_rate;
   const [hidden, signal, mask] = [0, 1, 2].map(() => new Float64Array(size));
   const [scores, delta] = [0, 1].map(() => new Float64Array(DIGITS));
@@ -120,13 +126,14 @@ function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {
     for (let h = 0; h < size; h++) {
       const [row, step] = [h * DIGITS, rate * hidden[h]];
       let back = 0;
-      for (let d = 0; d < DIGITS; d++) back += delta[d] * weights.second[row + d];
+      for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
       signal[h] = back * (hidden[h] > 0 ? 1 : parameters.relu_grad_inactive) * mask[h];
-      for (let d = 0; d < DIGITS; d++) weights.second[row + d] -= step * delta[d];
+      for (let d = 0; d < DIGITS; d++) second[row + d] -= step * delta[d];
     }
     for (const p of places) {
-      const [row, step] = [p * size, rate * scaled[image[p]]];
-      for (let h = 0; h < size; h++) weights.first[row + h] -= step * signal[h];
+      const row = p * size;
+      const step = rate * scaled[image[p]];
+      for (let h = 0; h < size; h++) first[row + h] -= step * signal[h];
     }
   }
   return [error / labels.length, correct / labels.length];
@@ -174,12 +181,10 @@ export function sha256(bytes) {
   view.setBigUint64(padded.length - 8, BigInt(bytes.length) * 8n);
   const turn = (x, by) => (x >>> by) | (x << (32 - by));
   for (let block = 0; block < padded.length; block += 64) {
-    for (let t = 0; t < 64; t++) {
-      if (t < 16) words[t] = view.getInt32(block + 4 * t);
-      else {
-        const [x, y] = [words[t - 15], words[t - 2]];
-        words[t] = words[t - 16] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + words[t - 7] + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
-      }
+    for (let t = 0; t < 16; t++) words[t] = view.getInt32(block + 4 * t);
+    for (let t = 16; t < 64; t++) {
+      const [x, y] = [words[t - 15], words[t - 2]];
+      words[t] = words[t - 16] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + words[t - 7] + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
     }
     let [a, b, c, d, e, f, g, h] = sums;
     for (let t = 0; t < 64; t++) {

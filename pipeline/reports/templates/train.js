@@ -85,9 +85,7 @@ function outcome(run, changes, differs, { epoch, finite, digest }) {
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
-  const set = (disabled) => {
-    [part("train").disabled, part("again").disabled, part("stop").disabled] = [disabled, disabled, !disabled];
-  };
+  const set = (on) => { [part("train").disabled, part("again").disabled, part("stop").disabled] = [on, on, !on]; };
 
   async function begin() {
     const wrong = fields.find((field) => !field.checkValidity());
@@ -100,11 +98,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped] = [() => {}, null, false];
-    const finish = (text) => {
-      stop();
-      set(false);
-      part("outcome").textContent = text;
-    };
+    const finish = (text) => { stop(); set(false); part("outcome").textContent = text; };
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
