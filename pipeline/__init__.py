@@ -2,6 +2,10 @@
 
 import sys
 
+# `python -m pipeline` has Python look first where one stands, where a file may have the name of a package: random.py.
+if sys.argv[:1] == ["-m"]:  # so it is while this package is looked for
+    sys.path.append(sys.path.pop(0))
+
 # nbformat imports jsonschema, and that what it needs for formats which no notebook has: grammars of URIs, for 0.9 s,
 # and durations, for 0.1 s. It does without them where they cannot be imported.
 for _name in ("rfc3987_syntax", "rfc3986_validator", "isoduration"):

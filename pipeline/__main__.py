@@ -4,6 +4,11 @@ Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 128 a
 stopped it, so 130 for Ctrl-C.
 """
 
+import sys
+
+if not __package__:
+    sys.exit("Error: this is a package, not a script. Start it from the project's folder: python -m pipeline")
+
 from pipeline import signals
 
 if __name__ == "__main__":
@@ -14,7 +19,6 @@ import io
 import logging
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -215,12 +219,12 @@ def index_command(folder: Path | None) -> None:
 
 
 @main.command("site", epilog=_examples("site", "site public"))
-@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
-def site_command(folder: Path | None) -> None:
+@click.argument("folder", required=False, type=FOLDER)
+def site_command(folder: str | None) -> None:
     """Write notebooks as a static site. Its pages, with three reports, go into FOLDER, runs/site unless given."""
     from pipeline import site
 
-    click.echo(console.wrote("site", site.write_site(folder or parameters.RUNS / "site")))
+    click.echo(console.wrote("site", site.write_site(parameters.ROOT / ("runs/site" if folder is None else folder))))
 
 
 def _exit_code() -> int:

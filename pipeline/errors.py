@@ -40,7 +40,7 @@ NEXT_STEPS = {
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.EMFILE: "Raise the limit of this shell (ulimit -n 1024), then give the same command again.",
     errno.ENFILE: "End other programs, then give the same command again.",
-    errno.ENOMEM: "Free some memory or raise the limit (ulimit -v), then give the same command again.",
+    errno.ENOMEM: "Free some memory or raise the limit (ulimit -v or -d), then give the same command again.",
     errno.EAGAIN: "Raise the limit of processes (ulimit -u), then give the same command again.",
 }
 FRAME_WIDTH = 88  # characters that a message is wide in a notebook

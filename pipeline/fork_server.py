@@ -105,7 +105,8 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
     np.random.seed()  # as in a process that has just imported it; a notebook seeds its own generator
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    os.chdir(folder)
+    with contextlib.suppress(PermissionError):  # as after sudo, in a folder that this user may not enter
+        os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     if "numba" in sys.modules:

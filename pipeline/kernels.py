@@ -25,17 +25,19 @@ from typing import Any, ClassVar, TextIO
 
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type
 
 from pipeline import fork_server, signals, storage
+from pipeline.errors import NotebookFailed
 
 # Elsewhere, forking a process that has loaded a BLAS is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ONE_CORE = {"NUMBA_NUM_THREADS": "1"}
-MIN_MEMORY = 1500 * 2**20  # bytes of addresses; a default run takes a third more
+MIN_ADDRESSES, MIN_DATA = 1500 * 2**20, 450 * 2**20  # bytes; a default run takes a third more of the first
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
 MIN_THREADS = 30  # that this process, the fork server and a kernel start in all
 RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
@@ -70,6 +72,14 @@ class ForkedKernelManager(AsyncKernelManager):
 
     client_factory = Type(_Client)
 
+    @property
+    def kernel_spec(self) -> KernelSpec | None:
+        """Return how a kernel is started: of python3 this environment's own, whatever JUPYTER_PATH has by that name."""
+        if self.kernel_name != NATIVE_KERNEL_NAME:
+            return super().kernel_spec
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, language="python", display_name="Python 3")
+
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         self.context.reconnect_ivl = RECONNECT_INTERVAL
         options["env"] |= _environment()
@@ -101,7 +111,7 @@ def _environment() -> dict[str, str]:
     for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
         del os.environ[name]
     own, home = str(storage.scratch_of(os.getpid())), os.path.expanduser("~")  # noqa: PTH111 - Path raises an error
-    if home == os.sep or not os.access(home, os.W_OK):  # the first where HOME is empty
+    if home == os.sep or not Path(home).is_dir() or not os.access(home, os.W_OK):  # the first where HOME is empty
         os.environ["HOME"] = home = own
     os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
@@ -117,10 +127,13 @@ def _check_limits() -> None:
     """
     import resource  # which Windows does not have
 
-    memory, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if memory != resource.RLIM_INFINITY and memory < MIN_MEMORY:
-        needed = f"{memory >> 20} MB are allowed, {MIN_MEMORY >> 20} MB needed"
-        raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {needed}")
+    if not Path("/proc/self/stat").exists():
+        raise NotebookFailed("Kernels need /proc, which is not there. Mount it: mount -t proc proc /proc")
+    for kind, least in ((resource.RLIMIT_AS, MIN_ADDRESSES), (resource.RLIMIT_DATA, MIN_DATA)):
+        memory, _ = resource.getrlimit(kind)
+        if memory != resource.RLIM_INFINITY and memory < least:
+            needed = f"{memory >> 20} MB are allowed, {least >> 20} MB needed"
+            raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {needed}")
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit < MIN_OPEN_FILES:
         if highest < MIN_OPEN_FILES:
@@ -226,8 +239,14 @@ class _ForkServer:
         command = [sys.executable, "-P", "-m", fork_server.__name__, str(there.fileno())]
         command += ["compiler"] * self.side_by_side
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
+        environment.pop("MATPLOTLIBRC", None)  # nor does it find one where it starts
         self.process = subprocess.Popen(
-            command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            command,
+            pass_fds=[there.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            cwd=storage.scratch_of(os.getpid()),
+            start_new_session=True,
         )
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()

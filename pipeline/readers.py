@@ -136,12 +136,11 @@ def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout:
     return ""
 
 
-def read_notebook(path: Path) -> Any:
+def read_notebook(path: Path, advice: str = "Give a notebook that Jupyter opens.") -> Any:
     """Read a notebook of any version as a NotebookNode of version 4, and validate it. Raises InvalidRecord."""
     import nbformat  # which takes 0.9 s
     from nbformat.validator import normalize
 
-    advice = "Give a notebook that Jupyter opens."
     content = read_bytes(path, "notebook", advice)
     try:
         with warnings.catch_warnings(action="ignore"):  # that cells have no ids, which they are given here

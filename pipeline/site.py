@@ -4,7 +4,10 @@ import re
 from functools import partial
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from pipeline import outputs, parameters, runs, storage
+from pipeline.errors import InvalidRecord
 from pipeline.readers import read_notebook
 from pipeline.reports import pages, rendering
 from pipeline.run_folder import STAGES, RunFolder
@@ -28,9 +31,11 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     """Write the pages and their index.html into a folder, and return the path of the index. Links are relative.
 
     The three runs, in runs_folder, are run first, unless they are finished. Raises InvalidParameter if a page would be
-    written over another's file.
+    written over another's file, and InvalidRecord if a notebook has no title.
     """
-    lessons = {stem: read_notebook(storage.NOTEBOOKS / f"{stem}.ipynb") for stem in listed()}
+    paths = {stem: storage.NOTEBOOKS / f"{stem}.ipynb" for stem in listed()}
+    lessons = {stem: read_notebook(path, _restoring(path)) for stem, path in paths.items()}
+    heads = {stem: _title_and_purpose(path, lessons[stem]) for stem, path in paths.items()}
     written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]
     outputs.check(f"The site's folder is {folder}", folder, {path: partial(outputs.is_page, path) for path in written})
     for name, changed in SHOWN.items():
@@ -43,7 +48,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         reports.append((f"{name}.html", parameters.described(changed), run.read_metrics()))
     entries = {}
     for stem, notebook in lessons.items():
-        title, purpose = LINK.sub(r"\1", notebook.cells[0].source.removeprefix("# ")).split("\n\n")[:2]
+        title, purpose = heads[stem]
         text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
@@ -51,3 +56,15 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     index, shown = written[0], {"reports": reports, "stages": stages, "lessons": entries.values()}
     storage.write_whole(index, pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown).encode())
     return index
+
+
+def _title_and_purpose(path: Path, notebook: NotebookNode) -> list[str]:
+    parts = "".join(cell.source for cell in notebook.cells[:1]).split("\n\n")
+    if len(parts) < 2 or not parts[0].startswith("# "):
+        problem = "does not begin with a cell that has a title, an empty line and what the notebook is for"
+        raise InvalidRecord(path, problem, _restoring(path))
+    return [LINK.sub(r"\1", part).removeprefix("# ") for part in parts[:2]]
+
+
+def _restoring(path: Path) -> str:
+    return f"Correct it, or restore it: git checkout {storage.place_of(path)}"

@@ -185,6 +185,8 @@ def lock(folder: Path) -> Iterator[None]:
     except Timeout:
         raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
     except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir() if new else None
         raise InvalidParameter(f"{folder / LOCK} cannot be made ({error.strerror}). Choose another folder.") from None
     with held:
         try:

@@ -47,7 +47,7 @@ def describe(error: Exception) -> str:
 def _write_log(error: Exception) -> str:
     text = "\n".join([*console.recent, *traceback.format_exception(error)])
     for place in (lambda: LOGS, tempfile.gettempdir):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError):
             folder = Path(place())
             folder.mkdir(parents=True, exist_ok=True)
             handle, path = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder)

@@ -59,7 +59,7 @@ def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
     next_step = "Make room there, then give the same command again."
     assert full == f"Error: No space left on device: a/file. {next_step}"
     assert memory == (
-        "Error: out of memory. Free some memory or raise the limit (ulimit -v), then give the same command again."
+        "Error: out of memory. Free some memory or raise the limit (ulimit -v or -d), then give the same command again."
     )
     assert deep.startswith("Error: RecursionError: too deep. This was not expected.")
     log = Path(where.removeprefix("The traceback is in "))

@@ -16,7 +16,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from pipeline import kernels, notebooks, signals, storage
-from pipeline.errors import KernelDied
+from pipeline.errors import KernelDied, NotebookFailed
 from tests.conftest import without_log
 
 pytestmark = pytest.mark.skipif(not kernels.CAN_FORK, reason="kernels are forked on Linux alone")
@@ -150,6 +150,10 @@ def test_a_kernel_that_is_being_started_when_a_signal_comes_is_ended(monkeypatch
             "-v 600000",
             "Cannot allocate memory: 585 MB are allowed, 1500 MB needed. Free some memory or raise the limit",
         ),
+        (
+            "-d 200000",
+            "Cannot allocate memory: 195 MB are allowed, 450 MB needed. Free some memory or raise the limit",
+        ),
         ("-n 40", "Too many open files: 40 are allowed, 256 needed. Raise the limit of this shell"),
         (
             "-u 12",
@@ -169,3 +173,26 @@ def test_a_limit_that_kernels_could_not_live_with_is_named_and_the_run_has_faile
     assert f"Error: {message}" in done.stderr
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
     shutil.rmtree(run.parent)
+
+
+def test_without_proc_a_kernel_is_refused_in_words(monkeypatch):
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path != Path("/proc/self/stat") and exists(path))
+    with pytest.raises(NotebookFailed, match="Kernels need /proc, which is not there. Mount it: "):
+        kernels._ForkServer().prepare()
+
+
+def test_a_kernel_starts_though_its_user_may_not_enter_the_folder():
+    """As one that sudo has made of another, who stands in a folder of their own."""
+    code = """if True:
+        import os, sys
+        from ipykernel import kernelapp
+        from pipeline import fork_server
+        def closed(folder):
+            raise PermissionError(13, "Permission denied", folder)
+        os.chdir, fork_server._PACKAGES = closed, []
+        kernelapp.launch_new_instance = lambda: print("started", sys.argv[1], flush=True)
+        fork_server._become_a_kernel(os.getppid(), ["of", "it"], dict(os.environ), "/closed")
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=storage.ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "started of\n"), done.stderr

@@ -229,13 +229,17 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
         home / ".ipython" / "profile_default" / "startup" / "00.py": "epochs = seed = 'mine'; max = range = None",
         home / "startup.py": "epochs = seed = 'mine'; max = range = None",
         home / ".config" / "matplotlib" / "matplotlibrc": "text.usetex: True",
+        stand / "matplotlibrc": "\xff",
+        other / "kernels" / "python3" / "kernel.json": "no JSON",
     }.items():
-        storage.write_whole(path, content.encode())
+        storage.write_whole(path, content.encode("latin-1"))
     own = {
         "PYTHONPATH": str(other),
         "HOME": str(home),
         "PYTHONSTARTUP": str(home / "startup.py"),
         "XDG_CONFIG_HOME": "",
+        "MATPLOTLIBRC": str(stand / "matplotlibrc"),
+        "JUPYTER_PATH": str(other),
         "PYTHONDEVMODE": "1",  # which tells what is still open in the end
         "NUMBA_CPU_FEATURES": "none such",
         "NUMBA_NUM_THREADS": "0",

@@ -6,11 +6,12 @@ from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
 from pipeline import site, storage
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidParameter, InvalidRecord
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,28 @@ def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
         site.write_site(tmp_path / "mine", tmp_path / "runs")
     assert [path.name for path in Path(tmp_path / "mine").iterdir()] == ["index.html"]
     assert (tmp_path / "mine" / "index.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "cells", [[], ["# A title alone"], ["A purpose\n\nwithout a title"], ["# A title", "its purpose"]]
+)
+def test_a_notebook_without_a_title_and_a_purpose_is_named_before_anything_is_done(cells, tmp_path, monkeypatch):
+    cells = [nbformat.v4.new_markdown_cell(text) for text in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "own.ipynb")
+    (tmp_path / "README.md").write_text("| [own](own.ipynb) |\n")
+    monkeypatch.setattr(storage, "NOTEBOOKS", tmp_path)
+    with pytest.raises(InvalidRecord, match=r"own.ipynb does not begin with a cell .* restore it: git checkout"):
+        site.write_site(tmp_path / "site", tmp_path / "runs")
+    (tmp_path / "own.ipynb").unlink()
+    with pytest.raises(InvalidRecord, match=r"own.ipynb is not there. .* restore it: git checkout"):
+        site.write_site(tmp_path / "site", tmp_path / "runs")
+    assert not (tmp_path / "site").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_folder_where_one_stands_is_named_by_its_path(tmp_path, monkeypatch, pipeline):
+    (tmp_path / "index.html").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    refused = pipeline("site", ".")
+    assert refused.returncode == 2
+    assert f"The site's folder is {tmp_path}, but index.html was not made by this project." in refused.stderr

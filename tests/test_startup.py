@@ -65,6 +65,20 @@ def test_without_the_environment_one_line_says_to_activate_it(tmp_path):
     assert done.stderr.startswith("Error: click is not installed here. Activate the environment first: source .venv")
 
 
+def test_files_where_one_stands_may_have_the_names_of_packages(tmp_path):
+    for name in ("random", "click", "statistics", "pydantic"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of a student')")
+    done = subprocess.run([sys.executable, "-m", "pipeline", "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", ["pipeline", "pipeline/__main__.py"])
+def test_the_package_as_a_script_is_refused_with_how_to_start_it(script):
+    done = subprocess.run([sys.executable, script, "run"], cwd=storage.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Start it from the project's folder: python -m pipeline\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [

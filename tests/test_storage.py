@@ -135,6 +135,18 @@ def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
     assert not storage.is_locked(folder)
 
 
+def test_a_folder_in_which_no_lock_can_be_made_is_not_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.FileLock, "acquire", mock.Mock(side_effect=PermissionError(13, "Permission denied")))
+    with (
+        pytest.raises(InvalidParameter, match=r"\.lock cannot be made \(Permission denied\)"),
+        storage.lock(tmp_path / "new"),
+    ):
+        pass
+    with pytest.raises(InvalidParameter), storage.lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_that_cannot_be_looked_at_may_be_held(tmp_path, monkeypatch):
     (tmp_path / storage.LOCK).touch()
     monkeypatch.setattr(FileLock, "acquire", mock.Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))

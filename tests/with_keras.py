@@ -87,7 +87,9 @@ def test_mnist_comes_through_keras_datasets(keras_home, small_source, monkeypatc
     path, arrays = small_source
     asked = []
     monkeypatch.setattr(module, "get_file", lambda fname, **options: asked.append((fname, options)) or str(path))
+    monkeypatch.setenv("KERAS_BACKEND", "a user's own")
     loaded = datasets.load_source("mnist")
+    assert os.environ["KERAS_BACKEND"] == "jax"
     assert asked[0][0] == "mnist.npz"
     assert len(asked[0][1]["file_hash"]) == 64
     assert holds(loaded, arrays)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import kernels, signals, storage
+from pipeline.errors import InvalidParameter
 from pipeline.images import Data
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, Metric
@@ -79,7 +80,12 @@ def workers(
         with storage.scratch() as scratch, contextlib.closing(LocalPool(count, data, scratch)) as found:
             yield found
     else:
-        from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
-
+        try:
+            from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
+        except (ValueError, KeyError) as error:  # which it raises at a file or a variable of its settings
+            problem = str(error).splitlines()[0].rstrip(":")
+            raise InvalidParameter(
+                f"Dask's settings cannot be used: {problem}. Correct them, or unset DASK_*."
+            ) from None
         with cluster.connect(scheduler, timeout) as client:
             yield pool.Pool(client, data, inputs)

@@ -173,3 +173,13 @@ def test_a_scheduler_that_does_not_answer_is_refused_and_nothing_is_written(tmp_
         assert f"Error: No Dask scheduler answers at '{address}'" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_settings_of_dask_that_it_cannot_read_are_named_and_nothing_is_written(tmp_path, pipeline):
+    settings = tmp_path / "dask.yaml"
+    settings.write_text("a: [")
+    command = ["sweep", write(tmp_path / "s.yaml"), "--scheduler", "tcp://127.0.0.1:1", "--sweep-dir", tmp_path / "out"]
+    refused = pipeline(*command, env=os.environ | {"DASK_CONFIG": str(settings)})
+    assert refused.returncode == 2
+    assert f"Error: Dask's settings cannot be used: A dask config file at '{settings}' is malformed" in refused.stderr
+    assert not (tmp_path / "out").exists()
