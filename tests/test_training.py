@@ -84,7 +84,7 @@ def test_weights_and_metrics_are_the_same_bits_in_a_jupyter_kernel(trained_here)
     assert notebook.cells[0].outputs[0].text.split()[:3] == trained_here
 
 
-LONG = {"hidden_size": 200, "epochs": 20, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
+LONG = {"hidden_size": 200, "epochs": 40, "learning_rate_decay": 0.99, "relu_grad_inactive": 0, "dropout_rate": 0.3}
 LONG |= {"input_dropout_rate": 0.2}
 
 
