@@ -80,9 +80,7 @@ def source_digest(source: str) -> str:
 
 
 def _load_from_keras(source: str) -> Arrays:
-    os.environ["KERAS_BACKEND"] = (
-        "jax"  # which is installed; Keras would ask for TensorFlow, or for what a user has set
-    )
+    os.environ["KERAS_BACKEND"] = "jax"  # Keras would ask for TensorFlow, or for what a user has set
     import keras  # 2 to 4 seconds, for a source that the default run does not use
 
     try:

@@ -185,8 +185,9 @@ def lock(folder: Path) -> Iterator[None]:
     except Timeout:
         raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
     except OSError as error:
-        with contextlib.suppress(OSError):
-            folder.rmdir() if new else None
+        if new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise InvalidParameter(f"{folder / LOCK} cannot be made ({error.strerror}). Choose another folder.") from None
     with held:
         try:

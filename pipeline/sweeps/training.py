@@ -83,9 +83,7 @@ def workers(
         try:
             from pipeline.sweeps import cluster, pool  # Dask takes 0.5 s to import
         except (ValueError, KeyError) as error:  # which it raises at a file or a variable of its settings
-            problem = str(error).splitlines()[0].rstrip(":")
-            raise InvalidParameter(
-                f"Dask's settings cannot be used: {problem}. Correct them, or unset DASK_*."
-            ) from None
+            what = str(error).splitlines()[0].rstrip(":")
+            raise InvalidParameter(f"Dask's settings cannot be used: {what}. Correct or remove them.") from None
         with cluster.connect(scheduler, timeout) as client:
             yield pool.Pool(client, data, inputs)
