@@ -3,8 +3,8 @@
 import sys
 
 # `python -m pipeline` has Python look first where one stands, where a file may have the name of a package: random.py.
-if sys.argv[:1] == ["-m"]:  # so it is while this package is looked for
-    sys.path.append(sys.path.pop(0))
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # so it is while this package is looked for
+    sys.path[:] = [*(path for path in sys.path if path not in ("", sys.path[0])), sys.path[0]]
 
 # nbformat imports jsonschema, and that what it needs for formats which no notebook has: grammars of URIs, for 0.9 s,
 # and durations, for 0.1 s. It does without them where they cannot be imported.

@@ -101,7 +101,9 @@ def _execute(
         declared = papermill.inspect_notebook(node)
         nb_kernel_name(node)  # which may be empty
     except ValueError as error:
-        raise errors.InvalidRecord(notebook, f"cannot be executed: {error}", "Choose a kernel for it.") from None
+        raise errors.InvalidRecord(
+            notebook, f"cannot be executed: {error}".rstrip("."), "Choose a kernel for it."
+        ) from None
     if "run_dir" in values and "run_dir" not in declared:  # it would work in another run's folder
         raise errors.NotebookFailed(f"{errors.shown(notebook)} has no cell tagged parameters that declares run_dir.")
     node.metadata.pop("papermill", None)  # which may be anything

@@ -143,7 +143,10 @@ def from_here(path: str) -> str:
 
 
 def check_surroundings() -> None:
-    """Raise InvalidParameter if the current folder has gone, or the time zone is invalid: all commands need both."""
+    """Raise InvalidParameter if no command could work: by the current folder, the time zone or the umask."""
+    os.umask(mask := os.umask(0o077))  # to read it, one has to set it
+    if mask & 0o700:
+        raise InvalidParameter(f"umask is {mask:04o}, so not even you may use what you write. Set: umask 022")
     try:
         datetime.now().astimezone()
     except ValueError:

@@ -146,7 +146,7 @@ def read_notebook(path: Path, advice: str = "Give a notebook that Jupyter opens.
         with warnings.catch_warnings(action="ignore"):  # that cells have no ids, which they are given here
             _, node = normalize(nbformat.reader.reads(content.decode()))
         nbformat.validate(node)
-        return nbformat.convert(node, 4)
+        return nbformat.from_dict(nbformat.convert(node, 4))  # of version 3 the nodes are of another class
     except Exception as error:  # noqa: BLE001 - nbformat raises nearly anything at what is no notebook
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise InvalidRecord(path, f"is no notebook ({reason})", advice) from None

@@ -131,7 +131,7 @@ def scratch_of(process: int) -> Path:
     It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
-        if not (left / SCRATCH_LOCK).is_file():  # it is not of this project, or begins just now
+        if not os.path.isfile(left / SCRATCH_LOCK):  # noqa: PTH113 - it is another user's or program's, or begins just now
             continue
         with contextlib.suppress(OSError, Timeout), FileLock(left / SCRATCH_LOCK, timeout=0):  # else it is in use
             shutil.rmtree(left, ignore_errors=True)

@@ -75,6 +75,12 @@ def test_a_time_zone_that_is_none_is_refused(tmp_path):
     assert done.stderr == "Error: TZ is 'UTC+25', but an offset must be below 24 hours. Set: export TZ=UTC\n"
 
 
+def test_a_umask_that_takes_the_owners_rights_is_refused(tmp_path):
+    done = index(tmp_path, umask=0o777, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: umask is 0777, so not even you may use what you write. Set: umask 022\n"
+
+
 def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
     folder = tmp_path / "Zürich 数"
     folder.mkdir()

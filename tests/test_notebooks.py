@@ -75,6 +75,20 @@ def test_every_output_is_what_running_the_notebook_gives(group, tmp_path, runs):
     assert f"{sum(len(code_cells(path)) for path in group)} passed" in checked.stdout
 
 
+def test_a_notebook_of_version_3_is_executed_as_one_of_version_4(tmp_path):
+    cell = {"cell_type": "code", "input": "print(6 * 7)", "language": "python", "metadata": {}, "outputs": []}
+    sheet = {"metadata": {}, "cells": [cell | {"collapsed": False}]}
+    content = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [sheet]}
+    (tmp_path / "old.ipynb").write_text(json.dumps(content))
+    with pytest.raises(errors.InvalidRecord, match=r"No kernel name found .* provided\. Choose a kernel for it\."):
+        execute_in_place(tmp_path / "old.ipynb")
+    content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    (tmp_path / "old.ipynb").write_text(json.dumps(content))
+    execute_in_place(tmp_path / "old.ipynb")
+    (cell,) = read(tmp_path / "old.ipynb").cells
+    assert cell.outputs[0].text == "42\n"
+
+
 def test_nbval_sees_a_changed_number(tmp_path):
     where = copy_project(tmp_path)
     first = tmp_path / "notebooks" / PIPELINE[0].name

@@ -65,10 +65,12 @@ def test_without_the_environment_one_line_says_to_activate_it(tmp_path):
     assert done.stderr.startswith("Error: click is not installed here. Activate the environment first: source .venv")
 
 
-def test_files_where_one_stands_may_have_the_names_of_packages(tmp_path):
+@pytest.mark.parametrize("path", [{}, {"PYTHONPATH": f"{os.pathsep}/nowhere"}])  # of which the first is here, too
+def test_files_where_one_stands_may_have_the_names_of_packages(path, tmp_path):
     for name in ("random", "click", "statistics", "pydantic"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('of a student')")
-    done = subprocess.run([sys.executable, "-m", "pipeline", "--help"], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pipeline", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 

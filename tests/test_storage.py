@@ -2,10 +2,12 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from unittest import mock
@@ -218,6 +220,22 @@ def test_a_folder_of_anothers_in_tmpdir_is_left_alone_whatever_its_name(tmp_path
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True, capture_output=True)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {mine, lock}
+
+
+def test_another_users_folder_in_a_shared_tmpdir_is_left_alone():
+    shared = Path(tempfile.mkdtemp())
+    theirs = shared / f"{storage.SCRATCH_PREFIX}123-of-theirs"
+    theirs.mkdir()
+    (theirs / storage.SCRATCH_LOCK).touch()
+    theirs.chmod(0)
+    shared.chmod(0o1777)
+    script = "import os; from pipeline import storage\nif os.getuid() == 0: os.setuid(31777)\n"  # root may look into it
+    script += "with storage.scratch() as folder: print(folder)"
+    environment = os.environ | {"TMPDIR": str(shared)}
+    subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True)
+    assert list(shared.iterdir()) == [theirs]
+    theirs.chmod(0o700)
+    shutil.rmtree(shared)
 
 
 def test_a_new_file_has_the_rights_that_new_files_have(tmp_path):

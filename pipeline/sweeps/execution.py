@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline import console, datasets, provenance, ranking, runs, storage
-from pipeline.errors import InvalidParameter, shown
+from pipeline.errors import InvalidParameter, PointsFailed, shown
 from pipeline.images import Data
 from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
@@ -93,6 +93,8 @@ def run_sweep(
                     task = worker.Task(point.folder.place, chosen, inputs[chosen.source], arrays, time_limit)
                     jobs.append((point, task))
                 training.run_points(found, jobs, points, folder, sweep.select)
+            if not folder.record.exists():
+                raise PointsFailed(f"{folder.path} was removed while its points ran. Give the same command again.")
         else:
             _write_record(folder, record)
             results.write(points, folder)

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from pipeline import kernels, signals
+from pipeline import kernels, signals, storage
 from pipeline.images import Data
 from pipeline.sweeps import worker
 from pipeline.sweeps.definition import DataKey, Point
@@ -28,7 +28,7 @@ class LocalPool:
         self.at_a_time, self.scratch = count, scratch
         self.data = {key: scratch / f"data-{place}.npz" for place, key in enumerate(data)}
         for key, path in self.data.items():
-            path.write_bytes(data[key].without_test().to_bytes())
+            storage.write_whole(path, data[key].without_test().to_bytes())
         self.jobs: dict[Future[Outcome], Job] = {}
         self.ended = SimpleQueue[Future[Outcome]]()
         self.threads = ThreadPoolExecutor(count)

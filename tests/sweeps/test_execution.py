@@ -26,7 +26,7 @@ import pytest
 from papermill.translators import PythonTranslator
 
 from pipeline import datasets, notebooks, provenance, storage
-from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord, NotebookFailed
+from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, PointsFailed
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
@@ -455,6 +455,17 @@ def test_what_a_kill_left_of_the_sweeps_files_is_removed(tmp_path, workers):
         (out / name).touch()
     execution.run_sweep(file, str(out), with_report=False)
     assert [path.name for path in out.glob(".*.part")] == [".mine.part"]
+
+
+def test_a_sweep_whose_folder_is_removed_while_it_runs_fails_and_the_same_command_runs_it(tmp_path, workers):
+    file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
+    workers.when_given = lambda: shutil.rmtree(out) if len(workers.given) == 1 else None
+    with pytest.raises(PointsFailed, match=r"out was removed while its points ran. Give the same command again\."):
+        execution.run_sweep(file, str(out), with_report=False)
+    assert workers.evaluated == []
+    workers.when_given = lambda: None
+    assert execution.run_sweep(file, str(out), with_report=False) == []
+    assert statuses(out) == {1: "done", 2: "done"}
 
 
 def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):
