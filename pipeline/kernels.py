@@ -122,8 +122,8 @@ def _environment() -> dict[str, str]:
 def _check_limits() -> None:
     """Raise the limit of open files as far as need be. Raises OSError if that is not far enough, or memory too little.
 
-    In too little a kernel may not even be able to answer that it has none left, and would be waited for without end.
-    Where threads cannot be started ZeroMQ ends the process.
+    Raises NotebookFailed where there is no /proc. In too little memory a kernel may not even be able to answer that it
+    has none left, and would be waited for without end. Where threads cannot be started ZeroMQ ends the process.
     """
     import resource  # which Windows does not have
 
@@ -240,12 +240,14 @@ class _ForkServer:
         command += ["compiler"] * self.side_by_side
         environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
         environment.pop("MATPLOTLIBRC", None)  # nor does it find one where it starts
+        own = storage.scratch_of(os.getpid())
+        own.mkdir(0o700, parents=True, exist_ok=True)  # again, where somebody has cleared TMPDIR meanwhile
         self.process = subprocess.Popen(
             command,
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,
-            cwd=storage.scratch_of(os.getpid()),
+            cwd=own,
             start_new_session=True,
         )
         there.close()

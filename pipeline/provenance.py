@@ -13,7 +13,6 @@ import importlib.metadata
 import json
 import platform
 import re
-import shlex
 import sys
 import threading
 from collections.abc import Iterable
@@ -191,7 +190,7 @@ def _is_python(source: str) -> bool:
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:
     """Read type and source of each cell; nbformat would take a second to import."""
-    advice = f"Correct it, or restore it: git checkout {shlex.quote(storage.place_of(notebook))}"
+    advice = storage.restoring(notebook)
     content = read_bytes(notebook, "notebook", advice)
     try:
         found = json.loads(content)

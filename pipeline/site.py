@@ -34,7 +34,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     written over another's file, and InvalidRecord if a notebook has no title.
     """
     paths = {stem: storage.NOTEBOOKS / f"{stem}.ipynb" for stem in listed()}
-    lessons = {stem: read_notebook(path, _restoring(path)) for stem, path in paths.items()}
+    lessons = {stem: read_notebook(path, storage.restoring(path)) for stem, path in paths.items()}
     heads = {stem: _title_and_purpose(path, lessons[stem]) for stem, path in paths.items()}
     written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]
     outputs.check(f"The site's folder is {folder}", folder, {path: partial(outputs.is_page, path) for path in written})
@@ -62,9 +62,5 @@ def _title_and_purpose(path: Path, notebook: NotebookNode) -> list[str]:
     parts = "".join(cell.source for cell in notebook.cells[:1]).split("\n\n")
     if len(parts) < 2 or not parts[0].startswith("# "):
         problem = "does not begin with a cell that has a title, an empty line and what the notebook is for"
-        raise InvalidRecord(path, problem, _restoring(path))
+        raise InvalidRecord(path, problem, storage.restoring(path))
     return [LINK.sub(r"\1", part).removeprefix("# ") for part in parts[:2]]
-
-
-def _restoring(path: Path) -> str:
-    return f"Correct it, or restore it: git checkout {storage.place_of(path)}"

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import platform
+import shlex
 import shutil
 import stat
 import tempfile
@@ -58,6 +59,11 @@ def exists(path: Path) -> bool:
 def place_of(path: Path) -> str:
     """Return a path relative to the project's root if it is below, so that it means the same on another machine."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def restoring(path: Path) -> str:
+    """Say what to do about a file of the project that is not as it should be."""
+    return f"Correct it, or restore it: git checkout {shlex.quote(place_of(path))}"
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:

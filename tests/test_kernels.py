@@ -196,3 +196,10 @@ def test_a_kernel_starts_though_its_user_may_not_enter_the_folder():
     """
     done = subprocess.run([sys.executable, "-c", code], cwd=storage.ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "started of\n"), done.stderr
+
+
+def test_a_fork_server_starts_though_tmpdir_was_cleared():
+    code = "import os, shutil; from pipeline import kernels, storage; shutil.rmtree(storage.scratch_of(os.getpid())); "
+    code += "kernels.prepare(); print(kernels.SERVER.ask({'ended': 0}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=storage.ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr

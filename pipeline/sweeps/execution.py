@@ -53,6 +53,8 @@ def run_sweep(
         If the definition, the data of a point, the folder or the scheduler is wrong; nothing has been started then.
     ClusterFailed
         If the scheduler goes away, or no worker can run the points; finished points are kept.
+    PointsFailed
+        If the folder is removed meanwhile.
     """
     sweep = definition.read(path)
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
