@@ -110,20 +110,14 @@ def pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def label_margins(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how far the score of the correct digit is above the largest of the others: above 0 where it is the answer.
-
-    scores (R, N, 10) and labels (N,) give (R, N).
-    """
-    true = np.arange(10) == labels[:, np.newaxis]  # (N, 10)
-    margins: np.ndarray = scores[:, true] - np.where(true, -np.inf, scores).max(axis=2)
-    return margins
-
-
 def most_telling(scores: np.ndarray, labels: np.ndarray, count: int = 20) -> np.ndarray:
-    """Return the places of the images on which the answers differ and the runs' margins are furthest apart."""
-    answers, margins = scores.argmax(axis=2), label_margins(scores, labels)
-    spread = margins.max(axis=0) - margins.min(axis=0)  # (R, N) -> (N,)
+    """Return the places of the images on which the answers differ and the runs' margins are furthest apart.
+
+    scores (R, N, 10), labels (N,). A margin is how far the score of the correct digit is above the largest other one.
+    """
+    answers, true = scores.argmax(axis=2), np.arange(10) == labels[:, np.newaxis]  # (R, N), (N, 10)
+    margins = scores[:, true] - np.where(true, -np.inf, scores).max(axis=2)  # (R, N)
+    spread = np.ptp(margins, axis=0)  # (N,)
     differing = np.flatnonzero((answers != answers[0]).any(axis=0))
     return differing[np.argsort(-spread[differing], kind="stable")][:count]
 

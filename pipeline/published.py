@@ -25,14 +25,6 @@ def cut(error: float) -> str:
     return f"{error:.9f}"[0:5] if "e-" in text else text[0:5]
 
 
-def original_lines(metrics: Metrics, epochs: int) -> str:
-    """Write what the original prints at the end of its training and of its test."""
-    return (
-        f"I:{epochs - 1} Train-Err:{cut(metrics.train_error)} Train-Acc:{metrics.train_accuracy}\n"
-        f"Test-Err:{cut(metrics.test_error)} Test-Acc:{metrics.test_accuracy}"
-    )
-
-
 def compare(metrics: Metrics) -> list[Comparison]:
     """Compare the four published metrics with a run's: errors as they are printed, accuracies exactly."""
     rows = []

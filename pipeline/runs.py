@@ -63,7 +63,8 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
 def summary(folder: RunFolder, chosen: Parameters) -> str:
     """Write a finished run's metrics, as the original prints them and beside the published ones."""
     metrics = folder.read_metrics()
-    lines = ["", published.original_lines(metrics, chosen.epochs)]
+    last = f"I:{chosen.epochs - 1} Train-Err:{published.cut(metrics.train_error)} Train-Acc:{metrics.train_accuracy}"
+    lines = ["", last, f"Test-Err:{published.cut(metrics.test_error)} Test-Acc:{metrics.test_accuracy}"]
     if changed := parameters.not_the_originals(chosen):
         lines += ["", f"What differs from the original: {parameters.described(changed)}"]
     verdicts = ("", "") if changed else ("equal", "NOT equal")

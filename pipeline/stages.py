@@ -1,4 +1,4 @@
-"""Execute the notebooks of a run, one after the other, and render them meanwhile."""
+"""Execute the notebooks of a run, one after the other."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pipeline import storage
 from pipeline.parameters import Parameters
-from pipeline.run_folder import EVALUATION, MADE, PREPARATION, STAGES, TRAINING, WRITTEN, RunFolder
+from pipeline.run_folder import MADE, STAGES, WRITTEN, RunFolder
 
 log = logging.getLogger(__name__)
 _importing = threading.Lock()  # since Pygments breaks when two threads import it at once
@@ -24,7 +24,7 @@ def execute(
 ) -> dict[str, str]:
     """Execute the notebooks of these stages, and return the digest of what each has made.
 
-    with_report: render them meanwhile, for a report. watched: show their progress; several at once would mix.
+    with_report: prepare meanwhile for a report. watched: show their progress; several at once would mix.
     """
     with _importing:
         from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
@@ -36,13 +36,12 @@ def execute(
             from pipeline.reports import rendering  # nbconvert takes another 0.3 s
 
     made, values = dict[str, str](), chosen.model_dump() | {"run_dir": str(folder.path)}
-    shown = STAGES if PREPARATION in stages else (TRAINING, EVALUATION)
     with ThreadPoolExecutor(1) as meanwhile:
+        if with_report:
+            # While the kernel works. An error in it is met again, and reported, when the report is written.
+            meanwhile.submit(rendering.prepare)
         for stage in stages:
             since = time.monotonic()
-            if with_report:
-                # While the kernel works. An error in it is met again, and reported, when the report is written.
-                meanwhile.submit(rendering.prepare, folder, shown)
             try:
                 notebooks.execute(storage.NOTEBOOKS / f"{stage}.ipynb", folder.notebook(stage), values, watched=watched)
             finally:

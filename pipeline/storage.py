@@ -7,10 +7,8 @@ import hashlib
 import io
 import logging
 import os
-import platform
 import shlex
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -30,7 +28,6 @@ NOTEBOOKS = ROOT / "notebooks"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
-MACHINE = platform.node()[:20]  # in the name of what it is writing
 SCRATCH_LOCK = ".scratch"  # in these alone: what else is so named may be somebody's run
 
 log = logging.getLogger(__name__)
@@ -76,40 +73,21 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         durable = durable and not path.is_relative_to(tempfile.gettempdir())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beginning = f".{path.name}.{MACHINE}."
-        _remove_left(path.parent, beginning)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{beginning}{os.getpid()}.", suffix=".part")
-        beside = Path(name)
+        beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with beside.open("xb") as file:
                 file.write(content)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            beside.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
+            if path.exists():
+                shutil.copymode(path, beside)
             beside.replace(path)
         except BaseException:
-            beside.unlink()
+            beside.unlink(missing_ok=True)
             raise
     except OSError as error:  # of which the system names no file, or that beside it
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _remove_left(folder: Path, beginning: str) -> None:
-    """Remove files whose names begin in this way, and whose processes, on this machine, were killed."""
-    for name in os.listdir(folder):  # noqa: PTH208 - a tenth of a glob's time
-        if name.startswith(beginning) and (writer := name.split(".")[-3]).isdecimal():
-            import psutil  # 0.01 s, for what is seldom there
-
-            if not psutil.pid_exists(int(writer)):
-                (folder / name).unlink(missing_ok=True)
-
-
-@functools.cache
-def _umask() -> int:
-    """Return the rights that this process's new files do not have; to read it, one has to set it."""
-    os.umask(mask := os.umask(0o077))
-    return mask
 
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:

@@ -250,14 +250,6 @@ def test_the_most_telling_images_are_those_on_which_the_scores_are_furthest_apar
     assert comparison.most_telling(equal, np.ones(50, int)).tolist() == list(range(20))
 
 
-def test_margins_are_by_how_much_the_label_leads_and_positive_where_it_is_the_answer():
-    rng = np.random.default_rng(0)
-    scores, labels = rng.normal(size=(3, 200, 10)), rng.integers(0, 10, 200)
-    margins = comparison.label_margins(scores, labels)
-    assert ((margins > 0) == (scores.argmax(axis=2) == labels)).all()
-    assert margins[2, 7] == scores[2, 7, labels[7]] - np.delete(scores[2, 7], labels[7]).max()
-
-
 def test_points_without_data_of_their_own_are_evaluated_on_their_source(finished):
     shutil.copytree(finished / "b", finished / "d")
     with np.load(finished / "a" / "data.npz") as data:

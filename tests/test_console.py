@@ -115,17 +115,17 @@ def test_a_disk_that_is_full_from_the_nth_write_on_leaves_no_false_status(
 ):
     """The writes are run.json, twice, three notebooks, report.html and run.json; those of the kernels go on here."""
     monkeypatch.setattr(unexpected, "LOGS", tmp_path / "logs")
-    folder, real, count = tmp_path / "run", storage.tempfile.mkstemp, []
+    folder, real, count = tmp_path / "run", Path.open, []
     arguments = ["run", "--run-dir", folder, *options({"source": small_source[0]} | SMALL)]
 
-    def full(**where):
-        count.extend([1] * (where.get("suffix") == ".part" and Path(where["dir"]) == folder))
+    def full(path, *how, **options):
+        count.extend([1] * (path.suffix == ".part" and path.parent == folder))
         if len(count) >= since:
             raise OSError(28, os.strerror(28), str(folder))
-        return real(**where)
+        return real(path, *how, **options)
 
     with monkeypatch.context() as filled:
-        filled.setattr(storage.tempfile, "mkstemp", full)
+        filled.setattr(Path, "open", full)
         failed = pipeline(*arguments)
     assert failed.returncode == 1
     assert "No space left on device" in failed.stderr

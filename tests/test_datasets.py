@@ -41,7 +41,7 @@ def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
     arrays["x_train"][1234, 5, 6] ^= 1
     monkeypatch.setattr(datasets, "SAMPLE", tmp_path / "sample.npz")
     save(datasets.SAMPLE, arrays)
-    message = "x_train in .*sample.npz is not the array .* git checkout notebooks/data/mnist_sample.npz"
+    message = "sample.npz is not the file .* git checkout notebooks/data/mnist_sample.npz"
     with pytest.raises(InvalidData, match=message):
         datasets.load_source("sample")
 

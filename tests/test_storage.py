@@ -35,17 +35,6 @@ def test_write_whole_makes_the_folder_and_leaves_nothing_else_in_it_also_when_it
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_beside_a_file_is_removed_and_what_another_writes_is_not(tmp_path):
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    names = [f".[page].html.{storage.MACHINE}.{number}.abc.part" for number in (ended.pid, os.getppid())]
-    names += [f".[page].html.elsewhere.{ended.pid}.abc.part", f".[page].html.{storage.MACHINE}.mine.abc.part"]
-    for name in names:
-        (tmp_path / name).touch()
-    storage.write_whole(tmp_path / "[page].html", b"new")
-    assert {path.name for path in tmp_path.iterdir()} == {"[page].html", *names[1:]}
-
-
 @pytest.mark.parametrize("moment", ["fsync", "chmod", "replace"])
 def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, moment):
     path = tmp_path / "file.bin"
@@ -60,7 +49,7 @@ def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, moment):
     assert subprocess.run([sys.executable, "-c", code, str(path)], env=environment).returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.glob(".*.part"))) == 1
-    storage.write_whole(path, b"newer")
+    storage.remove_parts(tmp_path, [path.name])
     assert list(tmp_path.glob(".*.part")) == []
 
 

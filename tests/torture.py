@@ -576,18 +576,18 @@ def full_disk_of_a_sweep(box: Box, size: str) -> None:
 
 
 INJECTION = """
-import errno, os, tempfile
-real = tempfile.mkstemp
-def mkstemp(*arguments, **options):
-    if options.get("suffix") == ".part":
+import errno, os, pathlib
+real = pathlib.Path.open
+def opening(path, *arguments, **options):
+    if path.suffix == ".part":
         with open(os.environ["TORTURE_COUNT"], "ab") as file:
             file.write(b"x")
             n = file.tell()
         first, last = map(int, os.environ["TORTURE_FULL"].split())
         if first <= n <= last:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(options.get("dir")))
-    return real(*arguments, **options)
-tempfile.mkstemp = mkstemp
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent))
+    return real(path, *arguments, **options)
+pathlib.Path.open = opening
 """
 
 

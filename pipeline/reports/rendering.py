@@ -5,12 +5,11 @@ themselves; code folded away; links that lead somewhere even when the file trave
 """
 
 import itertools
-import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,10 @@ from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
 from pipeline.reports import pages, training
 from pipeline.reports.markdown import Heading, Renderer
-from pipeline.run_folder import STAGES, RunFolder
+from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
 MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
-MAX_CODE = 100_000  # characters of a cell that are coloured, which takes some seconds
 # What leads a page elsewhere, which no Content-Security-Policy prevents, brings in what is not in it, or has no end.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form|plaintext)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
@@ -77,13 +75,6 @@ def _described(picture: str) -> str:
     return picture.replace("<img", '<img alt="A picture without a description"', 1)
 
 
-def _highlighted(source: str, **options: Any) -> str:
-    """Colour code as IPython's, whatever a notebook says it needs, but for what is too long to be read."""
-    if len(source) > MAX_CODE:
-        return f"<pre>{escape(source)}</pre>"
-    return str(Highlight2HTML(pygments_lexer="ipython3")(source, **options))
-
-
 @cache
 def exporter() -> _CellsExporter:
     """Return the one exporter, with its templates compiled, which takes 0.2 s."""
@@ -93,7 +84,7 @@ def exporter() -> _CellsExporter:
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
         default_preprocessors=[],  # which would check each notebook again
-        filters={"highlight_code": _highlighted, "balanced": _balanced, "described": _described},
+        filters={"highlight_code": Highlight2HTML("ipython3"), "balanced": _balanced, "described": _described},
     )
     made.renderer = Renderer("")
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))
@@ -214,34 +205,23 @@ def _in_markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
-def run_page(folder: RunFolder, record: RunRecord, site: Iterable[str] = ()) -> str:
+def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
     """Render the report of a finished run, from its executed notebooks, metrics.json and the record for run.json.
 
     The result comes first. site: see `render`.
     """
-    included = [path.stem for path in folder.executed()]
-    return _page(_sections_of(folder, included, site), folder.title, _run_summary(folder, record))
+    paths = folder.executed()[::-1]  # the last first
+    included = [path.stem for path in paths]
+    sections = [_section(Renderer(path.stem, included, 1, site), read_notebook(path)) for path in paths]
+    return _page(sections, folder.title, _run_summary(folder, record))
 
 
-def prepare(folder: RunFolder, stages: Iterable[str]) -> None:
-    """Render the notebooks that have been executed so far, of those that the report will show."""
+def prepare() -> None:
+    """Compile all templates of a run's report, while something else takes long."""
     with _one_at_a_time:
         exporter()
         for name in ("base", "page", "result", "training", "drawing"):  # to compile these takes 0.1 s
             pages.ENVIRONMENT.get_template(f"{name}.html.j2")
-    _sections_of(folder, stages)
-
-
-def _sections_of(folder: RunFolder, stages: Iterable[str], site: Iterable[str] = ()) -> list[Section]:
-    """Return the executed notebooks of these stages, the last first."""
-    included, links = tuple(stages), frozenset(site)
-    return [_stage(path, path.stat().st_mtime_ns, included, links) for path in folder.executed()[::-1]]
-
-
-@lru_cache(len(STAGES) * (os.cpu_count() or 1))
-def _stage(path: Path, changed: int, included: Sequence[str], site: Container[str]) -> Section:
-    """Render the notebook of a stage; again only if it has changed, since it may have been while the next one ran."""
-    return _section(Renderer(path.stem, included, 1, site), read_notebook(path))
 
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:

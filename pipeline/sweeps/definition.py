@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,15 @@ WRONG = {  # by pydantic's names, what is said of an entry
     "missing": "It is missing.",
     "model_type": "It must consist of entries, such as name: my-sweep.",
     "list_type": "It must be a list, such as [1, 2].",
-    "dict_type": "It must be a map, such as {epochs: 20}.",
+    "dict_type": "It must be a map, such as {{epochs: 20}}.",
+    "extra_forbidden": "There is no such entry.",
+    "string_type": "It is {value}, but must be text; quote it, if it is.",
+    "string_pattern_mismatch": "It is {value}, but may have letters, digits, - and _ only, and begins with a letter or "
+    "digit.",
+    "literal_error": "It is {value}, but must be {expected}.",
+    "string_too_long": "It is {value}, but may have {max_length} characters at most.",
+    "invalid-json-value": "It is {value}, but must be a number or text; quote it, if it is text.",
+    "value_error": "It is {value}, but {error}.",
 }
 FORM = "A sweep's file has a name, and may have base, grid, points and select; see notebooks/sweeps/README.md."
 
@@ -68,7 +76,7 @@ class Point:
 def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Composer
+    yaml.Composer, yaml.max_depth = _Composer, MAX_DEPTH
     text = read_bytes(path, "sweep file", "Give the path of a sweep's file, such as notebooks/sweeps/small.yaml.")
     try:
         with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases
@@ -79,25 +87,16 @@ def read(path: Path) -> SweepDefinition:
         return SweepDefinition.model_validate(content)
     except ValidationError as error:
         lines = [f"{shown(path)}: {_explained(problem)}" for problem in error.errors()]
-        wrong = dict.fromkeys(line for name, value in _values(content) for line in _parameters_of({name: value})[1])
-        lines += [f"{shown(path)}: {line}" for line in wrong]
         raise InvalidParameter("\n".join([*lines[:MAX_PROBLEMS], FORM])) from None
 
 
 class _Composer(Composer):
-    """Refuse what a sweep has no use for, and what takes for ever: lists in lists in lists, and aliases of such."""
-
-    depth = 0
+    """Refuse aliases, by which a short file may stand for a list that never ends."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.parser.check_event(AliasEvent):
             raise ValueError("it has an alias (*); write out what it stands for")
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ValueError("its lists and maps are nested too deeply")
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
+        return super().compose_node(parent, index)
 
 
 def _plain(error: Exception) -> str:
@@ -105,90 +104,69 @@ def _plain(error: Exception) -> str:
     if not isinstance(error, MarkedYAMLError):
         known = isinstance(error, ValueError | RecursionError)
         return ("" if known else "a value does not fit its tag or escape: ") + str(error).split('\n  in "')[0][:1000]
-    found = {str(error.context): error.context_mark, str(error.problem).split(" with value")[0]: error.problem_mark}
+    problem = str(error.problem).split(" with value")[0].split(", if necessary")[0]
+    found = {str(error.context): error.context_mark, problem: error.problem_mark}
     places = [f"{text} (line {mark.line + 1}, column {mark.column + 1})" for text, mark in found.items() if mark]
     return ", ".join(places)[:1000]
 
 
-def _values(content: Any) -> Iterator[tuple[str, object]]:
-    """Yield each parameter and value of a definition, wherever these have the form that they should have."""
-    parts = content if isinstance(content, dict) else {}
-    points, grid = parts.get("points"), parts.get("grid")
-    maps = [parts.get("base"), *(points if isinstance(points, list) else [])]
-    lists = grid.items() if isinstance(grid, dict) else ()
-    maps += [{name: value} for name, values in lists if isinstance(values, list) for value in values]
-    for name, value in (item for each in maps if isinstance(each, dict) for item in each.items()):
-        fits = isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() <= 64)
-        if fits and isinstance(name, str):
-            yield name, value
-
-
-def _parameters_of(values: Mapping[str, object]) -> tuple[Parameters | None, list[str]]:
-    """Return the parameters of a point, or None and what is wrong with them."""
+def _checked(values: Mapping[str, object]) -> Parameters:
+    """Return the parameters of a point. They are read as text, so that one check serves the command line and sweeps."""
     if "run_dir" in values:
-        return None, ["run_dir cannot be set in a sweep: each point has a folder of its own."]
-    try:
-        # As text, so that one check serves the command line and sweeps.
-        return parameters.from_strings({name: str(value) for name, value in values.items()}), []
-    except InvalidParameter as error:
-        return None, str(error).splitlines()
+        raise InvalidParameter("run_dir cannot be set in a sweep: each point has a folder of its own.")
+    return parameters.from_strings({name: str(value) for name, value in values.items()})
+
+
+def _problems(sweep: SweepDefinition) -> list[str]:
+    """Return what is wrong with the parameters of a sweep, value by value, MAX_PROBLEMS lines at most."""
+    varied = ((name, value) for name, values in sweep.varied().items() for value in values)
+    lines = dict[str, None]()  # each once
+    for name, text in dict.fromkeys((name, str(value)) for name, value in (*sweep.base.items(), *varied)):
+        try:
+            _checked({name: text})
+        except InvalidParameter as error:
+            lines[str(error)] = None
+        if len(lines) == MAX_PROBLEMS:
+            break
+    return list(lines)
 
 
 def _explained(problem: ErrorDetails) -> str:
     """Say where in a sweep's file an entry is wrong, and why."""
-    where, kind = ".".join(map(str, problem["loc"])), problem["type"]
+    where, kind, found = ".".join(map(str, problem["loc"])), problem["type"], problem["input"]
     try:
-        value = shown(repr(problem["input"]))
+        value = shown(found if kind == "invalid-json-value" else repr(found))
     except ValueError:  # of Python, which writes no more than 4,300 digits
         value = "a number of thousands of digits"
-    text = WRONG.get(kind, problem["msg"])
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(where, SweepDefinition.model_fields, n=1)
-        text = "There is no such entry." + (f" Did you mean {near[0]}?" if near else "")
-    elif kind == "string_type":
-        text = f"It is {value}, but must be text; quote it, if it is."
-    elif kind == "string_pattern_mismatch":
-        text = f"It is {value}, but may have letters, digits, - and _ only, and begins with a letter or digit."
-    elif kind == "literal_error":
-        why = " A test metric must not be used to choose: nothing would be left to judge the choice."
-        text = f"It is {value}, but must be {problem['ctx']['expected']}." + why * value.startswith("'test")
-    elif kind == "string_too_long":
-        text = f"It is {value}, but may have {problem['ctx']['max_length']} characters at most."
-    elif kind == "invalid-json-value":
-        text = f"It is {shown(problem['input'])}, but must be a number or text; quote it, if it is text."
-    elif kind == "value_error":
-        text = f"It is {value}, but {problem['ctx']['error']}."
-    elif where == "points":
+    text = WRONG[kind].format(value=value, **problem.get("ctx", {})) if kind in WRONG else problem["msg"]
+    if where == "points":
         text = "It must be a list of maps, such as [{epochs: 20}]."
+    elif kind == "extra_forbidden" and (near := difflib.get_close_matches(where, SweepDefinition.model_fields, n=1)):
+        text += f" Did you mean {near[0]}?"
+    elif kind == "literal_error" and value.startswith("'test"):
+        text += " A test metric must not be used to choose: nothing would be left to judge the choice."
     return f"{where or 'the file'}: {text}"
 
 
 def points_of(sweep: SweepDefinition, folder: SweepFolder, preface: str = "", most: float = MAX_POINTS) -> list[Point]:
     """Make all points, checked, each once: of the base with the grid crossed, and with each of the points.
 
-    most: how many there may be. They are counted before any is made, and each value of the grid is checked before all
-    are crossed. Raises InvalidParameter with what is wrong, after a preface.
+    most: how many there may be. They are counted, and each value is checked, before any is made. Raises
+    InvalidParameter with what is wrong, after a preface.
     """
     if (count := math.prod(map(len, sweep.grid.values())) + len(sweep.points)) > most:
         way = "To run them all, add --many." if most < MOST_POINTS else "Make several sweeps of them."
         raise InvalidParameter(f"{preface}It has {count:,} points, more than {most:,}. {way}")
+    if wrong := _problems(sweep):
+        raise InvalidParameter(preface + "\n".join(wrong))
     points, varied = dict[str, Point](), list(sweep.varied())
-    alone = [{name: value} for name, values in sweep.grid.items() for value in values]
-    alone += [{name: value} for name, value in sweep.base.items() if sweep.grid and name not in sweep.grid]
-    wrong = list(dict.fromkeys(line for values in alone for line in _parameters_of(values)[1]))
-    crossed = itertools.product(*sweep.grid.values()) if not wrong and (sweep.grid or not sweep.points) else ()
+    crossed = itertools.product(*sweep.grid.values()) if sweep.grid or not sweep.points else ()
     for values in itertools.chain((dict(zip(sweep.grid, each, strict=True)) for each in crossed), sweep.points):
-        if len(wrong) >= MAX_PROBLEMS:
-            break
-        chosen, problems = _parameters_of(sweep.base | values)
-        wrong += [line for line in problems if line not in wrong]
-        if chosen:
-            point = Point(chosen, folder, varied)
-            points[point.id] = point
+        point = Point(_checked(sweep.base | values), folder, varied)
+        points[point.id] = point
     if sweep.select.startswith("validation") and any(p.parameters.num_validation == 0 for p in points.values()):
-        wrong.append(f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate.")
-    if wrong:
-        raise InvalidParameter(preface + "\n".join(wrong[:MAX_PROBLEMS]))
+        why = f"select is {sweep.select}, but num_validation is 0. Select by a training metric, or validate."
+        raise InvalidParameter(preface + why)
     return list(points.values())
 
 

@@ -50,11 +50,6 @@ class ByValue:
 PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
 
 
-def _packed(data: Data) -> bytes:
-    """Return data.npz as training needs it, compressed."""
-    return zlib.compress(data.without_test().to_bytes(), level=1)
-
-
 @dataclass
 class _Worker:
     """A worker of the cluster, the task that makes it ready, and the points that it was given, the oldest first."""
@@ -90,7 +85,8 @@ class Pool:
         # Code and data are results of tasks, on which others depend: a worker fetches each once, and the scheduler has
         # it made again if nobody holds it any more.
         self.code: Future[dict[str, tuple[bytes, float]]] = client.submit(dict, worker.code(), pure=False)
-        self.data = {key: client.submit(bytes, _packed(found), pure=False) for key, found in data.items()}
+        packed = {key: zlib.compress(found.without_test().to_bytes(), level=1) for key, found in data.items()}
+        self.data = {key: client.submit(bytes, content, pure=False) for key, content in packed.items()}
         self.workers: dict[str, _Worker] = {}  # by their addresses
         self.jobs: dict[Future[bytes], Job] = {}
         self.deaths: Counter[Point] = Counter()

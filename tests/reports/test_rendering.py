@@ -9,7 +9,6 @@ from bs4 import BeautifulSoup
 from pipeline import storage
 from pipeline.reports import rendering
 from pipeline.reports.pages import WIDGET
-from pipeline.run_folder import STAGES, RunFolder
 
 
 def notebook(*cells):
@@ -283,15 +282,6 @@ def test_what_is_no_notebook_or_cannot_be_written_is_refused(tmp_path, pipeline)
         assert "Traceback" not in refused.stderr
 
 
-def test_what_was_rendered_while_the_run_went_on_is_not_rendered_again(runs):
-    folder = RunFolder(runs / "default")
-    rendering._stage.cache_clear()
-    rendering.prepare(folder, STAGES)
-    rendering.run_page(folder, folder.read_record())
-    found = rendering._stage.cache_info()
-    assert (found.hits, found.misses) == (3, 3)
-
-
 @pytest.mark.parametrize(
     ("source", "title", "heading"),
     [
@@ -310,7 +300,7 @@ def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
 
 
 def test_code_that_is_too_long_to_be_read_is_shown_without_colours():
-    for lines, coloured in ((10, True), (rendering.MAX_CODE // 2, False)):
+    for lines, coloured in ((10, True), (50_000, False)):
         cell = nbformat.v4.new_code_cell("x<1\n" * lines)
         page = rendering.render({"n": nbformat.v4.new_notebook(cells=[cell])}, "Code")
         assert ("x&lt;1\nx&lt;1" in page) != coloured

@@ -82,17 +82,6 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_parameters_are_named_beside_entries_of_a_wrong_form(tmp_path):
-    wrong = {"grid": {"learning_rate": 1, "relu_grad_inactive": [1, 2]}, "base": {"hiden_size": 5}, "points": [3]}
-    with pytest.raises(InvalidParameter) as refused:
-        points(tmp_path, name="my sweep", **wrong)
-    lines = str(refused.value).splitlines()
-    for part in ("name: It is", "grid.learning_rate: It must be a list", "points.0: It must be a map"):
-        assert sum(part in line for line in lines) == 1
-    assert sum(".yaml: relu_grad_inactive is '2', but must be 0 or 1. Its default is 1." in line for line in lines) == 1
-    assert sum("Did you mean hidden_size?" in line for line in lines) == 1
-
-
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
