@@ -270,6 +270,15 @@ def test_each_failure_is_an_error_of_its_own_and_leaves_the_notebook(status, sou
     assert not last.outputs
 
 
+def test_an_error_that_the_kernel_cannot_show_is_a_failure_and_in_the_notebook(tmp_path):
+    hidden = "get_ipython()._showtraceback = lambda *_: None\n1 / 0"  # as where it has not the memory for it
+    with pytest.raises(errors.CellFailed, match="ZeroDivisionError: division by zero"):
+        execute(write_notebook(tmp_path / "a.ipynb", hidden, "2"), tmp_path / "out.ipynb")
+    failed, last = code_cells(tmp_path / "out.ipynb")
+    assert [output.ename for output in failed.outputs] == ["ZeroDivisionError"]
+    assert last.execution_count is None
+
+
 def test_a_kernel_that_cannot_start_is_a_failure(tmp_path):
     notebook = write_notebook(tmp_path / "unknown.ipynb", "1", kernel="no-such-kernel")
     with pytest.raises(errors.NotebookFailed, match="unknown.ipynb: its kernel did not start"):
