@@ -62,6 +62,7 @@ EXAMPLES = _examples(
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="digits-by-hand", message="%(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error that was not expected.")
 def main(verbose: bool) -> None:

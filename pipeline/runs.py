@@ -39,6 +39,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     """
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
+    _check_memory(chosen)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
         datasets.split(datasets.load_source(chosen.source), chosen)
     inputs = provenance.inputs_of(chosen)
@@ -47,12 +48,12 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         changed = provenance.changes(record, chosen, inputs) if record else []
         reasons = changed + provenance.unfinished(folder, record, [name for name in OUTPUTS if name != REPORT])
         if reasons or force:
-            if reasons and (record or folder.present()):
-                log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
             if force:
                 folder.checkpoint.unlink(missing_ok=True)
-            elif record and not changed and folder.checkpoint.exists():
-                log.info("Training goes on from the checkpoint that it left.")
+            if record and not changed and folder.checkpoint.exists():
+                log.info(f"Going on with {run_dir}, which did not finish, from the checkpoint that its training left.")
+            elif reasons and (record or folder.present()):
+                log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
             _run_stages(folder, chosen, inputs)
         elif record:
             log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
@@ -81,6 +82,16 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
         raise InvalidParameter(f"run_dir is {run_dir!r}, which holds other results: {held}. Choose another folder.")
     folder.check_no_point(f"run_dir is {run_dir!r}")
     folder.check_own(f"run_dir is {run_dir!r}")
+
+
+def _check_memory(chosen: Parameters) -> None:
+    """Refuse a network whose weights do not fit into this machine, before anything is replaced for it."""
+    import psutil  # 0.01 s
+
+    needed, total = 8 * (784 + 10) * chosen.hidden_size, psutil.virtual_memory().total
+    if needed > total:
+        memory = f"its weights take {needed / 1e9:,.0f} GB of memory, and this machine has {total / 1e9:,.0f} GB"
+        raise InvalidParameter(f"hidden_size is {chosen.hidden_size}, but {memory}. Choose a smaller one.")
 
 
 def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:

@@ -656,7 +656,7 @@ def test_fifty_drawings_are_read_by_each_network(browser, reports):
                 choice.evaluate(CHOOSE, option)
                 page.evaluate(NEXT_FRAME)
                 text = reads.text_content()
-                read[network] += text.startswith(f"reads {drawing['digit']},")
+                read[network] += text.startswith(f"This network reads {drawing['digit']},")
                 said |= set(re.findall(r"Not sure: their scores are close\.|The all-of-MNIST network reads \d", text))
         print(f"of {len(DRAWINGS)} drawings read: {dict(read)}")
         assert len(DRAWINGS) == 50
@@ -718,7 +718,7 @@ def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
         page = opened.page
         page.get_by_role("link", name="Draw", exact=True).first.click()
         draw_with_mouse(page, SEVEN)
-        expect(page.locator(".reads")).to_contain_text(re.compile(r"^reads (\w{3,5}), runner-up \w{3,5}\."))
+        expect(page.locator(".reads")).to_contain_text(re.compile(r"network reads (\w{3,5}), runner-up \w{3,5}\."))
         assert page.locator(".scores li").first.text_content().startswith("eight ")
         assert page.get_by_label("Network", exact=True).locator("option").count() == 1
         assert violations(page) == []
@@ -728,7 +728,7 @@ def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
 def test_a_digit_is_drawn_by_keyboard(browser, reports):
     with report(browser, reports, "run") as opened:
         draw_with_keys(opened.page)
-        assert reading_of(opened.page).startswith("reads 7,")
+        assert reading_of(opened.page).startswith("This network reads 7,")
         opened.screenshot("report-drawn-by-keyboard")
         opened.page.keyboard.press("Tab")
         assert opened.page.evaluate("document.activeElement.textContent") == "Undo"
@@ -789,7 +789,7 @@ def test_fewer_hidden_units_than_the_one_that_is_shown(browser, reports):
             assert f"hidden_size {units}, epochs 2" in trained_again(page)
             page.get_by_label("Drawing pad").scroll_into_view_if_needed()
             draw_with_mouse(page, SEVEN)
-            assert reading_of(page).startswith("reads ")
+            assert reading_of(page).startswith("This network reads ")
             page.locator(".units button").last.click()
             expect(page.locator(".adds")).to_contain_text(f"Hidden unit {int(units) - 1}, its weights")
         assert opened.console == []
@@ -820,7 +820,7 @@ def test_a_network_that_was_trained_in_the_page_is_judged_and_reads_there(browse
         expect(chosen).to_have_text("The network trained here")
         page.get_by_label("Drawing pad").scroll_into_view_if_needed()
         draw_with_mouse(page, SEVEN)
-        assert reading_of(page).startswith("reads 7,")
+        assert reading_of(page).startswith("This network reads 7,")
 
 
 def test_what_prevents_training_and_reading_is_described(browser, reports):

@@ -96,7 +96,7 @@ def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(page, run
     places = [(int(box["x"] + x * box["width"]), int(box["y"] + y * box["height"])) for x, y in seven]
     for kind in ("mouse", "touch"):
         page.draw(kind, places)
-        assert re.match("reads 7, runner-up", page.until(".reads", "runner-up"))
+        assert re.match("This network reads 7, runner-up", page.until(".reads", "runner-up"))
         page.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Clear').click()")
         page.until(".reads", "Nothing is drawn yet.")
     assert page.console == []

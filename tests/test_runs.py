@@ -333,6 +333,15 @@ def test_a_changed_input_or_output_runs_again_and_is_named(small_run, tmp_path, 
     assert record_of(folder)["parameters"]["seed"] == 2
 
 
+def test_a_network_larger_than_memory_is_refused_and_the_finished_run_stays(small_run, pipeline):
+    folder, arguments = small_run
+    arguments[arguments.index("hidden_size") + 1], before = 10**9, contents(folder)
+    refused = pipeline(*arguments)
+    assert refused.returncode == 2
+    assert "hidden_size is 1000000000, but its weights take 6,352 GB of memory, and this machine has " in refused.stderr
+    assert contents(folder) == before
+
+
 def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_run, pipeline):
     folder, arguments = small_run
     (folder / "run.json").unlink()

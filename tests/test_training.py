@@ -107,7 +107,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, pipeline, often_sa
         assert json.loads((killed / "run.json").read_text())["status"] == "running"
     resumed = pipeline("run", "--run-dir", killed, *options(LONG), **often_saved)
     assert resumed.returncode == 0, resumed.stderr
-    assert "Training goes on from the checkpoint that it left." in resumed.stdout
+    assert "which did not finish, from the checkpoint that its training left." in resumed.stdout
     assert "Going on after epoch" in (killed / "02_train.ipynb").read_text()
     for name in ("metrics.json", "history.json"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()

@@ -157,7 +157,7 @@ ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
-    const sentences = [`reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`];
+    const sentences = [`This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`];
     if (scores[answer] - scores[second] < CLOSE) sentences.push("Not sure: their scores are close.");
     for (const other of known.filter(({ weights }) => weights)) {
       const its = nameOf(other.classes, read(image, other).answer);
