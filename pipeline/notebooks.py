@@ -6,6 +6,7 @@ ends. papermill saves before and after every cell, which takes as long as the ce
 
 import logging
 import os
+import shlex
 import sys
 import time
 from base64 import b64decode
@@ -191,7 +192,8 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
         return OSError(refused, f"{where}: {error.ename}: {error.evalue}")
     kind = errors.Diverged if error.ename == errors.Diverged.__name__ else errors.CellFailed
     kept = not output.is_relative_to(storage.scratch_of(os.getpid()))  # which is removed
-    return kind(f"{where}: {error.ename}: {error.evalue}" + f"\nThe executed notebook, with its error: {output}" * kept)
+    advice = f"\nTo see it as a page: python -m pipeline report {shlex.quote(str(output))}" * kept
+    return kind(f"{where}: {error.ename}: {error.evalue}{advice}")
 
 
 def _config(connection: Path) -> Config:

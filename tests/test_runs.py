@@ -470,6 +470,7 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     ):
         assert part in failed.stderr
     assert "Traceback" not in failed.stderr
+    assert f"To see it as a page: python -m pipeline report {folder / '02_train.ipynb'}" in failed.stderr
     assert sorted(contents(folder)) == ["01_prepare.ipynb", "02_train.ipynb", "data.npz", "run.json"]
     assert record_of(folder)["status"] == "diverged"
     assert "Diverged" in record_of(folder)["error"]
