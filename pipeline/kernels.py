@@ -253,8 +253,13 @@ class _ForkServer:
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.on_signal.add(self.kill)
+        signals.on_deadline.add(_remove_scratch)
         atexit.register(self.end)  # before what is temporary is removed
         signals.check()
+
+
+def _remove_scratch() -> None:
+    shutil.rmtree(storage.scratch_of(os.getpid()), ignore_errors=True)
 
 
 SERVER = _ForkServer()

@@ -19,6 +19,7 @@ CLEAN_UP_PERIOD = 2.5  # seconds in which it then has to clean up
 # Ctrl-C, kill, a closed terminal, Ctrl-\, how schedulers of batch jobs tell that the time is nearly up, and timers
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF")
 on_signal: set[Callable[[], None]] = set()  # what the handler calls
+on_deadline: set[Callable[[], None]] = set()  # what is called where a clean-up took too long, before the process ends
 
 _received: int | None = None
 _raised = False
@@ -115,6 +116,8 @@ def _enforce_deadline(number: int, frame: FrameType | None) -> None:
         try:
             if select.select([], [2], [], 0)[1]:  # else nobody reads it, and it would be waited for
                 os.write(2, f"{message(_received)}\n".encode())
+            for call in tuple(on_deadline):
+                call()
         finally:
             os._exit(128 + _received)
     check()
