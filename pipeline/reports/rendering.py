@@ -142,12 +142,12 @@ def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
 
 
 def _scrolling(html: str) -> str:
-    """Let tables of four columns or more scroll within themselves, since a phone is not wide enough for them."""
+    """Let tables of three columns or more scroll within themselves, since a phone is not wide enough for them."""
 
     def wrapped(table: str) -> str:
         columns = table.split("</tr>")[0].count("<th")
         wide = '<div class="scroll" role="group" aria-label="Table" tabindex="0">'
-        return f"{wide}{table}</div>" if columns > 3 else table
+        return f"{wide}{table}</div>" if columns > 2 else table
 
     return _with_each("table", html, wrapped)
 

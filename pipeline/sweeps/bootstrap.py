@@ -4,10 +4,13 @@ This module is sent to the workers by value. It knows nothing but bytes and text
 to be there already.
 """
 
+import contextlib
 import hashlib
 import os
+import pickle
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -29,30 +32,49 @@ def prepare(code: Mapping[str, tuple[bytes, float]], versions: Mapping[str, str]
         os.utime(part, (changed, changed))  # by which Numba knows the code that it has compiled
         part.replace(path)
     try:
-        _use(folder)
-        from pipeline import kernels
+        with _used(folder):
+            from pipeline import kernels
 
-        kernels.prepare(side_by_side=True)  # while papermill is imported
-        from pipeline.sweeps import worker  # of this folder, which has just been made
+            kernels.prepare(side_by_side=True)  # while papermill is imported
+            from pipeline.sweeps import worker  # of this folder, which has just been made
+
+            return str(folder), worker.refusal(versions)
     except ImportError as error:
         return str(folder), f"{type(error).__name__}: {error}"
-    return str(folder), worker.refusal(versions)
 
 
 def run(folder: str, task: bytes, data: bytes) -> bytes:
-    """Run a point with the code in the folder. The task is a `worker.Task`, pickled, and so is the outcome."""
+    """Run a point with the code in the folder. The task is a `worker.Task`, pickled, and so is the outcome.
+
+    Where this process has no such folder, nothing is returned: it has come in place of the one that was made ready.
+    """
     from distributed import get_worker
 
-    _use(Path(folder))
-    from pipeline.sweeps import worker
+    if not Path(folder).exists():
+        return b""
+    below = get_worker().local_directory
+    with _used(Path(folder)):
+        from pipeline.sweeps import worker
 
-    return worker.run(task, data, get_worker().local_directory)
+        unpacked = pickle.loads(task), worker.unpacked(data, below)
+    outcome = worker.run_point(*unpacked, below)
+    with _used(Path(folder)):  # since pickle looks classes up by their names
+        return pickle.dumps(outcome)
 
 
-def _use(folder: Path) -> None:
-    """Import the project from this folder, and from no other: another sweep may have used this worker."""
-    if sys.path[0] != str(folder):
-        sys.path.insert(0, str(folder))
-        for name in [name for name in sys.modules if name.split(".")[0] in ("pipeline", "helpers")]:
-            del sys.modules[name]
-    os.environ["PYTHONPATH"] = str(folder)  # for the kernels
+@contextlib.contextmanager
+def _used(folder: Path) -> Iterator[None]:
+    """Import the project from this folder, and from no other, within the block.
+
+    Other sweeps may use this process, at the same time. Their modules are put aside, with their fork servers, and are
+    used again; nothing that trains a point imports the project later.
+    """
+    lock, aside = sys.__dict__.setdefault("_digits_by_hand", (threading.Lock(), {}))  # this module comes by value
+    with lock:
+        if (before := sys.path[0]) != str(folder):
+            names = [name for name in sys.modules if name.split(".")[0] in ("pipeline", "helpers")]
+            aside[before] = {name: sys.modules.pop(name) for name in names}
+            sys.modules.update(aside.get(str(folder), {}))
+            sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
+        os.environ["PYTHONPATH"] = str(folder)  # for the kernels
+        yield

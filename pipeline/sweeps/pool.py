@@ -132,8 +132,11 @@ class Pool:
             future = self.results.get(timeout=0.0 if found else POLL_INTERVAL)
             while True:
                 if future in self.jobs:
+                    holder = next((each for each in self.workers.values() if future in each.given), None)
                     job = self._remove(future)
-                    found.append((job, _outcome(future, job[1])))
+                    found.append((job, outcome := _outcome(future, job[1])))
+                    if holder and outcome is None and future.status == "finished":  # it is to be made ready
+                        self._requeue_from(self.workers.pop(holder.address))
                 else:
                     self._record_preparation(future)
                 future = self.results.get_nowait()
@@ -199,7 +202,7 @@ def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
     if future.status in ("cancelled", "lost"):
         return None
     try:
-        outcome: Outcome = pickle.loads(_result(future))
+        outcome: Outcome | None = pickle.loads(content) if (content := _result(future)) else None
         return outcome
     except FutureCancelledError:
         return None

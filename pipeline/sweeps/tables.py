@@ -17,6 +17,7 @@ from pipeline.sweeps import results
 from pipeline.sweeps.definition import Point
 
 BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-", "linewidth": 1.8}  # a line of effects
+MAX_VALUES, MAX_LABELS = 30, 8  # of a parameter, in a table by two parameters and below an axis
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
 
 
@@ -43,10 +44,15 @@ def complete(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.DataFrame:
-    """Return the metric by the two parameters that change it most; of several configurations in a cell, the best."""
+    """Return the metric by the two parameters that change it most; of several configurations in a cell, the best.
+
+    Where one of the two has more than MAX_VALUES values, only the best configurations are there, as many as these.
+    """
     table = complete(table)
     spans = {name: np.ptp(table.groupby(name)["mean"].mean().dropna().to_numpy()) for name in names}
     row, column = sorted(sorted(names, key=lambda name: -spans[name])[:2], key=list(names).index)
+    if table[[row, column]].nunique().max() > MAX_VALUES:
+        table = table.head(MAX_VALUES)
     best: Literal["max", "min"] = "max" if metric.endswith("accuracy") else "min"
     return table.pivot_table(index=row, columns=column, values="mean", aggfunc=best, dropna=False)
 
@@ -57,11 +63,14 @@ def as_html(
     """Return a table for a notebook, which a report makes sortable, and a link that downloads it as CSV.
 
     links: from an id to the page that it leads to, or "". downloaded: what the CSV holds, if that is more than is
-    shown. It travels in the page, with six digits per number: those after them may differ between machines.
+    shown. It travels in the page, with six digits per metric: those after them may differ between machines.
     """
     guarded = (table if downloaded is None else downloaded).map(results.guarded)
-    csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
     shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
+    for frame in (guarded, shown):
+        for swept in frame.select_dtypes("float").columns.intersection(list(parameters.NAMES)):  # no two look alike
+            frame[swept] = frame[swept].map("{:.15g}".format, na_action="ignore")
+    csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
     for column in table:
         if column in ("mean", "lowest", "highest", *results.MEASURED):
             shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
@@ -78,8 +87,8 @@ def as_html(
 def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
-    A line joins configurations that differ in that parameter alone; a bar reaches from the lowest to the highest seed.
-    A large dot is the best configuration.
+    A line joins configurations that differ in that parameter alone; where there are none, as in a random search, each
+    is a dot. A bar reaches from the lowest to the highest seed. A large dot is the best configuration.
     table: as of `ranking_table`. names: of its columns.
     """
     table = complete(table)
@@ -90,17 +99,22 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
         places = {value: place for place, value in enumerate(values)}
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
+        if apart := len(lines) == len(table):
+            lines = [table]
         for number, line in enumerate(lines):
             line = line.sort_values(name)
             shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # side by side, so that bars do not hide each other
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
-            looks = BEST if (best := table.index[0] in line.index) else OTHER
+            bars = [bar.clip(0) for bar in bars]  # a mean may be rounded to beyond what it is the mean of
+            best = table.index[0] in line.index
+            looks = OTHER | {"linestyle": "none"} if apart else BEST if best else OTHER
             shifted = [places[value] + shift for value in line[name]]
             axis.errorbar(shifted, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
             if best:
                 place = places[table[name].iloc[0]] + shift
                 axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
-        axis.set_xticks(range(len(values)), [str(value) for value in values])
+        labelled = slice(None, None, -(-len(values) // MAX_LABELS))
+        axis.set_xticks(range(len(values))[labelled], [str(value) for value in values][labelled])
     axes[0, 0].set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
     return figure

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import shutil
 import time
 import zlib
@@ -45,15 +44,12 @@ def refusal(versions: Mapping[str, str]) -> str:
     return f"it has {'; '.join(differing)}" if differing else ""
 
 
-def run(task: bytes, data: bytes, below: str) -> bytes:
-    """Run a pickled task, and return the pickled outcome.
-
-    data: data.npz, compressed. below: the worker's folder, which Dask removes.
-    """
-    unpacked = Path(below, f"data-{hashlib.sha256(data).hexdigest()[:16]}.npz")
-    if not unpacked.exists():
-        storage.write_whole(unpacked, zlib.decompress(data))
-    return pickle.dumps(run_point(pickle.loads(task), unpacked, below))
+def unpacked(data: bytes, below: str) -> Path:
+    """Return data.npz, of which the compressed content is given, in the worker's folder, which Dask removes."""
+    path = Path(below, f"data-{hashlib.sha256(data).hexdigest()[:16]}.npz")
+    if not path.exists():
+        storage.write_whole(path, zlib.decompress(data))
+    return path
 
 
 def run_point(task: Task, data: Path, below: str) -> Outcome:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from pipeline import storage
@@ -117,6 +118,18 @@ def test_batches_give_the_same_bits_on_a_worker_that_may_use_all_cores(staffed, 
     assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path / "here").returncode == 0
     assert len(records(tmp_path / "here")) == 1
     assert records(tmp_path / "there") == records(tmp_path / "here")
+
+
+def test_two_sweeps_with_other_code_share_a_worker_at_the_same_time(local, project, cluster, tmp_path):
+    folder, _ = local
+    worker = cluster.worker("--nthreads", "2")
+    places = {tmp_path / "here": None, tmp_path / "there": project}
+    running = [cluster.sweep(folder / "s.yaml", out, cwd=place) for out, place in places.items()]
+    for each, out in zip(running, places, strict=True):
+        log, errors = each.communicate(timeout=240)
+        assert each.returncode == 0, log + errors
+        assert records(out) == records(folder / "out")
+    assert len(psutil.Process(worker.pid).children()) <= 2  # a fork server for each
 
 
 def test_a_worker_is_waited_for_and_given_nothing_if_its_packages_differ(cluster, tmp_path):

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRe
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
-from pipeline.sweeps import definition, execution, pool, training, worker
+from pipeline.sweeps import definition, execution, training, worker
 from pipeline.sweeps.worker import Outcome
 from tests.conftest import write_pictures, write_small_source
 from tests.sweeps.conftest import GRID, QUICK, records, wait_for_points, write
@@ -572,7 +571,7 @@ def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_
     assert asked == [str(source)]
     assert {point.data_key for point, _ in workers.given} == workers.data.keys()
     for (_, count, _), data in workers.data.items():
-        given = np.load(io.BytesIO(zlib.decompress(pool._packed(data))))
+        given = np.load(io.BytesIO(data.without_test().to_bytes()))
         assert len(given["x_test"]) == len(given["y_test"]) == 0  # of no use for training
         assert np.array_equal(given["x_train"], arrays["x_train"][:count].reshape(-1, 784))
         assert np.array_equal(given["y_validation"], arrays["y_train"][count : count + 5])

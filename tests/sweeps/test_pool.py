@@ -95,6 +95,22 @@ def done(inputs):
     return pickle.dumps(Outcome(record.changed(status=Status.DONE)))
 
 
+def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready_and_nothing_fails(jobs, inputs):
+    client = Client(a=1)
+    pool = pool_of(client, jobs)
+    pool.submit(jobs)
+    client.points[0].end(b"")  # as where it has no code
+    found = pool.completed()
+    assert [outcome for _, outcome in found] == [None]
+    pool.submit(jobs)
+    client.prepared[1].end(("/new", ""))
+    found += pool.completed()
+    assert [outcome for _, outcome in found] == [None, None]  # the one that waited there, too
+    jobs += [job for job, _ in found]
+    pool.submit(jobs)
+    assert {future.arguments[0] for future in client.points if future.status == "pending"} == {"/new"}
+
+
 def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs):
     client = Client(a=1, b=4)
     pool = pool_of(client, jobs)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -102,6 +103,33 @@ def test_the_heat_map_names_equally_good_cells_but_not_more_than_six():
     assert f"<p>The best validation_accuracy, 0.9000, is at {'; at '.join(places)}.</p>" in heat_map_of(ranked)
     ranked = table(*(((size, rate, 1), 1.0) for size in (10, 20, 30) for rate in (0.1, 0.2, 0.3)))
     assert "; at hidden_size 20 and learning_rate 0.3; and at 3 more.</p>" in heat_map_of(ranked)
+
+
+def test_effects_are_drawn_where_the_mean_of_equal_values_is_rounded_beyond_them():
+    mean = fmean([0.094] * 3)
+    assert mean > 0.094
+    ranked = pd.DataFrame({"epochs": [1, 2], "points": [3, 3], "finished": [3, 3], "mean": [mean, 0.05]})
+    tables.effects(ranked.assign(lowest=[0.094, 0.05], highest=[0.094, 0.05]), ["epochs"], "validation_accuracy")
+
+
+def test_of_a_random_search_dots_are_drawn_and_the_best_configurations_are_in_the_table():
+    rng = np.random.default_rng(1)
+    means = np.sort(rng.random(600))[::-1]
+    found = {"learning_rate": rng.random(600), "dropout_rate": rng.random(600), "points": 1, "finished": 1}
+    ranked = pd.DataFrame(found | {"mean": means, "lowest": means, "highest": means})
+    figure = tables.effects(ranked, ["learning_rate", "dropout_rate"], "validation_accuracy")
+    assert [len(axis.get_xticks()) <= 8 for axis in figure.axes] == [True, True]
+    assert [len(axis.containers) for axis in figure.axes] == [1, 1]
+    cells = tables.by_two(ranked, ["learning_rate", "dropout_rate"], "validation_accuracy")
+    assert cells.shape == (30, 30)
+    assert cells.at[ranked["learning_rate"][0], ranked["dropout_rate"][0]] == means[0]
+
+
+def test_parameters_that_are_nearly_equal_do_not_look_alike():
+    shown = tables.as_html(pd.DataFrame({"learning_rate_decay": [1.0, 0.99999], "mean": [0.5, 0.123456789]}), "x")
+    assert all(f"<td>{text}</td>" in shown for text in ("1", "0.99999", "0.5000", "0.1235"))
+    downloaded = base64.b64decode(re.search(r"base64,([^\"]+)", shown)[1]).decode()
+    assert downloaded.splitlines() == ["learning_rate_decay,mean", "1,0.5", "0.99999,0.123457"]
 
 
 def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selected_one_marked():
