@@ -1,5 +1,6 @@
 """Save a training every few seconds, so that it goes on to the same bits after a kill."""
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from pydantic import TypeAdapter
 from pipeline import in_view, provenance, readers, storage
 from pipeline.errors import InvalidRecord
 from pipeline.images import Data
+from pipeline.model import MODEL
 from pipeline.records import History
-from pipeline.run_folder import MODEL, TRAINING, RunFolder
+from pipeline.run_folder import TRAINING, RunFolder
 
 HISTORY = TypeAdapter(History)
 LAYOUT: readers.Layout = {
@@ -26,6 +28,12 @@ LAYOUT: readers.Layout = {
 }
 
 
+@functools.cache
+def _imported_code() -> dict[str, str]:
+    """Return the digest of helpers.py as it was first seen: a session goes on with what it has imported."""
+    return provenance.code_of("helpers")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Hold all that training needs to go on after so many epochs of history, to the same bits."""
@@ -35,6 +43,10 @@ class Checkpoint:
     history: History
     learning_rate: float
     random_states: list[tuple[str, np.ndarray, int]]  # of each generator
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.weights_0_1, self.weights_1_2
 
 
 class Checkpoints:
@@ -50,17 +62,24 @@ class Checkpoints:
         folder.check_own(f"run_dir is {folder.place!r}", [folder.checkpoint.name])
         self.path, self.hyperparameters = folder.checkpoint, dict(hyperparameters)
         self.seconds, self.saved_at, self.begun = seconds, time.monotonic(), False
-        depends_on = {
+        self.depends_on = {
             "data": data.sha256,
             "hyperparameters": self.hyperparameters,
-            "code": provenance.code_of("helpers"),
-            "loop": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb", what_it_does=True),
+            "code": _imported_code(),
+            "notebook": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb", what_it_does=True),
             "versions": provenance.versions_of(("numpy", "numba")),
         }
-        self.identity = json.dumps(depends_on, sort_keys=True)
 
-    def load(self) -> Checkpoint | None:
-        """Read the last checkpoint; return None, and print why, where there is none that can be trusted."""
+    @property
+    def identity(self) -> str:
+        """Return what the training depends on, with the cell that runs now, which may not be the one on disk."""
+        return json.dumps(self.depends_on | {"cell": in_view.running_cell()}, sort_keys=True)
+
+    def load(self, *generators: np.random.RandomState) -> Checkpoint | None:
+        """Read the last checkpoint, and set the generators as it has them.
+
+        Return None, and print why, where there is none that can be trusted.
+        """
         if not self.path.exists():
             return None
         try:
@@ -82,6 +101,8 @@ class Checkpoints:
         except (InvalidRecord, ValueError):
             print(f"{self.path.name} is damaged. Training starts from the beginning.")
             return None
+        for generator, state in zip(generators, states, strict=False):
+            generator.set_state(state)  # type: ignore[arg-type]  # a tuple of three will do, as NumPy says
         print(f"Going on after epoch {len(history)}, from {self.path.name}.")
         return Checkpoint(*weights, history, rate, states)
 

@@ -11,9 +11,10 @@ from scipy.special import bdtr
 
 from pipeline import datasets, outputs, parameters, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
-from pipeline.run_folder import REPORT, Model, RunFolder
+from pipeline.run_folder import REPORT, RunFolder
 
 LETTERS = "ABCDEF"  # as many runs as there are colours and line styles to tell them apart
 NOTEBOOK = storage.NOTEBOOKS / "compare.ipynb"

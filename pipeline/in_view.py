@@ -18,6 +18,14 @@ def bring_into_view(after_ms: int = 500, if_running: bool = False) -> None:
         display(Javascript(f"setTimeout(() => {move}, {after_ms})"))
 
 
+def running_cell() -> str:
+    """Return the source of the notebook's cell that runs now; "" outside of notebooks."""
+    from IPython import get_ipython  # which a command line should not import
+
+    shell = get_ipython()
+    return shell.user_ns["In"][-1] if shell else ""
+
+
 def after_this_cell(html: str) -> None:
     """Show HTML after all other outputs of the notebook's cell that runs now, and bring it into view."""
     from IPython import get_ipython  # which a command line should not import

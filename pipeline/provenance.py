@@ -128,7 +128,7 @@ def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:
     while waiting:
         for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
-            if package in PROJECT:
+            if package in PROJECT or (storage.ROOT / f"{package}.py").is_file():  # beside helpers.py
                 found = [path for path in _files_of(name) if path not in files]
                 files.update(found)
                 waiting += [(str(path), path.read_text("utf-8")) for path in found]

@@ -20,7 +20,7 @@ class Comparison(NamedTuple):
 def cut(error: float) -> str:
     """Write an error as the original prints it: the first five characters, cut and not rounded."""
     text = str(error)
-    if "e+" in text:
+    if error >= 1e5:  # five characters would be another number
         return f"{error:.0e}"
     return f"{error:.9f}"[0:5] if "e-" in text else text[0:5]
 

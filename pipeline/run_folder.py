@@ -7,15 +7,13 @@ report.html. When a file changes, the files made from its old version are remove
 import contextlib
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from pipeline import console, outputs, parameters, readers, storage
 from pipeline.errors import SMALLER, Diverged, FolderBusy, InvalidParameter, InvalidRecord, shown
-from pipeline.images import DIGITS, Classes, Data
+from pipeline.images import Classes, Data
+from pipeline.model import MODEL, Model
 from pipeline.parameters import Parameters, Value
 from pipeline.readers import Layout
 from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
@@ -29,37 +27,6 @@ IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") 
 DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
     "provenance": ("str", ())
 }
-MODEL: Layout = {
-    "weights_0_1": ("float64", (784, "H")),
-    "weights_1_2": ("float64", ("H", 10)),
-    "normalisation": ("float|int", ()),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), what its pixels are divided by, and its classes."""
-
-    weights_0_1: np.ndarray
-    weights_1_2: np.ndarray
-    normalisation: float
-    classes: Classes = DIGITS
-
-    @property
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.weights_0_1, self.weights_1_2
-
-    @property
-    def hidden_size(self) -> int:
-        return int(self.weights_0_1.shape[1])
-
-    @property
-    def is_finite(self) -> bool:
-        return all(np.isfinite(weights).all() for weights in self.weights)
-
-    @property
-    def sha256(self) -> str:
-        return storage.sha256_of(*self.weights)
 
 
 class RunFolder:
@@ -165,20 +132,31 @@ class RunFolder:
         self.check_no_point(f"run_dir is {self.place!r}")
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
-    def write_model(self, model: Model, history: History, given: Mapping[str, Value] = {}) -> None:
+    def write_model(
+        self, model: Model, history: History, given: Mapping[str, Value] = {}, data: Data | None = None
+    ) -> None:
         """Write history.json, then model.npz. If their content differs, remove what was made from the old ones.
 
-        Raises Diverged if a weight is infinite or not a number, as after a last epoch whose error was still finite.
+        data: what it was trained on. Raises InvalidRecord if data.npz holds something else by now, and Diverged if a
+        weight is infinite or not a number, as after a last epoch whose error was still finite.
         """
+        if data and self.read_data().sha256 != data.sha256:
+            raise InvalidRecord(self.data, "is no longer what this network was trained on", "Run the notebook again.")
         if not model.is_finite:
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
-        arrays = {name: value for name, value in vars(model).items() if name != "classes"} | model.classes.stored()
-        files = {self.history: storage.json_bytes(history), self.model: storage.npz_bytes(**arrays)}
+        arrays = {"weights_0_1": model.weights_0_1, "weights_1_2": model.weights_1_2} | model.classes.stored()
+        content = storage.npz_bytes(**arrays, normalisation=float(model.normalisation))  # the same for 255 and 255.0
+        files = {self.history: storage.json_bytes(history), self.model: content}
         self._replace(TRAINING, given, files)
         self.checkpoint.unlink(missing_ok=True)
 
     def write_metrics(self, metrics: Metrics, given: Mapping[str, Value] = {}) -> None:
-        """Write metrics.json. If its content differs, remove the report that quotes the old one."""
+        """Write metrics.json. If its content differs, remove the report that quotes the old one.
+
+        Raises InvalidRecord if model.npz holds another network by now than the one that was measured.
+        """
+        if self.model.exists() and self.read_model().sha256 != metrics.weights_sha256:
+            raise InvalidRecord(self.model, "is no longer the network that was measured", "Run the notebook again.")
         self._replace(EVALUATION, given, {self.metrics: storage.json_bytes(metrics)})
 
     def write_record(self, record: RunRecord) -> None:

@@ -48,6 +48,8 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         changed = provenance.changes(record, chosen, inputs) if record else []
         reasons = changed + provenance.unfinished(folder, record, [name for name in OUTPUTS if name != REPORT])
         if reasons or force:
+            if chosen.source in KERAS_SOURCES and folder.present():  # before anything is replaced for it
+                datasets.split(datasets.load_source(chosen.source), chosen)
             if force:
                 folder.checkpoint.unlink(missing_ok=True)
             if record and not changed and folder.checkpoint.exists():

@@ -70,7 +70,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
     """
     log.debug(f"writing {shown(path)}")
     with contextlib.suppress(FileNotFoundError):  # there is no folder for what is temporary
-        durable = durable and not path.is_relative_to(tempfile.gettempdir())
+        durable = durable and (path.is_relative_to(ROOT) or not path.is_relative_to(tempfile.gettempdir()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")

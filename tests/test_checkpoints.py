@@ -10,9 +10,15 @@ import helpers
 from pipeline import checkpoints, datasets, provenance, readers, storage
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import InvalidParameter
+from pipeline.model import Model
 from pipeline.records import Epoch
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from tests.conftest import EPOCH
+
+
+@pytest.fixture(autouse=True)
+def code_that_is_read_anew():
+    checkpoints._imported_code.cache_clear()
 
 
 @pytest.fixture
@@ -30,14 +36,13 @@ def training(small_source, tmp_path):
 def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
     arguments, state = training
     Checkpoints(*arguments).save_when_due(*state)
-    loaded = Checkpoints(*arguments).load()
+    afterwards = helpers.generators(7)
+    loaded = Checkpoints(*arguments).load(*afterwards)
     assert "Going on after epoch 1" in capsys.readouterr().out
     assert np.array_equal(loaded.weights_0_1, state[0])
     assert np.array_equal(loaded.weights_1_2, state[1])
     assert (loaded.history, loaded.learning_rate) == state[2:4]
-    for generator, saved in zip(state[4:], loaded.random_states, strict=True):
-        rng = np.random.RandomState(9)
-        rng.set_state(saved)
+    for generator, rng in zip(state[4:], afterwards, strict=True):
         assert rng.random_sample() == generator.random_sample()
 
 
@@ -53,6 +58,8 @@ def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatc
         (project := tmp_path / "project").mkdir()
         (project / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text() + "# changed\n")
         monkeypatch.setattr(storage, "ROOT", project)
+        assert Checkpoints(folder, data, hyperparameters, seconds).load() is not None  # this session has the old code
+        checkpoints._imported_code.cache_clear()
     else:
         version = importlib.metadata.version
         monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + "+1" * (name == change))
@@ -141,6 +148,15 @@ def test_a_checkpoint_depends_on_the_loop_too(training, monkeypatch, capsys):
     monkeypatch.setattr("pipeline.provenance.cells_digest", lambda notebook, what_it_does: notebook.stem)
     assert Checkpoints(*arguments).load() is None
     assert "is of other parameters, data or code" in capsys.readouterr().out
+
+
+def test_a_checkpoint_depends_on_the_cell_that_runs_which_may_not_be_the_one_on_disk(training, monkeypatch):
+    arguments, state = training
+    monkeypatch.setattr("pipeline.in_view.running_cell", lambda: "rate *= 0.9")
+    Checkpoints(*arguments).save_when_due(*state)
+    assert Checkpoints(*arguments).load() is not None
+    monkeypatch.setattr("pipeline.in_view.running_cell", lambda: "rate *= learning_rate_decay")
+    assert Checkpoints(*arguments).load() is None
 
 
 def test_a_file_of_anothers_that_is_named_like_a_checkpoint_stays(training):

@@ -18,9 +18,10 @@ from bs4 import BeautifulSoup
 import helpers
 from pipeline import comparison, datasets, notebooks, parameters, plots, provenance, runs, storage
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.model import Model
 from pipeline.records import Epoch, Metrics, RunRecord, Status
 from pipeline.reports import rendering
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from tests.conftest import write_small_source
 
 SMALL = {"num_samples": 40, "num_validation": 10, "hidden_size": 5, "epochs": 3}

@@ -87,6 +87,16 @@ def test_a_changed_module_is_the_one_change_if_a_notebook_imports_it_and_else_no
         path.write_text(whole)
 
 
+def test_a_module_of_ones_own_beside_helpers_is_an_input_too(project):
+    with (project / "helpers.py").open("a") as helpers:
+        helpers.write("import mine\n")
+    (project / "mine.py").write_text("FACTOR = 1\n")
+    before = provenance.inputs_of(Parameters())
+    (project / "mine.py").write_text("FACTOR = 2\n")
+    (change,) = provenance.changes(a_record(before), Parameters(), provenance.inputs_of(Parameters()))
+    assert change.startswith("code mine.py, which was ")
+
+
 @pytest.mark.parametrize(
     ("line", "listed"),
     [

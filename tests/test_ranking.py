@@ -148,6 +148,8 @@ def test_the_best_configuration_is_described_with_its_mean_and_over_how_many_see
         (2.6e-7, "0.000"),
         (12.345678, "12.34"),
         (1e17, "1e+17"),
+        (99999.9, "99999"),
+        (123456.7, "1e+05"),
         (1.0, "1.0"),
         (0.0, "0.0"),
     ],

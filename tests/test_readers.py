@@ -12,10 +12,11 @@ import pytest
 
 from pipeline import datasets, readers, storage
 from pipeline.errors import InvalidRecord, PipelineError
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Inputs, Metrics, RunRecord, SweepRecord
 from pipeline.reports import rendering
-from pipeline.run_folder import Model, RunFolder, SweepFolder
+from pipeline.run_folder import RunFolder, SweepFolder
 from pipeline.sweeps import definition
 from tests.conftest import VALIDATED, write_small_source
 

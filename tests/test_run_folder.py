@@ -6,14 +6,22 @@ import pytest
 
 from pipeline import datasets, outputs, storage
 from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
-from pipeline.run_folder import MADE, OUTPUTS, STAGES, Model, RunFolder, SweepFolder
+from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder, SweepFolder
 from tests.conftest import EPOCH
+
+
+def a_model(value=1.0):
+    return Model(np.full((784, 3), value), np.full((3, 10), value), 127.5)
+
 
 HISTORY = [Epoch(**EPOCH)]
 PAGE = b"<!DOCTYPE html><head>" + outputs.MARK + b"<title>"
-METRICS = Metrics(**HISTORY[0].model_dump(), test_error=1, test_accuracy=0, test_images=9, weights_sha256="0" * 64)
+METRICS = Metrics(
+    **HISTORY[0].model_dump(), test_error=1, test_accuracy=0, test_images=9, weights_sha256=a_model().sha256
+)
 
 
 @pytest.fixture
@@ -24,10 +32,6 @@ def data(small_source):
 @pytest.fixture
 def folder(tmp_path):
     return RunFolder(tmp_path / "run")
-
-
-def a_model(value=1.0):
-    return Model(np.full((784, 3), value), np.full((3, 10), value), 127.5)
 
 
 def a_record(status, **fields):
@@ -91,6 +95,24 @@ def test_a_new_stage_removes_what_was_made_from_the_old_one(folder, data):
     assert names(folder) == ["data.npz", "history.json", "model.npz"]
     folder.write_data(replace(data, y_train=data.y_train[::-1].copy()))
     assert names(folder) == ["data.npz"]
+
+
+def test_a_model_is_not_written_beside_data_that_it_was_not_trained_on_nor_metrics_beside_another_model(folder, data):
+    folder.write_data(data)
+    folder.write_model(a_model(), HISTORY, {}, data)
+    with pytest.raises(InvalidRecord, match=r"model\.npz is no longer the network that was measured\. Run"):
+        folder.write_metrics(METRICS.model_copy(update={"weights_sha256": "0" * 64}))
+    folder.write_data(replace(data, y_train=data.y_train[::-1]))
+    with pytest.raises(InvalidRecord, match=r"data\.npz is no longer what this network was trained on\. Run"):
+        folder.write_model(a_model(), HISTORY, {}, data)
+    assert not folder.model.exists()
+
+
+def test_a_normalisation_without_a_point_gives_the_same_file(folder, data):
+    folder.write_model(replace(a_model(), normalisation=255.0), HISTORY)
+    before = folder.model.read_bytes()
+    folder.write_model(replace(a_model(), normalisation=255), HISTORY)
+    assert folder.model.read_bytes() == before
 
 
 def test_a_stage_that_gives_the_same_leaves_everything(folder, data):

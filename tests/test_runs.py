@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import numpy as np
@@ -22,7 +23,8 @@ from bs4 import BeautifulSoup
 
 from pipeline import fork_server, notebooks, parameters, provenance, published, storage
 from pipeline import runs as runs_module
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.images import DIGITS
 from pipeline.records import METRICS
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
@@ -340,6 +342,27 @@ def test_a_network_larger_than_memory_is_refused_and_the_finished_run_stays(smal
     assert refused.returncode == 2
     assert "hidden_size is 1000000000, but its weights take 6,352 GB of memory, and this machine has " in refused.stderr
     assert contents(folder) == before
+
+
+def test_a_download_that_fails_leaves_the_finished_run(small_run, monkeypatch, pipeline):
+    def fail(source):
+        raise InvalidData(f'The source "{source}" could not be loaded')
+
+    folder, arguments = small_run
+    monkeypatch.setattr("pipeline.datasets._load_from_keras", fail)
+    arguments[arguments.index("source") + 1], before = "mnist", contents(folder)
+    refused = pipeline(*arguments)
+    assert (refused.returncode, refused.stderr) == (2, 'Error: The source "mnist" could not be loaded\n')
+    assert contents(folder) == before
+
+
+def test_where_a_wrong_answer_is_as_likely_as_the_true_one_it_is_among_the_mistakes(capsys):
+    cells = {cell.id: cell.source for cell in nbformat.read(storage.NOTEBOOKS / "03_evaluate.ipynb", 4).cells}
+    true, shown = np.repeat([0, 1], 15), mock.Mock()
+    names = {"np": np, "true": true, "answers": np.zeros(30, int), "scores": np.zeros((30, 10)), "plots": shown}
+    exec(cells["mistakes-drawn"], names | {"names": DIGITS, "data": mock.Mock(x_test=np.zeros((30, 784)))})
+    assert capsys.readouterr().out == ""
+    assert shown.digits.call_args[0][1] == ["answer 0,\ntrue 1"] * 15
 
 
 def test_files_of_notebooks_run_alone_are_replaced_and_the_reason_given(small_run, pipeline):

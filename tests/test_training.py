@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
 import helpers
+from pipeline import datasets, storage
 from pipeline.images import Data
 from pipeline.run_folder import RunFolder
 from tests.test_runs import often_saved, options  # noqa: F401 - a fixture
@@ -173,3 +174,30 @@ def test_full_size_needs_little_memory_beside_the_images(sixty_thousand, dropout
     grown, error = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert int(grown) * 1024 < 120e6
     assert float(error) < 1
+
+
+def test_the_cell_of_the_loop_may_be_run_again_after_an_interruption_within_an_epoch(tmp_path, small_source):
+    folder, found = RunFolder(tmp_path), []
+    folder.write_data(datasets.split_source(str(small_source[0]), 40, 10))
+    cells = {cell.id: cell.source for cell in nbformat.read(storage.NOTEBOOKS / "02_train.ipynb", 4).cells}
+    for breaks_off in (False, True):
+        names = {}
+        for cell in ("imports", "parameters"):
+            exec(cells[cell], names)
+        names |= {"run_dir": str(tmp_path), "epochs": 3, "input_dropout_rate": 0.1}
+        for cell in ("check", "weights", "checkpoint"):
+            exec(cells[cell], names)
+        if breaks_off:
+            whole = names["train_epoch"]
+
+            def half(images, labels, *others, whole=whole, names=names, **options):
+                whole(images[:20], labels[:20], *others, **options)
+                names["train_epoch"] = whole
+                raise KeyboardInterrupt
+
+            names["train_epoch"] = half
+            with pytest.raises(KeyboardInterrupt):
+                exec(cells["loop"], names)
+        exec(cells["loop"], names)
+        found.append((storage.sha256_of(*names["weights"]), names["history"]))
+    assert found[0] == found[1]

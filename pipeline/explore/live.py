@@ -11,9 +11,10 @@ from pipeline import parameters
 from pipeline.errors import InvalidParameter
 from pipeline.explore.reading import NEEDS_JUPYTERLAB
 from pipeline.images import Classes
+from pipeline.model import Model
 from pipeline.records import Status
 from pipeline.reports import pages, training
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 
 
 class LivePanel(anywidget.AnyWidget):

@@ -18,7 +18,8 @@ import helpers
 from pipeline import parameters, plots, runs
 from pipeline.errors import InvalidParameter
 from pipeline.images import DIGITS, Classes, Data
-from pipeline.run_folder import Model, RunFolder
+from pipeline.model import Model
+from pipeline.run_folder import RunFolder
 
 NEEDS_JUPYTERLAB = "It needs JupyterLab."
 INK, ANSWER, QUIET = plots.TRAIN, plots.VALIDATION, plots.TEST

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.images import DIGITS
+from pipeline.model import Model
 from pipeline.readers import read_arrays
 from pipeline.reports import pages
-from pipeline.run_folder import Model
 from pipeline.storage import NOTEBOOKS, place_of
 
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"

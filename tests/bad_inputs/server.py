@@ -23,9 +23,10 @@ import numpy as np
 
 from pipeline import __main__, comparison, kernels, notebooks, parameters, provenance, ranking, runs, site, storage  # noqa: F401
 from pipeline.datasets import split_source
+from pipeline.model import Model
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord, Trained
 from pipeline.reports import index, rendering
-from pipeline.run_folder import Model, RunFolder, SweepFolder
+from pipeline.run_folder import RunFolder, SweepFolder
 from pipeline.sweeps import definition, execution, results, training  # noqa: F401
 from tests.bad_inputs import cases
 from tests.conftest import VALIDATED, write_small_source

@@ -2,7 +2,7 @@ import pytest
 
 import helpers
 from pipeline import datasets
-from pipeline.run_folder import Model
+from pipeline.model import Model
 
 
 @pytest.fixture(scope="session")

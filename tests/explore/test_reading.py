@@ -9,7 +9,8 @@ from pipeline import datasets, runs
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.explore import reading
 from pipeline.images import Classes
-from pipeline.run_folder import Model, RunFolder
+from pipeline.model import Model
+from pipeline.run_folder import RunFolder
 
 # ---- what each pixel adds to the scores ------------------------------------------------------------------------
 

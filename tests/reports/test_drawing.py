@@ -10,8 +10,8 @@ import helpers
 from pipeline import published, readers, storage
 from pipeline.explore import reading
 from pipeline.images import Classes
+from pipeline.model import Model
 from pipeline.reports import drawing
-from pipeline.run_folder import Model
 from tests.reports.test_network import decoded, encoded, node
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline import datasets, parameters
+from pipeline.model import Model
 from pipeline.records import Epoch
 from pipeline.reports import training
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from tests.conftest import VALIDATED
 
 

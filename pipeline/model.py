@@ -1,0 +1,41 @@
+"""Hold a trained network, as model.npz has it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import storage
+from pipeline.images import DIGITS, Classes
+from pipeline.readers import Layout
+
+MODEL: Layout = {
+    "weights_0_1": ("float64", (784, "H")),
+    "weights_1_2": ("float64", ("H", 10)),
+    "normalisation": ("float|int", ()),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: weights_0_1 (784, H), weights_1_2 (H, 10), what its pixels are divided by, and its classes."""
+
+    weights_0_1: np.ndarray
+    weights_1_2: np.ndarray
+    normalisation: float
+    classes: Classes = DIGITS
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.weights_0_1, self.weights_1_2
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.weights_0_1.shape[1])
+
+    @property
+    def is_finite(self) -> bool:
+        return all(np.isfinite(weights).all() for weights in self.weights)
+
+    @property
+    def sha256(self) -> str:
+        return storage.sha256_of(*self.weights)
