@@ -278,6 +278,7 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
         assert re.fullmatch(f"{evaluated}report: {re.escape(str(path))}\n", done.stdout)
         page = BeautifulSoup(path.read_text(), "html.parser")
         assert "/point-" not in path.read_text()
+        assert len(page.find_all("noscript")) == len(page.find_all(class_="pad"))
         assert not list(path.parent.glob("*data*"))
         if identity == failed:
             assert page.title.text == f"Point {identity} of the sweep trial: diverged"
