@@ -17,7 +17,9 @@ from pipeline.sweeps import results
 from pipeline.sweeps.definition import Point
 
 BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-", "linewidth": 1.8}  # a line of effects
-MAX_VALUES, MAX_LABELS = 30, 8  # of a parameter, in a table by two parameters and below an axis
+MAX_VALUES = 30  # of a parameter, in a table by two
+MAX_LINES = 100  # in an axis, where more cannot be told apart
+MAX_LABELS = 8  # below an axis
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
 
 
@@ -87,8 +89,8 @@ def as_html(
 def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
-    A line joins configurations that differ in that parameter alone; where there are none, as in a random search, each
-    is a dot. A bar reaches from the lowest to the highest seed. A large dot is the best configuration.
+    A line joins configurations that differ in that parameter alone; where there are none, or too many, as in a random
+    search, each is a dot. A bar reaches from the lowest to the highest seed. A large dot is the best configuration.
     table: as of `ranking_table`. names: of its columns.
     """
     table = complete(table)
@@ -99,7 +101,7 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
         places = {value: place for place, value in enumerate(values)}
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
-        if apart := len(lines) == len(table):
+        if apart := len(lines) == len(table) or len(lines) > MAX_LINES:
             lines = [table]
         for number, line in enumerate(lines):
             line = line.sort_values(name)
@@ -114,7 +116,8 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
                 place = places[table[name].iloc[0]] + shift
                 axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
-        labelled = slice(None, None, -(-len(values) // MAX_LABELS))
-        axis.set_xticks(range(len(values))[labelled], [str(value) for value in values][labelled])
+        step = 1 if len(values) <= MAX_LABELS else -(-len(values) // 5)
+        labels = [f"{v:.3g}" if step > 1 and isinstance(v, float) else str(v) for v in values[::step]]
+        axis.set_xticks(range(0, len(values), step), labels)
     axes[0, 0].set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
     return figure
