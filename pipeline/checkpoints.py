@@ -36,17 +36,11 @@ def _imported_code() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Hold all that training needs to go on after so many epochs of history, to the same bits."""
+    """Hold what training needs, beside its generators, to go on after so many epochs of history, to the same bits."""
 
-    weights_0_1: np.ndarray
-    weights_1_2: np.ndarray
+    weights: tuple[np.ndarray, np.ndarray]
     history: History
     learning_rate: float
-    random_states: list[tuple[str, np.ndarray, int]]  # of each generator
-
-    @property
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.weights_0_1, self.weights_1_2
 
 
 class Checkpoints:
@@ -104,7 +98,7 @@ class Checkpoints:
         for generator, state in zip(generators, states, strict=False):
             generator.set_state(state)  # type: ignore[arg-type]  # a tuple of three will do, as NumPy says
         print(f"Going on after epoch {len(history)}, from {self.path.name}.")
-        return Checkpoint(*weights, history, rate, states)
+        return Checkpoint(weights, history, rate)
 
     def save_when_due(
         self,

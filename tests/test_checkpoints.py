@@ -39,8 +39,8 @@ def test_a_checkpoint_holds_all_that_training_needs(training, capsys):
     afterwards = helpers.generators(7)
     loaded = Checkpoints(*arguments).load(*afterwards)
     assert "Going on after epoch 1" in capsys.readouterr().out
-    assert np.array_equal(loaded.weights_0_1, state[0])
-    assert np.array_equal(loaded.weights_1_2, state[1])
+    assert np.array_equal(loaded.weights[0], state[0])
+    assert np.array_equal(loaded.weights[1], state[1])
     assert (loaded.history, loaded.learning_rate) == state[2:4]
     for generator, rng in zip(state[4:], afterwards, strict=True):
         assert rng.random_sample() == generator.random_sample()
