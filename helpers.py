@@ -161,7 +161,7 @@ def train_epoch(
     squared_error, correct = 0.0, 0
     for start in range(0, len(images), images_at_once):
         chunk = slice(start, start + images_at_once)
-        pixels = np.ascontiguousarray(images[chunk])  # which the compiled loop reads eight at a time
+        pixels = np.ascontiguousarray(images[chunk])  # for this layout alone the loop is compiled
         pixels = drop_pixels(pixels, input_rng, input_dropout_rate) if input_rng else pixels
         masks = dropout_mask(rng, (len(pixels), hidden_size), dropout_rate)
         arguments = (pixels, labels[chunk], masks, weights_0_1, weights_1_2, *hyperparameters)
@@ -206,13 +206,10 @@ def online_forward(
 
     scaled (256,) is what each value of a pixel is, divided by `normalisation`. Return the pixels that are not 0.
     """
-    (weights_0_1, weights_1_2), eights = weights, image.view(np.uint64)
-    places, count, hidden[:] = np.empty(PIXELS, np.int64), 0, 0.0
-    for start in range(0, PIXELS, 8):
-        if eights[start // 8]:  # most groups of eight pixels are all 0
-            for p in range(start, start + 8):
-                places[count] = p
-                count += image[p] > 0
+    (weights_0_1, weights_1_2), places, count, hidden[:] = weights, np.empty(PIXELS, np.int64), 0, 0.0
+    for p in range(PIXELS):
+        places[count] = p
+        count += image[p] > 0
     for k in range(1, count, 2):  # two pixels at a time, so that the sums are read and written half as often
         p, q = places[k - 1], places[k]
         row_p, pixel_p, row_q, pixel_q = weights_0_1[p], scaled[image[p]], weights_0_1[q], scaled[image[q]]
@@ -280,7 +277,7 @@ def online_scores(weights_0_1: Floats, weights_1_2: Floats, divisor: float, imag
 
 def predict(images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255) -> Floats:
     """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
-    images, scores = np.ascontiguousarray(images), np.empty((len(images), NUM_DIGITS))  # eight pixels are read at once
+    images, scores = np.ascontiguousarray(images), np.empty((len(images), NUM_DIGITS))
     limit = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # one a core, unless a variable says otherwise
     count = max(1, min(limit, len(images) * weights_0_1.shape[1] // HIDDEN_VALUES_PER_THREAD))
     parts = np.array_split(images, count), np.array_split(scores, count)
