@@ -51,6 +51,10 @@ class _Client(AsyncKernelClient):
     is gained by it here: whoever executes a notebook tells late messages from the others by the request they belong to.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.context.reconnect_ivl = RECONNECT_INTERVAL
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Return when the kernel has answered and its outputs arrive. Raises RuntimeError, as Jupyter's own does."""
         try:
@@ -81,7 +85,6 @@ class ForkedKernelManager(AsyncKernelManager):
         return KernelSpec(argv=command, language="python", display_name="Python 3")
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
-        self.context.reconnect_ivl = RECONNECT_INTERVAL
         options["env"] |= _environment()
         for name in ("JPY_SESSION_NAME", "PYTHONSTARTUP"):  # of a notebook that someone has opened, and of a terminal
             options["env"].pop(name, None)

@@ -89,6 +89,13 @@ def test_what_is_replaced_of_jupyters_manager_is_there():
     assert set() < replaced <= set(dir(AsyncKernelManager))
 
 
+def test_a_kernel_is_reached_within_a_hundredth_of_a_second_after_it_listens(tmp_path):
+    client = kernels.ForkedKernelManager(transport="ipc", ip=str(tmp_path / "kernel")).client()
+    client.start_channels()
+    assert client.shell_channel.socket.reconnect_ivl == kernels.RECONNECT_INTERVAL == 10
+    client.stop_channels()
+
+
 def test_a_killed_kernel_is_reported_and_a_killed_fork_server_replaced(tmp_path):
     deaths = tmp_path / "deaths"
     dying = f"import os, signal\nopen({str(deaths)!r}, 'a').write('x')\nos.kill(os.getpid(), signal.SIGKILL)"
