@@ -5,6 +5,7 @@ A point of a sweep is a run whose training is done elsewhere; it is evaluated he
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -169,16 +170,17 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
+    kernels = threading.Semaphore(at_a_time)
     if len(folders) == 1:
-        return _evaluate(folders[0], watched=True)
+        return _evaluate(folders[0], kernels, watched=True)
     provenance.report_code(), provenance.inputs_of(Parameters())  # parsed once: in Python 3.11 threads may fail to
-    with signals.handled(), ThreadPoolExecutor(at_a_time) as threads:
-        evaluations = [threads.submit(_evaluate, folder, watched=False) for folder in folders]
+    with signals.handled(), ThreadPoolExecutor(at_a_time + 1) as threads:  # one writes a report meanwhile
+        evaluations = [threads.submit(_evaluate, folder, kernels, watched=False) for folder in folders]
     for evaluation in evaluations:
         evaluation.result()
 
 
-def _evaluate(folder: RunFolder, watched: bool) -> None:
+def _evaluate(folder: RunFolder, kernels: threading.Semaphore, watched: bool) -> None:
     signals.check()
     folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
     with storage.lock(folder.path):
@@ -203,7 +205,8 @@ def _evaluate(folder: RunFolder, watched: bool) -> None:
         storage.write_whole(folder.data, data.to_bytes())
         del data  # some hundred MB of a large source, while its notebook reads the file
         try:
-            made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
+            with kernels:
+                made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
             _check_undisturbed(folder, record, record.changed(inputs=inputs), made)
         finally:
             folder.data.unlink(missing_ok=True)
