@@ -73,7 +73,7 @@ class NotebookParameters(Parameters):
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(["runs/default", "runs/true-derivative"], description="the folders of finished runs")
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
-    repeat: CountOrNone = Field(4, description="recorded trainings that why.ipynb and dropout.ipynb run again")
+    repeat: CountOrNone = Field(2, description="recorded trainings that why.ipynb and dropout.ipynb run again")
 
 
 Checked = TypeVar("Checked", bound=Parameters)
