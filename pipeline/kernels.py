@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
@@ -256,13 +257,9 @@ class _ForkServer:
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
         signals.on_signal.add(self.kill)
-        signals.on_deadline.add(_remove_scratch)
+        signals.on_deadline.add(partial(shutil.rmtree, own, ignore_errors=True))
         atexit.register(self.end)  # before what is temporary is removed
         signals.check()
-
-
-def _remove_scratch() -> None:
-    shutil.rmtree(storage.scratch_of(os.getpid()), ignore_errors=True)
 
 
 SERVER = _ForkServer()
