@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +132,10 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     compared = read_runs(run_dirs)
     places = [run.folder.place for run in compared.values()]
     names = "_and_".join(place.removeprefix("runs/").replace("/", "-") for place in places)
-    name = names.strip("-").encode(errors="replace")[:200].decode(errors="ignore")
-    page = outputs.page(output, name)
+    name = names.strip("-").encode(errors="replace")
+    if len(name) > 200:  # as much as a file's name may have, with the digest of what is cut off
+        name = name[:190] + b"-" + sha256(name).hexdigest()[:8].encode()
+    page = outputs.page(output, name.decode(errors="ignore"))
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, {"run_dirs": list(run_dirs)})

@@ -19,7 +19,6 @@ SHOWN: dict[str, dict[str, parameters.Value]] = {  # from a run's folder to how 
 }
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
-ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to what a site has not
 
 
 def listed() -> list[str]:
@@ -49,7 +48,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     entries = {}
     for stem, notebook in lessons.items():
         title, purpose = heads[stem]
-        text = ELSEWHERE.sub(r"\1", rendering.render({stem: notebook}, title, site=lessons))
+        text = rendering.without_dead_links(rendering.render({stem: notebook}, title, site=lessons))
         storage.write_whole(folder / f"{stem}.html", text.encode())
         entries[stem] = (f"{stem}.html", title, purpose)
     stages = [entries.pop(stem) for stem in STAGES]

@@ -585,6 +585,10 @@ def test_a_training_in_a_report_can_be_stopped_and_changed(browser, reports, sam
         assert "The error is no longer a number: make learning_rate smaller." in trained_again(page)
         expect(page.locator("text.epochs")).to_have_text("150")
         expect(page.locator(".live canvas")).to_be_hidden()  # else it would show the training before
+        for name, value in {"learning_rate": 2, "epochs": 3, "input_dropout_rate": 0}.items():
+            page.get_by_label(name, exact=True).fill(str(value))
+        page.get_by_role("button", name="Train again").click()  # of which the training error alone is infinite
+        assert trained_again(page).startswith("Stopped after 1 epoch. The error is no longer a number: make")
         assert opened.console == []
 
 

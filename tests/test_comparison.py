@@ -515,4 +515,5 @@ def test_the_default_name_is_made_of_the_runs(finished, monkeypatch):
     comparison.write_report([str(copy) for copy in copies])
     path, title = written[1]
     assert len(path.name) < 255  # which is as long as a file's name may be
+    assert comparison.write_report([str(copy) for copy in [*copies[:5], finished / "a"]]) != path
     assert title == "6 runs compared"

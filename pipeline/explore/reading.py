@@ -93,7 +93,8 @@ def pixel_contributions(
 
 def describe(reading: Reading) -> str:
     """Describe what the network answers, whether that is correct, and how many of its hidden units took part."""
-    second, names = int(reading.scores.argsort()[-2]), reading.classes.outputs
+    others, names = np.where(np.arange(10) == reading.answer, -np.inf, reading.scores), reading.classes.outputs
+    second = int(others.argmax())
     sentence = (
         f"The network answers {names[reading.answer]}, with the score {reading.scores[reading.answer]:.2f}; "
         f"next comes {names[second]}, with {reading.scores[second]:.2f}. "

@@ -174,7 +174,7 @@ def _is_evaluated(folder: SweepFolder, point: PointResult) -> bool:
 def _listed(name: str, values: Iterable[JsonValue]) -> str:
     """Write a parameter that is varied, with its values, numbers first."""
     by_size = sorted(values, key=lambda value: (value if isinstance(value, int | float) else inf, str(value)))
-    found = list(dict.fromkeys(map(str, by_size)))
+    found = [*map(str, dict.fromkeys(v if isinstance(v, int | float) else str(v) for v in by_size))]  # 255 is 255.0
     more = f" and {len(found) - VALUES_SHOWN} more" if len(found) > VALUES_SHOWN else ""
     return f"{name} {', '.join(found[:VALUES_SHOWN])}{more}"
 

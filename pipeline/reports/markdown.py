@@ -34,12 +34,12 @@ class Renderer(IPythonRenderer):
 
     def __init__(self, stem: str, included: Sequence[str] = (), down: int = 0, site: Container[str] = ()) -> None:
         super().__init__(escape=False, allow_harmful_protocols=False)
-        self.stem, self.included, self.down, self.site = _anchor(stem), included, down, site
+        self.stem, self.included, self.down, self.site = stem, included, down, site
         self.headings: list[Heading] = []
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
         plain = re.sub("<[^>]+>", "", text)
-        anchor = self.stem if level == 1 else self._anchor(plain)
+        anchor = _anchor(self.stem, "" if level == 1 else plain)
         while any(anchor == other.anchor for other in self.headings):
             anchor += f"-{len(self.headings)}"
         level += self.down
@@ -50,20 +50,16 @@ class Renderer(IPythonRenderer):
         if urlsplit(url).scheme:
             return super().link(text, url, title)
         if url.startswith("#"):
-            return f'<a href="#{self._anchor(url)}">{text}</a>'
+            return f'<a href="#{_anchor(self.stem, url)}">{text}</a>'
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
-        stem = Path(url).stem
+        path, _, heading = url.partition("#")
+        stem, is_notebook = Path(path).stem, path.endswith(".ipynb")
         if stem in self.included:
-            return f'<a href="#{_anchor(stem)}">{text}</a>'
-        if stem in self.site and url.endswith(".ipynb"):
-            return f'<a href="{stem}.html">{text}</a>'
-        return f"<code>{text}.ipynb</code>" if text == stem and url.endswith(".ipynb") else text  # it is not here
-
-    def _anchor(self, heading: str) -> str:
-        """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
-        words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
-        return "-".join([self.stem, *words])
+            return f'<a href="#{_anchor(stem, heading)}">{text}</a>'
+        if stem in self.site and is_notebook:
+            return f'<a href="{stem}.html{f"#{_anchor(stem, heading)}" * bool(heading)}">{text}</a>'
+        return f"<code>{text}.ipynb</code>" if text == stem and is_notebook else text  # it is not here
 
     def block_math(self, body: str) -> str:
         return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
@@ -78,8 +74,10 @@ class Renderer(IPythonRenderer):
             return f"<code>![{escape(text)}]({escape(url)})</code> <em>(This picture is missing.)</em>"
 
 
-def _anchor(stem: str) -> str:
-    return re.sub(r"[^\w-]", "-", stem)
+def _anchor(stem: str, heading: str = "") -> str:
+    """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
+    words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
+    return "-".join([re.sub(r"[^\w-]", "-", stem), *words])
 
 
 def _formula(source: str, display: str) -> str:

@@ -40,6 +40,7 @@ PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where on
 # Not controls, which need a kernel, nor scripts, since a page runs its own alone: the text that stands for them.
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/vnd.mermaid", "text/latex", "image/png", "image/jpeg"]
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
+ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to other folders, from their notebook's
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 Section = tuple[str, list[Heading]]  # a notebook as a part of a page: its HTML, and the headings in it
 
@@ -198,7 +199,14 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
     except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form
         problem = f"cannot be shown ({type(error).__name__}: {shown(error)})"
         raise InvalidRecord(notebook, problem, "Execute it again.") from None
+    if output.parent.resolve() != notebook.parent.resolve():
+        html = without_dead_links(html)
     storage.write_whole(output, html.encode(errors="replace"))
+
+
+def without_dead_links(html: str) -> str:
+    """Return a page that does not stand where its notebook does, without the links that lead from there."""
+    return ELSEWHERE.sub(r"\1", html)
 
 
 def _in_markdown(text: str) -> str:

@@ -51,12 +51,19 @@ def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.Data
     Where one of the two has more than MAX_VALUES values, only the best configurations are there, as many as these.
     """
     table = complete(table)
-    spans = {name: np.ptp(table.groupby(name)["mean"].mean().dropna().to_numpy()) for name in names}
+    spans = {name: np.ptp(table.groupby(_classed(table[name]))["mean"].mean().dropna().to_numpy()) for name in names}
     row, column = sorted(sorted(names, key=lambda name: -spans[name])[:2], key=list(names).index)
     if table[[row, column]].nunique().max() > MAX_VALUES:
         table = table.head(MAX_VALUES)
     best: Literal["max", "min"] = "max" if metric.endswith("accuracy") else "min"
     return table.pivot_table(index=row, columns=column, values="mean", aggfunc=best, dropna=False)
+
+
+def _classed(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return numbers of many values in five classes of equal size: the mean of one value would be that of one dot."""
+    if values.nunique() <= MAX_LABELS or not pd.api.types.is_numeric_dtype(values):
+        return values
+    return pd.qcut(values, 5, labels=False, duplicates="drop")
 
 
 def as_html(
@@ -94,9 +101,13 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
     table: as of `ranking_table`. names: of its columns.
     """
     table = complete(table)
-    size = (min(9, 3.6 * len(names) + 1), 3.4)
-    figure, axes = plt.subplots(1, len(names), figsize=size, layout="constrained", sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
+    rows = -(-len(names) // 3)  # of three axes at most
+    columns = -(-len(names) // rows)
+    size = (min(9, 3.6 * columns + 1), 3.4 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", sharey=True, squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    for axis, name in zip(axes.flat, names, strict=False):
         values = sorted(table[name].unique())
         places = {value: place for place, value in enumerate(values)}
         others = [other for other in names if other != name]
@@ -119,5 +130,6 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
         step = 1 if len(values) <= MAX_LABELS else -(-len(values) // 5)
         labels = [f"{v:.3g}" if step > 1 and isinstance(v, float) else str(v) for v in values[::step]]
         axis.set_xticks(range(0, len(values), step), labels)
-    axes[0, 0].set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
+    for axis in axes[:, 0]:
+        axis.set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
     return figure

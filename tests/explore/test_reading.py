@@ -85,6 +85,13 @@ def test_describe_counts_every_unit_once_and_mentions_what_is_true_where_it_is_k
         assert sentence in reading.describe(made_up([1.0], [False], true))
 
 
+def test_of_equal_scores_the_first_is_the_answer_and_another_comes_next():
+    found = made_up([0.0], [True])
+    for scores in (np.zeros(10), np.array([0.5, 0.5, *[0.0] * 8])):
+        assert "answers 0, with the score" in reading.describe(equal := replace(found, scores=scores))
+        assert "next comes 1, with" in reading.describe(equal)
+
+
 def test_classes_with_names_are_called_by_them():
     found = replace(made_up([1.0], [False], true=2), classes=Classes(("cat", "a dog", "hippopotamus")))
     assert "answers a dog, with the score 0.90; next comes hippopota…, with 0.50. The class is hippopota…, so" in (

@@ -287,6 +287,11 @@ def test_a_swept_parameter_is_listed_with_what_points_without_it_have(tmp_path):
     assert rows(tmp_path)[0]["Parameters"].startswith("varied: learning_rate 0.005, 0.01, 0.02, 0.5; hidden_size 7, 40")
 
 
+def test_a_value_is_listed_once_whatever_way_it_is_written(tmp_path):
+    add_sweep(tmp_path / "trial", ["done"], grid={"normalisation": [255, 510]}, points=[{"learning_rate": 0.02}])
+    assert rows(tmp_path)[0]["Parameters"].startswith("varied: normalisation 255, 510; learning_rate")
+
+
 def test_a_sweep_is_as_old_as_its_newest_point(tmp_path):
     add_sweep(tmp_path / "trial", ["done"])
     os.utime(tmp_path / "trial" / "sweep.json", (0, 0))

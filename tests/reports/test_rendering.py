@@ -209,6 +209,24 @@ def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
     assert "code" in page.main.text
 
 
+def test_links_lead_to_a_heading_of_another_notebook():
+    pages = {"a": prose("# A\n\n[in](b.ipynb#Its-part), [out](why.ipynb#Further-reading)"), "b": prose("## Its part")}
+    shown = {name: notebook(cell) for name, cell in pages.items()}
+    page = BeautifulSoup(rendering.render(shown, "t", site=["why"]), "html.parser")
+    assert [link["href"] for link in page.main.find_all("a")] == ["#b-its-part", "why.html#why-further-reading"]
+    assert page.find(id="b-its-part").name == "h2"
+
+
+def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
+    shown = nbformat.v4.new_output("display_data", data={"text/html": '<a href="a1/report.html">a1</a>'})
+    nbformat.write(notebook(prose("# A"), code("1", shown)), tmp_path / "a.ipynb")
+    for page, links in ((tmp_path / "a.html", ["a1/report.html"]), (tmp_path / "b" / "a.html", [])):
+        rendering.write_notebook_report(tmp_path / "a.ipynb", page)
+        found = BeautifulSoup(page.read_text(), "html.parser").main
+        assert [link["href"] for link in found.find_all("a")] == links
+        assert "a1" in found.text
+
+
 def test_a_link_to_the_glossary_brings_the_glossary_into_the_page():
     page = rendered(prose("# One\n\nSee the [glossary](README.md#glossary)."))
     check_structure(page)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import notebooks, ranking, storage
+from pipeline import notebooks, parameters, ranking, storage
 from pipeline.errors import CellFailed
 from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
@@ -123,6 +123,29 @@ def test_of_a_random_search_dots_are_drawn_and_the_best_configurations_are_in_th
     cells = tables.by_two(ranked, ["learning_rate", "dropout_rate"], "validation_accuracy")
     assert cells.shape == (30, 30)
     assert cells.at[ranked["learning_rate"][0], ranked["dropout_rate"][0]] == means[0]
+
+
+def test_of_a_random_search_the_table_has_the_parameters_that_matter():
+    rng = np.random.default_rng(2)
+    names = ["learning_rate_decay", "learning_rate", "dropout_rate"]
+    ranked = pd.DataFrame({name: rng.random(60) for name in names} | {"points": 1, "finished": 1})
+    ranked["mean"] = 0.5 + 0.3 * ranked["learning_rate"] + 0.2 * ranked["dropout_rate"]
+    cells = tables.by_two(ranked.sort_values("mean", ascending=False), names, "validation_accuracy")
+    assert (cells.index.name, cells.columns.name) == ("learning_rate", "dropout_rate")
+
+
+@pytest.mark.parametrize(("count", "rows"), [(3, 1), (4, 2), (10, 4)])
+def test_effects_of_many_parameters_stand_in_rows(count, rows):
+    names = list(parameters.NAMES)[1 : count + 1]
+    values = pd.DataFrame({name: [1, 2] for name in names} | {"mean": [0.5, 0.4], "points": 1, "finished": 1})
+    figure = tables.effects(values.assign(lowest=0.4, highest=0.5), names, "validation_accuracy")
+    assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
+    assert len({axis.get_subplotspec().rowspan.start for axis in figure.axes}) == rows
+    assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == rows
+    figure.draw_without_rendering()
+    boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
+    assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
+    plt.close(figure)
 
 
 def test_parameters_that_are_nearly_equal_do_not_look_alike():

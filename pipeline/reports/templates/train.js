@@ -8,10 +8,11 @@ function* epochs([images, labels], others, parameters) {
   let drawn = 0;
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
     const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
-    const last = epoch === parameters.epochs || !Number.isFinite(fittedError);
-    const [digest, [, validation]] = [last ? digestOf(weights) : null, evaluate(...others, weights, parameters.normalisation)];
+    const [validationError, validation] = evaluate(...others, weights, parameters.normalisation);
+    const finite = [error, fittedError, others[1].length ? validationError : 0].every(Number.isFinite); // as in 02_train
+    const last = epoch === parameters.epochs || !finite;
     const shown = last || Date.now() - drawn > 50 ? weights : null;
-    yield { epoch, error, masked: accuracy, fitted, validation, finite: Number.isFinite(fittedError), weights: shown, digest };
+    yield { epoch, error, masked: accuracy, fitted, validation, finite, weights: shown, digest: last ? digestOf(weights) : null };
     if (last) return;
     if (shown) drawn = Date.now();
   }
