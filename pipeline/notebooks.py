@@ -35,6 +35,7 @@ from pipeline.reports.pages import WIDGET
 ENGINE = "forked"
 PICTURE = "picture"  # a tag of cells
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
+MAX_MESSAGE = 2000  # characters of a cell's error
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 README_PICTURES = {"weights-drawn": "hidden_units.png"}  # by the cell's id
 
@@ -97,7 +98,8 @@ def _execute(
     log.debug(f"executing {errors.shown(notebook)} into {errors.shown(output)}")
     kernels.prepare()
     signals.check()
-    node = read_notebook(notebook)  # not its path, since papermill formats paths: {} in one would fail
+    advice = [storage.restoring(notebook)] if notebook.parent == storage.NOTEBOOKS else []
+    node = read_notebook(notebook, *advice)  # not its path, since papermill formats paths: {} in one would fail
     try:
         declared = papermill.inspect_notebook(node)
         nb_kernel_name(node)  # which may be empty
@@ -193,7 +195,8 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
     kind = errors.Diverged if error.ename == errors.Diverged.__name__ else errors.CellFailed
     kept = not output.is_relative_to(storage.scratch_of(os.getpid()))  # which is removed
     advice = f"\nTo see it as a page: python -m pipeline report {shlex.quote(str(output))}" * kept
-    return kind(f"{where}: {error.ename}: {error.evalue}{advice}")
+    what = error.evalue if len(error.evalue) <= MAX_MESSAGE else f"{error.evalue[:MAX_MESSAGE]} ..."
+    return kind(f"{where}: {error.ename}: {what}{advice}")
 
 
 def _config(connection: Path) -> Config:

@@ -129,7 +129,7 @@ class RunFolder:
 
     def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
         """Write data.npz. If its content differs, remove what was made from the old one. given: the parameters."""
-        self.check_no_point(f"run_dir is {self.place!r}")
+        self.check_place(f"run_dir is {self.place!r}")
         self._replace(PREPARATION, given, {self.data: data.to_bytes()})
 
     def write_model(
@@ -191,8 +191,12 @@ class RunFolder:
 
         outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
 
-    def check_no_point(self, given: str) -> None:
-        """Raise InvalidParameter if this is the folder of a point, whose model comes from its sweep."""
+    def check_place(self, given: str) -> None:
+        """Raise InvalidParameter if this is the folder of a point, whose model comes from its sweep, or of others."""
+        for pattern in (SWEEP, "*/run.json", f"*/{SWEEP}"):
+            for path in self.path.glob(pattern):
+                held = path.relative_to(self.path)
+                raise InvalidParameter(f"{given}, which holds other results: {held}. Choose another folder.")
         if self.sweep:
             raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
 

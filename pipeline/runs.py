@@ -79,11 +79,7 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
 def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     """Refuse a folder in which a run would overwrite what is not a run's, or hide other runs."""
     datasets.check_apart(source, folder.path, OUTPUTS)
-    patterns = ("sweep.json", "*/run.json", "*/sweep.json")
-    if theirs := [path for pattern in patterns for path in folder.path.glob(pattern)]:
-        held = theirs[0].relative_to(folder.path)
-        raise InvalidParameter(f"run_dir is {run_dir!r}, which holds other results: {held}. Choose another folder.")
-    folder.check_no_point(f"run_dir is {run_dir!r}")
+    folder.check_place(f"run_dir is {run_dir!r}")
     folder.check_own(f"run_dir is {run_dir!r}")
 
 
@@ -122,6 +118,8 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         except (OSError, InvalidRecord):
             with contextlib.suppress(OSError):
                 reserve.replace(folder.record)
+        if isinstance(error, InvalidRecord):  # of a file that somebody has changed meanwhile
+            raise NotebookFailed(str(error)) from error
         raise
     finally:
         with contextlib.suppress(OSError):  # an error that is on its way says more

@@ -92,7 +92,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:
     """Remove what a killed process has left of these files, which nobody else writes meanwhile."""
-    for path in (path for name in names for path in folder.glob(f".{name}.*.part")):
+    for path in (path for name in names for path in folder.glob(f".{name}.{'[0-9a-f]' * 8}.part")):
         path.unlink(missing_ok=True)
 
 

@@ -279,6 +279,12 @@ def test_an_error_that_the_kernel_cannot_show_is_a_failure_and_in_the_notebook(t
     assert last.execution_count is None
 
 
+def test_of_an_endless_message_the_first_2000_characters_are_reported(tmp_path):
+    with pytest.raises(errors.CellFailed) as failure:
+        execute(write_notebook(tmp_path / "a.ipynb", "raise ValueError('x' * 100_000)"), tmp_path / "out.ipynb")
+    assert f"ValueError: {'x' * 2000} ...\nTo see it as a page: " in str(failure.value)
+
+
 def test_a_kernel_that_cannot_start_is_a_failure(tmp_path):
     notebook = write_notebook(tmp_path / "unknown.ipynb", "1", kernel="no-such-kernel")
     with pytest.raises(errors.NotebookFailed, match="unknown.ipynb: its kernel did not start"):

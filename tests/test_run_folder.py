@@ -164,7 +164,15 @@ def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_re
 
 
 def test_clear_removes_a_runs_files_and_no_others(folder):
-    for name in (*OUTPUTS, "run.json", "checkpoint.npz", ".lock", "mine.txt", ".model.npz.x.part", ".run.json.x.part"):
+    for name in (
+        *OUTPUTS,
+        "run.json",
+        "checkpoint.npz",
+        ".lock",
+        "mine.txt",
+        ".model.npz.0123abcd.part",
+        ".run.json.0123abcd.part",
+    ):
         storage.write_whole(folder.path / name, b"")
     folder.clear()
     assert names(folder) == [".lock", "checkpoint.npz", "mine.txt", "run.json"]
@@ -276,7 +284,7 @@ def test_a_link_to_a_point_is_the_points_folder(tmp_path):
     (tmp_path / "sweep" / "moved").symlink_to(tmp_path / "elsewhere")
     assert RunFolder(tmp_path / "sweep" / "moved").sweep
     with pytest.raises(InvalidParameter, match=r"^run_dir is given, the folder of a point of a sweep. Choose another"):
-        RunFolder(tmp_path / "link").check_no_point("run_dir is given")
+        RunFolder(tmp_path / "link").check_place("run_dir is given")
 
 
 def test_the_command_that_runs_again_is_whole_however_long(folder):

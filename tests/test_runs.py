@@ -273,6 +273,21 @@ def test_what_changes_while_a_run_works_fails_it(small_run, monkeypatch, pipelin
     assert not (folder / "metrics.json").exists()
 
 
+def test_a_run_whose_notebook_is_removed_meanwhile_has_failed_and_says_how_to_restore_it(
+    small_run, monkeypatch, pipeline
+):
+    folder, again = small_run
+    gone = storage.NOTEBOOKS / "gone.ipynb"
+    monkeypatch.setattr(
+        "pipeline.stages.execute",
+        lambda *_: notebooks.execute(gone, folder / "03_evaluate.ipynb", watched=False),
+    )
+    done = pipeline(*again, "--force")
+    assert done.returncode == 1
+    assert "gone.ipynb is not there. Correct it, or restore it: git checkout notebooks/gone.ipynb" in done.stderr
+    assert record_of(folder)["status"] == "failed"
+
+
 def test_a_run_whose_folder_another_has_taken_meanwhile_leaves_it_to_that(small_run, monkeypatch, pipeline):
     folder, again = small_run
     theirs = RunFolder(folder).read_record()
@@ -305,8 +320,9 @@ def test_a_run_in_a_folder_of_a_sweep_or_of_runs_is_refused_and_nothing_is_writt
     (point, *_) = (runs / "small").glob("*/run.json")
     refused = pipeline("run", "--run-dir", point.parent)
     assert "the folder of a point of a sweep. Choose another folder." in refused.stderr
-    with pytest.raises(InvalidParameter, match="the folder of a point of a sweep"):  # as of 01_prepare run alone
-        RunFolder(point.parent).write_data(RunFolder(runs / "default").read_data())
+    for place, reason in ((point.parent, "the folder of a point of a sweep"), (runs / "small", "holds other results")):
+        with pytest.raises(InvalidParameter, match=reason):  # as of 01_prepare run alone
+            RunFolder(place).write_data(RunFolder(runs / "default").read_data())
     assert files() == before
 
 
@@ -611,7 +627,7 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     folder, _, running, kernel = training
     scratch = Path(psutil.Process(running.pid).environ()["TMPDIR"])
     assert list(scratch.iterdir())
-    (folder / ".checkpoint.npz.x.part").touch()  # as if the kernel were just writing it
+    (folder / ".checkpoint.npz.0123abcd.part").touch()  # as if the kernel were just writing it
     for number in sent:
         running.send_signal(number)
         while re.search(r"ShdPnd:\s0*[1-9a-f]", Path(f"/proc/{running.pid}/status").read_text()):

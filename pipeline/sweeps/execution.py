@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline import console, datasets, provenance, ranking, runs, storage
-from pipeline.errors import InvalidParameter, PointsFailed, shown
+from pipeline.errors import InvalidParameter, InvalidRecord, PointsFailed, shown
 from pipeline.images import Data
 from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
@@ -54,7 +54,7 @@ def run_sweep(
     ClusterFailed
         If the scheduler goes away, or no worker can run the points; finished points are kept.
     PointsFailed
-        If the folder is removed meanwhile.
+        If the folder is removed, or the code changed, meanwhile.
     """
     sweep = definition.read(path)
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
@@ -100,11 +100,16 @@ def run_sweep(
         else:
             _write_record(folder, record)
             results.write(points, folder)
-        _select(points, sweep, at_a_time)
+        failed = [point for point in points if not point.result.is_done]
+        try:
+            _select(points, sweep, at_a_time)
+        except InvalidRecord as error:  # the code or a file was changed meanwhile
+            also = f"\n{described(failed, retry_failed)}" if failed else ""
+            raise PointsFailed(f"{error}{also}") from error
         if with_report:
             _write_report(sweep, folder, points)
             log.info(console.wrote("report", folder.report))
-    return [point for point in points if not point.result.is_done]
+    return failed
 
 
 def described(failed: Sequence[Point], retried: bool) -> str:

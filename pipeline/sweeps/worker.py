@@ -68,7 +68,7 @@ def run_point(task: Task, data: Path, below: str) -> Outcome:
             notebooks.execute(NOTEBOOK, output, values, task.time_limit, watched=False, with_pictures=False)
             now = provenance.code_of(NOTEBOOK), {TRAINING: provenance.cells_digest(NOTEBOOK)}
             if now != (task.inputs.code, task.inputs.notebooks):
-                raise NotebookFailed("The project's code was changed while it was trained. Run it again.")
+                raise NotebookFailed("The project's code was changed while it was trained.")
             last, weights = folder.read_history()[-1], folder.read_model().sha256
             trained = Trained(**last.model_dump(), weights_sha256=weights)
             record = record.changed(status=Status.DONE, metrics=trained)

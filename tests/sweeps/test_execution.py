@@ -184,6 +184,24 @@ def test_what_changes_while_a_point_is_evaluated_fails_that(runs, tmp_path, monk
     assert not loser.data.exists()
 
 
+def test_a_sweep_whose_code_is_changed_before_its_evaluation_has_failed_points_and_lists_them(
+    runs, tmp_path, monkeypatch
+):
+    out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
+    identity = next(identity for identity in out.read_record().ids if not out.point(identity).metrics.exists())
+    failed = out.point(identity).read_record().changed(status=Status.FAILED, error="It has failed.", metrics=None)
+    out.point(identity).write_record(failed)
+
+    def refusing(*_):
+        raise InvalidRecord(out.path, "was trained with other code helpers.py", "Run its sweep again.")
+
+    monkeypatch.setattr(execution.runs, "evaluate", refusing)
+    with pytest.raises(
+        PointsFailed, match=rf"was trained with other code helpers\.py.*\n1 point did not.*:\n{identity} f"
+    ):
+        execution.run_sweep(storage.NOTEBOOKS / "sweeps" / "small.yaml", str(out.path))
+
+
 def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
     out = shutil.copytree(runs / "small", tmp_path / "out")
     report, arguments = out / "report.html", ("sweep", "notebooks/sweeps/small.yaml", "--sweep-dir", out)
@@ -450,7 +468,7 @@ def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, worke
 def test_what_a_kill_left_of_the_sweeps_files_is_removed(tmp_path, workers):
     file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
     execution.run_sweep(file, str(out), with_report=False)
-    for name in (".results.csv.abc.part", ".sweep.json.abc.part", ".mine.part"):
+    for name in (".results.csv.0123abcd.part", ".sweep.json.0123abcd.part", ".mine.part"):
         (out / name).touch()
     execution.run_sweep(file, str(out), with_report=False)
     assert [path.name for path in out.glob(".*.part")] == [".mine.part"]
