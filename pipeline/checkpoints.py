@@ -1,6 +1,5 @@
 """Save a training every few seconds, so that it goes on to the same bits after a kill."""
 
-import functools
 import json
 import time
 from collections.abc import Mapping
@@ -28,10 +27,7 @@ LAYOUT: readers.Layout = {
 }
 
 
-@functools.cache
-def _imported_code() -> dict[str, str]:
-    """Return the digest of helpers.py as it was first seen: a session goes on with what it has imported."""
-    return provenance.code_of("helpers")
+IMPORTED_CODE = provenance.code_of("helpers")  # of this moment: a session goes on with what it has imported
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Checkpoints:
         self.depends_on = {
             "data": data.sha256,
             "hyperparameters": self.hyperparameters,
-            "code": _imported_code(),
+            "code": IMPORTED_CODE,
             "notebook": provenance.cells_digest(storage.NOTEBOOKS / f"{TRAINING}.ipynb", what_it_does=True),
             "versions": provenance.versions_of(("numpy", "numba")),
         }

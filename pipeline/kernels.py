@@ -20,7 +20,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
@@ -256,8 +255,9 @@ class _ForkServer:
         )
         there.close()
         self.line, self.owner = here.makefile("rw"), os.getpid()
+        here.close()  # with which the line is not
         signals.on_signal.add(self.kill)
-        signals.on_deadline.add(partial(shutil.rmtree, own, ignore_errors=True))
+        signals.on_deadline.add(storage.remove_scratch)
         atexit.register(self.end)  # before what is temporary is removed
         signals.check()
 

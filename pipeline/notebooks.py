@@ -166,6 +166,8 @@ def execute_in_place(notebook: Path) -> None:
         executed = scratch / "executed.ipynb"
         execute(notebook, executed)
         node = nbformat.read(executed, as_version=4)
+    if any(result.get("ename") == "SystemExit" for cell in node.cells for result in cell.get("outputs", [])):
+        raise errors.CellFailed(f"{notebook.name} ended before its last cell, with SystemExit. It is left as it was.")
     node.metadata["language_info"] = {"name": "python"}
     node.metadata.pop("widgets", None)  # what the controls were set to
     for cell in node.cells:

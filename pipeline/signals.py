@@ -64,8 +64,10 @@ def handled() -> Iterator[None]:
         return
     try:
         yield
+        check()
     finally:
-        cancel_deadline()
+        if _received is not None:
+            cancel_deadline()
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         _received, _raised = None, False

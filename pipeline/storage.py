@@ -130,6 +130,11 @@ def scratch_of(process: int) -> Path:
     return folder
 
 
+def remove_scratch() -> None:
+    """Remove this process's own folder in TMPDIR, in the middle of whatever else is done."""
+    shutil.rmtree(scratch_of(os.getpid()), ignore_errors=True)
+
+
 def json_bytes(record: object) -> bytes:
     """Return a model of records.py as JSON, without the fields that are None."""
     return TypeAdapter(type(record)).dump_json(record, indent=2, exclude_none=True) + b"\n"

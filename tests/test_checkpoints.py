@@ -16,11 +16,6 @@ from pipeline.run_folder import RunFolder
 from tests.conftest import EPOCH
 
 
-@pytest.fixture(autouse=True)
-def code_that_is_read_anew():
-    checkpoints._imported_code.cache_clear()
-
-
 @pytest.fixture
 def training(small_source, tmp_path):
     """Return arguments of Checkpoints, and of save_when_due after one epoch."""
@@ -59,7 +54,7 @@ def test_a_checkpoint_of_something_else_is_not_used(training, change, monkeypatc
         (project / "helpers.py").write_text((storage.ROOT / "helpers.py").read_text() + "# changed\n")
         monkeypatch.setattr(storage, "ROOT", project)
         assert Checkpoints(folder, data, hyperparameters, seconds).load() is not None  # this session has the old code
-        checkpoints._imported_code.cache_clear()
+        monkeypatch.setattr(checkpoints, "IMPORTED_CODE", provenance.code_of("helpers"))  # as of another session
     else:
         version = importlib.metadata.version
         monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + "+1" * (name == change))

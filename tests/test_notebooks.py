@@ -279,6 +279,16 @@ def test_an_error_that_the_kernel_cannot_show_is_a_failure_and_in_the_notebook(t
     assert last.execution_count is None
 
 
+def test_a_notebook_that_exits_is_left_as_it_was(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "import sys\nsys.exit()", "print(1)")
+    before = notebook.read_bytes()
+    with pytest.raises(
+        errors.CellFailed, match=r"a\.ipynb ended before its last cell, with SystemExit\. It is left as"
+    ):
+        execute_in_place(notebook)
+    assert notebook.read_bytes() == before
+
+
 def test_of_an_endless_message_the_first_2000_characters_are_reported(tmp_path):
     with pytest.raises(errors.CellFailed) as failure:
         execute(write_notebook(tmp_path / "a.ipynb", "raise ValueError('x' * 100_000)"), tmp_path / "out.ipynb")

@@ -86,6 +86,21 @@ while True:
     assert (code, was_there, Path(scratch).exists()) == (129, "True", False)
 
 
+def test_one_that_comes_at_the_end_of_a_block_stops_it_and_without_one_an_alarm_stays():
+    script = """
+for number, handler in before.items(): signal.signal(number, handler)
+signal.alarm(100)
+with signals.handled(): pass
+print(signal.alarm(0) > 90)
+try:
+    with signals.handled(): signal.raise_signal(signal.SIGINT)
+except signals.Stopped:
+    print("stopped")
+signals.check()
+"""
+    assert run(script) == (0, "True\nstopped\n")
+
+
 def test_one_that_comes_as_the_process_ends_changes_nothing():
     script = """
 class Last:

@@ -40,7 +40,8 @@ PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where on
 # Not controls, which need a kernel, nor scripts, since a page runs its own alone: the text that stands for them.
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/vnd.mermaid", "text/latex", "image/png", "image/jpeg"]
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
-ELSEWHERE = re.compile(r'<a href="(?!#|\w+:)[^"]*/[^"]*">(.*?)</a>')  # links to other folders, from their notebook's
+# Links to other folders, from their notebook's.
+ELSEWHERE = re.compile(r"""<a\b[^>]*\bhref=(["'])(?!#|//|[\w+.-]+:)[^"']*/[^"']*\1[^>]*>(.*?)</a>""", re.S)
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
 Section = tuple[str, list[Heading]]  # a notebook as a part of a page: its HTML, and the headings in it
 
@@ -206,7 +207,7 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
 
 def without_dead_links(html: str) -> str:
     """Return a page that does not stand where its notebook does, without the links that lead from there."""
-    return ELSEWHERE.sub(r"\1", html)
+    return ELSEWHERE.sub(r"\2", html)
 
 
 def _in_markdown(text: str) -> str:

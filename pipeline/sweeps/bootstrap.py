@@ -22,8 +22,11 @@ def prepare(code: Mapping[str, tuple[bytes, float]], versions: Mapping[str, str]
     """
     from distributed import get_worker
 
+    own, below = sys.modules.get("pipeline"), get_worker().local_directory
+    if own and not str(own.__file__).startswith(f"{below}{os.sep}"):  # which would lose its own modules
+        return "", "it works in a process that uses the project itself, as of a LocalCluster with processes=False"
     digest = hashlib.sha256(b"".join(code[name][0] for name in sorted(code))).hexdigest()[:16]
-    folder = Path(get_worker().local_directory, f"project-{digest}")  # Dask removes it with the worker
+    folder = Path(below, f"project-{digest}")  # Dask removes it with the worker
     for name, (content, changed) in code.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

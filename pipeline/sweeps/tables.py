@@ -60,8 +60,11 @@ def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.Data
 
 
 def _classed(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return numbers of many values in five classes of equal size: the mean of one value would be that of one dot."""
-    if values.nunique() <= MAX_LABELS or not pd.api.types.is_numeric_dtype(values):
+    """Return numbers that hardly repeat, as of a random search, in five classes of equal size.
+
+    The mean of one such value would be that of one dot.
+    """
+    if values.nunique() <= max(MAX_LABELS, len(values) // 2) or not pd.api.types.is_numeric_dtype(values):
         return values
     return pd.qcut(values, 5, labels=False, duplicates="drop")
 

@@ -210,21 +210,27 @@ def test_links_to_notebooks_in_the_report_stay_in_it_and_others_become_text():
 
 
 def test_links_lead_to_a_heading_of_another_notebook():
-    pages = {"a": prose("# A\n\n[in](b.ipynb#Its-part), [out](why.ipynb#Further-reading)"), "b": prose("## Its part")}
+    links = "[in](b.ipynb#Its-part), [all](b.ipynb#B-title), [out](why.ipynb#Further-reading)"
+    pages = {"a": prose(f"# A\n\n{links}"), "b": prose("# B title\n\n## Its part")}
     shown = {name: notebook(cell) for name, cell in pages.items()}
     page = BeautifulSoup(rendering.render(shown, "t", site=["why"]), "html.parser")
-    assert [link["href"] for link in page.main.find_all("a")] == ["#b-its-part", "why.html#why-further-reading"]
+    found = [link["href"] for link in page.main.find_all("a")]
+    assert found == ["#b-its-part", "#b-b-title", "why.html#why-further-reading"]
     assert page.find(id="b-its-part").name == "h2"
+    assert page.find(id="b-b-title").parent["id"] == "b"
 
 
 def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
-    shown = nbformat.v4.new_output("display_data", data={"text/html": '<a href="a1/report.html">a1</a>'})
+    html = "<a href=\"a1/report.html\">a1</a> <a class='x' href='b/c.html' target='_blank'>b\n</a>"
+    html += '<a href="https://example.org/d">d</a>'
+    shown = nbformat.v4.new_output("display_data", data={"text/html": html})
     nbformat.write(notebook(prose("# A"), code("1", shown)), tmp_path / "a.ipynb")
-    for page, links in ((tmp_path / "a.html", ["a1/report.html"]), (tmp_path / "b" / "a.html", [])):
+    elsewhere = ["a1/report.html", "b/c.html"]
+    for page, links in ((tmp_path / "a.html", elsewhere), (tmp_path / "b" / "a.html", [])):
         rendering.write_notebook_report(tmp_path / "a.ipynb", page)
         found = BeautifulSoup(page.read_text(), "html.parser").main
-        assert [link["href"] for link in found.find_all("a")] == links
-        assert "a1" in found.text
+        assert [link["href"] for link in found.find_all("a")] == [*links, "https://example.org/d"]
+        assert "a1 b" in found.text
 
 
 def test_a_link_to_the_glossary_brings_the_glossary_into_the_page():

@@ -176,6 +176,33 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_which_keeps_what_has_finished
     assert records(tmp_path / "out") == records(folder / "out")
 
 
+def test_a_worker_in_the_process_that_runs_the_sweep_is_refused_and_spoils_nothing(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from distributed import LocalCluster
+from pipeline.errors import ClusterFailed
+from pipeline.sweeps import execution
+
+before = sys.path[:]
+with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    try:
+        execution.run_sweep(Path(sys.argv[1]), sys.argv[2], scheduler=cluster.scheduler_address)
+    except ClusterFailed as error:
+        print(error)
+from pipeline import comparison
+print(sys.path == before)
+"""
+    file = write(tmp_path / "s.yaml", grid={"seed": [1]})
+    command = [sys.executable, "-c", script, str(file), str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": str(storage.ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "it works in a process that uses the project itself, as of a LocalCluster with proc" in done.stdout, (
+        done.stderr
+    )
+    assert done.stdout.endswith("True\n")
+
+
 def test_a_scheduler_that_does_not_answer_is_refused_and_nothing_is_written(tmp_path, pipeline):
     file = write(tmp_path / "s.yaml")
     for address in ("tcp://127.0.0.1:1", "nonsense://here"):

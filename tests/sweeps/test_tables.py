@@ -134,6 +134,14 @@ def test_of_a_random_search_the_table_has_the_parameters_that_matter():
     assert (cells.index.name, cells.columns.name) == ("learning_rate", "dropout_rate")
 
 
+def test_of_a_grid_each_value_counts_however_many():
+    rows = [(h, r, 1, d) for h in (10, 20) for r in range(1, 11) for d in (0.1, 0.2)]
+    found = [(row, 0.1 if row[1] == 10 else 0.6 + row[0] / 1000) for row in rows]
+    names = ("hidden_size", "learning_rate", "dropout_rate")
+    cells = tables.by_two(table(*found, names=names), names, "validation_accuracy")
+    assert (cells.index.name, cells.columns.name) == ("hidden_size", "learning_rate")
+
+
 @pytest.mark.parametrize(("count", "rows"), [(3, 1), (4, 2), (10, 4)])
 def test_effects_of_many_parameters_stand_in_rows(count, rows):
     names = list(parameters.NAMES)[1 : count + 1]
