@@ -42,8 +42,8 @@ class Renderer(IPythonRenderer):
         anchor = _anchor(self.stem, "" if level == 1 else plain)
         while any(anchor == other.anchor for other in self.headings):
             anchor += f"-{len(self.headings)}"
-        if level == 1:  # for links that name it
-            text = f'<span id="{_anchor(self.stem, plain)}"></span>{text}'
+        if level == 1 and (named := _anchor(self.stem, plain)) != anchor:  # for links with its words
+            text = f'<span id="{named}"></span>{text}'
         level += self.down
         self.headings.append(Heading(level, anchor, plain))
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
