@@ -91,7 +91,7 @@ def test_what_is_replaced_of_jupyters_manager_is_there():
 
 def test_a_kernel_is_reached_within_a_hundredth_of_a_second_after_it_listens(tmp_path):
     client = kernels.ForkedKernelManager(transport="ipc", ip=str(tmp_path / "kernel")).client()
-    client.start_channels()
+    client.start_channels(hb=False)
     assert client.shell_channel.socket.reconnect_ivl == kernels.RECONNECT_INTERVAL == 10
     client.stop_channels()
 
