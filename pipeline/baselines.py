@@ -65,16 +65,24 @@ def _nearest(points: np.ndarray, others: Bytes) -> Answers:
     points, others = points[:, used], others[:, used]
     nearest, best = np.zeros(len(others), np.intp), np.full(len(others), -np.inf)
     for part in _parts(len(points)):
-        known = points[part].astype(float)  # in which sums of products of bytes are exact
-        half = np.sum(known**2, axis=1) / 2
+        known = _centred(points[part])
+        half = np.sum(known**2, axis=1, dtype=float) / 2
         for shown in _parts(len(others)):
-            closeness = others[shown].astype(float) @ known.T - half  # largest where the distance is smallest
+            closeness = _centred(others[shown]) @ known.T - half  # largest where the distance is smallest
             place = closeness.argmax(axis=1)
             found = closeness[np.arange(len(place)), place]
             closer = found > best[shown]
             nearest[shown] = np.where(closer, part.start + place, nearest[shown])
             best[shown] = np.where(closer, found, best[shown])
     return nearest
+
+
+def _centred(images: np.ndarray) -> np.ndarray:
+    """Return images with 0 in the middle, which changes no distance; of bytes in float32, which is twice as fast.
+
+    It is as exact, since sums of products of 784 such numbers stay below 2**24.
+    """
+    return images.astype(np.float32 if images.dtype == np.uint8 else np.float64) - 128
 
 
 def _parts(count: int) -> list[slice]:

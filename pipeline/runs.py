@@ -168,7 +168,7 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
-    kernels = threading.Semaphore(at_a_time)
+    kernels = threading.Semaphore(at_a_time + (at_a_time > 1))  # so that no core waits while one starts or ends
     if len(folders) == 1:
         return _evaluate(folders[0], kernels, watched=True)
     provenance.report_code(), provenance.inputs_of(Parameters())  # parsed once: in Python 3.11 threads may fail to

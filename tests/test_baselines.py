@@ -35,9 +35,10 @@ def test_nearest_is_by_squared_distance_and_of_several_the_first(monkeypatch):
     assert baselines.nearest_mean(images, labels, others).tolist() == [3, 1, 9, 3, 9]
 
 
-def test_distances_are_exact_also_of_the_brightest_images():
+@pytest.mark.parametrize("darkest", [0, 127, 254])
+def test_distances_are_exact_also_of_the_brightest_and_the_darkest_images(darkest):
     rng = np.random.default_rng(0)
-    images, others = 255 - rng.integers(0, 2, (100, 784), np.uint8), 255 - rng.integers(0, 2, (20, 784), np.uint8)
+    images, others = (darkest + rng.integers(0, 2, (count, 784), np.uint8) for count in (100, 20))
     differences = images.astype(int) - others[:, np.newaxis].astype(int)  # (20, 100, 784)
     nearest = np.sum(differences**2, axis=2).argmin(axis=1)
     assert baselines.nearest_neighbour(images, np.arange(100), others).tolist() == nearest.tolist()

@@ -41,11 +41,11 @@ def run_sweep(
 ) -> list[Point]:
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
-    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained or evaluated at a time on
-    this machine, one more than it has cores unless given. scheduler: the address of a running Dask scheduler to use
-    instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and
-    no others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
-    report.html, too. many: also a sweep of more than 100,000 points, up to a million.
+    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
+    one more than it has cores unless given; above 1, one more is evaluated. scheduler: the address of a running Dask
+    scheduler to use instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that
+    failed before, and no others. time_limit: seconds that any one cell may take. with_report: write the sweep's
+    sweep.ipynb and report.html, too. many: also a sweep of more than 100,000 points, up to a million.
 
     Raises
     ------
