@@ -51,7 +51,7 @@ def ridge_regression(
 
     def answer(strength: float, shown: Bytes) -> Answers:
         weights = vectors @ (products / (values[:, np.newaxis] + strength))
-        scores = (shown[:, used] / 255 - centre) @ weights + mean  # (M, 10)
+        scores = shown[:, used] @ (weights / 255) + (mean - centre @ weights)  # (M, 10)
         found: Answers = np.argmax(scores, axis=1)
         return found
 
