@@ -220,7 +220,7 @@ def online_forward(
         for h in range(len(hidden)):
             hidden[h] += scaled[image[p]] * weights_0_1[p, h]
     for h in range(len(hidden)):
-        hidden[h] = max(0.0, hidden[h]) * mask[h]
+        hidden[h] = max(hidden[h], 0.0) * mask[h]  # NaN stays NaN, which max(0.0, ...) would hide
         for d in range(NUM_DIGITS):
             scores[d] += hidden[h] * weights_1_2[h, d]
     return places[:count]

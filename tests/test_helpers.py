@@ -196,6 +196,18 @@ def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
     assert np.array(found[2]) == pytest.approx(np.array(expected[2]), abs=1e-12)
 
 
+def test_what_is_no_number_stays_none_in_the_compiled_loop():
+    image, weights_0_1 = np.full((1, 784), 255, np.uint8), np.zeros((784, 3))
+    weights_0_1[0] = np.nan, np.inf, -np.inf
+    weights_1_2 = np.ones((3, 10))
+    hidden, scores, scaled = np.empty(3), np.zeros(10), np.arange(256) / 255
+    helpers.online_forward(image[0], scaled, (weights_0_1, weights_1_2), np.ones(3), hidden, scores)
+    expected, scores_expected = helpers.forward(helpers.scale(image, 255), weights_0_1, weights_1_2)
+    assert np.array_equal(hidden, expected[0], equal_nan=True)
+    assert np.array_equal(scores, scores_expected[0], equal_nan=True)
+    assert np.isnan(hidden[0])
+
+
 @pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
 def test_online_updates_equal_forward_and_backward(sample, case, inactive):
     hidden_size, alpha, iterations, seed, normalisation, rate, input_rate = case
