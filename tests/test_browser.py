@@ -617,6 +617,46 @@ COUNT_WORKERS = """() => {
 }"""
 
 
+def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_the_last(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        again, stop = (page.get_by_role("button", name=name) for name in ("Train again", "Stop"))
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("epochs", exact=True).fill("1")
+        again.press("Enter")
+        expect(page.locator(".outcome")).to_contain_text("Another training, with epochs 1")
+        expect(again).to_be_focused()
+        expect(page.locator(".shown")).to_contain_text("epoch 1")
+        page.get_by_label("epochs", exact=True).fill("1000")
+        page.evaluate("() => { window.DecompressionStream = class { constructor() { throw new Error('broken'); } }; }")
+        page.get_by_role("button", name="Train with these").press("Enter")
+        expect(page.locator(".outcome")).to_have_text("This browser could not train it: Error: broken")
+        expect(again).to_be_focused()
+        expect(page.locator(".shown")).to_have_text("")
+        expect(page.locator(".live canvas")).to_be_hidden()
+        assert page.locator(".live-fitted").get_attribute("points") == ""
+        page.reload()
+        again.press("Enter")
+        expect(stop).to_be_focused()
+        stop.press("Enter")
+        expect(again).to_be_focused()
+
+
+def test_ink_ends_at_the_edge_of_the_pad_and_a_unit_that_is_pressed_twice_is_folded(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page, images = opened.page, []
+        for right in (1.0, 3.0):
+            page.get_by_role("button", name="Clear").click()
+            page.get_by_label("Drawing pad").evaluate(DRAW_AT_ONCE, [[[0.2, 0.2], [right, 0.2], [0.4, 0.9]]])
+            page.evaluate(NEXT_FRAME)
+            images.append(page.locator(".seen").evaluate("(canvas) => canvas.toDataURL()"))
+        assert images[0] == images[1]
+        unit = page.locator(".units button").first
+        for shown in (True, False):
+            unit.press("Enter")
+            expect(page.locator("figure.unit")).to_be_visible(visible=shown)
+
+
 def test_two_clicks_are_one_training(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page

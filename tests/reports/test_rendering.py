@@ -144,7 +144,8 @@ def test_paper_gets_light_colours_and_neither_contents_nor_folded_code(run_repor
     assert set(dark) == {"screen and (prefers-color-scheme: dark) "}
     printed = style.split("@media print")[1]
     (hidden,) = re.findall(r"([^}]+) \{ display: none; \}", printed)
-    assert {part.strip() for part in hidden.split(",")} == {"nav", ".skip", "details:not([open])"}
+    left_out = {"nav", ".skip", ".action", "progress", "details:not([open])"}
+    assert {part.strip() for part in hidden.split(",")} == left_out
     (whole,) = re.findall(r"\n  (img.*) \{ break-inside: avoid; \}", printed)
     assert {"img", "table", "pre"} <= set(whole.split(", "))
 

@@ -95,7 +95,7 @@ const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const [pad, known, pressed] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes })), new Set()];
-  let [strokes, pen, at, asked, unit] = [[], null, [0.5, 0.5], 0, null]; // pen: what holds it down, a pointer or the keys
+  let [strokes, pen, at, asked, unit, byKeys] = [[], null, [0.5, 0.5], 0, null, false]; // pen: what holds it down, a pointer or the keys
 
   function show() {
     asked = 0;
@@ -112,6 +112,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
       [row.firstElementChild.textContent, row.lastElementChild.textContent] = [nameOf(network.classes, d), fixed(found.scores[d])];
     });
     showUnits(found.hidden);
+    part("unit").hidden = unit === null;
     if (unit !== null) showUnit(network, found.hidden);
     const said = strokes.length ? answerOf(found, image, network.classes) : "Nothing is drawn yet.";
     if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
@@ -123,15 +124,14 @@ export function setUpPad(root, networks, drawn = () => {}) {
   function drawPad() {
     const [context, side] = [pad.getContext("2d"), pad.width];
     context.clearRect(0, 0, side, side);
-    [context.lineWidth, context.lineCap, context.lineJoin] = [0.075 * side, "round", "round"];
-    context.strokeStyle = getComputedStyle(pad).color;
+    [context.lineWidth, context.lineCap, context.lineJoin, context.strokeStyle] = [0.075 * side, "round", "round", getComputedStyle(pad).color];
     for (const stroke of strokes) {
       context.beginPath();
       for (const [x, y] of [[stroke[0][0] - 0.001, stroke[0][1]], ...stroke]) context.lineTo(x * side, y * side); // a dot is short
       context.stroke();
     }
     context.lineWidth = 3;
-    if (pad.matches(":focus-visible")) context.strokeRect(at[0] * side - 10, at[1] * side - 10, 20, 20); // the pen
+    if (pad.matches(byKeys ? ":focus" : ":focus-visible")) context.strokeRect(at[0] * side - 10, at[1] * side - 10, 20, 20); // the pen
   }
 
   function showUnits(hidden) {
@@ -151,9 +151,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
     const own = [...first].filter((_, i) => i % hidden.length === unit);
     paint(part("weights"), own.map(diverging(largestOf(own))));
     const adds = classes.map((name, d) => `${fixed(hidden[unit] * second[unit * DIGITS + d])} for ${name}`);
-    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is \
-${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
-    part("unit").hidden = false;
+    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
@@ -186,9 +184,10 @@ ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   }
   const place = ({ clientX, clientY }) => {
     const { left, top, width, height } = pad.getBoundingClientRect();
-    return [(clientX - left) / width, (clientY - top) / height];
+    return [between(0, (clientX - left) / width, 1), between(0, (clientY - top) / height, 1)]; // ink beyond would not be seen
   };
   const on = (name, event, act) => part(name).addEventListener(event, act);
+  for (const event of ["pointerdown", "keydown"]) on("pad", event, ({ type }) => { byKeys = type === "keydown"; });
   on("pad", "pointerdown", (event) => {
     if (!event.isPrimary || event.button !== 0) return;
     pad.setPointerCapture(event.pointerId);
@@ -215,11 +214,12 @@ ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
   });
   on("pad", "keyup", ({ key }) => pressed.delete(key));
   for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); lift("keys"); });
+  for (const look of ["print", "(prefers-color-scheme: dark)"]) matchMedia(look).addEventListener("change", drawPad);
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
-  const choose = () => { [unit, part("unit").hidden] = [null, true]; ask(); };
+  const choose = () => { unit = null; ask(); };
   on("network", "change", choose);
-  on("units", "click", ({ target }) => { unit = target.type === "button" ? Number(target.value) : unit; ask(); });
+  on("units", "click", ({ target: { type, value } }) => { if (type === "button") unit = Number(value) === unit ? null : Number(value); ask(); });
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));

@@ -10,8 +10,7 @@ export const [PIXELS, DIGITS] = [784, 10];
 export class RandomState {
   constructor(seed) {
     this.state = new Uint32Array(624);
-    if (typeof seed === "number") this.#seed(seed);
-    else this.#seedByList(seed);
+    typeof seed === "number" ? this.#seed(seed) : this.#seedByList(seed);
     this.at = 624;
   }
 
@@ -107,8 +106,7 @@ export const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value)
 // One pass over the images, with an update after each; returns error and accuracy, measured under dropout.
 function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {
   const { first, second } = weights;
-  const size = second.length / DIGITS;
-  const dropped = parameters.input_dropout_rate;
+  const [size, dropped] = [second.length / DIGITS, parameters.input_dropout_rate];
   const [hidden, signal, mask] = [0, 1, 2].map(() => new Float64Array(size));
   const [scores, delta] = [0, 1].map(() => new Float64Array(DIGITS));
   const [image, scaled] = [new Uint8Array(PIXELS), scales(parameters.normalisation * (1 - dropped))];

@@ -37,10 +37,9 @@ function start(source, training, others, parameters, each, fail) {
   try {
     const code = new Blob([source, epochs, "\n", work], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(code));
-    end = () => worker.terminate();
+    end = () => { worker.onerror = null; worker.terminate(); };
     worker.onmessage = ({ data }) => { heard = true; each(data); };
     worker.onerror = ({ message }) => {
-      worker.onerror = null;
       end();
       if (heard) fail(message);
       else inSlices(); // where a page from a disk may have no worker
@@ -63,16 +62,16 @@ function line(polyline, accuracies, count) {
 function drawUnits(canvas, { first }, size) {
   const shown = Math.min(size, 40);
   [canvas.width, canvas.height] = [300, 30 * Math.ceil(shown / 10)];
-  const limit = 2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length);
+  const colour = diverging(2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length));
   for (let h = 0; h < shown; h++) {
-    const own = Array.from({ length: PIXELS }, (_, p) => first[p * size + h]);
-    paint(canvas, own.map(diverging(limit)), 30 * (h % 10), 30 * Math.floor(h / 10));
+    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % 10), 30 * Math.floor(h / 10));
   }
 }
 
+const rounded = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" }); // as Python
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 const judged = (own, { validation }) => // NaN of no images
-  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " It reads what you draw now.";
+  (validation >= 0 ? ` Validation accuracy: ${rounded(validation, 4)}, the run's ${rounded(own.at(-1), 4)}.` : "") + " It reads what you draw now.";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -86,7 +85,11 @@ function outcome(run, changes, differs, { epoch, finite, digest }) {
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
-  const set = (on) => { [part("train").disabled, part("again").disabled, part("stop").disabled] = [on, on, !on]; };
+  const set = (on) => {
+    const held = document.activeElement;
+    [part("train").disabled, part("again").disabled, part("stop").disabled] = [on, on, !on];
+    if (held.disabled) part(on ? "stop" : "train").focus(); // else the focus would be lost with its button
+  };
 
   async function begin() {
     const wrong = fields.find((field) => !field.checkValidity());
@@ -107,34 +110,33 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
         line(part(`live-${name}`), accuracies, count);
       }
+      part("live").hidden = !found.finite;
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       part("progress").value = found.epoch;
-      const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
+      const [under, without, valid] = Object.keys(lines).map((name) => rounded(found[name], 3));
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
       finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
       if (found.finite) keep({ ...parameters, weights: found.weights });
-      else part("live").hidden = true;
     };
     part("stop").onclick = () => {
       stopped = true;
       finish(`Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`);
     };
     set(true);
-    [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, false];
-    part("outcome").textContent = "Training.";
+    [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, true];
+    [part("outcome").textContent, part("shown").textContent] = ["Training.", ""];
+    for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
     try {
       const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
       const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
       for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
-      for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
       part("epochs").textContent = count;
       if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
     } catch (error) {
       fail(error);
     }
   }
-  part("train").addEventListener("click", begin);
-  part("again").addEventListener("click", () => { begin(); part("stop").focus(); });
+  for (const name of ["train", "again"]) part(name).addEventListener("click", begin);
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
