@@ -64,11 +64,14 @@ class RunFolder:
         return [path for path in map(self.notebook, STAGES) if path.exists()]
 
     def _advice(self, stage: str = "") -> str:
+        here = shlex.quote(console.from_here(self.path))
+        if self.sweep and stage == PREPARATION:
+            return f"A sweep keeps none. Name a run's folder, or evaluate the point: python -m pipeline report {here}"
         if self.sweep:
             return "Run its sweep again, or name the folder of a run."
         notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"
         first = notebook if stage else "The pipeline writes it"
-        command = f"python -m pipeline run --run-dir {shlex.quote(console.from_here(self.path))}"
+        command = f"python -m pipeline run --run-dir {here}"
         return f"{first}, with -p NAME VALUE for each parameter that is not at its default: {command}"
 
     def read_data(self) -> Data:
@@ -221,9 +224,10 @@ class RunFolder:
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
         change = f"changed by {stage} run alone, {what}"
+        before = f"{record.error} " if record.status == Status.CHANGED else ""
         values = record.parameters | other
         made = f"Its report and later results are removed. To make them: {self.command(values)}"
-        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
+        self.write_record(record.changed(status=Status.CHANGED, error=f"{before}It was {change}.", parameters=values))
         print(f"The finished run in {self.place} was {change}. {made}")
 
     def present(self) -> list[str]:

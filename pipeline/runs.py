@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -18,9 +18,10 @@ from pipeline.images import DIGITS
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.reports import index
-from pipeline.run_folder import EVALUATION, OUTPUTS, PREPARATION, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
+from pipeline.run_folder import EVALUATION, OUTPUTS, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", REPORT)  # what a point has once it is evaluated
+DISTURBED = "{} was removed or written to by another meanwhile. Run it again."
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,10 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         elif record:
             log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
             _refresh_report(folder, record)
-    log.info(summary(folder, chosen))
+    try:
+        log.info(summary(folder, chosen))
+    except InvalidRecord as error:  # of a file that somebody has changed meanwhile
+        raise NotebookFailed(str(error)) from error
 
 
 def summary(folder: RunFolder, chosen: Parameters) -> str:
@@ -103,9 +107,9 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         folder.write_record(record)
         folder.clear()
         made = stages.execute(folder, chosen)
-        _check_undisturbed(folder, record, record, made)
-        arrays = dict(folder.read_data().source_sha256)
-        _write_report(folder, record.changed(arrays=arrays, duration_s=round(time.monotonic() - started, 1)))
+        _check_undisturbed(folder, record, record)
+        arrays, took = dict(folder.read_data().source_sha256), round(time.monotonic() - started, 1)
+        _write_report(folder, record.changed(arrays=arrays, duration_s=took, outputs=made))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
         if (found := folder.find_record()) and found.started != record.started:  # that is another's by now, or stays
             raise
@@ -126,22 +130,25 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
             reserve.unlink()
 
 
-def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord, made: Mapping[str, str]) -> None:
-    """Raise NotebookFailed if, while notebooks were executed, anybody wrote to the folder or changed what they use."""
-    if folder.find_record() != on_disk or folder.digests(made) != made:
-        raise NotebookFailed(f"{folder.path} was removed or written to by another meanwhile. Run it again.")
+def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord) -> None:
+    """Raise NotebookFailed if, while notebooks were executed, anybody took the folder or changed what they use."""
+    if folder.find_record() != on_disk:
+        raise NotebookFailed(DISTURBED.format(folder.path))
     chosen = parameters.from_values(record.parameters)
     if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen, record.inputs.notebooks)):
         raise NotebookFailed(f"Something changed while it was run: {'; '.join(changed)}. Run it again.")
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report, and then that the run is done."""
+    """Write the report, and then that the run is done. Raises NotebookFailed unless other files are the record's."""
     from pipeline.reports import rendering
 
     storage.write_whole(folder.report, rendering.run_page(folder, record).encode(errors="replace"))
     signals.check()
-    done = record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=folder.digests())
+    outputs = folder.digests()
+    if any(outputs.get(name) != digest for name, digest in record.outputs.items() if name != REPORT):
+        raise NotebookFailed(DISTURBED.format(folder.path))
+    done = record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=outputs)
     folder.write_record(done)
 
 
@@ -205,10 +212,11 @@ def _evaluate(folder: RunFolder, kernels: threading.Semaphore, watched: bool) ->
         try:
             with kernels:
                 made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
-            _check_undisturbed(folder, record, record.changed(inputs=inputs), made)
+            _check_undisturbed(folder, record, record.changed(inputs=inputs))
         finally:
             folder.data.unlink(missing_ok=True)
-        _write_report(folder, record.changed(inputs=inputs))
+        made.pop("data.npz")
+        _write_report(folder, record.changed(inputs=inputs, outputs=made))
 
 
 def report(run_dir: str) -> Path:
@@ -263,8 +271,7 @@ def verify(run_dir: str) -> None:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
-        needed = STAGES if evaluated else [PREPARATION, TRAINING]
-        stages.execute(again, chosen, needed, with_report=False)
+        stages.execute(again, chosen, STAGES if evaluated else STAGES[:2], with_report=False)
         after = _facts(again, evaluated)
     before |= {f"{name} since its run": record.outputs[name] for name in altered}
     after |= {f"{name} since its run": digest for name, digest in folder.digests(altered).items()}
@@ -276,9 +283,8 @@ def verify(run_dir: str) -> None:
         found = f"NOT equal  {was}, and now {after.get(name)}" if name in differing else f"equal  {was}"
         log.info(f"  {name:25} {found}")
     if changed:
-        log.info("What has changed since, " + ("and may be why:" if differing else "and made no difference:"))
-    for change in changed:
-        log.info(f"  {change}")
+        verdict = "and may be why" if differing else "and made no difference"
+        log.info("\n  ".join([f"What has changed since, {verdict}:", *changed]))
     if differing:
         why = "" if changed else " Nothing that it depends on has changed, so its files may have been altered."
         if chosen.batch_size > 1 and not changed:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets, outputs, storage
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import Diverged, InvalidParameter, InvalidRecord
 from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import Epoch, Metrics, RunRecord, Status, SweepRecord
@@ -108,6 +108,14 @@ def test_a_model_is_not_written_beside_data_that_it_was_not_trained_on_nor_metri
     assert not folder.model.exists()
 
 
+def test_weights_that_are_infinite_have_diverged_and_are_not_written(folder, data):
+    folder.write_data(data)
+    model = a_model()
+    with pytest.raises(Diverged, match="The weights are no longer finite numbers. Each update overshoots"):
+        folder.write_model(replace(model, weights_1_2=model.weights_1_2 + np.inf), HISTORY)
+    assert not folder.model.exists()
+
+
 def test_a_normalisation_without_a_point_gives_the_same_file(folder, data):
     folder.write_model(replace(a_model(), normalisation=255.0), HISTORY)
     before = folder.model.read_bytes()
@@ -161,6 +169,16 @@ def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_re
         else:
             assert folder.read_record() == before
             assert not printed
+
+
+def test_a_record_names_every_stage_that_has_changed_a_run(folder, data):
+    folder.write_record(a_record(Status.DONE, parameters={"num_samples": 4, "learning_rate": 0.1}))
+    folder.write_data(data, {"num_samples": 5})
+    folder.write_model(a_model(), HISTORY, {"learning_rate": 0.01})
+    assert folder.read_record().error == (
+        "It was changed by 01_prepare run alone, with num_samples 5. "
+        "It was changed by 02_train run alone, with learning_rate 0.01."
+    )
 
 
 def test_clear_removes_a_runs_files_and_no_others(folder):
@@ -218,6 +236,15 @@ def test_files_that_were_removed_or_altered_are_named(folder):
 def test_a_missing_file_is_refused_with_what_makes_it(folder, read, message):
     with pytest.raises(InvalidRecord, match=message):
         getattr(folder, read)()
+
+
+def test_a_point_has_no_images_and_how_it_is_evaluated_is_said(tmp_path):
+    (tmp_path / "sweep.json").touch()
+    (point := RunFolder(tmp_path / "it")).path.mkdir()
+    with pytest.raises(
+        InvalidRecord, match=r"data.npz is not there. A sweep keeps none. Name a run's .* report /.*/it$"
+    ):
+        point.read_data()
 
 
 def refused(read, *parts):

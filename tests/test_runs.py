@@ -26,6 +26,7 @@ from pipeline import runs as runs_module
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.images import DIGITS
 from pipeline.records import METRICS
+from pipeline.reports import rendering
 from pipeline.run_folder import MADE, OUTPUTS, STAGES, RunFolder
 from tests.conftest import write_small_source
 
@@ -530,13 +531,11 @@ def test_a_run_that_diverges_names_the_cell_and_leaves_the_notebook_with_its_err
     assert "the last run in this folder, which did not finish (its status is diverged)" in repaired.stdout
 
 
-def test_weights_that_are_infinite_after_a_finite_error_have_diverged_and_the_folder_can_be_used_again(
-    small_run, pipeline
-):
+def test_pixels_divided_by_nearly_nothing_have_diverged_and_the_folder_can_be_used_again(small_run, pipeline):
     folder, arguments = small_run
     failed = pipeline(*arguments, "-p", "normalisation", "5e-324")
     assert failed.returncode == 1
-    assert "Diverged: The weights are no longer finite numbers. Each update overshoots" in failed.stderr
+    assert "Diverged: The error became nan in epoch 1, with learning_rate 0.005 and normalisation" in failed.stderr
     assert "Warning" not in failed.stderr
     record = record_of(folder)
     assert record["status"] == "diverged"
@@ -774,6 +773,49 @@ def test_a_run_whose_metrics_are_gone_is_not_verified(small_run, pipeline, damag
     assert refused.returncode == 2
     assert "metrics.json is" in refused.stderr
     assert "Reproduced" not in refused.stdout
+
+
+def test_a_run_whose_network_another_notebook_replaces_while_its_report_is_written_fails(
+    small_run, monkeypatch, pipeline
+):
+    folder, again = small_run
+    page = rendering.run_page
+
+    def replacing(found, record, **options):
+        model, text = found.read_model(), page(found, record, **options)
+        found.write_model(replace(model, weights_1_2=-model.weights_1_2), found.read_history())
+        return text
+
+    monkeypatch.setattr(rendering, "run_page", replacing)
+    failed = pipeline(*again, "--force")
+    assert failed.returncode == 1
+    assert "was removed or written to by another meanwhile" in failed.stderr
+    assert record_of(folder)["status"] == "failed"
+
+
+def test_a_run_whose_files_go_as_soon_as_it_is_done_has_not_been_refused(small_run, monkeypatch, pipeline):
+    _, again = small_run
+    write_record = RunFolder.write_record
+
+    def removing(found, record):
+        write_record(found, record)
+        if record.status == "done":
+            found.metrics.unlink()
+
+    monkeypatch.setattr(RunFolder, "write_record", removing)
+    failed = pipeline(*again, "--force")
+    assert failed.returncode == 1
+    assert "metrics.json is not there" in failed.stderr
+
+
+def test_a_network_whose_error_on_the_test_images_is_infinite_has_diverged(tmp_path, pipeline):
+    values = {"epochs": 1, "num_samples": 1, "num_validation": 1, "dropout_rate": 0}
+    values |= {"learning_rate": 5e-324, "normalisation": 3e-152}
+    options = [text for name, value in values.items() for text in ("-p", name, value)]
+    failed = pipeline("run", "--run-dir", tmp_path / "run", *options)
+    assert failed.returncode == 1
+    assert "(In [5]): Diverged: The error on the test images is inf. Each update overshoots" in failed.stderr
+    assert record_of(tmp_path / "run")["status"] == "diverged"
 
 
 def test_a_run_whose_data_another_notebook_replaces_meanwhile_fails(small_run, monkeypatch, pipeline):
