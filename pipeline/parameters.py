@@ -143,7 +143,9 @@ def from_here(path: str) -> str:
 
 
 def check_surroundings() -> None:
-    """Raise InvalidParameter if no command could work: by the current folder, the time zone or the umask."""
+    """Raise InvalidParameter if no command could work: by the project's or the current folder, time zone or umask."""
+    if os.pathsep in str(ROOT):  # kernels would import what stands elsewhere
+        raise InvalidParameter(f"The project is in {ROOT}, with {os.pathsep!r}, which PYTHONPATH cannot hold. Move it.")
     os.umask(mask := os.umask(0o077))  # to read it, one has to set it
     if mask & 0o700:
         raise InvalidParameter(f"umask is {mask:04o}, so not even you may use what you write. Set: umask 022")

@@ -55,7 +55,7 @@ def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReade
     except FileNotFoundError:
         raise InvalidRecord(path, "is not there", next_step) from None
     except OSError as error:
-        raise InvalidRecord(path, f"cannot be read: {error.strerror}", next_step) from None
+        raise InvalidRecord(path, f"cannot be read: {error.strerror}", next_step or "See who may read it.") from None
 
 
 def read_bytes(path: Path, kind: str, next_step: str = "") -> bytes:

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from pipeline import storage, unexpected
+from pipeline import parameters, storage, unexpected
 from tests.conftest import without_log
 from tests.test_runs import SMALL, contents, options, record_of
 
@@ -79,6 +79,13 @@ def test_a_umask_that_takes_the_owners_rights_is_refused(tmp_path):
     done = index(tmp_path, umask=0o777, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: umask is 0777, so not even you may use what you write. Set: umask 022\n"
+
+
+def test_a_project_in_a_folder_that_a_path_variable_cannot_hold_is_refused(tmp_path, monkeypatch, pipeline):
+    monkeypatch.setattr(parameters, "ROOT", Path("/of:one"))
+    done = pipeline("index", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: The project is in /of:one, with ':', which PYTHONPATH cannot hold. Move it.\n"
 
 
 def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):

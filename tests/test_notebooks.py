@@ -19,7 +19,7 @@ import papermill
 import pytest
 
 from pipeline import errors, parameters, storage
-from pipeline.errors import NotebookFailed
+from pipeline.errors import InvalidParameter, NotebookFailed
 from pipeline.notebooks import LEFT_OUT, WIDGET, execute, execute_in_place
 from pipeline.readers import LIMITS
 from pipeline.records import Status
@@ -411,6 +411,16 @@ def test_a_notebook_that_is_saved_while_it_is_executed_in_place_is_left_so(tmp_p
     with pytest.raises(NotebookFailed, match=r"a.ipynb was saved by another program meanwhile, and is left so. Try"):
         execute_in_place(notebook)
     assert notebook.read_text() == "{}"
+
+
+def test_in_place_a_notebook_that_cannot_be_written_is_not_executed(tmp_path, monkeypatch):
+    notebook = write_notebook(tmp_path / "a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(
+        InvalidParameter, match=r"a.ipynb is in a folder that cannot be written to. Change who may do so."
+    ):
+        execute_in_place(notebook)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
