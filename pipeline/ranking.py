@@ -6,7 +6,7 @@ seeds, since a single seed can be lucky.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from operator import attrgetter
 from statistics import fmean
 
@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from pipeline import parameters
 from pipeline.records import Metric, RunRecord, Status, Trained
+from pipeline.statistics import rounded
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Configuration:
 
     def mean_of(self, name: str) -> float:
         """Return the mean over the finished points, which is what configurations are compared by."""
-        return fmean(self.values_of(name)) if self.finished else nan
+        try:
+            return fmean(self.values_of(name)) if self.finished else nan
+        except OverflowError:  # of errors near the largest number that there is
+            return inf
 
     @property
     def parameters(self) -> dict[str, JsonValue]:
@@ -80,7 +84,7 @@ class Configuration:
 
     def describe_best(self, names: Iterable[str]) -> str:
         """Say how good the configuration is, over how many seeds."""
-        return f"{self.metric} {self.mean:.4f}{self.describe_seeds()}: {self.describe(names)}"
+        return f"{self.metric} {rounded(self.mean)}{self.describe_seeds()}: {self.describe(names)}"
 
 
 def rank(configurations: Iterable[Sequence[PointResult]], metric: Metric) -> list[Configuration]:
@@ -101,3 +105,11 @@ def varied_names(results: Iterable[PointResult]) -> list[str]:
     """Return the parameters, other than the seed, that differ among the points."""
     listed = [result.parameters for result in results]
     return [name for name in parameters.NAMES if name != "seed" and len({values.get(name) for values in listed}) > 1]
+
+
+def remark(names: Iterable[str], metric: Metric) -> str:
+    """Say that configurations are measured on different images, if these parameters vary; "" if not."""
+    other = [name for name in ("source", "num_samples", "num_validation") if name in names]
+    if not other or (other == ["num_validation"] and metric.startswith("train")):
+        return ""
+    return f"With {' and '.join(other)} the images differ on which {metric} is measured: the best may owe it to these."

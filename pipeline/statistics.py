@@ -1,6 +1,11 @@
-"""Estimate how certain an accuracy is."""
+"""Write metrics, and estimate how certain an accuracy is."""
 
 import math
+
+
+def rounded(metric: float, sign: str = "") -> str:
+    """Write a metric in four decimals, or, where it is large, in four digits. sign: "+" to write that, too."""
+    return f"{metric:{sign}.4f}" if abs(metric) < 1e5 else f"{metric:{sign}.3e}"
 
 
 def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:

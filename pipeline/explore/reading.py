@@ -100,7 +100,8 @@ def describe(reading: Reading) -> str:
         f"next comes {names[second]}, with {reading.scores[second]:.2f}. "
     )
     if reading.true is not None:
-        known = f"{'It is a' if reading.classes == DIGITS else 'The class is'} {names[reading.true]}"
+        it_is = "It is an" if reading.true == 8 else "It is a"
+        known = f"{it_is if reading.classes == DIGITS else 'The class is'} {names[reading.true]}"
         sentence += f"{known}{'' if reading.true == reading.answer else ', so that is a mistake'}. "
     dropped, active = reading.dropped, reading.activations > 0
     return sentence + (
@@ -199,7 +200,8 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             found = self.read(self.place.value, self.dropped.value)
             sentence, source = html.escape(describe(found)), base64.b64encode(plots.png(picture(found))).decode()
             look = 'style="width: 864px; max-width: 100%"'
-            alt = f"The image, the pixels for and against {found.answer}, scores, hidden units"
+            answer = html.escape(found.classes.outputs[found.answer])
+            alt = f"The image, the pixels for and against {answer}, scores, hidden units"
             self.picture.value = f'<img {look} src="data:image/png;base64,{source}" alt="{alt}">'
         except InvalidParameter as error:
             sentence = html.escape(str(error))

@@ -23,6 +23,7 @@ from pipeline.ranking import PointResult
 from pipeline.records import Status
 from pipeline.reports import pages
 from pipeline.run_folder import EVALUATION, RunFolder, SweepFolder
+from pipeline.statistics import rounded
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 VALUES_SHOWN = 6  # of a parameter that a sweep varies
@@ -180,7 +181,7 @@ def _listed(name: str, values: Iterable[JsonValue]) -> str:
 
 
 def _texts(accuracy: float, error: float) -> tuple[str, str]:
-    return f"{accuracy:.4f}", f"{error:.4f}"
+    return rounded(accuracy), rounded(error)
 
 
 def _first_line(error: str | None) -> str:

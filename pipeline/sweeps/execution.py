@@ -119,7 +119,8 @@ def described(failed: Sequence[Point], retried: bool) -> str:
     lines[0] += " (--retry-failed gives what failed another try):" if may_do_better and not retried else ":"
     for point in failed[:MAX_LISTED]:
         error = (point.result.record.error or "").split(" Each update overshoots")[0] if point.result.record else None
-        parts = [f"{point.id} {point.result.status}", point.label, error]
+        label = textwrap.shorten(point.label, 160, placeholder=" ...")
+        parts = [f"{point.id} {point.result.status}", label, error]
         lines.append(textwrap.shorten(": ".join(filter(None, parts)), 320, placeholder=" ..."))
     if len(failed) > MAX_LISTED:
         lines.append(f"and {len(failed) - MAX_LISTED} more, which results.csv has, too")
@@ -207,7 +208,10 @@ def _write_record(folder: SweepFolder, record: SweepRecord, keep_report: bool = 
 def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:
     """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
     if best := ranking.best(definition.ranked(points, sweep.select)):
-        log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
+        names = ranking.varied_names(point.result for point in points)
+        log.info(f"best {best.describe_best(names)}")
+        if remark := ranking.remark(names, sweep.select):
+            log.info(remark)
         selected = [point.folder for point in points if point.result in best.finished]
         runs.evaluate(selected, at_a_time)
         if all(tested := [folder.find_metrics() for folder in selected]):

@@ -19,6 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pipeline import console, ranking
 from pipeline.records import Metric
+from pipeline.statistics import rounded
 from pipeline.sweeps.definition import Point
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -77,7 +78,7 @@ class Progress(contextlib.ExitStack):
             if description != self.best:
                 log.info(f"best so far {description}")
         self.best = description
-        self.bar.set_postfix_str(", ".join(noted + ([f"best {best.mean:.4f}"] if best else [])), refresh=False)
+        self.bar.set_postfix_str(", ".join(noted + ([f"best {rounded(best.mean)}"] if best else [])), refresh=False)
         self.bar.update()
 
     def _time_left(self, point: Point, at_a_time: int) -> list[str]:

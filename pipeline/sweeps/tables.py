@@ -4,6 +4,7 @@ import base64
 import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from pipeline import parameters, plots
 from pipeline.ranking import Configuration
 from pipeline.records import Metric
+from pipeline.statistics import rounded
 from pipeline.sweeps import results
 from pipeline.sweeps.definition import Point
 
@@ -78,17 +80,17 @@ def as_html(
     shown. It travels in the page, with six digits per metric: those after them may differ between machines.
     """
     guarded = (table if downloaded is None else downloaded).map(results.guarded)
-    shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
+    shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value).fillna(np.nan)
     for frame in (guarded, shown):
         for swept in frame.select_dtypes("float").columns.intersection(list(parameters.NAMES)):  # no two look alike
             frame[swept] = frame[swept].map("{:.15g}".format, na_action="ignore")
     csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
     for column in table:
         if column in ("mean", "lowest", "highest", *results.MEASURED):
-            shown[column] = table[column].map("{:.4f}".format, na_action="ignore")
+            shown[column] = table[column].map(rounded, na_action="ignore")
     if links:
         pages = {value: links(value) for value in table["id"]}
-        shown["id"] = [f'<a href="{page}">{value}</a>' if page else value for value, page in pages.items()]
+        shown["id"] = [f'<a href="{quote(page)}">{value}</a>' if page else value for value, page in pages.items()]
     shown = shown.rename(columns=lambda column: column if column in parameters.NAMES else column.replace("_", " "))
     widths = {"error": "22rem"} if "error" in shown else None
     options: dict[str, Any] = {"na_rep": "-", "float_format": "{:.4g}".format, "col_space": widths}
@@ -131,7 +133,10 @@ def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure
                 axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
         step = 1 if len(values) <= MAX_LABELS else -(-len(values) // 5)
-        labels = [f"{v:.3g}" if step > 1 and isinstance(v, float) else str(v) for v in values[::step]]
+        labels = [str(value) for value in values[::step]]
+        if step > 1 and isinstance(values[0], float):  # as short as tells them apart
+            shorter = ([f"{value:.{digits}g}" for value in values[::step]] for digits in range(3, 18))
+            labels = next(found for found in shorter if len(set(found)) == len(found))
         axis.set_xticks(range(0, len(values), step), labels)
     for axis in axes[:, 0]:
         axis.set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))

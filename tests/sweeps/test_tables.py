@@ -22,6 +22,7 @@ from pipeline.parameters import Parameters
 from pipeline.ranking import PointResult
 from pipeline.records import Inputs, RunRecord, Trained
 from pipeline.run_folder import SweepFolder
+from pipeline.statistics import rounded
 from pipeline.sweeps import definition, execution, results, tables
 from tests.conftest import write_small_source
 from tests.sweeps.conftest import write
@@ -89,7 +90,7 @@ def heat_map_of(ranked):
     """Return what the cell of sweep.ipynb shows of a ranking table."""
     cell = next(cell for cell in nbformat.read(execution.NOTEBOOK, 4).cells if cell.id == "heat-drawn")
     given = {"best": True, "ranked": ranked, "names": ["hidden_size", "learning_rate"], "metric": "validation_accuracy"}
-    shown = []
+    given, shown = given | {"rounded": rounded}, []
     exec(cell.source, given | {"tables": tables, "html": html, "HTML": str, "display": shown.append})
     return shown[0]
 
@@ -154,6 +155,29 @@ def test_effects_of_many_parameters_stand_in_rows(count, rows):
     boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
     assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
     plt.close(figure)
+
+
+def test_values_that_are_nearly_equal_have_labels_that_differ():
+    values = [0.1 + step / 1e5 for step in range(12)]
+    ranked = pd.DataFrame(
+        {"learning_rate": values, "mean": 0.5, "lowest": 0.5, "highest": 0.5} | {"points": 1, "finished": 1}
+    )
+    (axis,) = tables.effects(ranked, ["learning_rate"], "validation_accuracy").axes
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert len(set(labels)) == len(labels) == 4
+    assert max(map(len, labels)) == 7
+
+
+def test_a_metric_that_no_point_has_and_one_that_is_large_are_short():
+    shown = tables.as_html(
+        pd.DataFrame({"seed": [1, 2], "error": [None, None], "validation_error": [4.8e190, None]}), "x"
+    )
+    assert re.findall("<td>(.*)</td>", shown) == ["1", "-", "4.800e+190", "2", "-", "-"]
+
+
+def test_a_link_is_one_wherever_it_leads():
+    shown = tables.as_html(pd.DataFrame({"id": ["1f"]}), "x", lambda identity: f'a#b "q/{identity}')
+    assert '<td><a href="a%23b%20%22q/1f">1f</a></td>' in shown
 
 
 def test_parameters_that_are_nearly_equal_do_not_look_alike():
