@@ -116,7 +116,7 @@ def test_where_yaml_is_not_well_formed_is_said(tmp_path, content, problem):
         ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
         ({"grid": {"seed": 3}}, "grid.seed: It must be a list, such as [1, 2]."),
         ({"points": {"seed": 3}}, "points: It must be a list of maps, such as [{epochs: 20}]."),
-        ({"grid": {"seed": []}}, "grid.seed: List should have at least 1 item"),
+        ({"grid": {"seed": []}}, "grid.seed: It must have one value at least."),
         ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
     ],
