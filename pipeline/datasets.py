@@ -65,10 +65,11 @@ def source_digest(source: str) -> str:
     """Return the SHA-256 of a source's file, or of its folder's files with their names."""
     if (path := source_path(source)).is_file():
         return sha256_of_file(path)
-    found = sorted([*path.glob("*/*"), *path.glob("*/*/*")])  # which follow links, and rglob does not
+    found = [*path.glob("*/*"), *path.glob("*/*/*")]  # which follow links, and rglob does not
+    found.sort(key=lambda file: file.parts)  # in one order everywhere
     names = [file.relative_to(path) for file in found if pictures.is_picture(file)]
     seen = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    return sha256(repr([(str(name), sha256_of_file(path / name)) for name in seen]).encode()).hexdigest()
+    return sha256(repr([(name.as_posix(), sha256_of_file(path / name)) for name in seen]).encode()).hexdigest()
 
 
 def _load_from_keras(source: str) -> Arrays:

@@ -162,8 +162,9 @@ def execute_in_place(notebook: Path) -> None:
     One that fails, or is saved by someone else meanwhile, stays as it is. Raises NotebookFailed.
     """
     before = read_bytes(notebook, "notebook")
-    if not os.access(notebook.resolve().parent, os.W_OK):
-        raise errors.InvalidParameter(f"{notebook} is in a folder that cannot be written to. Change who may do so.")
+    if not os.access(folder := notebook.resolve().parent, os.W_OK):
+        problem = f"{folder} cannot be written to, so {notebook.name} was not executed."
+        raise errors.InvalidParameter(f"{problem} Change who may write there.")
     with storage.scratch() as scratch:
         executed = scratch / "executed.ipynb"
         execute(notebook, executed)
@@ -200,7 +201,7 @@ def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error
     kept = not output.is_relative_to(storage.scratch_of(os.getpid()))  # which is removed
     advice = f"\nTo see it as a page: python -m pipeline report {shlex.quote(str(output))}" * kept
     what = error.evalue if len(error.evalue) <= MAX_MESSAGE else f"{error.evalue[:MAX_MESSAGE]} ..."
-    return kind(f"{where}: {error.ename}: {what}".rstrip(": ") + advice)
+    return kind(": ".join(filter(None, [where, error.ename, what])) + advice)
 
 
 def _config(connection: Path) -> Config:

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from io import TextIOWrapper
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def _described(problems: Problems) -> list[str]:
 
 def _entries(folder: Path) -> list[Path]:
     """Return what is in a folder by name, in an order that no file system changes, without what is hidden."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=attrgetter("name"))
 
 
 def _in_folder(path: Path, problems: Problems) -> Iterator[Picture]:

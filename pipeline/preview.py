@@ -36,7 +36,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})
         node = nbformat.read(executed, as_version=4)
-        (saved,) = (place for place, cell in enumerate(node.cells) if cell.id == "save")
+        saved = next((place for place, cell in enumerate(node.cells) if cell.id == "save"), len(node.cells))
         from_root = Path.cwd() == storage.ROOT or chosen.source in parameters.NAMED_SOURCES
         where = {} if from_root else {"source": str(path)}  # so that it holds from anywhere
         command = parameters.command(chosen.model_copy(update=where), console.from_here(storage.RUNS / f"{name}-run"))
@@ -45,5 +45,6 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
         storage.write_whole(executed, nbformat.writes(node).encode())
         rendering.write_notebook_report(executed, page, f"The images of {chosen.source}")
-    log.info("\n".join(cell.outputs[0].text for cell in node.cells if cell.id in LOGGED))
+    logged = [output for cell in node.cells if cell.id in LOGGED for output in cell.outputs]
+    log.info("\n".join(output.text for output in logged if output.output_type == "stream"))
     log.info(f"Train with: {command}\n{console.wrote('report', page)}")

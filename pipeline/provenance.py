@@ -1,8 +1,8 @@
 """Derive what a result depends on from the imports of its notebooks, and tell what has changed since.
 
 A result depends on its parameters, its data, the cells of its notebooks, the modules of the project that these import,
-directly or through one another, and the versions of the packages that those import. An import inside a function does
-not count: it stands for a package that the default run does not need.
+directly or through one another, and the versions of the packages that those import. An import inside a function, or for
+types alone, does not count: it stands for a package that the default run does not need.
 """
 
 import ast
@@ -15,7 +15,7 @@ import platform
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline import datasets, storage
@@ -128,7 +128,8 @@ def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:
     while waiting:
         for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
-            if package in PROJECT or (storage.ROOT / f"{package}.py").is_file():  # beside helpers.py
+            beside = (storage.ROOT / f"{package}.py", storage.ROOT / package / "__init__.py")  # helpers.py
+            if package in PROJECT or any(path.is_file() for path in beside):
                 found = [path for path in _files_of(name) if path not in files]
                 files.update(found)
                 waiting += [(str(path), path.read_text("utf-8")) for path in found]
@@ -147,12 +148,22 @@ def _imported(place: str, source: str) -> frozenset[str]:
     except SyntaxError as error:
         problem = f"is no Python in line {error.lineno} of its code: {error.msg}"
         raise InvalidRecord(Path(place), problem, "Correct it.") from None
-    for node in parsed.body:
+    for node in _executed(parsed):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return frozenset(found)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements that an import executes, also those within others, but for functions and types."""
+    for child in ast.iter_child_nodes(node):
+        for_types = isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"
+        if for_types or isinstance(child, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield child
+        yield from _executed(child)
 
 
 def _files_of(name: str) -> list[Path]:

@@ -6,9 +6,8 @@ seeds, since a single seed can be lucky.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, nan
+from math import fsum, nan
 from operator import attrgetter
-from statistics import fmean
 
 from pydantic import JsonValue
 
@@ -62,10 +61,8 @@ class Configuration:
 
     def mean_of(self, name: str) -> float:
         """Return the mean over the finished points, which is what configurations are compared by."""
-        try:
-            return fmean(self.values_of(name)) if self.finished else nan
-        except OverflowError:  # of errors near the largest number that there is
-            return inf
+        count = len(self.finished)
+        return fsum(value / count for value in self.values_of(name)) if count else nan  # of huge errors, too
 
     @property
     def parameters(self) -> dict[str, JsonValue]:
@@ -112,4 +109,5 @@ def remark(names: Iterable[str], metric: Metric) -> str:
     other = [name for name in ("source", "num_samples", "num_validation") if name in names]
     if not other or (other == ["num_validation"] and metric.startswith("train")):
         return ""
-    return f"With {' and '.join(other)} the images differ on which {metric} is measured: the best may owe it to these."
+    varied = f"{' and '.join(other)} var{'ies' if len(other) == 1 else 'y'}"
+    return f"The configurations are measured on different images, as {varied}. The best may be best for that reason."

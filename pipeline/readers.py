@@ -25,7 +25,7 @@ LIMITS = {  # bytes that a file may have, by its name or kind
     "metrics.json": 2**16,
     "report.json": 2**16,
     "history.json": 2**25,  # 100,000 epochs take 25 MB
-    "sweep.json": 2**25,  # 490,000 points
+    "sweep.json": 2**27,  # a million points take 55 MB
     "sweep file": 100_000,  # of which 20,000 a second are read
     "notebook": 2**25,
     "arrays": NO_LIMIT,
@@ -33,6 +33,7 @@ LIMITS = {  # bytes that a file may have, by its name or kind
 MAX_EXPANDED = 2**27  # bytes that the arrays of a file may always have, and beyond that 50 times what the file has
 MAX_MEMBERS = 100
 MAX_NESTED = 500_000  # lists and objects in a file, each of which takes some 100 bytes
+MAX_CONFIGURATIONS = 1_100_000  # in sweep.json, each a list
 NO_FILE = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 Record = TypeVar("Record")
@@ -55,15 +56,17 @@ def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReade
     except FileNotFoundError:
         raise InvalidRecord(path, "is not there", next_step) from None
     except OSError as error:
-        raise InvalidRecord(path, f"cannot be read: {error.strerror}", next_step or "See who may read it.") from None
+        advice = next_step or "Change who may read it." * isinstance(error, PermissionError)
+        raise InvalidRecord(path, f"cannot be read: {error.strerror}", advice) from None
 
 
 def read_bytes(path: Path, kind: str, next_step: str = "") -> bytes:
     """Read a file of that kind. Raises InvalidRecord."""
     with opened(path, kind, next_step) as file:
         content = file.read(LIMITS[kind])  # some of /proc have the size 0, and no end
-    if content.count(b"[") + content.count(b"{") > MAX_NESTED:
-        raise InvalidRecord(path, f"has more than {MAX_NESTED:,} lists and objects", next_step)
+    most = MAX_CONFIGURATIONS if kind == "sweep.json" else MAX_NESTED
+    if content.count(b"[") + content.count(b"{") > most:
+        raise InvalidRecord(path, f"has more than {most:,} lists and objects", next_step)
     return content
 
 

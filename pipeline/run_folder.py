@@ -66,7 +66,7 @@ class RunFolder:
     def _advice(self, stage: str = "") -> str:
         here = shlex.quote(console.from_here(self.path))
         if self.sweep and stage == PREPARATION:
-            return f"A sweep keeps none. Name a run's folder, or evaluate the point: python -m pipeline report {here}"
+            return f"A point keeps no images. Name a run, or evaluate the point: python -m pipeline report {here}"
         if self.sweep:
             return "Run its sweep again, or name the folder of a run."
         notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"
@@ -224,10 +224,9 @@ class RunFolder:
         other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
         what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
         change = f"changed by {stage} run alone, {what}"
-        before = f"{record.error} " if record.status == Status.CHANGED else ""
         values = record.parameters | other
         made = f"Its report and later results are removed. To make them: {self.command(values)}"
-        self.write_record(record.changed(status=Status.CHANGED, error=f"{before}It was {change}.", parameters=values))
+        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
         print(f"The finished run in {self.place} was {change}. {made}")
 
     def present(self) -> list[str]:

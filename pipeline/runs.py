@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -41,7 +41,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     """
     folder = RunFolder(run_dir)
     _check_folder(folder, run_dir, chosen.source)
-    _check_memory(chosen)
+    check_memory(chosen)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
         datasets.split(datasets.load_source(chosen.source), chosen)
     inputs = provenance.inputs_of(chosen)
@@ -87,7 +87,7 @@ def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
     folder.check_own(f"run_dir is {run_dir!r}")
 
 
-def _check_memory(chosen: Parameters) -> None:
+def check_memory(chosen: Parameters) -> None:
     """Refuse a network whose weights do not fit into this machine, before anything is replaced for it."""
     import psutil  # 0.01 s
 
@@ -107,7 +107,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
         folder.write_record(record)
         folder.clear()
         made = stages.execute(folder, chosen)
-        _check_undisturbed(folder, record, record)
+        _check_undisturbed(folder, record, record, made)
         arrays, took = dict(folder.read_data().source_sha256), round(time.monotonic() - started, 1)
         _write_report(folder, record.changed(arrays=arrays, duration_s=took, outputs=made))
     except BaseException as error:  # whatever ends a run, its record must not go on with "running"
@@ -130,9 +130,9 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
             reserve.unlink()
 
 
-def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord) -> None:
-    """Raise NotebookFailed if, while notebooks were executed, anybody took the folder or changed what they use."""
-    if folder.find_record() != on_disk:
+def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord, made: Mapping[str, str]) -> None:
+    """Raise NotebookFailed if, while notebooks were executed, anybody wrote to the folder or changed what they use."""
+    if folder.find_record() != on_disk or folder.digests(made) != made:
         raise NotebookFailed(DISTURBED.format(folder.path))
     chosen = parameters.from_values(record.parameters)
     if changed := provenance.changes(record, chosen, provenance.inputs_of(chosen, record.inputs.notebooks)):
@@ -147,9 +147,9 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
     signals.check()
     outputs = folder.digests()
     if any(outputs.get(name) != digest for name, digest in record.outputs.items() if name != REPORT):
+        folder.report.unlink(missing_ok=True)
         raise NotebookFailed(DISTURBED.format(folder.path))
-    done = record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=outputs)
-    folder.write_record(done)
+    folder.write_record(record.changed(status=Status.DONE, report_code=provenance.report_code(), outputs=outputs))
 
 
 def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
@@ -175,7 +175,7 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     NotebookFailed
         If 03_evaluate does.
     """
-    kernels = threading.Semaphore(at_a_time + (at_a_time > 1))  # so that no core waits while one starts or ends
+    kernels = threading.Semaphore(at_a_time)
     if len(folders) == 1:
         return _evaluate(folders[0], kernels, watched=True)
     provenance.report_code(), provenance.inputs_of(Parameters())  # parsed once: in Python 3.11 threads may fail to
@@ -212,10 +212,10 @@ def _evaluate(folder: RunFolder, kernels: threading.Semaphore, watched: bool) ->
         try:
             with kernels:
                 made = stages.execute(folder, chosen, [EVALUATION], watched=watched)
-            _check_undisturbed(folder, record, record.changed(inputs=inputs))
+            _check_undisturbed(folder, record, record.changed(inputs=inputs), made)
         finally:
             folder.data.unlink(missing_ok=True)
-        made.pop("data.npz")
+        made.pop("data.npz", None)
         _write_report(folder, record.changed(inputs=inputs, outputs=made))
 
 

@@ -617,6 +617,9 @@ COUNT_WORKERS = """() => {
 }"""
 
 
+INKED = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
+
+
 def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_the_last(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
@@ -624,6 +627,7 @@ def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_th
         page.locator("details.change summary").press("Enter")
         page.get_by_label("epochs", exact=True).fill("1")
         again.press("Enter")
+        page.keyboard.press("Enter")  # which does nothing while it trains, and trains once more when that has ended
         expect(page.locator(".outcome")).to_contain_text("Another training, with epochs 1")
         expect(again).to_be_focused()
         expect(page.locator(".shown")).to_contain_text("epoch 1")
@@ -631,15 +635,32 @@ def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_th
         page.evaluate("() => { window.DecompressionStream = class { constructor() { throw new Error('broken'); } }; }")
         page.get_by_role("button", name="Train with these").press("Enter")
         expect(page.locator(".outcome")).to_have_text("This browser could not train it: Error: broken")
-        expect(again).to_be_focused()
+        expect(page.get_by_role("button", name="Train with these")).to_be_focused()
         expect(page.locator(".shown")).to_have_text("")
-        expect(page.locator(".live canvas")).to_be_hidden()
+        assert not page.locator(".forming").evaluate(INKED)
         assert page.locator(".live-fitted").get_attribute("points") == ""
         page.reload()
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("epochs", exact=True).fill("1000")
         again.press("Enter")
-        expect(stop).to_be_focused()
-        stop.press("Enter")
+        expect(stop).to_be_enabled()
         expect(again).to_be_focused()
+        expect(again).to_be_disabled()
+        stop.press("Enter")
+        expect(stop).to_be_focused()
+        expect(again).to_be_enabled()
+
+
+@pytest.mark.parametrize(("images", "digits"), [(16, 3), (32, 4), (2000, 3), (160, 4), (400, 3)])
+def test_numbers_are_rounded_as_in_python(browser, images, digits):
+    (line,) = (line for line in pages.script("train").split("\n") if line.startswith("const rounded"))
+    page = browser.new_page()
+    shares = [count / images for count in range(images + 1)]
+    written = page.evaluate(
+        f"(shares) => {{ {line}; return shares.map((share) => rounded(share, {digits})); }}", shares
+    )
+    page.close()
+    assert written == [f"{share:.{digits}f}" for share in shares]
 
 
 def test_ink_ends_at_the_edge_of_the_pad_and_a_unit_that_is_pressed_twice_is_folded(browser, reports):

@@ -2,6 +2,7 @@
 
 import html
 import json
+import logging
 import re
 import shlex
 import shutil
@@ -9,12 +10,13 @@ import struct
 import zlib
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 import helpers
-from pipeline import datasets, images, parameters, pictures, provenance, storage
+from pipeline import datasets, images, parameters, pictures, preview, provenance, storage
 from pipeline.errors import InvalidData
 from pipeline.images import DIGITS, Classes
 from pipeline.reports import drawing
@@ -420,6 +422,19 @@ def test_names_of_classes_are_stored_where_they_are_not_the_digits(folder, small
     assert images.CLOTHES.outputs[9] == "boot"
     alike = Classes(["handwritten-one", "handwritten-two"])
     assert alike.outputs[:2] == ("0 handwri…", "1 handwri…")
+
+
+def test_what_a_source_holds_is_shown_also_where_the_notebook_was_edited(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "pipeline")
+    notebook = nbformat.read(preview.NOTEBOOK, 4)
+    notebook.cells = [cell for cell in notebook.cells if cell.id != "save"]
+    (split,) = (cell for cell in notebook.cells if cell.id == "split")
+    split.source = "data = datasets.split_source(source, num_samples, num_validation)\n" + split.source.split("\n")[1]
+    nbformat.write(notebook, tmp_path / "01_prepare.ipynb")
+    monkeypatch.setattr(preview, "NOTEBOOK", tmp_path / "01_prepare.ipynb")
+    preview.show({"source": "sample"}, tmp_path / "page.html")
+    assert "This command trains a network on these images:" in (tmp_path / "page.html").read_text()
+    assert caplog.messages[-1].startswith("Train with: python -m pipeline run --run-dir runs/sample-run")
 
 
 def test_own_pictures_go_from_a_folder_to_a_report_that_names_their_classes(

@@ -87,14 +87,17 @@ def test_a_changed_module_is_the_one_change_if_a_notebook_imports_it_and_else_no
         path.write_text(whole)
 
 
-def test_a_module_of_ones_own_beside_helpers_is_an_input_too(project):
+@pytest.mark.parametrize("name", ["mine.py", "mine/__init__.py"])
+def test_a_module_or_a_package_of_ones_own_beside_helpers_is_an_input_too(project, name):
     with (project / "helpers.py").open("a") as helpers:
         helpers.write("import mine\n")
-    (project / "mine.py").write_text("FACTOR = 1\n")
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text("FACTOR = 1\n")
     before = provenance.inputs_of(Parameters())
-    (project / "mine.py").write_text("FACTOR = 2\n")
+    assert "mine" not in before.versions
+    (project / name).write_text("FACTOR = 2\n")
     (change,) = provenance.changes(a_record(before), Parameters(), provenance.inputs_of(Parameters()))
-    assert change.startswith("code mine.py, which was ")
+    assert change.startswith(f"code {name}, which was ")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,10 @@ def test_a_module_of_ones_own_beside_helpers_is_an_input_too(project):
         ("import pipeline.extra", True),
         ("from pipeline import extra", True),
         ("from pipeline.extra import VALUE", True),
+        ("try:\n    import pipeline.extra\nexcept ImportError:\n    pass", True),
+        ("with open(__file__):\n    if VALUE := 1:\n        import pipeline.extra", True),
         ("def load():\n    import pipeline.extra", False),  # for what the default run does not need
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pipeline.extra", False),
     ],
 )
 def test_a_module_is_an_input_once_a_cell_or_a_module_of_a_notebook_imports_it(project, line, listed):

@@ -105,25 +105,25 @@ def test_a_point_without_validation_images_has_no_validation_metric():
     assert (by_training.mean, by_training.is_complete) == (EPOCH["train_accuracy"], True)
 
 
-def test_the_mean_of_errors_near_the_largest_number_is_infinite_and_ranked_last():
-    huge = [a_point(10, seed, 1.5e308, "validation_error") for seed in (1, 2)]
-    large = [a_point(20, seed, 1e300, "validation_error") for seed in (1, 2)]
-    ranked = ranking.rank([huge, large], "validation_error")
+def test_errors_near_the_largest_number_have_a_mean_that_is_written_short():
+    larger = [a_point(10, seed, 1.7e308, "validation_error") for seed in (1, 2)]
+    smaller = [a_point(20, seed, 1e308, "validation_error") for seed in (1, 2)]
+    ranked = ranking.rank([larger, smaller], "validation_error")
     assert sizes(ranked) == [20, 10]
-    assert ranked[0].describe_best([]) == "validation_error 1.000e+300, mean of 2 seeds: the only configuration"
+    assert ranked[0].describe_best([]) == "validation_error 1.000e+308, mean of 2 seeds: the only configuration"
 
 
 @pytest.mark.parametrize(
     ("names", "metric", "named"),
     [
-        (["num_validation", "epochs"], "validation_error", "num_validation"),
+        (["num_validation", "epochs"], "validation_error", "num_validation varies"),
         (["num_validation"], "train_error", ""),
-        (["num_samples", "source"], "train_accuracy", "source and num_samples"),
+        (["num_samples", "source"], "train_accuracy", "source and num_samples vary"),
         (["epochs", "learning_rate"], "validation_accuracy", ""),
     ],
 )
 def test_it_is_said_where_configurations_are_measured_on_different_images(names, metric, named):
-    remark = f"With {named} the images differ on which {metric} is measured: the best may owe it to these."
+    remark = f"The configurations are measured on different images, as {named}. The best may be best for that reason."
     assert ranking.remark(names, metric) == (remark if named else "")
 
 

@@ -171,16 +171,6 @@ def test_a_stage_run_alone_marks_the_record_of_a_finished_run_and_removes_any_re
             assert not printed
 
 
-def test_a_record_names_every_stage_that_has_changed_a_run(folder, data):
-    folder.write_record(a_record(Status.DONE, parameters={"num_samples": 4, "learning_rate": 0.1}))
-    folder.write_data(data, {"num_samples": 5})
-    folder.write_model(a_model(), HISTORY, {"learning_rate": 0.01})
-    assert folder.read_record().error == (
-        "It was changed by 01_prepare run alone, with num_samples 5. "
-        "It was changed by 02_train run alone, with learning_rate 0.01."
-    )
-
-
 def test_clear_removes_a_runs_files_and_no_others(folder):
     for name in (
         *OUTPUTS,
@@ -242,7 +232,7 @@ def test_a_point_has_no_images_and_how_it_is_evaluated_is_said(tmp_path):
     (tmp_path / "sweep.json").touch()
     (point := RunFolder(tmp_path / "it")).path.mkdir()
     with pytest.raises(
-        InvalidRecord, match=r"data.npz is not there. A sweep keeps none. Name a run's .* report /.*/it$"
+        InvalidRecord, match=r"data.npz is not there. A point keeps no images. Name a run, or .* report /.*/it$"
     ):
         point.read_data()
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader
 
+from pipeline.statistics import rounded
+
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a control, which needs a kernel
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 # A template that is missing is an error of the system, as any other file is.
 LOADER = FunctionLoader(lambda name: (TEMPLATES / name).read_text("utf-8"))
 ENVIRONMENT = Environment(loader=LOADER, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+ENVIRONMENT.filters["rounded"] = rounded
 
 
 def fill(template: str, names: Iterable[str] = ("page",), **values: object) -> str:

@@ -79,5 +79,4 @@ def _used(folder: Path) -> Iterator[None]:
             aside[before] = {name: sys.modules.pop(name) for name in names}
             sys.modules.update(aside.get(str(folder), {}))
             sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
-        os.environ["PYTHONPATH"] = str(folder)  # for the kernels
         yield

@@ -42,8 +42,8 @@ WRONG = {  # by pydantic's names, what is said of an entry
     "string_pattern_mismatch": "It is {value}, but may have letters, digits, - and _ only, and begins with a letter or "
     "digit.",
     "literal_error": "It is {value}, but must be {expected}.",
-    "too_short": "It must have one value at least.",
-    "invalid_key": "Names must be text; quote them.",
+    "too_short": "It is empty, but must have one value at least.",
+    "invalid_key": "It is {value}, but must be text; quote it.",
     "string_too_long": "It is {value}, but may have {max_length} characters at most.",
     "invalid-json-value": "It is {value}, but must be a number or text; quote it, if it is text.",
     "value_error": "It is {value}, but {error}.",

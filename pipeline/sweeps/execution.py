@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from statistics import fmean
 
@@ -17,7 +18,7 @@ from pipeline.errors import InvalidParameter, InvalidRecord, PointsFailed, shown
 from pipeline.images import Data
 from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
-from pipeline.run_folder import TRAINING, SweepFolder
+from pipeline.run_folder import TRAINING, RunFolder, SweepFolder
 from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import MAX_POINTS, MOST_POINTS, DataKey, Point
 
@@ -41,11 +42,11 @@ def run_sweep(
 ) -> list[Point]:
     """Run what is left of a sweep. Return the points that have failed, now or before.
 
-    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained at a time on this machine,
-    one more than it has cores unless given; above 1, one more is evaluated. scheduler: the address of a running Dask
-    scheduler to use instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that
-    failed before, and no others. time_limit: seconds that any one cell may take. with_report: write the sweep's
-    sweep.ipynb and report.html, too. many: also a sweep of more than 100,000 points, up to a million.
+    path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained or evaluated at a time on
+    this machine, one more than it has cores unless given. scheduler: the address of a running Dask scheduler to use
+    instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and
+    no others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
+    report.html, too. many: also a sweep of more than 100,000 points, up to a million.
 
     Raises
     ------
@@ -61,6 +62,8 @@ def run_sweep(
     folder = SweepFolder(storage.project_path(place).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", MOST_POINTS if many else MAX_POINTS)
     _check_folder(sweep, folder, points)
+    if scheduler is None:
+        runs.check_memory(max((point.parameters for point in points), key=attrgetter("hidden_size")))
     one_of_each = {point.parameters.source: point.parameters for point in points}
     for source in one_of_each:
         datasets.check_apart(source, folder.path, folder.names)
@@ -76,6 +79,8 @@ def run_sweep(
                 raise InvalidParameter(f"A point's folder is a link: {shown(point.folder.path)}. Remove it.")
             point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
+        if remark := ranking.remark(sweep.varied(), sweep.select):
+            log.info(remark)
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
         at_a_time = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
@@ -102,7 +107,8 @@ def run_sweep(
             results.write(points, folder)
         failed = [point for point in points if not point.result.is_done]
         try:
-            _select(points, sweep, at_a_time)
+            if all(point.result.record for point in points):  # else the test images would be looked at too early
+                _select(points, sweep, at_a_time)
         except InvalidRecord as error:  # the code or a file was changed meanwhile
             also = f"\n{described(failed, retry_failed)}" if failed else ""
             raise PointsFailed(f"{error}{also}") from error
@@ -139,7 +145,9 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
         if (other := folder.read_record().name) != sweep.name:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
         return
-    patterns = ("run.json", "*/run.json", "*/sweep.json", "*/*/sweep.json")
+    if RunFolder(folder.path).sweep:
+        raise InvalidParameter(f"{given}, in the folder of a sweep, where nobody would find it. Choose another.")
+    patterns = ("run.json", "*/run.json", "*/*/run.json", "*/sweep.json", "*/*/sweep.json")
     own = {point.folder.record for point in points}  # as where sweep.json was lost
     if found := [path for pattern in patterns for path in folder.path.glob(pattern) if path not in own]:
         theirs = found[0].relative_to(folder.path)
@@ -208,10 +216,7 @@ def _write_record(folder: SweepFolder, record: SweepRecord, keep_report: bool = 
 def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> None:
     """Log the best configuration, and evaluate its points: the first time that anyone looks at the test images."""
     if best := ranking.best(definition.ranked(points, sweep.select)):
-        names = ranking.varied_names(point.result for point in points)
-        log.info(f"best {best.describe_best(names)}")
-        if remark := ranking.remark(names, sweep.select):
-            log.info(remark)
+        log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
         selected = [point.folder for point in points if point.result in best.finished]
         runs.evaluate(selected, at_a_time)
         if all(tested := [folder.find_metrics() for folder in selected]):
@@ -225,7 +230,8 @@ def _write_report(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
     depends_on = digests | code | {"cells": provenance.cells_digest(NOTEBOOK), "pages": provenance.report_code()}
     evaluated = [(each.id, each.folder.digests(["metrics.json"]), each.folder.report.exists()) for each in points]
     depends_on |= {"evaluated": sha256(repr(evaluated).encode()).hexdigest()}
-    if not folder.report.exists() or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
+    there = folder.report.exists() and folder.notebook.exists()
+    if not there or folder.find_report_inputs() != depends_on | _digest_of(folder.report):
         from pipeline import notebooks  # papermill takes 0.4 s to import, which a finished sweep should not cost
         from pipeline.reports import rendering  # and nbconvert 0.3 s
 

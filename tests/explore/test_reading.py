@@ -81,7 +81,7 @@ def test_describe_counts_every_unit_once_and_mentions_what_is_true_where_it_is_k
         "The network answers 1, with the score 0.90; next comes 2, with 0.50. It is a 2, so that is a mistake. "
         "Of 5 hidden units, active: 1, inactive: 2, dropped: 2."
     )
-    for true, sentence in ((1, "0.50. It is a 1. Of 1"), (None, "0.50. Of 1")):
+    for true, sentence in ((1, "0.50. It is a 1. Of 1"), (8, " It is an 8, so that is a"), (None, "0.50. Of 1")):
         assert sentence in reading.describe(made_up([1.0], [False], true))
 
 
@@ -184,3 +184,4 @@ def test_a_name_of_a_class_is_text_in_the_panel(sample, trained):
     zero = sample["x_test"][sample["y_test"] == 0][0]
     panel = reading.ReadingPanel(lambda place, dropped: reading.read(named, zero), 1)
     assert "answers &lt;img&gt;, with" in panel.sentence.value
+    assert 'alt="The image, the pixels for and against &lt;img&gt;, scores' in panel.picture.value

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.errors import InvalidParameter
+from pipeline.records import SweepRecord
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition
 from tests.sweeps.conftest import QUICK, write
@@ -116,7 +117,7 @@ def test_where_yaml_is_not_well_formed_is_said(tmp_path, content, problem):
         ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
         ({"grid": {"seed": 3}}, "grid.seed: It must be a list, such as [1, 2]."),
         ({"points": {"seed": 3}}, "points: It must be a list of maps, such as [{epochs: 20}]."),
-        ({"grid": {"seed": []}}, "grid.seed: It must have one value at least."),
+        ({"grid": {"seed": []}}, "grid.seed: It is empty, but must have one value at least."),
         ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
         ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
     ],
@@ -149,6 +150,7 @@ def test_the_readmes_example_is_a_sweep(tmp_path):
         ("name: a\nname: b", 'found duplicate key "name"'),
         ("", "the file: It must consist of entries"),
         ("- name: a", "the file: It must consist of entries"),
+        ("name: a\n1: 2", "1: It is 1, but must be text; quote it"),
     ],
 )
 def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path, content, message):
@@ -157,6 +159,13 @@ def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path, cont
         definition.read(tmp_path / "s.yaml")
     assert str(refused.value).startswith(str(tmp_path / "s.yaml"))
     assert "suppress" not in str(refused.value)  # which is ruamel.yaml's advice to programmers
+
+
+def test_the_record_of_the_largest_sweep_can_be_read_again(tmp_path):
+    ids = [f"{number:012x}" for number in range(definition.MOST_POINTS)]
+    record = SweepRecord(name="a" * 100, ids=ids, configurations=[[one] for one in ids])
+    (tmp_path / "sweep.json").write_bytes(storage.json_bytes(record))
+    assert SweepFolder(tmp_path).read_record().ids == ids
 
 
 def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):

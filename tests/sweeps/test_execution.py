@@ -63,12 +63,15 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
     write_json(tmp_path / "run" / "run.json", {"status": "done"})
     write_json(tmp_path / "other" / "sweep.json", {"name": "other", "ids": [], "configurations": []})
     storage.write_whole(tmp_path / "mine" / "results.csv", b"mine")
+    write_json(tmp_path / "deep" / "a" / "b" / "run.json", {"status": "done"})
     for folder, reason in (
         (storage.ROOT / "notebooks", "where the project's own files are"),
         (tmp_path / "run", "holds run.json, but no sweep"),
         (tmp_path, "holds run/run.json, but no sweep"),
         (tmp_path / "mine", "mine, but results.csv was not made by this project. It would be"),
         (tmp_path / "other", "holds the sweep other"),
+        (tmp_path / "other" / "inner", "in the folder of a sweep, where nobody would find it"),
+        (tmp_path / "deep", "holds a/b/run.json, but no sweep"),
         (tmp_path / 'quo"ted', "which a notebook cannot hold"),
         ("/proc/none", "cannot be made"),
         (tmp_path / "s.yaml" / "below", "s.yaml is not a folder that can be written to"),
@@ -86,6 +89,13 @@ def test_too_few_images_are_refused_before_anything_is_written(tmp_path):
     source, _ = write_small_source(tmp_path)
     file = write(tmp_path / "s.yaml", base=QUICK | {"source": str(source)}, grid={"num_samples": [20, 21]})
     with pytest.raises(InvalidData, match="num_samples \\+ num_validation is 21 \\+ 40 = 61, but the source"):
+        execution.run_sweep(file, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_larger_than_memory_is_refused_before_anything_is_written(tmp_path):
+    file = write(tmp_path / "s.yaml", grid={"hidden_size": [5, 1_000_000_000]})
+    with pytest.raises(InvalidParameter, match="hidden_size is 1000000000, but its weights take 6,352 GB of memory"):
         execution.run_sweep(file, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
@@ -512,10 +522,13 @@ def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
 
     assert run([1, 13]) == ([13], [1, 13])
     assert run([1, 13]) == ([13], [])
+    workers.evaluated.clear()
     assert run([1, 13, 2], retry_failed=True) == ([13, 2], [13])  # what was never run is left, too
+    assert workers.evaluated == []  # nobody looks at the test images before all points have ended
     workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(status=Status.DONE))
     assert run([1, 13, 2], retry_failed=True) == ([2], [13])
     assert run([1, 13, 2]) == ([], [2])
+    assert len(workers.evaluated) == 2
 
 
 def test_points_of_other_code_run_again_and_are_not_mixed_with_a_retry(tmp_path, workers, caplog):

@@ -214,7 +214,6 @@ export function setUpPad(root, networks, drawn = () => {}) {
   });
   on("pad", "keyup", ({ key }) => pressed.delete(key));
   for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); lift("keys"); });
-  for (const look of ["print", "(prefers-color-scheme: dark)"]) matchMedia(look).addEventListener("change", drawPad);
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
   const choose = () => { unit = null; ask(); };

@@ -68,7 +68,8 @@ function drawUnits(canvas, { first }, size) {
   }
 }
 
-const rounded = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, roundingMode: "halfEven" }); // as Python
+// As Python rounds: a half to even. All decimals of a number are 60 at most, if it is one of those.
+const rounded = (value, digits) => (new RegExp(`\\.\\d{${digits - 1}}[02468]50*$`).test(value.toFixed(60)) ? value.toFixed(60).slice(0, digits - 60) : value.toFixed(digits));
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 const judged = (own, { validation }) => // NaN of no images
   (validation >= 0 ? ` Validation accuracy: ${rounded(validation, 4)}, the run's ${rounded(own.at(-1), 4)}.` : "") + " It reads what you draw now.";
@@ -85,24 +86,24 @@ function outcome(run, changes, differs, { epoch, finite, digest }) {
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
-  const set = (on) => {
-    const held = document.activeElement;
-    [part("train").disabled, part("again").disabled, part("stop").disabled] = [on, on, !on];
-    if (held.disabled) part(on ? "stop" : "train").focus(); // else the focus would be lost with its button
+  let busy = false;
+  const set = (on) => { // not by `disabled`, with which a button loses the focus
+    busy = on;
+    for (const [name, off] of Object.entries({ train: on, again: on, stop: !on })) part(name).setAttribute("aria-disabled", off);
   };
 
   async function begin() {
+    if (busy) return;
     const wrong = fields.find((field) => !field.checkValidity());
     if (wrong) {
       part("change").open = true; // where the browser's message can be seen
       return wrong.reportValidity();
     }
-    const parameters = { ...run.parameters };
-    for (const { name, valueAsNumber } of fields) parameters[name] = valueAsNumber;
+    const parameters = { ...run.parameters, ...Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber])) };
     const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped] = [() => {}, null, false];
-    const finish = (text) => { stop(); set(false); part("outcome").textContent = text; };
+    const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; };
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
@@ -110,7 +111,6 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
         line(part(`live-${name}`), accuracies, count);
       }
-      part("live").hidden = !found.finite;
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       part("progress").value = found.epoch;
       const [under, without, valid] = Object.keys(lines).map((name) => rounded(found[name], 3));
@@ -118,13 +118,12 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (!found.digest) return;
       finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
       if (found.finite) keep({ ...parameters, weights: found.weights });
+      else part("live").hidden = true;
     };
-    part("stop").onclick = () => {
-      stopped = true;
-      finish(`Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`);
-    };
+    const ended = () => `Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`;
+    part("stop").onclick = () => { stopped = true; finish(ended()); };
     set(true);
-    [part("progress").max, part("progress").value, part("live").hidden] = [parameters.epochs, 0, true];
+    [part("progress").max, part("progress").value, part("live").hidden, part("forming").width] = [parameters.epochs, 0, false, 300];
     [part("outcome").textContent, part("shown").textContent] = ["Training.", ""];
     for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
     try {
@@ -137,6 +136,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       fail(error);
     }
   }
-  for (const name of ["train", "again"]) part(name).addEventListener("click", begin);
+  part("train").addEventListener("click", begin);
+  part("again").addEventListener("click", () => { begin(); part("progress").scrollIntoView({ block: "center" }); });
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
