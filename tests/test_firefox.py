@@ -103,4 +103,4 @@ def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(page, run
     page.evaluate("document.querySelector('[name=epochs]').value = 7")
     page.call("browsingContext.reload", context=page.context, wait="complete")
     assert page.evaluate("document.querySelector('[name=epochs]').value") == "100"  # so that it trains the run again
-    assert page.evaluate("document.querySelector('.stop').disabled")
+    assert page.evaluate("document.querySelector('.stop').getAttribute('aria-disabled')") == "true"
