@@ -151,19 +151,22 @@ def _imported(place: str, source: str) -> frozenset[str]:
     for node in _executed(parsed):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            above = Path(place).parts[len(storage.ROOT.parts) : -node.level] if node.level else ()  # of a relative one
+            module = ".".join(filter(None, (*above, node.module)))
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return frozenset(found)
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the statements that an import executes, also those within others, but for functions and types."""
-    for child in ast.iter_child_nodes(node):
-        for_types = isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"
-        if for_types or isinstance(child, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        yield child
-        yield from _executed(child)
+    waiting = [node]
+    while waiting:
+        yield (node := waiting.pop())
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in (getattr(node.test, name, "") for name in ("id", "attr")):
+            waiting += node.orelse
+        elif not isinstance(node, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def _files_of(name: str) -> list[Path]:

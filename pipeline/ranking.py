@@ -6,8 +6,9 @@ seeds, since a single seed can be lucky.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, nan
+from math import nan
 from operator import attrgetter
+from statistics import fmean
 
 from pydantic import JsonValue
 
@@ -61,8 +62,11 @@ class Configuration:
 
     def mean_of(self, name: str) -> float:
         """Return the mean over the finished points, which is what configurations are compared by."""
-        count = len(self.finished)
-        return fsum(value / count for value in self.values_of(name)) if count else nan  # of huge errors, too
+        values = self.values_of(name)
+        try:
+            return fmean(values) if values else nan
+        except OverflowError:  # the sum of huge errors is infinite, their mean is not
+            return fmean(value / 2**20 for value in values) * 2**20
 
     @property
     def parameters(self) -> dict[str, JsonValue]:

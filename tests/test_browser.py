@@ -617,9 +617,6 @@ COUNT_WORKERS = """() => {
 }"""
 
 
-INKED = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
-
-
 def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_the_last(browser, reports):
     with report(browser, reports, "run") as opened:
         page = opened.page
@@ -637,7 +634,7 @@ def test_the_focus_stays_with_the_buttons_and_a_new_training_shows_nothing_of_th
         expect(page.locator(".outcome")).to_have_text("This browser could not train it: Error: broken")
         expect(page.get_by_role("button", name="Train with these")).to_be_focused()
         expect(page.locator(".shown")).to_have_text("")
-        assert not page.locator(".forming").evaluate(INKED)
+        expect(page.locator(".live canvas")).to_be_hidden()
         assert page.locator(".live-fitted").get_attribute("points") == ""
         page.reload()
         page.locator("details.change summary").press("Enter")
@@ -663,6 +660,12 @@ def test_numbers_are_rounded_as_in_python(browser, images, digits):
     assert written == [f"{share:.{digits}f}" for share in shares]
 
 
+DARKEST = """(canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((_, i) => i % 4 === 0 && data[i + 3] === 255).reduce((least, red) => Math.min(least, red), 255);
+}"""  # of its opaque pixels, in red
+
+
 def test_ink_ends_at_the_edge_of_the_pad_and_a_unit_that_is_pressed_twice_is_folded(browser, reports):
     with report(browser, reports, "run") as opened:
         page, images = opened.page, []
@@ -672,6 +675,12 @@ def test_ink_ends_at_the_edge_of_the_pad_and_a_unit_that_is_pressed_twice_is_fol
             page.evaluate(NEXT_FRAME)
             images.append(page.locator(".seen").evaluate("(canvas) => canvas.toDataURL()"))
         assert images[0] == images[1]
+        for media in ({"color_scheme": "dark"}, {"media": "print"}):
+            page.emulate_media(**media)
+            page.evaluate(NEXT_FRAME)
+            darkest = page.get_by_label("Drawing pad").evaluate(DARKEST)
+            assert (darkest < 60) == ("media" in media)
+        page.emulate_media(media="screen")
         unit = page.locator(".units button").first
         for shown in (True, False):
             unit.press("Enter")

@@ -110,6 +110,8 @@ def test_a_module_or_a_package_of_ones_own_beside_helpers_is_an_input_too(projec
         ("with open(__file__):\n    if VALUE := 1:\n        import pipeline.extra", True),
         ("def load():\n    import pipeline.extra", False),  # for what the default run does not need
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pipeline.extra", False),
+        ("import typing\nif typing.TYPE_CHECKING:\n    pass\nelse:\n    from . import extra", True),
+        ("from .extra import VALUE", True),
     ],
 )
 def test_a_module_is_an_input_once_a_cell_or_a_module_of_a_notebook_imports_it(project, line, listed):

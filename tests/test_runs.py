@@ -791,6 +791,7 @@ def test_a_run_whose_network_another_notebook_replaces_while_its_report_is_writt
     assert failed.returncode == 1
     assert "was removed or written to by another meanwhile" in failed.stderr
     assert record_of(folder)["status"] == "failed"
+    assert not (folder / "report.html").exists()
 
 
 def test_a_run_whose_files_go_as_soon_as_it_is_done_has_not_been_refused(small_run, monkeypatch, pipeline):
@@ -829,6 +830,7 @@ def test_a_run_whose_data_another_notebook_replaces_meanwhile_fails(small_run, m
         execute(notebook, *others, **options)
 
     monkeypatch.setattr(notebooks, "execute", executing)
+    monkeypatch.setattr(rendering, "run_page", None)  # no report is made of it
     failed = pipeline(*again, "--force")
     assert failed.returncode == 1
     assert "was removed or written to by another meanwhile" in failed.stderr

@@ -62,8 +62,6 @@ def run_sweep(
     folder = SweepFolder(storage.project_path(place).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", MOST_POINTS if many else MAX_POINTS)
     _check_folder(sweep, folder, points)
-    if scheduler is None:
-        runs.check_memory(max((point.parameters for point in points), key=attrgetter("hidden_size")))
     one_of_each = {point.parameters.source: point.parameters for point in points}
     for source in one_of_each:
         datasets.check_apart(source, folder.path, folder.names)
@@ -74,12 +72,14 @@ def run_sweep(
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         storage.remove_parts(folder.path, folder.names)
         todo = _left(points, inputs, data, retry_failed)
+        if todo and scheduler is None:
+            runs.check_memory(max((point.parameters for point in todo), key=attrgetter("hidden_size")))
         for point in todo:
             if point.folder.path.is_symlink():  # into a run of its own
                 raise InvalidParameter(f"A point's folder is a link: {shown(point.folder.path)}. Remove it.")
             point.folder.check_own(f"A point's folder is {point.folder.path}")
         log.info(_counted(points, todo))
-        if remark := ranking.remark(sweep.varied(), sweep.select):
+        if remark := ranking.remark(ranking.varied_names(point.result for point in points), sweep.select):
             log.info(remark)
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)

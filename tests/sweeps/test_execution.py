@@ -513,6 +513,17 @@ def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, worke
     assert leaders[3] == "validation_accuracy 0.3000, mean of 2 seeds: learning_rate 0.03"
 
 
+@pytest.mark.parametrize(("counts", "remarked"), [([60], False), ([50, 60], True)])
+def test_it_is_said_once_where_configurations_are_measured_on_different_images(
+    tmp_path, workers, caplog, counts, remarked
+):
+    caplog.set_level(logging.INFO, "pipeline")
+    file = write(tmp_path / "s.yaml", grid={"num_samples": counts, "learning_rate": [0.01, 0.02]})
+    execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
+    remark = "The configurations are measured on different images, as num_samples varies. The best may be best for"
+    assert sum(line.startswith(remark) for line in caplog.messages) == remarked
+
+
 def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
     def run(seeds, **options):
         workers.given.clear()

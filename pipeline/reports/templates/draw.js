@@ -214,6 +214,8 @@ export function setUpPad(root, networks, drawn = () => {}) {
   });
   on("pad", "keyup", ({ key }) => pressed.delete(key));
   for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); lift("keys"); });
+  const look = ({ currentTarget }) => (pad.isConnected ? drawPad() : currentTarget.removeEventListener("change", look));
+  for (const query of ["print", "(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", look);
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
   const choose = () => { unit = null; ask(); };

@@ -68,7 +68,7 @@ function drawUnits(canvas, { first }, size) {
   }
 }
 
-// As Python rounds: a half to even. All decimals of a number are 60 at most, if it is one of those.
+// As Python rounds, a half to even. A number half way between two has few decimals, so toFixed(60) writes all of them.
 const rounded = (value, digits) => (new RegExp(`\\.\\d{${digits - 1}}[02468]50*$`).test(value.toFixed(60)) ? value.toFixed(60).slice(0, digits - 60) : value.toFixed(digits));
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 const judged = (own, { validation }) => // NaN of no images
@@ -92,7 +92,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     for (const [name, off] of Object.entries({ train: on, again: on, stop: !on })) part(name).setAttribute("aria-disabled", off);
   };
 
-  async function begin() {
+  async function begin({ currentTarget }) {
     if (busy) return;
     const wrong = fields.find((field) => !field.checkValidity());
     if (wrong) {
@@ -103,7 +103,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped] = [() => {}, null, false];
-    const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; };
+    const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; part("live").hidden ||= !lines.masked.length; };
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
@@ -120,9 +120,9 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (found.finite) keep({ ...parameters, weights: found.weights });
       else part("live").hidden = true;
     };
-    const ended = () => `Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`;
-    part("stop").onclick = () => { stopped = true; finish(ended()); };
+    part("stop").onclick = () => { stopped = true; finish(`Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`); };
     set(true);
+    if (currentTarget === part("again")) part("progress").scrollIntoView({ block: "center" });
     [part("progress").max, part("progress").value, part("live").hidden, part("forming").width] = [parameters.epochs, 0, false, 300];
     [part("outcome").textContent, part("shown").textContent] = ["Training.", ""];
     for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
@@ -136,7 +136,6 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       fail(error);
     }
   }
-  part("train").addEventListener("click", begin);
-  part("again").addEventListener("click", () => { begin(); part("progress").scrollIntoView({ block: "center" }); });
+  for (const name of ["train", "again"]) part(name).addEventListener("click", begin);
   return () => part("stop").click(); // which does nothing where nothing is trained
 }
