@@ -24,7 +24,7 @@ from numba import config, njit
 
 PIXELS = 28 * 28
 NUM_DIGITS = 10
-MASK_VALUES_AT_ONCE = 4_000_000  # 32 MB: bounds the memory of the masks that are drawn in one call
+MASK_VALUES_AT_ONCE = 4_000_000  # 32 MB: bounds the memory of the masks that are drawn in one call, at least a batch's
 UNITS_AT_ONCE = 256  # of a large network: their weights stay in the processor's cache from image to image
 HIDDEN_VALUES_PER_THREAD = 20_000  # at least: a millisecond of work, since handing over takes time, too
 

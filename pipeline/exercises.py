@@ -37,14 +37,15 @@ def _verdict(exercise: int, function: Function | None, derivative: Derivative | 
     if function is None or derivative is None:
         return "no answer yet"
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
-    if np.shape(signal := derivative(place)) != shape:
+    if np.shape(signal := derivative(place.copy())) != shape:  # which may work in place
         return f"not correct: the error signal has the shape {np.shape(signal)}, but must have {shape}"
-    if np.size(value := function(place)) != 1 or np.asarray(value).dtype.kind not in "biuf":
+    if np.size(value := function(place.copy())) != 1 or np.asarray(value).dtype.kind not in "biuf":
         return "not correct: the loss must be one number"
     if not _is_correct(exercise, f"{np.asarray(value).item():.6f}"):
         return "not correct: the loss is another one"
     steps = STEP * np.eye(place.size).reshape(-1, *shape)
-    measured = [np.asarray(function(place + step) - function(place - step)).item() / (2 * STEP) for step in steps]
+    pairs = [(np.asarray(function(place + step)).item(), np.asarray(function(place - step)).item()) for step in steps]
+    measured = [(above - below) / (2 * STEP) for above, below in pairs]
     close = np.abs(np.reshape(measured, shape) - signal).max() < 1e-6
     return "correct" if close else "not correct: the loss is, but the error signal is not its derivative"
 

@@ -66,7 +66,7 @@ class RunFolder:
     def _advice(self, stage: str = "") -> str:
         here = shlex.quote(console.from_here(self.path))
         if self.sweep and stage == PREPARATION:
-            return f"A point keeps no images. Name a run, or evaluate the point: python -m pipeline report {here}"
+            return f"A point keeps no images. Name a run. To evaluate the point: python -m pipeline report {here}"
         if self.sweep:
             return "Run its sweep again, or name the folder of a run."
         notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"

@@ -30,7 +30,8 @@ def describe(error: Exception) -> str:
         return f"{error.filename} {problem}. Restore it: git checkout {place}"
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not there. Restore it: git checkout pipeline"
-    doing = f" (while {console.recent[-1].splitlines()[0]})" if console.recent else ""
+    last = console.recent[-1].strip().split("\n")[0] if console.recent else ""
+    doing = f" (while {last})" if last else ""
     if isinstance(error, OSError) and error.strerror:
         path = error.filename2 or error.filename
         bare = error.strerror == os.strerror(error.errno or 0)

@@ -84,6 +84,13 @@ def test_where_no_file_can_be_made_another_place_is_the_next_step(tmp_path, monk
     assert unexpected.describe(error).startswith(message)
 
 
+def test_what_was_being_done_is_the_last_line_of_the_log_that_is_not_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(unexpected, "LOGS", tmp_path)
+    for last, doing in (("", ""), ("\nI:99\nequal", " (while I:99)")):
+        monkeypatch.setattr(console, "recent", [last])
+        assert unexpected.describe(ValueError("boom")).startswith(f"ValueError: boom{doing}. This was not expected.")
+
+
 @pytest.mark.parametrize("error", [float("nan"), float("inf")])
 def test_an_error_that_is_not_finite_is_divergence_and_the_message_names_what_to_change(error):
     check_finite(1e300, 7, 0.5, 255.0)

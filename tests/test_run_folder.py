@@ -232,7 +232,7 @@ def test_a_point_has_no_images_and_how_it_is_evaluated_is_said(tmp_path):
     (tmp_path / "sweep.json").touch()
     (point := RunFolder(tmp_path / "it")).path.mkdir()
     with pytest.raises(
-        InvalidRecord, match=r"data.npz is not there. A point keeps no images. Name a run, or .* report /.*/it$"
+        InvalidRecord, match=r"data.npz is not there. A point keeps no images. Name a run. To .* report /.*/it$"
     ):
         point.read_data()
 
