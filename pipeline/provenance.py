@@ -128,7 +128,7 @@ def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:
     while waiting:
         for name in _imported(*waiting.pop()):
             package = name.split(".")[0]
-            beside = (storage.ROOT / f"{package}.py", storage.ROOT / package / "__init__.py")  # helpers.py
+            beside = (storage.ROOT / f"{package}.py", storage.ROOT / package / "__init__.py")  # of helpers.py
             if package in PROJECT or any(path.is_file() for path in beside):
                 found = [path for path in _files_of(name) if path not in files]
                 files.update(found)

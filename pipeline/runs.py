@@ -140,7 +140,7 @@ def _check_undisturbed(folder: RunFolder, on_disk: RunRecord, record: RunRecord,
 
 
 def _write_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report, and then that the run is done. Raises NotebookFailed unless other files are the record's."""
+    """Write the report, and then that the run is done. Raises NotebookFailed if another file is not the record's."""
     from pipeline.reports import rendering
 
     storage.write_whole(folder.report, rendering.run_page(folder, record).encode(errors="replace"))
