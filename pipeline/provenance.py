@@ -124,18 +124,28 @@ def _short(value: object) -> str:
 def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:
     """Return the project's files that modules, by name, or notebooks import, directly or not, and all packages."""
     waiting = [(str(each), _notebook_source(each) if isinstance(each, Path) else f"import {each}") for each in sources]
-    files, packages = set[Path](), set[str]()
+    files, packages, seen = set[Path](), set[str](), set[str]()
+    helpers = storage.ROOT / "helpers.py"  # which is an input also where it is missing
     while waiting:
-        for name in _imported(*waiting.pop()):
-            package = name.split(".")[0]
-            beside = (storage.ROOT / f"{package}.py", storage.ROOT / package / "__init__.py")  # of helpers.py
-            if package in PROJECT or any(path.is_file() for path in beside):
-                found = [path for path in _files_of(name) if path not in files]
-                files.update(found)
+        names = _imported(*waiting.pop()) - seen
+        seen |= names
+        for name in names:
+            package, candidates = name.split(".")[0], _candidates(storage.ROOT, name)
+            if package in PROJECT or any(path.is_file() for path in _candidates(storage.ROOT, package)):
+                found = {path for path in candidates if path == helpers or path.exists()} - files
+                files |= found
                 waiting += [(str(path), path.read_text("utf-8")) for path in found]
             elif package not in sys.stdlib_module_names:
                 packages.add(package)
     return files, packages
+
+
+@functools.cache  # making paths takes longer than looking for them
+def _candidates(root: Path, name: str) -> tuple[Path, ...]:
+    """Return the files that importing a module executes, if it is one of the project's and they exist."""
+    parts = name.split(".")
+    below = [root.joinpath(*parts[: length + 1]) for length in range(len(parts))]
+    return (*(path / "__init__.py" for path in below), below[-1].with_suffix(".py"))
 
 
 @functools.cache
@@ -167,14 +177,6 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
             waiting += node.orelse
         elif not isinstance(node, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef):
             waiting += ast.iter_child_nodes(node)
-
-
-def _files_of(name: str) -> list[Path]:
-    """Return the files that importing a module of the project executes; helpers.py also where it is missing."""
-    parts = name.split(".")
-    below = [storage.ROOT.joinpath(*parts[: length + 1]) for length in range(len(parts))]
-    candidates = [*(path / "__init__.py" for path in below), below[-1].with_suffix(".py")]
-    return [path for path in candidates if path.exists() or path == storage.ROOT / "helpers.py"]
 
 
 def _notebook_source(notebook: Path) -> str:
