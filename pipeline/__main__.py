@@ -87,7 +87,7 @@ _given = click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE
     "--run-dir",
     metavar="DIR",
     type=click.Path(),
-    help="Where its files go, in place of an older run's; runs/default unless given.",
+    help="Where its files go, in place of an older run's; the project's runs/default unless given.",
 )
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")

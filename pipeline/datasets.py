@@ -139,7 +139,7 @@ def split(whole: Data, chosen: Parameters) -> Data:
         problems.append(
             f"num_samples + num_validation is {cut} + {chosen.num_validation} = {end}, but the source "
             f"{chosen.source!r} has {len(x)} training images. Use a larger source, or what fits: "
-            f"{parameters.described(fitted(len(x)))}."
+            f"{parameters.described(fitted(len(x), cut if cut <= len(x) else None, chosen.num_validation and None))}."
         )
     if whole.errors:
         warnings = [note for note in whole.notes if note.startswith("Warning")]

@@ -180,7 +180,7 @@ def _misplaced(file: Path, above: bool) -> str:
         hint = "; if all are of one class, give the folder above this one" if is_picture(file) else ""
         return f"not in the folder of a class, left out{hint}"
     if file.is_dir():
-        return "folders in the folder of a class, left out; if they are the classes, give the folder above them"
+        return "folders in the folder of a class, left out; if they are the classes, give the folder that holds them"
     return "neither PNG nor JPEG, left out" if file.exists() else "links that lead nowhere, left out"
 
 

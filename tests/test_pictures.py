@@ -266,8 +266,8 @@ def test_a_folder_without_a_class_is_refused_with_what_it_needs(tmp_path, flat):
 
 def test_folders_that_are_one_level_too_deep_are_named_with_what_to_give(tmp_path, folder):
     assert (
-        f"Warning: folders in the folder of a class, left out; if they are the classes, give the folder above them "
-        f"(2): {folder.name}/one, {folder.name}/zero"
+        f"Warning: folders in the folder of a class, left out; if they are the classes, give the folder that "
+        f"holds them (2): {folder.name}/one, {folder.name}/zero"
     ) in error_of(folder.parent).splitlines()
 
 

@@ -18,7 +18,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
 
-from pipeline import parameters, ranking
+from pipeline import parameters, ranking, storage
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
@@ -79,7 +79,8 @@ def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.max_depth = _Composer, MAX_DEPTH
-    text = read_bytes(path, "sweep file", "Give the path of a sweep's file, such as notebooks/sweeps/small.yaml.")
+    example = shown(storage.NOTEBOOKS / "sweeps" / "small.yaml")
+    text = read_bytes(path, "sweep file", f"Give the path of a sweep's file, such as {example}.")
     try:
         with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases
             content = yaml.load(text.decode())
