@@ -4,6 +4,7 @@ Colours are Okabe and Ito's (2008), which colour-blind readers can distinguish; 
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -12,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import PIL.Image
 from cycler import cycler
-from IPython.display import Image, display
+from IPython.display import HTML, Image, display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,6 +31,7 @@ CHARACTER_WIDTH = 0.602  # of DejaVu Sans Mono, as a part of its size
 def use_style() -> None:
     """Set the project's look for all pictures that follow, whatever the user's own settings are."""
     plt.rcdefaults()
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script has boxes in a plot
     plt.rc("axes", prop_cycle=cycler(color=COLOURS), titlesize=11, titlelocation="left", grid=True, axisbelow=True)
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E3E3E3")
@@ -62,6 +64,12 @@ def with_few_colours(picture: PIL.Image.Image, count: int = 256) -> PIL.Image.Im
 def show(figure: Figure, alt: str) -> None:
     """Display a figure with its text alternative, and close it."""
     display(Image(png(figure), format="png", retina=True, alt=alt))
+
+
+def show_table(table: str) -> None:
+    """Display a table, as HTML, which the keyboard can scroll where it is wide."""
+    begin = '<div class="scroll" role="group" aria-label="Table" tabindex="0" style="overflow-x: auto">'
+    display(HTML(f"{begin}{table}</div>"))
 
 
 def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **options: Any) -> None:

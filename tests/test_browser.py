@@ -835,6 +835,14 @@ def test_only_what_is_pressed_draws(browser, reports):
             page.keyboard.press("ArrowRight")
         assert ink(page) > drawn + 1000
         page.get_by_role("button", name="Clear").click()
+        page.mouse.move(left, top)
+        page.mouse.down()
+        assert 0 < (dot := ink(page)) < 10_000
+        pad.dispatch_event("pointermove", {"pointerId": 1, "pointerType": "mouse", "buttons": 0})  # an end unseen
+        page.mouse.move(right, bottom)
+        assert ink(page) == dot
+        page.mouse.up()
+        page.get_by_role("button", name="Clear").click()
         page.evaluate("delete PointerEvent.prototype.getCoalescedEvents")  # which a page without https has not
         fingers = page.context.new_cdp_session(page)
 
@@ -849,7 +857,43 @@ def test_only_what_is_pressed_draws(browser, reports):
         touch("Move", (right, bottom))
         touch("End")
         assert ink(page) > 10_000  # the finger's stroke, from corner to corner
+        page.get_by_role("button", name="Clear").click()
+        thumb = (385, top)  # beside the pad
+        touch("Start", thumb)
+        touch("Start", thumb, (left, top))
+        touch("Move", thumb, (right, bottom))
+        touch("End")
+        assert ink(page) > 10_000
         assert [line for line in opened.console if "getImageData" not in line] == []  # which `ink` calls often
+
+
+def test_forced_colours_leave_pictures_and_bars(browser, reports):
+    with Page(browser, reports["run"].as_uri(), forced_colors="active", color_scheme="dark") as opened:
+        page = opened.page
+        page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+        draw_with_mouse(page, SEVEN)
+        expect(page.locator(".reads")).to_contain_text("reads 7")
+        look = "(each, name) => getComputedStyle(each)[name]"
+        assert page.locator(".plot img").first.evaluate(look, "mixBlendMode") == "normal"  # else it is black on black
+        for bars in (".scores .answer", ".units button"):
+            assert "gradient" in page.locator(bars).first.evaluate(look, "backgroundImage")
+
+
+def test_on_a_small_screen_nothing_sticks_out_and_the_buttons_stay_where_they_are(browser, reports):
+    with report(browser, reports, "run", 320) as opened:
+        page = opened.page
+        stop = page.get_by_role("button", name="Stop")
+        before = stop.evaluate("(button) => button.offsetTop")
+        page.get_by_role("button", name="Train again").click()
+        expect(page.locator(".shown")).to_contain_text("epoch")
+        assert stop.evaluate("(button) => button.offsetTop") == before
+        stop.click()
+        page.locator("details.change summary").press("Enter")
+        page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+        draw_with_mouse(page, SEVEN)
+        page.locator(".units button").first.click()
+        expect(page.locator(".adds")).to_contain_text("Hidden unit ")
+        assert page.evaluate(FITS)
 
 
 def test_fewer_hidden_units_than_the_one_that_is_shown(browser, reports):
@@ -942,11 +986,11 @@ def test_code_opens_one_by_one_and_all_at_once(browser, reports, name):
         sources = page.locator("details.source")
         shown = page.locator("details.source .highlight:visible")
         assert sources.count() > 5
-        page.locator("details.set-up").evaluate_all("(folded) => folded.forEach((each) => { each.open = true; })")
         expect(shown).to_have_count(0)
-        sources.nth(2).locator("summary").press("Enter")
+        one = page.locator("details.source:visible").nth(2)  # others stand in a folded set-up
+        one.locator("summary").press("Enter")
         expect(shown).to_have_count(1)
-        expect(sources.nth(2).locator(".highlight")).to_be_visible()
+        expect(one.locator(".highlight")).to_be_visible()
         page.get_by_role("button", name="Show all code").press("Enter")
         expect(shown).to_have_count(sources.count())
         page.get_by_role("button", name="Hide all code").click()

@@ -57,14 +57,15 @@ class Renderer(IPythonRenderer):
             return f'<a href="#glossary">{text}</a>'
         path, _, heading = url.partition("#")
         stem, is_notebook = Path(path).stem, path.endswith(".ipynb")
-        if stem in self.included:
+        if stem in self.included and is_notebook:
             return f'<a href="#{_anchor(stem, heading)}">{text}</a>'
         if stem in self.site and is_notebook:
             return f'<a href="{stem}.html{f"#{_anchor(stem, heading)}" * bool(heading)}">{text}</a>'
         return f"<code>{text}.ipynb</code>" if text == stem and is_notebook else text  # it is not here
 
     def block_math(self, body: str) -> str:
-        return _formula(body, "block").replace("<math ", '<math tabindex="0" ', 1)  # to scroll a long one
+        formula = _formula(body, "block")  # of which Firefox scrolls none, so what is around it does
+        return f'<span class="formula" role="group" aria-label="Formula" tabindex="0">{formula}</span>'
 
     def inline_math(self, body: str) -> str:
         return _formula(body, "inline")

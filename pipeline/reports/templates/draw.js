@@ -3,7 +3,7 @@ import { DIGITS, PIXELS, forward, largest, scales } from "./network.js";
 
 const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's
 const SIDE = 28;
-const UNITS = 40; // shown at most
+const UNITS = 40; // shown at most, beside one that is pressed
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
@@ -136,7 +136,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
 
   function showUnits(hidden) {
     const [most, order] = [Math.max(...hidden, 1e-9), [...hidden.keys()].sort((a, b) => hidden[b] - hidden[a])];
-    const [shown, buttons] = [order.slice(0, UNITS).sort((a, b) => a - b), part("units").children];
+    const [shown, buttons] = [order.filter((h, i) => i < UNITS || h === unit).sort((a, b) => a - b), part("units").children];
     while (buttons.length < shown.length) part("units").append(document.createElement("button"));
     while (buttons.length > shown.length) buttons[0].remove();
     shown.forEach((h, i) => {
@@ -148,10 +148,10 @@ export function setUpPad(root, networks, drawn = () => {}) {
   }
 
   function showUnit({ weights: { first, second }, classes }, hidden) {
-    const own = [...first].filter((_, i) => i % hidden.length === unit);
+    const own = Array.from({ length: PIXELS }, (_, p) => first[p * hidden.length + unit]);
     paint(part("weights"), own.map(diverging(largestOf(own))));
-    const adds = classes.map((name, d) => `${fixed(hidden[unit] * second[unit * DIGITS + d])} for ${name}`);
-    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds ${adds.join(", ")}.`;
+    const adds = classes.flatMap((name, d) => [`${fixed(hidden[unit] * second[unit * DIGITS + d])} for `, Object.assign(document.createElement("bdi"), { textContent: name }), ", "]);
+    part("adds").replaceChildren(`Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds `, ...adds.slice(0, -1), ".");
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
@@ -189,12 +189,13 @@ export function setUpPad(root, networks, drawn = () => {}) {
   const on = (name, event, act) => part(name).addEventListener(event, act);
   for (const event of ["pointerdown", "keydown"]) on("pad", event, ({ type }) => { byKeys = type === "keydown"; });
   on("pad", "pointerdown", (event) => {
-    if (!event.isPrimary || event.button !== 0) return;
+    if (event.button !== 0 || (!event.isPrimary && typeof pen === "number")) return; // another finger may rest elsewhere
     pad.setPointerCapture(event.pointerId);
     keep([...strokes, [place(event)]], event.pointerId);
   });
   on("pad", "pointermove", (event) => {
     if (pen !== event.pointerId) return;
+    if (event.pointerType === "mouse" && !event.buttons) return lift(pen); // its button was released where no page sees it
     const since = event.getCoalescedEvents?.() ?? []; // the last frame; a page without https may not have it
     strokes.at(-1).push(...since.map(place), place(event));
     ask();
