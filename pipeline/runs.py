@@ -39,8 +39,10 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
         status and the error, and no metrics.json, if it can be removed.
     """
-    folder = RunFolder(run_dir)
-    _check_folder(folder, run_dir, chosen.source)
+    folder, given = RunFolder(run_dir), f"run_dir is {run_dir!r}"
+    datasets.check_apart(chosen.source, folder.path, OUTPUTS)
+    folder.check_place(given)
+    folder.check_own(given)
     check_memory(chosen)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
         datasets.split(datasets.load_source(chosen.source), chosen)
@@ -78,13 +80,6 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     verdicts = ("", "") if changed else ("equal", "NOT equal")
     table = published.table(metrics, *verdicts, digits=folder.read_model().classes == DIGITS)
     return "\n".join([*lines, "", table, "", console.wrote("report", folder.report)])
-
-
-def _check_folder(folder: RunFolder, run_dir: str, source: str) -> None:
-    """Refuse a folder in which a run would overwrite what is not a run's, or hide other runs."""
-    datasets.check_apart(source, folder.path, OUTPUTS)
-    folder.check_place(f"run_dir is {run_dir!r}")
-    folder.check_own(f"run_dir is {run_dir!r}")
 
 
 def check_memory(chosen: Parameters) -> None:
@@ -227,10 +222,10 @@ def report(run_dir: str) -> Path:
     folder = RunFolder(run_dir)
     if storage.exists(SweepFolder(folder.path).record):
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
-    if folder.sweep and folder.read_record().status == Status.DONE:
+    # the record is read first: else a folder that is no run's would be locked, and a lock left in it
+    if folder.read_record().status == Status.DONE and folder.sweep:
         evaluate([folder])
         return folder.report
-    folder.read_record()  # else a folder that is no run's would be locked, and a lock left in it
     folder.check_own(f"The folder is {folder.place}", [REPORT])
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record, executed = folder.read_record(), folder.executed()
