@@ -36,7 +36,6 @@ from pipeline.errors import NotebookFailed
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-ONE_CORE = {"NUMBA_NUM_THREADS": "1"}
 MIN_ADDRESSES, MIN_DATA = 1500 * 2**20, 450 * 2**20  # bytes; a default run takes a third more of the first
 MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
 MIN_THREADS = 30  # that this process, the fork server and a kernel start in all
@@ -97,7 +96,6 @@ class ForkedKernelManager(AsyncKernelManager):
         request = {"arguments": arguments, "environment": options["env"], "folder": str(Path.cwd())}
         provisioner.process = SERVER.register(self.connection_file, _Kernel(SERVER.ask(request)))
         provisioner.pid = provisioner.pgid = provisioner.process.pid
-        self._reconcile_connection_info(provisioner.connection_info)
 
     async def _async_wait(self, pollinterval: float = 0.005) -> None:
         """Wait until a kernel that is killed has ended; Jupyter's own looks every 0.1 s."""
@@ -118,7 +116,7 @@ def _environment() -> dict[str, str]:
         os.environ["HOME"] = home = own
     os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
-    limits = ONE_THREAD | (ONE_CORE if SERVER.side_by_side else {})
+    limits = ONE_THREAD | ({"NUMBA_NUM_THREADS": "1"} if SERVER.side_by_side else {})
     return limits | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
 
 
