@@ -70,19 +70,18 @@ def main(verbose: bool) -> None:
     console.show(logging.DEBUG if verbose else logging.INFO)
 
 
-def _parameter_help() -> str:
-    lines = [
-        f"{name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})"
-        for name, field in parameters.Parameters.model_fields.items()
-    ]
-    examples = _examples("run", "run -p relu_grad_inactive 0 --run-dir runs/true-derivative")
-    return "\n".join([examples, "", "\b", "Parameters:", *lines])
-
+PARAMETERS = [
+    f"{name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})"
+    for name, field in parameters.Parameters.model_fields.items()
+]
+RUN_EXAMPLES = _examples("run", "run -p relu_grad_inactive 0 --run-dir runs/true-derivative")
+RUN_EPILOG = "\n".join([RUN_EXAMPLES, "", "\b", "Parameters:", *PARAMETERS])
 
 _given = click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
+_output = click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
 
 
-@main.command("run", epilog=_parameter_help(), context_settings={"max_content_width": 160})
+@main.command("run", epilog=RUN_EPILOG, context_settings={"max_content_width": 160})
 @click.option(
     "--run-dir",
     metavar="DIR",
@@ -114,7 +113,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 @main.command("data", epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"))
 @click.argument("source", type=click.Path())
 @_given
-@click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
+@_output
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what a source holds, before training.
 
@@ -202,7 +201,7 @@ def report_command(path: Path, output: Path | None) -> None:
 
 @main.command("compare", epilog=_examples("compare runs/default runs/true-derivative"))
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
-@click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
+@_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare runs, or points of sweeps. The page is an HTML file that opens without a network."""
     from pipeline import comparison
