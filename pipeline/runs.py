@@ -266,7 +266,7 @@ def verify(run_dir: str) -> None:
         again = RunFolder(scratch)
         executed = [stage for stage in STAGES if stage in record.inputs.notebooks]
         changed = provenance.changes(record, chosen, provenance.inputs_of(chosen, executed))
-        stages.execute(again, chosen, STAGES if evaluated else STAGES[:2], with_report=False)
+        stages.execute(again, chosen, STAGES if evaluated else STAGES[:2])
         after = _facts(again, evaluated)
     before |= {f"{name} since its run": record.outputs[name] for name in altered}
     after |= {f"{name} since its run": digest for name, digest in folder.digests(altered).items()}

@@ -15,31 +15,23 @@ _importing = threading.Lock()  # since Pygments breaks when two threads import i
 
 
 def execute(
-    folder: RunFolder,
-    chosen: Parameters,
-    stages: Sequence[str] = STAGES,
-    *,
-    with_report: bool = True,
-    watched: bool = True,
+    folder: RunFolder, chosen: Parameters, stages: Sequence[str] = STAGES, *, watched: bool = True
 ) -> dict[str, str]:
     """Execute the notebooks of these stages, and return the digest of what each has made.
 
-    with_report: prepare meanwhile for a report. watched: show their progress; several at once would mix.
+    watched: show their progress; several at once would mix.
     """
     with _importing:
         from pipeline import kernels  # jupyter_client takes 0.1 s to import, which a finished run should not cost
 
         kernels.prepare()
         from pipeline import notebooks  # papermill takes 0.4 s more, in which the fork server starts
-
-        if with_report:
-            from pipeline.reports import rendering  # nbconvert takes another 0.3 s
+        from pipeline.reports import rendering  # and nbconvert another 0.3 s
 
     made, values = dict[str, str](), chosen.model_dump() | {"run_dir": str(folder.path)}
     with ThreadPoolExecutor(1) as meanwhile:
-        if with_report:
-            # While the kernel works. An error in it is met again, and reported, when the report is written.
-            meanwhile.submit(rendering.prepare)
+        # While the kernel works. An error in it is met again, and reported, when the report is written.
+        meanwhile.submit(rendering.prepare)
         for stage in stages:
             since = time.monotonic()
             try:
