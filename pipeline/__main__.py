@@ -252,7 +252,6 @@ def _exit_code() -> int:
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)
         click.echo(signals.message(number), err=True)
-        signals.cancel_deadline()
         return 128 + number
     except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
         if "--debug" in sys.argv:
