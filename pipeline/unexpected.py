@@ -21,15 +21,15 @@ def describe(error: Exception) -> str:
 
     Of a package, or a file of the project, that is missing or damaged the name and what to do is enough.
     """
-    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pipeline"):
+    if isinstance(error, ModuleNotFoundError):
+        if not error.name or error.name.startswith("pipeline"):
+            return f"{error.name} is not there. Restore it: git checkout pipeline"
         activate = "source .venv/bin/activate, or set it up again: make run"
         return f"{error.name} is not installed here. Activate the environment first: {activate}"
     if isinstance(error, FileNotFoundError | SyntaxError) and str(error.filename).startswith(OWN_PREFIXES):
         problem = "is not there" if isinstance(error, FileNotFoundError) else f"is no Python: {error}"
         place = shlex.quote(str(Path(str(error.filename)).relative_to(ROOT)))
         return f"{error.filename} {problem}. Restore it: git checkout {place}"
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not there. Restore it: git checkout pipeline"
     last = console.recent[-1].strip().split("\n")[0] if console.recent else ""
     doing = f" (while {last})" if last else ""
     if isinstance(error, OSError) and error.strerror:
