@@ -50,16 +50,16 @@ class ByValue:
 PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
-    """A worker of the cluster, the task that makes it ready, and the points that it was given, the oldest first."""
+    """A worker of the cluster, the task that makes it ready, and the jobs that it was given, the oldest first."""
 
     address: str
     threads: int
-    preparation: Future[tuple[str, str]]
+    preparation: Future[tuple[str, str]] = field(init=False)
     folder: str = ""  # of the code there, once it is ready
     refusal: str = ""  # why it cannot run the points
-    given: list[Future[bytes]] = field(default_factory=list)
+    given: dict[Future[bytes], Job] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[Future[bytes]]:
@@ -88,10 +88,9 @@ class Pool:
         packed = {key: zlib.compress(found.without_test().to_bytes(), level=1) for key, found in data.items()}
         self.data = {key: client.submit(bytes, content, pure=False) for key, content in packed.items()}
         self.workers: dict[str, _Worker] = {}  # by their addresses
-        self.jobs: dict[Future[bytes], Job] = {}
         self.deaths: Counter[Point] = Counter()
         self.lost: list[tuple[Job, Outcome | None]] = []  # with their workers
-        self.results: SimpleQueue[Future[Any]] = SimpleQueue()  # what has ended and was not looked at
+        self.results = SimpleQueue[tuple[_Worker, Future[Any]]]()  # what has ended and was not looked at
         self.last_seen, self.reported = time.monotonic(), False  # any worker, and that there is none
 
     @property
@@ -102,7 +101,7 @@ class Pool:
     @property
     def running(self) -> bool:
         """Tell whether any point has been given whose outcome has not been returned."""
-        return bool(self.jobs or self.lost)
+        return bool(self.lost) or any(found.given for found in self.workers.values())
 
     def submit(self, waiting: list[Job]) -> None:
         """Give jobs, from the end of the list, to workers that have room.
@@ -115,38 +114,33 @@ class Pool:
             fullest = max(ready, key=attrgetter("load"))
             if fullest.load > 0:
                 future = fullest.pending[-1]
-                waiting.append(self._remove(future))
+                waiting.append(fullest.given.pop(future))
                 future.cancel()
         while waiting and ready and (chosen := min(ready, key=attrgetter("load"))).load <= 0:
             point, task = job = waiting.pop()
-            arguments = (chosen.folder, pickle.dumps(task), self.data[point.data_key])
-            future = self.client.submit(RUN, *arguments, workers=[chosen.address], pure=False)
-            self.jobs[future] = job
-            chosen.given.append(future)
-            future.add_done_callback(self.results.put)
+            future = self._submit(chosen, RUN, chosen.folder, pickle.dumps(task), self.data[point.data_key])
+            chosen.given[future] = job
 
     def completed(self) -> list[tuple[Job, Outcome | None]]:
         """Wait until a job ends, but not for long; return what came of each, or None if it was lost on the way."""
         found, self.lost = self.lost, []
         with contextlib.suppress(Empty):
-            future = self.results.get(timeout=0.0 if found else POLL_INTERVAL)
+            holder, future = self.results.get(timeout=0.0 if found else POLL_INTERVAL)
             while True:
-                if future in self.jobs:
-                    holder = next((each for each in self.workers.values() if future in each.given), None)
-                    job = self._remove(future)
+                if job := holder.given.pop(future, None):
                     found.append((job, outcome := _outcome(future, job[1])))
-                    if holder and outcome is None and future.status == "finished":  # it is to be made ready
+                    if outcome is None and future.status == "finished":  # it is to be made ready
                         self._requeue_from(self.workers.pop(holder.address))
-                else:
-                    self._record_preparation(future)
-                future = self.results.get_nowait()
+                elif future is holder.preparation and holder in self.workers.values():
+                    _record_preparation(holder)
+                holder, future = self.results.get_nowait()
         return found
 
-    def _remove(self, future: Future[bytes]) -> Job:
-        for found in self.workers.values():
-            if future in found.given:
-                found.given.remove(future)
-        return self.jobs.pop(future)
+    def _submit(self, holder: _Worker, function: ByValue, *arguments: Any) -> Future[Any]:
+        """Have a worker call a function; once that has ended, it is among the results."""
+        future: Future[Any] = self.client.submit(function, *arguments, workers=[holder.address], pure=False)
+        future.add_done_callback(lambda ended: self.results.put((holder, ended)))
+        return future
 
     def _update_workers(self) -> None:
         """Notice which workers have come and gone. Raises ClusterFailed as `submit` does."""
@@ -158,9 +152,8 @@ class Pool:
             log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
             self._requeue_from(self.workers.pop(address))
         for address in sorted(present.keys() - self.workers.keys()):
-            preparation = self.client.submit(PREPARE, self.code, self.versions, workers=[address], pure=False)
-            self.workers[address] = _Worker(address, present[address], preparation)
-            preparation.add_done_callback(self.results.put)
+            self.workers[address] = found = _Worker(address, present[address])
+            found.preparation = self._submit(found, PREPARE, self.code, self.versions)
         if present and all(found.refusal for found in self.workers.values()):
             reasons = "\n".join(f"{address}: {self.workers[address].refusal}" for address in sorted(self.workers))
             numbers = {refusal(found.refusal.partition(": ")[2]) or 0 for found in self.workers.values()}
@@ -174,33 +167,34 @@ class Pool:
             self.reported = True
 
     def _requeue_from(self, gone: _Worker) -> None:
-        """Have the points of a worker that has gone run elsewhere, but for those that too many have died of."""
-        for place, future in enumerate(gone.pending):
-            job = self.jobs.pop(future)
-            future.cancel()
-            self.deaths[job[0]] += place < gone.threads
-            died = self.deaths[job[0]] >= MAX_DEATHS
-            outcome = worker.failed(job[1], WorkerDied("Its worker died, twice over.")) if died else None
-            self.lost.append((job, outcome))
+        """Have the points that a worker that has gone had left run elsewhere, but for those that too many died of."""
+        ran = gone.pending[: gone.threads]
+        for future, (point, task) in gone.given.items():
+            if future.status == "pending":
+                future.cancel()
+                self.deaths[point] += future in ran
+                died = self.deaths[point] >= MAX_DEATHS
+                outcome = worker.failed(task, WorkerDied("Its worker died, twice over.")) if died else None
+            else:
+                outcome = _outcome(future, task)
+            self.lost.append(((point, task), outcome))
+        gone.given.clear()
 
-    def _record_preparation(self, future: Future[Any]) -> None:
-        """Note that a worker is ready, or why it cannot run the points."""
-        for found in self.workers.values():
-            if found.preparation is future and future.status not in ("cancelled", "lost"):
-                try:
-                    found.folder, found.refusal = _result(future)
-                except FutureCancelledError:
-                    return  # the worker has gone meanwhile
-                except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
-                    found.refusal = f"{type(error).__name__}: {error}"
-                if found.refusal:
-                    log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
+
+def _record_preparation(found: _Worker) -> None:
+    """Note that a worker is ready, or why it cannot run the points."""
+    try:
+        found.folder, found.refusal = _result(found.preparation)
+    except FutureCancelledError:
+        return  # the worker has gone meanwhile
+    except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
+        found.refusal = f"{type(error).__name__}: {error}"
+    if found.refusal:
+        log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
 
 
 def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
     """Return what a worker returned, or a record of its failure; None if that was lost with the connection."""
-    if future.status in ("cancelled", "lost"):
-        return None
     try:
         outcome: Outcome | None = pickle.loads(content) if (content := _result(future)) else None
         return outcome
