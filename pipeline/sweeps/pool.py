@@ -32,22 +32,8 @@ MAX_DEATHS = 2  # of workers, after which the point that ran there is not tried 
 
 log = logging.getLogger(__name__)
 cloudpickle.register_pickle_by_value(bootstrap)
-
-
-class ByValue:
-    """A function that is pickled by value, since neither scheduler nor workers can import it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.pickled = cloudpickle.dumps(function)
-
-    def __call__(self) -> Any:
-        raise NotImplementedError("it is called where it is unpickled, as the function itself")
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
-        return cloudpickle.loads, (self.pickled,)
-
-
-PREPARE, RUN = ByValue(bootstrap.prepare), ByValue(bootstrap.run)
+# Neither scheduler nor workers can import these. Dask pickles copies by value, since no module has them under a name.
+PREPARE, RUN = (cloudpickle.loads(cloudpickle.dumps(each)) for each in (bootstrap.prepare, bootstrap.run))
 
 
 @dataclass(eq=False)
@@ -136,7 +122,7 @@ class Pool:
                 holder, future = self.results.get_nowait()
         return found
 
-    def _submit(self, holder: _Worker, function: ByValue, *arguments: Any) -> Future[Any]:
+    def _submit(self, holder: _Worker, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a worker call a function; once that has ended, it is among the results."""
         future: Future[Any] = self.client.submit(function, *arguments, workers=[holder.address], pure=False)
         future.add_done_callback(lambda ended: self.results.put((holder, ended)))
