@@ -32,14 +32,13 @@ class Progress(contextlib.ExitStack):
 
     def __init__(self, configurations: Sequence[Sequence[Point]], metric: Metric, count: int) -> None:
         super().__init__()
-        self.metric, self.count = metric, count
-        self.groups = {point.id: place for place, group in enumerate(configurations) for point in group}
-        self.points = configurations
-        self.ranked = [self._configuration(place) for place in range(len(configurations))]
+        self.metric = metric
+        self.groups = {point.id: group for group in configurations for point in group}
+        self.ranked = {group[0].id: self._configuration(group) for group in configurations}
         results = [point.result for group in configurations for point in group]
         self.varied = ranking.varied_names(results)
-        self.before = sum(result.record is not None for result in results)
-        self.done, self.failed, self.best, self.durations = 0, 0, "", list[float]()
+        self.ended = sum(result.record is not None for result in results)
+        self.total, self.failed, self.best, self.durations = self.ended + count, 0, "", list[float]()
         # A kernel of JupyterLab, and not one of papermill's or nbval's, nor a program that a kernel has started.
         notebook = "JPY_SESSION_NAME" in os.environ and get_ipython() is not None
         terminal = sys.stderr.isatty()
@@ -48,27 +47,27 @@ class Progress(contextlib.ExitStack):
         if terminal:  # which in some containers does not know its size
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
             options |= {"dynamic_ncols": True} if columns else {"ncols": 100, "nrows": 40}
-        disabled, total = not (notebook or terminal), self.before + count
-        self.bar = self.enter_context(tqdm(total=total, initial=self.before, disable=disabled, **options))
+        disabled = not (notebook or terminal)
+        self.bar = self.enter_context(tqdm(total=self.total, initial=self.ended, disable=disabled, **options))
         self.enter_context(logging_redirect_tqdm([logging.getLogger("pipeline")], tqdm_class=type(self.bar)))
 
     def __exit__(self, kind: type[BaseException] | None, *details: Any) -> None:
         super().__exit__(kind, *details)
         if kind:
-            finished, count = self.before + self.done, self.before + self.count
-            kept = f"{finished} of {count} points have finished and are kept" if finished else "No point has finished"
+            finished = f"{self.ended} of {self.total} points have finished and are kept"
+            kept = finished if self.ended else "No point has finished"
             log.info(f"{kept}; the same command runs the rest.")
 
     def finished(self, point: Point, at_a_time: int) -> None:
         """Count a point whose result is new, of which so many are trained at a time."""
-        self.done += 1
+        self.ended += 1
         self.failed += not point.result.is_done
         noted = [*self._time_left(point, at_a_time), *([f"{self.failed} failed"] if self.failed else [])]
-        place = self.groups[point.id]
-        self.ranked[place] = self._configuration(place)  # all others are as they were
-        best = ranking.best([min(self.ranked, key=attrgetter("sort_key"))])
+        group = self.groups[point.id]
+        self.ranked[group[0].id] = self._configuration(group)  # all others are as they were
+        best = ranking.best([min(self.ranked.values(), key=attrgetter("sort_key"))])
         description = best.describe_best(self.varied) if best else ""
-        line = f"[{self.before + self.done}/{self.before + self.count}] {point.id} {point.result.status}: {point.label}"
+        line = f"[{self.ended}/{self.total}] {point.id} {point.result.status}: {point.label}"
         if not self.watched:
             leader = [f"best so far {description}"] if best else []
             log.info(" | ".join([line, *noted, *leader]))
@@ -85,9 +84,9 @@ class Progress(contextlib.ExitStack):
         """Estimate it from how long points took; how long it took to begin has no part in it."""
         if (record := point.result.record) and record.duration_s is not None:
             self.durations.append(record.duration_s)
-        if not self.durations or not (left := self.count - self.done):
+        if not self.durations or not (left := self.total - self.ended):
             return []
         return [f"about {console.duration(max(0.1, fmean(self.durations) * left / min(at_a_time, left)))} left"]
 
-    def _configuration(self, place: int) -> ranking.Configuration:
-        return ranking.Configuration([point.result for point in self.points[place]], self.metric)
+    def _configuration(self, group: Sequence[Point]) -> ranking.Configuration:
+        return ranking.Configuration([point.result for point in group], self.metric)
