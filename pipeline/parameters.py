@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -76,7 +76,6 @@ class NotebookParameters(Parameters):
     repeat: CountOrNone = Field(2, description="recorded trainings that why.ipynb and dropout.ipynb run again")
 
 
-Checked = TypeVar("Checked", bound=Parameters)
 NAMES = tuple(Parameters.model_fields)
 
 
@@ -190,8 +189,8 @@ def _names_assigned(cell: str) -> set[str]:
 
 
 def _checked(
-    validate: Callable[[dict[str, object]], Checked], values: Mapping[str, object], names: Iterable[str]
-) -> Checked:
+    validate: Callable[[dict[str, object]], Parameters], values: Mapping[str, object], names: Iterable[str]
+) -> Parameters:
     try:
         return validate(dict(values))
     except ValidationError as error:

@@ -33,5 +33,4 @@ def row(point: Point) -> dict[str, object]:
     result, measured = point.result, MEASURED if point.parameters.num_validation else MEASURED[:2]
     found: dict[str, object] = {"id": point.id, "status": str(result.status)} | point.parameters.model_dump()
     found |= {name: getattr(result.metrics, name, None) for name in (*measured, "weights_sha256")}
-    record = result.record
-    return found | {"duration_s": record and record.duration_s, "error": record and record.error}
+    return found | {name: getattr(result.record, name, None) for name in ("duration_s", "error")}
