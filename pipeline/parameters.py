@@ -175,7 +175,7 @@ def check(namespace: Mapping[str, object]) -> dict[str, Value]:
     known = NotebookParameters.model_fields.keys()
     meant = set(declared & known)
     for misspelt in declared - known:  # in place of a parameter of the notebook's
-        meant.update(_nearest(misspelt, known) or known)
+        meant.update(nearest(misspelt, known) or known)
     _checked(NotebookParameters.model_validate, values, sorted(meant))
     if unused := set().union(*injected) - declared:
         names, takes = ", ".join(sorted(unused)), ", ".join(sorted(declared))
@@ -206,11 +206,12 @@ def _wrong(name: str, value: object) -> str:
     return f"{name} is {shown(repr(value))}, but must be {allowed(name)}. Its default is {field_of(name).default!r}."
 
 
-def _nearest(name: str, names: Iterable[str]) -> list[str]:
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Return the name that was meant, if one is near."""
     return difflib.get_close_matches(name[:100], names, n=1)
 
 
 def _unknown(name: str, names: list[str]) -> str:
-    near = _nearest(name, names)
+    near = nearest(name, names)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"There is no parameter {shown(repr(name))}. {hint}The parameters are: {', '.join(names)}."

@@ -46,13 +46,12 @@ class Configuration:
         self.points, self.metric = points, metric
         split, measure = metric.split("_")
         other = f"{split}_{'error' if measure == 'accuracy' else 'accuracy'}"  # decides where means are equal
-        both = attrgetter(metric, other)
-        self.finished = [point for point in points if point.metrics and None not in both(point.metrics)]
+        self.finished = [point for point in points if getattr(point.metrics, metric, None) is not None]
         self.values = self.values_of(metric)
         self.mean = self.mean_of(metric)
         self.is_complete = len(self.finished) == len(points)
-        by = {metric: self.mean, other: self.mean_of(other)} if self.finished else {}
-        means = [-mean if name.endswith("accuracy") else mean for name, mean in by.items()]
+        names = (metric, other) if self.finished else ()
+        means = [self.mean_of(name) * (-1 if name.endswith("accuracy") else 1) for name in names]
         # What configurations are sorted by, the best first. Sums differ by their order, in their last digits.
         self.sort_key = not self.is_complete, not self.finished, [round(mean, 12) for mean in means]
 

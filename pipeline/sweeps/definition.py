@@ -1,6 +1,5 @@
 """Read the YAML file of a sweep and make points of it, every one checked before anything starts."""
 
-import difflib
 import functools
 import hashlib
 import itertools
@@ -62,7 +61,7 @@ class Point:
         self.parameters = chosen
         self.id = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = sweep.point(self.id)
-        self.label = parameters.described({name: values[name] for name in varied if name in values}) or "the base"
+        self.label = parameters.described({name: values[name] for name in varied}) or "the base"
 
     @functools.cached_property
     def result(self) -> PointResult:
@@ -144,7 +143,7 @@ def _explained(problem: ErrorDetails) -> str:
     text = WRONG[kind].format(value=value, **problem.get("ctx", {})) if kind in WRONG else problem["msg"]
     if where == "points":
         text = "It must be a list of maps, such as [{epochs: 20}]."
-    elif kind == "extra_forbidden" and (near := difflib.get_close_matches(where, SweepDefinition.model_fields, n=1)):
+    elif kind == "extra_forbidden" and (near := parameters.nearest(where, SweepDefinition.model_fields)):
         text += f" Did you mean {near[0]}?"
     elif kind == "literal_error" and value.startswith("'test"):
         text += " A test metric must not be used to choose: nothing would be left to judge the choice."
