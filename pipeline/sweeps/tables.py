@@ -85,9 +85,8 @@ def as_html(
         for swept in frame.select_dtypes("float").columns.intersection(list(parameters.NAMES)):  # no two look alike
             frame[swept] = frame[swept].map("{:.15g}".format, na_action="ignore")
     csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
-    for column in table:
-        if column in ("mean", "lowest", "highest", *results.MEASURED):
-            shown[column] = table[column].map(rounded, na_action="ignore")
+    for column in table.columns.intersection(["mean", "lowest", "highest", *results.MEASURED]):
+        shown[column] = table[column].map(rounded, na_action="ignore")
     if links:
         pages = {value: links(value) for value in table["id"]}
         shown["id"] = [f'<a href="{quote(page)}">{value}</a>' if page else value for value, page in pages.items()]
