@@ -10,14 +10,13 @@ import numpy as np
 
 from pipeline import parameters, pictures
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
-from pipeline.images import CLOTHES, DIGITS, Arrays, Data
-from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, Parameters
+from pipeline.images import ARRAYS, CLOTHES, DIGITS, Arrays, Data
+from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES
 from pipeline.readers import read_arrays
 from pipeline.storage import NOTEBOOKS, place_of, project_path, sha256_of_file
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SAMPLE_SHA256 = "3a79f2ce1deac27f3accde65e5462995a9dfb53e2d8a9102c0f211ff0ad73e93"  # of the file
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 LAYOUT_ADVICE = 'Use source "sample", or the path of an .npz file in the layout of keras.datasets.mnist.'
 SAMPLE_ADVICE = f"Restore it: git checkout {place_of(SAMPLE)}"
 
@@ -124,26 +123,25 @@ def fitted(images: int, num_samples: int | None = None, num_validation: int | No
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source, and split its training set, from the front: training, then validation. Raises as `split` does."""
-    chosen = Parameters(source=source, num_samples=num_samples, num_validation=num_validation)
-    return split(load_source(source), chosen)
+    """Load a source, and split it. Raises as `load_source` and `split` do."""
+    return split(load_source(source), num_samples, num_validation)
 
 
-def split(whole: Data, chosen: Parameters) -> Data:
-    """Split the training set of what a source has.
+def split(whole: Data, num_samples: int, num_validation: int) -> Data:
+    """Split the training set of what a source has, from the front: training, then validation.
 
     Raises InvalidData with all that is wrong: why the source cannot be used, and if it has too few images.
     """
-    x, y, cut, problems = whole.x_train, whole.y_train, chosen.num_samples, list(whole.errors)
-    if (end := cut + chosen.num_validation) > len(x) and len(x):
+    x, y, cut, problems = whole.x_train, whole.y_train, num_samples, list(whole.errors)
+    if (end := cut + num_validation) > len(x) > 0:
         problems.append(
-            f"num_samples + num_validation is {cut} + {chosen.num_validation} = {end}, but the source "
-            f"{chosen.source!r} has {len(x)} training images. Use a larger source, or what fits: "
-            f"{parameters.described(fitted(len(x), cut if cut <= len(x) else None, chosen.num_validation and None))}."
+            f"num_samples + num_validation is {cut} + {num_validation} = {end}, but the source "
+            f"{whole.source!r} has {len(x)} training images. Use a larger source, or what fits: "
+            f"{parameters.described(fitted(len(x), cut if cut <= len(x) else None, num_validation and None))}."
         )
     if whole.errors:
         warnings = [note for note in whole.notes if note.startswith("Warning")]
-        problems = [f"The source {chosen.source!r} cannot be used:", *problems, *warnings]
+        problems = [f"The source {whole.source!r} cannot be used:", *problems, *warnings]
     if problems:
         raise InvalidData("\n".join(problems))
     return replace(whole, x_train=x[:cut], y_train=y[:cut], x_validation=x[cut:end], y_validation=y[cut:end])

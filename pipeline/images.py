@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pipeline.storage import npz_bytes, sha256_of
 
 Arrays = dict[str, np.ndarray]
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # of a source
 NAME = "1 to 30 printable characters"  # of a class
 
 
@@ -110,5 +111,5 @@ class Data:
     def of_source(cls, source: str, arrays: Arrays, classes: Classes = DIGITS, **more: Any) -> "Data":
         """Return all that a source has, (N, 28, 28) uint8 and (N,) uint8, without validation images so far."""
         train, test = ((arrays[f"x_{split}"].reshape(-1, 784), arrays[f"y_{split}"]) for split in ("train", "test"))
-        digests = {name: sha256_of(arrays[name]) for name in ("x_train", "y_train", "x_test", "y_test")}
+        digests = {name: sha256_of(arrays[name]) for name in ARRAYS}
         return cls(*train, train[0][:0], train[1][:0], *test, source, digests, classes, **more)

@@ -31,7 +31,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
     if chosen.source not in parameters.NAMED_SOURCES:
         given = {each: getattr(chosen, each) for each in ("num_samples", "num_validation") if each in values}
         chosen = chosen.model_copy(update=datasets.fitted(len(whole.x_train), **given))
-    datasets.split(whole, chosen)
+    datasets.split(whole, chosen.num_samples, chosen.num_validation)
     with storage.scratch() as scratch:
         executed = scratch / NOTEBOOK.name
         notebooks.execute(NOTEBOOK, executed, chosen.model_dump() | {"run_dir": str(scratch)})

@@ -45,7 +45,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     folder.check_own(given)
     check_memory(chosen)
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
-        datasets.split(datasets.load_source(chosen.source), chosen)
+        datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
     inputs = provenance.inputs_of(chosen)
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record = folder.find_record()
@@ -53,7 +53,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
         reasons = changed + provenance.unfinished(folder, record, [name for name in OUTPUTS if name != REPORT])
         if reasons or force:
             if chosen.source in KERAS_SOURCES and folder.present():  # before anything is replaced for it
-                datasets.split(datasets.load_source(chosen.source), chosen)
+                datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
             if force:
                 folder.checkpoint.unlink(missing_ok=True)
             if record and not changed and folder.checkpoint.exists():

@@ -66,8 +66,8 @@ def run_sweep(
     for source in one_of_each:
         datasets.check_apart(source, folder.path, folder.names)
     whole = {source: datasets.load_source(source) for source in one_of_each}
-    of_each_data = {point.data_key: point.parameters for point in points}
-    data = {key: datasets.split(whole[chosen.source], chosen) for key, chosen in of_each_data.items()}
+    keys = dict.fromkeys(point.data_key for point in points)
+    data = {key: datasets.split(whole[key[0]], *key[1:]) for key in keys}
     inputs = {source: provenance.inputs_of(chosen, [TRAINING]) for source, chosen in one_of_each.items()}
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         storage.remove_parts(folder.path, folder.names)
