@@ -43,7 +43,7 @@ class Entry:
     status: str = ""
     detail: str = ""
     parameters: list[str] = field(default_factory=list)
-    metrics: dict[str, tuple[str, str]] = field(default_factory=dict)
+    metrics: dict[str, tuple[str, ...]] = field(default_factory=dict)
     duration: str = ""
     best: str = ""  # of a sweep: "accuracy" or "error", which its best configuration is the best by
 
@@ -129,28 +129,30 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
     entry.status, entry.detail = record.status, _first_line(record.error)
     if record.status == Status.DONE:
         metrics = folder.read_metrics()
-        entry.metrics = {split: _texts(*pair) for split in SPLITS if (pair := metrics.of(split))}
+        entry.metrics = {split: tuple(map(rounded, pair)) for split in SPLITS if (pair := metrics.of(split))}
     elif record.status == Status.RUNNING and not storage.is_locked(folder.path):
         entry.status, entry.detail = Status.INTERRUPTED, "It was killed; the same command runs it again."
 
 
 def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     sweep = folder.read_record()
-    found = {identity: folder.point(identity).find_record() for identity in sweep.ids}
-    results = {i: PointResult(i, record.parameters if record else {}, record) for i, record in found.items()}
-    records = [record for record in found.values() if record]
-    counts = Counter(record.status for record in records)
+    records = {i: record for i in sweep.ids if (record := folder.point(i).find_record())}
+    counts = Counter(record.status for record in records.values())
     done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
+    results = {i: PointResult(i, records[i].parameters if i in records else {}, records.get(i)) for i in sweep.ids}
     ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
     best = ranking.best(ranked)
-    evaluated = best is None or all(_is_evaluated(folder, point) for point in best.finished)
+    evaluated = all(
+        EVALUATION in records[point.id].inputs.notebooks and folder.point(point.id).metrics.exists()  # written last
+        for point in (best.finished if best else ())
+    )
     missing = f"{left} left" if left else "" if evaluated else "the best not evaluated"
     entry.detail = ", ".join(filter(None, [*counted, missing]))
     ended = Status.INTERRUPTED if missing else "failures" if counts else Status.DONE
     unknown = not missing and not os.access(folder.path / storage.LOCK, os.W_OK)  # of one that one may only read
     entry.status = Status.RUNNING if storage.is_locked(folder.path) and not unknown else ended
-    entry.when = max((record.started.astimezone(UTC) for record in records), default=entry.when)
+    entry.when = max((record.started.astimezone(UTC) for record in records.values()), default=entry.when)
     varied, defaults = sweep.varied(), parameters.Parameters().model_dump()
     for name, values in varied.items():
         crossed = bool(sweep.grid) and name not in sweep.grid
@@ -159,17 +161,12 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     fixed = parameters.described(parameters.differing({k: v for k, v in sweep.base.items() if k not in varied}))
     listed = "; ".join(_listed(*each) for each in varied.items()) or "nothing"
     entry.parameters = [f"varied: {listed}", *([f"fixed: {fixed}"] if fixed else [])]
-    entry.duration = console.duration(sum(record.duration_s or 0 for record in records))
+    entry.duration = console.duration(sum(record.duration_s or 0 for record in records.values()))
     if best:  # as the sweep's report puts it first, without its test metrics
         split, entry.best = sweep.select.split("_")
-        entry.metrics = {split: _texts(best.mean_of(f"{split}_accuracy"), best.mean_of(f"{split}_error"))}
+        entry.metrics = {split: (rounded(best.mean_of(f"{split}_accuracy")), rounded(best.mean_of(f"{split}_error")))}
         names = [name for name in varied if name != "seed"]
         entry.parameters.append(f"best: {best.describe(names)}{best.describe_seeds()}")
-
-
-def _is_evaluated(folder: SweepFolder, point: PointResult) -> bool:
-    known = point.record and EVALUATION in point.record.inputs.notebooks  # written last
-    return bool(known) and folder.point(point.id).metrics.exists()
 
 
 def _listed(name: str, values: Iterable[JsonValue]) -> str:
@@ -178,10 +175,6 @@ def _listed(name: str, values: Iterable[JsonValue]) -> str:
     found = [*map(str, dict.fromkeys(v if isinstance(v, int | float) else str(v) for v in by_size))]  # 255 is 255.0
     more = f" and {len(found) - VALUES_SHOWN} more" if len(found) > VALUES_SHOWN else ""
     return f"{name} {', '.join(found[:VALUES_SHOWN])}{more}"
-
-
-def _texts(accuracy: float, error: float) -> tuple[str, str]:
-    return rounded(accuracy), rounded(error)
 
 
 def _first_line(error: str | None) -> str:
