@@ -36,7 +36,7 @@ def load_source(source: str) -> Data:
     try:
         parameters.check_source(source)  # of a record or a notebook, since commands check it first
         path = source_path(source)
-        if source not in NAMED_SOURCES and path.suffix.lower() != ".npz":
+        if path.suffix.lower() != ".npz":
             return pictures.read(source, path)
         arrays = read_arrays(path, advice)
     except (InvalidParameter, InvalidRecord) as error:
@@ -76,7 +76,7 @@ def _load_from_keras(source: str) -> Arrays:
     import keras  # 2 to 4 seconds, for a source that the default run does not use
 
     try:
-        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, source).load_data()
+        train, test = getattr(keras.datasets, source).load_data()
     except Exception as error:  # noqa: BLE001 - which is what keras raises when a download fails
         reason = " ".join(str(error).split())
         raise InvalidData(
@@ -84,7 +84,7 @@ def _load_from_keras(source: str) -> Arrays:
             'time, which needs a network. Without one use source "sample", which comes with the project, or the '
             "path of an .npz file in the layout of keras.datasets.mnist."
         ) from None
-    return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
+    return dict(zip(ARRAYS, [*train, *test], strict=True))
 
 
 def _check_layout(arrays: Arrays, path: Path | str, advice: str) -> None:

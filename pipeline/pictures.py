@@ -238,11 +238,10 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
         for split, places in (("train", order[tested:]), ("test", order[:tested])):
             pictures = splits[split] + [splits[""][i] for i in places]
             sets[split] += [(label, *picture) for picture in pictures]
-            if split == "train":
-                count = len(pictures)
-                spread += [*((spreading.permutation(count) + spreading.random_sample(count)) / count)]
             problem = f"Classes without a picture to {split} on, since each needs two or more"
             problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
+        count = len(sets["train"]) - len(spread)
+        spread += [*((spreading.permutation(count) + spreading.random_sample(count)) / count)]
         if sum(map(len, splits.values())) < FEW:
             problems[f"Warning: classes with fewer than {FEW} pictures, too few to judge by"].append(classes[label])
     sets["train"] = [sets["train"][i] for i in np.argsort(spread, kind="stable")]

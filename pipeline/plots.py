@@ -125,17 +125,16 @@ def network(forward: Sequence[str], edges: Sequence[str], signals: Sequence[str]
     axis.set(xlim=(0, 9), ylim=(0, 4.2))
     middle, columns, towards = 2.1, (1.2, 4.5, 7.8), "#B2182B"
     heights = [[*np.linspace(0.25, 1.05, n), middle, *np.linspace(3.15, 3.95, n)] for n in (4, 3, 4)]
-    for left, right, below, above in zip(columns, columns[1:], heights, heights[1:], strict=False):
-        for y in below:
-            axis.plot([left, right], [[y] * len(above), above], color="#E8E8E8", linewidth=0.6, zorder=1)
-    for x, ys in zip(columns, heights, strict=True):
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    for x, ys, value, signal in zip(columns, heights, forward, signals, strict=True):
         axis.plot([x] * len(ys), ys, "o", color="white", markeredgecolor="#999999", markersize=7, zorder=2)
         axis.plot(x, middle, "o", color="white", markeredgecolor="black", markersize=16, zorder=3)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-    for x, value, signal in zip(columns, forward, signals, strict=True):
         axis.text(x, middle + 0.35, value, ha="center", va="bottom", color=TRAIN, bbox=box, zorder=4)
         axis.text(x, middle - 0.35, signal, ha="center", va="top", color=towards, bbox=box, zorder=4)
-    for left, right, weight, gradient in zip(columns, columns[1:], edges, gradients, strict=False):
+    ways = zip(columns, columns[1:], heights, heights[1:], edges, gradients, strict=False)
+    for left, right, below, above, weight, gradient in ways:
+        for y in below:
+            axis.plot([left, right], [[y] * len(above), above], color="#E8E8E8", linewidth=0.6, zorder=1)
         for start, end, y, colour in ((left, right, 0.09, TRAIN), (right, left, -0.09, towards)):
             tip, tail = (end - 0.2 * np.sign(end - start), middle + y), (start, middle + y)
             axis.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.8}, zorder=2)
