@@ -8,7 +8,7 @@ import itertools
 import re
 import threading
 import warnings
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from functools import cache, partial
 from html import escape
 from pathlib import Path
@@ -29,7 +29,7 @@ from pipeline.parameters import Parameters
 from pipeline.readers import read_notebook
 from pipeline.records import RunRecord
 from pipeline.reports import pages, training
-from pipeline.reports.markdown import Heading, Renderer
+from pipeline.reports.markdown import Renderer
 from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
@@ -43,7 +43,6 @@ _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
 # Links to other folders, from their notebook's.
 ELSEWHERE = re.compile(r"""<a\b[^>]*\bhref=(["'])(?!#|//|[\w+.-]+:)[^"']*/[^"']*\1[^>]*>(.*?)</a>""", re.S)
 CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
-Section = tuple[str, list[Heading]]  # a notebook as a part of a page: its HTML, and the headings in it
 
 
 class _CellsExporter(HTMLExporter):
@@ -93,36 +92,39 @@ def exporter() -> _CellsExporter:
     return made
 
 
-def render(notebooks: Mapping[str, nbformat.NotebookNode], title: str, site: Container[str] = ()) -> str:
+def render(
+    notebooks: Mapping[str, nbformat.NotebookNode],
+    title: str,
+    site: Container[str] = (),
+    summary: Mapping[str, object] | None = None,
+) -> str:
     """Render one page of one or more executed notebooks, which are given by their stems, such as "02_train", in order.
 
-    site: the stems of notebooks that have a page beside this one, which links lead to.
+    site: the stems of notebooks that have a page beside this one, which links lead to. summary: what the page shows
+    before and after the notebooks, a title of its own included, below which theirs are.
     """
-    return _page([_section(Renderer(stem, list(notebooks), 0, site), node) for stem, node in notebooks.items()], title)
-
-
-def _section(renderer: Renderer, node: nbformat.NotebookNode) -> Section:
-    with _one_at_a_time, warnings.catch_warnings(action="ignore"):  # of outputs in a form that no page can show
-        exporter().renderer = renderer
-        html, _ = exporter().from_notebook_node(_with_folded_set_up(node))
-    return _accessible(LEADS_AWAY.sub("&lt;", html)), renderer.headings
-
-
-def _page(sections: Sequence[Section], title: str, summary: Mapping[str, object] | None = None) -> str:
-    """Fill the page. summary: what it shows before and after the notebooks, a title of its own included."""
-    numbers = itertools.count(1)
-    bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", html) for html, _ in sections]
+    renderers = [Renderer(stem, list(notebooks), 1 if summary else 0, site) for stem in notebooks]
+    bodies, numbers = list(map(_section, renderers, notebooks.values())), itertools.count(1)
+    bodies = [CAPTION.sub(lambda begin: f"{begin[0]}<b>Figure {next(numbers)}.</b> ", body) for body in bodies]
     if not summary and "<h1" not in bodies[0]:
         bodies[0] = f"<h1>{escape(title)}</h1>{bodies[0]}"
     sortable = any('class="dataframe sortable"' in body for body in bodies)
     shown = {
-        "headings": [heading for _, found in sections for heading in found if 2 <= heading.level <= 3],
+        "headings": [heading for each in renderers for heading in each.headings if 2 <= heading.level <= 3],
         "sections": bodies,
         "summary": summary,
         "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
     }
     scripts = (*(("network", "draw", "train") if summary else ()), "page", *(("sort",) if sortable else ()))
     return pages.fill("page.html.j2", scripts, title=title, **shown)
+
+
+def _section(renderer: Renderer, node: nbformat.NotebookNode) -> str:
+    """Render a notebook as a part of a page; the renderer has its headings then."""
+    with _one_at_a_time, warnings.catch_warnings(action="ignore"):  # of outputs in a form that no page can show
+        exporter().renderer = renderer
+        html, _ = exporter().from_notebook_node(_with_folded_set_up(node))
+    return _accessible(LEADS_AWAY.sub("&lt;", html))
 
 
 def _with_folded_set_up(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -217,12 +219,10 @@ def _in_markdown(text: str) -> str:
 def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
     """Render the report of a finished run, from its executed notebooks, metrics.json and the record for run.json.
 
-    The result comes first. site: see `render`.
+    The result comes first, then the last notebook. site: see `render`.
     """
-    paths = folder.executed()[::-1]  # the last first
-    included = [path.stem for path in paths]
-    sections = [_section(Renderer(path.stem, included, 1, site), read_notebook(path)) for path in paths]
-    return _page(sections, folder.title, _run_summary(folder, record))
+    notebooks = {path.stem: read_notebook(path) for path in reversed(folder.executed())}
+    return render(notebooks, folder.title, site, _run_summary(folder, record))
 
 
 def prepare() -> None:

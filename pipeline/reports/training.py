@@ -25,7 +25,6 @@ CONTROLS: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "1"),
     "epochs": (1, 1000, "1"),
 }
-TRAINED_BY = (*CONTROLS, "learning_rate_decay", "normalisation")
 
 
 def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def training_of(folder: RunFolder, chosen: Parameters, sha256: str) -> dict[str,
         return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
     judging = chosen.num_validation if chosen.num_validation <= MAX_IMAGES else 0  # all validation images, or none
-    own = {name: getattr(chosen, name) for name in TRAINED_BY}
+    own = {name: getattr(chosen, name) for name in (*CONTROLS, "learning_rate_decay", "normalisation")}
     controls = {name: (min(low, own[name]), max(high, own[name]), step) for name, (low, high, step) in CONTROLS.items()}
     page = {
         "parameters": own | {"classes": data.classes},
