@@ -34,7 +34,7 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     """
     paths = {stem: storage.NOTEBOOKS / f"{stem}.ipynb" for stem in listed()}
     lessons = {stem: read_notebook(path, storage.restoring(path)) for stem, path in paths.items()}
-    heads = {stem: _title_and_purpose(path, lessons[stem]) for stem, path in paths.items()}
+    entries = {stem: (f"{stem}.html", *_title_and_purpose(path, lessons[stem])) for stem, path in paths.items()}
     written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]
     outputs.check(f"The site's folder is {folder}", folder, {path: partial(outputs.is_page, path) for path in written})
     for name, changed in SHOWN.items():
@@ -45,12 +45,9 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
         page = rendering.run_page(run, run.read_record(), site=lessons)
         storage.write_whole(folder / f"{name}.html", page.encode())
         reports.append((f"{name}.html", parameters.described(changed), run.read_metrics()))
-    entries = {}
-    for stem, notebook in lessons.items():
-        title, purpose = heads[stem]
-        text = rendering.without_dead_links(rendering.render({stem: notebook}, title, site=lessons))
-        storage.write_whole(folder / f"{stem}.html", text.encode())
-        entries[stem] = (f"{stem}.html", title, purpose)
+    for stem, (address, title, _) in entries.items():
+        text = rendering.without_dead_links(rendering.render({stem: lessons[stem]}, title, site=lessons))
+        storage.write_whole(folder / address, text.encode())
     stages = [entries.pop(stem) for stem in STAGES]
     index, shown = written[0], {"reports": reports, "stages": stages, "lessons": entries.values()}
     storage.write_whole(index, pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown).encode())
