@@ -34,7 +34,7 @@ class Model:
 
     @property
     def is_finite(self) -> bool:
-        return all(np.isfinite(weights).all() for weights in self.weights)
+        return all(np.isfinite(numbers).all() for numbers in (*self.weights, self.normalisation))
 
     @property
     def sha256(self) -> str:

@@ -184,7 +184,7 @@ def execute_in_place(notebook: Path) -> None:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]
             storage.write_whole(path, b64decode(picture["image/png"]))
-    content = (nbformat.writes(node) + "\n").encode()
+    content = (nbformat.writes(node) + "\n").encode(errors="backslashreplace")
     if len(content) > (limit := LIMITS["notebook"]):
         message = f"{notebook.name} would have {len(content):,} bytes with its outputs, but may have {limit:,} at most."
         raise errors.NotebookFailed(f"{message} It is left as it was; show less in it.")
@@ -193,7 +193,7 @@ def execute_in_place(notebook: Path) -> None:
 
 def _cell_failed(name: str, executed: nbformat.NotebookNode, output: Path, error: PapermillExecutionError) -> Exception:
     """Return what a cell's error is raised as here: where the system refused something, as the system's."""
-    (failed,) = (cell.id for cell in executed.cells if cell.get("execution_count") == error.exec_count)
+    *_, failed = (cell.id for cell in executed.cells if cell.get("execution_count") == error.exec_count)
     where = f"{name} failed in the cell {failed!r} (In [{error.exec_count}])"
     if refused := errors.refusal(error.evalue):
         return OSError(refused, f"{where}: {error.ename}: {error.evalue}")
@@ -231,7 +231,7 @@ def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
             cell.outputs = _coalesced(cell.outputs)
         if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
-    return str(nbformat.writes(node)).encode()
+    return str(nbformat.writes(node)).encode(errors="backslashreplace")  # of half a character, as JSON has it
 
 
 def _coalesced(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

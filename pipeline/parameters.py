@@ -171,7 +171,7 @@ def check(namespace: Mapping[str, object]) -> dict[str, Value]:
     cells = list(itertools.takewhile(lambda cell: cell.startswith("# Parameters"), before))
     *injected, declared = map(_names_assigned, cells or [""])
     present = {name for name in NotebookParameters.model_fields if name in namespace}
-    values: dict[str, Any] = {name: namespace.get(name) for name in present.union(declared, *injected)}
+    values: dict[str, Any] = {name: namespace.get(name) for name in sorted(present.union(declared, *injected))}
     known = NotebookParameters.model_fields.keys()
     meant = set(declared & known)
     for misspelt in declared - known:  # in place of a parameter of the notebook's

@@ -43,14 +43,15 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     for name, changed in SHOWN.items():
         run = RunFolder(runs_folder / name)
         page = rendering.run_page(run, run.read_record(), site=lessons)
-        storage.write_whole(folder / f"{name}.html", page.encode())
+        storage.write_whole(folder / f"{name}.html", page.encode(errors="replace"))
         reports.append((f"{name}.html", parameters.described(changed), run.read_metrics()))
     for stem, (address, title, _) in entries.items():
         text = rendering.without_dead_links(rendering.render({stem: lessons[stem]}, title, site=lessons))
-        storage.write_whole(folder / address, text.encode())
+        storage.write_whole(folder / address, text.encode(errors="replace"))
     stages = [entries.pop(stem) for stem in STAGES]
     index, shown = written[0], {"reports": reports, "stages": stages, "lessons": entries.values()}
-    storage.write_whole(index, pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown).encode())
+    first = pages.fill("site.html.j2", ("page",), title="Digits by hand", **shown)
+    storage.write_whole(index, first.encode(errors="replace"))
     return index
 
 

@@ -21,8 +21,8 @@ def describe(error: Exception) -> str:
 
     Of a package, or a file of the project, that is missing or damaged the name and what to do is enough.
     """
-    if isinstance(error, ModuleNotFoundError):
-        if not error.name or error.name.startswith("pipeline"):
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if error.name.startswith("pipeline"):
             return f"{error.name} is not there. Restore it: git checkout pipeline"
         activate = "source .venv/bin/activate, or set it up again: make run"
         return f"{error.name} is not installed here. Activate the environment first: {activate}"
