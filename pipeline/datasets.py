@@ -130,14 +130,16 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 def split(whole: Data, num_samples: int, num_validation: int) -> Data:
     """Split the training set of what a source has, from the front: training, then validation.
 
-    Raises InvalidData with all that is wrong: why the source cannot be used, and if it has too few images.
+    The numbers are what Parameters admits. Raises InvalidData with all that is wrong: why the source cannot be used,
+    and if it has too few images.
     """
     x, y, cut, problems = whole.x_train, whole.y_train, num_samples, list(whole.errors)
     if (end := cut + num_validation) > len(x) > 0:
+        kept = cut if cut + min(num_validation, len(x) // 10) <= len(x) else None  # where enough is left to validate
         problems.append(
             f"num_samples + num_validation is {cut} + {num_validation} = {end}, but the source "
             f"{whole.source!r} has {len(x)} training images. Use a larger source, or what fits: "
-            f"{parameters.described(fitted(len(x), cut if cut <= len(x) else None, num_validation and None))}."
+            f"{parameters.described(fitted(len(x), kept, None if num_validation else 0))}."
         )
     if whole.errors:
         warnings = [note for note in whole.notes if note.startswith("Warning")]

@@ -240,7 +240,7 @@ def _arrays(found: dict[int, dict[str, Split]], problems: Problems, classes: Cla
             sets[split] += [(label, *picture) for picture in pictures]
             problem = f"Classes without a picture to {split} on, since each needs two or more"
             problems[problem if splits[""] else problem.split(",")[0]] += [classes[label]] * (not pictures)
-        count = len(sets["train"]) - len(spread)
+        count = len(splits["train"]) + len(order[tested:])
         spread += [*((spreading.permutation(count) + spreading.random_sample(count)) / count)]
         if sum(map(len, splits.values())) < FEW:
             problems[f"Warning: classes with fewer than {FEW} pictures, too few to judge by"].append(classes[label])

@@ -1,4 +1,4 @@
-"""Draw the pictures that several notebooks share, in one style, and show a picture with its text alternative.
+"""Draw the pictures that several notebooks share, in one style, show them with a text alternative, and show a table.
 
 Colours are Okabe and Ito's (2008), which colour-blind readers can distinguish; each line also has a style of its own.
 """

@@ -89,7 +89,7 @@ class RunFolder:
         try:
             model = Model(*weights, normalisation, Classes.of(arrays))
             if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
-                raise ValueError("it has no hidden unit, infinite weights, or a normalisation that is not above 0")
+                raise ValueError("it has no hidden unit, infinite numbers, or a normalisation that is not above 0")
             return model
         except ValueError as error:
             raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None

@@ -222,7 +222,7 @@ def report(run_dir: str) -> Path:
     folder = RunFolder(run_dir)
     if storage.exists(SweepFolder(folder.path).record):
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
-    # the record is read first: else a folder that is no run's would be locked, and a lock left in it
+    # The record is read first: else a folder that is no run's would be locked, and a lock left in it
     if folder.read_record().status == Status.DONE and folder.sweep:
         evaluate([folder])
         return folder.report

@@ -795,6 +795,8 @@ def test_classes_of_ones_own_are_read_by_their_names(browser, pictures_run):
         expect(page.locator(".reads")).to_contain_text(re.compile(r"network reads (\w{3,5}), runner-up \w{3,5}\."))
         assert page.locator(".scores li").first.text_content().startswith("eight ")
         assert page.get_by_label("Network", exact=True).locator("option").count() == 1
+        page.locator(".units button").first.click()
+        expect(page.locator(".adds bdi")).to_have_count(10)  # which keeps a name that runs from right to left in place
         assert violations(page) == []
         assert opened.console == []
 
@@ -911,6 +913,42 @@ def test_fewer_hidden_units_than_the_one_that_is_shown(browser, reports):
             page.locator(".units button").last.click()
             expect(page.locator(".adds")).to_contain_text(f"Hidden unit {int(units) - 1}, its weights")
         assert opened.console == []
+
+
+def test_a_unit_that_is_pressed_stays_also_where_another_drawing_makes_more_than_are_shown_more_active(
+    browser, reports
+):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.locator("details.change summary").press("Enter")
+        for name, value in {"hidden_size": 90, "epochs": 1}.items():
+            page.get_by_label(name, exact=True).fill(str(value))
+        page.get_by_role("button", name="Train again").click()
+        assert "hidden_size 90, epochs 1: 1 epoch." in trained_again(page)
+        units, places = page.locator(".units button"), set()
+        page.get_by_label("Drawing pad").scroll_into_view_if_needed()
+        for stroke in (SEVEN[0], [(0.3, 0.8), (0.7, 0.8)], [(0.5, 0.1), (0.5, 0.9)], [(0.2, 0.5), (0.8, 0.5)]):
+            page.get_by_role("button", name="Clear").click()
+            draw_with_mouse(page, [stroke])
+            if not places:
+                units.last.click()
+                pressed = units.last.get_attribute("value")
+            expect(page.locator('.units [aria-pressed="true"]')).to_have_attribute("value", pressed)
+            places.add(tuple(units.evaluate_all("(all) => all.map(({ value }) => value)")))
+            assert units.count() == 40
+        assert len(places) > 1  # others were shown
+
+
+def test_what_is_printed_is_folded_again(browser, reports):
+    with report(browser, reports, "run") as opened:
+        page = opened.page
+        page.locator("details.origins summary").first.press("Enter")
+        count = "[...document.querySelectorAll('details[open]')].length"
+        before = page.evaluate(count)
+        for event in ("beforeprint", "beforeprint", "afterprint"):
+            page.evaluate(f"window.dispatchEvent(new Event('{event}'))")
+            assert (page.evaluate(count) > before) == (event == "beforeprint")
+        assert page.evaluate(count) == before
 
 
 def test_a_stop_counts_before_the_first_epoch_too(browser, reports):

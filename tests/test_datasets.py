@@ -168,3 +168,12 @@ def test_keras_is_not_imported_unless_asked_for():
 )
 def test_what_is_not_given_fits_what_the_other_leaves(given, fits):
     assert tuple(datasets.fitted(100, **given).values()) == fits
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [((1500, 1000), (1500, 400)), ((1999, 1000), (1600, 400)), ((3000, 0), (2000, 0)), ((3000, 1000), (1600, 400))],
+)
+def test_what_fits_keeps_what_was_given_where_enough_is_left_to_validate(given, fits):
+    with pytest.raises(InvalidData, match=f"what fits: num_samples {fits[0]}, num_validation {fits[1]}\\."):
+        datasets.split_source("sample", *given)

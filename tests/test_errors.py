@@ -142,6 +142,8 @@ def test_a_file_of_the_project_that_is_no_python_or_a_module_that_is_missing_can
     missing = ModuleNotFoundError("No module named 'pipeline.kernels'", name="pipeline.kernels")
     assert unexpected.describe(missing) == "pipeline.kernels is not there. Restore it: git checkout pipeline"
     assert not list(tmp_path.iterdir())
+    nameless = unexpected.describe(ModuleNotFoundError("jax needs jaxlib"))
+    assert nameless.startswith("ModuleNotFoundError: jax needs jaxlib")
 
 
 def test_a_long_value_is_shown_by_its_ends():

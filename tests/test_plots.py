@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -24,6 +25,15 @@ def test_a_picture_keeps_its_paper_white_whatever_is_drawn_on_it():
     picture = PIL.Image.open(io.BytesIO(plots.png(figure)))
     assert picture.mode == "P"
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_name_in_another_script_leaves_no_warning_with_a_path():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.use_style()
+        figure, axis = plots.plt.subplots()
+        axis.set_title("数字")
+        assert plots.png(figure)
 
 
 def test_the_network_shows_every_text_once_and_both_ways_between_its_layers():

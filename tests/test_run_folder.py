@@ -269,6 +269,8 @@ def test_damaged_results_are_refused_with_the_notebook_that_makes_them(folder):
     refused(folder.read_model, "it has no array normalisation", "Run 02_train.ipynb first")
     np.savez(folder.model, weights_0_1=np.full((784, 3), np.nan), weights_1_2=np.ones((3, 10)), normalisation=255.0)
     refused(folder.read_model, "model.npz is not what 02_train writes", "Run 02_train.ipynb first")
+    np.savez(folder.model, weights_0_1=np.ones((784, 3)), weights_1_2=np.ones((3, 10)), normalisation=np.inf)
+    refused(folder.read_model, "infinite numbers, or a normalisation that is not above 0", "Run 02_train.ipynb first")
     folder.history.write_text("[1, 2")
     refused(folder.read_history, "history.json is damaged", "Run 02_train.ipynb first")
     folder.metrics.write_text('{"train_error": 0.5}')

@@ -17,7 +17,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
 
-from pipeline import parameters, ranking, storage
+from pipeline import console, parameters, ranking, storage
 from pipeline.errors import InvalidParameter, InvalidRecord, shown
 from pipeline.parameters import Parameters
 from pipeline.ranking import Configuration, PointResult
@@ -78,7 +78,7 @@ def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.max_depth = _Composer, MAX_DEPTH
-    example = shown(storage.NOTEBOOKS / "sweeps" / "small.yaml")
+    example = console.from_here(storage.NOTEBOOKS / "sweeps" / "small.yaml")
     text = read_bytes(path, "sweep file", f"Give the path of a sweep's file, such as {example}.")
     try:
         with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases

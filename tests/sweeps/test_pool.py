@@ -111,6 +111,17 @@ def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready
     assert {future.arguments[0] for future in client.points if future.status == "pending"} == {"/new"}
 
 
+def test_of_a_worker_that_goes_while_it_is_made_ready_nothing_more_is_logged(jobs, caplog):
+    client = Client(a=1)
+    pool = pools.Pool(client, {jobs[0][0].data_key: DATA}, {})
+    pool.submit([])
+    client.threads = {}
+    pool.submit([])
+    client.prepared[0].end(("", "it has numpy 1.0, not 2.0"))
+    assert pool.completed() == []
+    assert [record.message for record in caplog.records] == ["The worker at a has gone. Workers left: 0"]
+
+
 def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs):
     client = Client(a=1, b=4)
     pool = pool_of(client, jobs)

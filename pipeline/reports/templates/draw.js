@@ -3,7 +3,7 @@ import { DIGITS, PIXELS, forward, largest, scales } from "./network.js";
 
 const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's
 const SIDE = 28;
-const UNITS = 40; // shown at most, beside one that is pressed
+const UNITS = 40; // shown at most: the one that is pressed, and the most active
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
@@ -135,8 +135,8 @@ export function setUpPad(root, networks, drawn = () => {}) {
   }
 
   function showUnits(hidden) {
-    const [most, order] = [Math.max(...hidden, 1e-9), [...hidden.keys()].sort((a, b) => hidden[b] - hidden[a])];
-    const [shown, buttons] = [order.filter((h, i) => i < UNITS || h === unit).sort((a, b) => a - b), part("units").children];
+    const [most, order] = [Math.max(...hidden, 1e-9), [...hidden.keys()].sort((a, b) => (b === unit) - (a === unit) || hidden[b] - hidden[a])];
+    const [shown, buttons] = [order.slice(0, UNITS).sort((a, b) => a - b), part("units").children];
     while (buttons.length < shown.length) part("units").append(document.createElement("button"));
     while (buttons.length > shown.length) buttons[0].remove();
     shown.forEach((h, i) => {

@@ -5,8 +5,7 @@
 
 export const [PIXELS, DIGITS] = [784, 10];
 
-// NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998), seeded as it is there: by a
-// number, or by a list of numbers.
+// NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998), seeded by a number or a list of them.
 export class RandomState {
   constructor(seed) {
     this.state = new Uint32Array(624);

@@ -4,7 +4,7 @@ const sources = document.querySelectorAll("details.source");
 button.hidden = sources.length === 0;
 button.addEventListener("click", () => {
   const show = button.textContent === "Show all code";
-  document.querySelectorAll(show ? "details.source, details.set-up" : "details.source").forEach((each) => { each.open = show; });
+  document.querySelectorAll("details.source, details.set-up").forEach((each) => { each.open = show; });
   button.textContent = show ? "Hide all code" : "Show all code";
 });
 // What leads to the glossary opens it.
@@ -14,8 +14,8 @@ document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
 // Where everything came from is folded on a screen, and printed.
 let folded = [];
 const unfold = (on) => folded.forEach((details) => { details.open = on; });
-window.addEventListener("beforeprint", () => { folded = [...document.querySelectorAll(":is(.origins, .set-up):not([open])")]; unfold(true); });
-window.addEventListener("afterprint", () => unfold(false));
+window.addEventListener("beforeprint", () => { folded.push(...document.querySelectorAll(":is(.origins, .set-up):not([open])")); unfold(true); });
+window.addEventListener("afterprint", () => { unfold(false); folded = []; });
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 if (window.matchMedia("(max-width: 60rem)").matches) document.querySelector("nav details").open = false;
 // The report of a run draws and trains; what has been trained here can read, too.

@@ -1,5 +1,4 @@
-// Trains the run's network again, in this page, with the functions of network.js, and compares what comes of it with
-// what the run recorded: the error of every epoch, and the digest of the weights. Nothing runs before it is asked for.
+// Trains the run's network again, in this page, and compares the error of every epoch, and the digest of the weights.
 import { PIXELS, digestOf, evaluate, train } from "./network.js";
 import { diverging, paint, unpacked } from "./draw.js";
 
@@ -107,12 +106,14 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
-      for (const [name, accuracies] of Object.entries(lines)) if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
-      if (!found.weights && found.epoch % Math.ceil(count / 200)) return; // to draw each of many short ones would take longer than training
-      for (const [name, accuracies] of Object.entries(lines)) line(part(`live-${name}`), accuracies, count);
+      for (const [name, accuracies] of Object.entries(lines)) {
+        if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
+        if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
+      }
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       const [under, without, valid] = Object.keys(lines).map((name) => rounded(found[name], 3));
-      [part("progress").value, part("shown").textContent] = [found.epoch, `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`];
+      part("progress").value = found.epoch;
+      part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
       finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
       if (found.finite) keep({ ...parameters, weights: found.weights });
