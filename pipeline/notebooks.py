@@ -184,7 +184,7 @@ def execute_in_place(notebook: Path) -> None:
             (picture,) = (result.data for result in cell.outputs if "image/png" in result.get("data", {}))
             path = notebook.parent / "pictures" / README_PICTURES[cell.id]
             storage.write_whole(path, b64decode(picture["image/png"]))
-    content = (nbformat.writes(node) + "\n").encode(errors="backslashreplace")
+    content = as_bytes(node) + b"\n"
     if len(content) > (limit := LIMITS["notebook"]):
         message = f"{notebook.name} would have {len(content):,} bytes with its outputs, but may have {limit:,} at most."
         raise errors.NotebookFailed(f"{message} It is left as it was; show less in it.")
@@ -231,7 +231,12 @@ def _cleaned(node: nbformat.NotebookNode, with_pictures: bool) -> bytes:
             cell.outputs = _coalesced(cell.outputs)
         if PICTURE in cell.metadata.get("tags", []) and not with_pictures:
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
-    return str(nbformat.writes(node)).encode(errors="backslashreplace")  # of half a character, as JSON has it
+    return as_bytes(node)
+
+
+def as_bytes(node: nbformat.NotebookNode) -> bytes:
+    """Return a notebook as a file has it; half a character becomes JSON's escape of it."""
+    return str(nbformat.writes(node)).encode(errors="backslashreplace")
 
 
 def _coalesced(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

@@ -43,7 +43,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]
-        storage.write_whole(executed, nbformat.writes(node).encode(errors="backslashreplace"))
+        storage.write_whole(executed, notebooks.as_bytes(node))
         rendering.write_notebook_report(executed, page, f"The images of {chosen.source}")
     logged = [output for cell in node.cells if cell.id in LOGGED for output in cell.outputs]
     log.info("\n".join(output.text for output in logged if output.output_type == "stream"))
