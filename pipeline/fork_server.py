@@ -30,6 +30,7 @@ PACKAGES = (
 
 
 def _import_what_notebooks_import() -> None:
+    gc.disable()  # else looking for garbage takes a tenth of the time of imports
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # each kernel would import it, for 0.1 s, to be debugged
     for name in PACKAGES:
         importlib.import_module(name)
@@ -102,6 +103,7 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
     import numpy as np
     from ipykernel import kernelapp
 
+    gc.enable()
     np.random.seed()  # as in a process that has just imported it; a notebook seeds its own generator
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
