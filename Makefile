@@ -1,7 +1,8 @@
 # `make run` and `make test` are what most people need. Each command sets up .venv the first time.
 PYTHON ?= python3
 BIN := .venv/bin
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+# All but speed, which measures PyTorch and scikit-learn, too, where they are installed.
+NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
 # Tests that take seconds: no browser, no cluster, no notebook.
 UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py $(patsubst %,tests/test_%.py,\
 	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
@@ -37,7 +38,7 @@ lab: .venv/ready        ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/ready  ## run the committed notebooks again, in place
+notebooks: .venv/ready  ## run the committed notebooks again, in place; all but speed
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 
 site: .venv/ready       ## the notebooks and three reports as a static site, in runs/site

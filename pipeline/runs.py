@@ -44,8 +44,9 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     folder.check_place(given)
     folder.check_own(given)
     check_memory(chosen)
+    notes: Sequence[str] = ()
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
-        datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+        notes = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation).notes
     inputs = provenance.inputs_of(chosen)
     with index.refreshed_after(folder.path), storage.lock(folder.path):
         record = folder.find_record()
@@ -60,6 +61,9 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 log.info(f"Going on with {run_dir}, which did not finish, from the checkpoint that its training left.")
             elif reasons and (record or folder.present()):
                 log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
+            for note in notes:
+                if note.startswith("Warning"):
+                    log.warning(note)
             _run_stages(folder, chosen, inputs)
         elif record:
             log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")

@@ -1,5 +1,6 @@
 """Make a static site of the committed notebooks and the reports of three runs, for any web server, or none."""
 
+import logging
 import re
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ SHOWN: dict[str, dict[str, parameters.Value]] = {  # from a run's folder to how 
     "true-derivative": {"relu_grad_inactive": 0},
     "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
 }
+log = logging.getLogger(__name__)
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
 
@@ -33,6 +35,8 @@ def write_site(folder: Path, runs_folder: Path = storage.RUNS / "of-the-site") -
     written over another's file, and InvalidRecord if a notebook has no title.
     """
     paths = {stem: storage.NOTEBOOKS / f"{stem}.ipynb" for stem in listed()}
+    if others := sorted({path.stem for path in storage.NOTEBOOKS.glob("*.ipynb")} - paths.keys()):
+        log.info(f"Left out, since notebooks/README.md does not list them: {', '.join(others)}")
     lessons = {stem: read_notebook(path, storage.restoring(path)) for stem, path in paths.items()}
     entries = {stem: (f"{stem}.html", *_title_and_purpose(path, lessons[stem])) for stem, path in paths.items()}
     written = [folder / f"{stem}.html" for stem in ("index", *SHOWN, *lessons)]

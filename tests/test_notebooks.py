@@ -114,16 +114,19 @@ def test_is_committed_as_run_from_top_to_bottom(path):
 @each
 def test_cells_are_few_short_and_introduced_by_prose_from_a_title_with_a_table_on(path):
     cells = read(path).cells
-    assert len(cells) <= (40 if path.stem in LESSONS else 30)
+    most = 40 if path.stem in LESSONS else 30
+    assert len(cells) <= most, f"{len(cells)} cells, and {most} at most: those of LESSONS may have 40"
     for before, cell in itertools.pairwise(cells):
         if cell.cell_type == "code":
-            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 20, cell.source
-            assert before.cell_type == "markdown", cell.source
+            lines = len([line for line in cell.source.splitlines() if line.strip()])
+            assert lines <= 20, f"the cell {cell.id!r} has {lines} lines that are not empty, and 20 at most"
+            assert before.cell_type == "markdown", f"no prose introduces the cell {cell.id!r}"
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
     (title,) = re.findall(r"^# .*", "\n".join(prose), re.M)
     assert cells[0].source.startswith(title)
-    assert all(f"| {row} |" in cells[0].source for row in ("reads", "writes", "takes"))
-    assert cells[-1].cell_type == "markdown"
+    for row in ("reads", "writes", "takes"):
+        assert f"| {row} |" in cells[0].source, f"the table of the first cell has no row {row!r}"
+    assert cells[-1].cell_type == "markdown", "it does not end with prose"
 
 
 @each
@@ -186,7 +189,7 @@ def test_parameters_are_declared_at_their_defaults_with_types_and_comments(path)
         default, expected = ast.literal_eval(found["default"]), parameters.field_of(name).default
         assert (default, type(default)) == (expected, type(expected))
         assert found["inferred_type_name"] == type(expected).__name__
-        assert "original" in found["help"]
+        assert "original" in found["help"], f"the comment of {name} does not say what the original has"
 
 
 def test_every_parameter_is_declared_by_a_stage():

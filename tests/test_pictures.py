@@ -16,8 +16,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 import helpers
-from pipeline import datasets, images, parameters, pictures, preview, provenance, storage
-from pipeline.errors import InvalidData
+from pipeline import datasets, images, parameters, pictures, preview, provenance, runs, storage
+from pipeline.errors import InvalidData, NotebookFailed
 from pipeline.images import DIGITS, Classes
 from pipeline.reports import drawing
 from pipeline.run_folder import RunFolder
@@ -279,7 +279,7 @@ def test_a_class_with_one_picture_cannot_be_trained_and_tested_on(folder):
     )
 
 
-def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
+def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder, tmp_path, monkeypatch, caplog):
     files = sorted((folder / "one").iterdir())
     for file in files[1:]:
         file.write_bytes(files[0].read_bytes())
@@ -290,6 +290,11 @@ def test_a_picture_to_test_on_that_is_trained_on_as_well_is_a_warning(folder):
     assert re.search(
         rf"equal one to train on, once they are scaled; leave one of each out \(2\): {pair}, {pair}$", warning
     )
+    monkeypatch.setattr(runs, "_run_stages", lambda *_: None)  # which takes longer than this test
+    chosen = parameters.from_values({"source": str(folder), "num_samples": 10, "num_validation": 5})
+    with pytest.raises(NotebookFailed):
+        runs.run(chosen, str(tmp_path / "run"))
+    assert warning in caplog.messages
 
 
 def test_a_picture_that_is_in_two_classes_is_a_warning_and_so_is_a_class_with_few(folder):

@@ -1,5 +1,6 @@
 """The static site: every page is there, every link leads somewhere, and nobody's files are written over."""
 
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -65,13 +66,18 @@ def test_a_site_is_written_again_but_not_over_other_files(made, tmp_path):
 @pytest.mark.parametrize(
     "cells", [[], ["# A title alone"], ["A purpose\n\nwithout a title"], ["# A title", "its purpose"]]
 )
-def test_a_notebook_without_a_title_and_a_purpose_is_named_before_anything_is_done(cells, tmp_path, monkeypatch):
+def test_a_notebook_without_a_title_and_a_purpose_is_named_before_anything_is_done(
+    cells, tmp_path, monkeypatch, caplog
+):
     cells = [nbformat.v4.new_markdown_cell(text) for text in cells]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "own.ipynb")
     (tmp_path / "README.md").write_text("| [own](own.ipynb) |\n")
+    (tmp_path / "Untitled.ipynb").touch()
+    caplog.set_level(logging.INFO, "pipeline")
     monkeypatch.setattr(storage, "NOTEBOOKS", tmp_path)
     with pytest.raises(InvalidRecord, match=r"own.ipynb does not begin with a cell .* restore it: git checkout"):
         site.write_site(tmp_path / "site", tmp_path / "runs")
+    assert "Left out, since notebooks/README.md does not list them: Untitled" in caplog.messages
     (tmp_path / "own.ipynb").unlink()
     with pytest.raises(InvalidRecord, match=r"own.ipynb is not there. .* restore it: git checkout"):
         site.write_site(tmp_path / "site", tmp_path / "runs")

@@ -25,6 +25,8 @@ CONTROLS: dict[str, tuple[float, float, str]] = {
     "seed": (0, 2**32 - 1, "1"),
     "epochs": (1, 1000, "1"),
 }
+TRAINED_WITH = (*CONTROLS, "learning_rate_decay", "normalisation")  # what network.js knows of a run's parameters
+CHECKED = ("batch_size", "source", "num_samples", "num_validation")  # the first must be 1, the others give images
 
 
 def parts(folder: RunFolder, chosen: Parameters | None, metrics: Metrics | None) -> dict[str, Any]:
@@ -84,13 +86,15 @@ def training_of(folder: RunFolder, chosen: Parameters, sha256: str) -> dict[str,
     """
     if chosen.batch_size != 1:
         return f"This run has batch_size {chosen.batch_size}; a page trains with one image at a time only."
+    if unknown := parameters.differing(dict(chosen)).keys() - {*TRAINED_WITH, *CHECKED}:
+        return f"This run has another {', '.join(sorted(unknown))}, with which a page cannot train yet."
     if not os.path.lexists(folder.data):
         return "The training images of a point of a sweep are not kept with it, so this page cannot train it again."
     if chosen.num_samples > MAX_IMAGES:
         return f"This run has {chosen.num_samples} training images; a page holds {MAX_IMAGES} at most."
     data, history = folder.read_data(), folder.read_history()
     judging = chosen.num_validation if chosen.num_validation <= MAX_IMAGES else 0  # all validation images, or none
-    own = {name: getattr(chosen, name) for name in (*CONTROLS, "learning_rate_decay", "normalisation")}
+    own = {name: getattr(chosen, name) for name in TRAINED_WITH}
     controls = {name: (min(low, own[name]), max(high, own[name]), step) for name, (low, high, step) in CONTROLS.items()}
     page = {
         "parameters": own | {"classes": data.classes},

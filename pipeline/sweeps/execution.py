@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def run_sweep(
-    path: Path,
+    path: Path | str,
     sweep_dir: str | None = None,
     *,
     workers: int | None = None,
@@ -57,7 +57,7 @@ def run_sweep(
     PointsFailed
         If the folder is removed, or the code changed, meanwhile.
     """
-    sweep = definition.read(path)
+    sweep = definition.read(path := Path(path))
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
     folder = SweepFolder(storage.project_path(place).resolve())
     points = definition.points_of(sweep, folder, f"{shown(path)} cannot be run:\n", MOST_POINTS if many else MAX_POINTS)

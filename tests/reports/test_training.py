@@ -56,6 +56,13 @@ def test_what_a_page_cannot_train_has_a_reason(folder, values, reason):
     assert reason in training.training_of(folder, parameters.from_values(values), "0" * 64)
 
 
+def test_a_parameter_that_a_page_does_not_know_has_its_default_or_the_page_does_not_train(folder, monkeypatch):
+    monkeypatch.setattr(training, "TRAINED_WITH", (*training.CONTROLS, "normalisation"))
+    chosen = parameters.from_values({"num_samples": 40, "learning_rate_decay": 0.1})
+    reason = "This run has another learning_rate_decay, with which a page cannot train yet."
+    assert training.training_of(folder, chosen, "0" * 64) == reason
+
+
 def test_a_point_of_a_sweep_has_no_images(folder):
     folder.data.unlink()
     assert "not kept" in training.training_of(folder, parameters.from_values({}), "0" * 64)
