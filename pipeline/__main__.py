@@ -138,7 +138,9 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
     "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="For its answer; default 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
-@click.option("--time-limit", metavar="SECONDS", type=click.IntRange(1), help="How long a cell of a training may take.")
+@click.option(
+    "--time-limit", metavar="SECONDS", type=click.IntRange(1, 10**9), help="How long a cell of a training may take."
+)
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
 @click.option("--many", is_flag=True, help="Run more than 100,000 points, up to a million.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
@@ -264,7 +266,7 @@ def command_line() -> None:
     """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
     gc.set_threshold(10_000)  # else looking for garbage takes a tenth of the time of imports
     signals.handle()
-    console.open_streams()
+    console.open_streams(signals.hold)
     code = _exit_code()
     if code > 128:
         console.close_full_streams()

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import bdtr
 
 from pipeline import datasets, outputs, parameters, runs, storage
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidData, InvalidParameter
 from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
@@ -63,11 +63,7 @@ def _read(folder: RunFolder) -> Run:
         runs.evaluate([folder])
         record = folder.read_record()
     runs.check_unaltered(folder, record, [REPORT])
-    metrics, model = folder.read_metrics(), folder.read_model()
-    if metrics.weights_sha256 != model.sha256:
-        problem = f"is not the model that {folder.metrics.name} was measured on"
-        raise InvalidRecord(folder.model, problem, "Run it again, or leave it out.")
-    return Run(folder, record, chosen, metrics, folder.read_history(), model)
+    return Run(folder, record, chosen, *folder.read_results(chosen))
 
 
 def test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:

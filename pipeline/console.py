@@ -12,6 +12,7 @@ import logging
 import os
 import select
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -82,12 +83,16 @@ class _Stream(io.FileIO):
             return len(memoryview(content))  # type: ignore[arg-type]
 
 
-def open_streams() -> None:
-    """Let a command write to standard output and error also where these are closed, full or of another encoding."""
+def open_streams(before_restart: Callable[[], object]) -> None:
+    """Let a command write to standard output and error also where these are closed, full or of another encoding.
+
+    before_restart: called where Python has to start again, since files and paths are read as UTF-8.
+    """
     sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
     utf8 = sys.flags.utf8_mode or locale.getencoding().lower() in ("utf-8", "utf8")
     if os.name == "posix" and not utf8:  # files and paths are UTF-8
         os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stdout, "encoding", "ascii")}
+        before_restart()
         os.execv(sys.executable, sys.orig_argv)
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next files to be opened would pass for them
         os.set_inheritable(handle, True)

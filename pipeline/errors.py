@@ -34,7 +34,7 @@ from pipeline import console, in_view
 NEXT_STEPS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room there, then give the same command again."),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose another place, or change who may write there."),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Choose another place."),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), "Choose another place."),
     errno.EIO: "Check the disk, then give the same command again.",
     errno.EFBIG: "Raise the limit of this shell (ulimit -f), then give the same command again.",
     errno.ENAMETOOLONG: "Choose a shorter name.",

@@ -124,6 +124,7 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the process that asks knows what to do
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it
     # Without this module's own folder: its own environment decides where a kernel finds the project.
     _PACKAGES = [path for path in sys.path if path != os.environ["PYTHONPATH"]]

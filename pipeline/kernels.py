@@ -9,7 +9,6 @@ with its own environment and random state, and it dies alone. What the fork serv
 import asyncio
 import atexit
 import contextlib
-import errno
 import json
 import os
 import queue
@@ -29,16 +28,11 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type
 
-from pipeline import fork_server, signals, storage
-from pipeline.errors import NotebookFailed
+from pipeline import fork_server, limits, signals, storage
+from pipeline.limits import CAN_FORK as CAN_FORK
 
-# Elsewhere, forking a process that has loaded a BLAS is not safe.
-CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-MIN_ADDRESSES, MIN_DATA = 1500 * 2**20, 450 * 2**20  # bytes; a default run takes a third more of the first
-MIN_OPEN_FILES = 256  # that a kernel, or this process with some, may need
-MIN_THREADS = 30  # that this process, the fork server and a kernel start in all
 RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
 START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
 
@@ -118,37 +112,6 @@ def _environment() -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
     limits = ONE_THREAD | ({"NUMBA_NUM_THREADS": "1"} if SERVER.side_by_side else {})
     return limits | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
-
-
-def _check_limits() -> None:
-    """Raise the limit of open files as far as need be. Raises OSError if that is not far enough, or memory too little.
-
-    Raises NotebookFailed where there is no /proc. In too little memory a kernel may not even be able to answer that it
-    has none left, and would be waited for without end. Where threads cannot be started ZeroMQ ends the process.
-    """
-    import resource  # which Windows does not have
-
-    if not Path("/proc/self/stat").exists():
-        raise NotebookFailed("Kernels need /proc, which is not there. Mount it: mount -t proc proc /proc")
-    for kind, least in ((resource.RLIMIT_AS, MIN_ADDRESSES), (resource.RLIMIT_DATA, MIN_DATA)):
-        memory, _ = resource.getrlimit(kind)
-        if memory != resource.RLIM_INFINITY and memory < least:
-            needed = f"{memory >> 20} MB are allowed, {least >> 20} MB needed"
-            raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {needed}")
-    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit < MIN_OPEN_FILES:
-        if highest < MIN_OPEN_FILES:
-            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {highest} are allowed, {MIN_OPEN_FILES} needed")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, highest))
-    enough = threading.Event()
-    try:
-        for _ in range(MIN_THREADS):
-            threading.Thread(target=enough.wait, daemon=True).start()
-    except RuntimeError:
-        needed = f"{MIN_THREADS} more processes or threads are needed"
-        raise OSError(errno.EAGAIN, f"{os.strerror(errno.EAGAIN)}: {needed}") from None
-    finally:
-        enough.set()
 
 
 class _Kernel(psutil.Process):
@@ -233,7 +196,7 @@ class _ForkServer:
                 self.owner = None
 
     def _start(self) -> None:
-        _check_limits()
+        limits.check()
         here, there = socket.socketpair()
         here.settimeout(START_TIMEOUT)
         # -P: not from the current folder
@@ -248,7 +211,7 @@ class _ForkServer:
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,
-            cwd=own,
+            cwd=os.sep,  # and not in TMPDIR, which somebody may clear while packages are imported
             start_new_session=True,
         )
         there.close()

@@ -6,7 +6,9 @@ import numpy as np
 
 from pipeline import storage
 from pipeline.images import DIGITS, Classes
+from pipeline.parameters import Parameters
 from pipeline.readers import Layout
+from pipeline.records import History, Metrics
 
 MODEL: Layout = {
     "weights_0_1": ("float64", (784, "H")),
@@ -39,3 +41,11 @@ class Model:
     @property
     def sha256(self) -> str:
         return storage.sha256_of(*self.weights)
+
+    def contradiction(self, chosen: Parameters, history: History, metrics: Metrics) -> str:
+        """Return what shows that it was trained with other parameters, or not measured so; nothing if all agrees."""
+        if self.sha256 != metrics.weights_sha256:
+            return "metrics.json was measured on another network than model.npz holds"
+        made = {"hidden_size": self.hidden_size, "normalisation": self.normalisation, "epochs": len(history)}
+        other = [name for name, value in made.items() if value != getattr(chosen, name)]
+        return f"{other[0]} is {getattr(chosen, other[0])} in run.json, but was {made[other[0]]}" if other else ""

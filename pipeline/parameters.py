@@ -6,7 +6,9 @@ own values in the cell after its parameters, for those who come by papermill or 
 
 import ast
 import difflib
+import hashlib
 import itertools
+import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -93,6 +95,11 @@ def differing(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that are not at their defaults; those of an older or newer project count as such."""
     defaults = Parameters().model_dump()
     return {name: value for name, value in values.items() if value != defaults.get(name)}
+
+
+def identity(values: Mapping[str, Any]) -> str:
+    """Return the id of the point of a sweep that has these parameters, all of them."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def not_the_originals(parameters: Parameters) -> dict[str, Value]:

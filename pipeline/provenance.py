@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline import datasets, storage
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidRecord, shown
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.readers import read_bytes
 from pipeline.records import Inputs, RunRecord, Status
@@ -118,7 +118,7 @@ def flattened(inputs: Inputs) -> dict[str, object]:
 
 def _short(value: object) -> str:
     """Write a value, of a digest its beginning."""
-    return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+    return f"{value[:12]}..." if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else shown(value)
 
 
 def _closure(sources: Iterable[str | Path]) -> tuple[set[Path], set[str]]:

@@ -27,6 +27,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PointId = Annotated[str, Field(pattern=r"^\w+$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]  # in a run's folder, and no path
+Seconds = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 MAX_ERROR = 4000  # characters in a record
 METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
 
@@ -96,7 +98,7 @@ class Metrics(Trained):
 
     test_error: NonNegative
     test_accuracy: Fraction
-    test_images: Annotated[int, Field(gt=0)]
+    test_images: Annotated[int, Field(gt=0, le=10**9)]
 
     def of(self, split: str) -> tuple[float, float] | None:
         """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
@@ -125,9 +127,9 @@ class RunRecord(_Record):
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
-    duration_s: NonNegative | None = None
+    duration_s: Seconds | None = None
     error: Annotated[str, AfterValidator(lambda text: text[:MAX_ERROR])] | None = None  # the notebook has all of it
-    outputs: dict[str, Digest] = {}  # of the run's files
+    outputs: dict[FileName, Digest] = {}  # of the run's files
     report_code: Digest | None = None
 
     @classmethod
@@ -164,3 +166,10 @@ class SweepRecord(SweepDefinition):
 
     ids: Annotated[list[PointId], FailFast()]
     configurations: Annotated[list[list[PointId]], FailFast()]
+
+    @model_validator(mode="after")
+    def _check_configurations(self) -> Self:
+        listed = [point for each in self.configurations for point in each]
+        if len(listed) != len(found := set(listed)) or found != set(self.ids):
+            raise ValueError("its configurations do not have each of its ids once")
+        return self

@@ -119,10 +119,20 @@ class RunFolder:
             end = f"{way}: {console.plain(self.command(record.parameters))}" if way else "."
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
         try:
-            return record, parameters.from_values(record.parameters)
+            chosen = parameters.from_values(record.parameters)
         except InvalidParameter as error:
             problem = f"was written by another version of this project ({str(error).splitlines()[0].rstrip('.')})"
             raise InvalidRecord(self.path, problem, "Run it again first.") from None
+        if self.sweep and parameters.identity(chosen.model_dump()) != self.path.resolve().name:
+            raise InvalidRecord(self.record, "is that of another point", "Run the sweep again.")
+        return record, chosen
+
+    def read_results(self, chosen: Parameters) -> tuple[Metrics, History, Model]:
+        """Read what a finished run of these parameters has made, and check that it belongs together."""
+        metrics, history, model = self.read_metrics(), self.read_history(), self.read_model()
+        if problem := model.contradiction(chosen, history, metrics):
+            raise InvalidRecord(self.path, f"holds files of different runs: {problem}", "Run it again.")
+        return metrics, history, model
 
     def find_record(self) -> RunRecord | None:
         return _found(self.read_record)
@@ -202,6 +212,7 @@ class RunFolder:
                 raise InvalidParameter(f"{given}, which holds other results: {held}. Choose another folder.")
         if self.sweep:
             raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
+        check_not_within_a_run(self.path, given)
 
     def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
         """Write what a stage gives, unless its content is there. First remove all that was made from the old."""
@@ -247,6 +258,13 @@ def _found(read: Callable[[], readers.Record]) -> readers.Record | None:
     with contextlib.suppress(InvalidRecord):
         return read()
     return None
+
+
+def check_not_within_a_run(path: Path, given: str) -> None:
+    """Raise InvalidParameter if the folder is below that of a run, which would then hold other results, too."""
+    for above in path.parents:
+        if RunFolder(above).find_record():
+            raise InvalidParameter(f"{given}, inside the folder of a run: {above}. Choose another folder.")
 
 
 class SweepFolder:

@@ -21,6 +21,7 @@ from pipeline.reports import index
 from pipeline.run_folder import EVALUATION, OUTPUTS, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", REPORT)  # what a point has once it is evaluated
+REPORT_TIMEOUT = 60.0  # seconds that a sweep waits for somebody's report of one of its points
 DISTURBED = "{} was removed or written to by another meanwhile. Run it again."
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def _write_report(folder: RunFolder, record: RunRecord) -> None:
 
     storage.write_whole(folder.report, rendering.run_page(folder, record).encode(errors="replace"))
     signals.check()
-    outputs = folder.digests()
+    outputs = folder.digests({*OUTPUTS, *record.outputs})
     if any(outputs.get(name) != digest for name, digest in record.outputs.items() if name != REPORT):
         folder.report.unlink(missing_ok=True)
         raise NotebookFailed(DISTURBED.format(folder.path))
@@ -187,7 +188,7 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
 def _evaluate(folder: RunFolder, kernels: threading.Semaphore, watched: bool) -> None:
     signals.check()
     folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
-    with storage.lock(folder.path):
+    with storage.lock(folder.path, storage.LOCK_TIMEOUT if watched else REPORT_TIMEOUT):
         record, chosen = folder.read_finished()
         if folder.sweep:
             folder.sweep.read_record()  # which the report names

@@ -51,7 +51,17 @@ def handle() -> dict[int, object]:
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, _receive)
+    if hasattr(signal, "pthread_sigmask"):  # those that `hold` has held
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     return dict(before)
+
+
+def hold() -> None:
+    """Have signals, one that has come included, wait for the program that takes this one's place to handle them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in _NAMES if hasattr(signal, name)])
+    if _received is not None:
+        cancel_deadline()
+        os.kill(os.getpid(), _received)
 
 
 @contextlib.contextmanager

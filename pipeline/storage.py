@@ -162,17 +162,18 @@ def sha256_of_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
     """Lock the folder, made if need be, until the block or the process ends, however it ends.
 
-    Raises FolderBusy if another process holds it, and InvalidParameter if it cannot be made.
+    timeout: seconds to wait for another process that holds it. Raises FolderBusy if it still does then, and
+    InvalidParameter if the folder cannot be made.
     """
     new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT).acquire()
+        held = FileLock(folder / LOCK, timeout=timeout).acquire()
     except Timeout:
-        raise FolderBusy(f"Another run is writing to {folder}. Wait for it, or choose another folder.") from None
+        raise FolderBusy(f"Another command is writing to {folder}. Wait for it, or choose another folder.") from None
     except OSError as error:
         if new:
             with contextlib.suppress(OSError):

@@ -1,7 +1,9 @@
 """Kernels that are forked: each alone, none left behind."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -9,13 +11,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import psutil
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
-from pipeline import kernels, notebooks, signals, storage
+from pipeline import kernels, limits, notebooks, signals, storage
 from pipeline.errors import KernelDied, NotebookFailed
 from tests.conftest import without_log
 
@@ -207,6 +210,30 @@ def test_a_kernel_starts_though_its_user_may_not_enter_the_folder():
 
 def test_a_fork_server_starts_though_tmpdir_was_cleared():
     code = "import os, shutil; from pipeline import kernels, storage; shutil.rmtree(storage.scratch_of(os.getpid())); "
-    code += "kernels.prepare(); print(kernels.SERVER.ask({'ended': 0}))"
+    code += "kernels.prepare(); print(os.readlink(f'/proc/{kernels.SERVER.process.pid}/cwd')); "  # as it stays
+    code += "print(kernels.SERVER.ask({'ended': 0}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=storage.ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "/\nNone\n"), done.stderr
+
+
+def test_ctrl_c_is_nothing_to_the_fork_server(tmp_path, capfd):
+    before = executed(tmp_path / "a")
+    os.kill(before["parent"], signal.SIGINT)
+    assert executed(tmp_path / "b")["parent"] == before["parent"]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("highest", "wanted", "most"), [(256, 20, 4), (256, 3, 3), (1024, 60, 29), (-1, 60, 60)])
+def test_no_more_kernels_work_at_a_time_than_there_are_open_files_for(monkeypatch, highest, wanted, most):
+    assert resource.RLIM_INFINITY == -1
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (200, highest))
+    assert limits.kernels_at_a_time(wanted) == most
+
+
+def test_where_addresses_are_limited_it_is_these_that_threads_lack(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**32 if kind == resource.RLIMIT_AS else -1, 2**16))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr("threading.Thread.start", mock.Mock(side_effect=RuntimeError))
+    with pytest.raises(OSError, match="30 more processes or threads are needed") as caught:
+        limits.check()
+    assert caught.value.errno == errno.ENOMEM

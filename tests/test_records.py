@@ -48,6 +48,13 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
         (SweepRecord, SWEEP, {"ids": ["../a"]}, "ids.0"),  # an id is the name of a folder
         (SweepRecord, SWEEP, {"configurations": [["a/b"]]}, "configurations.0.0"),
         (SweepRecord, SWEEP, {"name": "../s"}, "name"),
+        (SweepRecord, SWEEP, {"configurations": [["a", "a"]]}, ""),
+        (SweepRecord, SWEEP, {"ids": ["a", "b"]}, ""),
+        (RunRecord, RUN, {"outputs": {"/proc/kmsg": "0" * 64}}, "outputs./proc/kmsg.[key]"),
+        (RunRecord, RUN, {"outputs": {"..": "0" * 64}}, "outputs....[key]"),
+        (RunRecord, RUN, {"outputs": {"x" * 300: "0" * 64}}, f"outputs.{'x' * 300}.[key]"),
+        (RunRecord, RUN, {"duration_s": 1e300}, "duration_s"),
+        (Metrics, METRICS, {"test_images": 10**154}, "test_images"),
         (SweepRecord, SWEEP, {"select": "test_accuracy"}, "select"),
     ],
 )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pipeline import datasets, outputs, storage
+from pipeline import datasets, outputs, parameters, storage
 from pipeline.errors import Diverged, InvalidParameter, InvalidRecord
 from pipeline.model import Model
 from pipeline.parameters import Parameters
@@ -334,3 +334,42 @@ def test_a_sweeps_record_comes_back_and_where_it_is_missing_the_command_is_named
     record = SweepRecord(name="s", grid={"seed": [1, 2]}, ids=["a", "b"], configurations=[["a", "b"]])
     storage.write_whole(sweep.record, storage.json_bytes(record))
     assert sweep.read_record() == record
+
+
+def test_the_record_of_another_point_is_not_a_points_own(tmp_path):
+    values = Parameters(seed=7).model_dump()
+    point, other = (RunFolder(tmp_path / name) for name in (parameters.identity(values), "other"))
+    ids = [point.path.name, other.path.name]
+    sweep = SweepRecord(name="s", grid={"seed": [7, 8]}, ids=ids, configurations=[ids])
+    storage.write_whole(tmp_path / "sweep.json", storage.json_bytes(sweep))
+    for folder in (point, other):
+        folder.write_record(a_record(Status.DONE, parameters=values))
+    assert point.read_finished()[1] == Parameters(seed=7)
+    with pytest.raises(InvalidRecord, match=r"other/run\.json is that of another point\. Run the sweep again\."):
+        other.read_finished()
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"hidden_size": 2000}, "hidden_size is 2000 in run.json, but was 3"),
+        ({"epochs": 777}, "epochs is 777 in run.json, but was 1"),
+        ({"normalisation": 255}, "normalisation is 255.0 in run.json, but was 127.5"),
+    ],
+)
+def test_a_record_that_says_what_its_files_do_not_is_refused(folder, changed, problem):
+    folder.write_model(a_model(), HISTORY)
+    folder.write_metrics(METRICS)
+    chosen = {"hidden_size": 3, "epochs": 1, "normalisation": 127.5}
+    assert folder.read_results(Parameters(**chosen))[:2] == (METRICS, HISTORY)
+    with pytest.raises(InvalidRecord, match=f"run holds files of different runs: {problem}"):
+        folder.read_results(Parameters(**chosen | changed))
+
+
+def test_a_run_is_not_within_the_folder_of_another(folder):
+    inner = RunFolder(folder.path / "deeper" / "inner")
+    inner.check_place("run_dir is 'inner'")
+    folder.write_record(a_record(Status.DONE))
+    message = f"run_dir is 'inner', inside the folder of a run: {folder.path}. Choose another folder."
+    with pytest.raises(InvalidParameter, match=message):
+        inner.check_place("run_dir is 'inner'")

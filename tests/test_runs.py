@@ -582,7 +582,7 @@ def test_a_second_run_in_a_folder_is_refused_until_the_first_has_ended_even_kill
     before = {path.name for path in folder.iterdir() if path.suffix != ".part"}
     refused = pipeline(*arguments, "--force")
     assert refused.returncode == 1
-    assert f"Another run is writing to {folder}" in refused.stderr
+    assert f"Another command is writing to {folder}" in refused.stderr
     assert running.poll() is None
     assert before <= {path.name for path in folder.iterdir()}
     running.kill()
@@ -693,7 +693,7 @@ def test_a_report_is_written_again_but_not_of_a_run_that_is_altered_or_busy(smal
     assert pipeline("report", folder).returncode == 0
     assert (record_of(folder), (folder / "report.html").read_bytes()) == (before, page)
     with storage.lock(folder):
-        assert "Another run is writing to" in pipeline("report", folder).stderr
+        assert "Another command is writing to" in pipeline("report", folder).stderr
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | {"test_accuracy": 1.0}))
     refused = pipeline("report", folder)

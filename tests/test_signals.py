@@ -1,5 +1,6 @@
 """Signals: where they are raised, what a second one does, and what stays ignored. Each in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -131,3 +132,21 @@ with signals.handled():
     signals.check()
 """
     assert run(script) == (0, "True\n")
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_one_that_comes_before_python_starts_again_for_its_locale_is_handled_then(locale):
+    script = """
+from pipeline import console
+console.open_streams(lambda: (signal.raise_signal(signal.SIGTERM), signals.hold(), signal.raise_signal(signal.SIGHUP)))
+time.sleep(0.2)
+try:
+    signals.check()
+    print("no signal")
+except KeyboardInterrupt as stopped:
+    print(stopped.number in (signal.SIGTERM, signal.SIGHUP))
+"""
+    command = [sys.executable, "-c", BEGIN.replace("= 0.05", "= 5") + script]
+    environment = os.environ | {"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=storage.ROOT, env=environment, timeout=60)
+    assert (done.stderr, done.stdout) == ("", {"C": "True\n", "C.UTF-8": "no signal\n"}[locale])

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from unittest import mock
@@ -120,12 +121,22 @@ def test_a_locked_folder_is_busy_until_the_block_ends_however_it_ends(tmp_path):
     assert not storage.is_locked(folder)
     assert not folder.exists()  # to look makes nothing
     with contextlib.suppress(KeyboardInterrupt), storage.lock(folder), storage.lock(tmp_path / "other"):
-        message = f"Another run is writing to {folder}. Wait for it, or choose another"
+        message = f"Another command is writing to {folder}. Wait for it, or choose another"
         with pytest.raises(FolderBusy, match=message), storage.lock(folder):
             pass
         assert storage.is_locked(folder)
         raise KeyboardInterrupt
     assert not storage.is_locked(folder)
+
+
+def test_a_lock_is_waited_for_as_long_as_one_likes(tmp_path):
+    with contextlib.ExitStack() as held:
+        held.enter_context(storage.lock(tmp_path))
+        threading.Timer(0.5, held.close).start()
+        with pytest.raises(FolderBusy), storage.lock(tmp_path, 0.05):
+            pass
+        with storage.lock(tmp_path, 20):
+            pass
 
 
 def test_a_folder_in_which_no_lock_can_be_made_is_not_left(tmp_path, monkeypatch):

@@ -128,6 +128,8 @@ def _describe_run(entry: Entry, folder: RunFolder) -> None:
     entry.duration = console.duration(record.duration_s)
     entry.status, entry.detail = record.status, _first_line(record.error)
     if record.status == Status.DONE:
+        if folder.metrics.name in record.outputs and folder.altered(record, [folder.metrics.name]):
+            raise InvalidRecord(folder.metrics, "was removed or altered since its run ended", "Run it again.")
         metrics = folder.read_metrics()
         entry.metrics = {split: tuple(map(rounded, pair)) for split in SPLITS if (pair := metrics.of(split))}
     elif record.status == Status.RUNNING and not storage.is_locked(folder.path):

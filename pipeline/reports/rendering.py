@@ -234,10 +234,11 @@ def prepare() -> None:
 
 
 def _run_summary(folder: RunFolder, record: RunRecord) -> dict[str, object]:
-    chosen, metrics = parameters.from_values(record.parameters), folder.read_metrics()
+    chosen = parameters.from_values(record.parameters)
+    metrics, _, model = folder.read_results(chosen)
     fields, differing = Parameters.model_fields.items(), parameters.differing(dict(chosen))
     comparisons = published.compare(metrics)
-    digits = folder.read_model().classes == DIGITS
+    digits = model.classes == DIGITS
     return {
         "digits": digits,
         "headline": f"{chosen.hidden_size:,} hidden unit{'s' * (chosen.hidden_size > 1)}, trained on "

@@ -11,7 +11,7 @@ from distributed import Client
 from distributed.comm.core import connect as open_connection
 from distributed.security import Security
 
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidParameter, shown
 
 
 @contextlib.contextmanager
@@ -33,7 +33,9 @@ def connect(scheduler: str, timeout: float) -> Iterator[Client]:
             reason = (silent or str(error) or type(error).__name__)[:200]
             advice = "Start one with dask scheduler, and give the address that it prints. "
             advice += "--connect-timeout gives a slow one more time."
-            raise InvalidParameter(f"No Dask scheduler answers at {scheduler!r} ({reason}). {advice}") from None
+            raise InvalidParameter(
+                f"No Dask scheduler answers at {shown(repr(scheduler))} ({reason}). {advice}"
+            ) from None
         stack.callback(logging.getLogger("distributed").setLevel, logging.CRITICAL)  # its end is no news
         yield client
 

@@ -1,9 +1,7 @@
 """Read the YAML file of a sweep and make points of it, every one checked before anything starts."""
 
 import functools
-import hashlib
 import itertools
-import json
 import math
 import warnings
 from collections.abc import Iterable, Mapping
@@ -59,14 +57,15 @@ class Point:
     def __init__(self, chosen: Parameters, sweep: SweepFolder, varied: Iterable[str]) -> None:
         values = chosen.model_dump()
         self.parameters = chosen
-        self.id = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+        self.id = parameters.identity(values)
         self.folder = sweep.point(self.id)
         self.label = parameters.described({name: values[name] for name in varied}) or "the base"
 
     @functools.cached_property
     def result(self) -> PointResult:
         """Return what is known of it: as it is on disk when first asked, which is late, since another may run it."""
-        return PointResult(self.id, self.parameters.model_dump(), self.folder.find_record())
+        values, record = self.parameters.model_dump(), self.folder.find_record()
+        return PointResult(self.id, values, record if record and record.parameters == values else None)
 
     @property
     def data_key(self) -> DataKey:

@@ -13,12 +13,12 @@ from operator import attrgetter
 from pathlib import Path
 from statistics import fmean
 
-from pipeline import console, datasets, provenance, ranking, runs, storage
+from pipeline import console, datasets, limits, provenance, ranking, runs, storage
 from pipeline.errors import InvalidParameter, InvalidRecord, PointsFailed, shown
 from pipeline.images import Data
 from pipeline.records import Inputs, Status, SweepDefinition, SweepRecord
 from pipeline.reports import index
-from pipeline.run_folder import TRAINING, RunFolder, SweepFolder
+from pipeline.run_folder import TRAINING, RunFolder, SweepFolder, check_not_within_a_run
 from pipeline.sweeps import definition, results
 from pipeline.sweeps.definition import MAX_POINTS, MOST_POINTS, DataKey, Point
 
@@ -83,7 +83,9 @@ def run_sweep(
             log.info(remark)
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
-        at_a_time = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
+        wanted = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
+        if (at_a_time := limits.kernels_at_a_time(wanted)) < wanted:
+            log.info(f"{at_a_time} points at a time, since this shell allows no more open files (ulimit -Hn).")
         if todo:
             from pipeline import kernels  # jupyter_client takes 0.1 s to import
 
@@ -141,6 +143,7 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
     if wrong := [mark for mark in '"\\' if mark in str(folder.path)]:
         raise InvalidParameter(f"{given}, with {wrong[0]!r}, which a notebook cannot hold. Choose another folder.")
     folder.check_own(given)
+    check_not_within_a_run(folder.path, given)
     if folder.record.exists():
         if (other := folder.read_record().name) != sweep.name:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")

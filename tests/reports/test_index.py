@@ -421,3 +421,13 @@ def test_whatever_is_wrong_with_a_folder_is_a_row(tmp_path, monkeypatch):
         "good": "✓ done",
         "odd": "✗ damagedZeroDivisionError: division by zero",
     }
+
+
+def test_metrics_that_are_not_those_of_their_run_are_not_shown(tmp_path):
+    add_run(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    folder.write_record(record_of().changed(outputs=folder.digests()))
+    assert "0.6250" in str(rows(tmp_path))
+    folder.metrics.write_bytes(folder.metrics.read_bytes().replace(b"0.625", b"0.999"))
+    assert "0.999" not in (shown := str(rows(tmp_path)))
+    assert "metrics.json was removed or altered since its run ended" in shown

@@ -348,3 +348,10 @@ def test_a_comment_in_code_is_no_title(tmp_path):
     nbformat.write(notebook(code("# TODO: delete")), tmp_path / "a.ipynb")
     rendering.write_notebook_report(tmp_path / "a.ipynb", tmp_path / "a.html")
     assert "<title>a</title>" in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize(("code", "coloured"), [("x = 1", True), ("", True), ("*" * 60_000, False)])
+def test_a_line_of_code_that_would_take_minutes_to_colour_is_shown_as_it_is(code, coloured):
+    page = rendering.render({"a": nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])}, "A")
+    assert code in BeautifulSoup(page, "html.parser").get_text()
+    assert ("highlight hl-ipython3" in page) == coloured

@@ -4,7 +4,8 @@ import pytest
 
 from pipeline import storage
 from pipeline.errors import InvalidParameter
-from pipeline.records import SweepRecord
+from pipeline.provenance import inputs_of
+from pipeline.records import RunRecord, SweepRecord
 from pipeline.run_folder import SweepFolder
 from pipeline.sweeps import definition
 from tests.sweeps.conftest import QUICK, write
@@ -174,3 +175,13 @@ def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
         refused = pipeline("sweep", tmp_path / name)
         assert refused.returncode == 2
         assert f"{name} {problem}" in refused.stderr
+
+
+def test_what_a_points_folder_has_of_another_point_is_no_result(tmp_path):
+    first, second = definition.points_of(
+        definition.read(write(tmp_path / "s.yaml", grid={"seed": [1, 2]})), SweepFolder(tmp_path)
+    )
+    record = RunRecord.begin(second.parameters.model_dump(), inputs_of(second.parameters, []))
+    for point in (first, second):
+        point.folder.write_record(record)
+    assert (first.result.record, second.result.record) == (None, record)

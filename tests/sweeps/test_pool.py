@@ -272,3 +272,14 @@ def test_a_scheduler_that_has_gone_ends_the_sweep(jobs):
     client.nthreads = lambda: SimpleNamespace().gone
     with pytest.raises(ClusterFailed, match=r"The Dask scheduler has gone \(.*\)\. Start it again first\."):
         pool.submit(jobs)
+
+
+def test_a_scheduler_that_was_started_anew_ends_the_sweep_since_it_knows_no_task(jobs):
+    client = Client(a=1)
+    pool = pool_of(client, jobs)
+    pool.submit(jobs)
+    for future in (*client.made, *client.points):  # as Dask's client does when it has found a scheduler again
+        future.cancel()
+    client.threads = {"b": 1}
+    with pytest.raises(ClusterFailed, match=r"was started anew meanwhile\. Give the same command again\."):
+        pool.submit(jobs)
