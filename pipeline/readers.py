@@ -78,7 +78,7 @@ def read_record(path: Path, kind: type[Record], next_step: str) -> Record:
         return TypeAdapter(kind).validate_json(content, extra="ignore")
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
-        where = "".join(f"{part}: " for part in problem["loc"][-1:])
+        where = "".join(f"{shown(part)}: " for part in [part for part in problem["loc"] if part != "[key]"][-1:])
         raise InvalidRecord(path, f"is damaged: {where}{problem['msg']}", next_step) from None
 
 

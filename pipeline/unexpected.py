@@ -40,8 +40,9 @@ def describe(error: Exception) -> str:
         reason = ("out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}") + doing
     number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None) or 0
     next_step = NEXT_STEPS.get(number, "This was not expected. Please report it, with the log.")
-    if isinstance(error, FileNotFoundError) and error.filename and Path(str(error.filename)).parent.is_dir():
-        next_step = "Choose another place."  # as in /proc
+    if isinstance(error, FileNotFoundError) and error.filename:
+        gone = "Its folder was removed meanwhile. Give the same command again."
+        next_step = "Choose another place." if Path(str(error.filename)).parent.is_dir() else gone  # the first in /proc
     return f"{reason}. {next_step}\n{_write_log(error)}"
 
 

@@ -74,6 +74,10 @@ def test_every_error_has_its_exit_code_and_a_message_but_no_traceback(tmp_path):
             FileNotFoundError(2, "No such file or directory", "/dev/x"),
             "No such file or directory: /dev/x. Choose",
         ),
+        (
+            FileNotFoundError(2, "No such file or directory", "/dev/none/x"),
+            "No such file or directory: /dev/none/x. Its folder was removed meanwhile. Give the same command again.",
+        ),
         (FileNotFoundError("mine"), "FileNotFoundError: mine. This was not expected."),
         (OSError(5, "Input/output error", "x"), "Input/output error: x. Check the disk"),
     ],

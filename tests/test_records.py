@@ -64,6 +64,11 @@ def test_a_field_of_another_form_is_refused(kind, fields, changed, name):
     assert [".".join(map(str, problem["loc"])) for problem in caught.value.errors()] == [name]
 
 
+def test_a_key_of_another_form_is_named(tmp_path):
+    with pytest.raises(InvalidRecord, match="is damaged: /proc/kmsg: String should match pattern"):
+        read(tmp_path, RunRecord, RUN | {"outputs": {"/proc/kmsg": "0" * 64}})
+
+
 def every_class(kind):
     return [kind, *(found for child in kind.__subclasses__() for found in every_class(child))]
 
