@@ -165,6 +165,7 @@ class Box:
         key = json.dumps([word for word in command if not word.startswith("/")])
         if key not in DIGESTS:
             undisturbed = Box(Path(tempfile.mkdtemp(prefix="torture-")))
+            undisturbed.out = undisturbed.folder / self.out.relative_to(self.folder)
             words = [word.replace(str(self.folder), str(undisturbed.folder)) for word in command]
             if (self.folder / "s.yaml").exists():
                 shutil.copy(self.folder / "s.yaml", undisturbed.folder)
