@@ -50,11 +50,11 @@ def check() -> None:
         enough.set()
 
 
-def kernels_at_a_time(wanted: int) -> int:
-    """Return for how many kernels at a time this process may have enough open files: as many as wanted, or fewer."""
+def kernels_at_a_time(most: int) -> int:
+    """Return for how many kernels at a time, at most so many, this process may have enough open files."""
     if not CAN_FORK:
-        return wanted
-    return max(1, min(wanted, (_open_files() - MIN_OPEN_FILES // 2) // FILES_OF_ONE))
+        return most
+    return max(1, min(most, (_open_files() - MIN_OPEN_FILES // 2) // FILES_OF_ONE))
 
 
 def _open_files() -> int:

@@ -18,6 +18,7 @@ GRACE_PERIOD = 2.0  # seconds in which a command has to come to a `check`
 CLEAN_UP_PERIOD = 2.5  # seconds in which it then has to clean up
 # Ctrl-C, kill, a closed terminal, Ctrl-\, how schedulers of batch jobs tell that the time is nearly up, and timers
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF")
+_NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]  # Windows has but two
 on_signal: set[Callable[[], None]] = set()  # what the handler calls
 on_deadline: set[Callable[[], None]] = set()  # what is called where a clean-up took too long, before the process ends
 
@@ -46,19 +47,18 @@ def handle() -> dict[int, object]:
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
-    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]  # Windows has but two
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, _receive)
     if hasattr(signal, "pthread_sigmask"):  # those that `hold` has held
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
     return dict(before)
 
 
 def hold() -> None:
     """Have signals, one that has come included, wait for the program that takes this one's place to handle them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in _NAMES if hasattr(signal, name)])
+    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     if _received is not None:
         cancel_deadline()
         os.kill(os.getpid(), _received)

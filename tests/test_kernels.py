@@ -223,11 +223,11 @@ def test_ctrl_c_is_nothing_to_the_fork_server(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("highest", "wanted", "most"), [(256, 20, 4), (256, 3, 3), (1024, 60, 29), (-1, 60, 60)])
-def test_no_more_kernels_work_at_a_time_than_there_are_open_files_for(monkeypatch, highest, wanted, most):
+@pytest.mark.parametrize(("highest", "most", "expected"), [(256, 20, 4), (256, 3, 3), (1024, 60, 29), (-1, 60, 60)])
+def test_no_more_kernels_work_at_a_time_than_there_are_open_files_for(monkeypatch, highest, most, expected):
     assert resource.RLIM_INFINITY == -1
     monkeypatch.setattr(resource, "getrlimit", lambda _: (200, highest))
-    assert limits.kernels_at_a_time(wanted) == most
+    assert limits.kernels_at_a_time(most) == expected
 
 
 def test_where_addresses_are_limited_it_is_these_that_threads_lack(monkeypatch):

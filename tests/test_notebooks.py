@@ -189,7 +189,7 @@ def test_parameters_are_declared_at_their_defaults_with_types_and_comments(path)
         default, expected = ast.literal_eval(found["default"]), parameters.field_of(name).default
         assert (default, type(default)) == (expected, type(expected))
         assert found["inferred_type_name"] == type(expected).__name__
-        assert "original" in found["help"], f"the comment of {name} does not say what the original has"
+        assert "original" in found["help"], f"what the original has is missing from the comment of {name}"
 
 
 def test_every_parameter_is_declared_by_a_stage():

@@ -83,8 +83,8 @@ def run_sweep(
             log.info(remark)
         groups = [[point.id for point in group] for group in definition.configurations(points)]
         record = SweepRecord(**dict(sweep), ids=[point.id for point in points], configurations=groups)
-        wanted = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
-        if (at_a_time := limits.kernels_at_a_time(wanted)) < wanted:
+        most = workers or (os.cpu_count() or 1) + 1  # so that no core waits while a kernel starts or ends
+        if (at_a_time := limits.kernels_at_a_time(most)) < most:
             log.info(f"{at_a_time} points at a time, since this shell allows no more open files (ulimit -Hn).")
         if todo:
             from pipeline import kernels  # jupyter_client takes 0.1 s to import

@@ -135,7 +135,7 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - Dask has many for a connection that has ended
             raise ClusterFailed(f"The Dask scheduler has gone ({error}). Start it again first.") from None
         if self.code.status == "cancelled":  # and nothing that depends on it would ever be done
-            raise ClusterFailed("The Dask scheduler was started anew meanwhile. Give the same command again.")
+            raise ClusterFailed("The Dask scheduler was started again meanwhile. Give the same command again.")
         for address in sorted(self.workers.keys() - present.keys()):
             log.warning(f"The worker at {address} has gone. Workers left: {len(present)}")
             self._requeue_from(self.workers.pop(address))

@@ -20,7 +20,7 @@ from pipeline.sweeps.definition import Point
 
 BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-", "linewidth": 1.8}  # a line of effects
 MAX_VALUES = 30  # of a parameter, in a table by two
-MAX_LINES = 100  # in an axis, where more cannot be told apart
+MAX_LINES = 100  # in an axis, where more cannot be distinguished
 MAX_LABELS = 8  # below an axis
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
 

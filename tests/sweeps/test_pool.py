@@ -274,12 +274,12 @@ def test_a_scheduler_that_has_gone_ends_the_sweep(jobs):
         pool.submit(jobs)
 
 
-def test_a_scheduler_that_was_started_anew_ends_the_sweep_since_it_knows_no_task(jobs):
+def test_a_scheduler_that_was_started_again_ends_the_sweep_since_it_knows_no_task(jobs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
     pool.submit(jobs)
     for future in (*client.made, *client.points):  # as Dask's client does when it has found a scheduler again
         future.cancel()
     client.threads = {"b": 1}
-    with pytest.raises(ClusterFailed, match=r"was started anew meanwhile\. Give the same command again\."):
+    with pytest.raises(ClusterFailed, match=r"was started again meanwhile\. Give the same command again\."):
         pool.submit(jobs)
