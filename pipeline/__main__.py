@@ -39,7 +39,7 @@ class _FromHere(click.Path):
     """A path, from where one stands, as which shells complete it; what is there is looked at later."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return parameters.from_here(value)
+        return parameters.from_root(value)
 
 
 FOLDER = _FromHere(file_okay=False)
@@ -107,7 +107,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if len(listed := [value for other, value in pairs if other == name]) > 1:
             raise errors.InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
     paths = {"run_dir"} if values.get("source") in parameters.NAMED_SOURCES else {"run_dir", "source"}
-    return values | {name: parameters.from_here(values[name]) for name in values.keys() & paths}
+    return values | {name: parameters.from_root(values[name]) for name in values.keys() & paths}
 
 
 @main.command("data", epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"))
@@ -117,7 +117,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what a source holds, before training.
 
-    That is how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
+    Prints how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
     that name may be: a folder of your own pictures, for example, from where you stand.
     """
     values = _named([("source", source), *given])
@@ -135,7 +135,7 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
-    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="For its answer; default 10."
+    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To answer in; default 10."
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option(

@@ -15,6 +15,7 @@ from pipeline.errors import InvalidData, InvalidParameter
 from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import History, Metrics, RunRecord
+from pipeline.reports import index
 from pipeline.run_folder import REPORT, RunFolder
 
 LETTERS = "ABCDEF"  # as many runs as there are colours and line styles to tell them apart
@@ -60,7 +61,8 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
 def _read(folder: RunFolder) -> Run:
     record, chosen = folder.read_finished()
     if folder.sweep:
-        runs.evaluate([folder])
+        with index.refreshed_after(folder.path):
+            runs.evaluate([folder])
         record = folder.read_record()
     runs.check_unaltered(folder, record, [REPORT])
     return Run(folder, record, chosen, *folder.read_results(chosen))

@@ -23,7 +23,7 @@ def plain(text: str, kept: str = "\n\t") -> str:
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
-def from_here(path: Path) -> str:
+def from_cwd(path: Path) -> str:
     """Return a path as whoever stands in the current folder would name it."""
     with contextlib.suppress(OSError, ValueError):  # the current folder has gone, or the path is not below it
         path = path.absolute().relative_to(Path.cwd())
@@ -32,7 +32,7 @@ def from_here(path: Path) -> str:
 
 def wrote(what: str, path: Path) -> str:
     """Say where something was written."""
-    return plain(f"{what}: {from_here(path)}")
+    return plain(f"{what}: {from_cwd(path)}")
 
 
 def duration(seconds: float | None) -> str:

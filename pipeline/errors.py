@@ -79,7 +79,7 @@ class InvalidData(PipelineError, ValueError): ...
 
 
 class InvalidRecord(PipelineError, ValueError):
-    """problem: a clause whose subject is the path, such as "is damaged"; next_step: a sentence."""
+    """A file or folder is not as it must be: a clause about it, such as "is damaged", and a sentence on what to do."""
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
         super().__init__(f"{shown(path)} {console.plain(problem)}. {next_step}".rstrip())

@@ -1,6 +1,6 @@
-"""Be the fork server: import what every notebook imports, and fork a kernel for each request.
+"""Run the fork server: import what every notebook imports, and fork a kernel for each request.
 
-Only installed packages are imported here, and nothing of this project that a notebook uses, so that a changed
+Only installed packages are imported here, and of this project nothing but the package itself, so that a changed
 helpers.py is what the next kernel imports. kernels.py starts this module as a process, and asks.
 """
 
@@ -114,7 +114,7 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
     if "numba" in sys.modules:
         sys.modules["numba"].config.reload_config()  # which it read when it was imported
     sys.path[:] = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *_PACKAGES]
-    # A kernel ends when its parent does; and that it was interrupted on being shut down is no news.
+    # A kernel ends when its parent does; and that it was interrupted on being shut down is not logged.
     options = [f"--IPKernelApp.parent_handle={parent}", "--IPKernelApp.log_level=50"]
     if os.getppid() != parent:  # which has ended already
         os._exit(1)

@@ -34,7 +34,7 @@ from pipeline.limits import CAN_FORK as CAN_FORK
 # With one thread, matrix products give the same bits wherever a notebook is run.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 RECONNECT_INTERVAL = 10  # milliseconds after which a client tries again to reach a kernel that starts; 100 in ZeroMQ
-START_TIMEOUT = 120  # seconds for the fork server's imports, of which it takes two, and the first fork
+START_TIMEOUT = 120  # seconds for the fork server's imports, which take about two, and the first fork
 
 
 class _Client(AsyncKernelClient):
@@ -110,8 +110,8 @@ def _environment() -> dict[str, str]:
         os.environ["HOME"] = home = own
     os.environ["IPYTHONDIR"] = ipython = str(Path(own, "ipython"))
     path = os.pathsep.join(filter(None, [str(storage.ROOT), os.environ.get("PYTHONPATH")]))
-    limits = ONE_THREAD | ({"NUMBA_NUM_THREADS": "1"} if SERVER.side_by_side else {})
-    return limits | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
+    threads = ONE_THREAD | ({"NUMBA_NUM_THREADS": "1"} if SERVER.side_by_side else {})
+    return threads | {"TMPDIR": own, "HOME": home, "IPYTHONDIR": ipython, "PYTHONPATH": path}
 
 
 class _Kernel(psutil.Process):

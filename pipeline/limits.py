@@ -10,7 +10,10 @@ from pipeline.errors import NotebookFailed
 
 # Elsewhere, forking a process that has loaded a BLAS is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
-MIN_ADDRESSES, MIN_DATA = 1500 * 2**20, 450 * 2**20  # bytes; a default run takes a third more of the first
+MIN_ADDRESSES, MIN_DATA = (
+    1500 * 2**20,
+    450 * 2**20,
+)  # bytes to report an error in; a run takes a third more of the first
 MIN_OPEN_FILES, OPEN_FILES = 256, 65536  # that this process needs, and that it asks for
 FILES_OF_ONE = 30  # open files that this process has for each kernel
 MIN_THREADS = 30  # that this process, the fork server and a kernel start in all

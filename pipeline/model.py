@@ -13,7 +13,7 @@ from pipeline.records import History, Metrics
 MODEL: Layout = {
     "weights_0_1": ("float64", (784, "H")),
     "weights_1_2": ("float64", ("H", 10)),
-    "normalisation": ("float|int", ()),
+    "normalisation": ("float", ()),
 }
 
 

@@ -61,7 +61,7 @@ def named_after(path: Path) -> str:
 
     Of one of the project's notebooks it is that notebook's own.
     """
-    above = () if path.resolve().parent == storage.NOTEBOOKS else Path(console.from_here(path)).parts[:-1]
+    above = () if path.resolve().parent == storage.NOTEBOOKS else Path(console.from_cwd(path)).parts[:-1]
     return "-".join([*above, path.name if path.is_dir() else path.stem])[-50:].lstrip("-/.") or "page"
 
 

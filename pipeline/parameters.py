@@ -1,7 +1,7 @@
 """Define the parameters: names, types, ranges, defaults, and the message for a wrong one.
 
 The command line and a sweep check text against this definition, once, as it enters the process. A notebook checks its
-own values in the cell after its parameters, for those who come by papermill or JupyterLab.
+own values in the cell after its parameters, where papermill or JupyterLab may have set them.
 """
 
 import ast
@@ -41,7 +41,7 @@ Folder = Annotated[str, AfterValidator(_check_folder), "the path of a folder"]
 Folders = Annotated[list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 10^5"]
-CountOrNone = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
+CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
 Rate = Annotated[float, Field(ge=0, lt=1), AfterValidator(abs), "a number from 0 to below 1"]
@@ -50,13 +50,13 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 42949
 
 
 class Parameters(BaseModel):
-    """All that the result of a run depends on. The defaults are the original's."""
+    """The parameters that the result of a run depends on. The defaults are the original's."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
 
     source: Source = Field("sample", description="where the images come from")
     num_samples: Count = Field(1000, description="training images, from the front of the training set")
-    num_validation: CountOrNone = Field(1000, description="images right after those, to choose by; 0 for none")
+    num_validation: CountOrZero = Field(1000, description="images right after those, to choose by; 0 for none")
     normalisation: Positive = Field(255.0, description="what the pixels are divided by")
     hidden_size: Count = Field(40, description="hidden units")
     learning_rate: Positive = Field(0.005, description="size of a step down the gradient")
@@ -75,7 +75,7 @@ class NotebookParameters(Parameters):
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(["runs/default", "runs/true-derivative"], description="the folders of finished runs")
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
-    repeat: CountOrNone = Field(2, description="recorded trainings that why.ipynb and dropout.ipynb run again")
+    repeat: CountOrZero = Field(2, description="recorded trainings that why.ipynb and dropout.ipynb run again")
 
 
 NAMES = tuple(Parameters.model_fields)
@@ -138,7 +138,7 @@ def check_source(source: str) -> None:
         raise InvalidParameter(f"{_wrong('source', source)} There is nothing of that kind at {shown(path)}.{hint}")
 
 
-def from_here(path: str) -> str:
+def from_root(path: str) -> str:
     """Return a path that begins where one stands as the one path from the project's root, if it is below that."""
     if not path.strip():
         return path

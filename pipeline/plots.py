@@ -12,11 +12,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import PIL.Image
-from cycler import cycler
 from IPython.display import HTML, Image, display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from pipeline.records import History
 
@@ -36,7 +36,7 @@ def use_style() -> None:
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E3E3E3")
     plt.rc("lines", linewidth=1.8)
-    # A fixed layout, for pictures 9 inches wide: finding one out takes as long as drawing does.
+    # A fixed layout, for pictures 9 inches wide: computing one takes as long as drawing does.
     plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
     # A character is as wide as its font says, and names of classes may have dollars in them.
     plt.rc("text", hinting="none", parse_math=False)

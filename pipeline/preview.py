@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def show(values: Mapping[str, str], output: Path | None = None) -> None:
     """Write a page on the source among these parameters, and log what it has and the command that trains with it.
 
-    Of own pictures, num_samples and num_validation are made to fit where they are not given. output: in runs/reports
+    To a file or a folder num_samples and num_validation are fitted, where they are not given. output: in runs/reports
     unless given. Raises InvalidParameter; InvalidData, with all that is wrong with the source; and NotebookFailed.
     """
     chosen = parameters.from_strings(values)
@@ -39,7 +39,7 @@ def show(values: Mapping[str, str], output: Path | None = None) -> None:
         saved = next((place for place, cell in enumerate(node.cells) if cell.id == "save"), len(node.cells))
         from_root = Path.cwd() == storage.ROOT or chosen.source in parameters.NAMED_SOURCES
         where = {} if from_root else {"source": str(path)}  # so that it holds from anywhere
-        command = parameters.command(chosen.model_copy(update=where), console.from_here(storage.RUNS / f"{name}-run"))
+        command = parameters.command(chosen.model_copy(update=where), console.from_cwd(storage.RUNS / f"{name}-run"))
         sentence = "## Train with it\n\nThis command trains a network on these images:"  # for a file that is not kept
         after = f"{sentence}\n\n{textwrap.indent(command, '    ')}"
         node.cells[saved:] = [nbformat.v4.new_markdown_cell(after)]

@@ -2,7 +2,7 @@
 
 A result depends on its parameters, its data, the cells of its notebooks, the modules of the project that these import,
 directly or through one another, and the versions of the packages that those import. An import inside a function, or for
-types alone, does not count: it stands for a package that the default run does not need.
+types alone, does not count: the default run computes no metric with it.
 """
 
 import ast

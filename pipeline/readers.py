@@ -6,7 +6,6 @@ A file is looked at before it is read: no FIFO or device, which may never end, a
 import contextlib
 import math
 import os
-import re
 import stat
 import warnings
 import zipfile
@@ -20,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import InvalidRecord, shown
 
-NO_LIMIT = 2**34
+MAX_FILE = 2**34
 LIMITS = {  # bytes that a file may have, by its name or kind
     "run.json": 2**18,
     "metrics.json": 2**16,
@@ -29,7 +28,7 @@ LIMITS = {  # bytes that a file may have, by its name or kind
     "sweep.json": 2**27,  # a million points take 55 MB
     "sweep file": 100_000,  # of which 20,000 a second are read
     "notebook": 2**25,
-    "arrays": NO_LIMIT,
+    "arrays": MAX_FILE,
 }
 MAX_EXPANDED = 2**27  # bytes that the arrays of a file may always have, and beyond that 50 times what the file has
 MAX_MEMBERS = 100
@@ -46,7 +45,7 @@ Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 def opened(path: Path, kind: str, next_step: str = "") -> Iterator[BufferedReader]:
     """Open a file of that kind, of LIMITS. Raises InvalidRecord if it is no file, too large or not readable."""
     try:
-        status, limit = path.stat(), LIMITS.get(kind, NO_LIMIT)
+        status, limit = path.stat(), LIMITS.get(kind, MAX_FILE)
         if not stat.S_ISREG(status.st_mode):
             found = NO_FILE.get(stat.S_IFMT(status.st_mode), "a device")
             raise InvalidRecord(path, f"cannot be read: it is {found}, not a file", next_step)
@@ -134,7 +133,7 @@ def _problem(heads: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], layout:
             length == (part if isinstance(part, int) else lengths.setdefault(part, length))
             for part, length in zip(must, shape, strict=True)
         )
-        if not fits or not re.match(kind, dtype.name):
+        if not fits or not dtype.name.startswith(kind):
             needed = ", ".join(str(lengths.get(part, part)) for part in must)
             return f"{name} is {dtype} {shape}, but must be {kind} ({needed})"
     return ""

@@ -1,4 +1,4 @@
-"""Model run.json, metrics.json, history.json and sweep.json, and the status that they share.
+"""Model run.json, metrics.json, history.json and sweep.json, and the status of a run.
 
 Nothing else in the project says what these files hold. A field that is not known is refused when a record is made, and
 ignored when one is read, since an older or newer version of the project may have written it.

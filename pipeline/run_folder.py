@@ -19,7 +19,7 @@ from pipeline.readers import Layout
 from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
-MADE = ("data.npz", "model.npz", "history.json", "metrics.json")  # in this order
+MADE = ("data.npz", "model.npz", "history.json", "metrics.json")
 REPORT = "report.html"
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, REPORT)
 WRITTEN, SWEEP = (*OUTPUTS, "checkpoint.npz", "run.json"), "sweep.json"
@@ -50,11 +50,11 @@ class RunFolder:
             return f"Point {self.path.resolve().name} of the sweep {sweep.read_record().name}"
         return f"Run {self.path.name}"
 
-    def command(self, values: Parameters | Mapping[str, object]) -> str:
-        """Return the command that runs these parameters again, those of a point in a folder of its own."""
+    def command(self, values: Parameters | Mapping[str, object], seen: Callable[[Path], str] = storage.place_of) -> str:
+        """Return the command that runs these again, a point in a folder of its own. seen: how to name the folder."""
         sweep = self.sweep
-        place = f"runs/{sweep.read_record().name}-{self.path.resolve().name}" if sweep else self.place
-        return parameters.command(values, place)
+        path = storage.RUNS / f"{sweep.read_record().name}-{self.path.resolve().name}" if sweep else self.path
+        return parameters.command(values, seen(path))
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
@@ -64,7 +64,7 @@ class RunFolder:
         return [path for path in map(self.notebook, STAGES) if path.exists()]
 
     def _advice(self, stage: str = "") -> str:
-        here = shlex.quote(console.from_here(self.path))
+        here = shlex.quote(console.from_cwd(self.path))
         if self.sweep and stage == PREPARATION:
             return f"A point keeps no images. Name a run. To evaluate the point: python -m pipeline report {here}"
         if self.sweep:
@@ -116,7 +116,7 @@ class RunFolder:
             problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
             ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it whole (for the defaults leave out each -p)"}
             way = ways.get(record.status, ", or run it again")
-            end = f"{way}: {console.plain(self.command(record.parameters))}" if way else "."
+            end = f"{way}: {console.plain(self.command(record.parameters, console.from_cwd))}" if way else "."
             raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
         try:
             chosen = parameters.from_values(record.parameters)

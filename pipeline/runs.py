@@ -21,7 +21,6 @@ from pipeline.reports import index
 from pipeline.run_folder import EVALUATION, OUTPUTS, REPORT, STAGES, TRAINING, RunFolder, SweepFolder
 
 EVALUATED = (f"{EVALUATION}.ipynb", "metrics.json", REPORT)  # what a point has once it is evaluated
-REPORT_TIMEOUT = 60.0  # seconds that a sweep waits for somebody's report of one of its points
 DISTURBED = "{} was removed or written to by another meanwhile. Run it again."
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     Raises
     ------
     InvalidParameter, InvalidData, FolderBusy
-        If the folder or the source cannot be used; nothing has been written then.
+        If the folder or the source cannot be used; the folder is left as it was.
     NotebookFailed
         If a notebook does. The folder then holds the notebooks as far as they were executed, a run.json with the
         status and the error, and no metrics.json, if it can be removed.
@@ -161,11 +160,11 @@ def _refresh_report(folder: RunFolder, record: RunRecord) -> None:
         _write_report(folder, record)
 
 
-def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
+def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1, timeout: float = storage.LOCK_TIMEOUT) -> None:
     """Execute 03_evaluate for points of a sweep, which are only trained there, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation alone depends on has changed since. One that
-    fails leaves the others; the first error is raised when all have ended.
+    fails leaves the others; the first error is raised when all have ended. timeout: seconds to wait for others.
 
     Raises
     ------
@@ -177,18 +176,18 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """
     kernels = threading.Semaphore(at_a_time)
     if len(folders) == 1:
-        return _evaluate(folders[0], kernels, watched=True)
+        return _evaluate(folders[0], kernels, timeout, watched=True)
     provenance.report_code(), provenance.inputs_of(Parameters())  # parsed once: in Python 3.11 threads may fail to
     with signals.handled(), ThreadPoolExecutor(at_a_time + 1) as threads:  # one writes a report meanwhile
-        evaluations = [threads.submit(_evaluate, folder, kernels, watched=False) for folder in folders]
+        evaluations = [threads.submit(_evaluate, folder, kernels, timeout, watched=False) for folder in folders]
     for evaluation in evaluations:
         evaluation.result()
 
 
-def _evaluate(folder: RunFolder, kernels: threading.Semaphore, watched: bool) -> None:
+def _evaluate(folder: RunFolder, kernels: threading.Semaphore, timeout: float, watched: bool) -> None:
     signals.check()
     folder.check_own(f"The folder is {folder.place}", [*EVALUATED, "data.npz", "run.json"])
-    with storage.lock(folder.path, storage.LOCK_TIMEOUT if watched else REPORT_TIMEOUT):
+    with storage.lock(folder.path, timeout):
         record, chosen = folder.read_finished()
         if folder.sweep:
             folder.sweep.read_record()  # which the report names
@@ -229,7 +228,8 @@ def report(run_dir: str) -> Path:
         raise InvalidRecord(folder.path, "is a whole sweep", "Give its command again for its report, or name a point.")
     # The record is read first: else a folder that is no run's would be locked, and a lock left in it
     if folder.read_record().status == Status.DONE and folder.sweep:
-        evaluate([folder])
+        with index.refreshed_after(folder.path):  # in which its sweep may have waited for this
+            evaluate([folder])
         return folder.report
     folder.check_own(f"The folder is {folder.place}", [REPORT])
     with index.refreshed_after(folder.path), storage.lock(folder.path):

@@ -30,7 +30,7 @@ class Stopped(KeyboardInterrupt):
     """A signal has asked this process to stop."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"Stopped by {signal.Signals(number).name}; the same command continues it.")
+        super().__init__(f"Stopped by {signal.Signals(number).name}. Run it again to continue it.")
         self.number = number
 
 

@@ -172,13 +172,13 @@ def test_check_takes_the_notebooks_own_cell_as_declaring_also_without_types():
 
 def test_a_path_from_elsewhere_is_the_same_as_from_the_root(tmp_path, monkeypatch):
     monkeypatch.chdir(parameters.ROOT / "notebooks")
-    assert parameters.from_here("../runs/x") == "runs/x"
-    assert parameters.from_here(str(tmp_path)) == str(tmp_path)
-    assert parameters.from_here("../sample") == str(parameters.ROOT / "sample")  # a folder, and not what "sample" names
+    assert parameters.from_root("../runs/x") == "runs/x"
+    assert parameters.from_root(str(tmp_path)) == str(tmp_path)
+    assert parameters.from_root("../sample") == str(parameters.ROOT / "sample")  # a folder, and not what "sample" names
     monkeypatch.chdir(parameters.ROOT)
     for path in ("runs/x", "runs/x/", "./runs/../runs/x", str(parameters.ROOT / "runs/x")):
-        assert parameters.from_here(path) == "runs/x"
-    assert parameters.from_here(" ") == " "  # which is refused
+        assert parameters.from_root(path) == "runs/x"
+    assert parameters.from_root(" ") == " "  # which is refused
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
-    assert parameters.from_here(str(tmp_path / "link" / ".." / "c")) == str(tmp_path.resolve() / "a" / "c")
+    assert parameters.from_root(str(tmp_path / "link" / ".." / "c")) == str(tmp_path.resolve() / "a" / "c")

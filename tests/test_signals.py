@@ -50,7 +50,7 @@ except KeyboardInterrupt as stopped:
 signals.cancel_deadline()
 time.sleep(0.1)
 """
-    message = f"{name} Stopped by {name}; the same command continues it."
+    message = f"{name} Stopped by {name}. Run it again to continue it."
     assert run(script) == (0, f"at once\ngoes on\n{message}\n")
 
 

@@ -65,7 +65,7 @@ def refreshed_after(changed: Path, runs: Path = storage.RUNS) -> Iterator[None]:
             log.warning(f"The list of runs, {runs / 'index.html'}, was not written ({type(error).__name__}: {reason}).")
 
 
-def write_index(runs: Path = storage.RUNS) -> Path:
+def write_index(runs: Path) -> Path:
     """Write index.html into the folder, and return its path.
 
     It is written again if what is on disk has changed meanwhile, since two runs that end at once may both write it;
@@ -143,7 +143,7 @@ def _describe_sweep(entry: Entry, folder: SweepFolder) -> None:
     done, left = counts.pop(Status.DONE, 0), len(sweep.ids) - len(records)
     counted = [f"{done} of {len(sweep.ids)} points done", *(f"{count} {status}" for status, count in counts.items())]
     results = {i: PointResult(i, records[i].parameters if i in records else {}, records.get(i)) for i in sweep.ids}
-    ranked = ranking.rank(([results[i] for i in ids if i in results] for ids in sweep.configurations), sweep.select)
+    ranked = ranking.rank(([results[i] for i in ids] for ids in sweep.configurations), sweep.select)
     best = ranking.best(ranked)
     evaluated = all(
         EVALUATION in records[point.id].inputs.notebooks and folder.point(point.id).metrics.exists()  # written last

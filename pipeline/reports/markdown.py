@@ -78,7 +78,7 @@ class Renderer(IPythonRenderer):
 
 
 def _anchor(stem: str, heading: str = "") -> str:
-    """The same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
+    """Return the same for a heading's text and for JupyterLab's link to it, which has hyphens for spaces."""
     words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
     return "-".join([re.sub(r"[^\w-]", "-", stem), *words])
 

@@ -34,7 +34,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.statistics import wilson_interval
 
 MAX_MARKDOWN = 20_000  # characters of a cell: to find its formulas takes time that grows with the square
-# What leads a page elsewhere, which no Content-Security-Policy prevents, brings in what is not in it, or has no end.
+# What leads a page elsewhere, which no Content-Security-Policy prevents, brings in other things, or hides the rest.
 LEADS_AWAY = re.compile(r"<(?=/?(meta|base|link|iframe|object|embed|form|plaintext)\b)", re.I)
 PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where one has failed
 # Not controls, which need a kernel, nor scripts, since a page runs its own alone: the text that stands for them.

@@ -36,7 +36,7 @@ def connect(scheduler: str, timeout: float) -> Iterator[Client]:
             raise InvalidParameter(
                 f"No Dask scheduler answers at {shown(repr(scheduler))} ({reason}). {advice}"
             ) from None
-        stack.callback(logging.getLogger("distributed").setLevel, logging.CRITICAL)  # its end is no news
+        stack.callback(logging.getLogger("distributed").setLevel, logging.CRITICAL)  # its end is not logged
         yield client
 
 

@@ -77,7 +77,7 @@ def read(path: Path) -> SweepDefinition:
     """Read a sweep's definition. Raises InvalidParameter with what is wrong and what is allowed."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.max_depth = _Composer, MAX_DEPTH
-    example = console.from_here(storage.NOTEBOOKS / "sweeps" / "small.yaml")
+    example = console.from_cwd(storage.NOTEBOOKS / "sweeps" / "small.yaml")
     text = read_bytes(path, "sweep file", f"Give the path of a sweep's file, such as {example}.")
     try:
         with warnings.catch_warnings(action="ignore"):  # of anchors, which mean nothing without aliases

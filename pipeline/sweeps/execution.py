@@ -24,6 +24,7 @@ from pipeline.sweeps.definition import MAX_POINTS, MOST_POINTS, DataKey, Point
 
 NOTEBOOK = storage.NOTEBOOKS / "sweep.ipynb"
 MAX_LISTED = 20  # points that did not finish, in a message
+REPORT_TIMEOUT = 60.0  # seconds to wait for somebody's report of a selected point
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def run_sweep(
     path: the YAML file. sweep_dir: runs/sweeps/NAME unless given. workers: points trained or evaluated at a time on
     this machine, one more than it has cores unless given. scheduler: the address of a running Dask scheduler to use
     instead. connect_timeout: seconds that it may take to answer. retry_failed: run the points that failed before, and
-    no others. time_limit: seconds that any one cell may take. with_report: write the sweep's sweep.ipynb and
+    no others. time_limit: seconds that a cell of a training may take. with_report: write the sweep's sweep.ipynb and
     report.html, too. many: also a sweep of more than 100,000 points, up to a million.
 
     Raises
@@ -56,6 +57,8 @@ def run_sweep(
         If the scheduler goes away, or no worker can run the points; finished points are kept.
     PointsFailed
         If the folder is removed, or the code changed, meanwhile.
+    InvalidData, FolderBusy, NotebookFailed
+        If a selected point cannot be evaluated; all points are kept.
     """
     sweep = definition.read(path := Path(path))
     place = str(storage.RUNS / "sweeps" / sweep.name) if sweep_dir is None else sweep_dir
@@ -221,7 +224,7 @@ def _select(points: Sequence[Point], sweep: SweepDefinition, at_a_time: int) -> 
     if best := ranking.best(definition.ranked(points, sweep.select)):
         log.info(f"best {best.describe_best(ranking.varied_names(point.result for point in points))}")
         selected = [point.folder for point in points if point.result in best.finished]
-        runs.evaluate(selected, at_a_time)
+        runs.evaluate(selected, at_a_time, REPORT_TIMEOUT)
         if all(tested := [folder.find_metrics() for folder in selected]):
             mean = fmean(metrics.test_accuracy for metrics in tested if metrics)
             log.info(f"its test accuracy: {mean:.4f}{best.describe_seeds()}")

@@ -21,7 +21,7 @@ class LocalPool:
     """Threads of this process, each of which has one point trained at a time.
 
     Nearly all of the work is done by the kernels, which are processes that the fork server of this process makes.
-    scratch: a folder for data.npz, and for points while they are trained. `Pool` has the same methods.
+    scratch: a folder for data.npz, and for points while they are trained. `Pool` has the same interface.
     """
 
     def __init__(self, count: int, data: Mapping[DataKey, Data], scratch: Path) -> None:

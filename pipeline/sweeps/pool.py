@@ -162,7 +162,7 @@ class Pool:
                 future.cancel()
                 self.deaths[point] += future in ran
                 died = self.deaths[point] >= MAX_DEATHS
-                outcome = worker.failed(task, WorkerDied("Its worker died, twice over.")) if died else None
+                outcome = worker.failed(task, WorkerDied("Its worker died twice.")) if died else None
             else:
                 outcome = _outcome(future, task)
             self.lost.append(((point, task), outcome))

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -174,6 +175,16 @@ def test_an_evaluation_that_was_altered_is_made_again(runs, tmp_path):
     assert chosen.metrics.read_text() == text
     assert chosen.read_record().status == Status.DONE
     assert chosen.read_record().outputs["metrics.json"] == before.outputs["metrics.json"]
+
+
+def test_a_sweep_of_one_seed_waits_for_somebodys_report_of_its_selected_point_too(runs, tmp_path):
+    out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
+    file = write(tmp_path / "s.yaml", name="small", base={"epochs": 10}, grid={"learning_rate": [0.01], "seed": [1]})
+    with contextlib.ExitStack() as held:
+        for point in out.read_record().ids:
+            held.enter_context(storage.lock(out.point(point).path))
+        threading.Timer(1, held.close).start()
+        assert execution.run_sweep(file, str(out.path), with_report=False) == []
 
 
 def test_what_changes_while_a_point_is_evaluated_fails_that(runs, tmp_path, monkeypatch):
@@ -434,7 +445,7 @@ def workers(monkeypatch):
     """Have sweeps run on `Workers`."""
     workers = Workers(outcome)
     monkeypatch.setattr(training, "workers", workers)
-    monkeypatch.setattr(execution.runs, "evaluate", lambda folders, at_a_time: workers.evaluated.extend(folders))
+    monkeypatch.setattr(execution.runs, "evaluate", lambda folders, *_: workers.evaluated.extend(folders))
     return workers
 
 

@@ -34,9 +34,9 @@ function start(source, training, others, parameters, each, fail) {
   };
   const work = "onmessage = ({ data }) => { for (const value of epochs(...data)) postMessage(value); };";
   try {
-    const code = new Blob([source, epochs, "\n", work], { type: "text/javascript" });
-    const worker = new Worker(URL.createObjectURL(code));
-    end = () => { worker.onerror = null; worker.terminate(); };
+    const code = URL.createObjectURL(new Blob([source, epochs, "\n", work], { type: "text/javascript" }));
+    const worker = new Worker(code);
+    end = () => { worker.onerror = null; worker.terminate(); URL.revokeObjectURL(code); };
     worker.onmessage = ({ data }) => { heard = true; each(data); };
     worker.onerror = ({ message }) => {
       end();
