@@ -278,7 +278,7 @@ def test_damaged_results_are_refused_with_the_notebook_that_makes_them(folder):
 
 
 @pytest.mark.parametrize("status", Status)
-def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
+def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status, monkeypatch):
     record = a_record(status, parameters=Parameters(seed=7).model_dump())
     folder.write_record(record)
     if status == Status.DONE:
@@ -290,6 +290,12 @@ def test_only_a_finished_run_is_read_and_its_parameters_with_it(folder, status):
         with pytest.raises(InvalidRecord) as caught:
             folder.read_finished()
         assert str(caught.value).endswith(problem + ("." if status == Status.DIVERGED else again))
+        monkeypatch.chdir(folder.path.parent)
+        with pytest.raises(InvalidRecord) as caught:
+            folder.read_finished()
+        assert str(caught.value).endswith(
+            "." if status == Status.DIVERGED else f"--run-dir {folder.path.name} -p seed 7"
+        )
 
 
 def test_a_link_to_a_point_is_the_points_folder(tmp_path):
