@@ -70,7 +70,7 @@ class Checkpoints:
 
         Return None, and print why, where there is none that can be trusted.
         """
-        if not self.path.exists():
+        if not storage.exists(self.path):
             return None
         try:
             arrays = readers.read_arrays(self.path, "", LAYOUT)

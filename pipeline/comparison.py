@@ -53,7 +53,7 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
         raise InvalidParameter(f"{same[0]!r} is given twice. Each run is compared once: name another, or leave it out.")
     if list(run_dirs) == list(PUBLISHED_AND_TWIN):
         for run_dir, values in PUBLISHED_AND_TWIN.items():
-            if not RunFolder(run_dir).record.exists():
+            if not storage.exists(RunFolder(run_dir).record):
                 runs.run(parameters.from_values(values), run_dir)
     return {letter: _read(RunFolder(path)) for letter, path in zip(LETTERS, paths, strict=False)}
 
@@ -76,7 +76,7 @@ def test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     digests = [(run.record.arrays.get("x_test"), run.record.arrays.get("y_test")) for run in compared]
     if len(set(digests)) > 1:
         raise InvalidData("The runs were evaluated on different test images. Compare runs of one source.")
-    chosen, kept = compared[0].parameters, [run.folder for run in compared if run.folder.data.exists()]
+    chosen, kept = compared[0].parameters, [run.folder for run in compared if storage.exists(run.folder.data)]
     where = kept[0].data if kept else f"the source {chosen.source!r}"
     data = kept[0].read_data() if kept else datasets.split_source(chosen.source, chosen.num_samples, 0)
     if (storage.sha256_of(data.x_test), storage.sha256_of(data.y_test)) != digests[0]:

@@ -51,7 +51,7 @@ def page(output: Path | None, name: str) -> Path:
     """Return where a page goes: where it was asked for, or by that name into runs/reports. Raises as `check` does."""
     path = output or storage.RUNS / "reports" / f"{name}.html"
     if ".." in path.parts:  # after a link, or a folder that is not there
-        path = path.parent.resolve() / path.name
+        path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
     check(f"--output is {path}", path, {path: lambda: is_page(path)})
     return path
 

@@ -32,6 +32,7 @@ SHADED = (
 SEED = 1  # of the generator that draws the test images and the order of training
 HEADERS = [["label", *(f"pixel{i + first}" for i in range(SIDE * SIDE))] for first in (0, 1)]  # Kaggle has both
 SAMPLES, SHOWN = 5, 4 * SIDE  # of a class, and how large they are shown, in pixels
+STRIP = 1024  # rows of a picture
 MAX_LINE = 20_000  # characters of a table; 784 numbers take 3,000
 NAMED = 5  # pictures in a message
 FEW = 10  # pictures of a class
@@ -210,12 +211,19 @@ def _grey(path: Path) -> np.ndarray:
     with warnings.catch_warnings(action="ignore"):  # of metadata that are damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=("PNG", "JPEG")) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut to 8 and not scale
-                return (np.asarray(picture) // 256).astype(np.uint8)
-            if picture.has_transparency_data:
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
-            return np.asarray(picture.convert("L"))
+            ImageOps.exif_transpose(file, in_place=True)
+            if file.mode.startswith("I"):  # 16 bits, which Pillow would cut to 8 and not scale
+                return (np.asarray(file) // 256).astype(np.uint8)
+            rows = range(0, file.height, STRIP)  # some at a time, since each step needs memory of its own
+            return np.concatenate(
+                [_on_white(file.crop((0, row, file.width, min(row + STRIP, file.height)))) for row in rows]
+            )
+
+
+def _on_white(picture: Image.Image) -> np.ndarray:
+    if picture.has_transparency_data:
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    return np.asarray(picture.convert("L"))
 
 
 def _quoted(name: str) -> str:

@@ -151,5 +151,7 @@ def read_notebook(path: Path, advice: str = "Give a notebook that Jupyter opens.
         nbformat.validate(node)
         return nbformat.from_dict(nbformat.convert(node, 4))  # of version 3 the nodes are of another class
     except Exception as error:  # noqa: BLE001 - nbformat raises nearly anything at what is no notebook
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        reason = type(error).__name__
+        with contextlib.suppress(RecursionError):  # as it quotes what is nested too deeply
+            reason = " ".join(str(error).split())[:100] or reason
         raise InvalidRecord(path, f"is no notebook ({reason})", advice) from None

@@ -61,7 +61,7 @@ class RunFolder:
 
     def executed(self) -> list[Path]:
         """Return the executed notebooks that are there, in order."""
-        return [path for path in map(self.notebook, STAGES) if path.exists()]
+        return [path for path in map(self.notebook, STAGES) if storage.exists(path)]
 
     def _advice(self, stage: str = "") -> str:
         here = shlex.quote(console.from_cwd(self.path))
@@ -168,7 +168,7 @@ class RunFolder:
 
         Raises InvalidRecord if model.npz holds another network by now than the one that was measured.
         """
-        if self.model.exists() and self.read_model().sha256 != metrics.weights_sha256:
+        if storage.exists(self.model) and self.read_model().sha256 != metrics.weights_sha256:
             raise InvalidRecord(self.model, "is no longer the network that was measured", "Run the notebook again.")
         self._replace(EVALUATION, given, {self.metrics: storage.json_bytes(metrics)})
 
@@ -220,7 +220,7 @@ class RunFolder:
             return
         made = MADE[min(MADE.index(path.name) for path in files) :]
         self.check_own(f"run_dir is {self.place!r}", [*made, "report.html"])
-        if stage != EVALUATION or self.metrics.exists():  # the first metrics of a point replace nothing
+        if stage != EVALUATION or storage.exists(self.metrics):  # the first metrics of a point replace nothing
             self._mark_changed(stage, given)
             self.report.unlink(missing_ok=True)
         for name in reversed(made):
@@ -242,11 +242,11 @@ class RunFolder:
 
     def present(self) -> list[str]:
         """Return the names of the run's files that are there."""
-        return [name for name in OUTPUTS if (self.path / name).exists()]
+        return [name for name in OUTPUTS if storage.exists(self.path / name)]
 
     def digests(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
         """Return the SHA-256 of each of the run's files that is there."""
-        return {name: storage.sha256_of_file(self.path / name) for name in names if (self.path / name).exists()}
+        return {name: storage.sha256_of_file(self.path / name) for name in names if storage.exists(self.path / name)}
 
     def altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
         """Return those of the files that are not the ones that the record names."""

@@ -57,7 +57,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
             if force:
                 folder.checkpoint.unlink(missing_ok=True)
-            if record and not changed and folder.checkpoint.exists():
+            if record and not changed and storage.exists(folder.checkpoint):
                 log.info(f"Going on with {run_dir}, which did not finish, from the checkpoint that its training left.")
             elif reasons and (record or folder.present()):
                 log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))

@@ -93,7 +93,8 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 def remove_parts(folder: Path, names: Iterable[str]) -> None:
     """Remove what a killed process has left of these files, which nobody else writes meanwhile."""
     for path in (path for name in names for path in folder.glob(f".{name}.{'[0-9a-f]' * 8}.part")):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is a folder, for example
+            path.unlink()
 
 
 @contextlib.contextmanager
@@ -168,7 +169,7 @@ def lock(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
     timeout: seconds to wait for another process that holds it. Raises FolderBusy if it still does then, and
     InvalidParameter if the folder cannot be made.
     """
-    new = not folder.exists()
+    new = not exists(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = FileLock(folder / LOCK, timeout=timeout).acquire()
@@ -191,7 +192,7 @@ def lock(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Tell whether a run, or a sweep, is writing to the folder at this moment, or may be, as far as one can see."""
-    if not (folder / LOCK).exists():
+    if not exists(folder / LOCK):
         return False
     try:
         with FileLock(folder / LOCK, timeout=0):

@@ -93,7 +93,7 @@ def entries(runs: Path) -> list[Entry]:
             when = datetime.fromtimestamp(record.stat().st_mtime, UTC)
         folder, report = record.parent, RunFolder(record.parent).report
         name = folder.relative_to(runs).as_posix() if folder != runs else runs.name
-        address = quote(os.fsencode(report.relative_to(runs))) if report.is_file() else None
+        address = quote(os.fsencode(report.relative_to(runs))) if os.path.isfile(report) else None  # noqa: PTH113
         entry = Entry(name, kind=record.stem, when=when, report=address)
         try:
             if entry.kind == "sweep":
@@ -114,7 +114,7 @@ def _records(runs: Path) -> Iterator[Path]:
     for where, folders, _ in os.walk(runs):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (SweepFolder(where).record, RunFolder(where).record):
-            if path.is_file() and not path.is_symlink():
+            if os.path.isfile(path) and not path.is_symlink():  # noqa: PTH113 - of a name that is too long pathlib raises
                 if path.stem == "sweep":
                     folders.clear()
                 yield path

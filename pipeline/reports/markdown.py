@@ -35,17 +35,17 @@ class Renderer(IPythonRenderer):
     def __init__(self, stem: str, included: Sequence[str] = (), down: int = 0, site: Container[str] = ()) -> None:
         super().__init__(escape=False, allow_harmful_protocols=False)
         self.stem, self.included, self.down, self.site = stem, included, down, site
-        self.headings: list[Heading] = []
+        self.headings: dict[str, Heading] = {}  # by their anchors
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
-        plain = re.sub("<[^>]+>", "", text)
+        plain = re.sub("<[^<>]+>", "", text)
         anchor = _anchor(self.stem, "" if level == 1 else plain)
-        while any(anchor == other.anchor for other in self.headings):
+        while anchor in self.headings:
             anchor += f"-{len(self.headings)}"
         if level == 1 and (named := _anchor(self.stem, plain)) != anchor:  # for links with its words
             text = f'<span id="{named}"></span>{text}'
         level += self.down
-        self.headings.append(Heading(level, anchor, plain))
+        self.headings[anchor] = Heading(level, anchor, plain)
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:

@@ -4,11 +4,12 @@ nbconvert renders the cells, with what its own templates leave out: mathematics 
 themselves; code folded away; links that lead somewhere even when the file travels alone.
 """
 
+import contextlib
 import itertools
 import re
 import threading
 import warnings
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cache, partial
 from html import escape
 from pathlib import Path
@@ -18,6 +19,7 @@ import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
+from nbconvert.filters import ansi2html, strip_ansi
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
@@ -41,8 +43,11 @@ PAPERMILLS = "papermill-error-cell-tag"  # of cells that papermill adds where on
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/vnd.mermaid", "text/latex", "image/png", "image/jpeg"]
 _one_at_a_time = threading.Lock()  # since all notebooks share one exporter
 # Links to other folders, from their notebook's.
-ELSEWHERE = re.compile(r"""<a\b[^>]*\bhref=(["'])(?!#|//|[\w+.-]+:)[^"']*/[^"']*\1[^>]*>(.*?)</a>""", re.S)
-CAPTION = re.compile('<figcaption [^>]*class="numbered"[^>]*>')
+ELSEWHERE = re.compile(
+    r"""<a\b(?>[^<>]*?\bhref=)(["'])(?!#|//|[\w+.-]+:)[^"'/<>]*/[^"'<>]*\1[^<>]*>((?:(?!<a\b).)*?)</a>""", re.S
+)
+CAPTION = re.compile('<figcaption class="numbered" aria-hidden="true">')
+MAX_COLOURS = 20_000  # changes of colour in an output: to show them takes time that grows with the square
 
 
 class _CellsExporter(HTMLExporter):
@@ -69,6 +74,11 @@ def _balanced(html: str) -> str:
     return str(BeautifulSoup(html, "html.parser"))
 
 
+def _coloured(text: str) -> str:
+    """Return an output as HTML in its colours, without them where they change too often."""
+    return ansi2html(text) if text.count("\x1b") <= MAX_COLOURS else escape(strip_ansi(text))
+
+
 def _described(picture: str) -> str:
     """Return a picture's HTML with a text alternative, which one that somebody else made may lack."""
     if re.search(r"\salt=", picture):
@@ -85,7 +95,8 @@ def exporter() -> _CellsExporter:
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
         default_preprocessors=[],  # which would check each notebook again
-        filters={"highlight_code": Highlight2HTML("ipython3"), "balanced": _balanced, "described": _described},
+        filters={"highlight_code": Highlight2HTML("ipython3"), "ansi2html": _coloured}
+        | {"balanced": _balanced, "described": _described},
     )
     made.renderer = Renderer("")
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))
@@ -110,7 +121,7 @@ def render(
         bodies[0] = f"<h1>{escape(title)}</h1>{bodies[0]}"
     sortable = any('class="dataframe sortable"' in body for body in bodies)
     shown = {
-        "headings": [heading for each in renderers for heading in each.headings if 2 <= heading.level <= 3],
+        "headings": [heading for each in renderers for heading in each.headings.values() if 2 <= heading.level <= 3],
         "sections": bodies,
         "summary": summary,
         "glossary": _glossary() if any('href="#glossary"' in body for body in bodies) else None,
@@ -195,16 +206,23 @@ def write_notebook_report(notebook: Path, output: Path, title: str | None = None
     if title and heading:  # what it shows, and not what the notebook does
         heads = f"# {_in_markdown(title)}" + (f"\n\n**{_in_markdown(failure)}**" if failure else "")
         node.cells[0].source = node.cells[0].source.replace(heading[0], heads, 1)
-    try:
+    with _readable(notebook):
         html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    if output.parent.resolve() != notebook.parent.resolve():
+        html = without_dead_links(html)
+    storage.write_whole(output, html.encode(errors="replace"))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise InvalidRecord where what a notebook holds cannot be shown."""
+    try:
+        yield
     except OSError:  # a file of the project's own is missing
         raise
     except Exception as error:  # noqa: BLE001 - nbconvert raises nearly anything at outputs of another form
         problem = f"cannot be shown ({type(error).__name__}: {shown(error)})"
-        raise InvalidRecord(notebook, problem, "Execute it again.") from None
-    if output.parent.resolve() != notebook.parent.resolve():
-        html = without_dead_links(html)
-    storage.write_whole(output, html.encode(errors="replace"))
+        raise InvalidRecord(path, problem, "Execute it again.") from None
 
 
 def without_dead_links(html: str) -> str:
@@ -222,7 +240,9 @@ def run_page(folder: RunFolder, record: RunRecord, site: Container[str] = ()) ->
     The result comes first, then the last notebook. site: see `render`.
     """
     notebooks = {path.stem: read_notebook(path) for path in reversed(folder.executed())}
-    return render(notebooks, folder.title, site, _run_summary(folder, record))
+    summary = _run_summary(folder, record)
+    with _readable(folder.path):
+        return render(notebooks, folder.title, site, summary)
 
 
 def prepare() -> None:

@@ -147,7 +147,7 @@ def _check_folder(sweep: SweepDefinition, folder: SweepFolder, points: Sequence[
         raise InvalidParameter(f"{given}, with {wrong[0]!r}, which a notebook cannot hold. Choose another folder.")
     folder.check_own(given)
     check_not_within_a_run(folder.path, given)
-    if folder.record.exists():
+    if storage.exists(folder.record):
         if (other := folder.read_record().name) != sweep.name:
             raise InvalidParameter(f"{given}, which holds the sweep {other}. Choose another folder.")
         return
