@@ -12,7 +12,7 @@ if not __package__:
 from pipeline import signals
 
 if __name__ == "__main__":
-    signals.handle()  # before the other imports, which take 0.3 s: in them, Ctrl-C would be a traceback
+    signals.handle(insist=False)  # before the other imports, of 0.3 s or more: in them, Ctrl-C would be a traceback
 
 import gc
 import io

@@ -1,4 +1,4 @@
-"""Know what kernels need of this system: memory, open files, threads, and /proc."""
+"""Know what networks and kernels need of this system: memory, open files, threads, and /proc."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from pipeline.errors import NotebookFailed
+from pipeline.errors import InvalidParameter, NotebookFailed
 
 # Elsewhere, forking a process that has loaded a BLAS is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
@@ -51,6 +51,16 @@ def check() -> None:
         raise OSError(number, f"{os.strerror(number)}: {needed}") from None
     finally:
         enough.set()
+
+
+def check_memory(hidden_size: int) -> None:
+    """Refuse a network whose weights do not fit into this machine, before anything is replaced for it."""
+    import psutil  # 0.01 s
+
+    needed, total = 8 * (784 + 10) * hidden_size, psutil.virtual_memory().total
+    if needed > total:
+        memory = f"its weights take {needed / 1e9:,.0f} GB of memory, and this machine has {total / 1e9:,.0f} GB"
+        raise InvalidParameter(f"hidden_size is {hidden_size}, but {memory}. Choose a smaller one.")
 
 
 def kernels_at_a_time(most: int) -> int:

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline import console, datasets, parameters, provenance, published, signals, stages, storage
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
+from pipeline import console, datasets, limits, parameters, provenance, published, signals, stages, storage
+from pipeline.errors import InvalidData, InvalidRecord, NotebookFailed, NotReproduced, PipelineError
 from pipeline.images import DIGITS
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
@@ -43,7 +43,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     datasets.check_apart(chosen.source, folder.path, OUTPUTS)
     folder.check_place(given)
     folder.check_own(given)
-    check_memory(chosen)
+    limits.check_memory(chosen.hidden_size)
     notes: Sequence[str] = ()
     if chosen.source not in KERAS_SOURCES:  # those may have to be downloaded first
         notes = datasets.split_source(chosen.source, chosen.num_samples, chosen.num_validation).notes
@@ -86,21 +86,17 @@ def summary(folder: RunFolder, chosen: Parameters) -> str:
     return "\n".join([*lines, "", table, "", console.wrote("report", folder.report)])
 
 
-def check_memory(chosen: Parameters) -> None:
-    """Refuse a network whose weights do not fit into this machine, before anything is replaced for it."""
-    import psutil  # 0.01 s
-
-    needed, total = 8 * (784 + 10) * chosen.hidden_size, psutil.virtual_memory().total
-    if needed > total:
-        memory = f"its weights take {needed / 1e9:,.0f} GB of memory, and this machine has {total / 1e9:,.0f} GB"
-        raise InvalidParameter(f"hidden_size is {chosen.hidden_size}, but {memory}. Choose a smaller one.")
-
-
 def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
     started = time.monotonic()
     record = RunRecord.begin(chosen.model_dump(), inputs)
     unwritten = "The disk was full, or the folder could no longer be written to; the same command runs it again."
     reserve = folder.path / ".run.json.part"  # renaming it needs no room
+
+    def end_at_once() -> None:
+        stopped = record.changed(status=Status.INTERRUPTED, error="Stopped in the middle of cleaning up.")
+        storage.write_whole(folder.record, storage.json_bytes(stopped), durable=False)
+
+    signals.on_deadline.add(end_at_once)
     try:
         storage.write_whole(reserve, storage.json_bytes(record.changed(status=Status.FAILED, error=unwritten)))
         folder.write_record(record)
@@ -125,6 +121,7 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
             raise NotebookFailed(str(error)) from error
         raise
     finally:
+        signals.on_deadline.discard(end_at_once)
         with contextlib.suppress(OSError):  # an error that is on its way says more
             reserve.unlink()
 

@@ -24,6 +24,7 @@ on_deadline: set[Callable[[], None]] = set()  # what is called where a clean-up 
 
 _received: int | None = None
 _raised = False
+_insists = True  # that a command comes to a `check`
 
 
 class Stopped(KeyboardInterrupt):
@@ -40,13 +41,16 @@ def message(number: int) -> str:
     return f"Interrupted{by}. Give the same command again to go on."
 
 
-def handle() -> dict[int, object]:
+def handle(insist: bool = True) -> dict[int, object]:
     """Handle signals from now on, but for those that whoever started this process has had ignored, as nohup does.
 
     Return the handlers that there were. Only a main thread can handle signals; elsewhere nothing happens.
+    insist: raise what has come in the middle of whatever is done, if no `check` comes within the grace period.
     """
+    global _insists
     if threading.current_thread() is not threading.main_thread():
         return {}
+    _insists = insist
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
@@ -112,7 +116,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
         _received = number
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, _enforce_deadline)
-        _set_deadline(GRACE_PERIOD)
+        _set_deadline(GRACE_PERIOD * _insists)
         for call in tuple(on_signal):
             call()
 
@@ -129,7 +133,8 @@ def _enforce_deadline(number: int, frame: FrameType | None) -> None:
             if select.select([], [2], [], 0)[1]:  # else nobody reads it, and it would be waited for
                 os.write(2, f"{message(_received)}\n".encode())
             for call in tuple(on_deadline):
-                call()
+                with contextlib.suppress(Exception):
+                    call()
         finally:
             os._exit(128 + _received)
     check()

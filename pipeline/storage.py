@@ -28,7 +28,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.3  # seconds: the index takes a lock for a moment, to see whether it is held
 SCRATCH_PREFIX = "digits-by-hand-"  # how the folders begin that hold what is temporary
-SCRATCH_LOCK = ".scratch"  # in these alone: what else is so named may be somebody's run
+SCRATCH_LOCK = ".scratch"  # how their locks end, which stand beside them
 
 log = logging.getLogger(__name__)
 
@@ -115,25 +115,37 @@ def scratch_of(process: int) -> Path:
 
     It is locked as long as this process lives. A process id would not do, since containers may share a TMPDIR.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
-        if not os.path.isfile(left / SCRATCH_LOCK):  # noqa: PTH113 - it is another user's or program's, or begins just now
-            continue
-        with contextlib.suppress(OSError, Timeout), FileLock(left / SCRATCH_LOCK, timeout=0):  # else it is in use
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{process}-{time.time():.0f}-"))
-    lock = FileLock(folder / SCRATCH_LOCK, timeout=LOCK_TIMEOUT)
+    try:
+        below = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        advice = "Make room there, set TMPDIR to another, or allow larger files: ulimit -f unlimited"
+        raise InvalidParameter(f"{error.strerror}. {advice}") from None
+    for left in below.glob(f"{SCRATCH_PREFIX}*{SCRATCH_LOCK}"):
+        with contextlib.suppress(OSError, Timeout), FileLock(left, timeout=0):  # else it is in use, or another user's
+            _remove_scratch(left)
+    handle, path = tempfile.mkstemp(SCRATCH_LOCK, f"{SCRATCH_PREFIX}{process}-{time.time():.0f}-")
+    os.close(handle)
+    lock = FileLock(path, timeout=LOCK_TIMEOUT)
     with contextlib.suppress(OSError, Timeout):
         lock.acquire()
-    if not (folder / SCRATCH_LOCK).exists():  # removed by another that begins, before it was locked
+    if not os.path.exists(path):  # noqa: PTH110 - removed by another that begins, before it was locked
         return scratch_of.__wrapped__(process)
     atexit.register(lock.release)  # which also keeps the lock's object, with which it would end
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove_scratch, Path(path))
+    (folder := Path(path).with_suffix("")).mkdir(0o700)
     return folder
+
+
+def _remove_scratch(lock: Path) -> None:
+    """Remove the folder beside a lock, and then the lock, without which nobody would know whose the folder is."""
+    shutil.rmtree(folder := lock.with_suffix(""), ignore_errors=True)
+    if not folder.exists():
+        lock.unlink(missing_ok=True)
 
 
 def remove_scratch() -> None:
     """Remove this process's own folder in TMPDIR, in the middle of whatever else is done."""
-    shutil.rmtree(scratch_of(os.getpid()), ignore_errors=True)
+    _remove_scratch(scratch_of(os.getpid()).with_suffix(SCRATCH_LOCK))
 
 
 def json_bytes(record: object) -> bytes:

@@ -640,6 +640,25 @@ def test_a_run_that_is_stopped_by_a_signal_is_interrupted_also_if_another_comes(
     assert list(folder.glob(".*.part")) == []
 
 
+def test_a_run_whose_disk_is_slow_as_it_cleans_up_is_interrupted_too(tmp_path):
+    """Where writing the record would take too long, it is written without waiting for the disk."""
+    script = f"""
+import os, signal, sys, time
+from pipeline import __main__, signals, stages
+signals.CLEAN_UP_PERIOD, fsync = 0.1, os.fsync
+os.fsync = lambda handle: time.sleep(60 if signals._raised else 0)
+stages.execute = lambda *_: (signal.raise_signal(signal.SIGTERM), signals.check())
+sys.argv[1:] = ["run", "--run-dir", {str(tmp_path / "run")!r}]
+__main__.command_line()
+"""
+    (tmp_path / "tmp").mkdir()
+    where = {"cwd": storage.ROOT, "env": os.environ | {"TMPDIR": str(tmp_path / "tmp")}}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, **where)
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.strip() == "Interrupted by SIGTERM. Give the same command again to go on."
+    assert record_of(tmp_path / "run")["status"] == "interrupted"
+
+
 # ---- what is logged --------------------------------------------------------------------------------------------
 
 

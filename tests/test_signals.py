@@ -66,6 +66,22 @@ except signals.Stopped:
     assert run(script) == (0, "stopped\n")
 
 
+def test_one_that_comes_while_a_command_is_imported_waits_for_its_beginning_however_long_that_takes():
+    script = """
+signals.handle(insist=False)  # as the command line does first of all
+signal.raise_signal(signal.SIGTERM)
+time.sleep(0.5)
+print("imported")
+signals.handle()
+try:
+    signals.check()
+except signals.Stopped as stopped:
+    print(stopped.number)
+signals.cancel_deadline()
+"""
+    assert run(script) == (0, "imported\n15\n")
+
+
 @pytest.mark.parametrize("swallowing", ["time.sleep(60)", "signals.check()"])
 def test_what_swallows_the_stop_or_cleans_up_too_long_ends_with_the_signals_code(swallowing):
     script = f"""

@@ -197,7 +197,8 @@ def test_scratch_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living
         processes.append(subprocess.Popen([sys.executable, "-c", script], **begin))
         folders.append(Path(processes[-1].stdout.readline().strip()))
     assert [(folder / "file").exists() for folder in folders] == [True, True]
-    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (*folders, *tmp_path.iterdir())] == [0o700] * 4
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 2
+    assert sorted(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()) == [0o600] * 2 + [0o700] * 2
     assert {int(path.name.removeprefix(storage.SCRATCH_PREFIX).split("-")[0]) for path in tmp_path.iterdir()} == {
         process.pid for process in processes
     }
@@ -209,6 +210,17 @@ def test_scratch_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living
     assert [folder.exists() for folder in folders] == [False, True]
     for process in (lives, processes[-1]):
         process.communicate("\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_of_a_process_that_was_killed_as_it_began_or_ended_is_removed_too(tmp_path):
+    begun, half_removed = (tmp_path / f"{storage.SCRATCH_PREFIX}1-1-{name}{storage.SCRATCH_LOCK}" for name in "ab")
+    begun.touch()
+    half_removed.touch()
+    storage.write_whole(half_removed.with_suffix("") / "ipython" / "history", b"")
+    script = "from pipeline import storage\nwith storage.scratch() as folder: print(folder)"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True, capture_output=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,14 +240,19 @@ def test_another_users_folder_in_a_shared_tmpdir_is_left_alone():
     shared = Path(tempfile.mkdtemp())
     theirs = shared / f"{storage.SCRATCH_PREFIX}123-of-theirs"
     theirs.mkdir()
-    (theirs / storage.SCRATCH_LOCK).touch()
+    lock = theirs.with_suffix(storage.SCRATCH_LOCK)
+    lock.touch()
+    lock.chmod(0)
     theirs.chmod(0)
     shared.chmod(0o1777)
-    script = "import os; from pipeline import storage\nif os.getuid() == 0: os.setuid(31777)\n"  # root may look into it
+    script = (
+        "import codecs, os; from pipeline import storage\ncodecs.lookup('ascii')  # while Python can still be read\n"
+    )
+    script += "if os.getuid() == 0: os.setuid(31777)\n"  # root may look into it
     script += "with storage.scratch() as folder: print(folder)"
     environment = os.environ | {"TMPDIR": str(shared)}
     subprocess.run([sys.executable, "-c", script], cwd=storage.ROOT, env=environment, check=True)
-    assert list(shared.iterdir()) == [theirs]
+    assert set(shared.iterdir()) == {theirs, lock}
     theirs.chmod(0o700)
     shutil.rmtree(shared)
 

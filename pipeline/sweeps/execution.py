@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from operator import attrgetter
 from pathlib import Path
 from statistics import fmean
 
@@ -76,7 +75,7 @@ def run_sweep(
         storage.remove_parts(folder.path, folder.names)
         todo = _left(points, inputs, data, retry_failed)
         if todo and scheduler is None:
-            runs.check_memory(max((point.parameters for point in todo), key=attrgetter("hidden_size")))
+            limits.check_memory(max(point.parameters.hidden_size for point in todo))
         for point in todo:
             if point.folder.path.is_symlink():  # into a run of its own
                 raise InvalidParameter(f"A point's folder is a link: {shown(point.folder.path)}. Remove it.")
