@@ -10,10 +10,7 @@ from pipeline.errors import InvalidParameter, NotebookFailed
 
 # Elsewhere, forking a process that has loaded a BLAS is not safe.
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
-MIN_ADDRESSES, MIN_DATA = (
-    1500 * 2**20,
-    450 * 2**20,
-)  # bytes to report an error in; a run takes a third more of the first
+MIN_ADDRESSES, MIN_DATA = 1500 * 2**20, 450 * 2**20  # bytes to report an error; a run takes a third more of the first
 MIN_OPEN_FILES, OPEN_FILES = 256, 65536  # that this process needs, and that it asks for
 FILES_OF_ONE = 30  # open files that this process has for each kernel
 MIN_THREADS = 30  # that this process, the fork server and a kernel start in all
@@ -61,6 +58,12 @@ def check_memory(hidden_size: int) -> None:
     if needed > total:
         memory = f"its weights take {needed / 1e9:,.0f} GB of memory, and this machine has {total / 1e9:,.0f} GB"
         raise InvalidParameter(f"hidden_size is {hidden_size}, but {memory}. Choose a smaller one.")
+
+
+def is_full(folder: Path) -> bool:
+    """Tell whether a file system has no room left for the files that a kernel makes."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < 2**20 or (found.f_files > 0 and found.f_favail < FILES_OF_ONE)
 
 
 def kernels_at_a_time(most: int) -> int:

@@ -4,6 +4,7 @@ papermill's own engine is used with two habits changed: kernels are forked, and 
 ends. papermill saves before and after every cell, which takes as long as the cells of a short notebook do.
 """
 
+import errno
 import logging
 import os
 import shlex
@@ -27,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_kernel_name
 from traitlets.config import Config
 
-from pipeline import errors, kernels, signals, storage
+from pipeline import errors, kernels, limits, signals, storage
 from pipeline.kernels import ForkedKernelManager
 from pipeline.readers import LIMITS, read_bytes, read_notebook
 from pipeline.reports.pages import WIDGET
@@ -145,6 +146,8 @@ def _execute(
             signals.check()
             if (how := kernels.how_it_ended(str(connection))) is None:
                 raise errors.NotebookFailed(f"{notebook.name}: its kernel was ended {_last_place(executed)}.") from None
+            if how == "ended with exit code 1" and limits.is_full(scratch):  # which it has no way to tell
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch)) from None
             if kernels.killed_out_of_memory() > killed_before:
                 how += ", while memory had run out (oom_kill in /proc/vmstat has risen)"
             elif not isinstance(error, DeadKernelError):

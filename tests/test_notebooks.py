@@ -3,6 +3,7 @@
 import ast
 import base64
 import contextlib
+import errno
 import itertools
 import json
 import logging
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import papermill
@@ -283,6 +285,13 @@ def test_each_failure_is_an_error_of_its_own_and_leaves_the_notebook(status, sou
     first, _, last = code_cells(tmp_path / "out.ipynb")
     assert first.outputs[0].text == "before\n"
     assert not last.outputs
+
+
+def test_a_kernel_that_dies_where_no_file_can_be_made_has_found_no_room(tmp_path, monkeypatch):
+    """As in a TMPDIR with as many files as it can have, where a kernel dies before it could say so."""
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=9**9, f_frsize=1, f_files=99, f_favail=9))
+    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))):
+        execute(write_notebook(tmp_path / "a.ipynb", "import os\nos._exit(1)"), tmp_path / "out.ipynb")
 
 
 def test_an_error_that_the_kernel_cannot_show_is_a_failure_and_in_the_notebook(tmp_path):
