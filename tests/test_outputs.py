@@ -80,6 +80,12 @@ def test_a_lock_may_not_be_written_over_though_it_is_empty(tmp_path):
     refuses(tmp_path / storage.LOCK, "given, but it is a lock. It would be", [tmp_path / storage.LOCK])
 
 
+def test_a_page_is_not_written_in_place_of_a_folder_that_is_named_by_dots(tmp_path):
+    with pytest.raises(InvalidParameter, match="it is a folder, not a file"):
+        outputs.page(tmp_path / "none" / "..", "page")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_page_is_told_by_the_mark_in_its_head(tmp_path):
     path = tmp_path / "page.html"
     page = pages.fill("site.html.j2", title="<title>")

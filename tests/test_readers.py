@@ -215,6 +215,14 @@ def test_a_mutated_sweep_file_is_read_or_refused(tmp_path):
     assert 50 < refused < 200
 
 
+def test_a_notebook_that_is_nested_too_deeply_to_be_quoted_is_refused(tmp_path):
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A", "more": "@"}
+    text = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]})
+    (tmp_path / "a.ipynb").write_text(text.replace('"@"', "[" * 400 + "]" * 400))
+    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook \(NotebookValidationError"):
+        readers.read_notebook(tmp_path / "a.ipynb")
+
+
 def test_a_mutated_notebook_is_shown_or_refused(tmp_path):
     path, rng = tmp_path / "n.ipynb", random.Random("notebook")
     whole = json.loads((storage.NOTEBOOKS / "02_train.ipynb").read_bytes())

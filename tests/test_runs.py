@@ -813,6 +813,14 @@ def test_a_run_whose_network_another_notebook_replaces_while_its_report_is_writt
     assert not (folder / "report.html").exists()
 
 
+def test_a_report_that_cannot_be_made_of_a_runs_notebooks_names_the_run(small_run, monkeypatch, pipeline):
+    _, again = small_run
+    monkeypatch.setattr(rendering, "render", lambda *_: "\ud800".encode())
+    failed = pipeline(*again, "--force")
+    assert failed.returncode == 1
+    assert f"Error: {again[2]} cannot be shown (UnicodeEncodeError: " in failed.stderr
+
+
 def test_a_run_whose_files_go_as_soon_as_it_is_done_has_not_been_refused(small_run, monkeypatch, pipeline):
     _, again = small_run
     write_record = RunFolder.write_record

@@ -412,6 +412,16 @@ def test_every_run_and_sweep_below_runs_leaves_an_index_and_fails_by_none(pipeli
     assert pipeline("index", tmp_path / "none", **where).returncode == 2
 
 
+def test_a_link_to_a_name_that_is_too_long_hides_no_other_folder(tmp_path):
+    add_run(tmp_path / "good")
+    for name in ("run.json", "sweep.json", "report.html"):
+        add_run(tmp_path / name[:3])
+        (tmp_path / name[:3] / name).unlink(missing_ok=True)
+        (tmp_path / name[:3] / name).symlink_to("x" * 300)
+    assert {row["Name"] for row in rows(tmp_path)} == {"good", "swe", "rep"}
+    assert RunFolder(tmp_path / "rep").present() == ["metrics.json"]
+
+
 def test_whatever_is_wrong_with_a_folder_is_a_row(tmp_path, monkeypatch):
     add_run(tmp_path / "good")
     add_run(tmp_path / "odd", "running")

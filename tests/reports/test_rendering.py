@@ -273,6 +273,36 @@ def test_html_that_is_not_whole_changes_nothing_that_follows(html):
     ]
 
 
+LARGE = {
+    "links that begin": "<a " * 60_000,
+    "captions that begin": "<figcaption " * 60_000,
+    "links that never end": '<a href="x/y">' * 20_000,
+    "a link with many addresses": "<a " + 'href="x/y" ' * 60_000,
+    "a long address": '<a href="' + "/" * 200_000,
+    "a caption with many classes": "<figcaption " + 'class="numbered" ' * 60_000,
+}  # each of which would take minutes, if the time grew with the square
+
+
+@pytest.mark.parametrize("html", LARGE.values(), ids=LARGE)
+def test_large_html_that_is_not_whole_is_shown_too(html, tmp_path):
+    output = nbformat.v4.new_output("display_data", {"text/html": f"<!-- {html} -->"})
+    nbformat.write(notebook(prose("# A"), code("1", output), prose("## The last")), tmp_path / "a.ipynb")
+    rendering.write_notebook_report(tmp_path / "a.ipynb", tmp_path / "b" / "a.html")
+    assert "The last</h2>" in (tmp_path / "b" / "a.html").read_text()
+
+
+def test_many_equal_headings_and_changes_of_colour_are_shown_too():
+    output = nbformat.v4.new_output("stream", text="\x1b[31m5 < 6" * 100_000)
+    page = rendering.render(
+        {"02_train": notebook(*(prose("## a\n" * 3900) for _ in range(4)), code("1", output))}, "A title"
+    )
+    found = re.findall(r'<h2 id="([^"]+)"', page)
+    assert len(set(found)) == len(found) == 4 * 3900
+    assert "5 &lt; 65 &lt; 6" in page
+    colours = rendered(code("1", nbformat.v4.new_output("stream", text="\x1b[31mred")))
+    assert colours.find(class_="ansi-red-fg").text == "red"
+
+
 def test_a_picture_without_a_description_is_given_one():
     kinds = {"image/png": "AAAA", "image/jpeg": "AAAA", "image/svg+xml": "<svg/>"}
     outputs = [nbformat.v4.new_output("display_data", {kind: data}) for kind, data in kinds.items()]
