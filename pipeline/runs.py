@@ -61,9 +61,8 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 log.info(f"Going on with {run_dir}, which did not finish, from the checkpoint that its training left.")
             elif reasons and (record or folder.present()):
                 log.info(f"Replacing what is in {run_dir}, because of" + "".join(f"\n  {each}" for each in reasons))
-            for note in notes:
-                if note.startswith("Warning"):
-                    log.warning(note)
+            for warning in (note for note in notes if note.startswith("Warning")):
+                log.warning(warning)
             _run_stages(folder, chosen, inputs)
         elif record:
             log.info(f"{run_dir} is finished, and nothing that it depends on has changed. --force runs it again.")
@@ -112,8 +111,12 @@ def _run_stages(folder: RunFolder, chosen: Parameters, inputs: Inputs) -> None:
             folder.metrics.unlink()
         known = "" if isinstance(error, PipelineError | signals.Stopped) else f"{type(error).__name__}: "
         ended = record.changed(status=Status.of(error), error=f"{known}{error}")
+        left: dict[str, str] = {}  # by which the next run knows its own files
+        for name in OUTPUTS:
+            with contextlib.suppress(InvalidRecord):  # it is a folder now, for example
+                left |= folder.digests([name])
         try:
-            folder.write_record(ended.changed(outputs=folder.digests()))  # by which the next run knows its own files
+            folder.write_record(ended.changed(outputs=left))
         except (OSError, InvalidRecord):
             with contextlib.suppress(OSError):
                 reserve.replace(folder.record)

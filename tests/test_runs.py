@@ -21,7 +21,7 @@ import psutil
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline import fork_server, notebooks, parameters, provenance, published, storage
+from pipeline import fork_server, notebooks, parameters, provenance, published, stages, storage
 from pipeline import runs as runs_module
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.images import DIGITS
@@ -811,6 +811,19 @@ def test_a_run_whose_network_another_notebook_replaces_while_its_report_is_writt
     assert "was removed or written to by another meanwhile" in failed.stderr
     assert record_of(folder)["status"] == "failed"
     assert not (folder / "report.html").exists()
+
+
+def test_what_stands_in_the_place_of_a_file_is_what_the_record_says(small_run, monkeypatch, pipeline):
+    folder, again = small_run
+
+    def replacing(*_):
+        (folder / "model.npz").mkdir()
+        RunFolder(folder).read_model()
+
+    monkeypatch.setattr(stages, "execute", replacing)
+    assert pipeline(*again, "--force").returncode == 1
+    assert record_of(folder)["status"] == "failed"
+    assert "model.npz cannot be read: it is a folder, not a file" in record_of(folder)["error"]
 
 
 def test_a_report_that_cannot_be_made_of_a_runs_notebooks_names_the_run(small_run, monkeypatch, pipeline):

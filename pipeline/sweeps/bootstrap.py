@@ -53,7 +53,7 @@ def run(folder: str, task: bytes, data: bytes) -> bytes:
     """
     from distributed import get_worker
 
-    if not Path(folder).exists():
+    if not Path(folder, "helpers.py").exists():  # Numba makes the folder itself again
         return b""
     below = get_worker().local_directory
     with _used(Path(folder)):

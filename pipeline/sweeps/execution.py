@@ -113,12 +113,12 @@ def run_sweep(
         try:
             if all(point.result.record for point in points):  # else the test images would be looked at too early
                 _select(points, sweep, at_a_time)
+            if with_report:
+                _write_report(sweep, folder, points)
+                log.info(console.wrote("report", folder.report))
         except InvalidRecord as error:  # the code or a file was changed meanwhile
             also = f"\n{described(failed, retry_failed)}" if failed else ""
             raise PointsFailed(f"{error}{also}") from error
-        if with_report:
-            _write_report(sweep, folder, points)
-            log.info(console.wrote("report", folder.report))
     return failed
 
 

@@ -117,6 +117,8 @@ class Pool:
                     found.append((job, outcome := _outcome(future, job[1])))
                     if outcome is None and future.status == "finished":  # it is to be made ready
                         self._requeue_from(self.workers.pop(holder.address))
+                    elif outcome is None and future.status == "error" and not holder.refusal:
+                        _refuse(holder, future.exception())
                 elif future is holder.preparation and holder in self.workers.values():
                     _record_preparation(holder)
                 holder, future = self.results.get_nowait()
@@ -172,23 +174,29 @@ class Pool:
 def _record_preparation(found: _Worker) -> None:
     """Note that a worker is ready, or why it cannot run the points."""
     try:
-        found.folder, found.refusal = _result(found.preparation)
+        found.folder, why = _result(found.preparation)
     except FutureCancelledError:
         return  # the worker has gone meanwhile
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
-        found.refusal = f"{type(error).__name__}: {error}"
-    if found.refusal:
-        log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
+        why = error
+    if why:
+        _refuse(found, why)
+
+
+def _refuse(found: _Worker, why: object) -> None:
+    """Give a worker no points any more, and log why."""
+    found.refusal = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
 
 
 def _outcome(future: Future[bytes], task: Task) -> Outcome | None:
-    """Return what a worker returned, or a record of its failure; None if that was lost with the connection."""
+    """Return what a worker returned, or a record of its failure; None if that was lost, or is the worker's own."""
     try:
         outcome: Outcome | None = pickle.loads(content) if (content := _result(future)) else None
         return outcome
-    except FutureCancelledError:
+    except (FutureCancelledError, OSError, MemoryError):  # the last two the next points would meet there, too
         return None
-    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
+    except Exception as error:  # noqa: BLE001 - whatever else a worker raises is that point's failure
         return worker.failed(task, error) if future.status == "error" else None
 
 

@@ -42,6 +42,9 @@ class Future:
             raise self.value
         return self.value
 
+    def exception(self):
+        return self.value
+
     def cancel(self):
         self.end(None, "cancelled")
 
@@ -93,6 +96,31 @@ def given(client, address):
 def done(inputs):
     record = RunRecord.begin(Parameters().model_dump(), inputs)
     return pickle.dumps(Outcome(record.changed(status=Status.DONE)))
+
+
+def test_a_worker_that_has_no_room_gets_no_more_points_and_fails_none(jobs, inputs, caplog):
+    client = Client(a=1, b=1)
+    pool = pool_of(client, jobs)
+    pool.submit(jobs)
+    full = OSError(errno.ENOSPC, "No space left on device", "/there/data.npz")
+    had = given(client, "a")
+    assert len(had) == 2
+    for future in [future for future in client.points if future.workers == ["a"]]:
+        future.end(full, "error")
+    lost = pool.completed()
+    assert [(job[0].parameters.seed, outcome) for job, outcome in lost] == [(seed, None) for seed in had]
+    assert caplog.text.count("The worker at a gets no points: OSError: [Errno 28] No space left on device") == 1
+    jobs += [job for job, _ in lost]
+    while jobs:
+        next(future for future in client.points if future.status == "pending").end(done(inputs))
+        pool.completed()
+        pool.submit(jobs)
+    assert given(client, "a") == []
+    for future in client.points:
+        if future.status == "pending":
+            future.end(full, "error")
+    with pytest.raises(ClusterFailed, match=r"Make room there(.|\n)*a: OSError: (.|\n)*b: OSError: "):
+        pool.submit([job for job, _ in pool.completed()])
 
 
 def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready_and_nothing_fails(jobs, inputs):
