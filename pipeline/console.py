@@ -90,7 +90,7 @@ def open_streams(before_restart: Callable[[], object]) -> None:
     """
     sys.unraisablehook = lambda raised: log.debug(f"ignored in {raised.object!r}: {raised.exc_value!r}")
     utf8 = sys.flags.utf8_mode or locale.getencoding().lower() in ("utf-8", "utf8")
-    if os.name == "posix" and not utf8:  # files and paths are UTF-8
+    if os.name == "posix" and not utf8 and os.environ.get("PYTHONUTF8") != "1":  # files and paths are UTF-8
         os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": getattr(sys.stdout, "encoding", "ascii")}
         before_restart()
         os.execv(sys.executable, sys.orig_argv)

@@ -107,12 +107,12 @@ def _become_a_kernel(parent: int, arguments: list[str], environment: dict[str, s
     np.random.seed()  # as in a process that has just imported it; a notebook seeds its own generator
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    with contextlib.suppress(PermissionError):  # as after sudo, in a folder that this user may not enter
-        os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     if "numba" in sys.modules:
-        sys.modules["numba"].config.reload_config()  # which it read when it was imported
+        sys.modules["numba"].config.reload_config()  # as of its import, and of where this server stands
+    with contextlib.suppress(PermissionError):  # as after sudo, in a folder that this user may not enter
+        os.chdir(folder)
     sys.path[:] = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *_PACKAGES]
     # A kernel ends when its parent does; and that it was interrupted on being shut down is not logged.
     options = [f"--IPKernelApp.parent_handle={parent}", "--IPKernelApp.log_level=50"]

@@ -202,8 +202,9 @@ class _ForkServer:
         # -P: not from the current folder
         command = [sys.executable, "-P", "-m", fork_server.__name__, str(there.fileno())]
         command += ["compiler"] * self.side_by_side
-        environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT)}
-        environment.pop("MATPLOTLIBRC", None)  # nor does it find one where it starts
+        environment = os.environ | _environment() | {"PYTHONPATH": str(storage.ROOT), "MATPLOTLIBRC": os.devnull}
+        for name in ("JPY_PARENT_PID", "JPY_INTERRUPT_EVENT"):  # which ipykernel reads as it is imported
+            environment.pop(name, None)
         own = storage.scratch_of(os.getpid())
         own.mkdir(0o700, parents=True, exist_ok=True)  # again, where somebody has cleared TMPDIR meanwhile
         self.process = subprocess.Popen(

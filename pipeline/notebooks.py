@@ -165,8 +165,8 @@ def execute_in_place(notebook: Path) -> None:
     One that fails, or is saved by someone else meanwhile, stays as it is. Raises NotebookFailed.
     """
     before = read_bytes(notebook, "notebook")
-    if not os.access(folder := notebook.resolve().parent, os.W_OK):
-        problem = f"{folder} cannot be written to, so {notebook.name} was not executed."
+    if locked := [path for path in (notebook.resolve().parent, notebook) if not os.access(path, os.W_OK)]:
+        problem = f"{locked[0]} cannot be written to, so {notebook.name} was not executed."
         raise errors.InvalidParameter(f"{problem} Change who may write there.")
     with storage.scratch() as scratch:
         executed = scratch / "executed.ipynb"

@@ -98,6 +98,13 @@ def test_a_locale_of_ascii_does_not_matter_to_paths_and_files(tmp_path):
     assert (folder / "index.html").exists()
 
 
+def test_python_is_started_again_for_its_locale_once_also_where_that_does_not_help():
+    command = [sys.executable, "-X", "utf8=0", "-m", "pipeline", "--version"]
+    environment = os.environ | {"LC_ALL": "C"}
+    done = subprocess.run(command, cwd=storage.ROOT, env=environment, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_debug_shows_the_traceback_that_is_otherwise_in_a_log_alone(tmp_path, monkeypatch, pipeline):
     monkeypatch.setattr(unexpected, "LOGS", tmp_path / "logs")
     monkeypatch.setattr("pipeline.reports.index.write_index", mock.Mock(side_effect=ZeroDivisionError("of all things")))

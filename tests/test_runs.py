@@ -231,8 +231,11 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
         other / "helpers.py": "raise ImportError('of another project')",
         home / ".ipython" / "profile_default" / "startup" / "00.py": "epochs = seed = 'mine'; max = range = None",
         home / "startup.py": "epochs = seed = 'mine'; max = range = None",
-        home / ".config" / "matplotlib" / "matplotlibrc": "text.usetex: True",
+        home / ".config" / "matplotlib" / "matplotlibrc": "# of Gödel\ntext.usetex: True",
         stand / "matplotlibrc": "\xff",
+        stand / ".numba_config.yaml": "- 1",
+        other / "nbconvert" / "templates" / "base" / "conf.json": "no JSON",
+        other / "nbconvert" / "templates" / "base" / "display_priority.j2": "of another's page",
         other / "kernels" / "python3" / "kernel.json": "no JSON",
     }.items():
         storage.write_whole(path, content.encode("latin-1"))
@@ -243,6 +246,7 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
         "XDG_CONFIG_HOME": "",
         "MATPLOTLIBRC": str(stand / "matplotlibrc"),
         "JUPYTER_PATH": str(other),
+        "JPY_PARENT_PID": "of a server",
         "PYTHONDEVMODE": "1",  # which tells what is still open in the end
         "NUMBA_CPU_FEATURES": "none such",
         "NUMBA_NUM_THREADS": "0",
@@ -255,6 +259,7 @@ def test_what_a_user_has_elsewhere_has_no_part_in_a_run(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == published.WEIGHTS_SHA256
+    assert "of another's page" not in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_what_changes_while_a_run_works_fails_it(small_run, monkeypatch, pipeline):

@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import pass_context
+from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters import ansi2html, strip_ansi
 from nbconvert.filters.highlight import Highlight2HTML
@@ -54,6 +55,10 @@ class _CellsExporter(HTMLExporter):
     """Render the cells of a notebook as a piece of HTML, its Markdown with the renderer that is set for it."""
 
     renderer: Renderer
+
+    def get_prefix_root_dirs(self) -> list[str]:
+        """Return where nbconvert's own templates are, and not a user's, which would take part in each page."""
+        return [*ENV_JUPYTER_PATH, *SYSTEM_JUPYTER_PATH]
 
     def from_notebook_node(self, *arguments: Any, **options: Any) -> Any:
         """Leave out what HTMLExporter does to all of the HTML afterwards: it would take twice as long as the rest."""
