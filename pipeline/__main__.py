@@ -117,7 +117,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
     """Show what a source holds, before training.
 
-    Prints how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
+    Print how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
     that name may be: a folder of your own pictures, for example, from where you stand.
     """
     values = _named([("source", source), *given])
@@ -135,7 +135,11 @@ def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path |
 @click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
 @click.option(
-    "--connect-timeout", metavar="SECONDS", type=click.IntRange(1, 3600), default=10, help="To answer in; default 10."
+    "--connect-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=10,
+    help="For the first answer of the scheduler; default 10.",
 )
 @click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
 @click.option(

@@ -53,7 +53,7 @@ def handle(insist: bool = True) -> dict[int, object]:
     _insists = insist
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:
+        if handler not in (signal.SIG_IGN, _enforce_deadline):  # the latter where one has come already
             signal.signal(number, _receive)
     if hasattr(signal, "pthread_sigmask"):  # those that `hold` has held
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
