@@ -115,7 +115,7 @@ def bench_run(scratch):
 def bench_sweeps(scratch):
     def sweep(points, epochs, workers, *options):
         file = scratch / "sweep.yaml"
-        rates = ", ".join(str(round(0.001 * step, 3)) for step in range(1, points // 3 + 1))
+        rates = ", ".join(str(round(0.0002 * step, 4)) for step in range(1, points // 3 + 1))
         file.write_text(SWEEP.format(epochs=epochs, rates=rates))
         shutil.rmtree(scratch / "out", ignore_errors=True)
         pipeline("sweep", file, "--workers", workers, "--sweep-dir", scratch / "out", *options)
@@ -240,7 +240,7 @@ def bench_client(scratch):
 
     pool.RUN = made_up  # of __main__, so that it is pickled by value
     execution.runs.evaluate = lambda *_: None
-    rates, seeds = [round(0.001 * step, 3) for step in range(1, 21)], list(range(100))
+    rates, seeds = [round(0.0002 * step, 4) for step in range(1, 21)], list(range(100))
     (scratch / "s.yaml").write_text(f"name: bench\ngrid: {{learning_rate: {rates}, seed: {seeds}}}")
     memory, this_process = [], psutil.Process()
     keep = training._keep
