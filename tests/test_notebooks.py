@@ -288,7 +288,7 @@ def test_each_failure_is_an_error_of_its_own_and_leaves_the_notebook(status, sou
 
 
 def test_a_kernel_that_dies_where_no_file_can_be_made_has_found_no_room(tmp_path, monkeypatch):
-    """As in a TMPDIR with as many files as it can have, where a kernel dies before it could say so."""
+    """As in a TMPDIR with as many files as it can have, where a kernel dies without a message."""
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=9**9, f_frsize=1, f_files=99, f_favail=9))
     with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))):
         execute(write_notebook(tmp_path / "a.ipynb", "import os\nos._exit(1)"), tmp_path / "out.ipynb")
