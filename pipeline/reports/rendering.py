@@ -100,8 +100,12 @@ def exporter() -> _CellsExporter:
         template_file="cells.html.j2",
         extra_template_paths=[str(pages.TEMPLATES)],
         default_preprocessors=[],  # which would check each notebook again
-        filters={"highlight_code": Highlight2HTML("ipython3"), "ansi2html": _coloured}
-        | {"balanced": _balanced, "described": _described},
+        filters={
+            "highlight_code": Highlight2HTML("ipython3"),
+            "ansi2html": _coloured,
+            "balanced": _balanced,
+            "described": _described,
+        },
     )
     made.renderer = Renderer("")
     made.from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0")]))

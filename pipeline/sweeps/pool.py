@@ -118,7 +118,8 @@ class Pool:
                     if outcome is None and future.status == "finished":  # it is to be made ready
                         self._requeue_from(self.workers.pop(holder.address))
                     elif outcome is None and future.status == "error" and not holder.refusal:
-                        _refuse(holder, future.exception())
+                        error = future.exception()
+                        _refuse(holder, f"{type(error).__name__}: {error}")
                 elif future is holder.preparation and holder in self.workers.values():
                     _record_preparation(holder)
                 holder, future = self.results.get_nowait()
@@ -178,14 +179,14 @@ def _record_preparation(found: _Worker) -> None:
     except FutureCancelledError:
         return  # the worker has gone meanwhile
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is why it cannot
-        why = error
+        why = f"{type(error).__name__}: {error}"
     if why:
         _refuse(found, why)
 
 
-def _refuse(found: _Worker, why: object) -> None:
+def _refuse(found: _Worker, why: str) -> None:
     """Give a worker no points any more, and log why."""
-    found.refusal = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    found.refusal = why
     log.warning(f"The worker at {found.address} gets no points: {found.refusal}.")
 
 
