@@ -1,17 +1,17 @@
-# `make run` and `make test` are what most people need. Each command sets up .venv the first time.
+# Most people need `make run` and `make test`. Each command sets up .venv the first time.
 PYTHON ?= python3
 BIN := .venv/bin
-# All but speed, which measures PyTorch and scikit-learn, too, where they are installed.
+# What to install: the lock, for exact repetition. environment.yml has the same versions.
+PACKAGES ?= -r requirements.txt -e .
+# All but speed, which also measures PyTorch and scikit-learn where they are installed.
 NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
-# Tests that take seconds: no browser, no cluster, no notebook.
-UNITS := tests/explore tests/sweeps/test_definition.py tests/sweeps/test_pool.py $(patsubst %,tests/test_%.py,\
-	checkpoints datasets errors helpers parameters provenance ranking records run_folder startup storage)
-# Jupyter refuses to run as root, as in a container, unless it is asked to. It listens on this machine alone, by token.
+# Tests that need neither a browser, a cluster nor a notebook.
+UNITS := $(patsubst %,tests/test_%.py,baselines compiled data errors exercises helpers parameters \
+	pictures published records run_folder) tests/sweeps/test_definition.py
+# Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
-# What conda would install, read from the one file that says it.
-PIP_SECTION = $(shell sed -n 's/^ *- \(-.*\)$$/\1/p' environment.yml)
 
-.PHONY: help run test check bench torture lab sweep notebooks site lint lock clean
+.PHONY: help run test check bench lab sweep notebooks site lint lock clean
 
 help:                   ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,51 +19,52 @@ help:                   ## list these targets
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
 
-test: .venv/ready       ## unit tests, the pipeline end to end, and every notebook under nbval
-	$(BIN)/pytest
+test: .venv/ready       ## run all tests, and compare each output of the notebooks
+	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval tests notebooks
 
-check: lint             ## after each edit, in less than a minute: lint, types, unit tests, one default run
-	$(BIN)/pytest -q $(UNITS)
+check: lint             ## after each edit: lint, types, unit tests and a default run
+	$(BIN)/python -m pytest -q -n auto $(UNITS)
 	$(BIN)/python -m pipeline run
 
-bench: .venv/ready      ## time what users wait for, as ratios; some minutes on a quiet machine
+bench: .venv/ready      ## time what users wait for, as ratios; needs a quiet machine
 	$(BIN)/python -m tests.bench
 
-torture: .venv/ready    ## kill, stop, starve and misplace commands in many ways, and count; most of an hour
-	$(BIN)/python -m tests.torture
-
 lab: .venv/ready        ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab $(AS_ROOT) --KernelManager.transport_encryption=auto --ServerApp.log_level=ERROR --ExtensionApp.log_level=ERROR --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
+	$(BIN)/jupyter lab $(AS_ROOT) --Application.log_level=ERROR --ServerApp.root_dir=. \
+		--LabApp.app_settings_dir=.jupyter \
+		--LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
 
-sweep: .venv/ready      ## run the points of a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
+sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/ready  ## run the committed notebooks again, in place; all but speed
+notebooks: .venv/ready  ## execute the committed notebooks again, in place; all but speed
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 
-site: .venv/ready       ## the notebooks and three reports as a static site, in runs/site
+site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site
 
-lint: .venv/ready       ## ruff over code and notebooks, mypy over the package and helpers.py
+lint: .venv/ready       ## check the code's style and its types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: .venv/ready       ## refresh requirements.txt from pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
-		--group dev --custom-compile-command "make lock" --output-file requirements.txt pyproject.toml
+lock: .venv/ready       ## write requirements.txt from pyproject.toml; OPTIONS=--upgrade upgrades
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+		--group dev --custom-compile-command "make lock" --output-file requirements.txt \
+		$(OPTIONS) pyproject.toml
 
 clean:                  ## remove .venv, runs/ and caches; nothing that is committed
 	rm -rf .venv runs .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/ready: environment.yml requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
-	@echo "Setting up, once: making .venv"
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
+		"Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + \
+		". Try: make PYTHON=python3.13")'
+	@echo "Setting up .venv, once: half a minute or so"
 	@$(PYTHON) -m venv --clear .venv
-	@echo "Setting up, once: installing $$(grep -c == requirements.txt) packages, in half a minute or so"
 	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(PIP_SECTION) || { \
-		echo "uv could not install them; pip tries, in two minutes or so" && \
-		$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_SECTION); }
+	@$(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python \
+		$(PACKAGES) || { echo "uv could not install them; pip tries, in two minutes or so" && \
+		$(BIN)/pip install --quiet --disable-pip-version-check $(PACKAGES); }
 	@touch $@

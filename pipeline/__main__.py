@@ -1,283 +1,253 @@
 """Read the command line: arguments in, exit codes out.
 
-Exit codes: 0 done; 1 a run failed; 2 a parameter or an argument is wrong; 128 and the signal's number if one has
-stopped it, so 130 for Ctrl-C.
+Exit codes: 0 done; 1 a run or a point failed; 2 a parameter or an argument is wrong and nothing
+was started; 128 plus the number of the signal that has ended it, so 130 for Ctrl-C.
 """
 
-import sys
-
-if not __package__:
-    sys.exit("Error: this is a package, not a script. Start it from the project's folder: python -m pipeline")
-
-from pipeline import signals
-
-if __name__ == "__main__":
-    signals.handle(insist=False)  # before the other imports, of 0.3 s or more: in them, Ctrl-C would be a traceback
-
-import gc
-import io
-import logging
-import re
+import os
 import signal
-import traceback
-from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
+import sys
+from types import FrameType
 from typing import Any
 
-if missing := [name for name in ("click", "pydantic") if find_spec(name) is None]:
-    sys.exit(f"Error: {missing[0]} is not installed here. Activate the environment first: source .venv/bin/activate")
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+def handle_signals(handler: Any) -> None:
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":  # nothing but imports has to be ended in the first moments
+    handle_signals(lambda number, frame: os._exit(128 + number))
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from pipeline import console, errors, parameters, unexpected
+from pipeline import parameters
+from pipeline.errors import PipelineError, PointsFailed
+from pipeline.parameters import NAMED_SOURCES, RUNS, from_current_folder, to_current_folder
 
-# Imports stand within commands where help and refusals would wait for them: NumPy takes 0.1 s, papermill 0.4 s.
+# Commands import what they need themselves: help and refusals should not wait for it (papermill
+# alone takes 1.2 s).
 
-
-class _FromHere(click.Path):
-    """A path, from where one stands, as which shells complete it; what is there is looked at later."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return parameters.from_root(value)
-
-
-FOLDER = _FromHere(file_okay=False)
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
-
-
-def _examples(*lines: str, title: str = "Examples:") -> str:
-    """Return lines that click does not fill, for the end of a help text."""
-    return "\n".join(["\b", title, *(f"  python -m pipeline {line}" for line in lines)])
-
-
-EXAMPLES = _examples(
-    "run                                      train with the defaults, and report",
-    "run -p epochs 20 --run-dir runs/short    train with another parameter",
-    "sweep notebooks/sweeps/small.yaml        train many, and select the best",
-    "compare runs/default runs/short          see what differs, and what is better",
-    "verify runs/default                      run it again, and see that it is equal",
-    title="What people do:",
-)
-
-
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="digits-by-hand", message="%(version)s")
-@click.option("-v", "--verbose", is_flag=True, help="Log more, with time and origin.")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error that was not expected.")
-def main(verbose: bool) -> None:
-    """Train a network that is written by hand, in three notebooks. Sweep, compare and verify such runs."""
-    console.show(logging.DEBUG if verbose else logging.INFO)
-
-
-PARAMETERS = [
-    f"{name:20} {field.description}; {parameters.allowed(name)} (default: {field.default})"
+FOLDER = click.Path(file_okay=False)
+PAGE = click.Path(dir_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, path_type=Path)
+EXAMPLES = """\b
+Examples:
+  python -m pipeline run                                      train with the defaults, and report
+  python -m pipeline run -p epochs 20 --run-dir runs/short    train with another parameter
+  python -m pipeline sweep notebooks/sweeps/small.yaml        train many, and select the best
+  python -m pipeline compare runs/default runs/short          see what differs, and what is better
+  python -m pipeline verify runs/default                      run it again, and see that it is equal
+"""
+PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
+    f"  {name:20} {field.description}; {parameters.describe_allowed(name)} ({field.default})"
     for name, field in parameters.Parameters.model_fields.items()
-]
-RUN_EXAMPLES = _examples("run", "run -p relu_grad_inactive 0 --run-dir runs/true-derivative")
-RUN_EPILOG = "\n".join([RUN_EXAMPLES, "", "\b", "Parameters:", *PARAMETERS])
-
-_given = click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
-_output = click.option("--output", type=OUTPUT, help="The page to write; in runs/reports unless given.")
-
-
-@main.command("run", epilog=RUN_EPILOG, context_settings={"max_content_width": 160})
-@click.option(
-    "--run-dir",
-    metavar="DIR",
-    type=click.Path(),
-    help="Where its files go, in place of an older run's; the project's runs/default unless given.",
 )
+_given = click.option(
+    *("-p", "given"), nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter."
+)
+_output = click.option("--output", type=PAGE, help="The page to write; in runs/reports by default.")
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="digits-by-hand", message="%(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
+def main(verbose: bool) -> None:
+    """Train a network that is written by hand, in three notebooks. Sweep, compare and verify."""
+    form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
+    logging.basicConfig(stream=sys.stdout, format=form, force=True)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+
+
+def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return parameters by name; the path of a source begins in the current folder."""
+    values = dict(given)
+    source = values.get("source", "sample")
+    if source.strip() and source not in NAMED_SOURCES:
+        values["source"] = from_current_folder(source)
+    return values
+
+
+@contextmanager
+def refreshed_index() -> Iterator[None]:
+    """Start the fork server, and write the list of runs when the block ends, however it ends."""
+    from pipeline import shell
+
+    shell.start_fork_server()  # its imports take as long as those of the command
+    try:
+        yield
+    finally:
+        from pipeline.reports import index
+
+        if RUNS.is_dir():
+            index.write_index()
+
+
+def echo_path(what: str, path: Path) -> None:
+    click.echo(f"{what}: {to_current_folder(path)}")
+
+
+@main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
+@click.option("--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default.")
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
-def run_command(run_dir: str | None, given: tuple[tuple[str, str], ...], force: bool) -> None:
+def run_command(run_dir: str | None, given: Sequence[tuple[str, str]], force: bool) -> None:
     """Prepare, train, evaluate and report."""
-    values = _named([*given, *([("run_dir", run_dir)] if run_dir is not None else [])])
-    place = values.pop("run_dir", "runs/default")
-    chosen = parameters.from_strings(values)
+    chosen = parameters.from_strings(read_parameters(given))
     parameters.check_source(chosen.source)
-    from pipeline import runs
+    with refreshed_index():
+        from pipeline import runs
 
-    runs.run(chosen, place, force)
-
-
-def _named(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return values by their names, each of which may be given once; their paths begin where one stands."""
-    for name in (values := dict(pairs)):
-        if len(listed := [value for other, value in pairs if other == name]) > 1:
-            raise errors.InvalidParameter(f"{name} is given more than once: {', '.join(listed)}. Give it once.")
-    paths = {"run_dir"} if values.get("source") in parameters.NAMED_SOURCES else {"run_dir", "source"}
-    return values | {name: parameters.from_root(values[name]) for name in values.keys() & paths}
+        runs.run(chosen, from_current_folder(run_dir) if run_dir else "runs/default", force)
 
 
-@main.command("data", epilog=_examples("data my-pictures", "data my-pictures/train.csv -p num_samples 500"))
+@main.command("data")
 @click.argument("source", type=click.Path())
 @_given
 @_output
-def data_command(source: str, given: tuple[tuple[str, str], ...], output: Path | None) -> None:
+def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | None) -> None:
     """Show what a source holds, before training.
 
-    Print how its pictures are read and split, and the command that trains with it. SOURCE is what the parameter of
-    that name may be: a folder of your own pictures, for example, from where you stand.
+    Print how its pictures are read and split, and the command that trains with it. SOURCE is what
+    the parameter of that name may be, such as a folder of your own pictures.
     """
-    values = _named([("source", source), *given])
-    parameters.check_source(values["source"])
-    from pipeline import preview
+    from pipeline import runs
 
-    preview.show(values, output)
+    echo_path("report", runs.show_source(read_parameters([*given, ("source", source)]), output))
 
 
-@main.command(
-    "sweep",
-    epilog=_examples(*(f"sweep notebooks/sweeps/small.yaml{end}" for end in ("", " --workers 1 --retry-failed"))),
-)
+@main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", metavar="COUNT", type=click.IntRange(1), help="Points at a time; cores + 1 unless set.")
-@click.option("--scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler: tcp://HOST:8786.")
-@click.option(
-    "--connect-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=10,
-    help="For the first answer of the scheduler; default 10.",
-)
-@click.option("--retry-failed", is_flag=True, help="Run the points that failed before, and no others.")
-@click.option(
-    "--time-limit", metavar="SECONDS", type=click.IntRange(1, 10**9), help="How long a cell of a training may take."
-)
-@click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="The sweep's folder; runs/sweeps/NAME unless given.")
-@click.option("--many", is_flag=True, help="Run more than 100,000 points, up to a million.")
+@click.option("--workers", type=click.IntRange(1), help="Points at a time; one a core by default.")
+@click.option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786.")
+@click.option("--retry-failed", is_flag=True, help="Run the points that failed before, too.")
+@click.option("--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training.")
+@click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train many runs, and select the best.
 
-    FILE is a sweep's YAML. Points that are done already are not trained again. The best configuration alone is
-    evaluated.
+    FILE is a sweep's YAML. Points that are done already are not trained again. The best
+    configuration alone is evaluated.
     """
-    if options["workers"] and options["scheduler"] is not None:
-        raise errors.InvalidParameter("--workers is for this machine; with --scheduler, start workers there.")
-    from pipeline.sweeps import execution
+    place = from_current_folder(sweep_dir) if sweep_dir else None
+    with refreshed_index():
+        from pipeline.sweeps import execution
 
-    if failed := execution.run_sweep(file, sweep_dir, with_report=not no_report, **options):
-        raise errors.PointsFailed(execution.described(failed, options["retry_failed"]))
+        failed = execution.run_sweep(file, place, with_report=not no_report, **options)
+    if failed:
+        raise PointsFailed(execution.describe_failures(failed))
 
 
-@main.command("verify", epilog=_examples("verify runs/default", "verify runs/sweeps/small/0123456789ab"))
+@main.command("verify")
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
-    """Verify that a run is reproduced. It is run again elsewhere; what is in RUN_DIR stays as it is."""
+    """Run a finished run again elsewhere, and see whether it is reproduced."""
     from pipeline import runs
 
-    runs.verify(run_dir)
+    runs.verify(from_current_folder(run_dir))
 
 
-@main.command("notebooks", epilog=_examples("notebooks notebooks/why.ipynb"))
-@click.argument("notebooks", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def notebooks_command(notebooks: tuple[Path, ...]) -> None:
-    """Execute NOTEBOOKS again, in place."""
-    from pipeline.notebooks import execute_in_place
+@main.command("notebooks")
+@click.argument("paths", nargs=-1, required=True, type=EXISTING)
+def notebooks_command(paths: tuple[Path, ...]) -> None:
+    """Execute notebooks again, in place."""
+    from pipeline import notebooks
 
-    for notebook in notebooks:
-        execute_in_place(notebook)
+    for path in paths:
+        notebooks.execute_in_place(path)
 
 
-@main.command("report", epilog=_examples("report runs/default", "report notebooks/why.ipynb --output why.html"))
-@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=click.Path(exists=True, path_type=Path))
-@click.option("--output", type=OUTPUT, help="The page to write of a notebook; runs/reports/NAME.html unless given.")
+@main.command("report")
+@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
+@click.option("--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html.")
 def report_command(path: Path, output: Path | None) -> None:
     """Render a notebook or a run as one page.
 
-    It is an HTML file that opens without a network. The notebook is shown as it was executed; a point of a sweep is
-    evaluated for it.
+    It is an HTML file that opens without a network. The notebook is shown as it was executed; a
+    point of a sweep is evaluated for it.
     """
     if path.is_dir():
-        if output:
-            raise errors.InvalidParameter(f"--output is for a notebook; the report of {path} is written there.")
-        from pipeline import runs
+        with refreshed_index():
+            from pipeline import runs
 
-        click.echo(console.wrote("report", runs.report(str(path.resolve()))))
-        return
-    from pipeline import outputs
-    from pipeline.reports import rendering
+            output = runs.report(from_current_folder(str(path)))
+    else:
+        from pipeline.reports import page
 
-    page = outputs.page(output, outputs.named_after(path))
-    rendering.write_notebook_report(path, page)
-    click.echo(console.wrote("report", page))
+        output = output or RUNS / "reports" / f"{path.stem}.html"
+        page.write_notebook_report(path, output)
+    echo_path("report", output)
 
 
-@main.command("compare", epilog=_examples("compare runs/default runs/true-derivative"))
+@main.command("compare")
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare runs, or points of sweeps. The page is an HTML file that opens without a network."""
-    from pipeline import comparison
+    """Compare two to six runs, or points of sweeps, on one page."""
+    with refreshed_index():
+        from pipeline import comparison
 
-    click.echo(console.wrote("report", comparison.write_report(run_dirs, output)))
+        echo_path("report", comparison.write_report([*map(from_current_folder, run_dirs)], output))
 
 
-@main.command("index", epilog=_examples("index", "index runs/sweeps"))
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def index_command(folder: Path | None) -> None:
-    """Write the list of all runs and sweeps. Those below FOLDER, runs/ unless given, go into its index.html."""
+@main.command("index")
+@click.argument("folder", default=RUNS, type=EXISTING)
+def index_command(folder: Path) -> None:
+    """Write the list of all runs and sweeps below FOLDER, which is runs unless given."""
     from pipeline.reports import index
 
-    click.echo(console.wrote("index", index.write_index(folder or parameters.RUNS)))
+    echo_path("index", index.write_index(folder.absolute()))
 
 
-@main.command("site", epilog=_examples("site", "site public"))
-@click.argument("folder", required=False, type=FOLDER)
-def site_command(folder: str | None) -> None:
-    """Write notebooks as a static site. Its pages, with three reports, go into FOLDER, runs/site unless given."""
-    from pipeline import site
+@main.command("site")
+@click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
+def site_command(folder: Path) -> None:
+    """Write the notebooks and three reports as a website into FOLDER, runs/site unless given."""
+    from pipeline.reports import index
 
-    click.echo(console.wrote("site", site.write_site(parameters.ROOT / ("runs/site" if folder is None else folder))))
+    echo_path("site", index.write_site(folder.absolute()))
 
 
-def _exit_code() -> int:
-    """Run the command. Whatever it meets ends in one message, and a traceback only with --debug."""
+def call_main() -> int:
+    """Return the exit code of the command; what the user or the system did wrong is a message."""
     try:
-        signals.check()
-        parameters.check_surroundings()
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main.main(prog_name=name, standalone_mode=False)
         return 0
     except click.ClickException as error:
-        error.show(shown := io.StringIO())
-        names = "|".join(parameters.NAMES).replace("_", "[-_]")  # --epochs 20, -p epochs=20, or -p epochs alone
-        found = re.search(rf"--({names})(?![-\w])|-p ({names})(?==| -|$)", " ".join(sys.argv))
-        lines = list(map(errors.shown, shown.getvalue().splitlines()))
-        if found:
-            hint = f"A parameter is given as: -p {(found[1] or found[2]).replace('-', '_')} VALUE"
-            # -p takes for the value whatever follows, and click then blames what is left over
-            lines = [*lines[:-1], f"Error: {hint}"] if type(error) is click.UsageError else [*lines, hint]
-        click.echo("\n".join(lines), err=True)
-        return 2
-    except errors.PipelineError as error:
-        click.echo(console.plain(f"Error: {error}"), err=True)
+        error.show()
+        option = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+        if option in parameters.NAMES:
+            click.echo(f"A parameter is given as: -p {option} VALUE", err=True)
+        return error.exit_code
+    except (PipelineError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
-        number: int = getattr(error.__cause__ or error, "number", signal.SIGINT)
-        click.echo(signals.message(number), err=True)
-        return 128 + number
-    except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        click.echo(console.plain(f"Error: {unexpected.describe(error)}"), err=True)
-        return 1
+        number = [*(error.__cause__ or error).args, signal.SIGINT][0]
+        click.echo("Interrupted. Give the same command again to go on.", err=True)
+        return 128 + int(number)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def command_line() -> None:
     """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
-    gc.set_threshold(10_000)  # else looking for garbage takes a tenth of the time of imports
-    signals.handle()
-    console.open_streams(signals.hold)
-    code = _exit_code()
-    if code > 128:
-        console.close_full_streams()
-    signals.ignore()
-    sys.unraisablehook = lambda _: None  # what is closed in the end finds no log any more
-    gc.freeze()  # so that ending does not take 0.15 s, in which everything is looked through for garbage
-    sys.exit(code)
+    handle_signals(interrupt)
+    sys.exit(call_main())
 
 
 if __name__ == "__main__":

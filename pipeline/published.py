@@ -1,51 +1,75 @@
-"""Compare a run's metrics with those that the original published."""
+"""Compare a run's metrics with the published ones, write metrics, and say how certain they are."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any
 
-from pipeline.records import Metrics
-
-PUBLISHED = {"train_error": "0.420", "train_accuracy": "0.817", "test_error": "0.429", "test_accuracy": "0.7942"}
-WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # SHA-256, of the default run
-
-
-class Comparison(NamedTuple):
-    """Hold one published metric beside a run's, as text."""
-
-    name: str
-    published: str
-    ours: str
-    equal: bool
+PUBLISHED = {
+    "train_error": "0.420",
+    "train_accuracy": "0.817",
+    "test_error": "0.429",
+    "test_accuracy": "0.7942",
+}
+WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # default run
+Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 
 def cut(error: float) -> str:
-    """Write an error as the original prints it: the first five characters, cut and not rounded."""
-    text = str(error)
+    """Write an error as the original prints it: its first five characters, cut, not rounded."""
     if error >= 1e5:  # five characters would be another number
         return f"{error:.0e}"
-    return f"{error:.9f}"[0:5] if "e-" in text else text[0:5]
+    return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 
 
-def compare(metrics: Metrics) -> list[Comparison]:
-    """Compare the four published metrics with a run's: errors as they are printed, accuracies exactly."""
+def compare(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Compare the published metrics with a run's: errors as printed, accuracies exactly.
+
+    Each row has a name, both values as text, as "published" and "ours", and whether they are equal.
+    """
     rows = []
     for name, published in PUBLISHED.items():
-        value = getattr(metrics, name)
-        if name.endswith("error"):
-            ours, equal = cut(value), cut(value) == published
-        else:
-            ours, equal = f"{value:.4g}", value == float(published)
-        rows.append(Comparison(name.replace("_", " "), published, ours, equal))
+        value = metrics[name]
+        is_error = name.endswith("error")
+        ours = cut(value) if is_error else f"{value:.4g}"
+        equal = ours == published if is_error else value == float(published)
+        row = {"name": name.replace("_", " "), "published": published, "ours": ours, "equal": equal}
+        rows.append(row)
     return rows
 
 
-def table(metrics: Metrics, equal: str = "equal", other: str = "NOT equal", digits: bool = True) -> str:
-    """Write the comparison as lines of text, each with what to call an equal metric, or another one.
+def format_table(
+    metrics: Mapping[str, float],
+    equal: str = "equal",
+    other: str = "NOT equal",
+    has_digits: bool = True,
+) -> str:
+    """Format the comparison as a table; `equal` and `other` are the words in its last column.
 
-    digits: whether the images are of digits; of others there is nothing published, so a run's metrics stand alone.
+    For images that are not digits nothing is published: then only the run's metrics are there.
     """
-    if not digits:
-        return "\n".join(f"{row.name:16}{row.ours:>10}" for row in compare(metrics))
+    if not has_digits:
+        return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in compare(metrics))
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]
     for row in compare(metrics):
-        lines.append(f"{row.name:16}{row.published:>10}{row.ours:>10}  {equal if row.equal else other}".rstrip())
+        verdict = equal if row["equal"] else other
+        line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
+        lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def round_metric(value: float, sign: str = "") -> str:
+    """Write a metric in four decimals, a large one in four digits; sign "+" writes a plus, too."""
+    return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
+
+
+def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of an accuracy (fraction) on so many images (>= 1).
+
+    Source: E. Wilson (1927), Probable inference, the law of succession, and statistical inference,
+    Journal of the American Statistical Association 22, 209-212.
+    """
+    shrinkage = 1 + Z**2 / images
+    centre = (accuracy + Z**2 / (2 * images)) / shrinkage
+    variance = accuracy * (1 - accuracy) / images + Z**2 / (4 * images**2)
+    reach = Z * math.sqrt(variance) / shrinkage
+    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -1,45 +1,39 @@
-"""Model run.json, metrics.json, history.json and sweep.json, and the status of a run.
+"""Model the records of runs and sweeps: run.json, history.json, metrics.json and sweep.json.
 
-Nothing else in the project says what these files hold. A field that is not known is refused when a record is made, and
-ignored when one is read, since an older or newer version of the project may have written it.
+A field that is not known is refused when a record is made, and ignored when one is read.
 """
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    FailFast,
     Field,
     JsonValue,
-    model_validator,
+    TypeAdapter,
+    ValidationError,
 )
 
-from pipeline.errors import PipelineError
+from pipeline.errors import InvalidRecord, PipelineError
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-PointId = Annotated[str, Field(pattern=r"^\w+$")]
-Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]  # to choose by
-FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]  # in a run's folder, and no path
-Seconds = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
-MAX_ERROR = 4000  # characters in a record
-METRICS = ("train_error", "train_accuracy", "validation_error", "validation_accuracy", "test_error", "test_accuracy")
-
-
-def _check_single(value: object) -> object:
-    if isinstance(value, list | dict) or (isinstance(value, int) and value.bit_length() > 1024):
-        raise ValueError("it must be one value, no list, no map and no number of hundreds of digits")
-    return value
-
-
-SweptValue = Annotated[JsonValue, BeforeValidator(_check_single)]  # of a parameter, not checked further so far
+Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
+METRICS = (
+    "train_error",
+    "train_accuracy",
+    "validation_error",
+    "validation_accuracy",
+    "test_error",
+    "test_accuracy",
+)
+Record = TypeVar("Record")
 
 
 class Status(StrEnum):
@@ -50,10 +44,8 @@ class Status(StrEnum):
     FAILED = "failed"
     DIVERGED = "diverged"
     TIMED_OUT = "timed out"
-    KERNEL_DIED = "kernel died"
-    WORKER_DIED = "worker died"
+    DIED = "died"
     INTERRUPTED = "interrupted"
-    CHANGED = "changed"  # by a stage that was run alone, after it was done
 
     @classmethod
     def of(cls, error: BaseException) -> "Status":
@@ -68,27 +60,23 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of one epoch: training under dropout and without it, and validation where there are such images."""
+    """The metrics of one epoch: training under dropout and without it, and validation, if any."""
 
-    train_error: NonNegative
-    train_accuracy: Fraction
-    train_error_no_dropout: NonNegative
-    train_accuracy_no_dropout: Fraction
-    validation_error: NonNegative | None = None
-    validation_accuracy: Fraction | None = None
-
-    @model_validator(mode="after")
-    def _check_validation(self) -> Self:
-        if (self.validation_error is None) != (self.validation_accuracy is None):
-            raise ValueError("it has one of validation_error and validation_accuracy without the other")
-        return self
+    train_error: Error
+    train_accuracy: Accuracy
+    train_error_no_dropout: Error
+    train_accuracy_no_dropout: Accuracy
+    validation_error: Error | None = None
+    validation_accuracy: Accuracy | None = None
 
 
-History = Annotated[list[Epoch], Field(min_length=1), FailFast()]  # history.json
+# In memory a history is a list of plain dictionaries, without the metrics that were not measured.
+History = list[dict[str, float]]
+HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
 
 class Trained(Epoch):
-    """The last epoch's metrics, and the SHA-256 of the weights: what is known before the test images are looked at."""
+    """The metrics of the last epoch, and the SHA-256 of the weights."""
 
     weights_sha256: Digest
 
@@ -96,18 +84,13 @@ class Trained(Epoch):
 class Metrics(Trained):
     """metrics.json: these, and the metrics on the test images."""
 
-    test_error: NonNegative
-    test_accuracy: Fraction
-    test_images: Annotated[int, Field(gt=0, le=10**9)]
-
-    def of(self, split: str) -> tuple[float, float] | None:
-        """Return accuracy and error of "train", "validation" or "test"; None where there were no such images."""
-        accuracy, error = getattr(self, f"{split}_accuracy"), getattr(self, f"{split}_error")
-        return None if accuracy is None or error is None else (accuracy, error)
+    test_error: Error
+    test_accuracy: Accuracy
+    test_images: Annotated[int, Field(gt=0)]
 
 
 class Inputs(_Record):
-    """What a result depends on beside its parameters: digests of data, notebooks and code, and versions."""
+    """What a result depends on besides its parameters: digests, and versions of packages."""
 
     data: str
     notebooks: dict[str, Digest]
@@ -118,28 +101,21 @@ class Inputs(_Record):
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and what came of it.
 
-    The parameters are a plain mapping, checked where they are used, so that a run of an older version can be shown.
+    The parameters are a plain mapping: one that this version does not know must not hide a run.
     """
 
-    status: Status
-    started: Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+    status: Status = Status.RUNNING
+    started: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
-    duration_s: Seconds | None = None
-    error: Annotated[str, AfterValidator(lambda text: text[:MAX_ERROR])] | None = None  # the notebook has all of it
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    error: str | None = None
     outputs: dict[FileName, Digest] = {}  # of the run's files
-    report_code: Digest | None = None
 
-    @classmethod
-    def begin(cls, parameters: dict[str, JsonValue], inputs: Inputs) -> "RunRecord":
-        """Return the record of a run that begins now."""
-        now = datetime.now(UTC).replace(microsecond=0)
-        return cls(status=Status.RUNNING, started=now, parameters=parameters, inputs=inputs)
-
-    def changed(self, **fields: object) -> "RunRecord":
-        """Return a record with some fields replaced, checked again."""
+    def replace(self, **fields: Any) -> "RunRecord":
+        """Return a record with some fields replaced, and checked again."""
         return RunRecord.model_validate(dict(self) | fields)
 
 
@@ -147,29 +123,35 @@ class SweepDefinition(_Record):
     """What the YAML file of a sweep holds."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
-    base: dict[str, SweptValue] = {}
-    grid: dict[str, Annotated[list[SweptValue], Field(min_length=1), FailFast()]] = {}
-    points: Annotated[list[dict[str, SweptValue]], FailFast()] = []
+    base: dict[str, Any] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    points: list[dict[str, Any]] = []
     select: Metric = "validation_accuracy"
-
-    def varied(self) -> dict[str, list[JsonValue]]:
-        """Return each parameter that the sweep varies, with its values."""
-        values = {name: list(listed) for name, listed in self.grid.items()}
-        for point in self.points:
-            for name, value in point.items():
-                values.setdefault(name, []).append(value)
-        return values
 
 
 class SweepRecord(SweepDefinition):
-    """sweep.json: the definition, and the ids of its points, all of them and by configuration."""
+    """sweep.json: the definition, and the parameters of each point by its id."""
 
-    ids: Annotated[list[PointId], FailFast()]
-    configurations: Annotated[list[list[PointId]], FailFast()]
+    ids: dict[str, dict[str, JsonValue]]
 
-    @model_validator(mode="after")
-    def _check_configurations(self) -> Self:
-        listed = [point for each in self.configurations for point in each]
-        if len(listed) != len(found := set(listed)) or found != set(self.ids):
-            raise ValueError("its configurations do not have each of its ids once")
-        return self
+
+def read_record(path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str) -> Record:
+    """Read a file of JSON as a model. Raises InvalidRecord, with the next step."""
+    adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+    try:
+        return adapter.validate_json(path.read_bytes(), extra="ignore")
+    except FileNotFoundError:
+        raise InvalidRecord(path, "is missing", next_step) from None
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        what = (
+            f"is damaged ({where}: {problem['msg']})" if where else f"is damaged ({problem['msg']})"
+        )
+        raise InvalidRecord(path, what, next_step) from None
+
+
+def to_json(record: BaseModel | list[Epoch]) -> bytes:
+    """Return the content of a record's file, without the fields that are None."""
+    adapter = HISTORY if isinstance(record, list) else TypeAdapter(type(record))
+    return adapter.dump_json(record, indent=2, exclude_none=True) + b"\n"  # type: ignore[arg-type]

@@ -1,300 +1,296 @@
-"""Know every file of a run: its name, how it is read, and how it is written whole.
+"""Know the files of a run: read them, write them whole, and say whose a folder is.
 
-01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the pipeline run.json and
-report.html. When a file changes, the files made from its old version are removed, so a folder never mixes two runs.
+01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the
+pipeline run.json and report.html. A stage that gives something new removes what was made from its
+old result, so a folder never shows numbers that do not belong together.
 """
 
 import contextlib
+import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline import console, outputs, parameters, readers, storage
-from pipeline.errors import SMALLER, Diverged, FolderBusy, InvalidParameter, InvalidRecord, shown
-from pipeline.images import Classes, Data
-from pipeline.model import MODEL, Model
-from pipeline.parameters import Parameters, Value
-from pipeline.readers import Layout
-from pipeline.records import Digest, History, Metrics, RunRecord, Status, SweepRecord
+import numpy as np
+from filelock import FileLock, Timeout
+
+from pipeline import data, parameters, records
+from pipeline.data import DATA, Classes, Data, Layout
+from pipeline.errors import Diverged, FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.parameters import ROOT, RUNS, Parameters
+from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
-MADE = ("data.npz", "model.npz", "history.json", "metrics.json")
-REPORT = "report.html"
-OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *MADE, REPORT)
-WRITTEN, SWEEP = (*OUTPUTS, "checkpoint.npz", "run.json"), "sweep.json"
-IMAGES = {f"{kind}_{split}": split for split in ("train", "validation", "test") for kind in "xy"}
-DATA: Layout = {name: ("uint8", (split, 784) if name[0] == "x" else (split,)) for name, split in IMAGES.items()} | {
-    "provenance": ("str", ())
+RESULTS = ("data.npz", "model.npz", "history.json", "metrics.json")  # each made from those before
+FILES = {PREPARATION: RESULTS[:1], TRAINING: RESULTS[1:3], EVALUATION: RESULTS[3:]}
+OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *RESULTS, "report.html")
+WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
+LOCK = ".digits.lock"
+MARKS = ("run.json", "sweep.json")  # of a folder of ours
+RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
+PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
+GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
+MODEL: Layout = {
+    "weights_0_1": ("float64", (784, "H")),
+    "weights_1_2": ("float64", ("H", 10)),
+    "normalisation": ("float64", ()),
 }
+SMALLER = (
+    "Make learning_rate smaller, by a factor of ten at first, or normalisation larger. Their "
+    "defaults are 0.005 and 255."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: its two weight matrices, its normalisation, and its classes.
+
+    weights_0_1 (784, H) and weights_1_2 (H, 10), float64.
+    """
+
+    weights_0_1: np.ndarray
+    weights_1_2: np.ndarray
+    normalisation: float
+    classes: Classes = data.DIGITS
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.weights_0_1, self.weights_1_2
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.weights_0_1.shape[1])
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the weights that metrics.json has."""
+        return data.compute_sha256(*self.weights)
 
 
 class RunFolder:
-    """The folder of a run, or of a point. Of an unreadable file, `read_` raises InvalidRecord, `find_` returns None."""
+    """The folder of a run, or of a point of a sweep.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = storage.project_path(str(path))
-        self.place = storage.place_of(self.path)
-        self.data, self.model, self.history, self.metrics = (self.path / name for name in MADE)
-        self.report, self.checkpoint, self.record = (self.path / name for name in WRITTEN[-3:])
+    `read_*` raise InvalidRecord if a file is missing or damaged; `find_record` returns None then.
+    """
+
+    def __init__(self, path: Path | str, values: Mapping[str, Any] = {}) -> None:
+        self.path, self.parameters = ROOT / path, values
+        self.place = parameters.to_project(self.path)
+        self.data, self.model, self.history, self.metrics = map(self.path.joinpath, RESULTS)
+        self.report, self.checkpoint, self.record = map(self.path.joinpath, WRITTEN[-3:])
+
+    @classmethod
+    def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
+        """Check a notebook's parameters, and return its folder: ``RunFolder.open(globals())``."""
+        return cls(namespace["run_dir"], parameters.check(namespace))
 
     @property
-    def sweep(self) -> "SweepFolder | None":
-        """Return the sweep of which this is a point, if it is one; a link may lead here."""
-        folder = self.path.parent if storage.exists(self.path.parent / SWEEP) else self.path.resolve().parent
-        return SweepFolder(folder) if storage.exists(folder / SWEEP) else None
+    def is_point(self) -> bool:
+        return (self.path.parent / "sweep.json").exists()
 
     @property
-    def title(self) -> str:
-        if sweep := self.sweep:
-            return f"Point {self.path.resolve().name} of the sweep {sweep.read_record().name}"
-        return f"Run {self.path.name}"
-
-    def command(self, values: Parameters | Mapping[str, object], seen: Callable[[Path], str] = storage.place_of) -> str:
-        """Return the command that runs these again, a point in a folder of its own. seen: how to name the folder."""
-        sweep = self.sweep
-        path = storage.RUNS / f"{sweep.read_record().name}-{self.path.resolve().name}" if sweep else self.path
-        return parameters.command(values, seen(path))
+    def is_held(self) -> bool:
+        """Return whether this is a notebook's process, whose run has locked the folder."""
+        return os.environ.get(RUN_DIR) == str(self.path)
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
 
-    def executed(self) -> list[Path]:
+    def find_notebooks(self) -> list[Path]:
         """Return the executed notebooks that are there, in order."""
-        return [path for path in map(self.notebook, STAGES) if storage.exists(path)]
-
-    def _advice(self, stage: str = "") -> str:
-        here = shlex.quote(console.from_cwd(self.path))
-        if self.sweep and stage == PREPARATION:
-            return f"A point keeps no images. Name a run. To evaluate the point: python -m pipeline report {here}"
-        if self.sweep:
-            return "Run its sweep again, or name the folder of a run."
-        notebook = f"Run {stage}.ipynb first, with the same run_dir, or run all three notebooks"
-        first = notebook if stage else "The pipeline writes it"
-        command = f"python -m pipeline run --run-dir {here}"
-        return f"{first}, with -p NAME VALUE for each parameter that is not at its default: {command}"
+        return [path for path in map(self.notebook, STAGES) if path.exists()]
 
     def read_data(self) -> Data:
-        arrays = readers.read_arrays(self.data, advice := self._advice(PREPARATION), DATA)
-        try:
-            if max(arrays[name].max(initial=0) for name in DATA if name.startswith("y_")) > 9:
-                raise ValueError("it has labels above 9")
-            return Data.of(arrays)
-        except ValueError as error:
-            raise InvalidRecord(self.data, f"is not what 01_prepare writes ({error})", advice) from None
+        arrays = data.read_arrays(self.data, DATA, self._advise(PREPARATION))
+        return Data.from_arrays(arrays)
 
     def read_model(self) -> Model:
-        arrays = readers.read_arrays(self.model, advice := self._advice(TRAINING), MODEL)
-        weights, normalisation = (arrays["weights_0_1"], arrays["weights_1_2"]), float(arrays["normalisation"])
-        try:
-            model = Model(*weights, normalisation, Classes.of(arrays))
-            if not (model.hidden_size and model.normalisation > 0 and model.is_finite):
-                raise ValueError("it has no hidden unit, infinite numbers, or a normalisation that is not above 0")
-            return model
-        except ValueError as error:
-            raise InvalidRecord(self.model, f"is not what 02_train writes ({error})", advice) from None
+        arrays = data.read_arrays(self.model, MODEL, self._advise(TRAINING))
+        normalisation = float(arrays["normalisation"])
+        weights = arrays["weights_0_1"], arrays["weights_1_2"]
+        return Model(*weights, normalisation, data.read_classes(arrays))
 
     def read_history(self) -> History:
-        return readers.read_record(self.history, History, self._advice(TRAINING))
+        epochs = records.read_record(self.history, records.HISTORY, self._advise(TRAINING))
+        return [epoch.model_dump(exclude_none=True) for epoch in epochs]
 
     def read_metrics(self) -> Metrics:
-        return readers.read_record(self.metrics, Metrics, self._advice(EVALUATION))
+        return records.read_record(self.metrics, Metrics, self._advise(EVALUATION))
 
     def read_record(self) -> RunRecord:
-        advice = self._advice() if storage.exists(self.model) else "Name the folder of a finished run, or of a point."
-        return readers.read_record(self.record, RunRecord, advice)
-
-    def read_finished(self) -> tuple[RunRecord, Parameters]:
-        """Read run.json of a finished run, and check its parameters."""
-        if storage.exists(SweepFolder(self.path).record):
-            raise InvalidRecord(self.path, "is a whole sweep", "Name the folder of one of its points instead.")
-        record = self.read_record()
-        if record.status == Status.RUNNING and storage.is_locked(self.path):
-            raise FolderBusy(f"A run is writing to {shown(self.path)}. Wait until it has ended.")
-        if record.status != Status.DONE:
-            reason = shown((record.error or "").split("\n")[0])
-            problem = f"holds no finished run: its status is {record.status}. {reason}".rstrip(". ")
-            ways = {Status.DIVERGED: "", Status.CHANGED: ", or run it whole (for the defaults leave out each -p)"}
-            way = ways.get(record.status, ", or run it again")
-            end = f"{way}: {console.plain(self.command(record.parameters, console.from_cwd))}" if way else "."
-            raise InvalidRecord(self.path, problem, f"Name the folder of a finished one{end}")
-        try:
-            chosen = parameters.from_values(record.parameters)
-        except InvalidParameter as error:
-            problem = f"was written by another version of this project ({str(error).splitlines()[0].rstrip('.')})"
-            raise InvalidRecord(self.path, problem, "Run it again first.") from None
-        if self.sweep and parameters.identity(chosen.model_dump()) != self.path.resolve().name:
-            raise InvalidRecord(self.record, "is that of another point", "Run the sweep again.")
-        return record, chosen
-
-    def read_results(self, chosen: Parameters) -> tuple[Metrics, History, Model]:
-        """Read what a finished run of these parameters has made, and check that it belongs together."""
-        metrics, history, model = self.read_metrics(), self.read_history(), self.read_model()
-        if problem := model.contradiction(chosen, history, metrics):
-            raise InvalidRecord(self.path, f"holds files of different runs: {problem}", "Run it again.")
-        return metrics, history, model
+        return records.read_record(self.record, RunRecord, self._advise())
 
     def find_record(self) -> RunRecord | None:
-        return _found(self.read_record)
+        with contextlib.suppress(InvalidRecord):
+            return self.read_record()
+        return None
 
-    def find_metrics(self) -> Metrics | None:
-        return _found(self.read_metrics)
+    def read_finished(self, check_files: bool = True) -> tuple[RunRecord, Parameters]:
+        """Return the record of a finished run, and its parameters.
 
-    def write_data(self, data: Data, given: Mapping[str, Value] = {}) -> None:
-        """Write data.npz. If its content differs, remove what was made from the old one. given: the parameters."""
-        self.check_place(f"run_dir is {self.place!r}")
-        self._replace(PREPARATION, given, {self.data: data.to_bytes()})
+        Raises InvalidRecord if the run has not finished, or a file is not what it has left.
+        """
+        record = self.read_record()
+        if record.status != Status.DONE:
+            raise InvalidRecord(self.path, f"holds a run that is {record.status}", self._advise())
+        altered = self.find_altered(record, OUTPUTS[:-1]) if check_files else []
+        if altered:
+            problem = f"is not what its run left: {altered[0]} has been removed or altered"
+            raise InvalidRecord(self.path, problem, self._advise())
+        return record, parameters.from_values(record.parameters)
+
+    def _advise(self, stage: str = "") -> str:
+        if self.is_point:
+            return "Run its sweep again, or name the folder of a run."
+        notebook = f"Run {stage}.ipynb first, with the same run_dir, or make" if stage else "Make"
+        folder = shlex.quote(parameters.to_current_folder(self.path))
+        return f"{notebook} the run: python -m pipeline run --run-dir {folder}"
+
+    def write_data(self, prepared: Data) -> None:
+        """Write data.npz."""
+        self._write({self.data: prepared.to_bytes()})
 
     def write_model(
-        self, model: Model, history: History, given: Mapping[str, Value] = {}, data: Data | None = None
-    ) -> None:
-        """Write history.json, then model.npz. If their content differs, remove what was made from the old ones.
+        self, weights: tuple[np.ndarray, np.ndarray], history: History, trained_on: Data
+    ) -> Model:
+        """Write history.json and model.npz, and return the model.
 
-        data: what it was trained on. Raises InvalidRecord if data.npz holds something else by now, and Diverged if a
-        weight is infinite or not a number, as after a last epoch whose error was still finite.
+        Raises InvalidRecord if data.npz is no longer what it was trained on, and Diverged if a
+        weight is not finite, as after a last epoch whose error still was.
         """
-        if data and self.read_data().sha256 != data.sha256:
-            raise InvalidRecord(self.data, "is no longer what this network was trained on", "Run the notebook again.")
-        if not model.is_finite:
+        if self.read_data().sha256 != trained_on.sha256:
+            raise InvalidRecord(self.data, "has changed meanwhile", "Run this notebook again.")
+        if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
-        arrays = {"weights_0_1": model.weights_0_1, "weights_1_2": model.weights_1_2} | model.classes.stored()
-        content = storage.npz_bytes(**arrays, normalisation=float(model.normalisation))  # the same for 255 and 255.0
-        files = {self.history: storage.json_bytes(history), self.model: content}
-        self._replace(TRAINING, given, files)
+        model = Model(*weights, float(self.parameters["normalisation"]), trained_on.classes)
+        arrays = dict(zip(MODEL, (*weights, model.normalisation), strict=True))
+        content = data.to_npz(**arrays, **trained_on.classes.to_arrays())
+        epochs = [Epoch.model_validate(epoch) for epoch in history]
+        self._write({self.history: records.to_json(epochs), self.model: content})
         self.checkpoint.unlink(missing_ok=True)
+        return model
 
-    def write_metrics(self, metrics: Metrics, given: Mapping[str, Value] = {}) -> None:
-        """Write metrics.json. If its content differs, remove the report that quotes the old one.
+    def write_metrics(self, model: Model, metrics: Mapping[str, float], test_images: int) -> None:
+        """Write metrics.json: the last epoch's metrics, and those on so many test images.
 
-        Raises InvalidRecord if model.npz holds another network by now than the one that was measured.
+        Raises InvalidRecord if model.npz is no longer the network that was measured, and Diverged
+        if the error on the test images is not finite.
         """
-        if storage.exists(self.model) and self.read_model().sha256 != metrics.weights_sha256:
-            raise InvalidRecord(self.model, "is no longer the network that was measured", "Run the notebook again.")
-        self._replace(EVALUATION, given, {self.metrics: storage.json_bytes(metrics)})
+        if self.read_model().sha256 != model.sha256:
+            raise InvalidRecord(self.model, "has changed meanwhile", "Run this notebook again.")
+        if not np.isfinite(metrics["test_error"]):
+            raise Diverged(f"The error on the test images is {metrics['test_error']}. {SMALLER}")
+        record = Metrics(**metrics, test_images=test_images, weights_sha256=model.sha256)
+        self._write({self.metrics: records.to_json(record)})
 
     def write_record(self, record: RunRecord) -> None:
-        storage.write_whole(self.record, storage.json_bytes(record))
+        write_whole(self.record, records.to_json(record))
+
+    def _write(self, files: Mapping[Path, bytes]) -> None:
+        """Write a stage's results, unless they are there. First remove what the old ones led to."""
+        names = RESULTS[min(RESULTS.index(path.name) for path in files) :]
+        self.check_free(names)
+        with contextlib.nullcontext() if self.is_held else lock(self.path):
+            if all(path.exists() and path.read_bytes() == files[path] for path in files):
+                return
+            record = None if self.is_held else self.find_record()
+            if record:
+                command = parameters.make_command(record.parameters, self.place)
+                print(f"Replacing the run in {self.place}. To make it again: {command}")
+                self.record.unlink()
+            for name in ("report.html", *reversed(names)):
+                (self.path / name).unlink(missing_ok=True)
+            for path, content in files.items():
+                write_whole(path, content)
 
     def clear(self) -> None:
-        """Remove an earlier run's files, results first, so that no old file passes for a new one."""
-        for name in reversed(OUTPUTS):
+        """Remove an earlier run's files, but for its checkpoint; its report and metrics first."""
+        parts = [path.name for path in self.path.glob(".*.part")]  # of a process that was killed
+        for name in (*reversed(OUTPUTS), *parts):
             (self.path / name).unlink(missing_ok=True)
-        storage.remove_parts(self.path, WRITTEN)
 
-    def check_own(self, given: str, names: Iterable[str] = WRITTEN) -> None:
-        """Raise InvalidParameter if a run here would write over a file that no run has made.
+    def digest(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
+        """Return the SHA-256 of each of the files that is there."""
+        paths = {name: self.path / name for name in names}
+        return {name: data.compute_file_sha256(p) for name, p in paths.items() if p.exists()}
 
-        A file is a run's if the record has its digest, or it can be read as one. given: how the message begins.
-        """
-        read: dict[str, Callable[[], object]] = {
-            "run.json": self.read_record,
-            "data.npz": self.read_data,
-            "model.npz": self.read_model,
-            "history.json": self.read_history,
-            "metrics.json": self.read_metrics,
-            "report.html": lambda: outputs.is_page(self.report),
-            "checkpoint.npz": lambda: "identity" in readers.read_arrays(self.checkpoint, ""),
-        }
-        read |= {path.name: partial(outputs.is_executed, path) for path in map(self.notebook, STAGES)}
-        digests = record.outputs if (record := self.find_record()) else {}
+    def find_altered(self, record: RunRecord, names: Iterable[str] = OUTPUTS) -> list[str]:
+        """Return those of the recorded files that have been removed or altered since."""
+        recorded = [name for name in names if name in record.outputs]
+        digests = self.digest(recorded)
+        return [name for name in recorded if digests.get(name) != record.outputs[name]]
 
-        def is_own(name: str) -> object:
-            known = digests.get(name)
-            return (known and known == storage.sha256_of_file(self.path / name)) or read[name]()
-
-        outputs.check(given, self.path, {self.path / name: partial(is_own, name) for name in names})
-
-    def check_place(self, given: str) -> None:
-        """Raise InvalidParameter if this is the folder of a point, whose model comes from its sweep, or of others."""
-        for pattern in (SWEEP, "*/run.json", f"*/{SWEEP}"):
-            for path in self.path.glob(pattern):
-                held = path.relative_to(self.path)
-                raise InvalidParameter(f"{given}, which holds other results: {held}. Choose another folder.")
-        if self.sweep:
-            raise InvalidParameter(f"{given}, the folder of a point of a sweep. Choose another folder.")
-        check_not_within_a_run(self.path, given)
-
-    def _replace(self, stage: str, given: Mapping[str, Value], files: Mapping[Path, bytes]) -> None:
-        """Write what a stage gives, unless its content is there. First remove all that was made from the old."""
-        if all(path.is_file() and path.read_bytes() == content for path, content in files.items()):
-            return
-        made = MADE[min(MADE.index(path.name) for path in files) :]
-        self.check_own(f"run_dir is {self.place!r}", [*made, "report.html"])
-        if stage != EVALUATION or storage.exists(self.metrics):  # the first metrics of a point replace nothing
-            self._mark_changed(stage, given)
-            self.report.unlink(missing_ok=True)
-        for name in reversed(made):
-            (self.path / name).unlink(missing_ok=True)
-        for path, content in files.items():
-            storage.write_whole(path, content)
-
-    def _mark_changed(self, stage: str, given: Mapping[str, Value]) -> None:
-        """Record that a finished run is no longer what it was, and print it in the notebook."""
-        if (record := self.find_record()) is None or record.status not in (Status.DONE, Status.CHANGED):
-            return
-        other = {name: value for name, value in given.items() if value != record.parameters.get(name)}
-        what = f"with {parameters.described(other)}" if other else "with the same parameters, but other data or code"
-        change = f"changed by {stage} run alone, {what}"
-        values = record.parameters | other
-        made = f"Its report and later results are removed. To make them: {self.command(values)}"
-        self.write_record(record.changed(status=Status.CHANGED, error=f"It was {change}.", parameters=values))
-        print(f"The finished run in {self.place} was {change}. {made}")
-
-    def present(self) -> list[str]:
-        """Return the names of the run's files that are there."""
-        return [name for name in OUTPUTS if storage.exists(self.path / name)]
-
-    def digests(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
-        """Return the SHA-256 of each of the run's files that is there."""
-        return {name: storage.sha256_of_file(self.path / name) for name in names if storage.exists(self.path / name)}
-
-    def altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
-        """Return those of the files that are not the ones that the record names."""
-        now = self.digests(names := list(names))
-        return [name for name in names if now.get(name) is None or now[name] != record.outputs.get(name)]
+    def check_free(self, names: Iterable[str] = WRITTEN) -> None:
+        """Raise InvalidParameter if a run may not write files of these names into the folder."""
+        if not self.is_held:
+            check_folder(self.path, names, "sweep.json")
 
 
-def _found(read: Callable[[], readers.Record]) -> readers.Record | None:
-    with contextlib.suppress(InvalidRecord):
-        return read()
-    return None
+def check_folder(path: Path, names: Iterable[str], other: str) -> None:
+    """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
+
+    other: what marks a folder of the other kind. A folder is ours if it has our lock, or a record
+    of a run or a sweep; in any other nothing is replaced.
+    """
+    resolved = path.resolve()
+    holders = [
+        above for above in resolved.parents if any((above / name).exists() for name in MARKS)
+    ]
+    foreign = [name for name in names if (path / name).exists()]
+    is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
+    if resolved in (ROOT, RUNS) or is_own:
+        problem = "one of the project's own folders"
+    elif holders:
+        problem = f"inside another result, {holders[0]}"
+    elif (path / other).exists():
+        problem = f"the folder of another kind of result: it holds {other}"
+    elif foreign and not any((path / name).exists() for name in (LOCK, *MARKS)):
+        problem = f"not a folder of this project, and holds {foreign[0]}, which would be replaced"
+    else:
+        return
+    raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
 
 
-def check_not_within_a_run(path: Path, given: str) -> None:
-    """Raise InvalidParameter if the folder is below that of a run, which would then hold other results, too."""
-    for above in path.parents:
-        if RunFolder(above).find_record():
-            raise InvalidParameter(f"{given}, inside the folder of a run: {above}. Choose another folder.")
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Lock the folder, made if need be, until the block or the process ends.
+
+    Raises FolderBusy if another command has locked it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0.3):  # `is_locked` holds it for a moment
+            yield
+    except Timeout:
+        message = f"Another command is writing to {folder}. Wait for it, or choose another folder."
+        raise FolderBusy(message) from None
 
 
-class SweepFolder:
-    """The folder of a sweep, which holds a folder for each of its points."""
+def is_locked(folder: Path) -> bool:
+    """Return whether a command is writing to the folder at this moment."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
 
-    names = (SWEEP, "results.csv", "sweep.ipynb", "report.html", "report.json")
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = storage.project_path(str(path))
-        self.record, self.results, self.notebook, self.report, self.report_inputs = map(self.path.joinpath, self.names)
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a temporary file beside the path, then rename it: a reader finds the old or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
-    def read_record(self) -> SweepRecord:
-        return readers.read_record(self.record, SweepRecord, "Run the sweep: python -m pipeline sweep FILE.yaml")
 
-    def find_report_inputs(self) -> dict[str, str]:
-        """Return what the report was made from, and its own digest; empty where that cannot be read."""
-        return _found(lambda: readers.read_record(self.report_inputs, dict[str, Digest], "")) or {}
-
-    def check_own(self, given: str) -> None:
-        """Raise InvalidParameter if a sweep here would write over a file that no sweep has made."""
-        made: dict[Path, Callable[[], object]] = {
-            self.record: self.read_record,
-            self.results: lambda: outputs.head(self.results).startswith(b"id,status,source,"),
-            self.notebook: lambda: outputs.is_executed(self.notebook),
-            self.report: lambda: outputs.is_page(self.report),
-            self.report_inputs: lambda: (
-                self.record.name in readers.read_record(self.report_inputs, dict[str, Digest], "")
-            ),
-        }
-        outputs.check(given, self.path, made)
-
-    def point(self, identity: str) -> RunFolder:
-        return RunFolder(self.path / identity)
+def check_page(path: Path) -> None:
+    """Raise InvalidParameter if a file that is no page of ours stands there."""
+    if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
+        raise InvalidParameter(f"{path} was not made by this project. Choose another --output.")

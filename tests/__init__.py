@@ -1,7 +1,5 @@
-"""Tests have one thread for matrix products, as kernels have: those of several would spin, waiting for a core."""
+"""Tests have one thread for matrix products, as notebooks have: else last digits may differ."""
 
 import os
 
-from pipeline.kernels import ONE_THREAD
-
-os.environ |= ONE_THREAD  # before NumPy is imported; a process that a test starts has it, too
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

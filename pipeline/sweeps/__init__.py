@@ -1,1 +1,1 @@
-"""Run many configurations: definition, workers here or on a Dask cluster, execution, progress and tables."""
+"""Train many points here or on a cluster, rank their configurations, and report."""

@@ -3,140 +3,144 @@
 import base64
 import html
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import parameters, plots
-from pipeline.ranking import Configuration
+from pipeline import plots
+from pipeline.parameters import NAMES
+from pipeline.published import round_metric
 from pipeline.records import Metric
-from pipeline.statistics import rounded
-from pipeline.sweeps import results
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.definition import Configuration, Point
+from pipeline.sweeps.execution import UNTESTED, make_row
 
-BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-", "linewidth": 1.8}  # a line of effects
-MAX_VALUES = 30  # of a parameter, in a table by two
-MAX_LINES = 100  # in an axis, where more cannot be distinguished
-MAX_LABELS = 8  # below an axis
+SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3, "linestyle": "-"}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
+MAX_VALUES = 30  # of a parameter, in a table by two
+MAX_LINES = 100  # in an axis: more cannot be distinguished
+MAX_LABELS = 8  # below an axis
+ROUNDED = ("mean", "lowest", "highest", *UNTESTED)
 
 
-def results_table(points: Iterable[Point]) -> pd.DataFrame:
-    """Return a row for each point: its parameters, status and metrics, without the test's."""
-    return pd.DataFrame(map(results.row, points))
+def make_results(points: Iterable[Point]) -> pd.DataFrame:
+    """Return a row for each point: its parameters, status and metrics."""
+    return pd.DataFrame(map(make_row, points))
 
 
-def ranking_table(configurations: Sequence[Configuration], names: Iterable[str]) -> pd.DataFrame:
-    """Return a row for each configuration: the parameters named, its points, and the metric over its seeds."""
-    chosen, rows = list(names), []
-    for configuration in configurations:
-        values = configuration.values or [float("nan")]
-        counts = [len(configuration.points), len(configuration.finished)]
-        spread = [configuration.mean, min(values), max(values)]
-        rows.append([*(configuration.parameters[name] for name in chosen), *counts, *spread])
-    return pd.DataFrame(rows, columns=[*chosen, "points", "finished", "mean", "lowest", "highest"])
+def make_ranking(configurations: Iterable[Configuration], names: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each configuration: these parameters, and the metric over its seeds."""
+    rows = []
+    for each in configurations:
+        values = each.find_values(each.metric) or [np.nan]
+        row = {name: each.parameters[name] for name in names}
+        row |= {"points": len(each.points), "finished": len(each.finished), "mean": each.mean}
+        rows.append(row | {"lowest": min(values), "highest": max(values)})
+    return pd.DataFrame(rows)
 
 
-def complete(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the configurations of which every point has finished; where there is none, those of which one has."""
-    complete = table[table["finished"] == table["points"]]
-    return complete if len(complete) else table.dropna(subset="mean")
+def find_complete(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Return the complete configurations, or, if there are none, those with a finished point."""
+    complete = ranking[ranking["finished"] == ranking["points"]]
+    return complete if len(complete) else ranking.dropna(subset="mean")
 
 
-def by_two(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.DataFrame:
-    """Return the metric by the two parameters that change it most; of several configurations in a cell, the best.
+def make_pivot(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> pd.DataFrame:
+    """Return the metric by the two parameters that change it most.
 
-    Where one of the two has more than MAX_VALUES values, only the best configurations are there, as many as these.
+    A cell has the best of its configurations. If a parameter has more than MAX_VALUES values, only
+    as many of the best configurations are there.
     """
-    table = complete(table)
-    spans = {name: np.ptp(table.groupby(_classed(table[name]))["mean"].mean().dropna().to_numpy()) for name in names}
-    row, column = sorted(sorted(names, key=lambda name: -spans[name])[:2], key=list(names).index)
+    table = find_complete(ranking)
+    spans = {name: np.ptp(table.groupby(name)["mean"].mean()) for name in names}
+    largest = sorted(names, key=lambda name: -spans[name])[:2]
+    row, column = sorted(largest, key=list(names).index)
     if table[[row, column]].nunique().max() > MAX_VALUES:
         table = table.head(MAX_VALUES)
-    best: Literal["max", "min"] = "max" if metric.endswith("accuracy") else "min"
+    best: Any = "max" if metric.endswith("accuracy") else "min"
     return table.pivot_table(index=row, columns=column, values="mean", aggfunc=best, dropna=False)
 
 
-def _classed(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return numbers that hardly repeat, as of a random search, in five classes of equal size.
+def style_pivot(cells: pd.DataFrame, metric: Metric) -> str:
+    """Return the table of two parameters as HTML, the better a cell's rank the darker."""
+    ranks: Any = cells.stack().rank(ascending=metric.endswith("accuracy")).unstack()
+    named = cells.rename_axis(index=None, columns=f"{cells.index.name} ↓ {cells.columns.name} →")
+    styled = named.style.format("{:.4f}", na_rep="-").background_gradient(
+        "Blues", gmap=ranks.reindex(cells.index, columns=cells.columns), axis=None, high=0.5
+    )
+    empty = styled.highlight_null(props="background-color: transparent; color: inherit")
+    return empty.to_html(table_uuid="two-parameters")
 
-    The mean of one such value would be that of one dot.
-    """
-    if values.nunique() <= max(MAX_LABELS, len(values) // 2) or not pd.api.types.is_numeric_dtype(values):
-        return values
-    return pd.qcut(values, 5, labels=False, duplicates="drop")
 
-
-def as_html(
-    table: pd.DataFrame, name: str, links: Callable[[str], str] | None = None, downloaded: pd.DataFrame | None = None
+def to_html(
+    table: pd.DataFrame,
+    name: str,
+    find_page: Callable[[str], str] | None = None,
+    downloaded: pd.DataFrame | None = None,
 ) -> str:
-    """Return a table for a notebook, which a report makes sortable, and a link that downloads it as CSV.
+    """Return a table that a report makes sortable, and a link that downloads it as CSV.
 
-    links: from an id to the page that it leads to, or "". downloaded: what the CSV holds, if that is more than is
-    shown. It travels in the page, with six digits per metric: those after them may differ between machines.
+    find_page: returns the address of a point's report by its id, or "". downloaded: what the CSV
+    holds, if that is more; with six digits a metric, since those after them may differ.
     """
-    guarded = (table if downloaded is None else downloaded).map(results.guarded)
-    shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value).fillna(np.nan)
-    for frame in (guarded, shown):
-        for swept in frame.select_dtypes("float").columns.intersection(list(parameters.NAMES)):  # no two look alike
-            frame[swept] = frame[swept].map("{:.15g}".format, na_action="ignore")
-    csv = base64.b64encode(guarded.to_csv(index=False, float_format="%.6g").encode()).decode()
-    for column in table.columns.intersection(["mean", "lowest", "highest", *results.MEASURED]):
-        shown[column] = table[column].map(rounded, na_action="ignore")
-    if links:
-        pages = {value: links(value) for value in table["id"]}
-        shown["id"] = [f'<a href="{quote(page)}">{value}</a>' if page else value for value, page in pages.items()]
-    shown = shown.rename(columns=lambda column: column if column in parameters.NAMES else column.replace("_", " "))
-    widths = {"error": "22rem"} if "error" in shown else None
-    options: dict[str, Any] = {"na_rep": "-", "float_format": "{:.4g}".format, "col_space": widths}
-    body = shown.to_html(index=False, border=0, classes="sortable", escape=False, **options)
-    return f'{body}\n<p><a download="{name}.csv" href="data:text/csv;base64,{csv}">Download as CSV</a></p>'
+    shown = table.map(lambda value: html.escape(value) if isinstance(value, str) else value)
+    for column in table.columns:
+        if column in ROUNDED:
+            shown[column] = table[column].map(round_metric, na_action="ignore")
+        elif column in NAMES:
+            shown[column] = table[column].map(str)
+    if find_page:
+        pages = {value: find_page(value) for value in table["id"]}
+        shown["id"] = [f'<a href="{page}">{v}</a>' if page else v for v, page in pages.items()]
+    columns = {c: c if c in NAMES else c.replace("_", " ") for c in table.columns}
+    options: Any = {"index": False, "border": 0, "escape": False, "na_rep": "-"}
+    body = shown.fillna(np.nan).rename(columns=columns).to_html(classes="sortable", **options)
+    content = (table if downloaded is None else downloaded).to_csv(index=False, float_format="%.6g")
+    address = f"data:text/csv;base64,{base64.b64encode(content.encode()).decode()}"
+    return f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
 
 
-def effects(table: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
-    A line joins configurations that differ in that parameter alone; where there are none, or too many, as in a random
-    search, each is a dot. A bar reaches from the lowest to the highest seed. A large dot is the best configuration.
-    table: as of `ranking_table`. names: of its columns.
+    A line joins configurations that differ in that parameter alone; if there are none, or too many
+    as in a random search, each is a dot. A bar reaches from the lowest to the highest seed. The
+    large dot is the best configuration.
     """
-    table = complete(table)
+    table = find_complete(ranking)
     rows = -(-len(names) // 3)  # of three axes at most
     columns = -(-len(names) // rows)
     size = (min(9, 3.6 * columns + 1), 3.4 * rows)
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", sharey=True, squeeze=False)
+    options: Any = {"layout": "constrained", "sharey": True, "squeeze": False}
+    figure: Figure
+    figure, axes = plt.subplots(rows, columns, figsize=size, **options)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
         values = sorted(table[name].unique())
-        places = {value: place for place, value in enumerate(values)}
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
-        if apart := len(lines) == len(table) or len(lines) > MAX_LINES:
-            lines = [table]
+        are_dots = len(lines) == len(table) or len(lines) > MAX_LINES
+        lines = [table] if are_dots else lines
         for number, line in enumerate(lines):
             line = line.sort_values(name)
-            shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # side by side, so that bars do not hide each other
+            shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # so that bars stand apart
+            places = [values.index(value) + shift for value in line[name]]
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
-            bars = [bar.clip(0) for bar in bars]  # a mean may be rounded to beyond what it is the mean of
-            best = table.index[0] in line.index
-            looks = OTHER | {"linestyle": "none"} if apart else BEST if best else OTHER
-            shifted = [places[value] + shift for value in line[name]]
-            axis.errorbar(shifted, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
-            if best:
-                place = places[table[name].iloc[0]] + shift
-                axis.plot(place, table["mean"].iloc[0], "o", color=plots.VALIDATION, markersize=9, zorder=4)
+            bars = [bar.clip(0) for bar in bars]  # a mean of equal values may be rounded
+            looks = SELECTED if table.index[0] in line.index else OTHER
+            looks = OTHER | {"linestyle": "none"} if are_dots else looks
+            axis.errorbar(places, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
+            if table.index[0] in line.index:
+                place, best = values.index(table[name].iloc[0]) + shift, table["mean"].iloc[0]
+                axis.plot(place, best, "o", color=plots.VALIDATION, markersize=9, zorder=4)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
         step = 1 if len(values) <= MAX_LABELS else -(-len(values) // 5)
-        labels = [str(value) for value in values[::step]]
-        if step > 1 and isinstance(values[0], float):  # as short as tells them apart
-            shorter = ([f"{value:.{digits}g}" for value in values[::step]] for digits in range(3, 18))
-            labels = next(found for found in shorter if len(set(found)) == len(found))
+        labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values[::step]]
         axis.set_xticks(range(0, len(values), step), labels)
+    unit = " (fraction)" if metric.endswith("accuracy") else ""
     for axis in axes[:, 0]:
-        axis.set_ylabel(metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else ""))
+        axis.set_ylabel(metric.replace("_", " ") + unit)
     return figure

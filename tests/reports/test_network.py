@@ -1,18 +1,24 @@
-"""The network in the page, in Node, against helpers.py: the same bits."""
+"""The network in a page: its scripts in Node against Python, and what a page is given."""
 
 import base64
 import hashlib
 import json
 import os
 import subprocess
+import zlib
 
 import numpy as np
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
 import helpers
-from pipeline import storage
-from pipeline.reports.pages import TEMPLATES
+from pipeline import compiled, data, explore, published
+from pipeline.data import Classes
+from pipeline.parameters import Parameters
+from pipeline.reports import network
+from pipeline.reports.network import TEMPLATES
+from pipeline.run_folder import Model, RunFolder
+from tests.conftest import EPOCH, VALIDATED
 
 NODE = compute_driver_executable()[0]
 DRIVER = f"""
@@ -20,118 +26,235 @@ import * as network from {json.dumps((TEMPLATES / "network.js").as_uri())};
 import * as draw from {json.dumps((TEMPLATES / "draw.js").as_uri())};
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
-const text = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
+const text = ({{ buffer, byteOffset, byteLength }}) =>
+  Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 const given = JSON.parse(await new Promise((done) => {{
   let read = "";
   process.stdin.on("data", (part) => {{ read += part; }}).on("end", () => done(read));
 }}));
 const answer = await (async () => {{
 """
+ZEROS = Model(np.zeros((784, 2)), np.zeros((2, 10)), 255.0)
 
 
-def node(script, **given):
-    """Run a script that has `network`, `draw` and `given`, and returns what can be written as JSON."""
+def run_node(script, **given):
+    """Run a script that has `network`, `draw` and `given`, and returns what JSON can hold."""
     source = DRIVER + script + "\n})();\nconsole.log(JSON.stringify(answer));\n"
     command = [NODE, "--input-type=module", "--eval", source]
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
-    if done.returncode == 127 and os.environ.get("CI") != "true":  # a library that it needs is missing
+    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True)
+    if done.returncode == 127 and os.environ.get("CI") != "true":
         pytest.skip(f"the Node that comes with playwright does not start: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def encoded(array):
+def encode(array):
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-def decoded(text):
-    return np.frombuffer(base64.b64decode(text), "<f8")
+def decode(text, dtype="<f8"):
+    return np.frombuffer(base64.b64decode(text), dtype)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, [1, 1], [2**32 - 1, 1], [5, 4, 3, 2, 1]])
-def test_the_random_numbers_are_numpys(seed):
-    script = "const r = new network.RandomState(given.seed); const all = [];"
-    script += "for (let i = 0; i < 700; i++) all.push(r.sample(), r.next() & 1); return all;"
-    rng = np.random.RandomState(seed)
-    assert node(script, seed=seed) == [value for _ in range(700) for value in (rng.random_sample(), rng.randint(2))]
+def unpack(text, dtype):
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
+
+
+# ---- the scripts -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [0, 1, 55, 56, 63, 64, 65, 1000])
-def test_the_digest_is_sha_256(length):
+def test_digest_is_sha_256(length):
     content = np.random.RandomState(length).bytes(length)
-    found = node("return network.sha256(bytes(given.content));", content=base64.b64encode(content).decode())
-    assert found == hashlib.sha256(content).hexdigest()
+    text = base64.b64encode(content).decode()
+    digest = run_node("return network.sha256(bytes(given.content));", content=text)
+    assert digest == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize(("hidden_size", "normalisation"), [(1, 255), (7, 100.5), (64, 1020)])
-def test_scores_and_metrics_are_the_same_bits(sample, hidden_size, normalisation):
-    images, labels = sample["x_test"][:50].copy(), sample["y_test"][:50]
-    images[3, [0, 783]], images[4] = 255, 0
-    weights = helpers.initial_weights(np.random.RandomState(hidden_size), hidden_size)
-    script = """
-    const weights = { first: numbers(given.first), second: numbers(given.second) };
-    const [images, labels] = [bytes(given.images), bytes(given.labels)];
-    const [hidden, scores] = [new Float64Array(weights.second.length / 10), new Float64Array(500)];
-    const scaled = Float64Array.from({ length: 256 }, (_, value) => value / given.normalisation);
-    for (let i = 0; i < 50; i++) {
-      const image = images.subarray(784 * i, 784 * i + 784);
-      network.forward(image, scaled, weights, hidden.map(() => 1), hidden, scores.subarray(10 * i, 10 * i + 10));
-    }
-    return { scores: text(scores), metrics: network.evaluate(images, labels, weights, given.normalisation) };
-    """
-    first, second = map(encoded, weights)
-    given = {"images": encoded(images), "labels": encoded(labels), "first": first, "second": second}
-    found = node(script, **given, normalisation=normalisation)
-    expected = helpers.predict(images, *weights, normalisation)
-    assert np.array_equal(decoded(found["scores"]).reshape(50, 10), expected)
-    assert tuple(found["metrics"]) == helpers.evaluate(images, labels, *weights, normalisation)
-
-
-PARAMETERS = {"seed": 1, "hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 3}
-PARAMETERS |= {"dropout_rate": 0.5, "input_dropout_rate": 0.0, "relu_grad_inactive": 1, "normalisation": 255.0}
 CASES = [
     {},
     {"dropout_rate": 0.0, "relu_grad_inactive": 0, "seed": 2**32 - 1},
     {"dropout_rate": 0.3, "hidden_size": 1, "learning_rate_decay": 0.7},
     {"input_dropout_rate": 0.2, "hidden_size": 9, "seed": 7},
-    {"input_dropout_rate": 0.8, "dropout_rate": 0.1, "normalisation": 510.0, "learning_rate": 0.02, "seed": 0},
+    {"input_dropout_rate": 0.8, "dropout_rate": 0.1, "normalisation": 510.0, "seed": 0},
 ]
+TRAIN = """
+const history = [];
+let last;
+for (last of network.train(bytes(given.images), bytes(given.labels), given.parameters))
+  history.push([last.error, last.accuracy]);
+const { first, second } = last.weights;
+const others = [bytes(given.others), bytes(given.answers)];
+const metrics = network.evaluate(...others, last.weights, given.parameters.normalisation);
+const digest = network.digestOf(last.weights);
+return { history, metrics, first: text(first), second: text(second), digest };
+"""
+
+
+def train_in_node(sample, count, parameters):
+    """Train on so many images, and evaluate on the first 50 test images, one of them blank."""
+    others = sample["x_test"][:50].copy()
+    others[4] = 0
+    given = {
+        "images": sample["x_train"][:count],
+        "labels": sample["y_train"][:count],
+        "others": others,
+    }
+    texts = {name: encode(array) for name, array in given.items()}
+    answers = encode(sample["y_test"][:50])
+    return others, run_node(TRAIN, **texts, answers=answers, parameters=parameters.model_dump())
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_training_gives_the_same_bits(sample, case):
-    chosen = PARAMETERS | case
-    images, labels = sample["x_train"][:200], sample["y_train"][:200]
-    script = """
-    const history = [];
-    let last;
-    for (last of network.train(bytes(given.images), bytes(given.labels), given.parameters))
-      history.push([last.epoch, last.error, last.accuracy]);
-    const { first, second } = last.weights;
-    return { history, first: text(first), second: text(second), digest: network.digestOf(last.weights) };
-    """
-    found = node(script, images=encoded(images), labels=encoded(labels), parameters=chosen)
-    rng, input_rng = helpers.generators(chosen["seed"])
-    weights, history = helpers.initial_weights(rng, chosen["hidden_size"]), []
+def test_training_and_evaluation_give_the_same_bits(sample, case):
+    parameters = Parameters(**{"epochs": 3} | case)
+    others, answer = train_in_node(sample, 200, parameters)
+    rng, input_rng = helpers.generators(parameters.seed)
+    weights = helpers.initial_weights(rng, parameters.hidden_size)
     names = ("normalisation", "dropout_rate", "input_dropout_rate", "relu_grad_inactive")
-    options, rate = {name: chosen[name] for name in names}, chosen["learning_rate"]
-    for epoch in range(1, chosen["epochs"] + 1):
-        measured = helpers.train_epoch(images, labels, *weights, rng, input_rng, learning_rate=rate, **options)
-        history.append([epoch, *measured])
-        rate *= chosen["learning_rate_decay"]
-    assert found["history"] == history
+    options = {name: getattr(parameters, name) for name in names}
+    images, labels = sample["x_train"][:200], sample["y_train"][:200]
+    history, rate = [], parameters.learning_rate
+    for _ in range(parameters.epochs):
+        metrics = compiled.train_epoch(
+            images, labels, *weights, rng, input_rng, learning_rate=rate, **options
+        )
+        history.append(list(metrics))
+        rate *= parameters.learning_rate_decay
+    assert answer["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
-        assert np.array_equal(decoded(found[name]), matrix.ravel())
-    assert found["digest"] == storage.sha256_of(*weights)
+        assert np.array_equal(decode(answer[name]), matrix.ravel())
+    assert answer["digest"] == data.compute_sha256(*weights)
+    expected = compiled.evaluate(others, sample["y_test"][:50], *weights, parameters.normalisation)
+    assert tuple(answer["metrics"]) == expected
 
 
-def test_the_published_training_has_its_published_digest(sample):
+def test_the_published_training_has_its_digest_and_is_the_stored_network(sample):
+    _, answer = train_in_node(sample, 1000, Parameters())
+    assert answer["history"][-1] == [pytest.approx(0.42039163449803, abs=1e-14), 0.817]
+    assert answer["digest"] == published.WEIGHTS_SHA256
+    stored = data.read_arrays(network.NETWORKS, {}, "")["published_0_1"].ravel()
+    assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
+
+
+# ---- drawing ---------------------------------------------------------------------------------
+
+SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
+
+
+def make_image(strokes):
+    answer = run_node("return text(draw.imageOf(given.strokes));", strokes=strokes)
+    return decode(answer, np.uint8).reshape(28, 28)
+
+
+def test_a_drawing_takes_the_form_of_mnists_digits():
+    image = make_image(SEVEN)
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21, 22)  # with the grey edges
+    mass = image / image.sum()
+    centre = [np.sum(mass.sum(axis=1 - axis) * np.arange(28)) for axis in (0, 1)]
+    assert np.allclose(centre, 14, atol=0.25)
+    assert image.max() == 255
+
+
+def test_size_and_place_of_a_drawing_do_not_matter_and_a_dot_stays_a_dot():
+    moved = [[[0.8 + 0.2 * x, 0.8 + 0.2 * y] for x, y in stroke] for stroke in SEVEN]
+    assert np.abs(make_image(moved).astype(int) - make_image(SEVEN)).max() <= 1
+    assert not make_image([]).any()
+    dot = make_image([[[0.9, 0.1]]])
+    assert 4 <= np.count_nonzero(dot) <= 16
+    assert dot[14, 14] == 255
+
+
+def test_a_page_reads_as_python_does(sample):
+    weights = helpers.initial_weights(np.random.RandomState(3), 12)
+    model, image = Model(*weights, 300.0), sample["x_test"][0]
     script = """
-    let last;
-    for (last of network.train(bytes(given.images), bytes(given.labels), given.parameters));
-    return [last.error, last.accuracy, network.digestOf(last.weights)];
+    const weights = { first: numbers(given.first), second: numbers(given.second) };
+    const read = draw.read(bytes(given.image), { normalisation: 300, weights });
+    const arrays = Object.entries(read).filter(([, value]) => value.length);
+    return { ...read, ...Object.fromEntries(arrays.map(([name, each]) => [name, text(each)])) };
     """
-    given = {"images": encoded(sample["x_train"][:1000]), "labels": encoded(sample["y_train"][:1000])}
-    error, accuracy, digest = node(script, **given, parameters=PARAMETERS | {"epochs": 100})
-    assert (error, accuracy) == (pytest.approx(0.42039163449803, abs=1e-14), 0.817)
-    assert digest == "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
+    first, second = map(encode, weights)
+    answer = run_node(script, first=first, second=second, image=encode(image))
+    expected = explore.read_image(model, image)
+    assert answer["answer"] == expected.answer
+    assert answer["second"] == np.argsort(expected.scores)[-2]
+    scores = compiled.predict(image[None], *weights, 300.0)[0]
+    assert np.array_equal(decode(answer["scores"]), scores)
+    assert np.allclose(decode(answer["hidden"]), expected.activations, atol=1e-12)
+    contributions = expected.contributions[:, expected.answer]
+    assert np.allclose(decode(answer["parts"]), contributions, atol=1e-12)
+
+
+# ---- what a page is given --------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder(tmp_path / "run", {"normalisation": 255.0})
+    folder.write_data(data.split_source("sample", 40, 10))
+    folder.write_model(ZEROS.weights, [VALIDATED], folder.read_data())
+    return folder
+
+
+def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
+    parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
+    parts = network.collect_parts(folder, parameters, None)
+    training = parts["page"]["training"]
+    for name, images, labels in (
+        ("", sample["x_train"][:40], sample["y_train"][:40]),
+        ("validation_", sample["x_train"][40:50], sample["y_train"][40:50]),
+    ):
+        assert np.array_equal(unpack(training[f"{name}images"], np.uint8), images.ravel())
+        assert np.array_equal(unpack(training[f"{name}labels"], np.uint8), labels)
+    assert training["parameters"]["seed"] == 5
+    assert training["errors"] == [0.5]
+    assert training["digest"] == ZEROS.sha256
+    assert parts["curves"] == {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
+    assert network.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"batch_size": 2}, "This run has batch_size 2; a page trains with one image"),
+        ({"num_samples": 5001}, "This run has 5001 training images; a page holds 5000"),
+        ({}, "The training images of a point of a sweep are not kept with it"),
+        (None, "their parameters are not recorded. To train again here, make a run"),
+    ],
+)
+def test_a_page_that_cannot_train_says_why(folder, values, reason):
+    if values == {}:
+        folder.data.unlink()
+    parameters = None if values is None else Parameters(**values)
+    parts = network.collect_parts(folder, parameters, None)
+    assert parts["page"]["training"] is None
+    html = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+    assert reason in html
+    assert "Train again" not in html
+
+
+def test_networks_to_compare_have_the_stated_accuracy(sample):
+    large = Model(np.zeros((784, 401)), np.zeros((401, 10)), 255.0)  # left out
+    for packed, accuracy in zip(
+        network.collect_networks(large, 0.5), (0.7942, 0.9612), strict=True
+    ):
+        numbers = unpack(packed["weights"], "<f4").astype(float)
+        first, second = np.split(numbers, [784 * packed["hidden_size"]])
+        weights = first.reshape(784, -1), second.reshape(-1, 10)
+        metrics = compiled.evaluate(
+            sample["x_test"], sample["y_test"], *weights, packed["normalisation"]
+        )
+        assert metrics[1] == packed["accuracy"] == accuracy
+
+
+def test_a_page_has_the_runs_network_first_and_those_that_compare(monkeypatch):
+    names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
+    published_one, others = "The published network", "The all-of-MNIST network"
+    assert names == ["This run's network", published_one, others]
+    monkeypatch.setattr(published, "WEIGHTS_SHA256", ZEROS.sha256)
+    names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
+    assert names == ["This run's (published) network", others]
+    model = Model(*ZEROS.weights, 255.0, Classes(("cat", "dog", "owl")))  # which reads no digits
+    assert [each["classes"] for each in network.collect_networks(model, 0.25)] == [model.classes]

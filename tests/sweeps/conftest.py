@@ -1,17 +1,40 @@
-"""What the tests of sweeps share: definitions, one finished sweep, and what is on disk of it."""
+"""What the tests of sweeps share: definitions, commands that are stopped midway, and results."""
 
 import json
+import os
 import shutil
-import time
+import signal
+import subprocess
+import sys
+from functools import partial
 
-import nbformat
 import pytest
 import yaml
 
-from pipeline import storage
+from pipeline.parameters import ROOT
 
-QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 2, "hidden_size": 5}
-GRID = {"learning_rate": [0.005, 0.01, 0.02], "seed": [1, 2]}
+QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
+MIDWAY = '''
+
+import os
+import signal
+
+SECONDS, save = 0, Checkpoints.save_when_due
+
+
+def save_and_stop(self, checkpoint, *generators):
+    """Save after each epoch. From the second on seed 13 dies; seed 14 waits until it is killed."""
+    save(self, checkpoint, *generators)
+    seed = self.depends_on["hyperparameters"]["seed"]
+    if len(checkpoint.history) >= 2 and seed == 13 and "DEADLY" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if len(checkpoint.history) == 2 and seed == 14 and "GATE" in os.environ:
+        open(os.environ["GATE"], "w").close()  # a FIFO: goes on when the test opens it
+        signal.pause()
+
+
+Checkpoints.save_when_due = save_and_stop
+'''
 
 
 def write(path, **definition):
@@ -19,52 +42,63 @@ def write(path, **definition):
     return path
 
 
-def records(folder):
-    """From a point's id to its learning rate, its seed, and the digest of its weights."""
-    found = {}
-    for path in sorted(folder.glob("*/run.json")):
-        record = json.loads(path.read_text())
-        digest = record.get("metrics", {}).get("weights_sha256")
-        found[path.parent.name] = (record["parameters"]["learning_rate"], record["parameters"]["seed"], digest)
-    return found
+def read_records(folder):
+    """Return the records of all points by their seeds, learning rates and epochs."""
+    records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
+    names = ("seed", "learning_rate", "epochs")
+    return {tuple(each["parameters"][name] for name in names): each for each in records}
 
 
-def wait_for_points(out, count, running):
-    deadline = time.monotonic() + 120
-    while len(list(out.glob("*/run.json"))) < count:
-        assert running.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def read_digests(folder):
+    records = read_records(folder)
+    return {key: each["metrics"]["weights_sha256"] for key, each in records.items()}
+
+
+def read_statuses(folder):
+    """Return the statuses of all points by their seeds."""
+    return {seed: each["status"] for (seed, *_), each in read_records(folder).items()}
+
+
+def start(*arguments, cwd=ROOT, **environment):
+    """Start ``python -m pipeline`` in a process of its own, which Ctrl-C ends."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=os.environ | environment,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored in background
+    )
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A FIFO: read_text() returns when the training with seed 14, told of it, has come midway."""
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path / "gate"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A copy of the project in which trainings with some seeds stop midway, if they are told to."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("pipeline", "notebooks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy2(ROOT / "helpers.py", copy)
+    with (copy / "pipeline" / "checkpoints.py").open("a") as file:
+        file.write(MIDWAY)
+    return copy
 
 
 @pytest.fixture(scope="session")
 def local(shared, pipeline):
-    """A finished sweep of six points, and its log."""
+    """A finished sweep over three seeds, and a point of another learning rate, without a report."""
 
     def make(folder):
-        done = pipeline("sweep", write(folder / "s.yaml", grid=GRID), "--workers", "2", "--sweep-dir", folder / "out")
+        file = write(folder / "s.yaml", grid={"seed": [1, 14, 2]}, points=[{"learning_rate": 0.01}])
+        done = pipeline("sweep", file, "--no-report", "--sweep-dir", folder / "out")
         assert done.returncode == 0, done.stderr
         (folder / "log").write_text(done.stdout)
 
-    folder = shared("local", make)
-    return folder, (folder / "log").read_text()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project whose 02_train, for some seeds, kills its kernel, its Dask worker, or takes for ever."""
-    copy = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "notebooks", "__pycache__"):  # the last with what Numba has compiled
-        shutil.copytree(storage.ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
-    shutil.copy2(storage.ROOT / "helpers.py", copy)
-    notebook = nbformat.read(copy / "notebooks" / "02_train.ipynb", 4)
-    (cell,) = [cell for cell in notebook.cells if cell.id == "weights"]
-    cell.source = (
-        "import os, signal, time\n"
-        "import psutil\n"
-        "if seed == 13: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "if seed == 14: time.sleep(600)\n"
-        "if seed == 15: psutil.Process().parents()[1].kill(); time.sleep(600)\n" + cell.source
-    )
-    nbformat.write(notebook, copy / "notebooks" / "02_train.ipynb")
-    return copy
+    return shared("local", make)

@@ -94,7 +94,7 @@ const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 // image when the pen is lifted. Returns a function that adds a network that has been trained here, and chooses it.
 export function setUpPad(root, networks, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
-  const [pad, known, pressed] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes })), new Set()];
+  const [pad, known] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes }))];
   let [strokes, pen, at, asked, unit, byKeys] = [[], null, [0.5, 0.5], 0, null, false]; // pen: what holds it down, a pointer or the keys
 
   function show() {
@@ -120,7 +120,6 @@ export function setUpPad(root, networks, drawn = () => {}) {
   }
 
   const ask = () => { asked ||= requestAnimationFrame(show); };
-
   function drawPad() {
     const [context, side] = [pad.getContext("2d"), pad.width];
     context.clearRect(0, 0, side, side);
@@ -150,8 +149,8 @@ export function setUpPad(root, networks, drawn = () => {}) {
   function showUnit({ weights: { first, second }, classes }, hidden) {
     const own = Array.from({ length: PIXELS }, (_, p) => first[p * hidden.length + unit]);
     paint(part("weights"), own.map(diverging(largestOf(own))));
-    const adds = classes.flatMap((name, d) => [`${fixed(hidden[unit] * second[unit * DIGITS + d])} for `, Object.assign(document.createElement("bdi"), { textContent: name }), ", "]);
-    part("adds").replaceChildren(`Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds `, ...adds.slice(0, -1), ".");
+    const adds = classes.map((name, d) => `${fixed(hidden[unit] * second[unit * DIGITS + d])} for ${name}`).join(", ");
+    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds ${adds}.`;
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
@@ -165,21 +164,17 @@ export function setUpPad(root, networks, drawn = () => {}) {
   }
 
   async function unpack() {
-    try {
-      for (const [i, { hidden_size, normalisation, weights }] of networks.entries()) {
-        const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
-        const [first, second] = [numbers.subarray(0, cut), numbers.subarray(cut)];
-        Object.assign(known[i], { normalisation, weights: { first, second } });
-      }
-      ask();
-    } catch (error) {
-      part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+    for (const [i, { hidden_size, normalisation, weights }] of networks.entries()) {
+      const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
+      const [first, second] = [numbers.subarray(0, cut), numbers.subarray(cut)];
+      Object.assign(known[i], { normalisation, weights: { first, second } });
     }
+    ask();
   }
-
+  const complain = (error) => { part("reads").textContent = `This browser could not unpack the networks: ${error}`; };
   function keep(kept, by = null) {
     [strokes, pen] = [kept, by];
-    if (!known[0].weights) unpack();
+    if (!known[0].weights) unpack().catch(complain);
     ask();
   }
   const place = ({ clientX, clientY }) => {
@@ -195,9 +190,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
   });
   on("pad", "pointermove", (event) => {
     if (pen !== event.pointerId) return;
-    if (event.pointerType === "mouse" && !event.buttons) return lift(pen); // its button was released where no page sees it
-    const since = event.getCoalescedEvents?.() ?? []; // the last frame; a page without https may not have it
-    strokes.at(-1).push(...since.map(place), place(event));
+    strokes.at(-1).push(place(event));
     ask();
   });
   const lift = (by) => (pen === by ? keep(strokes) : ask());
@@ -207,16 +200,13 @@ export function setUpPad(root, networks, drawn = () => {}) {
     if (event.key === " " && pen === "keys") event.repeat || lift("keys");
     else if (event.key === " ") event.repeat || keep([...strokes, [at]], "keys");
     else if (event.key in ARROWS) {
-      for (const key of pressed.add(event.key)) at = at.map((x, k) => between(0, x + ARROWS[key][k], 1));
+      at = at.map((x, k) => between(0, x + ARROWS[event.key][k], 1));
       if (pen === "keys") strokes.at(-1).push(at);
       ask();
     } else return;
     event.preventDefault();
   });
-  on("pad", "keyup", ({ key }) => pressed.delete(key));
-  for (const change of ["focus", "blur"]) on("pad", change, () => { pressed.clear(); lift("keys"); });
-  const look = ({ currentTarget }) => (pad.isConnected ? drawPad() : currentTarget.removeEventListener("change", look));
-  for (const query of ["print", "(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", look);
+  for (const change of ["focus", "blur"]) on("pad", change, () => lift("keys"));
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
   const choose = () => { unit = null; ask(); };

@@ -1,4 +1,4 @@
-// The network of helpers.py, in JavaScript: the same sums in the same order on the same doubles, so the same bits.
+// The network of pipeline/compiled.py in JavaScript: the same sums in the same order on the same doubles, so the same bits.
 //
 //   images   Uint8Array, 784 pixels an image      labels   Uint8Array, a digit an image
 //   weights  { first: Float64Array, 784 rows of H; second: Float64Array, H rows of 10 }

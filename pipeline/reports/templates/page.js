@@ -1,7 +1,6 @@
 // One button opens or folds all code; each piece also opens by itself, without this script.
 const button = document.getElementById("all-code");
-const sources = document.querySelectorAll("details.source");
-button.hidden = sources.length === 0;
+button.hidden = !document.querySelector("details.source");
 button.addEventListener("click", () => {
   const show = button.textContent === "Show all code";
   document.querySelectorAll("details.source, details.set-up").forEach((each) => { each.open = show; });
@@ -11,17 +10,39 @@ button.addEventListener("click", () => {
 document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
   link.addEventListener("click", () => { document.querySelector("details.glossary").open = true; });
 });
-// Where everything came from is folded on a screen, and printed.
-let folded = [];
-const unfold = (on) => folded.forEach((details) => { details.open = on; });
-window.addEventListener("beforeprint", () => { folded.push(...document.querySelectorAll(":is(.origins, .set-up):not([open])")); unfold(true); });
-window.addEventListener("afterprint", () => { unfold(false); folded = []; });
+// Set-up, and where everything came from, are folded on a screen, and printed.
+const folded = document.querySelectorAll(":is(.origins, .set-up):not([open])");
+const unfold = (open) => folded.forEach((each) => { each.open = open; });
+window.addEventListener("beforeprint", () => unfold(true));
+window.addEventListener("afterprint", () => unfold(false));
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 if (window.matchMedia("(max-width: 60rem)").matches) document.querySelector("nav details").open = false;
+// The head of a column of a sortable table sorts its rows: numbers by value, ids and words by letter.
+document.querySelectorAll("table.sortable").forEach((table) => {
+  table.querySelectorAll("thead th").forEach((head, column) => {
+    const sorter = document.createElement("button");
+    sorter.type = "button";
+    sorter.append(...head.childNodes);
+    head.append(sorter);
+    head.scope = "col";
+    sorter.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const order = (a, b) => {
+        const [x, y] = [a, b].map((row) => row.cells[column].textContent);
+        return [x, y].every((text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text)) ? x - y : x.localeCompare(y);
+      };
+      const [body] = table.tBodies;
+      body.append(...[...body.rows].sort((a, b) => (down ? order(b, a) : order(a, b))));
+    });
+  });
+});
 // The report of a run draws and trains; what has been trained here can read, too.
-const [run, code] = ["run", "network"].map((id) => [...document.querySelectorAll(`script#${id}`)].at(-1)); // its own
+const run = document.getElementById("run");
 if (run) {
   const { networks, training } = JSON.parse(run.textContent);
   const add = setUpPad(document.querySelector(".drawing"), networks);
-  if (training) setUpTraining(document.querySelector(".training"), training, code.textContent, add);
+  const source = document.getElementById("script-network").textContent;
+  if (training) setUpTraining(document.querySelector(".training"), training, source, add);
 }

@@ -2,7 +2,7 @@
 import { PIXELS, digestOf, evaluate, train } from "./network.js";
 import { diverging, paint, unpacked } from "./draw.js";
 
-// What is shown of each epoch, the weights now and then; it runs in a worker, which has network.js too, or in slices here.
+// What is shown of each epoch, the weights now and then. It runs in a worker, which has network.js too.
 function* epochs([images, labels], others, parameters) {
   let drawn = 0;
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
@@ -17,37 +17,15 @@ function* epochs([images, labels], others, parameters) {
   }
 }
 
-// Starts a training, in a worker that gets `source`, the text of network.js, or else in slices here; returns what stops it.
+// Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
 function start(source, training, others, parameters, each, fail) {
-  let [end, heard] = [() => {}, false];
-  const inSlices = () => {
-    const steps = epochs(training, others, parameters);
-    const timer = setInterval(() => {
-      try {
-        const { value, done } = steps.next();
-        if (!done) each(value);
-      } catch (error) {
-        fail(error);
-      }
-    });
-    end = () => clearInterval(timer);
-  };
   const work = "onmessage = ({ data }) => { for (const value of epochs(...data)) postMessage(value); };";
-  try {
-    const code = URL.createObjectURL(new Blob([source, epochs, "\n", work], { type: "text/javascript" }));
-    const worker = new Worker(code);
-    end = () => { worker.onerror = null; worker.terminate(); URL.revokeObjectURL(code); };
-    worker.onmessage = ({ data }) => { heard = true; each(data); };
-    worker.onerror = ({ message }) => {
-      end();
-      if (heard) fail(message);
-      else inSlices(); // where a page from a disk may have no worker
-    };
-    worker.postMessage([training, others, parameters]);
-  } catch {
-    inSlices();
-  }
-  return () => end();
+  const code = URL.createObjectURL(new Blob([source, epochs, "\n", work], { type: "text/javascript" }));
+  const worker = new Worker(code);
+  worker.onmessage = ({ data }) => each(data);
+  worker.onerror = ({ message }) => fail(message);
+  worker.postMessage([training, others, parameters]);
+  return () => { worker.terminate(); URL.revokeObjectURL(code); };
 }
 
 // A line of accuracies in the picture, which is 600 wide and 200 high; the run's own epochs fix its width.
@@ -67,11 +45,9 @@ function drawUnits(canvas, { first }, size) {
   }
 }
 
-// As Python rounds, a half to even. A number half way between two has few decimals, so toFixed(60) writes all of them.
-const rounded = (value, digits) => (new RegExp(`\\.\\d{${digits - 1}}[02468]50*$`).test(value.toFixed(60)) ? value.toFixed(60).slice(0, digits - 60) : value.toFixed(digits));
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 const judged = (own, { validation }) => // NaN of no images
-  (validation >= 0 ? ` Validation accuracy: ${rounded(validation, 4)}, the run's ${rounded(own.at(-1), 4)}.` : "") + " It reads what you draw now.";
+  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " It reads what you draw now.";
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -111,7 +87,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
       }
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
-      const [under, without, valid] = Object.keys(lines).map((name) => rounded(found[name], 3));
+      const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
       part("progress").value = found.epoch;
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;

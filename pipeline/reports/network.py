@@ -1,0 +1,128 @@
+"""Collect what draws and trains in a page, a report's or explore's: networks, images, results."""
+
+import base64
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from pipeline import published
+from pipeline.data import DIGITS, read_arrays
+from pipeline.parameters import NOTEBOOKS, Parameters
+from pipeline.records import History, Metrics
+from pipeline.run_folder import Model, RunFolder
+
+TEMPLATES = Path(__file__).parent / "templates"
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+ENVIRONMENT.filters["round_metric"] = published.round_metric
+NETWORKS = NOTEBOOKS / "data" / "networks.npz"
+MAX_IMAGES = 5000  # some 700 kB of a page
+MAX_HIDDEN_SIZE = 400  # some 1.6 MB of a page
+
+
+def read_style(name: str) -> str:
+    return (TEMPLATES / f"{name}.css").read_text("utf-8")
+
+
+def read_script(name: str) -> str:
+    """Read a script without imports and exports, since the scripts of a page share their names."""
+    text = (TEMPLATES / f"{name}.js").read_text("utf-8")
+    return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
+
+
+def pack(content: bytes) -> str:
+    """Return bytes as a page holds them: compressed, as base64."""
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def collect_parts(
+    folder: RunFolder, parameters: Parameters | None, metrics: Metrics | None
+) -> dict[str, Any]:
+    """Return what training.html.j2 and drawing.html.j2 show; `page` is what the scripts read.
+
+    parameters, metrics: None if they are not known.
+    """
+    history, model = folder.read_history(), folder.read_model()
+    networks = collect_networks(model, metrics.test_accuracy if metrics else None)
+    training = collect_training(folder, parameters, history, model) if parameters else None
+    return {
+        "parameters": parameters,
+        "fields": Parameters.model_fields,
+        "max_images": MAX_IMAGES,
+        "epochs": len(history),
+        "last": history[-1],
+        "curves": collect_curves(history),
+        "networks": networks,
+        "page": {"networks": networks, "training": training},
+    }
+
+
+def collect_curves(history: History) -> dict[str, list[float]]:
+    """Return the accuracies by epoch that a page draws, without those that were not measured."""
+    metrics = {
+        "masked": "train_accuracy",
+        "fitted": "train_accuracy_no_dropout",
+        "validation": "validation_accuracy",
+    }
+    measured = {name: metric for name, metric in metrics.items() if metric in history[0]}
+    return {name: [epoch[metric] for epoch in history] for name, metric in measured.items()}
+
+
+def collect_training(
+    folder: RunFolder, parameters: Parameters, history: History, model: Model
+) -> dict[str, Any] | None:
+    """Return what train.js reads; None if a page cannot train this network."""
+    if parameters.batch_size > 1 or parameters.num_samples > MAX_IMAGES or not folder.data.exists():
+        return None
+    data = folder.read_data()
+    judges = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
+    return {
+        "parameters": parameters.model_dump() | {"classes": data.classes},
+        "errors": [epoch["train_error"] for epoch in history],
+        "curves": collect_curves(history),
+        "digest": model.sha256,
+        "images": pack(data.x_train.tobytes()),
+        "labels": pack(data.y_train.tobytes()),
+        "validation_images": pack(data.x_validation[:judges].tobytes()),
+        "validation_labels": pack(data.y_validation[:judges].tobytes()),
+    }
+
+
+def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
+    """Return the networks that read a drawing: the run's, unless it is too large, and others.
+
+    Those read digits, so they do not stand beside a network of other classes. accuracy: the run's
+    on its test images, None if it is not known.
+    """
+    is_published = model.sha256 == published.WEIGHTS_SHA256
+    networks = []
+    if model.hidden_size <= MAX_HIDDEN_SIZE:
+        name = "This run's (published) network" if is_published else "This run's network"
+        networks.append(pack_network(name, accuracy, model))
+    if networks and model.classes != DIGITS:
+        return networks
+    others = {"published": "The published network", "all_of_mnist": "The all-of-MNIST network"}
+    if is_published:
+        del others["published"]
+    arrays = read_arrays(NETWORKS, {}, f"Restore it: git checkout {NETWORKS}")
+    for key, name in others.items():
+        normalisation = float(arrays[f"{key}_normalisation"])
+        other = Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], normalisation)
+        networks.append(pack_network(name, float(arrays[f"{key}_accuracy"]), other))
+    return networks
+
+
+def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
+    """Return a network as draw.js reads it, with both weight matrices in single precision."""
+    return {
+        "name": name,
+        "accuracy": accuracy,
+        "hidden_size": model.hidden_size,
+        "normalisation": model.normalisation,
+        "weights": pack(b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)),
+        "classes": model.classes,
+    }

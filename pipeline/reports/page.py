@@ -1,0 +1,286 @@
+"""Render executed notebooks, and runs, as one HTML file that fetches nothing from a network.
+
+nbconvert renders the cells; formulas become MathML, which browsers draw by themselves.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Container, Mapping, Sequence
+from functools import cache
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import jinja2
+from latex2mathml.converter import convert
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_raw_cell
+from traitlets.config import Config
+
+from pipeline import published
+from pipeline.data import DIGITS
+from pipeline.notebooks import read_notebook
+from pipeline.parameters import NOTEBOOKS, find_unoriginal, from_values, make_command
+from pipeline.records import RunRecord
+from pipeline.reports import network
+from pipeline.run_folder import GENERATOR, RunFolder, write_whole
+
+GLOSSARY = "README.md#glossary"  # as notebooks link to it
+FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
+TABLE = "\n\n| | |\n"  # of what a notebook reads and writes
+ERROR_CELL = "papermill-error-cell-tag"  # of cells that papermill adds
+HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
+LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
+
+
+class Renderer(IPythonRenderer):
+    """Render the Markdown of a page's notebooks, and collect its headings.
+
+    stems: the notebooks; `stem` is the present one. site: those that have a page beside this one.
+    down: by how many levels headings are lowered.
+    """
+
+    def __init__(self, stems: Sequence[str], site: Container[str] = (), down: int = 0) -> None:
+        super().__init__(escape=False)
+        self.stems, self.site, self.down = stems, site, down
+        self.stem = stems[0]
+        self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
+        self.figures = 0
+
+    def count_figure(self) -> int:
+        self.figures += 1
+        return self.figures
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        level += self.down
+        plain = re.sub("<[^<>]+>", "", text)
+        anchor = make_anchor(self.stem, "" if level == 1 + self.down else plain)
+        while anchor in self.headings:
+            anchor += "-2"
+        self.headings[anchor] = level, plain
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        path, _, heading = url.partition("#")
+        stem = Path(path).stem if path else self.stem
+        anchor = make_anchor(stem, heading)
+        if urlsplit(url).scheme:
+            return super().link(text, url, title)
+        if url == GLOSSARY:
+            return f'<a href="#glossary">{text}</a>'
+        if path and not path.endswith(".ipynb"):
+            return text
+        if stem in self.stems:
+            return f'<a href="#{anchor}">{text}</a>'
+        if stem in self.site:
+            return f'<a href="{stem}.html#{anchor}">{text}</a>'
+        return f"<code>{path}</code>" if text == stem else text
+
+    def table(self, text: str) -> str:
+        """Let a table of three columns or more scroll, for phones."""
+        table = f"<table>\n{text}</table>\n"
+        if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
+            return table
+        return f'<div class="scroll" role="group" aria-label="Table" tabindex="0">{table}</div>'
+
+    def table_head(self, text: str) -> str:
+        words = re.sub(r"<[^>]+>|\s", "", text)  # none: Markdown has no table without a head
+        return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
+
+    def block_math(self, body: str) -> str:
+        math = convert_formula(body, "block")  # Firefox scrolls only what is around it
+        return f'<span class="formula" role="group" aria-label="Formula" tabindex="0">{math}</span>'
+
+    def inline_math(self, body: str) -> str:
+        return convert_formula(body, "inline")
+
+
+def make_anchor(stem: str, heading: str) -> str:
+    """Return the same for a heading's text and for JupyterLab's link to it."""
+    words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
+    return "-".join([stem, *words])
+
+
+def convert_formula(source: str, display: str) -> str:
+    """Return a formula as MathML, or as it was typed if it cannot be converted."""
+    try:
+        return convert(source, display=display)
+    except Exception:  # noqa: BLE001 - latex2mathml's errors have no common base
+        return f"<code>{escape(source)}</code>"
+
+
+@jinja2.pass_context
+def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
+    """Render the Markdown of a cell, as a filter in nbconvert's templates."""
+    renderer = context["resources"]["renderer"]
+    renderer.attachments = context["cell"].get("attachments", {})
+    return MarkdownWithMath(renderer).render(source)
+
+
+@cache
+def make_exporter() -> TemplateExporter:
+    """Return the one exporter, since to compile its templates takes 0.2 s."""
+    return TemplateExporter(
+        config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
+        template_name="basic",
+        template_file="cells.html.j2",
+        extra_template_paths=[str(network.TEMPLATES)],
+        default_preprocessors=[],
+        filters={"markdown2html": render_markdown, "highlight_code": Highlight2HTML("ipython3")},
+    )
+
+
+def render(
+    notebooks: Mapping[str, NotebookNode],
+    title: str,
+    site: Container[str] = (),
+    summary: Mapping[str, Any] | None = None,
+) -> str:
+    """Render executed notebooks, by their stems, as one page.
+
+    site: the stems of notebooks that have a page beside this one. summary: of a run, whose page
+    has a title of its own, with the notebooks' below it.
+    """
+    exporter = make_exporter()
+    renderer = Renderer(list(notebooks), site, down=1 if summary else 0)
+    sections = []
+    for stem, notebook in notebooks.items():
+        renderer.stem = stem
+        resources = {"renderer": renderer}
+        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
+        renderer = resources["renderer"]  # nbconvert has made a copy
+        sections.append(html.replace("<pre>", '<pre tabindex="0">'))
+    if not summary and "<h1" not in sections[0]:
+        sections.insert(0, f"<h1>{escape(title)}</h1>")
+    has_glossary = 'href="#glossary"' in "".join(sections)
+    return fill(
+        "page.html.j2",
+        ("network", "draw", "train", "page") if summary else ("page",),
+        title=title,
+        headings=renderer.headings,
+        sections=sections,
+        summary=summary,
+        glossary=render_glossary() if has_glossary else None,
+    )
+
+
+def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) -> str:
+    """Return a page made from a template that extends base.html.j2; values are escaped.
+
+    The Content-Security-Policy allows these scripts alone, by their digests, and fetches nothing.
+    """
+    texts = {name: network.read_script(name) for name in scripts}
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
+    allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+    policy = (
+        f"default-src 'none'; script-src {' '.join(allowed)}; worker-src blob:; img-src data:; "
+        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    )
+    return network.ENVIRONMENT.get_template(template).render(
+        policy=policy,
+        generator=GENERATOR.decode(),
+        css=network.read_style("live") + network.read_style("page"),
+        scripts=texts,
+        **values,
+    )
+
+
+def fold_set_up(notebook: NotebookNode) -> NotebookNode:
+    """Fold what stands between a notebook's title and its first section, if it has both."""
+    cells = notebook.cells
+    prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
+    sections = [place for place, text in enumerate(prose) if re.search("^## ", text, re.M)]
+    if not sections or not sections[0] or not prose[0]:
+        return notebook
+    title, rule, table = prose[0].partition(TABLE)
+    set_up = [new_markdown_cell(rule + table), *cells[1 : sections[0]]]
+    outputs = [output for cell in set_up for output in cell.get("outputs", [])]
+    is_open = any(output.output_type == "error" for output in outputs)
+    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
+    opening = new_raw_cell(f'<details class="set-up"{" open" if is_open else ""}>{summary}')
+    rest = [new_raw_cell("</details>"), *cells[sections[0] :]]
+    return NotebookNode(notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]})
+
+
+def render_glossary() -> str:
+    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
+    text = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return MarkdownWithMath(Renderer(["glossary"])).render(text)
+
+
+def write_notebook_report(
+    notebook: Path, output: Path, title: str | None = None, failure: str = ""
+) -> None:
+    """Render one notebook as it was last executed. Raises InvalidRecord if it is no notebook.
+
+    title: in place of the notebook's. failure: why it failed; it follows the title, and what was
+    not executed is left out.
+    """
+    node = read_notebook(notebook)
+    if failure:
+        cells = [cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
+        begun = [i for i, cell in enumerate(cells, 1) if cell.metadata.papermill.start_time]
+        node.cells = cells[: max(begun, default=len(cells))]
+    first = next((cell.source for cell in node.cells if cell.cell_type == "markdown"), "")
+    heading = re.search("^# (.*)", first, re.M)
+    html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    if title:
+        reason = f"\n<p><strong>{escape(failure)}</strong></p>" if failure else ""
+        words = f"{escape(title)}</h1>{reason}"
+        html = HEADING.sub(lambda old: old[1] + words, html, count=1)
+    if output.parent.resolve() != notebook.parent.resolve():
+        html = remove_dead_links(html)
+    write_whole(output, html.encode())
+
+
+def remove_dead_links(html: str) -> str:
+    """Return a page without the links to files beside its notebook."""
+    return LINK_TO_FOLDER.sub(r"\1", html)
+
+
+def write_run_report(folder: RunFolder, record: RunRecord) -> None:
+    """Write the report of a finished run; the record is what run.json has, or will have."""
+    write_whole(folder.report, render_run(folder, record).encode())
+
+
+def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
+    """Render the report of a finished run: its result, then its notebooks, the last one first."""
+    notebooks = {path.stem: read_notebook(path) for path in reversed(folder.find_notebooks())}
+    return render(notebooks, make_title(folder), site, summarise_run(folder, record))
+
+
+def make_title(folder: RunFolder) -> str:
+    if folder.is_point:
+        return f"Point {folder.path.name} of the sweep {folder.path.parent.name}"
+    return f"Run {folder.path.name}"
+
+
+def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
+    """Return what the templates show of a finished run besides its notebooks."""
+    parameters = from_values(record.parameters)
+    metrics, model = folder.read_metrics(), folder.read_model()
+    is_digits = model.classes == DIGITS
+    sweep = folder.path.parent.name
+    run_dir = f"runs/{sweep}-{folder.path.name}" if folder.is_point else folder.place
+    return {
+        "digits": is_digits,
+        "record": record,
+        "interval": published.compute_wilson_interval(metrics.test_accuracy, metrics.test_images),
+        "metrics": metrics,
+        "parameters": parameters,
+        "comparisons": published.compare(metrics.model_dump()),
+        "unoriginal": find_unoriginal(parameters),
+        "command": make_command(parameters.model_dump(), run_dir),
+        "live": network.collect_parts(folder, parameters, metrics),
+        "digests": {
+            **{f"the source's {name}": digest for name, digest in record.arrays.items()},
+            "the trained weights": metrics.weights_sha256,
+            **{f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()},
+            **record.inputs.code,
+        },
+    }

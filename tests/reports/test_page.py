@@ -1,0 +1,273 @@
+"""Pages of notebooks and of runs: structure, links, figures, formulas, and what they allow."""
+
+import base64
+import itertools
+import re
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from pipeline.data import compute_file_sha256
+from pipeline.parameters import NOTEBOOKS, ROOT
+from pipeline.reports import page
+from pipeline.run_folder import GENERATOR
+
+PNG = base64.b64encode(b"\x89PNG").decode()
+
+
+def parse(html):
+    return BeautifulSoup(html, "html.parser")
+
+
+def render(*cells, site=(), **others):
+    """Render a page of a notebook 02_train of these cells, and of others; text is Markdown."""
+    cells = [new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    notebooks = {"02_train": new_notebook(cells=cells), **others}
+    return parse(page.render(notebooks, "A title", site))
+
+
+def make_code(source, *outputs):
+    return new_code_cell(source, outputs=list(outputs))
+
+
+def make_picture(**metadata):
+    return new_output("display_data", {"image/png": PNG}, metadata={"image/png": metadata})
+
+
+def check_page(html):
+    """Check that a page has one title, headings that nest, and links that lead somewhere."""
+    assert html.html["lang"] == "en"
+    levels = [int(heading.name[1]) for heading in html.find_all(re.compile("^h[1-6]$"))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    anchors = [element["id"] for element in html.find_all(id=True)]
+    assert len(set(anchors)) == len(anchors)
+    addresses = [link["href"] for link in html.find_all("a")]
+    assert {each[1:] for each in addresses if each.startswith("#")} <= set(anchors)
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    """The report of a run with another ReLU derivative."""
+    return parse((runs / "true-derivative" / "report.html").read_text())
+
+
+# ---- notebooks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_is_a_page(path, tmp_path):
+    page.write_notebook_report(path, tmp_path / "report.html")
+    html = parse((tmp_path / "report.html").read_text())
+    check_page(html)
+    assert html.title.text == html.h1.text
+    for element in html.find_all(["pre", "code"]):
+        element.decompose()
+    assert "$" not in html.main.text
+    cells = nbformat.read(path, 4).cells
+    prose = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    formulas = re.findall(r"\$\$[^$]+\$\$|\$[^$]+\$", prose)
+    assert len(html.find_all("math")) == len(formulas)
+    assert bool(html.find(id="glossary")) == ("README.md#glossary" in prose)
+
+
+def test_formulas_are_mathml_and_one_that_cannot_be_converted_is_shown_as_typed():
+    html = render("Inline $x_1$ and $\\frac{1}{$ and\n\n$$h = \\max(0, x W_1)$$")
+    inline, block = html.find_all("math")
+    assert (inline["display"], block["display"]) == ("inline", "block")
+    assert (block.parent["class"], block.parent["tabindex"]) == (["formula"], "0")
+    assert html.main.code.text == r"\frac{1}{"
+
+
+def test_figures_are_numbered_through_the_page_and_captioned_by_their_text_alternatives():
+    first = make_code("show()", make_picture(alt="x < y"), make_picture(alt="second", width=90))
+    other = new_notebook(cells=[make_code("show()", make_picture(alt="third"))])
+    html = render("# Title", first, make_code("plot()", make_picture()), other=other)
+    captions = [caption.text.strip() for caption in html.select("figcaption")]
+    assert captions == ["Figure 1. x < y", "Figure 2. second", "Figure 3. third"]
+    images = html.find_all("img")
+    undescribed = "A picture without a description"
+    assert [image["alt"] for image in images] == ["x < y", "second", undescribed, "third"]
+    assert images[1]["width"] == "90"
+
+
+def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
+    table = "| word | meaning |\n| --- | --- |\n| a | b |"
+    title = f"# Title\n\nPurpose.\n\n{table}\n\n| | |\n| --- | --- |\n| reads | c |"
+    html = render(title, make_code("1 + 1"), "## Section")
+    (folded,) = html.select("details.set-up")
+    assert not folded.has_attr("open")
+    assert all(text in folded.text for text in ("reads", "1 + 1"))
+    assert not any(text in folded.text for text in ("meaning", "Section"))
+    error = new_output("error", ename="InvalidParameter", evalue="no", traceback=["no"])
+    html = render(title, make_code("1 + 1", error), "## Section")
+    assert html.select_one("details.set-up").has_attr("open")
+    assert not render("# Title\n\n## Section", make_code("1")).select("details.set-up")
+
+
+def test_code_is_folded_and_outputs_are_shown_as_text():
+    stream = new_output("stream", text="<b>5 < 6</b>")
+    error = new_output("error", ename="E", evalue="no", traceback=["\x1b[31mE\x1b[0m: no"])
+    widget = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "1"},
+        "text/plain": "A panel",
+    }
+    display = new_output("display_data", widget)
+    html = render("# Title", make_code("print(1)", stream), make_code("1/0", error, display))
+    assert [source.summary.text for source in html.select("details.source")] == ["Code", "Code"]
+    assert not html.select("details[open].source")
+    assert "<b>5 < 6</b>" in html.select_one(".output_stdout").text
+    assert html.select_one(".output_error").text.strip() == "E: no"
+    assert html.select_one(".ansi-red-fg")
+    assert html.select(".output_text")[-1].text.strip() == "A panel"
+
+
+def test_wide_tables_scroll_and_an_empty_head_is_left_out():
+    first, second = render("| a | b | c |\n| - | - | - |\n\n| | |\n| - | - |\n| d | e |").select(
+        "table"
+    )
+    assert (first.parent["class"], first.parent["tabindex"]) == (["scroll"], "0")
+    assert second.parent["class"] == ["cell", "prose"]
+    assert not second.thead
+
+
+def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_text():
+    links = {
+        "on": "03_evaluate.ipynb",
+        "in": "03_evaluate.ipynb#Its-part",
+        "own": "#One-way",
+        "out": "why.ipynb#Further-reading",
+        "site": "https://example.org",
+        "code": "../helpers.py",
+        "speed": "speed.ipynb",
+    }
+    text = ", ".join(f"[{word}]({address})" for word, address in links.items())
+    other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
+    html = render(
+        f"# Train\n\n## One way\n\n{text}\n\n## One way", site=["why"], **{"03_evaluate": other}
+    )
+    assert {link.text: link["href"] for link in html.main.find_all("a")} == {
+        "on": "#03_evaluate",
+        "in": "#03_evaluate-its-part",
+        "own": "#02_train-one-way",
+        "out": "why.html#why-further-reading",
+        "site": "https://example.org",
+    }
+    assert "code, speed.ipynb" in html.main.text
+    anchors = [heading["id"] for heading in html.find_all("h2")]
+    assert anchors == ["02_train-one-way", "02_train-one-way-2", "03_evaluate-its-part"]
+
+
+def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
+    text = '<a href="a1/report.html">a1</a> <a href="https://example.org/d">d</a>'
+    output = new_output("display_data", {"text/html": text})
+    cells = [new_markdown_cell("# A"), make_code("1", output)]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
+    for place, links in (("a.html", ["a1/report.html"]), ("b/a.html", [])):
+        page.write_notebook_report(tmp_path / "a.ipynb", tmp_path / place)
+        html = parse((tmp_path / place).read_text()).main
+        assert [link["href"] for link in html.find_all("a")] == [*links, "https://example.org/d"]
+        assert "a1 d" in html.text
+
+
+TITLE = "<b>x_1_</b> \\1 *y* [z](w)"
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "heading"),
+    [("# Read a `sweep`", None, "Read a sweep"), ("# A", TITLE, TITLE), ("Text.", None, "mine")],
+)
+def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
+    notebook = tmp_path / "mine.ipynb"
+    nbformat.write(new_notebook(cells=[make_code("# TODO"), new_markdown_cell(source)]), notebook)
+    page.write_notebook_report(notebook, tmp_path / "mine.html", title)
+    (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
+    assert found.text == heading
+
+
+def test_the_page_of_a_failed_notebook_says_why_and_ends_with_the_error(tmp_path, pipeline):
+    folder = tmp_path / "run"
+    options = ("-p", "normalisation", "0.001", "-p", "epochs", "3")
+    assert pipeline("run", "--run-dir", folder, *options).returncode == 1
+    assert pipeline("report", folder).returncode == 0
+    html = parse((folder / "report.html").read_text())
+    check_page(html)
+    assert html.h1.text == html.title.text == "Run run: diverged"
+    assert "02_train.ipynb failed" in html.strong.text
+    assert "Diverged" in html.select(".cell.code")[-1].select_one(".output_error").text
+    assert "papermill-error-cell" not in str(html.main)
+
+
+# ---- runs ------------------------------------------------------------------------------------
+
+
+def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
+    check_page(report)
+    assert report.h1.text == "40 hidden units, trained on 1,000 digits"
+    result = " ".join(report.select_one("section").text.split())
+    assert "85.00 % of 10,000 test images classified correctly, 95 % interval 84.29 to" in result
+    assert "It differs from the original in relu_grad_inactive 0, so it is not meant" in result
+    rows = report.select("table.metrics tbody tr")
+    cells = [[cell.text for cell in row.find_all(["th", "td"])] for row in rows]
+    assert cells == [
+        ["train error", "0.420", "0.274"],
+        ["train accuracy", "0.817", "0.897"],
+        ["test error", "0.429", "0.335"],
+        ["test accuracy", "0.7942", "0.85"],
+    ]
+    assert len(report.nav.find_all("a")) > 15
+
+
+def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
+    html = parse((runs / "default" / "report.html").read_text())
+    result = " ".join(html.select_one("section").text.split())
+    assert "The original published 79.42 %: ✓ equal, as are all four" in result
+    assert len(html.select("table.metrics .equal")) == 4
+    polylines = html.select("polyline.run")
+    assert [line["class"][1] for line in polylines] == [
+        "run-masked",
+        "run-fitted",
+        "run-validation",
+    ]
+    assert {len(line["points"].split()) for line in polylines} == {100}
+
+
+def test_the_report_of_a_point_names_its_sweep(runs):
+    (path, *_) = sorted(runs.glob("small/*/report.html"))
+    html = parse(path.read_text())
+    assert html.title.text == f"Point {path.parent.name} of the sweep small"
+    assert (
+        f"python -m pipeline run --run-dir runs/small-{path.parent.name} -p epochs 10" in html.text
+    )
+
+
+def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):
+    assert [row.th.text for row in report.select("tr.changed")] == ["relu_grad_inactive"]
+    digests = {row.th.text: row.td.text for row in report.select("table.digests tbody tr")}
+    assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(digests)
+    assert digests["helpers.py"] == compute_file_sha256(ROOT / "helpers.py")
+    versions = {row.th.text for row in report.select("table.versions tbody tr")}
+    assert {"python", "numpy", "numba"} <= versions
+    assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 8
+
+
+def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
+    for html, count in ((render("# A"), 1), (report, 4)):
+        policy = html.select_one("meta[http-equiv]")["content"]
+        assert policy.startswith("default-src 'none'; ")
+        assert policy.count("sha256-") == count
+        assert "unsafe-eval" not in policy
+        assert (
+            GENERATOR.decode().split('"')[3] == html.select_one("meta[name=generator]")["content"]
+        )
+
+
+def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
+    options = ("-p", "epochs", "1", "-p", "num_validation", "0")
+    assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
+    html = parse((tmp_path / "run" / "report.html").read_text())
+    assert [len(line["points"].split()) for line in html.select("polyline.run")] == [2, 2]
+    assert "validation" not in html.select_one(".training figcaption").text

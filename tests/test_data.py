@@ -1,0 +1,108 @@
+"""Sources are checked, and split into three sets."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import data
+from pipeline.data import DIGITS, Classes
+from pipeline.errors import InvalidData, InvalidRecord
+from pipeline.run_folder import RunFolder
+
+
+def test_the_samples_test_set_is_mnists():
+    """Written as the IDX files that MNIST is published as, it has their known SHA-256."""
+    sample = data.load_source("sample")
+    images = np.array((0x803, 10000, 28, 28), ">i4").tobytes() + sample.x_test.tobytes()
+    labels = np.array((0x801, 10000), ">i4").tobytes() + sample.y_test.tobytes()
+    digests = [hashlib.sha256(content).hexdigest()[:16] for content in (images, labels)]
+    assert digests == ["0fa7898d509279e4", "ff7bcfd416de3373"]
+    assert (sample.x_train.shape, sample.y_train.shape) == ((2000, 784), (2000,))
+
+
+def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
+    arrays = dict(np.load(data.SAMPLE))
+    arrays["x_train"][1234, 5, 6] ^= 1
+    monkeypatch.setattr(data, "SAMPLE", tmp_path / "sample.npz")
+    np.savez(data.SAMPLE, **arrays)
+    with pytest.raises(InvalidData, match="is not the committed file. Restore it: git checkout"):
+        data.load_source("sample")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("y_test", None, "has no array y_test"),
+        ("x_train", lambda x: x / 255, r"x_train float64 \(60, 28, 28\), but must have uint8"),
+        ("y_train", lambda y: y.astype(int), "y_train int64"),
+        ("x_test", lambda x: x.reshape(30, 784), r"must have uint8 \(M, 28, 28\)"),
+        ("y_train", lambda y: y[:-1], r"y_train uint8 \(59,\), but must have uint8 \(60\)"),
+        ("y_test", lambda y: y + 10, "y_test must hold labels from 0 to 9"),
+        ("x_test", lambda x: x.astype(object), "is not a whole .npz file of plain arrays"),
+    ],
+)
+def test_a_source_of_another_layout_is_refused(tmp_path, small_source, name, change, message):
+    _, arrays = small_source
+    array = arrays.pop(name)
+    if change:
+        arrays[name] = change(array)
+    np.savez(tmp_path / "changed.npz", **arrays)
+    with pytest.raises(InvalidData, match=message):
+        data.load_source(str(tmp_path / "changed.npz"))
+
+
+def test_a_source_that_was_cut_short_or_is_not_there_is_refused(small_source):
+    path, _ = small_source
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], whole[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(InvalidData, match="is not a whole .npz file"):
+            data.load_source(str(path))
+    for source in ("nowhere", "README.md", "nowhere/x.npz"):
+        with pytest.raises(InvalidData, match="nothing of that kind|is missing"):
+            data.load_source(source)
+
+
+def test_split_takes_training_images_from_the_front_and_flattens_them(small_source):
+    path, arrays = small_source
+    split = data.split_source(str(path), 40, 15)
+    images, labels = arrays["x_train"].reshape(60, 784), arrays["y_train"]
+    expected = {"x_train": images[:40], "y_train": labels[:40]}
+    expected |= {"x_validation": images[40:55], "y_validation": labels[40:55]}
+    expected |= {"x_test": arrays["x_test"].reshape(30, 784), "y_test": arrays["y_test"]}
+    for name, array in expected.items():
+        assert np.array_equal(split.arrays[name], array), name
+    digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
+    assert (split.source, split.source_sha256) == (str(path), digests)
+    assert data.split_source(str(path), 40, 0).x_validation.shape == (0, 784)
+
+
+def test_split_refuses_more_images_than_there_are_with_what_fits(small_source):
+    path, _ = small_source
+    message = "is 50 \\+ 11 = 61, but .* has 60 .* fits: num_samples 48, num_validation 12"
+    with pytest.raises(InvalidData, match=message):
+        data.split_source(str(path), 50, 11)
+    assert len(data.split_source(str(path), 48, 12).x_train) == 48
+    assert data.fit_sizes(60_000) == {"num_samples": 59_000, "num_validation": 1000}
+
+
+def test_the_digest_of_data_is_over_all_six_arrays_and_not_over_their_source(small_source):
+    split = data.split_source(str(small_source[0]), 30, 30)
+    changed = [replace(split, **{name: array[::-1]}) for name, array in split.arrays.items()]
+    assert len({split.sha256, *(other.sha256 for other in changed)}) == 7
+    assert replace(split, source="elsewhere.npz", source_sha256={}).sha256 == split.sha256
+
+
+def test_data_npz_holds_the_data_and_names_that_are_no_digits(small_source, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    for classes in (DIGITS, Classes(["cat", "hippopotamus"])):
+        split = replace(data.split_source(str(small_source[0]), 40, 5), classes=classes)
+        folder.write_data(split)
+        again = folder.read_data()
+        assert (again.sha256, again.classes, again.source) == (split.sha256, classes, split.source)
+    assert again.classes.outputs == ("cat", "hippopota…", *["unused"] * 8)
+    folder.data.write_bytes(b"PK")
+    with pytest.raises(InvalidRecord, match="Run 01_prepare.ipynb first"):
+        folder.read_data()

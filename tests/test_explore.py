@@ -1,0 +1,151 @@
+"""How a network reads an image, and what the panels of explore.ipynb give and take."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import helpers
+from pipeline import data, explore, runs
+from pipeline.data import DIGITS, Classes
+from pipeline.errors import InvalidRecord
+from pipeline.run_folder import Model, RunFolder
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return data.split_source("sample", 1000, 0)
+
+
+@pytest.fixture(scope="module")
+def model(sample):
+    """A network after three epochs."""
+    rng, _ = helpers.generators(1)
+    weights = helpers.initial_weights(rng, 40)
+    for _ in range(3):
+        helpers.train_epoch(sample.x_train, sample.y_train, *weights, rng, relu_grad_inactive=0)
+    return Model(*weights, 255.0)
+
+
+def test_contributions_follow_the_formula_and_add_up_to_the_scores():
+    rng = np.random.RandomState(0)
+    inputs = rng.uniform(0, 1, (1, 784))
+    first, second = helpers.initial_weights(rng, 7)
+    mask, sums = helpers.dropout_mask(rng, (1, 7), 0.5), inputs @ first
+    assert 0 < np.sum(sums > 0) < 7
+    contributions = explore.compute_contributions(inputs, first, second, mask)
+    for p, d in ((0, 0), (300, 4), (783, 9)):
+        units = [h for h in range(7) if sums[0, h] > 0]
+        formula = inputs[0, p] * sum(first[p, h] * mask[0, h] * second[h, d] for h in units)
+        assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
+    _, scores = helpers.forward(inputs, first, second, mask)
+    assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
+
+
+def test_read_image_answers_as_predict_does(sample, model):
+    image = sample.x_test[0]
+    (scores,) = helpers.predict(image[np.newaxis], *model.weights, 510)
+    reading = explore.read_image(replace(model, normalisation=510), image)
+    assert reading.scores == pytest.approx(scores, abs=1e-12)
+    assert reading.contributions.sum(axis=0) == pytest.approx(scores, abs=1e-12)
+    assert reading.answer == scores.argmax()
+
+
+def test_dropped_units_are_left_out_and_the_others_not_scaled(sample, model):
+    dropped = (0, 7, 31)
+    reading = explore.read_image(model, sample.x_test[0], dropped)
+    kept = [unit for unit in range(40) if unit not in dropped]
+    smaller = Model(model.weights_0_1[:, kept], model.weights_1_2[kept], 255.0)
+    expected = explore.read_image(smaller, sample.x_test[0]).scores
+    assert reading.scores == pytest.approx(expected, abs=1e-12)
+    assert np.flatnonzero(reading.dropped).tolist() == list(dropped)
+
+
+@pytest.fixture
+def reading():
+    """Return a reading that answers 1: two units are dropped, one is active, two are inactive."""
+    scores = np.array([0.1, 0.9, 0.5, *[0.0] * 7])
+    activations, dropped = np.array([1.0, 0, 2, 0, 0]), np.array([True, True, *[False] * 3])
+    image, contributions = np.zeros(784, np.uint8), np.zeros((784, 10))
+    return explore.Reading(image, activations, dropped, scores, contributions, true=2)
+
+
+def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
+    assert explore.describe(reading) == (
+        "The network answers 1, with the score 0.90; next comes 2, with 0.50. "
+        "The digit is 2, so that is a mistake. "
+        "Of 5 hidden units, active: 1, inactive: 2, dropped: 2."
+    )
+    assert "The digit is 1. Of" in explore.describe(replace(reading, true=1))
+    assert "with 0.50. Of" in explore.describe(replace(reading, true=None))
+    named = replace(reading, classes=Classes(("cat", "a dog", "hippopotamus")))
+    assert "answers a dog, with the score 0.90; next comes hippopota…" in explore.describe(named)
+    assert "The class is hippopota…, so" in explore.describe(named)
+
+
+def test_the_drawing_shows_active_inactive_and_dropped_units_apart(reading):
+    figure = explore.draw(reading)
+    _, pixels, _, scores, units = figure.axes
+    assert pixels.get_title("left") + pixels.get_title() == "Pixels for and against 1"
+    marks = {text.get_text(): text.xy[1] for text in scores.texts}
+    assert marks == {"◀ answer": 1, "● true digit": 2}
+    markers = {line.get_marker(): line.get_xdata().tolist() for line in units.lines}
+    assert markers == {"o": [3, 4], "X": [0, 1]}
+    assert [bar.get_x() + bar.get_width() / 2 for bar in units.containers[0]] == [2]
+    plt.close(figure)
+
+
+def test_the_panel_reads_what_is_chosen(sample, model):
+    named = replace(model, classes=Classes(["<img>", *"123456789"]))
+
+    def read(place, dropped):
+        return explore.read_image(named, sample.x_test[place], dropped, int(sample.y_test[place]))
+
+    panel = explore.ReadingPanel(read, 5, 40)
+    assert "The class is 7" in panel.sentence.value
+    before = panel.picture.value
+    panel.place.value = 3
+    assert "The class is &lt;img&gt;" in panel.sentence.value
+    assert panel.picture.value != before
+    panel.dropped.value = (2, 3)
+    assert "dropped: 2." in panel.sentence.value
+    assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose an image")
+
+
+def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
+    tmp_path, small_source, monkeypatch
+):
+    split, made = data.split_source(str(small_source[0]), 40, 0), []
+
+    def run(parameters, run_dir):
+        made.append(parameters.epochs)
+        RunFolder(run_dir).write_data(split)
+
+    monkeypatch.setattr(runs, "run", run)
+    for _ in range(2):  # the second time there is a data.npz, which is not replaced
+        with pytest.raises(InvalidRecord, match="Run 02_train.ipynb first, with the same run_dir"):
+            explore.load(str(tmp_path / "new"))
+    assert made == [100]
+
+
+def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path):
+    panel = explore.LivePanel(str(runs / "default"))
+    assert panel.page["training"]["parameters"]["epochs"] == 100
+    assert 'aria-label="Drawing pad"' in panel.html
+    assert "export default" in panel._esm
+    assert panel._repr_mimebundle_()[0]["text/plain"].startswith("A panel: draw a digit")
+    assert not panel.image.any()
+    assert panel.model is None
+    panel.drawn = memoryview(bytes([*range(256)] * 3 + [7] * 16))  # as it comes from the browser
+    assert (panel.image.shape, panel.image[-1]) == ((784,), 7)
+    first, second = np.arange(784.0 * 2), np.arange(20.0)
+    panel.trained = {"first": first.tobytes(), "second": second.tobytes(), "normalisation": 510}
+    assert np.array_equal(panel.model.weights_0_1, first.reshape(784, 2))
+    assert np.array_equal(panel.model.weights_1_2, second.reshape(2, 10))
+    assert (panel.model.normalisation, panel.model.classes) == (510, DIGITS)
+    for name in ("data.npz", "model.npz", "history.json"):
+        (tmp_path / name).write_bytes((runs / "default" / name).read_bytes())
+    without_record = explore.LivePanel(str(tmp_path))
+    assert without_record.page["training"] is None
+    assert "so their parameters are not recorded" in without_record.html
