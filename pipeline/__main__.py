@@ -33,7 +33,7 @@ import click
 
 from pipeline import parameters
 from pipeline.errors import PipelineError, PointsFailed
-from pipeline.parameters import NAMED_SOURCES, RUNS, from_current_folder, to_current_folder
+from pipeline.parameters import NAMED_SOURCES, RUNS, from_current_folder
 
 # Commands import what they need themselves: help and refusals should not wait for it (papermill
 # alone takes 1.2 s).
@@ -83,18 +83,22 @@ def refreshed_index() -> Iterator[None]:
     """Start the fork server, and write the list of runs when the block ends, however it ends."""
     from pipeline import shell
 
-    shell.start_fork_server()  # its imports take as long as those of the command
+    shell.start_fork_server()  # its imports take as long as the next one
+    # jsonschema would import this one for 0.9 s, to check a format that no notebook has.
+    formats: Any = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    from pipeline.reports import index
+
+    if formats is None:
+        del sys.modules["rfc3987_syntax"]
     try:
         yield
     finally:
-        from pipeline.reports import index
-
         if RUNS.is_dir():
             index.write_index()
 
 
 def echo_path(what: str, path: Path) -> None:
-    click.echo(f"{what}: {to_current_folder(path)}")
+    click.echo(f"{what}: {os.path.relpath(path)}")
 
 
 @main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})

@@ -1,13 +1,12 @@
 """Execute a notebook with papermill, and write it whole, also when it fails.
 
-papermill finds and injects the parameters and walks over the cells. Its engine here has each cell
-run in a process of the notebook's own (shell.py), in place of a kernel.
+papermill finds and injects the parameters. Its engine here has the cells run in a process of the
+notebook's own (shell.py), in place of a kernel; papermill's client puts the outputs together.
 """
 
 import logging
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import nbformat
 import papermill
 from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_language
@@ -40,15 +40,16 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
         kernel_name: str,
         *,
         executed: list[NotebookNode],
+        progress: "_Progress",
         variables: Mapping[str, str],
         time_limit: float | None,
-        progress: "_Progress",
         with_pictures: bool,
         **options: Any,
     ) -> None:
         """Run the code cells of a notebook; called by papermill."""
         executed.append(nb_man.nb)
-        outputs = _Outputs(progress)
+        client = PapermillNotebookClient(nb_man, stdout_file=progress)
+        client.reset_execution_trackers()
         with closing(NotebookProcess(variables)) as process:
             for index, cell in enumerate(nb_man.nb.cells):
                 if cell.cell_type != "code" or not cell.source.strip():
@@ -57,72 +58,51 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                     cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
                     continue
                 nb_man.cell_start(cell, index)
+                client.clear_before_next_output = False
                 try:
                     for kind, content in process.run_cell(cell.source, time_limit):
                         if kind != "done":
-                            outputs.add(cell, kind, content)
+                            header = {"msg_type": kind, "parent_header": {}}
+                            message = header | {"header": header, "content": content}
+                            client.process_message(message, cell, index)
                 except (CellTimedOut, ProcessDied) as error:
                     raise type(error)(f"{progress.name}, cell {cell.id!r}: {error}.") from None
-                outputs.end(cell, content["execution_count"])
+                finally:
+                    cell.outputs = _join_streams(cell.outputs)
+                cell.execution_count = content["execution_count"]
+                nb_man.cell_complete(cell, index)
                 if not content["success"]:
                     nb_man.cell_exception(cell, index)
                     return
-                nb_man.cell_complete(cell, index)
 
 
 papermill_engines.register(ENGINE, _Engine)
 
 
-class _Outputs:
-    """The outputs of a notebook's cells, put together from messages as Jupyter does it."""
-
-    def __init__(self, progress: "_Progress") -> None:
-        self.progress = progress
-        self.displays: dict[str, list[NotebookNode]] = defaultdict(list)  # by display id
-        self.must_clear = False  # before the next output
-
-    def add(self, cell: NotebookNode, kind: str, content: dict[str, Any]) -> None:
-        display_id = content.pop("transient", {}).get("display_id")
-        if kind == "update_display_data":
-            for output in self.displays[display_id]:
-                output.update(nbformat.from_dict(content))
-            return
-        if self.must_clear or (kind == "clear_output" and not content["wait"]):
-            cell.outputs = []
-        self.must_clear = kind == "clear_output" and content["wait"]
-        if kind == "clear_output":
-            return
-        if kind == "stream":
-            self.progress.show(content["text"])
-            if cell.outputs and cell.outputs[-1].get("name") == content["name"]:
-                cell.outputs[-1].text += content["text"]
-                return
-        cell.outputs.append(nbformat.v4.new_output(kind, **content))
-        if display_id:
-            self.displays[display_id].append(cell.outputs[-1])
-
-    def end(self, cell: NotebookNode, execution_count: int) -> None:
-        cell.execution_count = execution_count
-        self.must_clear = False
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                output.text = _collapse(output.text)
-
-
-def _collapse(text: str) -> str:
-    r"""Return printed text as a terminal shows it: of a line with \r, what was written last."""
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
+def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    r"""Join what was printed bit by bit, and keep of a line with \r what was written last."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            lines = (line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
+            output.text = "\n".join(lines)
+    return joined
 
 
 class _Progress:
-    r"""Show lines that a notebook overwrites with \r: all in a terminal, some in a log."""
+    r"""A file that shows lines overwritten with \r: all in a terminal, some in a log."""
 
     def __init__(self, name: str, is_shown: bool) -> None:
         self.name, self.is_shown, self.logged_at = name, is_shown, time.monotonic()
         self.in_terminal = is_shown and sys.stderr.isatty()
-        self.show("\r...")
+        self.write("\r...")
 
-    def show(self, text: str) -> None:
+    def write(self, text: str) -> None:
         if not self.is_shown or "\r" not in text:
             return
         line = f"{self.name}  {text.rpartition(chr(13))[2].rstrip()}"
@@ -131,6 +111,8 @@ class _Progress:
         elif time.monotonic() - self.logged_at > LOG_INTERVAL:
             log.info(line)
             self.logged_at = time.monotonic()
+
+    def flush(self) -> None: ...
 
     def close(self) -> None:
         if self.in_terminal:
@@ -172,7 +154,6 @@ def _execute(
         raise InvalidRecord(notebook, "is not in Python", "Choose a Python kernel for it.")
     declared = papermill.inspect_notebook(node)
     values = {name: value for name, value in parameters.items() if name in declared}
-    variables = {RUN_DIR: str(values["run_dir"])} if "run_dir" in values else {}
     executed: list[NotebookNode] = []
     try:
         with closing(_Progress(notebook.name, show_progress)) as progress:
@@ -184,7 +165,7 @@ def _execute(
                 progress_bar=False,
                 executed=executed,
                 progress=progress,
-                variables=variables,
+                variables={RUN_DIR: str(values["run_dir"])} if "run_dir" in values else {},
                 **options,
             )
     except PapermillExecutionError as error:
@@ -209,10 +190,8 @@ def execute_in_place(notebook: Path) -> None:
         node = read_notebook(temporary)
     finally:
         temporary.unlink(missing_ok=True)
-    node.metadata = {
-        "kernelspec": node.metadata["kernelspec"],
-        "language_info": {"name": "python"},
-    }
+    kernel = node.metadata["kernelspec"]
+    node.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     for cell in node.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = {"tags": tags} if tags else {}
@@ -226,10 +205,7 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         node: NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validate(node)
-    except FileNotFoundError:
-        raise InvalidRecord(path, "is missing") from None
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        problem = f"is no notebook ({reason})"
+        return node
+    except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
+        problem = f"is no notebook ({str(error).splitlines()[0]})"
         raise InvalidRecord(path, problem, "Give a notebook that Jupyter opens.") from None
-    return node

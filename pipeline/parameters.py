@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,8 +26,6 @@ NOTEBOOKS = ROOT / "notebooks"
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
 ASSIGNMENT = re.compile(r"^(\w+)(?:: *\w+)? *=", re.M)
-
-Value = str | int | float
 
 
 def _check_path(value: str) -> str:
@@ -101,7 +99,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value != defaults.get(name)}
 
 
-def find_unoriginal(parameters: Parameters) -> dict[str, Value]:
+def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
     """Return what differs from the original. num_validation does not: it changes no metric."""
     changed = find_changed(dict(parameters))
     return {name: value for name, value in changed.items() if name != "num_validation"}
@@ -127,37 +125,36 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 def from_values(values: Mapping[str, object]) -> Parameters:
     """Check Python values, the others at their defaults. Raises InvalidParameter."""
-    return _validate(Parameters.model_validate, values)
+    checked: Parameters = _validate(Parameters, values)
+    return checked
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
     """Check text, read by each parameter's type. Raises InvalidParameter."""
-    return _validate(Parameters.model_validate_strings, values)
+    checked: Parameters = _validate(Parameters, values, text=True)
+    return checked
 
 
-def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
+def check(namespace: Mapping[str, Any]) -> None:
     """Check a notebook's parameters in the cell after them: ``parameters.check(globals())``.
 
-    Return those that a result depends on. IPython's ``In`` has the cells just before this one that
-    begin with ``# Parameters``: the notebook's own, and then the one that papermill has injected.
-    Raises InvalidParameter if a value is wrong, or a name is not declared by the notebook.
+    IPython's ``In`` has the cells just before this one that begin with ``# Parameters``: the
+    notebook's own, and then the one that papermill has injected. Raises InvalidParameter if a
+    value is wrong, or a name is not declared by the notebook.
     """
     cells = [*takewhile(lambda cell: cell.startswith("# Parameters"), namespace["In"][-2::-1])]
     declared, *injected = [ASSIGNMENT.findall(cell) for cell in cells[::-1]] or [[]]
-    known = {name for name in NotebookParameters.model_fields if name in namespace}
-    values = {name: namespace[name] for name in sorted(known.union(declared, *injected))}
-    _validate(NotebookParameters.model_validate, values)
-    if unknown := set().union(*injected).difference(declared):
-        names, allowed = ", ".join(sorted(unknown)), ", ".join(declared)
-        raise InvalidParameter(f"{names}: not a parameter of this notebook, which has {allowed}.")
-    return {name: value for name, value in values.items() if name in NAMES}
+    names = set(declared).union(*injected)
+    known = namespace.keys() & NotebookParameters.model_fields
+    _validate(NotebookParameters, {name: namespace[name] for name in sorted(names | known)})
+    if unknown := ", ".join(sorted(names.difference(declared))):
+        allowed = ", ".join(declared)
+        raise InvalidParameter(f"{unknown}: not a parameter of this notebook, which has {allowed}.")
 
 
-def _validate(
-    validate: Callable[[dict[str, object]], Parameters], values: Mapping[str, object]
-) -> Parameters:
+def _validate(model: type[Parameters], values: Mapping[str, object], text: bool = False) -> Any:
     try:
-        return validate(dict(values))
+        return (model.model_validate_strings if text else model.model_validate)(dict(values))
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
     lines = []
@@ -168,14 +165,10 @@ def _validate(
             names = ", ".join(NAMES)
             lines.append(f"There is no parameter {name!r}. {hint}The parameters are: {names}.")
         else:
-            lines.append(_describe_wrong(name, values[name]))
+            default = NotebookParameters.model_fields[name].default
+            allowed = f"{describe_allowed(name)}. Its default is {default!r}."
+            lines.append(f"{name} is {values[name]!r}, but must be {allowed}")
     raise InvalidParameter("\n".join(lines))
-
-
-def _describe_wrong(name: str, value: object) -> str:
-    default = NotebookParameters.model_fields[name].default
-    allowed = describe_allowed(name)
-    return f"{name} is {value!r}, but must be {allowed}. Its default is {default!r}."
 
 
 def check_source(source: str) -> None:
@@ -183,8 +176,9 @@ def check_source(source: str) -> None:
     path = ROOT / source
     is_known = path.is_dir() or (path.is_file() and path.suffix.lower() in (".npz", ".csv"))
     if source not in NAMED_SOURCES and not is_known:
-        problem = _describe_wrong("source", source)
-        raise InvalidParameter(f"{problem} There is nothing of that kind at {path}.")
+        raise InvalidParameter(
+            f"source is {source!r}, but must be {SOURCES}. Nothing is at {path}."
+        )
 
 
 def check_memory(hidden_size: int) -> None:
@@ -203,9 +197,3 @@ def to_project(path: Path) -> str:
 def from_current_folder(path: str) -> str:
     """Return a path of the command line, which begins in the current folder, as `to_project`."""
     return to_project(Path(os.path.abspath(path)))  # noqa: PTH100 - resolve would follow links
-
-
-def to_current_folder(path: Path) -> str:
-    """Return a path for a message: relative to the current folder if inside, else absolute."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

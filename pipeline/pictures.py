@@ -4,6 +4,7 @@ A folder has a sub-folder of pictures for each class, or two such folders, train
 is a .csv file in Kaggle's layout: below its first line, a label and 784 pixels a line.
 """
 
+import string
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,22 +22,21 @@ FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
 FEW = 10  # pictures of a class
 SEED = 1  # of the generator that draws the test images and the order of training
-SAMPLES, SAMPLE_SIZE = 5, (112, 112)  # of a class, which a reader compares with the originals
-DIGITS = tuple("0123456789")
+SAMPLES, SAMPLE_SIZE = 5, (112, 112)  # of a class, to compare with the originals
 Problems = defaultdict[str, list[str]]  # from a problem to the pictures that have it
 
 
 class Picture(NamedTuple):
-    """A picture: "train", "test" or "" for not split yet; its class; its file or line; pixels."""
+    """A picture, of a file or of a line. Its split is "" if the source is not split."""
 
+    name: str
     split: str
     label: str
-    name: str
     pixels: np.ndarray  # (H, W) uint8
 
 
 class Pictures(NamedTuple):
-    """The arrays of a source, names of classes, notes, and samples: (5, 2, 112, 112) a class."""
+    """The arrays of a source, its classes, notes, and (10, 112, 112) of each: before, after, ..."""
 
     arrays: dict[str, np.ndarray]
     names: tuple[str, ...]
@@ -49,26 +49,25 @@ def read(path: Path) -> Pictures:
     problems = Problems(list)
     inverted = 0
     classes = defaultdict[str, list[Picture]](list)
-    samples = defaultdict[str, np.ndarray](lambda: np.full((SAMPLES, 2, *SAMPLE_SIZE), 255, "u1"))
+    samples = defaultdict[str, np.ndarray](lambda: np.full((2 * SAMPLES, *SAMPLE_SIZE), 255, "u1"))
     for picture in (_read_folder if path.is_dir() else _read_table)(path, problems):
-        grey = picture.pixels
-        pictures = classes[picture.label]
-        image, is_dark, is_shaded = to_mnist(grey)
+        count = len(classes[picture.label])
+        image, is_dark, is_shaded = to_mnist(picture.pixels)
         if image is None:
             problems["Warning: blank, left out"].append(picture.name)
             continue
         if is_shaded:
             problems["Warning: in shade; light it evenly, scan it, or crop it"].append(picture.name)
-        if len(pictures) < SAMPLES:
-            before = ImageOps.pad(Image.fromarray(grey), SAMPLE_SIZE, color=int(grey[0, 0]))
-            after = Image.fromarray(image).resize(SAMPLE_SIZE, Image.Resampling.NEAREST)
-            samples[picture.label][len(pictures)] = before, after
+        if count < SAMPLES:
+            for place, pixels in enumerate((picture.pixels, image), 2 * count):
+                sample = ImageOps.pad(Image.fromarray(pixels), SAMPLE_SIZE, Image.Resampling.BOX)
+                samples[picture.label][place] = sample
         inverted += is_dark
-        pictures.append(picture._replace(pixels=image))
-    names = DIGITS if set(classes) <= set(DIGITS) else tuple(sorted(classes))
+        classes[picture.label].append(picture._replace(pixels=image))
+    names = tuple(string.digits if set(classes) <= set(string.digits) else sorted(classes))
     splits = _split(dict(sorted(classes.items())), problems)
     lines = [
-        f"{problem} ({len(found)}): {', '.join([*found[:5], *['...'] * (len(found) > 5)])}"
+        f"{problem} ({len(found)}): {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
         for problem, found in problems.items()
     ]
     warnings = [line for line in lines if line.startswith("Warning")]
@@ -80,8 +79,8 @@ def read(path: Path) -> Pictures:
         labels = [names.index(picture.label) for picture in pictures]
         arrays[f"x_{split}"] = np.array([picture.pixels for picture in pictures])
         arrays[f"y_{split}"] = np.array(labels, np.uint8)
-    count = len(splits["train"] + splits["test"])
-    note = f"{inverted} of {count} pictures are dark on light and were inverted."
+    total = sum(map(len, splits.values()))
+    note = f"{inverted} of {total} pictures are dark on light and were inverted."
     return Pictures(arrays, names, [note, *warnings], dict(samples))
 
 
@@ -102,25 +101,25 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
         return None, is_dark, False
     if grey.shape == (SIDE, SIDE) and not is_dark:
         return grey, is_dark, False
-    levels = np.arange(256) / ink.max()
-    levels = np.where(levels < FAINT, 0, np.minimum(255, np.round(255 * levels)))
-    strokes = levels.astype(np.uint8)[ink]
+    ink = ink / ink.max()
+    strokes = np.where(ink < FAINT, 0, np.round(255 * ink)).astype(np.uint8)
     sides = strokes[0], strokes[-1], strokes[:, 0], strokes[:, -1]
     is_shaded = any(np.mean(side > 0) >= WHOLE_SIDE for side in sides)
     picture = Image.fromarray(strokes)
     picture = picture.crop(picture.getbbox())  # of what is not 0
     width, height = (max(1, round(BOX * extent / max(picture.size))) for extent in picture.size)
     mass = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), float)
-    top, left = _find_start(mass.sum(axis=1)), _find_start(mass.sum(axis=0))
     image = np.zeros((SIDE, SIDE), np.uint8)
-    image[top : top + height, left : left + width] = np.round(mass * (255 / mass.max()))
+    middle = _centre(mass.sum(axis=1)), _centre(mass.sum(axis=0))
+    image[middle] = np.round(mass * (255 / mass.max()))
     return image, is_dark, is_shaded
 
 
-def _find_start(mass: np.ndarray) -> int:
-    """Return where ink begins whose mass by row, or by column, is (n,)."""
+def _centre(mass: np.ndarray) -> slice:
+    """Return the rows, or columns, of an image that ink of this mass (n,) fills."""
     centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
-    return min(max(0, round(CENTRE - centre)), SIDE - len(mass))
+    start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))
+    return slice(start, start + len(mass))
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -143,21 +142,14 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
         name = file.relative_to(folder).as_posix()
         split = file.parts[-3] if name.count("/") == 2 else ""
         try:
-            yield Picture(split, file.parts[-2], name, _read_grey(file))
+            with Image.open(file, formats=("PNG", "JPEG")) as stored:
+                picture = ImageOps.exif_transpose(stored).convert("RGBA")
         except Exception:  # noqa: BLE001 - a damaged file raises nearly anything
             problems["Not readable as PNG or JPEG"].append(name)
-
-
-def _read_grey(file: Path) -> np.ndarray:
-    """Read a picture upright, on white paper: (H, W) uint8."""
-    with Image.open(file, formats=("PNG", "JPEG")) as stored:
-        picture = ImageOps.exif_transpose(stored)
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip to 8
-        return (np.asarray(picture) // 256).astype(np.uint8)
-    if picture.has_transparency_data:
+            continue
         paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture.convert("RGBA"))
-    return np.asarray(picture.convert("L"))
+        grey = Image.alpha_composite(paper, picture).convert("L")
+        yield Picture(name, split, file.parts[-2], np.asarray(grey))
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
@@ -166,7 +158,7 @@ def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
         label, *cells = line.split(",")
         try:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
-            yield Picture("", label.strip(), f"line {number}", pixels)
+            yield Picture(f"line {number}", "", label.strip(), pixels)
         except ValueError:
             problem = "Not a label and 784 whole numbers from 0 to 255, with commas"
             problems[problem].append(f"line {number}")
@@ -184,10 +176,11 @@ def _split(classes: dict[str, list[Picture]], problems: Problems) -> dict[str, l
         if len(pictures) < FEW:
             problems[f"Warning: fewer than {FEW} pictures, too few to judge by"].append(label)
         if not any(picture.split for picture in pictures):
-            order = [pictures[i] for i in np.random.RandomState(SEED).permutation(len(pictures))]
-            count = max(1, len(order) // 5)
-            pictures = [picture._replace(split="test") for picture in order[:count]]
-            pictures += [picture._replace(split="train") for picture in order[count:]]
+            order = np.random.RandomState(SEED).permutation(len(pictures))
+            fifth = max(1, len(order) // 5)
+            drawn = ["test"] * fifth + ["train"] * (len(order) - fifth)
+            pairs = zip(order, drawn, strict=False)  # a class may be empty
+            pictures = [pictures[i]._replace(split=split) for i, split in pairs]
         for split, chosen in splits.items():
             added = [picture for picture in pictures if picture.split == split]
             chosen += added

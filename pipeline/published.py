@@ -47,14 +47,12 @@ def format_table(
 
     For images that are not digits nothing is published: then only the run's metrics are there.
     """
-    if not has_digits:
-        return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in compare(metrics))
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]
     for row in compare(metrics):
         verdict = equal if row["equal"] else other
         line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+        lines.append(line.rstrip() if has_digits else f"{row['name']:16}{row['ours']:>10}")
+    return "\n".join(lines if has_digits else lines[1:])
 
 
 def round_metric(value: float, sign: str = "") -> str:

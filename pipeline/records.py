@@ -23,16 +23,10 @@ from pipeline.errors import InvalidRecord, PipelineError
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+SPLITS = ("train", "validation", "test")
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
-METRICS = (
-    "train_error",
-    "train_accuracy",
-    "validation_error",
-    "validation_accuracy",
-    "test_error",
-    "test_accuracy",
-)
+METRICS = tuple(f"{split}_{each}" for split in SPLITS for each in ("error", "accuracy"))
 Record = TypeVar("Record")
 
 
@@ -143,12 +137,9 @@ def read_record(path: Path, kind: type[Record] | TypeAdapter[Record], next_step:
     except FileNotFoundError:
         raise InvalidRecord(path, "is missing", next_step) from None
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        what = (
-            f"is damaged ({where}: {problem['msg']})" if where else f"is damaged ({problem['msg']})"
-        )
-        raise InvalidRecord(path, what, next_step) from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise InvalidRecord(path, f"is damaged ({where}: {first['msg']})", next_step) from None
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:

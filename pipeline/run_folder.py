@@ -37,21 +37,15 @@ MODEL: Layout = {
     "weights_1_2": ("float64", ("H", 10)),
     "normalisation": ("float64", ()),
 }
-SMALLER = (
-    "Make learning_rate smaller, by a factor of ten at first, or normalisation larger. Their "
-    "defaults are 0.005 and 255."
-)
+SMALLER = "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: its two weight matrices, its normalisation, and its classes.
+    """A trained network, and what it reads: its normalisation and its classes."""
 
-    weights_0_1 (784, H) and weights_1_2 (H, 10), float64.
-    """
-
-    weights_0_1: np.ndarray
-    weights_1_2: np.ndarray
+    weights_0_1: np.ndarray  # (784, H) float64
+    weights_1_2: np.ndarray  # (H, 10) float64
     normalisation: float
     classes: Classes = data.DIGITS
 
@@ -75,8 +69,8 @@ class RunFolder:
     `read_*` raise InvalidRecord if a file is missing or damaged; `find_record` returns None then.
     """
 
-    def __init__(self, path: Path | str, values: Mapping[str, Any] = {}) -> None:
-        self.path, self.parameters = ROOT / path, values
+    def __init__(self, path: Path | str) -> None:
+        self.path = ROOT / path
         self.place = parameters.to_project(self.path)
         self.data, self.model, self.history, self.metrics = map(self.path.joinpath, RESULTS)
         self.report, self.checkpoint, self.record = map(self.path.joinpath, WRITTEN[-3:])
@@ -84,7 +78,8 @@ class RunFolder:
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
         """Check a notebook's parameters, and return its folder: ``RunFolder.open(globals())``."""
-        return cls(namespace["run_dir"], parameters.check(namespace))
+        parameters.check(namespace)
+        return cls(namespace["run_dir"])
 
     @property
     def is_point(self) -> bool:
@@ -95,6 +90,14 @@ class RunFolder:
         """Return whether this is a notebook's process, whose run has locked the folder."""
         return os.environ.get(RUN_DIR) == str(self.path)
 
+    @property
+    def next_step(self) -> str:
+        """Return what to do about a file that is missing or damaged."""
+        if self.is_point:
+            return "Run its sweep again, or name the folder of a run."
+        place = shlex.quote(os.path.relpath(self.path))
+        return f"Make the run first: python -m pipeline run --run-dir {place}"
+
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
 
@@ -103,24 +106,23 @@ class RunFolder:
         return [path for path in map(self.notebook, STAGES) if path.exists()]
 
     def read_data(self) -> Data:
-        arrays = data.read_arrays(self.data, DATA, self._advise(PREPARATION))
-        return Data.from_arrays(arrays)
+        return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
 
     def read_model(self) -> Model:
-        arrays = data.read_arrays(self.model, MODEL, self._advise(TRAINING))
-        normalisation = float(arrays["normalisation"])
-        weights = arrays["weights_0_1"], arrays["weights_1_2"]
-        return Model(*weights, normalisation, data.read_classes(arrays))
+        arrays = data.read_arrays(self.model, MODEL, self.next_step)
+        weights_0_1, weights_1_2, normalisation = (arrays[name] for name in MODEL)
+        classes = data.read_classes(arrays)
+        return Model(weights_0_1, weights_1_2, float(normalisation), classes)
 
     def read_history(self) -> History:
-        epochs = records.read_record(self.history, records.HISTORY, self._advise(TRAINING))
+        epochs = records.read_record(self.history, records.HISTORY, self.next_step)
         return [epoch.model_dump(exclude_none=True) for epoch in epochs]
 
     def read_metrics(self) -> Metrics:
-        return records.read_record(self.metrics, Metrics, self._advise(EVALUATION))
+        return records.read_record(self.metrics, Metrics, self.next_step)
 
     def read_record(self) -> RunRecord:
-        return records.read_record(self.record, RunRecord, self._advise())
+        return records.read_record(self.record, RunRecord, self.next_step)
 
     def find_record(self) -> RunRecord | None:
         with contextlib.suppress(InvalidRecord):
@@ -133,27 +135,23 @@ class RunFolder:
         Raises InvalidRecord if the run has not finished, or a file is not what it has left.
         """
         record = self.read_record()
-        if record.status != Status.DONE:
-            raise InvalidRecord(self.path, f"holds a run that is {record.status}", self._advise())
         altered = self.find_altered(record, OUTPUTS[:-1]) if check_files else []
-        if altered:
-            problem = f"is not what its run left: {altered[0]} has been removed or altered"
-            raise InvalidRecord(self.path, problem, self._advise())
+        if record.status != Status.DONE or altered:
+            lost = f"a run of which {altered} has been removed or altered" if altered else ""
+            problem = f"holds {lost or f'a run that is {record.status}'}"
+            raise InvalidRecord(self.path, problem, self.next_step)
         return record, parameters.from_values(record.parameters)
-
-    def _advise(self, stage: str = "") -> str:
-        if self.is_point:
-            return "Run its sweep again, or name the folder of a run."
-        notebook = f"Run {stage}.ipynb first, with the same run_dir, or make" if stage else "Make"
-        folder = shlex.quote(parameters.to_current_folder(self.path))
-        return f"{notebook} the run: python -m pipeline run --run-dir {folder}"
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
         self._write({self.data: prepared.to_bytes()})
 
     def write_model(
-        self, weights: tuple[np.ndarray, np.ndarray], history: History, trained_on: Data
+        self,
+        weights: tuple[np.ndarray, np.ndarray],
+        normalisation: float,
+        history: History,
+        trained_on: Data,
     ) -> Model:
         """Write history.json and model.npz, and return the model.
 
@@ -164,13 +162,12 @@ class RunFolder:
             raise InvalidRecord(self.data, "has changed meanwhile", "Run this notebook again.")
         if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
-        model = Model(*weights, float(self.parameters["normalisation"]), trained_on.classes)
-        arrays = dict(zip(MODEL, (*weights, model.normalisation), strict=True))
+        arrays = dict(zip(MODEL, (*weights, float(normalisation)), strict=True))
         content = data.to_npz(**arrays, **trained_on.classes.to_arrays())
         epochs = [Epoch.model_validate(epoch) for epoch in history]
         self._write({self.history: records.to_json(epochs), self.model: content})
         self.checkpoint.unlink(missing_ok=True)
-        return model
+        return self.read_model()
 
     def write_metrics(self, model: Model, metrics: Mapping[str, float], test_images: int) -> None:
         """Write metrics.json: the last epoch's metrics, and those on so many test images.
@@ -195,8 +192,8 @@ class RunFolder:
         with contextlib.nullcontext() if self.is_held else lock(self.path):
             if all(path.exists() and path.read_bytes() == files[path] for path in files):
                 return
-            record = None if self.is_held else self.find_record()
-            if record:
+            record = self.find_record()
+            if record and not self.is_held:
                 command = parameters.make_command(record.parameters, self.place)
                 print(f"Replacing the run in {self.place}. To make it again: {command}")
                 self.record.unlink()

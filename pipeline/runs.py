@@ -5,6 +5,7 @@ sweep selects it or someone asks for its report.
 """
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,24 +97,14 @@ def _finish(folder: RunFolder, record: RunRecord) -> None:
 
 
 def summarise(folder: RunFolder, chosen: Parameters) -> str:
-    """Return a finished run's metrics, as the original prints them and beside the published."""
-    metrics, changed = folder.read_metrics(), parameters.find_unoriginal(chosen)
-    train, test = published.cut(metrics.train_error), published.cut(metrics.test_error)
-    verdicts = ("", "") if changed else ("equal", "NOT equal")
+    """Return a finished run's metrics beside the published ones, and where its report is."""
+    changed = parameters.find_unoriginal(chosen)
     has_digits = folder.read_model().classes == data.DIGITS
-    table = published.format_table(metrics.model_dump(), *verdicts, has_digits=has_digits)
-    described = [f"What differs from the original: {parameters.describe(changed)}", ""]
-    lines = [
-        "",
-        f"I:{chosen.epochs - 1} Train-Err:{train} Train-Acc:{metrics.train_accuracy}",
-        f"Test-Err:{test} Test-Acc:{metrics.test_accuracy}",
-        "",
-        *(described if changed else []),
-        table,
-        "",
-        f"report: {parameters.to_current_folder(folder.report)}",
-    ]
-    return "\n".join(lines)
+    verdicts = ("", "") if changed else ("equal", "NOT equal")
+    table = published.format_table(folder.read_metrics().model_dump(), *verdicts, has_digits)
+    difference = f"What differs from the original: {parameters.describe(changed)}\n\n"
+    report = f"report: {os.path.relpath(folder.report)}"
+    return f"\n{difference if changed else ''}{table}\n\n{report}"
 
 
 def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
@@ -190,21 +181,19 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
     inputs = provenance.collect_inputs(chosen, record.inputs.notebooks)
-    changed = provenance.compare_inputs(record, chosen, inputs)
     stages = [stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         execute_stages(again, record.parameters, stages)
         before, after = _collect_facts(folder), _collect_facts(again)
     for name in folder.find_altered(record, run_folder.RESULTS):
-        before[f"{name} since its run"] = record.outputs[name]
-        after |= {f"{name} since its run": found for found in folder.digest([name]).values()}
+        before[f"{name} as its run left it"] = record.outputs[name]
     different = [name for name in before if before[name] != after.get(name)]
     for name, value in before.items():
-        verdict = f"NOT equal, and now {after.get(name)}" if name in different else "equal"
-        log.info(f"  {name:25} {value}  {verdict}")
-    if changed:
-        log.info("What has changed since:\n  " + "\n  ".join(changed))
+        verdict = "NOT equal: " if name in different else "equal"
+        log.info(f"  {name:25} {value}  {verdict}{after.get(name) if name in different else ''}")
+    for change in provenance.compare_inputs(record, chosen, inputs):
+        log.info(f"What has changed since: {change}")
     if different:
         raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(different)}.")
     log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")

@@ -37,7 +37,6 @@ CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn"
 
 Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
 Send = Callable[[str, Mapping[str, object]], None]
-_living: set["NotebookProcess"] = set()
 
 
 def start_fork_server() -> None:
@@ -65,7 +64,6 @@ class NotebookProcess:
         self.pipe, child_end = CONTEXT.Pipe()
         arguments = (child_end, inherited | ENVIRONMENT | dict(variables))
         self.process = CONTEXT.Process(target=run_cells, args=arguments)
-        _living.add(self)
         with child_end:
             self.process.start()
 
@@ -96,11 +94,9 @@ class NotebookProcess:
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        with contextlib.suppress(AttributeError, ValueError):  # it was not started, or is closed
-            self.process.kill()
-            self.process.join()
+        self.process.kill()
+        self.process.join()
         self.pipe.close()
-        _living.discard(self)
 
 
 @contextlib.contextmanager
@@ -115,9 +111,8 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     except BaseException:
         threads.shutdown(wait=False, cancel_futures=True)
         while any(thread.name.startswith("notebook") for thread in threading.enumerate()):
-            for each in list(_living):
-                with contextlib.suppress(AttributeError, ValueError):
-                    each.process.kill()
+            for child in multiprocessing.active_children():
+                child.kill()
             time.sleep(0.02)
         raise
     threads.shutdown()
@@ -170,11 +165,10 @@ class _Stream(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        count = len(text)
         if text:
             self.send("stream", {"name": self.name, "text": text})
-        return len(text)
+        return count
 
 
 def _encode(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,17 +187,13 @@ class _DisplayHook(DisplayHook):
 
 
 class _DisplayPublisher(DisplayPublisher):
-    def publish(  # type: ignore[override]
-        self,
-        data: Mapping[str, Any],
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        transient: Mapping[str, Any] | None = None,
-        update: bool = False,
-        **_: Any,
+    def publish(  # type: ignore[override]  # which has options that nobody uses
+        self, data: Any, metadata: Any = None, **options: Any
     ) -> None:
-        content = {"data": _encode(data), "metadata": metadata or {}, "transient": transient or {}}
-        _Shell.instance().send("update_display_data" if update else "display_data", content)
+        kind = "update_display_data" if options.get("update") else "display_data"
+        transient = options.get("transient") or {}
+        content = {"data": _encode(data), "metadata": metadata or {}, "transient": transient}
+        _Shell.instance().send(kind, content)
 
     def clear_output(self, wait: bool = False) -> None:
         _Shell.instance().send("clear_output", {"wait": wait})

@@ -16,12 +16,9 @@ from pipeline import published
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 LISTENING = "WebDriver BiDi listening on "
 SEVEN = [(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]
-WAIT = """(name, text) => new Promise((done) => {
-    const look = () => {
-        const found = document.querySelector(name).textContent;
-        found.includes(text) ? done(found) : setTimeout(look, 50);
-    };
-    look();
+WAIT = """(name, text) => new Promise(function look(done) {
+    const found = document.querySelector(name).textContent;
+    found.includes(text) ? done(found) : setTimeout(look, 50, done);
 })"""
 no_browser = FIREFOX is None and os.environ.get("CI") != "true"
 pytestmark = pytest.mark.skipif(no_browser, reason="needs Firefox")

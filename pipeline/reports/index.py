@@ -58,12 +58,12 @@ def make_row(path: Path, runs: Path, kind: str) -> Row:
     except (InvalidRecord, InvalidParameter) as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
-    modified = (path / f"{kind}.json").stat().st_mtime
+    timestamp = (path / f"{kind}.json").stat().st_mtime
     return {
         "name": path.relative_to(runs).as_posix(),
         "kind": kind,
         "report": quote(report.relative_to(runs).as_posix()) if report.exists() else None,
-        "started": datetime.fromtimestamp(modified, UTC),
+        "started": datetime.fromtimestamp(timestamp, UTC),
     } | row
 
 
@@ -126,16 +126,17 @@ def count_points(points: Sequence[Point], is_running: bool) -> Row:
 
 def describe_grid(points: Sequence[Point]) -> list[str]:
     """Describe what varies among the points, and what else differs from the defaults."""
-    varied, fixed = [], {}
+    ranges, constants = [], {}
     for name in NAMES:
         values = list(dict.fromkeys(getattr(point.parameters, name) for point in points))
         if len(values) > 1:
             more = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
-            varied.append(f"{name} {', '.join(map(str, values[:MAX_VALUES]))}{more}")
+            ranges.append(f"{name} {', '.join(map(str, values[:MAX_VALUES]))}{more}")
         else:
-            fixed[name] = values[0]
-    changed = describe(find_changed(fixed))
-    return [f"varied: {'; '.join(varied) or 'nothing'}"] + [f"fixed: {changed}"] * bool(changed)
+            constants[name] = values[0]
+    lines = [f"varied: {'; '.join(ranges) or 'nothing'}"]
+    constants = find_changed(constants)
+    return [*lines, f"fixed: {describe(constants)}"] if constants else lines
 
 
 def format_duration(seconds: float) -> str:
@@ -155,12 +156,12 @@ def write_site(folder: Path) -> Path:
     for stem in ("index", *SITE_RUNS, *notebooks):
         check_page(folder / f"{stem}.html")
     pages, reports, lessons = {}, [], {}
-    for name, changed in SITE_RUNS.items():
-        made = RunFolder(RUNS / "of-the-site" / name)
-        run(from_values(changed), str(made.path))
-        pages[name] = page.render_run(made, made.read_record(), site=notebooks)
-        label = describe(changed) or "The original, as it was published"
-        reports.append((f"{name}.html", label, made.read_metrics().test_accuracy))
+    for name, values in SITE_RUNS.items():
+        source = RunFolder(RUNS / "of-the-site" / name)
+        run(from_values(values), str(source.path))
+        pages[name] = page.render_run(source, source.read_record(), site=notebooks)
+        label = describe(values) or "The original, as it was published"
+        reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
         title = title.removeprefix("# ")

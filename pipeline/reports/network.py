@@ -42,10 +42,7 @@ def pack(content: bytes) -> str:
 def collect_parts(
     folder: RunFolder, parameters: Parameters | None, metrics: Metrics | None
 ) -> dict[str, Any]:
-    """Return what training.html.j2 and drawing.html.j2 show; `page` is what the scripts read.
-
-    parameters, metrics: None if they are not known.
-    """
+    """Return what training.html.j2 and drawing.html.j2 show; `page` is what the scripts read."""
     history, model = folder.read_history(), folder.read_model()
     networks = collect_networks(model, metrics.test_accuracy if metrics else None)
     training = collect_training(folder, parameters, history, model) if parameters else None
@@ -68,8 +65,11 @@ def collect_curves(history: History) -> dict[str, list[float]]:
         "fitted": "train_accuracy_no_dropout",
         "validation": "validation_accuracy",
     }
-    measured = {name: metric for name, metric in metrics.items() if metric in history[0]}
-    return {name: [epoch[metric] for epoch in history] for name, metric in measured.items()}
+    return {
+        name: [epoch[metric] for epoch in history]
+        for name, metric in metrics.items()
+        if metric in history[0]
+    }
 
 
 def collect_training(
@@ -79,7 +79,7 @@ def collect_training(
     if parameters.batch_size > 1 or parameters.num_samples > MAX_IMAGES or not folder.data.exists():
         return None
     data = folder.read_data()
-    judges = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
+    count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     return {
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
@@ -87,8 +87,8 @@ def collect_training(
         "digest": model.sha256,
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
-        "validation_images": pack(data.x_validation[:judges].tobytes()),
-        "validation_labels": pack(data.y_validation[:judges].tobytes()),
+        "validation_images": pack(data.x_validation[:count].tobytes()),
+        "validation_labels": pack(data.y_validation[:count].tobytes()),
     }
 
 

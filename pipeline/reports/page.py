@@ -176,9 +176,9 @@ def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) ->
     """
     texts = {name: network.read_script(name) for name in scripts}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
-    allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+    sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     policy = (
-        f"default-src 'none'; script-src {' '.join(allowed)}; worker-src blob:; img-src data:; "
+        f"default-src 'none'; script-src {' '.join(sources)}; worker-src blob:; img-src data:; "
         "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
     return network.ENVIRONMENT.get_template(template).render(
@@ -224,8 +224,8 @@ def write_notebook_report(
     node = read_notebook(notebook)
     if failure:
         cells = [cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
-        begun = [i for i, cell in enumerate(cells, 1) if cell.metadata.papermill.start_time]
-        node.cells = cells[: max(begun, default=len(cells))]
+        starts = [i for i, cell in enumerate(cells, 1) if cell.metadata.papermill.start_time]
+        node.cells = cells[: max(starts, default=len(cells))]
     first = next((cell.source for cell in node.cells if cell.cell_type == "markdown"), "")
     heading = re.search("^# (.*)", first, re.M)
     html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))

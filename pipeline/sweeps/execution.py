@@ -104,7 +104,7 @@ def run_sweep(
         except (InvalidData, InvalidRecord) as error:
             raise PointsFailed(f"All points are kept, but: {error}") from error
     if with_report:
-        log.info(f"report: {parameters.to_current_folder(folder.report)}")
+        log.info(f"report: {os.path.relpath(folder.report)}")
     return [point for point in points if not point.is_done]
 
 

@@ -62,9 +62,6 @@ def read_rows(runs):
     ]
 
 
-# ---- runs ------------------------------------------------------------------------------------
-
-
 def test_a_finished_run_is_a_row_with_its_metrics_and_a_link_to_its_report(tmp_path):
     parameters = Parameters(learning_rate=0.01, epochs=20).model_dump()
     add_run(tmp_path / "a" / "b", parameters=parameters)
@@ -125,9 +122,6 @@ def test_an_empty_folder_says_so_and_another_page_is_not_replaced(tmp_path):
         index.write_index(tmp_path)
 
 
-# ---- sweeps ----------------------------------------------------------------------------------
-
-
 def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_by(tmp_path):
     add_sweep(tmp_path / "sweeps" / "trial", ["done"] * 4)
     (row,) = read_rows(tmp_path)
@@ -178,9 +172,6 @@ def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
     assert rows.keys() == {"default", "true-derivative", "small"}
     assert rows["default"]["Test accuracy"] == "0.7942error 0.4294"
     assert rows["small"]["Validation accuracy"] == "0.7685 besterror 0.4952"
-
-
-# ---- the website -----------------------------------------------------------------------------
 
 
 def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path, monkeypatch):

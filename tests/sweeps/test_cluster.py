@@ -85,10 +85,10 @@ def dask(scheduler):
 
 
 def test_a_sweep_survives_a_worker_and_equals_a_local_one(dask, project, local, gate, tmp_path):
-    first = dask.add_worker("--no-nanny", GATE=str(gate))
+    first = dask.add_worker("--no-nanny", GATE=gate.port)
     out = tmp_path / "out"
     running = dask.sweep(local / "s.yaml", out, cwd=project)
-    gate.read_text()
+    gate.wait()
     first.kill()
     dask.add_worker("--nthreads", "2")
     log, errors = running.communicate()
