@@ -6,7 +6,7 @@ PACKAGES ?= -r requirements.txt -e .
 # All but speed, which also measures PyTorch and scikit-learn where they are installed.
 NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
 # Tests that need neither a browser, a cluster nor a notebook.
-UNITS := $(patsubst %,tests/test_%.py,baselines compiled data errors exercises helpers parameters \
+UNITS := $(patsubst %,tests/test_%.py,baselines compiled data exercises helpers parameters \
 	pictures published records run_folder) tests/sweeps/test_definition.py
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -31,7 +31,7 @@ bench: .venv/ready      ## time what users wait for, as ratios; needs a quiet ma
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(AS_ROOT) --Application.log_level=ERROR --ServerApp.root_dir=. \
-		--LabApp.app_settings_dir=.jupyter \
+		--LabApp.app_settings_dir=.jupyter --KernelManager.transport_encryption=auto \
 		--LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
 
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml

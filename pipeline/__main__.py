@@ -43,11 +43,9 @@ PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 EXAMPLES = """\b
 Examples:
-  python -m pipeline run                                      train with the defaults, and report
-  python -m pipeline run -p epochs 20 --run-dir runs/short    train with another parameter
-  python -m pipeline sweep notebooks/sweeps/small.yaml        train many, and select the best
-  python -m pipeline compare runs/default runs/short          see what differs, and what is better
-  python -m pipeline verify runs/default                      run it again, and see that it is equal
+  python -m pipeline run -p epochs 20 --run-dir runs/short
+  python -m pipeline compare runs/default runs/short
+  python -m pipeline sweep notebooks/sweeps/small.yaml
 """
 PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
     f"  {name:20} {field.description}; {parameters.describe_allowed(name)} ({field.default})"
@@ -120,10 +118,9 @@ def run_command(run_dir: str | None, given: Sequence[tuple[str, str]], force: bo
 @_given
 @_output
 def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | None) -> None:
-    """Show what a source holds, before training.
+    """Show how a source is read and split, and print the command that trains with it.
 
-    Print how its pictures are read and split, and the command that trains with it. SOURCE is what
-    the parameter of that name may be, such as a folder of your own pictures.
+    SOURCE is what the parameter of that name may be, such as a folder of your own pictures.
     """
     from pipeline import runs
 
@@ -139,11 +136,7 @@ def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | N
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
-    """Train many runs, and select the best.
-
-    FILE is a sweep's YAML. Points that are done already are not trained again. The best
-    configuration alone is evaluated.
-    """
+    """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
     place = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():
         from pipeline.sweeps import execution
@@ -176,11 +169,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
 @click.option("--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html.")
 def report_command(path: Path, output: Path | None) -> None:
-    """Render a notebook or a run as one page.
-
-    It is an HTML file that opens without a network. The notebook is shown as it was executed; a
-    point of a sweep is evaluated for it.
-    """
+    """Render an executed notebook, a run or a point of a sweep as one page."""
     if path.is_dir():
         with refreshed_index():
             from pipeline import runs

@@ -11,7 +11,7 @@ from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # of the penalty, to choose from
-IMAGES_AT_ONCE = 500  # bounds the memory of the distances: 240 MB for 60,000 images to learn from
+IMAGES_AT_ONCE = 500  # bounds the memory of the distances: 240 MB for 60,000 images
 MIDDLE = np.float32(128)  # of the pixels: so shifted, their products are exact in float32
 
 
@@ -37,8 +37,8 @@ def classify_by_ridge_regression(
 ) -> tuple[Classes, float]:
     """Fit the one-hot labels by a linear function of the pixels. Return also the strength.
 
-    The strength multiplies the sum of the squared weights (A. Hoerl and R. Kennard 1970). It is
-    the one of STRENGTHS that classifies most of the validation images correctly.
+    It multiplies the sum of the squared weights (A. Hoerl and R. Kennard 1970). Of STRENGTHS it is
+    the one that classifies most of the validation images correctly.
     """
     inputs, targets = images / 255, one_hot(labels)  # (N, 784), (N, 10)
     centre, mean = inputs.mean(axis=0), targets.mean(axis=0)

@@ -7,19 +7,20 @@ import os
 import string
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import parameters, pictures
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidData, InvalidRecord
 from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT
+from pipeline.records import SPLITS
 
 Arrays = dict[str, np.ndarray]
-# The dtype of each array, or its kind, and its shape; a letter stands for any length.
+# The dtype or its kind, and the shape, by name; a word in it stands for any length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
@@ -30,14 +31,13 @@ SOURCE: Layout = {
     "x_test": ("uint8", ("M", 28, 28)),
     "y_test": ("uint8", ("M",)),
 }
-SPLITS = ("train", "validation", "test")
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
 CLOTHES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
 
 
 class Classes(tuple[str, ...]):
-    """The names of two to ten classes, by label. A file holds them if they are not the digits."""
+    """The names of two to ten classes, by label."""
 
     @property
     def nouns(self) -> tuple[str, str]:
@@ -46,7 +46,7 @@ class Classes(tuple[str, ...]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return what each of the ten outputs stands for, in ten characters at most."""
+        """Return what the ten outputs stand for, in ten characters at most."""
         names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
         return (*names, *["unused"] * (10 - len(self)))
 
@@ -59,17 +59,13 @@ DIGITS = Classes(string.digits)
 
 
 def read_classes(arrays: Arrays) -> Classes:
-    """Return the names of classes that a file holds; the digits if it has none."""
+    """Return the classes of a file with these arrays."""
     return Classes(map(str, arrays["classes"])) if "classes" in arrays else DIGITS
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and what they come from.
-
-    source_sha256: digests of the source's four arrays. Of one's own pictures also notes on how
-    they were read, and samples of each class, as they were and as they are now.
-    """
+    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and what they come from."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -78,14 +74,14 @@ class Data:
     x_test: np.ndarray
     y_test: np.ndarray
     source: str
-    source_sha256: Mapping[str, str]
+    source_sha256: dict[str, str]  # of the four arrays of the source
     classes: Classes = DIGITS
-    notes: Sequence[str] = ()
-    samples: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # on one's own pictures
+    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)  # see pictures.read
 
     @property
     def arrays(self) -> Arrays:
-        """Return the six arrays, in the order in which they are declared."""
+        """Return the six arrays, in the order above."""
         return {name: array for name, array in vars(self).items() if name[:2] in ("x_", "y_")}
 
     @property
@@ -99,7 +95,7 @@ class Data:
 
     def to_bytes(self) -> bytes:
         """Return the content of data.npz."""
-        provenance = json.dumps({"source": self.source, "sha256": dict(self.source_sha256)})
+        provenance = json.dumps({"source": self.source, "sha256": self.source_sha256})
         return to_npz(provenance=provenance, **self.arrays, **self.classes.to_arrays())
 
     @classmethod
@@ -112,27 +108,22 @@ class Data:
 
 
 def load_source(source: str) -> Data:
-    """Load all that a source has, and check it; its validation set is empty.
+    """Load the training and test images of a source, and check them.
 
-    source: "sample", which comes with the project; "mnist" or "fashion_mnist", which
-    keras.datasets downloads once; or the path of an .npz file, a .csv file or a folder of
-    pictures, relative to the project's root. Raises InvalidData.
+    Raises InvalidParameter if there is no such source, else InvalidRecord or InvalidData.
     """
-    path, classes = find_source(source), DIGITS
-    notes: Sequence[str] = ()
-    samples: Arrays = {}
-    try:
-        if source in KERAS_SOURCES:
-            arrays = _load_from_keras(source)
-            classes = Classes(CLOTHES.split()) if source == "fashion_mnist" else DIGITS
-        elif path.suffix.lower() == ".npz":
-            arrays = read_arrays(path, SOURCE, "Use an .npz file in the layout of keras.datasets.")
-        else:
-            parameters.check_source(source)
-            arrays, names, notes, samples = pictures.read(path)
-            classes = Classes(names)
-    except (InvalidParameter, InvalidRecord) as error:
-        raise InvalidData(str(error)) from None
+    path = SAMPLE if source == "sample" else ROOT / source
+    others: dict[str, Any] = {}
+    if source in KERAS_SOURCES:
+        arrays = _load_from_keras(source)
+        if source == "fashion_mnist":
+            others = {"classes": Classes(CLOTHES.split())}
+    elif path.suffix.lower() == ".npz":
+        arrays = read_arrays(path, SOURCE, "Use an .npz file in the layout of keras.datasets.")
+    else:
+        parameters.check_source(source)
+        arrays, names, notes, samples = pictures.read(path)
+        others = {"classes": Classes(names), "notes": notes, "samples": samples}
     if source == "sample" and compute_file_sha256(path) != SAMPLE_SHA256:
         raise InvalidData(f"{path} is not the committed file. Restore it: git checkout {path}")
     for name in ("y_train", "y_test"):
@@ -142,7 +133,7 @@ def load_source(source: str) -> Data:
     y_train, y_test = arrays["y_train"], arrays["y_test"]
     digests = {name: compute_sha256(arrays[name]) for name in SOURCE}
     sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
-    return Data(*sets, source, digests, classes, notes, samples)
+    return Data(*sets, source, digests, **others)
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
@@ -151,10 +142,7 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Split the training images of a source, from the front: training, then validation.
-
-    Raises InvalidData if there are too few.
-    """
+    """Take training, then validation images. Raises InvalidData if the source has too few."""
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
         fitting = parameters.describe(fit_sizes(len(x)))
@@ -162,72 +150,57 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
             f"num_samples + num_validation is {num_samples} + {num_validation} = {end}, but the "
             f"source {data.source!r} has {len(x)} training images. What fits: {fitting}."
         )
+    front, rest = slice(num_samples), slice(num_samples, end)
     return replace(
-        data,
-        x_train=x[:num_samples],
-        y_train=y[:num_samples],
-        x_validation=x[num_samples:end],
-        y_validation=y[num_samples:end],
+        data, x_train=x[front], y_train=y[front], x_validation=x[rest], y_validation=y[rest]
     )
 
 
 def fit_sizes(count: int) -> dict[str, int]:
-    """Return num_samples and num_validation for so many images: a fifth, or 1000, to validate."""
+    """Return num_samples and num_validation, a fifth but at most 1000, of so many images."""
     num_validation = min(1000, count // 5)
     return {"num_samples": count - num_validation, "num_validation": num_validation}
 
 
-def find_source(source: str) -> Path:
-    """Return the file or folder of a source that is not one of keras.datasets."""
-    return SAMPLE if source == "sample" else ROOT / source
-
-
 def digest_source(source: str) -> str:
-    """Return the SHA-256 of a source's file, or of its folder's pictures with their names.
-
-    Of keras.datasets it is the name: what was loaded is known by the digests of its arrays.
-    """
-    if source in KERAS_SOURCES:
+    """Return the SHA-256 of a source's file, or of its folder's pictures with their names."""
+    path = SAMPLE if source == "sample" else ROOT / source
+    if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
         return f"keras.datasets.{source}"
-    path = find_source(source)
     if path.is_file():
         return compute_file_sha256(path)
-    files = sorted(pictures.find_pictures(path), key=lambda file: file.parts)
-    listed = [(file.relative_to(path).as_posix(), compute_file_sha256(file)) for file in files]
-    return hashlib.sha256(repr(listed).encode()).hexdigest()
+    files = pictures.find_pictures(path)
+    digests = [(file.relative_to(path).as_posix(), compute_file_sha256(file)) for file in files]
+    return hashlib.sha256(repr(digests).encode()).hexdigest()
 
 
 def _load_from_keras(source: str) -> Arrays:
     os.environ.setdefault("KERAS_BACKEND", "jax")  # else Keras asks for TensorFlow
-    import keras  # takes 2 to 4 seconds, for a source that the default run does not use
+    import keras  # takes 2 to 4 seconds
 
     try:
         train, test = getattr(keras.datasets, source).load_data()
     except Exception as error:  # noqa: BLE001 - which keras raises when a download fails
         raise InvalidData(
-            f'The source "{source}" could not be loaded through keras.datasets ({error}). It is '
-            'downloaded the first time, which needs a network. Use the source "sample", which '
-            "comes with the project, or the path of an .npz file in the layout of keras.datasets."
+            f'"{source}" could not be loaded by keras.datasets, which downloads it once ({error}). '
+            'Use the source "sample", or the path of an .npz file in the layout of keras.datasets.'
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))
 
 
 def compute_sha256(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of the arrays' bytes in sequence, little-endian and in C order."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()
+    """Return the SHA-256 of the arrays in sequence, little-endian and in C order."""
+    parts = (array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def compute_file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def to_npz(**arrays: Any) -> bytes:
-    """Return the content of an .npz file of arrays, and of what NumPy makes arrays of."""
+    """Return the content of an .npz file."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -243,14 +216,15 @@ def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
         raise InvalidRecord(path, problem, next_step) from None
-    lengths: dict[int | str, int] = {}
+    lengths: dict[str, int] = {}
     for name, (kind, shape) in layout.items():
         if name not in arrays:
             raise InvalidRecord(path, f"has no array {name}", next_step)
         found, dtype = arrays[name].shape, arrays[name].dtype
-        if len(found) == len(shape):
-            lengths = {**dict(zip(shape, found, strict=True)), **lengths}
-        needed = tuple(part if isinstance(part, int) else lengths.get(part, part) for part in shape)
+        needed = tuple(
+            lengths.setdefault(part, length) if isinstance(part, str) else part
+            for part, length in zip_longest(shape, found)
+        )
         if found != needed or kind not in (dtype.name, dtype.kind):
             problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
             raise InvalidRecord(path, problem, next_step)

@@ -12,13 +12,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 def check(exercise: int, answer: object) -> None:
     """Print whether an answer is correct, by the digest of its text; None is no answer yet."""
-    if isinstance(answer, float) and answer.is_integer():
-        answer = int(answer)
-    if answer is None:
-        verdict = "no answer yet"
-    else:
-        verdict = "correct" if _is_correct(exercise, answer) else "not correct"
-    print(f"exercise {exercise}: {verdict}")
+    verdict = "correct" if _is_correct(exercise, answer) else "not correct"
+    print(f"exercise {exercise}: {'no answer yet' if answer is None else verdict}")
 
 
 def check_derivative(

@@ -1,14 +1,14 @@
 """Read pictures of one's own, and bring each into the form of MNIST's digits.
 
-A folder has a sub-folder of pictures for each class, or two such folders, train and test. A table
-is a .csv file in Kaggle's layout: below its first line, a label and 784 pixels a line.
+A folder has a sub-folder of pictures for each class. A table is a .csv file in Kaggle's layout:
+below its first line, a label and 784 pixels a line.
 """
 
 import string
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -21,77 +21,66 @@ BLANK = 25  # grey levels of 255: with less contrast a picture is blank
 FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
 FEW = 10  # pictures of a class
-SEED = 1  # of the generator that draws the test images and the order of training
-SAMPLES, SAMPLE_SIZE = 5, (112, 112)  # of a class, to compare with the originals
+SAMPLES = 5  # pictures of a class, which a reader compares with their images
+SEED = 1  # of the generators that draw the test images and the order of training
+Arrays = dict[str, np.ndarray]
 Problems = defaultdict[str, list[str]]  # from a problem to the pictures that have it
+Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uint8
 
 
-class Picture(NamedTuple):
-    """A picture, of a file or of a line. Its split is "" if the source is not split."""
+def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list[np.ndarray]]]:
+    """Read a folder or a table, and split it. Raises InvalidData with all that is wrong.
 
-    name: str
-    split: str
-    label: str
-    pixels: np.ndarray  # (H, W) uint8
-
-
-class Pictures(NamedTuple):
-    """The arrays of a source, its classes, notes, and (10, 112, 112) of each: before, after, ..."""
-
-    arrays: dict[str, np.ndarray]
-    names: tuple[str, ...]
-    notes: list[str]
-    samples: dict[str, np.ndarray]
-
-
-def read(path: Path) -> Pictures:
-    """Read a folder or a table, and split it. Raises InvalidData with all that is wrong."""
+    Return the arrays of a source, the names of its classes, notes, and samples of each class:
+    (28, 28) uint8, in pairs, a picture as it was and as it is now.
+    """
     problems = Problems(list)
+    classes = defaultdict[str, list[np.ndarray]](list)
+    samples = defaultdict[str, list[np.ndarray]](list)
+    first: dict[bytes, str] = {}  # the first picture that gives an image
     inverted = 0
-    classes = defaultdict[str, list[Picture]](list)
-    samples = defaultdict[str, np.ndarray](lambda: np.full((2 * SAMPLES, *SAMPLE_SIZE), 255, "u1"))
-    for picture in (_read_folder if path.is_dir() else _read_table)(path, problems):
-        count = len(classes[picture.label])
-        image, is_dark, is_shaded = to_mnist(picture.pixels)
+    for label, name, grey in (_read_folder if path.is_dir() else _read_table)(path, problems):
+        images = classes[label]
+        image, is_dark, is_shaded = to_mnist(grey)
         if image is None:
-            problems["Warning: blank, left out"].append(picture.name)
+            problems["Warning: blank, left out"].append(name)
             continue
         if is_shaded:
-            problems["Warning: in shade; light it evenly, scan it, or crop it"].append(picture.name)
-        if count < SAMPLES:
-            for place, pixels in enumerate((picture.pixels, image), 2 * count):
-                sample = ImageOps.pad(Image.fromarray(pixels), SAMPLE_SIZE, Image.Resampling.BOX)
-                samples[picture.label][place] = sample
+            problems["Warning: in shade; light it evenly, scan it, or crop it"].append(name)
+        other = first.setdefault(image.tobytes(), name)
+        if other != name:
+            problems["Warning: equal once scaled; leave one out"].append(f"{other} = {name}")
+        if len(images) < SAMPLES:
+            before = ImageOps.pad(Image.fromarray(grey), image.shape, color=int(grey[0, 0]))
+            samples[label] += [np.asarray(before), image]
+        images.append(image)
         inverted += is_dark
-        classes[picture.label].append(picture._replace(pixels=image))
-    names = tuple(string.digits if set(classes) <= set(string.digits) else sorted(classes))
-    splits = _split(dict(sorted(classes.items())), problems)
+    counts = {label: len(images) for label, images in classes.items()}
+    few = [label for label, count in counts.items() if count < FEW]
+    if few:
+        problems[f"Warning: fewer than {FEW} pictures, too few to judge by"] = few
     lines = [
         f"{problem} ({len(found)}): {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
         for problem, found in problems.items()
     ]
     warnings = [line for line in lines if line.startswith("Warning")]
-    if not 2 <= len(classes) <= 10 or len(warnings) < len(lines):
-        needs = f"It has {len(classes)} classes, and needs 2 to 10, of two pictures or more."
+    if not 2 <= len(counts) <= 10 or min(counts.values()) < 2 or len(warnings) < len(lines):
+        needs = f"It has {len(counts)} classes, and needs 2 to 10, of two pictures or more."
         raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
-    arrays = {}
-    for split, pictures in splits.items():
-        labels = [names.index(picture.label) for picture in pictures]
-        arrays[f"x_{split}"] = np.array([picture.pixels for picture in pictures])
-        arrays[f"y_{split}"] = np.array(labels, np.uint8)
-    total = sum(map(len, splits.values()))
+    names = tuple(string.digits if set(classes) <= set(string.digits) else sorted(classes))
+    total = sum(counts.values())
     note = f"{inverted} of {total} pictures are dark on light and were inverted."
-    return Pictures(arrays, names, [note, *warnings], dict(samples))
+    arrays = _split({names.index(label): images for label, images in sorted(classes.items())})
+    return arrays, names, [note, *warnings], samples
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     """Bring a picture (H, W) uint8 into the form of MNIST's digits: (28, 28), or None if blank.
 
-    The ink, which differs from the border, is cropped, scaled into 20 x 20 pixels in proportion,
-    to full contrast, and placed with its centre of mass in the middle. A picture of 28 x 28
-    pixels, light on dark, stays as it is. Return also whether it is dark on light, and whether a
-    whole side is ink. Source: Y. LeCun et al. (1998), Gradient-based learning applied to document
-    recognition, section III.A.
+    Its ink is cropped, scaled into 20 x 20 pixels in proportion, to full contrast, and centred by
+    its mass. A picture of 28 x 28 pixels, light on dark, stays as it is. Return also whether it is
+    dark on light, and whether a whole side is ink. Source: Y. LeCun et al. (1998), Gradient-based
+    learning applied to document recognition, section III.A.
     """
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     is_dark = paper > 127
@@ -124,23 +113,19 @@ def _centre(mass: np.ndarray) -> slice:
 
 def find_pictures(folder: Path) -> list[Path]:
     """Return the pictures in the folders of classes, by name; hidden files are left out."""
-    splits = [folder / "train", folder / "test"]
-    parents = splits if all(split.is_dir() for split in splits) else [folder]
-    files = [file for parent in parents for file in parent.glob("[!.]*/[!.]*")]
-    pictures = [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
-    return sorted(pictures, key=lambda file: file.parts)
+    suffixes = (".png", ".jpg", ".jpeg")
+    files = [file for file in folder.glob("[!.]*/[!.]*") if file.suffix.lower() in suffixes]
+    return sorted(files, key=lambda file: file.parts)
 
 
 def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
     pictures = find_pictures(folder)
-    levels = ("[!.]*", "[!.]*/[!.]*", "[!.]*/[!.]*/[!.]*")
-    files = {file for level in levels for file in folder.glob(level) if file.is_file()}
-    for file in sorted(files - set(pictures)):
-        problem = "Warning: neither PNG nor JPEG, or not in the folder of a class, left out"
-        problems[problem].append(file.relative_to(folder).as_posix())
+    for file in sorted({*folder.rglob("[!.]*")}.difference(pictures)):
+        if file.is_file():
+            problem = "Warning: neither PNG nor JPEG, or not in the folder of a class, left out"
+            problems[problem].append(file.relative_to(folder).as_posix())
     for file in pictures:
         name = file.relative_to(folder).as_posix()
-        split = file.parts[-3] if name.count("/") == 2 else ""
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as stored:
                 picture = ImageOps.exif_transpose(stored).convert("RGBA")
@@ -149,7 +134,7 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
             continue
         paper = Image.new("RGBA", picture.size, "white")
         grey = Image.alpha_composite(paper, picture).convert("L")
-        yield Picture(name, split, file.parts[-2], np.asarray(grey))
+        yield file.parent.name, name, np.asarray(grey)
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
@@ -158,41 +143,24 @@ def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
         label, *cells = line.split(",")
         try:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
-            yield Picture(f"line {number}", "", label.strip(), pixels)
+            yield label.strip(), f"line {number}", pixels
         except ValueError:
             problem = "Not a label and 784 whole numbers from 0 to 255, with commas"
             problems[problem].append(f"line {number}")
 
 
-def _split(classes: dict[str, list[Picture]], problems: Problems) -> dict[str, list[Picture]]:
-    """Return the training pictures, shuffled so that each class is spread evenly, and the others.
-
-    A fifth of each class is drawn to test on, unless the source is split already.
-    """
-    splits: dict[str, list[Picture]] = {"train": [], "test": []}
-    places: list[float] = []  # of the training pictures, from 0 to 1
+def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:
+    """Draw a fifth of each class to test on. Shuffle the others, each class spread evenly."""
+    arrays = defaultdict[str, list[Any]](list)
+    places: list[float] = []  # of the training images, from 0 to 1
     rng = np.random.RandomState(SEED)
-    for label, pictures in classes.items():
-        if len(pictures) < FEW:
-            problems[f"Warning: fewer than {FEW} pictures, too few to judge by"].append(label)
-        if not any(picture.split for picture in pictures):
-            order = np.random.RandomState(SEED).permutation(len(pictures))
-            fifth = max(1, len(order) // 5)
-            drawn = ["test"] * fifth + ["train"] * (len(order) - fifth)
-            pairs = zip(order, drawn, strict=False)  # a class may be empty
-            pictures = [pictures[i]._replace(split=split) for i, split in pairs]
-        for split, chosen in splits.items():
-            added = [picture for picture in pictures if picture.split == split]
-            chosen += added
-            if not added:
-                problems[f"Classes without a picture to {split} on"].append(label)
-        count = sum(picture.split == "train" for picture in pictures)
+    for label, images in classes.items():
+        shuffled = np.random.RandomState(SEED).permutation(np.array(images))
+        fifth = max(1, len(images) // 5)
+        for split, chosen in (("train", shuffled[fifth:]), ("test", shuffled[:fifth])):
+            arrays[f"x_{split}"] += [*chosen]
+            arrays[f"y_{split}"] += [label] * len(chosen)
+        count = len(images) - fifth
         places += [*((rng.permutation(count) + rng.random_sample(count)) / count)]
-    splits["train"] = [splits["train"][i] for i in np.argsort(places, kind="stable")]
-    first: dict[bytes, Picture] = {}
-    for picture in splits["train"] + splits["test"]:
-        other = first.setdefault(picture.pixels.tobytes(), picture)
-        if (other.split, other.label) != (picture.split, picture.label):
-            problem = "Warning: equal once scaled, but in training and test, or of two classes"
-            problems[problem].append(f"{other.name} = {picture.name}")
-    return splits
+    order: dict[str, Any] = {"train": np.argsort(places, kind="stable"), "test": slice(None)}
+    return {name: np.array(array, "u1")[order[name[2:]]] for name, array in arrays.items()}

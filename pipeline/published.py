@@ -1,7 +1,6 @@
 """Compare a run's metrics with the published ones, write metrics, and say how certain they are."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 PUBLISHED = {
@@ -21,38 +20,35 @@ def cut(error: float) -> str:
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 
 
-def compare(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Compare the published metrics with a run's: errors as printed, accuracies exactly.
+def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
+    """Compare a run's metrics with the published ones: errors as printed, accuracies exactly.
 
-    Each row has a name, both values as text, as "published" and "ours", and whether they are equal.
+    A row has a name, both values as text, "published" and "ours", and whether they are "equal".
     """
     rows = []
-    for name, published in PUBLISHED.items():
-        value = metrics[name]
-        is_error = name.endswith("error")
+    for metric, published in PUBLISHED.items():
+        value = metrics[metric]
+        is_error = metric.endswith("error")
         ours = cut(value) if is_error else f"{value:.4g}"
         equal = ours == published if is_error else value == float(published)
-        row = {"name": name.replace("_", " "), "published": published, "ours": ours, "equal": equal}
-        rows.append(row)
+        name = metric.replace("_", " ")
+        rows.append({"name": name, "published": published, "ours": ours, "equal": equal})
     return rows
 
 
 def format_table(
-    metrics: Mapping[str, float],
+    metrics: dict[str, float],
     equal: str = "equal",
     other: str = "NOT equal",
     has_digits: bool = True,
 ) -> str:
-    """Format the comparison as a table; `equal` and `other` are the words in its last column.
-
-    For images that are not digits nothing is published: then only the run's metrics are there.
-    """
-    lines = [f"{'':16}{'published':>10}{'this run':>10}"]
+    """Format the comparison, with a word in its last column; without digits the metrics alone."""
+    lines = [f"{'':16}{'published':>10}{'this run':>10}"] if has_digits else []
     for row in compare(metrics):
+        published = f"{row['published']:>10}" if has_digits else ""
         verdict = equal if row["equal"] else other
-        line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
-        lines.append(line.rstrip() if has_digits else f"{row['name']:16}{row['ours']:>10}")
-    return "\n".join(lines if has_digits else lines[1:])
+        lines.append(f"{row['name']:16}{published}{row['ours']:>10}  {verdict}".rstrip())
+    return "\n".join(lines)
 
 
 def round_metric(value: float, sign: str = "") -> str:

@@ -101,10 +101,6 @@ class RunFolder:
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
 
-    def find_notebooks(self) -> list[Path]:
-        """Return the executed notebooks that are there, in order."""
-        return [path for path in map(self.notebook, STAGES) if path.exists()]
-
     def read_data(self) -> Data:
         return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
 
@@ -136,9 +132,11 @@ class RunFolder:
         """
         record = self.read_record()
         altered = self.find_altered(record, OUTPUTS[:-1]) if check_files else []
-        if record.status != Status.DONE or altered:
-            lost = f"a run of which {altered} has been removed or altered" if altered else ""
-            problem = f"holds {lost or f'a run that is {record.status}'}"
+        if record.status != Status.DONE:
+            problem = f"holds a run that is {record.status}, with its notebooks as far as they came"
+            raise InvalidRecord(self.path, problem, self.next_step)
+        if altered:
+            problem = f"is not what its run left: {altered[0]} has been removed or altered"
             raise InvalidRecord(self.path, problem, self.next_step)
         return record, parameters.from_values(record.parameters)
 

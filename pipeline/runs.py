@@ -26,14 +26,9 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     """Prepare, train, evaluate and report in the run's folder, unless that has been done already.
 
     run_dir: relative to the project's root, or absolute. force: run again, whatever is there.
-
-    Raises
-    ------
-    InvalidParameter, InvalidData, FolderBusy
-        If the folder or the source cannot be used; nothing has been changed.
-    NotebookFailed
-        If a notebook fails. The folder then holds the notebooks as far as they were executed, and
-        run.json with the status and the error.
+    Raises InvalidParameter, InvalidData or FolderBusy if the folder or the source cannot be used,
+    with nothing changed, and NotebookFailed: then the folder holds the notebooks as far as they
+    came, and run.json the status and the error.
     """
     folder = RunFolder(run_dir)
     folder.check_free()
@@ -111,13 +106,8 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation depends on has changed.
-
-    Raises
-    ------
-    InvalidRecord, InvalidData, FolderBusy
-        If a folder holds no finished point, or it was trained with other code, data or versions.
-    NotebookFailed
-        If 03_evaluate fails.
+    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that
+    was trained with other code, data or versions, and NotebookFailed.
     """
     with open_threads(at_a_time) as threads:
         list(threads.map(_evaluate, folders))
@@ -150,26 +140,15 @@ def _evaluate(folder: RunFolder) -> None:
 
 
 def report(run_dir: str) -> Path:
-    """Write the report of a run, or of a point of a sweep, which is evaluated if need be.
+    """Write the report of a finished run, or of a point, which is evaluated if need be.
 
-    Of a run that failed it is the last notebook, as far as it was executed. Return its path.
-    Raises what `evaluate` does.
+    Return its path. Raises what `evaluate` does.
     """
     folder = RunFolder(run_dir)
-    if (folder.path / "sweep.json").exists():
-        next_step = "Give the sweep's command again for its report, or name a point."
-        raise InvalidRecord(folder.path, "is a whole sweep", next_step)
-    record, executed = folder.read_record(), folder.find_notebooks()
-    if record.status == Status.DONE and folder.is_point:
+    if folder.is_point:
         evaluate([folder])
-    elif record.status == Status.DONE or not executed:
-        _finish(folder, folder.read_finished()[0])
     else:
-        is_killed = record.status == Status.RUNNING and not run_folder.is_locked(folder.path)
-        status = Status.INTERRUPTED if is_killed else record.status
-        error = (record.error or "").split("\n")[0]
-        title = f"Run {folder.path.name}: {status}"
-        page.write_notebook_report(executed[-1], folder.report, title, error)
+        _finish(folder, folder.read_finished()[0])
     return folder.report
 
 

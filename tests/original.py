@@ -37,7 +37,11 @@ def train(
         for i in range(len(train_images)):
             layer_0 = train_images[i : i + 1]
             if input_rate:
-                layer_0 = layer_0 * (input_rng.random_sample(layer_0.shape) >= input_rate) / (1 - input_rate)
+                layer_0 = (
+                    layer_0
+                    * (input_rng.random_sample(layer_0.shape) >= input_rate)
+                    / (1 - input_rate)
+                )
             layer_1 = relu(np.dot(layer_0, weights_0_1))
             if rate == 0.5:
                 mask = np.random.randint(2, size=layer_1.shape) * 2

@@ -112,8 +112,8 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     images, _ = comparison.find_test_images([without_data, first])
     assert np.array_equal(images, first.folder.read_data().x_test)
     changed = replace(second, record=RunFolder(copy).read_record())
-    with pytest.raises(InvalidData, match="have changed since they were evaluated"):
-        comparison.find_test_images([changed])
+    with pytest.raises(InvalidData, match="sample has now. Compare runs of one source"):
+        comparison.find_test_images([first, changed])
 
 
 def read_page(path):

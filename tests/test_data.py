@@ -34,11 +34,11 @@ def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("y_test", None, "has no array y_test"),
+        ("y_test", None, "has no array y_test. Use an .npz file in the layout of keras.datasets"),
         ("x_train", lambda x: x / 255, r"x_train float64 \(60, 28, 28\), but must have uint8"),
-        ("y_train", lambda y: y.astype(int), "y_train int64"),
-        ("x_test", lambda x: x.reshape(30, 784), r"must have uint8 \(M, 28, 28\)"),
-        ("y_train", lambda y: y[:-1], r"y_train uint8 \(59,\), but must have uint8 \(60\)"),
+        ("x_test", lambda x: x.reshape(30, 784), r"must have uint8 \(30, 28, 28\)"),
+        ("x_test", lambda x: x[..., np.newaxis], r"x_test uint8 \(30, 28, 28, 1\), but must have"),
+        ("y_train", lambda y: y[:-1], r"y_train uint8 \(59,\), but must have uint8 \(60,\)"),
         ("y_test", lambda y: y + 10, "y_test must hold labels from 0 to 9"),
         ("x_test", lambda x: x.astype(object), "is not a whole .npz file of plain arrays"),
     ],
@@ -49,7 +49,7 @@ def test_a_source_of_another_layout_is_refused(tmp_path, small_source, name, cha
     if change:
         arrays[name] = change(array)
     np.savez(tmp_path / "changed.npz", **arrays)
-    with pytest.raises(InvalidData, match=message):
+    with pytest.raises(ValueError, match=message):
         data.load_source(str(tmp_path / "changed.npz"))
 
 
@@ -58,10 +58,10 @@ def test_a_source_that_was_cut_short_or_is_not_there_is_refused(small_source):
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(content)
-        with pytest.raises(InvalidData, match="is not a whole .npz file"):
+        with pytest.raises(InvalidRecord, match="is not a whole .npz file"):
             data.load_source(str(path))
     for source in ("nowhere", "README.md", "nowhere/x.npz"):
-        with pytest.raises(InvalidData, match="nothing of that kind|is missing"):
+        with pytest.raises(ValueError, match="Nothing is at|is missing"):
             data.load_source(source)
 
 
@@ -84,7 +84,6 @@ def test_split_refuses_more_images_than_there_are_with_what_fits(small_source):
     message = "is 50 \\+ 11 = 61, but .* has 60 .* fits: num_samples 48, num_validation 12"
     with pytest.raises(InvalidData, match=message):
         data.split_source(str(path), 50, 11)
-    assert len(data.split_source(str(path), 48, 12).x_train) == 48
     assert data.fit_sizes(60_000) == {"num_samples": 59_000, "num_validation": 1000}
 
 
@@ -103,6 +102,3 @@ def test_data_npz_holds_the_data_and_names_that_are_no_digits(small_source, tmp_
         again = folder.read_data()
         assert (again.sha256, again.classes, again.source) == (split.sha256, classes, split.source)
     assert again.classes.outputs == ("cat", "hippopota…", *["unused"] * 8)
-    folder.data.write_bytes(b"PK")
-    with pytest.raises(InvalidRecord, match="Run 01_prepare.ipynb first"):
-        folder.read_data()

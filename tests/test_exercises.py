@@ -32,8 +32,6 @@ def train(sample, seed):
 def test_the_first_answer_is_how_many_another_seed_reads_correctly(sample, judge):
     _, accuracy = helpers.evaluate(sample.x_test, sample.y_test, *train(sample, 3))
     assert judge(exercises.check, 1, round(10_000 * accuracy)) == "correct"
-    assert judge(exercises.check, 1, 10_000 * accuracy) == "correct"
-    assert judge(exercises.check, 1, accuracy) == "not correct: it is a whole number"
     assert judge(exercises.check, 1, 7942) == "not correct"
     assert judge(exercises.check, 1, None) == "no answer yet"
 
@@ -61,7 +59,6 @@ def test_the_fourth_answer_is_the_accuracy_with_momentum(sample, judge):
             matrix += velocity
     _, accuracy = helpers.evaluate(sample.x_test, sample.y_test, *weights)
     assert judge(exercises.check, 4, f"{accuracy:.3f}") == "correct"
-    assert judge(exercises.check, 4, accuracy) == 'not correct: it is text such as "0.812"'
 
 
 def test_a_derivative_is_checked_by_central_differences(sample, judge):
@@ -82,7 +79,5 @@ def test_a_derivative_is_checked_by_central_differences(sample, judge):
 
     assert check(loss, signal) == "correct"
     assert check(loss, lambda sums: 0.99 * signal(sums)).endswith("is not its derivative")
-    assert check(loss, lambda sums: signal(sums)[0]).endswith("(40,), but must have (1, 40)")
-    assert check(lambda _: None, signal) == "not correct: the loss must be one number"
     assert check(lambda _: 0.0, np.zeros_like) == "not correct: the loss is another one"
     assert check(None, None) == "no answer yet"

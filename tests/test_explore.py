@@ -84,15 +84,17 @@ def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
     assert "The class is hippopota…, so" in explore.describe(named)
 
 
-def test_the_drawing_shows_active_inactive_and_dropped_units_apart(reading):
+def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     figure = explore.draw(reading)
-    _, pixels, _, scores, units = figure.axes
+    _, pixels, scores, units, _ = figure.axes
     assert pixels.get_title("left") + pixels.get_title() == "Pixels for and against 1"
-    marks = {text.get_text(): text.xy[1] for text in scores.texts}
-    assert marks == {"◀ answer": 1, "● true digit": 2}
-    markers = {line.get_marker(): line.get_xdata().tolist() for line in units.lines}
-    assert markers == {"o": [3, 4], "X": [0, 1]}
-    assert [bar.get_x() + bar.get_width() / 2 for bar in units.containers[0]] == [2]
+    bars = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in scores.containers[1]}
+    assert bars == {1: 0.9}  # the answer
+    assert [line.get_xydata().tolist() for line in scores.lines] == [[[0.5, 2]]]  # the true digit
+    assert [bar.get_height() for bar in units.containers[0]] == [1, 0, 2, 0, 0]
+    assert [line.get_xydata().tolist() for line in units.lines] == [[[0, 1], [1, 0]]]  # dropped
+    texts = [text.get_text() for axis in (scores, units) for text in axis.get_legend().texts]
+    assert texts == ["true digit", "answer", "dropped, and what it would be", "active"]
     plt.close(figure)
 
 
@@ -103,13 +105,13 @@ def test_the_panel_reads_what_is_chosen(sample, model):
         return explore.read_image(named, sample.x_test[place], dropped, int(sample.y_test[place]))
 
     panel = explore.ReadingPanel(read, 5, 40)
-    assert "The class is 7" in panel.sentence.value
-    before = panel.picture.value
+    assert "The class is 7" in panel.shown.value
+    before = panel.shown.value.partition("<img ")[2]
     panel.place.value = 3
-    assert "The class is &lt;img&gt;" in panel.sentence.value
-    assert panel.picture.value != before
+    assert "The class is &lt;img&gt;" in panel.shown.value
+    assert panel.shown.value.partition("<img ")[2] not in ("", before)
     panel.dropped.value = (2, 3)
-    assert "dropped: 2." in panel.sentence.value
+    assert "dropped: 2." in panel.shown.value
     assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose an image")
 
 
@@ -124,7 +126,7 @@ def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
 
     monkeypatch.setattr(runs, "run", run)
     for _ in range(2):  # the second time there is a data.npz, which is not replaced
-        with pytest.raises(InvalidRecord, match="Run 02_train.ipynb first, with the same run_dir"):
+        with pytest.raises(InvalidRecord, match="model.npz is missing. Make the run first"):
             explore.load(str(tmp_path / "new"))
     assert made == [100]
 

@@ -28,7 +28,7 @@ from pipeline.notebooks import read_notebook
 from pipeline.parameters import NOTEBOOKS, find_unoriginal, from_values, make_command
 from pipeline.records import RunRecord
 from pipeline.reports import network
-from pipeline.run_folder import GENERATOR, RunFolder, write_whole
+from pipeline.run_folder import GENERATOR, STAGES, RunFolder, check_page, write_whole
 
 GLOSSARY = "README.md#glossary"  # as notebooks link to it
 FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
@@ -213,26 +213,19 @@ def render_glossary() -> str:
     return MarkdownWithMath(Renderer(["glossary"])).render(text)
 
 
-def write_notebook_report(
-    notebook: Path, output: Path, title: str | None = None, failure: str = ""
-) -> None:
-    """Render one notebook as it was last executed. Raises InvalidRecord if it is no notebook.
+def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:
+    """Render one notebook as it was last executed; title: in place of the notebook's own.
 
-    title: in place of the notebook's. failure: why it failed; it follows the title, and what was
-    not executed is left out.
+    Raises InvalidRecord if it is no notebook, InvalidParameter if the output is another's file.
     """
+    check_page(output)
     node = read_notebook(notebook)
-    if failure:
-        cells = [cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
-        starts = [i for i, cell in enumerate(cells, 1) if cell.metadata.papermill.start_time]
-        node.cells = cells[: max(starts, default=len(cells))]
+    node.cells = [cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
     first = next((cell.source for cell in node.cells if cell.cell_type == "markdown"), "")
     heading = re.search("^# (.*)", first, re.M)
     html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
     if title:
-        reason = f"\n<p><strong>{escape(failure)}</strong></p>" if failure else ""
-        words = f"{escape(title)}</h1>{reason}"
-        html = HEADING.sub(lambda old: old[1] + words, html, count=1)
+        html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
         html = remove_dead_links(html)
     write_whole(output, html.encode())
@@ -250,7 +243,8 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
 
 def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
     """Render the report of a finished run: its result, then its notebooks, the last one first."""
-    notebooks = {path.stem: read_notebook(path) for path in reversed(folder.find_notebooks())}
+    paths = [path for path in map(folder.notebook, reversed(STAGES)) if path.exists()]
+    notebooks = {path.stem: read_notebook(path) for path in paths}
     return render(notebooks, make_title(folder), site, summarise_run(folder, record))
 
 

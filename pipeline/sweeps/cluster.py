@@ -1,14 +1,12 @@
 """Train the points of a sweep on the workers of a Dask cluster.
 
-Nothing assumes a shared disk: the project reaches the workers as a zip, in a plugin that Dask also
-gives to late and restarted workers, and results come back as bytes. Scheduling, retries and deaths
-are Dask's. Neither the scheduler nor a worker can import this project by itself, so what they
-unpickle names the standard library alone, or is a local class, which is pickled by value.
+The project reaches the workers in a plugin, which Dask also gives to late and restarted ones, and
+results come back as bytes. The scheduler cannot import the project, so what it unpickles names the
+standard library alone, or is a local class, which is pickled by value.
 """
 
 import hashlib
 import importlib.metadata
-import io
 import logging
 import multiprocessing
 import operator
@@ -17,8 +15,8 @@ import pickle
 import platform
 import sys
 import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from functools import partial
@@ -26,175 +24,130 @@ from pathlib import Path
 from typing import Any
 
 import dask
-import nbformat
-from distributed import Client, KilledWorker, WorkerPlugin
+from distributed import Client, WorkerPlugin
+from distributed.core import Status as WorkerStatus
 
-from pipeline import notebooks
-from pipeline.data import Data
+from pipeline import provenance
 from pipeline.errors import ClusterFailed, InvalidParameter
 from pipeline.parameters import NOTEBOOKS, ROOT
-from pipeline.records import Inputs, RunRecord, Status, to_json
-from pipeline.run_folder import TRAINING, RunFolder, write_whole
-from pipeline.sweeps.definition import DataKey
-from pipeline.sweeps.execution import TRAINED, Futures, Job, Outcome, Submit, train_point
+from pipeline.records import RunRecord, Status, to_json
+from pipeline.run_folder import RunFolder
+from pipeline.sweeps.execution import TRAINED, Outcome, Submit, train_point
 
-TOPIC = "digits"  # of the events by which workers say why they get no points
+NAME = "digits"  # of the plugin, and of events that it sends
 TIMEOUT = 10  # seconds in which a scheduler has to answer
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def train_there(
-    address: str,
-    inputs: Mapping[str, Inputs],
-    images: Mapping[DataKey, Data],
-    time_limit: int | None,
-) -> Iterator[Submit]:
-    """Yield what has a point trained by a worker of the scheduler at this address.
+def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
+    """Yield a function that has a worker of the scheduler at this address execute `train_point`.
 
-    Raises InvalidParameter if none answers.
+    contents: of files data.npz. Raises InvalidParameter if no scheduler answers, and
+    ClusterFailed if no worker can run the points.
     """
-    content = _zip_project()
-    project = f"digits-{hashlib.sha256(content).hexdigest()[:12]}"
-    options: dict[str, Any] = {"pure": False, "resources": {project: 1}}  # a worker that has it
-    versions = {name: found for each in inputs.values() for name, found in each.versions.items()}
-    refusals: dict[str, str] = {}  # by the addresses of workers
-    tasks: list[Future[Any]] = []
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what has gone
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})
+    try:
+        client = Client(address, timeout=TIMEOUT)
+    except (OSError, ValueError) as error:
+        problem = f"No Dask scheduler answers at {address!r} ({error})"
+        raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
+    with client:
+        options: Any = {"pure": False, "resources": {_offer_project(client): 1}}
+        train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
+        data = {content: client.submit(bytes, content, **options) for content in contents}
+        executor = client.get_executor(**options)
 
-    def cancel_if_refused() -> None:
-        """Cancel all tasks if each worker has refused them."""
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        if workers and refusals.keys() >= workers.keys():
-            for task in tasks:
-                task.cancel()
-
-    def note_refusal(event: tuple[object, tuple[str, str]]) -> None:
-        worker, reason = event[1]
-        refusals[worker] = reason
-        log.warning(f"The worker at {worker} gets no points: {reason}")
-        cancel_if_refused()
-
-    def submit(jobs: Sequence[Job]) -> Futures:
-        futures: Futures = {}
-        for point, record in jobs:
-            place = str(point.folder.path)
-            arguments = (contents[point.data_key], to_json(record), place, time_limit)
+        def submit(
+            folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
+        ) -> "Future[Outcome]":
+            arguments = (str(folder.path), to_json(record), data[content], time_limit)
             task = executor.submit(operator.call, train, *arguments)
             outcome: Future[Outcome] = Future()
-            task.add_done_callback(partial(_settle, outcome, record, refusals))
-            tasks.append(task)
-            futures[outcome] = point
-        cancel_if_refused()
-        return futures
+            task.add_done_callback(partial(_settle, outcome, record))
+            return outcome
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what has gone
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
-        try:
-            client = Client(address, timeout=TIMEOUT)
-        except (OSError, ValueError) as error:
-            problem = f"No Dask scheduler answers at {address!r} ({error})"
-            advice = "Start one with dask scheduler, and give the address that it prints."
-            raise InvalidParameter(f"{problem}. {advice}") from None
-        try:
-            if not client.scheduler_info()["workers"]:
-                log.warning(f"The scheduler has no worker yet. Start one: dask worker {address}")
-            client.subscribe_topic(TOPIC, note_refusal)
-            client.register_plugin(_make_plugin(project, content, versions), name=project)
-            train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
-            stored = {key: each.to_bytes() for key, each in images.items()}
-            contents = {key: client.submit(bytes, each, **options) for key, each in stored.items()}
-            executor = client.get_executor(**options)
-            yield submit
-        finally:
-            client.close()
+        yield submit
 
 
-def _settle(
-    outcome: "Future[Outcome]", record: RunRecord, refusals: Mapping[str, str], done: "Future[Any]"
-) -> None:
-    """Give what came of a point's task to the future of its outcome."""
-    try:
-        content, files = done.result()
-        outcome.set_result((RunRecord.model_validate_json(content), files))
-    except CancelledError:
-        reasons = [f"{worker}: {reason}" for worker, reason in refusals.items()]
-        problem = "No worker can run the points." if reasons else "The Dask scheduler has gone."
-        outcome.set_exception(ClusterFailed("\n".join([problem, *reasons])))
-    except KilledWorker as error:
-        outcome.set_result((record.replace(status=Status.DIED, error=str(error)), {}))
-    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
-        reason = f"{type(error).__name__}: {error}"
-        outcome.set_result((record.replace(status=Status.FAILED, error=reason), {}))
+def _offer_project(client: Client) -> str:
+    """Send the project to all workers, wait until one has it, and return the project's name.
 
-
-def _zip_project() -> bytes:
-    """Return what a worker needs of the project, the same bytes for the same content."""
-    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py"), NOTEBOOKS / f"{TRAINING}.ipynb"]
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(paths):
-            name = path.relative_to(ROOT).as_posix()
-            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())  # without its time
-    return buffer.getvalue()
-
-
-def _make_plugin(project: str, content: bytes, versions: Mapping[str, str]) -> WorkerPlugin:
-    """Return the plugin that lays the project out on a worker.
-
-    A worker that has it offers a resource of the project's name, which each task asks for.
+    A worker that has it offers a resource of that name, which each task asks for. Raises
+    ClusterFailed if there are workers, and all have refused.
     """
+    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py"), NOTEBOOKS / TRAINED[0]]
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)}
+    project = f"digits-{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
+    versions = provenance.find_versions(provenance.PACKAGES)
 
     class Project(WorkerPlugin):
         async def setup(self, worker: Any) -> None:
-            folder = Path(worker.local_directory, project)
-            installed = {
-                each.name.lower(): each.version for each in importlib.metadata.distributions()
-            }
-            installed["python"] = platform.python_version()
+            found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
+            found["python"] = platform.python_version()
             reasons = [
-                f"its {name} is {installed.get(name, 'missing')}, not {version}"
+                f"its {name} is {found.get(name, 'missing')}, not {version}"
                 for name, version in versions.items()
-                if installed.get(name) != version
+                if found.get(name) != version
             ]
+            folder = Path(worker.local_directory, project)
             loaded = getattr(sys.modules.get("pipeline"), "__file__", None)
             if loaded and not Path(loaded).is_relative_to(folder):
                 reasons.append("it has another version of the project; restart it")
             if reasons:
-                worker.log_event(TOPIC, (worker.address, "; ".join(reasons)))
+                message = f"The worker at {worker.address} gets no points: {'; '.join(reasons)}"
+                worker.log_event(NAME, (worker.address, message))
                 return
-            zipfile.ZipFile(io.BytesIO(content)).extractall(folder)
-            if str(folder) not in sys.path:
-                sys.path.insert(0, str(folder))
+            for name, content in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+            sys.path.insert(0, str(folder))
             os.environ["PYTHONPATH"] = str(folder)  # which a fork server of Python 3.11 needs
             await worker.set_resources(**{project: worker.state.nthreads})
+            # The scheduler gives waiting tasks to a worker only when its status changes.
+            worker.status = WorkerStatus.paused
+            worker.status = WorkerStatus.running
 
-    return Project()
+    client.subscribe_topic(NAME, lambda event: log.warning(event[1][1]))
+    client.register_plugin(Project(), name=NAME)
+    if not client.scheduler_info()["workers"]:
+        log.warning("The scheduler has no worker yet. Start one with dask worker.")
+    while True:
+        workers = client.scheduler_info()["workers"]
+        if any(project in worker["resources"] for worker in workers.values()):
+            return project
+        refusals = dict(event for _, event in client.get_events(NAME))  # by a worker's address
+        if workers and refusals.keys() >= workers.keys():
+            reasons = [refusals[worker] for worker in workers]
+            raise ClusterFailed("\n".join(["No worker can run the points.", *reasons]))
+        time.sleep(0.2)
 
 
-def train_on_worker(
-    content: bytes, record: bytes, place: str, time_limit: int | None
-) -> tuple[bytes, dict[str, bytes]]:
-    """Train a point in a temporary folder, and return its record and its files.
+def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") -> None:
+    """Give what came of a point's task to the future of its outcome."""
+    try:
+        outcome.set_result(task.result())
+    except CancelledError:
+        outcome.set_exception(ClusterFailed("The Dask scheduler has gone. Run the sweep again."))
+    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
+        failed = {"status": Status.FAILED, "error": f"{type(error).__name__}: {error}"}
+        outcome.set_result((record.replace(**failed), {}))
 
-    content: of data.npz. record: of its run.json. place: of its folder, which the executed
-    notebook names.
+
+def train_on_worker(place: str, record: bytes, content: bytes, time_limit: int | None) -> Outcome:
+    """Do what `train_point` does in a temporary folder, and return the files, too.
+
+    place: the point's folder, which the executed notebook names.
     """
     # A worker with a nanny is a daemon, which may have no children unless it is told otherwise.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
-        data_path = Path(temporary, "data.npz")
-        data_path.write_bytes(content)
-        folder = RunFolder(Path(temporary, "point"))
         begun = RunRecord.model_validate_json(record)
-        ended, _ = train_point(folder, begun, data_path, time_limit)
-        executed = folder.notebook(TRAINING)
-        node = notebooks.read_notebook(executed)
-        for cell in node.cells:
-            if "injected-parameters" in cell.metadata.get("tags", ()):
-                cell.source = cell.source.replace(str(folder.path), place)
-        write_whole(executed, nbformat.writes(node).encode())
-        if ended.status == Status.DONE:
-            ended = ended.replace(outputs=folder.digest(TRAINED))
-        paths = [path for path in map(folder.path.joinpath, TRAINED) if path.exists()]
-        return to_json(ended), {path.name: path.read_bytes() for path in paths}
+        ended, _ = train_point(RunFolder(temporary), begun, content, time_limit)
+        left = Path(temporary).iterdir()
+        files = {path.name: path.read_bytes() for path in left if path.name in TRAINED}
+        notebook = TRAINED[0]
+        files[notebook] = files[notebook].replace(temporary.encode(), place.encode())
+        return ended, files

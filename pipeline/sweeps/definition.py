@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import parameters, records, run_folder
+from pipeline import parameters, records
 from pipeline.errors import InvalidParameter
 from pipeline.parameters import Parameters
 from pipeline.published import round_metric
@@ -26,7 +26,6 @@ DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 10_000
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
-FORM = "A sweep's file has a name, and may have base, grid, points and select."
 
 
 class SweepFolder:
@@ -42,10 +41,6 @@ class SweepFolder:
 
     def point(self, identity: str) -> RunFolder:
         return RunFolder(self.path / identity)
-
-    def check_free(self) -> None:
-        """Raise InvalidParameter if a sweep may not write into the folder."""
-        run_folder.check_folder(self.path, FILES, "run.json")
 
 
 @dataclass(eq=False)
@@ -63,8 +58,7 @@ class Point:
     @property
     def data_key(self) -> DataKey:
         """Return the parameters that its images depend on."""
-        chosen = self.parameters
-        return chosen.source, chosen.num_samples, chosen.num_validation
+        return self.parameters.source, self.parameters.num_samples, self.parameters.num_validation
 
     @property
     def status(self) -> Status | None:
@@ -74,52 +68,36 @@ class Point:
     def is_done(self) -> bool:
         return self.status == Status.DONE
 
-    def read_record(self) -> None:
-        """Read its record. One of other parameters does not count."""
-        found = self.folder.find_record()
-        self.record = found if found and found.parameters == dict(self.parameters) else None
-
 
 def read_definition(path: Path) -> SweepDefinition:
     """Read a sweep's file. Raises InvalidParameter with what is wrong and what is allowed."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-        return SweepDefinition.model_validate(content)
+        return SweepDefinition.model_validate(YAML(typ="safe", pure=True).load(path))
     except ValidationError as error:
         problems = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
-        lines = [f"{path}: {where or 'the file'}: {message}" for where, message in problems]
-        raise InvalidParameter("\n".join([*lines, FORM])) from None
+        reason = "\n".join(f"{place or 'the file'}: {message}" for place, message in problems)
     except (OSError, YAMLError, ValueError) as error:
         reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers
-        example = "notebooks/sweeps/small.yaml"
-        raise InvalidParameter(f"{path} cannot be read: {reason}. See {example}.") from None
+    advice = "A sweep has a name, and may have base, grid, points and select."
+    raise InvalidParameter(f"{path} is no sweep: {reason}\n{advice}")
 
 
 def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
     """Make all points, each once: the base with the grid crossed, and with each of `points`.
 
-    They are counted before any is made. Raises InvalidParameter with all that is wrong.
+    They are counted before any is made. Raises InvalidParameter.
     """
     has_grid = bool(sweep.grid) or not sweep.points  # without both, the base is the one point
     count = has_grid * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
     if count > MAX_POINTS:
         message = f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
         raise InvalidParameter(f"{message} Make several sweeps of them.")
-    listed = [pair for values in (sweep.base, *sweep.points) for pair in values.items()]
-    listed += [(name, value) for name, values in sweep.grid.items() for value in values]
-    problems: dict[str, None] = {}  # each once
-    for name, value in listed:
-        try:
-            parameters.check_source(parameters.from_values({name: value}).source)
-        except InvalidParameter as error:
-            problems[str(error)] = None
-    if problems:
-        raise InvalidParameter("\n".join(problems))
     crossed = product(*sweep.grid.values()) if has_grid else ()
     grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
     points: dict[str, Point] = {}
     for values in [*grid, *sweep.points]:
         chosen = parameters.from_values(sweep.base | values)
+        parameters.check_source(chosen.source)
         if sweep.select.startswith("validation") and chosen.num_validation == 0:
             problem = f"select is {sweep.select}, but num_validation is 0"
             raise InvalidParameter(f"{problem}. Select a training metric, or raise it.")
@@ -133,7 +111,7 @@ def read_points(folder: SweepFolder) -> list[Point]:
     ids = folder.read_record().ids
     points = [Point(parameters.from_values(ids[each]), folder.point(each)) for each in ids]
     for point in points:
-        point.read_record()
+        point.record = point.folder.find_record()
     return points
 
 
@@ -141,7 +119,8 @@ class Configuration:
     """Points that differ in their seed alone, ranked by a metric."""
 
     def __init__(self, points: Sequence[Point], metric: Metric) -> None:
-        self.points, self.metric = points, metric
+        self.points = points
+        self.metric = metric
         self.parameters = points[0].parameters.model_dump(exclude={"seed"})
 
     @property
@@ -150,8 +129,8 @@ class Configuration:
 
     def find_values(self, name: str) -> list[float]:
         """Return a metric of each finished point."""
-        found = [getattr(point.record.metrics, name) for point in self.finished if point.record]
-        return [value for value in found if value is not None]
+        values = [getattr(point.record.metrics, name) for point in self.finished if point.record]
+        return [value for value in values if value is not None]
 
     def compute_mean(self, name: str) -> float:
         """Return the mean of a metric over the finished points."""
@@ -163,18 +142,20 @@ class Configuration:
         return self.compute_mean(self.metric)
 
     @property
-    def sort_key(self) -> tuple[bool, list[float]]:
+    def sort_key(self) -> list[float]:
         """Return what configurations are sorted by, the best first.
 
         Complete ones come first: the mean of those seeds that went well would flatter. Equal means
-        of an accuracy are ranked by the error on the same images, and of an error by the accuracy.
+        are ranked by the other metric of the same images.
         """
+        if not self.finished:
+            return [math.inf]
         split, measure = self.metric.split("_")
-        accuracy, error = (self.compute_mean(f"{split}_{each}") for each in ("accuracy", "error"))
-        means = [-accuracy, error] if measure == "accuracy" else [error, -accuracy]
+        means = [-self.compute_mean(f"{split}_accuracy"), self.compute_mean(f"{split}_error")]
+        if measure == "error":
+            means.reverse()
         # Sums of the same numbers in another order differ in their last digits.
-        keys = [round(mean, 12) for mean in means] if self.finished else [math.inf]
-        return len(self.finished) < len(self.points), keys
+        return [len(self.finished) < len(self.points), *(round(mean, 12) for mean in means)]
 
     def describe(self, names: Iterable[str]) -> str:
         """Return these of its parameters as words."""
@@ -209,7 +190,7 @@ def rank(points: Iterable[Point], metric: Metric) -> list[Configuration]:
 
 def find_best(configurations: Sequence[Configuration]) -> Configuration | None:
     """Return the first configuration, if any of its points has finished."""
-    return configurations[0] if configurations and configurations[0].finished else None
+    return configurations[0] if configurations[0].finished else None
 
 
 def find_varied(points: Iterable[Point]) -> list[str]:

@@ -1,7 +1,8 @@
-"""What the tests of sweeps share: definitions, commands that are stopped midway, and results."""
+"""What the tests of sweeps share: definitions, points, and trainings that stop midway."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,25 +13,31 @@ from functools import partial
 import pytest
 import yaml
 
-from pipeline.parameters import ROOT
+from pipeline.parameters import ROOT, Parameters
+from pipeline.records import Inputs, RunRecord, Status, Trained
+from pipeline.run_folder import RunFolder
+from pipeline.sweeps.definition import Point
+from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
+RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
 MIDWAY = '''
 
 import os
 import signal
 import socket
 
-SECONDS, save = 0, Checkpoints.save_when_due
+SECONDS = 0
+save = Checkpoints.save_when_due
 
 
 def save_and_stop(self, checkpoint, *generators):
-    """Save after each epoch. From the second on seed 13 dies; seed 14 waits at the gate."""
+    """Save after each epoch; then seed 13 dies, and seed 14 stops at the gate, once."""
     save(self, checkpoint, *generators)
     seed = get_ipython().user_ns["seed"]
-    if len(checkpoint.history) >= 2 and seed == 13 and "DEADLY" in os.environ:
+    if seed == 13 and "DEADLY" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
-    if len(checkpoint.history) == 2 and seed == 14 and "GATE" in os.environ:
+    if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
         socket.create_connection(("127.0.0.1", int(os.environ["GATE"]))).recv(1)
 
 
@@ -38,26 +45,45 @@ Checkpoints.save_when_due = save_and_stop
 '''
 
 
+class Gate:
+    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.settimeout(100)
+        self.port = str(self.server.getsockname()[1])
+
+    def wait(self):
+        """Wait for a training, and return its connection; when that is closed, it goes on."""
+        return self.server.accept()[0]
+
+
 def write(path, **definition):
     path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition))
     return path
 
 
+def make_point(seed=1, value=None, metric="validation_accuracy", others=VALIDATED, **fields):
+    """Return a point with that value of the metric, or, without one, a point that diverged."""
+    chosen = Parameters(seed=seed, **fields)
+    inputs = Inputs(data="", notebooks={}, code={}, versions={})
+    record = RunRecord(parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED)
+    if value is not None:
+        metrics = Trained(**others | {metric: value, "weights_sha256": "0" * 64})
+        record = record.replace(status=Status.DONE, metrics=metrics)
+    return Point(chosen, RunFolder(f"runs/none/{chosen.hidden_size}-{seed}"), record)
+
+
 def read_records(folder):
-    """Return the records of all points by their seeds, learning rates and epochs."""
+    """Return the records of all points, by their learning rates and seeds."""
     records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
-    names = ("seed", "learning_rate", "epochs")
-    return {tuple(each["parameters"][name] for name in names): each for each in records}
+    return {(r["parameters"]["learning_rate"], r["parameters"]["seed"]): r for r in records}
 
 
 def read_digests(folder):
-    records = read_records(folder)
-    return {key: each["metrics"]["weights_sha256"] for key, each in records.items()}
-
-
-def read_statuses(folder):
-    """Return the statuses of all points by their seeds."""
-    return {seed: each["status"] for (seed, *_), each in read_records(folder).items()}
+    """Return the digests of the weights of all points that are done."""
+    done = {key: r for key, r in read_records(folder).items() if r["status"] == "done"}
+    return {key: record["metrics"]["weights_sha256"] for key, record in done.items()}
 
 
 def start(*arguments, cwd=ROOT, **environment):
@@ -73,20 +99,15 @@ def start(*arguments, cwd=ROOT, **environment):
     )
 
 
-class Gate:
-    """Where a training with seed 14 that knows the gate's port waits midway."""
-
-    def __init__(self):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.settimeout(60)
-        self.port = str(self.server.getsockname()[1])
-
-    def wait(self):
-        """Return when the training has come midway; it goes on if what is returned is closed."""
-        return self.server.accept()[0]
+def wait_for(pattern, stream):
+    """Read lines until one has the pattern, and return its group, if it has one."""
+    for line in stream:
+        if found := re.search(pattern, line):
+            return found[found.lastindex or 0]
+    raise AssertionError(f"{pattern} was not written")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gate():
     gate = Gate()
     yield gate
@@ -95,7 +116,7 @@ def gate():
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """A copy of the project in which trainings with some seeds stop midway, if they are told to."""
+    """A copy of the project in which trainings with some seeds die, or stop midway."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("pipeline", "notebooks"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
@@ -107,12 +128,11 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def local(shared, pipeline):
-    """A finished sweep over three seeds, and a point of another learning rate, without a report."""
+    """A finished sweep over three learning rates, without a report, and its definition."""
 
     def make(folder):
-        file = write(folder / "s.yaml", grid={"seed": [1, 14, 2]}, points=[{"learning_rate": 0.01}])
+        file = write(folder / "s.yaml", grid=RATES)
         done = pipeline("sweep", file, "--no-report", "--sweep-dir", folder / "out")
         assert done.returncode == 0, done.stderr
-        (folder / "log").write_text(done.stdout)
 
     return shared("local", make)

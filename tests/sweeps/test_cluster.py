@@ -1,8 +1,6 @@
 """Sweeps on a cluster, with real schedulers and workers that come late, are killed, or differ."""
 
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,42 +8,54 @@ import sys
 import psutil
 import pytest
 
-from pipeline.parameters import ROOT
 from pipeline.sweeps import cluster
-from tests.sweeps.conftest import read_digests, read_statuses, start, write
+from tests.sweeps.conftest import read_digests, start, wait_for, write
 
-ALONE = f"import sys\nsys.path = [path for path in sys.path if path != {str(ROOT)!r}]\n"
+pytestmark = pytest.mark.xdist_group("cluster")
+
+# The editable install puts the project on the path of all that share its environment.
+ALONE = """
+import os, sys
+sys.path = [path for path in sys.path if not os.path.exists(path + "/helpers.py")]
+"""
+OTHER_NUMPY = """
+import importlib.metadata
+
+class Numpy:
+    name, version = "numpy", "1.0"
+
+true = importlib.metadata.distributions
+importlib.metadata.distributions = lambda: [Numpy if d.name == "numpy" else d for d in true()]
+"""
 
 
 class Dask:
-    """A scheduler, and workers in folders of their own; none finds the project on a path."""
+    """A scheduler, and workers, each in a folder of its own; none finds the project on a path."""
 
     def __init__(self, folder):
         self.folder, self.processes = folder, []
-        (folder / "path").mkdir()
-        (folder / "path" / "sitecustomize.py").write_text(ALONE)
-        options = ("--port", "0", "--dashboard-address", "127.0.0.1:0")
-        self.scheduler = self.start("scheduler", *options)
+        self.scheduler = self.start("scheduler", "--port", "0")
         self.address = wait_for(r"Scheduler at: +(\S+)", self.scheduler.stderr)
 
-    def start(self, kind, *options, **environment):
-        """Start a scheduler or a worker; environment: more of it."""
+    def start(self, kind, *options, code="", **environment):
+        """Start a scheduler or a worker, which first runs the code."""
         folder = self.folder / str(len(self.processes))
         folder.mkdir()
+        (folder / "sitecustomize.py").write_text(ALONE + code)
+        own = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
         process = subprocess.Popen(
-            [sys.executable, "-m", "dask", kind, "--host", "127.0.0.1", *options],
+            [sys.executable, "-m", "dask", kind, *own, *options],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder / "path")} | environment,
+            env=os.environ | {"PYTHONPATH": str(folder)} | environment,
             stderr=subprocess.PIPE,
             text=True,
         )
         self.processes.append(process)
         return process
 
-    def add_worker(self, *options, **environment):
+    def add_worker(self, *options, **more):
         """Start a worker with a thread, and return its process when it has registered."""
-        more = (self.address, "--nthreads", "1", "--dashboard-address", "127.0.0.1:0")
-        worker = self.start("worker", *more, *options, **environment)
+        worker = self.start("worker", self.address, "--nthreads", "1", *options, **more)
         wait_for("Registered to", worker.stderr)
         return worker
 
@@ -53,46 +63,83 @@ class Dask:
         place = ("--no-report", "--sweep-dir", out, "--scheduler", self.address)
         return start("sweep", file, *place, **options)
 
-    def close(self, processes):
-        for process in processes:
+    def close(self):
+        for process in self.processes:
             for each in [*psutil.Process(process.pid).children(recursive=True), process]:
                 each.kill()
             process.wait()
 
 
-def wait_for(pattern, stream):
-    """Read lines until one has the pattern; return its group, if it has one."""
-    for line in stream:
-        if found := re.search(pattern, line):
-            return found[found.lastindex or 0]
-    raise AssertionError(f"{pattern} was not written")
-
-
 @pytest.fixture(scope="module")
-def scheduler(tmp_path_factory):
-    """A scheduler without workers, for several tests."""
+def dask(tmp_path_factory, project, local, gate):
+    """A scheduler, one worker that differs, and one that has come late to a sweep and finished it.
+
+    The first worker of the sweep was killed midway. The last is at the gate in each training.
+    """
     dask = Dask(tmp_path_factory.mktemp("dask"))
-    yield dask
-    dask.close(dask.processes[:1])
+    try:
+        dask.add_worker("--no-nanny", code=OTHER_NUMPY)
+        killed = dask.add_worker("--no-nanny", GATE=gate.port)
+        dask.out = dask.folder / "out"
+        running = dask.sweep(local / "s.yaml", dask.out, cwd=project)
+        training = gate.wait()
+        killed.kill()
+        assert training.recv(1) == b""  # it has ended with its worker
+        dask.add_worker(GATE=gate.port)
+        for _ in range(3):
+            gate.wait().close()
+        dask.log, errors = running.communicate(timeout=120)
+        assert running.returncode == 0, dask.log + errors
+        yield dask
+    finally:
+        dask.close()
 
 
-@pytest.fixture
-def dask(scheduler):
-    """The scheduler; the workers of a test end with it."""
-    yield scheduler
-    scheduler.close(scheduler.processes[1:])
-    del scheduler.processes[1:]
-
-
-def test_a_sweep_survives_a_worker_and_equals_a_local_one(dask, project, local, gate, tmp_path):
-    first = dask.add_worker("--no-nanny", GATE=gate.port)
-    out = tmp_path / "out"
-    running = dask.sweep(local / "s.yaml", out, cwd=project)
-    gate.wait()
-    first.kill()
-    dask.add_worker("--nthreads", "2")
-    log, errors = running.communicate()
-    assert running.returncode == 0, log + errors
-    assert read_digests(out) == read_digests(local / "out")
-    for path in out.glob("*/run.json"):
+def test_a_sweep_that_lost_a_worker_equals_a_local_one(dask, local):
+    assert len(read_digests(dask.out)) == 3
+    assert read_digests(dask.out) == read_digests(local / "out")
+    for path in dask.out.glob("*/run.json"):
         assert f'run_dir = \\"{path.parent}\\"' in path.with_name("02_train.ipynb").read_text()
+
+
+def test_workers_that_differ_are_named_and_get_no_points(dask, local, tmp_path):
+    assert dask.log.count("gets no points") == 1
+    assert "gets no points: its numpy is 1.0, not 2." in dask.log
+    running = dask.sweep(local / "s.yaml", tmp_path)  # of a project that is not the copy
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert errors.startswith("Error: No worker can run the points.\n")
+    assert "its numpy is 1.0, not 2." in errors
+    assert "it has another version of the project; restart it" in errors
+    assert read_digests(tmp_path) == {}
+
+
+def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
+    dask, project, local, gate, tmp_path
+):
+    """The last test here, since it ends the scheduler."""
+    for finished in (1, 2):
+        running = dask.sweep(local / "s.yaml", tmp_path, cwd=project)
+        gate.wait().close()
+        training = gate.wait()
+        wait_for(rf"\[1/{4 - finished}\]", running.stdout)
+        if finished == 1:
+            running.send_signal(signal.SIGINT)
+        else:
+            dask.scheduler.kill()
+        _, errors = running.communicate(timeout=60)
+        training.close()
+        assert running.returncode == (130 if finished == 1 else 1)
+        message = "Interrupted. " if finished == 1 else "Error: The Dask scheduler has gone."
+        assert errors.strip().startswith(message)
+        assert len(read_digests(tmp_path)) == finished
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://here"])
+def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch, address):
+    monkeypatch.setattr(cluster, "TIMEOUT", 0.5)
+    file, out = write(tmp_path / "s.yaml"), tmp_path / "out"
+    refused = pipeline("sweep", file, "--sweep-dir", out, "--scheduler", address)
+    assert refused.returncode == 2
+    assert f"Error: No Dask scheduler answers at '{address}'" in refused.stderr
+    assert not list(out.glob("*.json"))

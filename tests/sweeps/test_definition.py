@@ -35,7 +35,9 @@ def test_the_seed_alone_is_left_out_of_a_configuration(tmp_path):
     added = {"learning_rate": 0.01, "epochs": 9}
     found = points(tmp_path, grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]}, points=[added])
     groups = definition.configurations(found)
-    assert [[(p.parameters.learning_rate, p.parameters.epochs) for p in group] for group in groups] == [
+    assert [
+        [(p.parameters.learning_rate, p.parameters.epochs) for p in group] for group in groups
+    ] == [
         [(0.01, 2), (0.01, 2)],
         [(0.02, 2), (0.02, 2)],
         [(0.01, 9)],
@@ -61,14 +63,22 @@ def test_the_id_of_a_point_follows_from_its_parameters_alone(tmp_path):
 
 
 def test_numbers_are_numbers_however_they_are_written(tmp_path):
-    (tmp_path / "sweep.yaml").write_text('name: a\ngrid: {learning_rate: [1e-3, 2.0E-3, "0.003"], seed: ["4"]}')
+    (tmp_path / "sweep.yaml").write_text(
+        'name: a\ngrid: {learning_rate: [1e-3, 2.0E-3, "0.003"], seed: ["4"]}'
+    )
     found = points_in(tmp_path / "sweep.yaml")
-    assert [(p.parameters.learning_rate, p.parameters.seed) for p in found] == [(0.001, 4), (0.002, 4), (0.003, 4)]
+    assert [(p.parameters.learning_rate, p.parameters.seed) for p in found] == [
+        (0.001, 4),
+        (0.002, 4),
+        (0.003, 4),
+    ]
 
 
 def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline):
     file = write(
-        tmp_path / "s.yaml", grid={"learning_rte": [1], "epochs": [0, 3, "many"]}, points=[{"dropout_rate": 1}]
+        tmp_path / "s.yaml",
+        grid={"learning_rte": [1], "epochs": [0, 3, "many"]},
+        points=[{"dropout_rate": 1}],
     )
     refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
     assert refused.returncode == 2
@@ -91,8 +101,14 @@ def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline
             "name: a\ngrid: {seed: [1}",
             "while parsing a flow sequence (line 2, column 14), expected ',' or ']', but got '}' (line 2, column 16)",
         ),
-        ("name: 'a\ngrid: 1", "while scanning a quoted scalar (line 1, column 7), found unexpected end of stream"),
-        ("name: a\n--- 1", "expected a single document in the stream (line 1, column 1), but found another document"),
+        (
+            "name: 'a\ngrid: 1",
+            "while scanning a quoted scalar (line 1, column 7), found unexpected end of stream",
+        ),
+        (
+            "name: a\n--- 1",
+            "expected a single document in the stream (line 1, column 1), but found another document",
+        ),
         ("name: \x01", "unacceptable character #x0001: special characters are not allowed"),
         (
             "name: a\n\tgrid: 1",
@@ -128,7 +144,9 @@ def test_a_wrong_definition_is_refused(tmp_path, entries, message):
         points(tmp_path, **entries)
 
 
-@pytest.mark.parametrize("path", sorted((storage.NOTEBOOKS / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((storage.NOTEBOOKS / "sweeps").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_the_committed_definitions_are_sweeps(path):
     sweep = definition.read(path)
     assert sweep.name == path.stem
@@ -171,7 +189,10 @@ def test_the_record_of_the_largest_sweep_can_be_read_again(tmp_path):
 
 def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
     (tmp_path / "s.yaml").write_text("name: [")
-    for name, problem in (("s.yaml", "cannot be read as a YAML file"), ("none.yaml", "is not there")):
+    for name, problem in (
+        ("s.yaml", "cannot be read as a YAML file"),
+        ("none.yaml", "is not there"),
+    ):
         refused = pipeline("sweep", tmp_path / name)
         assert refused.returncode == 2
         assert f"{name} {problem}" in refused.stderr

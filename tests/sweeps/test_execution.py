@@ -26,7 +26,14 @@ import pytest
 from papermill.translators import PythonTranslator
 
 from pipeline import datasets, notebooks, provenance, storage
-from pipeline.errors import FolderBusy, InvalidData, InvalidParameter, InvalidRecord, NotebookFailed, PointsFailed
+from pipeline.errors import (
+    FolderBusy,
+    InvalidData,
+    InvalidParameter,
+    InvalidRecord,
+    NotebookFailed,
+    PointsFailed,
+)
 from pipeline.records import Epoch, RunRecord, Status
 from pipeline.reports import index
 from pipeline.run_folder import SweepFolder
@@ -62,7 +69,9 @@ def write_json(path, content):
 def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_path, pipeline):
     file = write(tmp_path / "s.yaml")
     write_json(tmp_path / "run" / "run.json", {"status": "done"})
-    write_json(tmp_path / "other" / "sweep.json", {"name": "other", "ids": [], "configurations": []})
+    write_json(
+        tmp_path / "other" / "sweep.json", {"name": "other", "ids": [], "configurations": []}
+    )
     storage.write_whole(tmp_path / "mine" / "results.csv", b"mine")
     write_json(tmp_path / "deep" / "a" / "b" / "run.json", {"status": "done"})
     for folder, reason in (
@@ -88,28 +97,44 @@ def test_a_sweep_overwrites_neither_the_project_nor_a_run_nor_another_sweep(tmp_
 
 def test_too_few_images_are_refused_before_anything_is_written(tmp_path):
     source, _ = write_small_source(tmp_path)
-    file = write(tmp_path / "s.yaml", base=QUICK | {"source": str(source)}, grid={"num_samples": [20, 21]})
-    with pytest.raises(InvalidData, match="num_samples \\+ num_validation is 21 \\+ 40 = 61, but the source"):
+    file = write(
+        tmp_path / "s.yaml", base=QUICK | {"source": str(source)}, grid={"num_samples": [20, 21]}
+    )
+    with pytest.raises(
+        InvalidData, match="num_samples \\+ num_validation is 21 \\+ 40 = 61, but the source"
+    ):
         execution.run_sweep(file, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_network_larger_than_memory_is_refused_before_anything_is_written(tmp_path):
     file = write(tmp_path / "s.yaml", grid={"hidden_size": [5, 1_000_000_000]})
-    with pytest.raises(InvalidParameter, match="hidden_size is 1000000000, but its weights take 6,352 GB of memory"):
+    with pytest.raises(
+        InvalidParameter, match="hidden_size is 1000000000, but its weights take 6,352 GB of memory"
+    ):
         execution.run_sweep(file, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 def test_two_sweeps_do_not_write_to_one_folder(tmp_path):
     file = write(tmp_path / "s.yaml")
-    with storage.lock(tmp_path / "out"), pytest.raises(FolderBusy, match=f"is writing to {tmp_path}/out"):
+    with (
+        storage.lock(tmp_path / "out"),
+        pytest.raises(FolderBusy, match=f"is writing to {tmp_path}/out"),
+    ):
         execution.run_sweep(file, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()  # since there was nothing in it
 
 
 def test_workers_of_this_machine_and_a_scheduler_exclude_each_other(tmp_path, pipeline):
-    options = ("--workers", "1", "--scheduler", "tcp://127.0.0.1:1", "--sweep-dir", tmp_path / "out")
+    options = (
+        "--workers",
+        "1",
+        "--scheduler",
+        "tcp://127.0.0.1:1",
+        "--sweep-dir",
+        tmp_path / "out",
+    )
     refused = pipeline("sweep", write(tmp_path / "s.yaml"), *options)
     assert refused.returncode == 2
     assert "--workers is for this machine" in refused.stderr
@@ -123,7 +148,8 @@ def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
     folder, log = local
     assert log.startswith("6 points: 0 done, 6 to run\n")
     assert re.search(
-        r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| about [\d.]+ s left \| best so far validation_", log
+        r"\[4/6\] \w{12} done: learning_rate 0.0\d+, seed \d \| about [\d.]+ s left \| best so far validation_",
+        log,
     )
     found = records(folder / "out")
     assert len(found) == 6
@@ -133,10 +159,22 @@ def test_a_sweep_runs_every_point_and_logs_how_far_it_is(local):
         assert files == (EVALUATED if path.parent.name in selected_of(folder / "out") else TRAINED)
         text = (path.parent / "02_train.ipynb").read_text()
         assert f'run_dir = \\"{path.parent}\\"' in text
-        (picture,) = (cell for cell in nbformat.reads(text, 4).cells if "picture" in cell.metadata.get("tags", []))
+        (picture,) = (
+            cell
+            for cell in nbformat.reads(text, 4).cells
+            if "picture" in cell.metadata.get("tags", [])
+        )
         assert [output.text for output in picture.outputs] == [notebooks.LEFT_OUT]
-    beside = {"sweep.json", "results.csv", "sweep.ipynb", "report.html", "report.json"}  # and no images
-    assert {path.name for path in (folder / "out").iterdir()} - {storage.LOCK} == beside | found.keys()
+    beside = {
+        "sweep.json",
+        "results.csv",
+        "sweep.ipynb",
+        "report.html",
+        "report.json",
+    }  # and no images
+    assert {path.name for path in (folder / "out").iterdir()} - {
+        storage.LOCK
+    } == beside | found.keys()
 
 
 def test_results_hold_no_test_metric_and_rank_by_validation(local):
@@ -150,16 +188,22 @@ def test_results_hold_no_test_metric_and_rank_by_validation(local):
     *_, leader, winner, first, second, tested, _ = log.splitlines()
     assert f"best so far validation_accuracy {best}" in leader
     assert winner == f"best validation_accuracy {best}"
-    found = (re.fullmatch(r"03_evaluate\.ipynb of (\w+)  \d+\.\d s", line)[1] for line in (first, second))
+    found = (
+        re.fullmatch(r"03_evaluate\.ipynb of (\w+)  \d+\.\d s", line)[1] for line in (first, second)
+    )
     assert sorted(found) == sorted(selected_of(folder / "out"))
     assert re.fullmatch(r"its test accuracy: 0\.\d{4}, mean of 2 seeds", tested)
 
 
 def test_of_several_evaluations_one_that_is_refused_leaves_the_others(runs, tmp_path):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
-    losers = [folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists()]
+    losers = [
+        folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists()
+    ]
     losers[0].history.write_bytes(losers[1].history.read_bytes())
-    with pytest.raises(InvalidRecord, match=f"{losers[0].place} is no longer what its run left: history.json was"):
+    with pytest.raises(
+        InvalidRecord, match=f"{losers[0].place} is no longer what its run left: history.json was"
+    ):
         execution.runs.evaluate(losers, 2)
     assert [folder.metrics.exists() for folder in losers] == [False, True]
     assert [folder.report.exists() for folder in losers] == [False, True]
@@ -168,7 +212,9 @@ def test_of_several_evaluations_one_that_is_refused_leaves_the_others(runs, tmp_
 
 def test_an_evaluation_that_was_altered_is_made_again(runs, tmp_path):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
-    chosen = next(folder for folder in map(out.point, out.read_record().ids) if folder.metrics.exists())
+    chosen = next(
+        folder for folder in map(out.point, out.read_record().ids) if folder.metrics.exists()
+    )
     before, text = chosen.read_record(), chosen.metrics.read_text()
     chosen.metrics.write_text(re.sub(r'"test_accuracy": [\d.]+', '"test_accuracy": 0.9', text))
     execution.runs.evaluate([chosen])
@@ -179,7 +225,12 @@ def test_an_evaluation_that_was_altered_is_made_again(runs, tmp_path):
 
 def test_a_sweep_of_one_seed_waits_for_somebodys_report_of_its_selected_point_too(runs, tmp_path):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
-    file = write(tmp_path / "s.yaml", name="small", base={"epochs": 10}, grid={"learning_rate": [0.01], "seed": [1]})
+    file = write(
+        tmp_path / "s.yaml",
+        name="small",
+        base={"epochs": 10},
+        grid={"learning_rate": [0.01], "seed": [1]},
+    )
     with contextlib.ExitStack() as held:
         for point in out.read_record().ids:
             held.enter_context(storage.lock(out.point(point).path))
@@ -189,17 +240,23 @@ def test_a_sweep_of_one_seed_waits_for_somebodys_report_of_its_selected_point_to
 
 def test_what_changes_while_a_point_is_evaluated_fails_that(runs, tmp_path, monkeypatch):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
-    loser = next(folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists())
+    loser = next(
+        folder for folder in map(out.point, out.read_record().ids) if not folder.metrics.exists()
+    )
     before, inputs_of = loser.read_record(), provenance.inputs_of
 
     def executing(folder, *_, **__):
         monkeypatch.setattr(
-            provenance, "inputs_of", lambda *given: inputs_of(*given).model_copy(update={"code": {"helpers.py": "1"}})
+            provenance,
+            "inputs_of",
+            lambda *given: inputs_of(*given).model_copy(update={"code": {"helpers.py": "1"}}),
         )
         return folder.digests(["data.npz"])
 
     monkeypatch.setattr("pipeline.stages.execute", executing)
-    with pytest.raises(NotebookFailed, match="Something changed while it was run: code helpers.py, which was "):
+    with pytest.raises(
+        NotebookFailed, match="Something changed while it was run: code helpers.py, which was "
+    ):
         execution.runs.evaluate([loser])
     assert loser.read_record() == before
     assert not loser.data.exists()
@@ -209,23 +266,37 @@ def test_a_sweep_whose_code_is_changed_before_its_evaluation_has_failed_points_a
     runs, tmp_path, monkeypatch
 ):
     out = SweepFolder(shutil.copytree(runs / "small", tmp_path / "out"))
-    identity = next(identity for identity in out.read_record().ids if not out.point(identity).metrics.exists())
-    failed = out.point(identity).read_record().changed(status=Status.FAILED, error="It has failed.", metrics=None)
+    identity = next(
+        identity for identity in out.read_record().ids if not out.point(identity).metrics.exists()
+    )
+    failed = (
+        out.point(identity)
+        .read_record()
+        .changed(status=Status.FAILED, error="It has failed.", metrics=None)
+    )
     out.point(identity).write_record(failed)
 
     def refusing(*_):
-        raise InvalidRecord(out.path, "was trained with other code helpers.py", "Run its sweep again.")
+        raise InvalidRecord(
+            out.path, "was trained with other code helpers.py", "Run its sweep again."
+        )
 
     monkeypatch.setattr(execution.runs, "evaluate", refusing)
     with pytest.raises(
-        PointsFailed, match=rf"was trained with other code helpers\.py.*\n1 point did not.*:\n{identity} f"
+        PointsFailed,
+        match=rf"was trained with other code helpers\.py.*\n1 point did not.*:\n{identity} f",
     ):
         execution.run_sweep(storage.NOTEBOOKS / "sweeps" / "small.yaml", str(out.path))
 
 
-def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(runs, tmp_path, pipeline):
+def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(
+    runs, tmp_path, pipeline
+):
     out = shutil.copytree(runs / "small", tmp_path / "out")
-    report, arguments = out / "report.html", ("sweep", "notebooks/sweeps/small.yaml", "--sweep-dir", out)
+    report, arguments = (
+        out / "report.html",
+        ("sweep", "notebooks/sweeps/small.yaml", "--sweep-dir", out),
+    )
     before = report.stat().st_mtime_ns
     assert pipeline(*arguments).returncode == 0
     assert report.stat().st_mtime_ns == before
@@ -237,7 +308,9 @@ def test_the_report_of_a_finished_sweep_is_written_again_only_if_it_is_another(r
 def test_a_point_equals_a_run_of_its_parameters(local, tmp_path, pipeline):
     folder, _ = local
     options = [
-        text for name, value in (QUICK | {"learning_rate": 0.02, "seed": 2}).items() for text in ("-p", name, value)
+        text
+        for name, value in (QUICK | {"learning_rate": 0.02, "seed": 2}).items()
+        for text in ("-p", name, value)
     ]
     assert pipeline("run", "--run-dir", tmp_path, *options).returncode == 0
     digest = json.loads((tmp_path / "metrics.json").read_text())["weights_sha256"]
@@ -252,17 +325,24 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
     again = pipeline("sweep", folder / "s.yaml", "--sweep-dir", tmp_path / "out")
     best = r"best validation_accuracy 0\.\d{4}, mean of 2 seeds: learning_rate 0\.0\d+"
     tested = r"its test accuracy: 0\.\d{4}, mean of 2 seeds"
-    assert re.fullmatch(rf"6 points: 6 done, 0 to run\n{best}\n{tested}\nreport: \S+/out/report\.html\n", again.stdout)
+    assert re.fullmatch(
+        rf"6 points: 6 done, 0 to run\n{best}\n{tested}\nreport: \S+/out/report\.html\n",
+        again.stdout,
+    )
     assert (tmp_path / "out" / "report.html").stat().st_mtime_ns == report_before
     larger = write(tmp_path / "s.yaml", grid=GRID, points=[{"seed": 3}])
     more = pipeline("sweep", larger, "--no-report", "--sweep-dir", tmp_path / "out")
-    assert re.match(r"7 points: 6 done, 1 to run\n\[7/7\]", more.stdout)  # and not that any had gone
+    assert re.match(
+        r"7 points: 6 done, 1 to run\n\[7/7\]", more.stdout
+    )  # and not that any had gone
     assert all(path.stat().st_mtime_ns == was for path, was in before.items())
     (next(iter(before)).parent / "model.npz").write_bytes(b"")
     record = json.loads(list(before)[1].read_text())
     record["inputs"]["versions"]["numpy"] = "1.0"
     list(before)[1].write_text(json.dumps(record))
-    repaired = pipeline("sweep", larger, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out")
+    repaired = pipeline(
+        "sweep", larger, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out"
+    )
     assert "7 points: 5 done, 2 to run" in repaired.stdout
     assert "because of files that have been removed or altered" in repaired.stdout
     assert "because of versions numpy, which was 1.0" in repaired.stdout
@@ -272,11 +352,22 @@ def test_a_finished_sweep_runs_nothing_again_and_a_larger_one_the_rest(local, tm
 def test_a_killed_client_loses_nothing_and_repeats_nothing(local, tmp_path, pipeline):
     folder, _ = local
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "pipeline", "sweep", str(folder / "s.yaml"), "--workers", "2", "--no-report"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "sweep",
+        str(folder / "s.yaml"),
+        "--workers",
+        "2",
+        "--no-report",
+    ]
     kept = {}
     for count in (1, 3):
         running = subprocess.Popen(
-            [*command, "--sweep-dir", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "--sweep-dir", str(out)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         wait_for_points(out, count, running)
         running.send_signal(signal.SIGKILL)
@@ -298,7 +389,11 @@ class Terminal:
 
     def __init__(self, command, rows, columns):
         self.child = pexpect.spawn(
-            "sh", ["-c", f"exec {command}"], dimensions=(rows, columns), encoding="utf-8", timeout=120
+            "sh",
+            ["-c", f"exec {command}"],
+            dimensions=(rows, columns),
+            encoding="utf-8",
+            timeout=120,
         )
         self.screen = pyte.Screen(columns or 100, rows or 40)
         self.stream, self.lines = pyte.Stream(self.screen), []
@@ -317,34 +412,62 @@ class Terminal:
         return self.child.exitstatus
 
     def read(self):
-        self.stream.feed(self.child.read_nonblocking(64))  # little at a time, so that no state of the bar is missed
+        self.stream.feed(
+            self.child.read_nonblocking(64)
+        )  # little at a time, so that no state of the bar is missed
         self.lines = [line.rstrip() for line in self.screen.display if line.strip()]
-        assert not any("Train-Err" in line for line in self.lines), "a worker writes over the progress bar"
+        assert not any("Train-Err" in line for line in self.lines), (
+            "a worker writes over the progress bar"
+        )
 
 
 def sweep_command(file, out):
-    return shlex.join([sys.executable, "-m", "pipeline", "sweep", str(file), "--workers", "1", "--sweep-dir", str(out)])
+    return shlex.join(
+        [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "sweep",
+            str(file),
+            "--workers",
+            "1",
+            "--sweep-dir",
+            str(out),
+        ]
+    )
 
 
 def test_a_terminal_shows_a_bar_with_what_failed_the_time_left_and_the_best(tmp_path):
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 1e6, 0.01]})
     terminal = Terminal(sweep_command(file, tmp_path / "out"), 40, 100)
     terminal.until(r"^ 33%\|█+.? +\| 1/3 \[00:\d\d, about [\d.]+ s left, best 0\.\d{4}\]$")
-    terminal.until(r"^ 67%\|█+.? +\| 2/3 \[00:\d\d, about [\d.]+ s left, 1 failed, best 0\.\d{4}\]$")
+    terminal.until(
+        r"^ 67%\|█+.? +\| 2/3 \[00:\d\d, about [\d.]+ s left, 1 failed, best 0\.\d{4}\]$"
+    )
     assert terminal.until_it_ends() == 1
     best = pd.read_csv(tmp_path / "out" / "results.csv")["validation_accuracy"].max()
-    ids = {json.loads(path.read_text())["status"]: path.parent.name for path in (tmp_path / "out").glob("*/run.json")}
+    ids = {
+        json.loads(path.read_text())["status"]: path.parent.name
+        for path in (tmp_path / "out").glob("*/run.json")
+    }
     shown = "\n".join(terminal.lines)
     assert "\nError: 1 point did not finish:\n" in shown  # another try would diverge, too
     assert f"\n[2/3] {ids['diverged']} diverged: learning_rate 1000000.0\n" in shown
-    assert re.search(rf"\nbest so far validation_accuracy {best:.4f}: learning_rate 0.0\d+\n", shown)
-    assert re.search(rf"\n100%\|█+\| 3/3 \[00:\d\d, 1 failed, best {best:.4f}\]\nbest validation_accuracy ", shown)
+    assert re.search(
+        rf"\nbest so far validation_accuracy {best:.4f}: learning_rate 0.0\d+\n", shown
+    )
+    assert re.search(
+        rf"\n100%\|█+\| 3/3 \[00:\d\d, 1 failed, best {best:.4f}\]\nbest validation_accuracy ",
+        shown,
+    )
 
 
 def test_a_log_is_whole_beside_a_bar_in_a_terminal_that_does_not_know_its_size(tmp_path):
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.01]})
     terminal = Terminal(
-        f"{sweep_command(file, tmp_path / 'out')} --no-report > {shlex.quote(str(tmp_path / 'log'))}", 0, 0
+        f"{sweep_command(file, tmp_path / 'out')} --no-report > {shlex.quote(str(tmp_path / 'log'))}",
+        0,
+        0,
     )
     assert terminal.until_it_ends() == 0
     assert re.fullmatch(r"100%\|█+\| 2/2 \[00:\d\d, best 0\.\d{4}\]", "\n".join(terminal.lines))
@@ -370,8 +493,21 @@ def test_ctrl_c_keeps_what_has_finished_and_the_same_command_goes_on(tmp_path, p
 
 
 def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14, 2]}, points=[{"seed": 16, "learning_rate": 1e6}])
-    arguments = ("sweep", file, "--workers", "2", "--sweep-dir", tmp_path / "out", "--time-limit", "6")
+    file = write(
+        tmp_path / "s.yaml",
+        grid={"seed": [1, 13, 14, 2]},
+        points=[{"seed": 16, "learning_rate": 1e6}],
+    )
+    arguments = (
+        "sweep",
+        file,
+        "--workers",
+        "2",
+        "--sweep-dir",
+        tmp_path / "out",
+        "--time-limit",
+        "6",
+    )
     done = pipeline(*arguments, cwd=project)
     assert done.returncode == 1
     expected = {1: "done", 2: "done", 13: "kernel died", 14: "timed out", 16: "diverged"}
@@ -388,12 +524,17 @@ def test_points_that_fail_are_distinguished_and_leave_the_others_alone(project, 
         assert ("metrics" in record) == (record["status"] == "done")
         assert (path.parent / "02_train.ipynb").exists()
     again = pipeline(*arguments, cwd=project)
-    assert "5 points: 2 done, 3 failed before (--retry-failed runs them again), 0 to run" in again.stdout
+    assert (
+        "5 points: 2 done, 3 failed before (--retry-failed runs them again), 0 to run"
+        in again.stdout
+    )
     assert again.returncode == 1
 
 
 def test_to_retry_what_was_never_run_is_refused_with_what_to_do(tmp_path, pipeline):
-    refused = pipeline("sweep", write(tmp_path / "s.yaml"), "--retry-failed", "--sweep-dir", tmp_path / "out")
+    refused = pipeline(
+        "sweep", write(tmp_path / "s.yaml"), "--retry-failed", "--sweep-dir", tmp_path / "out"
+    )
     assert refused.returncode == 1
     expected = r"Error: 1 point did not finish:\n\w{12} not run: the base\nThe points .* run without --retry-failed\.\n"
     assert re.fullmatch(expected, refused.stderr)
@@ -431,13 +572,21 @@ def outcome(point, task):
     """
     status = Status.DIVERGED if task.parameters.seed == 13 else Status.DONE
     record = RunRecord(
-        status=status, started=datetime.now(UTC), parameters=task.parameters.model_dump(), inputs=task.inputs
+        status=status,
+        started=datetime.now(UTC),
+        parameters=task.parameters.model_dump(),
+        inputs=task.inputs,
     )
     if status == Status.DIVERGED:
         return Outcome(record)
     measured = dict.fromkeys(Epoch.model_fields, 0.5)
-    measured |= {"validation_accuracy": 10 * task.parameters.learning_rate, "weights_sha256": "0" * 64}
-    return Outcome(record.changed(metrics=measured), {"history.json": b"none", "model.npz": b"none"})
+    measured |= {
+        "validation_accuracy": 10 * task.parameters.learning_rate,
+        "weights_sha256": "0" * 64,
+    }
+    return Outcome(
+        record.changed(metrics=measured), {"history.json": b"none", "model.npz": b"none"}
+    )
 
 
 @pytest.fixture
@@ -445,7 +594,9 @@ def workers(monkeypatch):
     """Have sweeps run on `Workers`."""
     workers = Workers(outcome)
     monkeypatch.setattr(training, "workers", workers)
-    monkeypatch.setattr(execution.runs, "evaluate", lambda folders, *_: workers.evaluated.extend(folders))
+    monkeypatch.setattr(
+        execution.runs, "evaluate", lambda folders, *_: workers.evaluated.extend(folders)
+    )
     return workers
 
 
@@ -455,7 +606,11 @@ def read(monkeypatch, tmp_path):
     opened, original = [], io.open
 
     def noting(file, mode="r", *arguments, **options):
-        if not isinstance(file, int) and "r" in mode and Path(file).is_relative_to(tmp_path / "out"):
+        if (
+            not isinstance(file, int)
+            and "r" in mode
+            and Path(file).is_relative_to(tmp_path / "out")
+        ):
             opened.append(Path(file).relative_to(tmp_path / "out").as_posix())
         return original(file, mode, *arguments, **options)
 
@@ -473,8 +628,12 @@ def test_the_outcome_of_a_point_is_not_read_back_from_its_folder(tmp_path, worke
         before.clear()
         file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.02], "seed": seeds})
         failed = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
-        assert [path for path in read if "/" in path] == before[0]  # none since the first point was given
-        return [point.id for point in failed], collections.Counter(path.split("/")[1] for path in before[0])
+        assert [path for path in read if "/" in path] == before[
+            0
+        ]  # none since the first point was given
+        return [point.id for point in failed], collections.Counter(
+            path.split("/")[1] for path in before[0]
+        )
 
     failed, names = run([1, 13])
     assert names == {}  # looked for, before any point is run, and not there
@@ -495,10 +654,14 @@ def test_what_a_kill_left_of_the_sweeps_files_is_removed(tmp_path, workers):
     assert [path.name for path in out.glob(".*.part")] == [".mine.part"]
 
 
-def test_a_sweep_whose_folder_is_removed_while_it_runs_fails_and_the_same_command_runs_it(tmp_path, workers):
+def test_a_sweep_whose_folder_is_removed_while_it_runs_fails_and_the_same_command_runs_it(
+    tmp_path, workers
+):
     file, out = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}), tmp_path / "out"
     workers.when_given = lambda: shutil.rmtree(out) if len(workers.given) == 1 else None
-    with pytest.raises(PointsFailed, match=r"out was removed while its points ran. Give the same command again\."):
+    with pytest.raises(
+        PointsFailed, match=r"out was removed while its points ran. Give the same command again\."
+    ):
         execution.run_sweep(file, str(out), with_report=False)
     assert workers.evaluated == []
     workers.when_given = lambda: None
@@ -508,15 +671,24 @@ def test_a_sweep_whose_folder_is_removed_while_it_runs_fails_and_the_same_comman
 
 def test_results_and_ranking_are_those_that_the_workers_returned(tmp_path, workers, caplog):
     caplog.set_level(logging.INFO, "pipeline")
-    file = write(tmp_path / "s.yaml", grid={"learning_rate": [0.01, 0.03, 0.02], "seed": [1, 2]}, points=[{"seed": 13}])
+    file = write(
+        tmp_path / "s.yaml",
+        grid={"learning_rate": [0.01, 0.03, 0.02], "seed": [1, 2]},
+        points=[{"seed": 13}],
+    )
     (failed,) = execution.run_sweep(file, str(tmp_path / "out"), with_report=False)
     assert failed.result.status == "diverged"
     best = [point.id for point, _ in workers.given if point.parameters.learning_rate == 0.03]
-    assert sorted(folder.path.name for folder in workers.evaluated) == sorted(best)  # and nobody else, before or after
+    assert sorted(folder.path.name for folder in workers.evaluated) == sorted(
+        best
+    )  # and nobody else, before or after
     table = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(table["validation_accuracy"].dropna()) == [0.1, 0.1, 0.3, 0.3, 0.2, 0.2]
     assert list(table["status"]) == ["done"] * 6 + ["diverged"]
-    assert caplog.messages[-1] == "best validation_accuracy 0.3000, mean of 2 seeds: learning_rate 0.03"
+    assert (
+        caplog.messages[-1]
+        == "best validation_accuracy 0.3000, mean of 2 seeds: learning_rate 0.03"
+    )
     leaders = [line.split("best so far ")[1] for line in caplog.messages if "best so far" in line]
     assert leaders[0] == "validation_accuracy 0.1000, 1 of 2 seeds: learning_rate 0.01"
     assert leaders[1] == "validation_accuracy 0.1000, mean of 2 seeds: learning_rate 0.01"
@@ -540,14 +712,18 @@ def test_to_retry_runs_what_failed_and_no_others(tmp_path, workers):
         workers.given.clear()
         file = write(tmp_path / "s.yaml", grid={"seed": seeds})
         failed = execution.run_sweep(file, str(tmp_path / "out"), with_report=False, **options)
-        return [point.parameters.seed for point in failed], [point.parameters.seed for point, _ in workers.given]
+        return [point.parameters.seed for point in failed], [
+            point.parameters.seed for point, _ in workers.given
+        ]
 
     assert run([1, 13]) == ([13], [1, 13])
     assert run([1, 13]) == ([13], [])
     workers.evaluated.clear()
     assert run([1, 13, 2], retry_failed=True) == ([13, 2], [13])  # what was never run is left, too
     assert workers.evaluated == []  # nobody looks at the test images before all points have ended
-    workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(status=Status.DONE))
+    workers.outcome = lambda point, task: Outcome(
+        outcome(point, task).record.changed(status=Status.DONE)
+    )
     assert run([1, 13, 2], retry_failed=True) == ([2], [13])
     assert run([1, 13, 2]) == ([], [2])
     assert len(workers.evaluated) == 2
@@ -565,18 +741,26 @@ def test_points_of_other_code_run_again_and_are_not_mixed_with_a_retry(tmp_path,
             path.with_name(name).unlink(missing_ok=True)
     workers.given.clear()
     with pytest.raises(
-        InvalidParameter, match=r"^Leave out --retry-failed: \w+, \w+ run again, because of code helpers"
+        InvalidParameter,
+        match=r"^Leave out --retry-failed: \w+, \w+ run again, because of code helpers",
     ):
         execution.run_sweep(file, str(out), with_report=False, retry_failed=True)
     assert workers.given == []
     execution.run_sweep(file, str(out), with_report=False)
     assert sorted(point.parameters.seed for point, _ in workers.given) == [1, 2, 13]
-    assert any("run again, because of code helpers.py, which was 000000000000..." in line for line in caplog.messages)
+    assert any(
+        "run again, because of code helpers.py, which was 000000000000..." in line
+        for line in caplog.messages
+    )
 
 
 def test_one_point_more_than_there_are_cores_is_trained_at_a_time(tmp_path, workers, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    for seeds, options, count in ((range(9), {}, 5), (range(3), {}, 3), (range(9), {"workers": 2}, 2)):
+    for seeds, options, count in (
+        (range(9), {}, 5),
+        (range(3), {}, 3),
+        (range(9), {"workers": 2}, 2),
+    ):
         file = write(tmp_path / "s.yaml", grid={"seed": list(seeds)})
         execution.run_sweep(file, str(tmp_path / f"out-{count}"), with_report=False, **options)
         assert workers.count == count
@@ -608,13 +792,17 @@ def test_where_the_record_of_a_sweep_is_lost_its_points_are_not(tmp_path, worker
         execution.run_sweep(other, str(out), with_report=False)
 
 
-@pytest.mark.parametrize("name", ["plain", "Zürich b", 'a "quoted" one', os.fsdecode(b"no UTF-8 \xff")])
+@pytest.mark.parametrize(
+    "name", ["plain", "Zürich b", 'a "quoted" one', os.fsdecode(b"no UTF-8 \xff")]
+)
 def test_the_temporary_folder_of_a_point_is_named_as_papermill_names_it(name):
     written = json.dumps(PythonTranslator.translate(f"/tmp/{name}")).encode()
     assert worker._as_parameter(f"/tmp/{name}") in written
 
 
-def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(tmp_path, workers, monkeypatch):
+def test_points_of_the_same_data_share_them_and_each_is_given_its_own_split(
+    tmp_path, workers, monkeypatch
+):
     source, arrays = write_small_source(tmp_path)
     asked, original = [], datasets.load_source
     monkeypatch.setattr(datasets, "load_source", lambda name: asked.append(name) or original(name))
@@ -646,11 +834,20 @@ def write_old_sweep(folder, **base):
     """A finished sweep of one configuration and two seeds, of a version with other ids and parameters."""
     base = {"epochs": 10} | base
     definition = {"name": "trial", "base": base, "grid": {"seed": [1, 2]}, "points": []}
-    sweep = definition | {"select": "validation_accuracy", "ids": OLD_IDS, "configurations": [OLD_IDS]}
+    sweep = definition | {
+        "select": "validation_accuracy",
+        "ids": OLD_IDS,
+        "configurations": [OLD_IDS],
+    }
     write_json(folder / "sweep.json", sweep)
     for seed, identity in enumerate(OLD_IDS, 1):
         parameters = {
-            **{"source": "sample", "num_samples": 1000, "num_validation": 1000, "normalisation": 255.0},
+            **{
+                "source": "sample",
+                "num_samples": 1000,
+                "num_validation": 1000,
+                "normalisation": 255.0,
+            },
             **{"hidden_size": 40, "learning_rate": 0.005, "learning_rate_decay": 1.0, "epochs": 10},
             **{"dropout_rate": 0.5, "batch_size": 1, "seed": seed},
         }
@@ -681,7 +878,12 @@ def test_the_index_shows_a_sweep_of_an_older_version(tmp_path):
     for identity in OLD_IDS:
         write_json(tmp_path / "old" / identity / "metrics.json", {"former": 0})
     (entry,) = index.entries(tmp_path)
-    assert (entry.name, entry.kind, entry.status, entry.detail) == ("old", "sweep", "done", "2 of 2 points done")
+    assert (entry.name, entry.kind, entry.status, entry.detail) == (
+        "old",
+        "sweep",
+        "done",
+        "2 of 2 points done",
+    )
     assert "fixed: epochs 10, former 0" in entry.parameters
     assert entry.parameters[-1] == "best: the only configuration, mean of 2 seeds"
     assert entry.metrics == {"validation": ("0.7950", "0.5005")}  # of 0.79 and 0.80
@@ -712,7 +914,9 @@ def test_a_sweep_of_an_older_version_runs_again_beside_its_old_points(tmp_path, 
 
 
 def test_a_sweep_that_is_not_there_is_not_opened(tmp_path):
-    with pytest.raises(InvalidRecord, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"):
+    with pytest.raises(
+        InvalidRecord, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"
+    ):
         definition.opened(str(tmp_path))
 
 
@@ -723,9 +927,16 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
     folder, _ = local
     chosen = selected_of(folder / "out")
     point = folder / "out" / min(chosen)
-    loser = next(path.parent for path in (folder / "out").glob("*/run.json") if path.parent.name not in chosen)
+    loser = next(
+        path.parent
+        for path in (folder / "out").glob("*/run.json")
+        if path.parent.name not in chosen
+    )
     measured = ("validation_error", "weights in model.npz", "history.json")
-    for place, names in ((point, ("test_accuracy", "weights_sha256", *measured)), (loser, measured)):
+    for place, names in (
+        (point, ("test_accuracy", "weights_sha256", *measured)),
+        (loser, measured),
+    ):
         equal = pipeline("verify", place)
         assert equal.returncode == 0, equal.stderr
         assert "NOT" not in equal.stdout
@@ -736,11 +947,16 @@ def test_verify_finds_a_point_equal_and_an_altered_one_not(local, tmp_path, pipe
     record = json.loads((loser / "run.json").read_text())
     record["metrics"]["validation_accuracy"] = 1.0
     write_json(tmp_path / "better" / "run.json", record)
-    assert "is not reproduced: validation_accuracy." in pipeline("verify", tmp_path / "better").stderr
+    assert (
+        "is not reproduced: validation_accuracy." in pipeline("verify", tmp_path / "better").stderr
+    )
     shutil.copytree(point, tmp_path / "other")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "other" / "metrics.json", metrics | {"train_accuracy": 0.99})
-    assert "is not reproduced: metrics.json since its run." in pipeline("verify", tmp_path / "other").stderr
+    assert (
+        "is not reproduced: metrics.json since its run."
+        in pipeline("verify", tmp_path / "other").stderr
+    )
     shutil.copytree(point, tmp_path / "altered")
     metrics = json.loads((point / "metrics.json").read_text())
     write_json(tmp_path / "altered" / "metrics.json", metrics | {"test_accuracy": 0.99})
@@ -766,14 +982,19 @@ def test_verify_needs_a_finished_point_of_this_version(local, tmp_path, pipeline
     assert "its status is failed" in refused.stderr
     refused = pipeline("verify", write_old_sweep(tmp_path / "old", former=0) / OLD_IDS[0])
     assert refused.returncode == 2
-    assert "was written by another version of this project (There is no parameter 'former'" in refused.stderr
+    assert (
+        "was written by another version of this project (There is no parameter 'former'"
+        in refused.stderr
+    )
 
 
 def test_a_sweep_into_its_own_source_is_refused(tmp_path):
     write_pictures(tmp_path / "pictures", {0: "zero", 1: "one"}, 40)
     base = QUICK | {"source": str(tmp_path / "pictures"), "num_samples": 10, "num_validation": 5}
     with pytest.raises(InvalidParameter, match="which the results would overwrite"):
-        execution.run_sweep(write(tmp_path / "s.yaml", base=base), str(tmp_path / "pictures" / "out"))
+        execution.run_sweep(
+            write(tmp_path / "s.yaml", base=base), str(tmp_path / "pictures" / "out")
+        )
     assert not (tmp_path / "pictures" / "out").exists()
 
 
@@ -781,15 +1002,23 @@ def test_a_sweep_of_other_points_leaves_no_report_of_the_old_ones(local, tmp_pat
     out = shutil.copytree(local[0] / "out", tmp_path / "out")
     assert (out / "report.html").exists()
     execution.run_sweep(write(tmp_path / "s.yaml", grid={"seed": [7]}), str(out), with_report=False)
-    assert not [path.name for path in out.iterdir() if path.name in ("report.html", "report.json", "sweep.ipynb")]
+    assert not [
+        path.name
+        for path in out.iterdir()
+        if path.name in ("report.html", "report.json", "sweep.ipynb")
+    ]
 
 
-def test_a_report_goes_as_soon_as_a_point_runs_again_or_the_choice_is_another(local, tmp_path, workers):
+def test_a_report_goes_as_soon_as_a_point_runs_again_or_the_choice_is_another(
+    local, tmp_path, workers
+):
     for name, options in (("again", {}), ("other", {"select": "train_error"})):
         out = SweepFolder(shutil.copytree(local[0] / "out", tmp_path / name))
         if name == "again":
             out.point(out.read_record().ids[0]).model.unlink()
-        execution.run_sweep(write(tmp_path / "s.yaml", grid=GRID, **options), str(out.path), with_report=False)
+        execution.run_sweep(
+            write(tmp_path / "s.yaml", grid=GRID, **options), str(out.path), with_report=False
+        )
         assert len(workers.given) == 1
         assert not out.report.exists()
 
@@ -804,21 +1033,29 @@ def test_a_point_whose_evaluation_is_not_whole_is_not_trained_again(local, tmp_p
     assert {folder.path for folder in workers.evaluated} == {folder.path for folder in chosen}
 
 
-def test_points_whose_images_were_replaced_while_the_sweep_began_run_again(tmp_path, workers, caplog):
+def test_points_whose_images_were_replaced_while_the_sweep_began_run_again(
+    tmp_path, workers, caplog
+):
     def run():
         workers.given.clear()
         execution.run_sweep(write(tmp_path / "s.yaml"), str(tmp_path / "out"), with_report=False)
         return len(workers.given)
 
     caplog.set_level(logging.INFO, "pipeline")
-    workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays={"x_train": "0" * 64}))
+    workers.outcome = lambda point, task: Outcome(
+        outcome(point, task).record.changed(arrays={"x_train": "0" * 64})
+    )
     assert (run(), run()) == (1, 1)
     assert "runs again, because of other images than those it was trained on" in caplog.text
-    workers.outcome = lambda point, task: Outcome(outcome(point, task).record.changed(arrays=task.arrays))
+    workers.outcome = lambda point, task: Outcome(
+        outcome(point, task).record.changed(arrays=task.arrays)
+    )
     assert (run(), run()) == (1, 0)
 
 
-@pytest.mark.parametrize("command", [["run", "--run-dir"], ["run", "-p", "run_dir"], ["sweep", "s", "--sweep-dir"]])
+@pytest.mark.parametrize(
+    "command", [["run", "--run-dir"], ["run", "-p", "run_dir"], ["sweep", "s", "--sweep-dir"]]
+)
 def test_a_folder_that_is_given_begins_where_one_stands(command, monkeypatch, tmp_path, pipeline):
     monkeypatch.chdir(storage.NOTEBOOKS)
     file = write(tmp_path / "s.yaml")
@@ -833,17 +1070,25 @@ def test_results_may_be_as_large_as_they_come(tmp_path):
     SweepFolder(tmp_path).check_own("It is")
 
 
-def test_the_report_is_written_again_where_a_point_has_been_evaluated_again(local, tmp_path, pipeline):
+def test_the_report_is_written_again_where_a_point_has_been_evaluated_again(
+    local, tmp_path, pipeline
+):
     out = shutil.copytree(local[0] / "out", tmp_path / "out")
     before = (out / "report.html").read_bytes()
     metrics = next(out.glob("*/metrics.json"))
-    metrics.write_text(re.sub(r'"test_accuracy": [\d.]+', '"test_accuracy": 0.0123', metrics.read_text()))
-    execution._write_report(definition.read(local[0] / "s.yaml"), SweepFolder(out), definition.opened(str(out))[1])
+    metrics.write_text(
+        re.sub(r'"test_accuracy": [\d.]+', '"test_accuracy": 0.0123', metrics.read_text())
+    )
+    execution._write_report(
+        definition.read(local[0] / "s.yaml"), SweepFolder(out), definition.opened(str(out))[1]
+    )
     assert (out / "report.html").read_bytes() != before
     assert "0.0123" in (out / "report.html").read_text()
 
 
-def test_the_report_is_written_again_where_a_report_that_it_leads_to_has_gone(local, tmp_path, monkeypatch):
+def test_the_report_is_written_again_where_a_report_that_it_leads_to_has_gone(
+    local, tmp_path, monkeypatch
+):
     out, again = SweepFolder(shutil.copytree(local[0] / "out", tmp_path / "out")), []
     monkeypatch.setattr(notebooks, "execute", lambda *given: again.append(given))
     monkeypatch.setattr("pipeline.reports.rendering.write_notebook_report", lambda *_: None)
@@ -853,7 +1098,9 @@ def test_the_report_is_written_again_where_a_report_that_it_leads_to_has_gone(lo
         execution._write_report(sweep, out, points)
         assert len(again) == expected
         if expected == 0:
-            next(point.folder for point in points if point.folder.metrics.exists()).report.unlink(missing_ok=True)
+            next(point.folder for point in points if point.folder.metrics.exists()).report.unlink(
+                missing_ok=True
+            )
 
 
 def test_a_sweep_that_is_refused_leaves_the_report_of_the_one_before(local, tmp_path, pipeline):
@@ -864,7 +1111,9 @@ def test_a_sweep_that_is_refused_leaves_the_report_of_the_one_before(local, tmp_
     assert pipeline("sweep", more, *options).returncode == 2
     assert (out / "report.html").read_bytes() == before
     turned = {"learning_rate": GRID["learning_rate"][::-1], "seed": GRID["seed"]}  # the same points
-    done = pipeline("sweep", write(tmp_path / "s.yaml", grid=turned), "--no-report", "--sweep-dir", out)
+    done = pipeline(
+        "sweep", write(tmp_path / "s.yaml", grid=turned), "--no-report", "--sweep-dir", out
+    )
     assert "other points" not in done.stdout
     assert (out / "report.html").read_bytes() == before
 
@@ -886,7 +1135,8 @@ def test_what_another_has_just_run_is_not_run_again(tmp_path, workers, monkeypat
 
 def test_of_many_points_that_failed_a_message_names_some(tmp_path):
     points = definition.points_of(
-        definition.read(write(tmp_path / "s.yaml", grid={"seed": list(range(50))})), SweepFolder(tmp_path / "out")
+        definition.read(write(tmp_path / "s.yaml", grid={"seed": list(range(50))})),
+        SweepFolder(tmp_path / "out"),
     )
     lines = execution.described(points, retried=False).splitlines()
     assert len(lines) == 22

@@ -23,11 +23,15 @@ def listed(tmp_path, small_source):
     source, inputs = str(small_source[0]), inputs_of(Parameters(), ["02_train"])
     points = []
     for seed in range(6):
-        chosen = Parameters(source=source, num_samples=20 + 10 * (seed % 2), num_validation=5, seed=seed)
+        chosen = Parameters(
+            source=source, num_samples=20 + 10 * (seed % 2), num_validation=5, seed=seed
+        )
         points.append(Point(chosen, SweepFolder(tmp_path / "out"), ["seed"]))
     data = {point.data_key: datasets.split_source(*point.data_key) for point in points}
     arrays = {point: data[point.data_key].source_sha256 for point in points}
-    return [(point, Task("", point.parameters, inputs, arrays[point], None)) for point in points][::-1], data
+    return [(point, Task("", point.parameters, inputs, arrays[point], None)) for point in points][
+        ::-1
+    ], data
 
 
 def all_ended(pool):
@@ -37,7 +41,9 @@ def all_ended(pool):
     return {point.parameters.seed: outcome for (point, _), outcome in ended}
 
 
-def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_threads(listed, monkeypatch, tmp_path):
+def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_threads(
+    listed, monkeypatch, tmp_path
+):
     waiting, data = listed
     both, seen = threading.Barrier(2, timeout=60), {}  # passes only where two are trained at a time
 
@@ -55,12 +61,18 @@ def test_points_are_trained_with_their_own_data_as_many_at_a_time_as_there_are_t
     assert seen == {seed: 20 + 10 * (seed % 2) for seed in range(6)}
 
 
-def test_whatever_is_raised_is_that_points_failure_but_a_full_disk_is_not(listed, monkeypatch, tmp_path):
+def test_whatever_is_raised_is_that_points_failure_but_a_full_disk_is_not(
+    listed, monkeypatch, tmp_path
+):
     waiting, data = listed
     full = waiting.pop(0)  # that of seed 5
 
     def run_point(task, path, below):
-        raise OSError(28, "No space left on device") if task.parameters.seed == 5 else ValueError("odd")
+        raise (
+            OSError(28, "No space left on device")
+            if task.parameters.seed == 5
+            else ValueError("odd")
+        )
 
     monkeypatch.setattr(worker, "run_point", run_point)
     pool = local.LocalPool(1, data, tmp_path)
@@ -97,10 +109,18 @@ def test_once_closed_nothing_is_begun_and_nothing_is_left(listed, monkeypatch, t
 
 @pytest.mark.parametrize("moment", [0.0, 0.03, 0.1, 0.3])
 @pytest.mark.parametrize("forked", [True, False])
-def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_path, moment, forked):
+def test_a_kernel_that_is_about_to_start_is_ended_too(
+    listed, monkeypatch, tmp_path, moment, forked
+):
     """At any moment: with the real notebook, which trains for minutes, and a real kernel, forked or not."""
     (*_, (point, task)), data = listed
-    long = Task(task.place, task.parameters.model_copy(update={"epochs": 10**7}), task.inputs, task.arrays, None)
+    long = Task(
+        task.place,
+        task.parameters.model_copy(update={"epochs": 10**7}),
+        task.inputs,
+        task.arrays,
+        None,
+    )
     monkeypatch.setattr(kernels, "CAN_FORK", forked and kernels.CAN_FORK)
     others = set(psutil.Process().children(recursive=True))
     pool = local.LocalPool(1, data, tmp_path)
@@ -109,5 +129,7 @@ def test_a_kernel_that_is_about_to_start_is_ended_too(listed, monkeypatch, tmp_p
     before = set(psutil.Process().children(recursive=True)) - others
     pool.close()
     assert all(future.done() for future in pool.jobs)
-    left = [process for process in [*before, *kernels.SERVER.kernels.values()] if process.is_running()]
+    left = [
+        process for process in [*before, *kernels.SERVER.kernels.values()] if process.is_running()
+    ]
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []

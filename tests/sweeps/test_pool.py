@@ -74,7 +74,9 @@ def inputs():
 def jobs(inputs, tmp_path):
     """Ten points, of which the last comes first, as the sweep gives them."""
     points = [Point(Parameters(seed=seed), SweepFolder(tmp_path), ["seed"]) for seed in range(10)]
-    return [(point, Task("", point.parameters, inputs, DATA.source_sha256, None)) for point in points][::-1]
+    return [
+        (point, Task("", point.parameters, inputs, DATA.source_sha256, None)) for point in points
+    ][::-1]
 
 
 def pool_of(client, jobs):
@@ -89,7 +91,11 @@ def pool_of(client, jobs):
 
 def given(client, address):
     """Return the seeds of the points that a worker has, the oldest first."""
-    futures = [future for future in client.points if future.workers == [address] and future.status == "pending"]
+    futures = [
+        future
+        for future in client.points
+        if future.workers == [address] and future.status == "pending"
+    ]
     return [pickle.loads(future.arguments[1]).parameters.seed for future in futures]
 
 
@@ -108,8 +114,15 @@ def test_a_worker_that_has_no_room_gets_no_more_points_and_fails_none(jobs, inpu
     for future in [future for future in client.points if future.workers == ["a"]]:
         future.end(full, "error")
     lost = pool.completed()
-    assert [(job[0].parameters.seed, outcome) for job, outcome in lost] == [(seed, None) for seed in had]
-    assert caplog.text.count("The worker at a gets no points: OSError: [Errno 28] No space left on device") == 1
+    assert [(job[0].parameters.seed, outcome) for job, outcome in lost] == [
+        (seed, None) for seed in had
+    ]
+    assert (
+        caplog.text.count(
+            "The worker at a gets no points: OSError: [Errno 28] No space left on device"
+        )
+        == 1
+    )
     jobs += [job for job, _ in lost]
     while jobs:
         next(future for future in client.points if future.status == "pending").end(done(inputs))
@@ -119,11 +132,15 @@ def test_a_worker_that_has_no_room_gets_no_more_points_and_fails_none(jobs, inpu
     for future in client.points:
         if future.status == "pending":
             future.end(full, "error")
-    with pytest.raises(ClusterFailed, match=r"Make room there(.|\n)*a: OSError: (.|\n)*b: OSError: "):
+    with pytest.raises(
+        ClusterFailed, match=r"Make room there(.|\n)*a: OSError: (.|\n)*b: OSError: "
+    ):
         pool.submit([job for job, _ in pool.completed()])
 
 
-def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready_and_nothing_fails(jobs, inputs):
+def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready_and_nothing_fails(
+    jobs, inputs
+):
     client = Client(a=1)
     pool = pool_of(client, jobs)
     pool.submit(jobs)
@@ -136,7 +153,9 @@ def test_a_worker_that_has_come_in_place_of_another_at_its_address_is_made_ready
     assert [outcome for _, outcome in found] == [None, None]  # the one that waited there, too
     jobs += [job for job, _ in found]
     pool.submit(jobs)
-    assert {future.arguments[0] for future in client.points if future.status == "pending"} == {"/new"}
+    assert {future.arguments[0] for future in client.points if future.status == "pending"} == {
+        "/new"
+    }
 
 
 def test_of_a_worker_that_goes_while_it_is_made_ready_nothing_more_is_logged(jobs, caplog):
@@ -147,7 +166,9 @@ def test_of_a_worker_that_goes_while_it_is_made_ready_nothing_more_is_logged(job
     pool.submit([])
     client.prepared[0].end(("", "it has numpy 1.0, not 2.0"))
     assert pool.completed() == []
-    assert [record.message for record in caplog.records] == ["The worker at a has gone. Workers left: 0"]
+    assert [record.message for record in caplog.records] == [
+        "The worker at a has gone. Workers left: 0"
+    ]
 
 
 def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs):
@@ -160,7 +181,10 @@ def test_a_worker_has_as_many_points_as_threads_and_one_that_waits(jobs, inputs)
     ((job, outcome),) = pool.completed()
     assert (job[0].parameters.seed, outcome.record.status) == (0, "done")
     pool.submit(jobs)
-    assert [len(given(client, address)) for address in "ab"] == [2, 5]  # at once, before anything is written
+    assert [len(given(client, address)) for address in "ab"] == [
+        2,
+        5,
+    ]  # at once, before anything is written
     assert len(jobs) == 2
 
 
@@ -214,7 +238,9 @@ def test_a_death_does_not_count_against_what_had_ended_before_it(jobs, inputs):
     client.points[0].end(done(inputs))  # and the next one began, before anyone looked
     client.threads = {}
     pool.submit([])
-    outcomes = {job[0].parameters.seed: outcome for job, outcome in [*pool.completed(), *pool.completed()]}
+    outcomes = {
+        job[0].parameters.seed: outcome for job, outcome in [*pool.completed(), *pool.completed()]
+    }
     assert outcomes[0].record.status == "done"
     assert outcomes[1] is None
     assert {point.parameters.seed: count for point, count in pool.deaths.items()} == {1: 1}
@@ -226,14 +252,19 @@ def test_a_worker_with_nothing_to_do_takes_what_waits_elsewhere(jobs, inputs):
     pool.submit(few := jobs[-4:])
     assert [given(client, address) for address in "ab"] == [[0, 2], [1, 3]]
     for _ in range(2):
-        next(future for future in client.points if future.workers == ["b"] and future.status == "pending").end(
-            done(inputs)
-        )
+        next(
+            future
+            for future in client.points
+            if future.workers == ["b"] and future.status == "pending"
+        ).end(done(inputs))
     pool.completed()
     pool.submit(few)
     assert [given(client, address) for address in "ab"] == [[0], [2]]
     pool.submit(few)
-    assert [given(client, address) for address in "ab"] == [[0], [2]]  # what runs is left where it is
+    assert [given(client, address) for address in "ab"] == [
+        [0],
+        [2],
+    ]  # what runs is left where it is
 
 
 def test_what_has_ended_is_not_taken_back_and_leaves_room(jobs, inputs):
@@ -242,7 +273,9 @@ def test_what_has_ended_is_not_taken_back_and_leaves_room(jobs, inputs):
     pool.submit(few := jobs[-4:])
     for future in client.points:
         if future.workers == ["b"] or future is client.points[0]:
-            future.end(done(inputs))  # of a's two, the one that ran has ended, and the other runs now
+            future.end(
+                done(inputs)
+            )  # of a's two, the one that ran has ended, and the other runs now
     pool.submit(few)
     assert [given(client, address) for address in "ab"] == [[2], []]
     assert {job[0].parameters.seed for job, _ in pool.completed()} == {0, 1, 3}
@@ -260,7 +293,9 @@ def test_a_worker_that_cannot_run_the_points_gets_none_and_if_none_can_the_sweep
     pool.submit(jobs)
     assert {future.workers[0] for future in client.points} == set(second.workers)
     del client.threads[second.workers[0]]
-    with pytest.raises(ClusterFailed, match=r"No worker can run the points\. .*\n.*it has numpy 1\.0, not 2\.4"):
+    with pytest.raises(
+        ClusterFailed, match=r"No worker can run the points\. .*\n.*it has numpy 1\.0, not 2\.4"
+    ):
         pool.submit(jobs)
 
 
@@ -270,7 +305,10 @@ def test_what_a_worker_raises_is_why_it_cannot_or_that_points_failure(jobs):
     pool.submit(jobs)
     client.points[0].end(RuntimeError("no space left"), "error")
     ((_, outcome),) = pool.completed()
-    assert (outcome.record.status, outcome.record.error) == ("failed", "RuntimeError: no space left")
+    assert (outcome.record.status, outcome.record.error) == (
+        "failed",
+        "RuntimeError: no space left",
+    )
     client.threads["b"] = 1
     pool.submit(jobs)
     client.prepared[-1].end(OSError("no space left"), "error")
@@ -280,7 +318,10 @@ def test_what_a_worker_raises_is_why_it_cannot_or_that_points_failure(jobs):
     pool.submit(jobs)
     client.prepared[-1].end(OSError(errno.ENOSPC, "No space left on device"), "error")
     pool.completed()
-    with pytest.raises(ClusterFailed, match=r"No worker can run the points\. Make room there, .*\.\n.*No space left"):
+    with pytest.raises(
+        ClusterFailed,
+        match=r"No worker can run the points\. Make room there, .*\.\n.*No space left",
+    ):
         pool.submit(jobs)
 
 
@@ -298,7 +339,9 @@ def test_a_scheduler_that_has_gone_ends_the_sweep(jobs):
     client = Client(a=1)
     pool = pool_of(client, jobs)
     client.nthreads = lambda: SimpleNamespace().gone
-    with pytest.raises(ClusterFailed, match=r"The Dask scheduler has gone \(.*\)\. Start it again first\."):
+    with pytest.raises(
+        ClusterFailed, match=r"The Dask scheduler has gone \(.*\)\. Start it again first\."
+    ):
         pool.submit(jobs)
 
 
@@ -306,8 +349,13 @@ def test_a_scheduler_that_was_started_again_ends_the_sweep_since_it_knows_no_tas
     client = Client(a=1)
     pool = pool_of(client, jobs)
     pool.submit(jobs)
-    for future in (*client.made, *client.points):  # as Dask's client does when it has found a scheduler again
+    for future in (
+        *client.made,
+        *client.points,
+    ):  # as Dask's client does when it has found a scheduler again
         future.cancel()
     client.threads = {"b": 1}
-    with pytest.raises(ClusterFailed, match=r"was started again meanwhile\. Give the same command again\."):
+    with pytest.raises(
+        ClusterFailed, match=r"was started again meanwhile\. Give the same command again\."
+    ):
         pool.submit(jobs)

@@ -31,11 +31,15 @@ from tests.sweeps.conftest import write
 
 def result(identity, chosen, **measured):
     """Return what is known of a point that has finished with these metrics, or diverged where there are none."""
-    record = RunRecord.begin(chosen.model_dump(), Inputs(data="", notebooks={}, code={}, versions={}))
+    record = RunRecord.begin(
+        chosen.model_dump(), Inputs(data="", notebooks={}, code={}, versions={})
+    )
     validated = any(name.startswith("validation") for name in measured)
     others = dict.fromkeys(Trained.model_fields, 0.5) | {"weights_sha256": "0" * 64}
     others |= {} if validated else {"validation_error": None, "validation_accuracy": None}
-    outcome = {"status": "done", "metrics": others | measured} if measured else {"status": "diverged"}
+    outcome = (
+        {"status": "done", "metrics": others | measured} if measured else {"status": "diverged"}
+    )
     return PointResult(identity, record.parameters, record.changed(**outcome))
 
 
@@ -44,16 +48,25 @@ def table(*points, names=("hidden_size", "learning_rate")):
     groups = {}
     for number, ((hidden_size, learning_rate, seed, *dropout_rate), accuracy) in enumerate(points):
         chosen = Parameters(
-            hidden_size=hidden_size, learning_rate=learning_rate, seed=seed, dropout_rate=(dropout_rate or [0.5])[0]
+            hidden_size=hidden_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            dropout_rate=(dropout_rate or [0.5])[0],
         )
         measured = {} if accuracy is None else {"validation_accuracy": accuracy}
-        groups.setdefault(chosen.model_dump_json(exclude={"seed"}), []).append(result(f"p{number}", chosen, **measured))
+        groups.setdefault(chosen.model_dump_json(exclude={"seed"}), []).append(
+            result(f"p{number}", chosen, **measured)
+        )
     return tables.ranking_table(ranking.rank(groups.values(), "validation_accuracy"), names)
 
 
 def test_the_ranking_table_has_a_row_for_each_configuration_with_its_spread_over_the_seeds():
     ranked = table(
-        ((10, 0.1, 1), 0.9), ((10, 0.1, 2), 0.5), ((20, 0.1, 1), 0.8), ((20, 0.1, 2), 0.7), ((30, 0.1, 1), None)
+        ((10, 0.1, 1), 0.9),
+        ((10, 0.1, 2), 0.5),
+        ((20, 0.1, 1), 0.8),
+        ((20, 0.1, 2), 0.7),
+        ((30, 0.1, 1), None),
     )
     assert list(ranked["hidden_size"]) == [20, 10, 30]
     assert list(ranked["points"]) == [2, 2, 1]
@@ -80,7 +93,9 @@ def test_the_heat_map_takes_the_two_parameters_that_matter_and_the_best_of_each_
 
 
 def test_the_heat_map_leaves_out_a_configuration_of_which_a_seed_failed():
-    ranked = table(((10, 0.1, 1), 0.9), ((10, 0.1, 2), None), ((20, 0.1, 1), 0.6), ((10, 0.2, 1), 0.5))
+    ranked = table(
+        ((10, 0.1, 1), 0.9), ((10, 0.1, 2), None), ((20, 0.1, 1), 0.6), ((10, 0.2, 1), 0.5)
+    )
     cells = tables.by_two(ranked, ("hidden_size", "learning_rate"), "validation_accuracy")
     assert cells.loc[20, 0.1] == 0.6
     assert cells.loc[10, 0.2] == 0.5
@@ -89,20 +104,37 @@ def test_the_heat_map_leaves_out_a_configuration_of_which_a_seed_failed():
 
 def heat_map_of(ranked):
     """Return what the cell of sweep.ipynb shows of a ranking table."""
-    cell = next(cell for cell in nbformat.read(execution.NOTEBOOK, 4).cells if cell.id == "heat-drawn")
-    given = {"best": True, "ranked": ranked, "names": ["hidden_size", "learning_rate"], "metric": "validation_accuracy"}
+    cell = next(
+        cell for cell in nbformat.read(execution.NOTEBOOK, 4).cells if cell.id == "heat-drawn"
+    )
+    given = {
+        "best": True,
+        "ranked": ranked,
+        "names": ["hidden_size", "learning_rate"],
+        "metric": "validation_accuracy",
+    }
     given, shown = given | {"rounded": rounded}, []
-    exec(cell.source, given | {"tables": tables, "html": html, "plots": SimpleNamespace(show_table=shown.append)})
+    exec(
+        cell.source,
+        given | {"tables": tables, "html": html, "plots": SimpleNamespace(show_table=shown.append)},
+    )
     return shown[0]
 
 
 def test_the_heat_map_names_equally_good_cells_but_not_more_than_six():
     ranked = table(
-        ((10, 0.1, 1), 0.9), ((10, 0.2, 1), 0.85), ((10, 0.2, 2), 0.95), ((20, 0.1, 1), 0.6), ((20, 0.2, 1), 0.9)
+        ((10, 0.1, 1), 0.9),
+        ((10, 0.2, 1), 0.85),
+        ((10, 0.2, 2), 0.95),
+        ((20, 0.1, 1), 0.6),
+        ((20, 0.2, 1), 0.9),
     )
     places = ("hidden_size 10 and learning_rate 0.1", "hidden_size 10 and learning_rate 0.2")
     places += ("hidden_size 20 and learning_rate 0.2",)
-    assert f"<p>The best validation_accuracy, 0.9000, is at {'; at '.join(places)}.</p>" in heat_map_of(ranked)
+    assert (
+        f"<p>The best validation_accuracy, 0.9000, is at {'; at '.join(places)}.</p>"
+        in heat_map_of(ranked)
+    )
     ranked = table(*(((size, rate, 1), 1.0) for size in (10, 20, 30) for rate in (0.1, 0.2, 0.3)))
     assert "; at hidden_size 20 and learning_rate 0.3; and at 3 more.</p>" in heat_map_of(ranked)
 
@@ -110,14 +142,25 @@ def test_the_heat_map_names_equally_good_cells_but_not_more_than_six():
 def test_effects_are_drawn_where_the_mean_of_equal_values_is_rounded_beyond_them():
     mean = fmean([0.094] * 3)
     assert mean > 0.094
-    ranked = pd.DataFrame({"epochs": [1, 2], "points": [3, 3], "finished": [3, 3], "mean": [mean, 0.05]})
-    tables.effects(ranked.assign(lowest=[0.094, 0.05], highest=[0.094, 0.05]), ["epochs"], "validation_accuracy")
+    ranked = pd.DataFrame(
+        {"epochs": [1, 2], "points": [3, 3], "finished": [3, 3], "mean": [mean, 0.05]}
+    )
+    tables.effects(
+        ranked.assign(lowest=[0.094, 0.05], highest=[0.094, 0.05]),
+        ["epochs"],
+        "validation_accuracy",
+    )
 
 
 def test_of_a_random_search_dots_are_drawn_and_the_best_configurations_are_in_the_table():
     rng = np.random.default_rng(1)
     means = np.sort(rng.random(600))[::-1]
-    found = {"learning_rate": rng.random(600), "dropout_rate": rng.random(600), "points": 1, "finished": 1}
+    found = {
+        "learning_rate": rng.random(600),
+        "dropout_rate": rng.random(600),
+        "points": 1,
+        "finished": 1,
+    }
     ranked = pd.DataFrame(found | {"mean": means, "lowest": means, "highest": means})
     figure = tables.effects(ranked, ["learning_rate", "dropout_rate"], "validation_accuracy")
     assert [len(axis.get_xticks()) <= 8 for axis in figure.axes] == [True, True]
@@ -147,7 +190,9 @@ def test_of_a_grid_each_value_counts_however_many():
 @pytest.mark.parametrize(("count", "rows"), [(3, 1), (4, 2), (10, 4)])
 def test_effects_of_many_parameters_stand_in_rows(count, rows):
     names = list(parameters.NAMES)[1 : count + 1]
-    values = pd.DataFrame({name: [1, 2] for name in names} | {"mean": [0.5, 0.4], "points": 1, "finished": 1})
+    values = pd.DataFrame(
+        {name: [1, 2] for name in names} | {"mean": [0.5, 0.4], "points": 1, "finished": 1}
+    )
     figure = tables.effects(values.assign(lowest=0.4, highest=0.5), names, "validation_accuracy")
     assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
     assert len({axis.get_subplotspec().rowspan.start for axis in figure.axes}) == rows
@@ -161,7 +206,8 @@ def test_effects_of_many_parameters_stand_in_rows(count, rows):
 def test_values_that_are_nearly_equal_have_labels_that_differ():
     values = [0.1 + step / 1e5 for step in range(12)]
     ranked = pd.DataFrame(
-        {"learning_rate": values, "mean": 0.5, "lowest": 0.5, "highest": 0.5} | {"points": 1, "finished": 1}
+        {"learning_rate": values, "mean": 0.5, "lowest": 0.5, "highest": 0.5}
+        | {"points": 1, "finished": 1}
     )
     (axis,) = tables.effects(ranked, ["learning_rate"], "validation_accuracy").axes
     labels = [label.get_text() for label in axis.get_xticklabels()]
@@ -171,7 +217,8 @@ def test_values_that_are_nearly_equal_have_labels_that_differ():
 
 def test_a_metric_that_no_point_has_and_one_that_is_large_are_short():
     shown = tables.as_html(
-        pd.DataFrame({"seed": [1, 2], "error": [None, None], "validation_error": [4.8e190, None]}), "x"
+        pd.DataFrame({"seed": [1, 2], "error": [None, None], "validation_error": [4.8e190, None]}),
+        "x",
     )
     assert re.findall("<td>(.*)</td>", shown) == ["1", "-", "4.800e+190", "2", "-", "-"]
 
@@ -182,7 +229,9 @@ def test_a_link_is_one_wherever_it_leads():
 
 
 def test_parameters_that_are_nearly_equal_do_not_look_alike():
-    shown = tables.as_html(pd.DataFrame({"learning_rate_decay": [1.0, 0.99999], "mean": [0.5, 0.123456789]}), "x")
+    shown = tables.as_html(
+        pd.DataFrame({"learning_rate_decay": [1.0, 0.99999], "mean": [0.5, 0.123456789]}), "x"
+    )
     assert all(f"<td>{text}</td>" in shown for text in ("1", "0.99999", "0.5000", "0.1235"))
     downloaded = base64.b64decode(re.search(r"base64,([^\"]+)", shown)[1]).decode()
     assert downloaded.splitlines() == ["learning_rate_decay,mean", "1,0.5", "0.99999,0.123457"]
@@ -190,7 +239,12 @@ def test_parameters_that_are_nearly_equal_do_not_look_alike():
 
 def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selected_one_marked():
     ranked = table(
-        *[((h, r, s), h / 100 + r + s / 1000) for h in (10, 20, 30) for r in (0.1, 0.2) for s in (1, 2)],
+        *[
+            ((h, r, s), h / 100 + r + s / 1000)
+            for h in (10, 20, 30)
+            for r in (0.1, 0.2)
+            for s in (1, 2)
+        ],
     )
     figure = tables.effects(ranked, ["hidden_size", "learning_rate"], "validation_accuracy")
     first, second = figure.axes
@@ -202,7 +256,9 @@ def test_effects_draw_a_line_for_each_configuration_of_the_others_with_the_selec
 
 
 def test_a_table_is_escaped_links_and_downloads_itself():
-    shown = pd.DataFrame({"id": ["p1"], "error": ["<b> & co"], "source": ["=1+1"], "validation_accuracy": [1 / 3]})
+    shown = pd.DataFrame(
+        {"id": ["p1"], "error": ["<b> & co"], "source": ["=1+1"], "validation_accuracy": [1 / 3]}
+    )
     page = BeautifulSoup(tables.as_html(shown, "trial", "{}/report.html".format), "html.parser")
     assert [cell.text for cell in page.find_all("td")] == ["p1", "<b> & co", "=1+1", "0.3333"]
     assert page.table.a["href"] == "p1/report.html"
@@ -214,7 +270,9 @@ def test_a_table_is_escaped_links_and_downloads_itself():
 
 
 def test_results_have_a_row_for_each_point_and_no_metric_that_was_not_measured(tmp_path):
-    file = write(tmp_path / "s.yaml", base={"num_validation": 0}, grid={"seed": [1, 2]}, select="train_error")
+    file = write(
+        tmp_path / "s.yaml", base={"num_validation": 0}, grid={"seed": [1, 2]}, select="train_error"
+    )
     first, second = definition.points_of(definition.read(file), SweepFolder(tmp_path))
     first.result = result(first.id, first.parameters, train_error=0.25)
     found = tables.results_table([first, second])
@@ -231,7 +289,9 @@ def test_text_that_a_spreadsheet_would_compute_is_guarded_in_the_results(tmp_pat
     (point,) = definition.points_of(definition.read(file), SweepFolder(tmp_path))
     object.__setattr__(point.parameters, "source", text)
     results.write([point], SweepFolder(tmp_path))
-    (row,) = csv.DictReader(io.StringIO((tmp_path / "results.csv").read_bytes().decode(), newline=""))
+    (row,) = csv.DictReader(
+        io.StringIO((tmp_path / "results.csv").read_bytes().decode(), newline="")
+    )
     assert row["source"] == "'" + text.replace("\x1b", r"\x1b").replace("\r", r"\r")
     assert row["learning_rate"] == "0.005"
 
@@ -261,7 +321,9 @@ def page(swept):
 
 
 def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_metric(swept, page):
-    measured = {path.parent.name: json.loads(path.read_text()) for path in swept.glob("*/metrics.json")}
+    measured = {
+        path.parent.name: json.loads(path.read_text()) for path in swept.glob("*/metrics.json")
+    }
     records = {path.parent.name: json.loads(path.read_text()) for path in swept.glob("*/run.json")}
     configurations, points, failures = page.find_all("table", class_="sortable")
     assert len(configurations.find_all("tr")) == 6
@@ -276,7 +338,8 @@ def test_the_report_shows_every_point_and_of_one_configuration_alone_the_test_me
     chosen = [
         identity
         for identity, record in records.items()
-        if (record["parameters"]["hidden_size"], record["parameters"]["learning_rate"]) == (int(size), float(rate))
+        if (record["parameters"]["hidden_size"], record["parameters"]["learning_rate"])
+        == (int(size), float(rate))
     ]
     tested = [measured[identity]["test_accuracy"] for identity in chosen]
     assert f"test_accuracy {sum(tested) / 2:.4f} ({min(tested):.4f} to {max(tested):.4f})" in text
@@ -291,7 +354,11 @@ def test_the_heat_map_of_the_report_is_a_table_of_means_that_names_the_best(swep
         place = str(record["parameters"]["hidden_size"]), str(record["parameters"]["learning_rate"])
         if "metrics" in record:
             means[place] = means.get(place, 0) + record["metrics"]["validation_accuracy"] / 2
-    (caption,) = (found for found in page.find_all("p") if found.text.startswith("The best validation_accuracy"))
+    (caption,) = (
+        found
+        for found in page.find_all("p")
+        if found.text.startswith("The best validation_accuracy")
+    )
     (size, rate) = max(means, key=means.get)
     assert caption.text == (
         f"The best validation_accuracy, {means[size, rate]:.4f}, is at hidden_size {size} and learning_rate {rate}."
@@ -299,7 +366,9 @@ def test_the_heat_map_of_the_report_is_a_table_of_means_that_names_the_best(swep
     head, *rows = caption.parent.find_all("tr")
     rates = [cell.text for cell in head.find_all("th", class_="col_heading")]
     shown = {
-        (row.th.text, column): cell.text for row in rows for column, cell in zip(rates, row.find_all("td"), strict=True)
+        (row.th.text, column): cell.text
+        for row in rows
+        for column, cell in zip(rates, row.find_all("td"), strict=True)
     }
     assert shown == {place: f"{mean:.4f}" for place, mean in means.items()}
 
@@ -317,13 +386,20 @@ def test_a_sweep_whose_points_all_fail_has_a_report_that_shows_each(tmp_path, pi
     assert len(page.find_all("table", class_="sortable")[-1].tbody.find_all("tr")) == 4
 
 
-def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swept, tmp_path, pipeline):
+def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(
+    swept, tmp_path, pipeline
+):
     shutil.copytree(swept, tmp_path / "out")
     (tmp_path / "out" / "report.html").unlink()
-    records = {path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "out").glob("*/run.json")}
+    records = {
+        path.parent.name: json.loads(path.read_text())
+        for path in (tmp_path / "out").glob("*/run.json")
+    }
     selected = {path.parent.name for path in (tmp_path / "out").glob("*/report.html")}
     assert len(selected) == 2
-    other = next(name for name in records if name not in selected and records[name]["status"] == "done")
+    other = next(
+        name for name in records if name not in selected and records[name]["status"] == "done"
+    )
     (failed,) = (name for name in records if records[name]["status"] == "diverged")
     for identity in (min(selected), other, failed):
         path = tmp_path / "out" / identity / "report.html"
@@ -345,15 +421,22 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
             assert f"{measured['test_accuracy']:.4f}" in page.text
     before = {path: path.read_bytes() for path in (tmp_path / "out" / other).iterdir()}
     assert pipeline("report", tmp_path / "out" / other).returncode == 0
-    assert {path: path.read_bytes() for path in (tmp_path / "out" / other).iterdir()} == before  # not evaluated again
+    assert {
+        path: path.read_bytes() for path in (tmp_path / "out" / other).iterdir()
+    } == before  # not evaluated again
     third = next(name for name in records if name not in {*selected, other, failed})
-    for identity in (other, third):  # with the numbers of an older NumPy, only what was evaluated stands
+    for identity in (
+        other,
+        third,
+    ):  # with the numbers of an older NumPy, only what was evaluated stands
         record = json.loads((tmp_path / "out" / identity / "run.json").read_text())
         record["inputs"]["versions"]["numpy"] = "1.0"
         (tmp_path / "out" / identity / "run.json").write_text(json.dumps(record))
         done = pipeline("report", tmp_path / "out" / identity)
         assert done.returncode == (0 if identity == other else 2)
-        assert ("was trained with other versions numpy, which was 1.0" in done.stderr) == (identity == third)
+        assert ("was trained with other versions numpy, which was 1.0" in done.stderr) == (
+            identity == third
+        )
         record["inputs"]["versions"]["numpy"] = np.__version__
         (tmp_path / "out" / identity / "run.json").write_text(json.dumps(record))
     model = tmp_path / "out" / third / "model.npz"
@@ -361,11 +444,18 @@ def test_a_selected_point_has_a_report_and_any_other_is_given_one_on_demand(swep
     model.write_bytes(trained[:-1])  # else the record would have this as what was trained
     refused = pipeline("report", model.parent)
     assert refused.returncode == 2
-    assert "is no longer what its run left: model.npz was removed or altered. Run it again." in refused.stderr
+    assert (
+        "is no longer what its run left: model.npz was removed or altered. Run it again."
+        in refused.stderr
+    )
     assert not (model.parent / "metrics.json").exists()
     model.write_bytes(trained)
-    again = pipeline("sweep", swept.parent / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out")
-    assert again.stdout.startswith("9 points: 8 done, 1 failed before (--retry-failed runs them again), 0 to run")
+    again = pipeline(
+        "sweep", swept.parent / "s.yaml", "--no-report", "--sweep-dir", tmp_path / "out"
+    )
+    assert again.stdout.startswith(
+        "9 points: 8 done, 1 failed before (--retry-failed runs them again), 0 to run"
+    )
 
 
 def test_a_point_whose_source_has_changed_is_not_evaluated(tmp_path, pipeline):
@@ -373,7 +463,12 @@ def test_a_point_whose_source_has_changed_is_not_evaluated(tmp_path, pipeline):
     file = tmp_path / "s.yaml"
     base = f"{{source: {source}, num_samples: 20, num_validation: 20, epochs: 1}}"
     file.write_text(f"name: trial\nbase: {base}\ngrid: {{hidden_size: [3, 4]}}")
-    assert pipeline("sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out").returncode == 0
+    assert (
+        pipeline(
+            "sweep", file, "--workers", "1", "--no-report", "--sweep-dir", tmp_path / "out"
+        ).returncode
+        == 0
+    )
     (other,) = {path.parent for path in (tmp_path / "out").glob("*/run.json")} - {
         path.parent for path in (tmp_path / "out").glob("*/metrics.json")
     }
@@ -387,5 +482,9 @@ def test_a_point_whose_source_has_changed_is_not_evaluated(tmp_path, pipeline):
 
 
 def test_the_notebook_refuses_a_sweep_that_is_not_there(tmp_path):
-    with pytest.raises(CellFailed, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"):
-        notebooks.execute(execution.NOTEBOOK, tmp_path / "out.ipynb", {"sweep_dir": str(tmp_path / "none")})
+    with pytest.raises(
+        CellFailed, match=r"sweep.json is not there. Run the sweep: python -m pipeline sweep"
+    ):
+        notebooks.execute(
+            execution.NOTEBOOK, tmp_path / "out.ipynb", {"sweep_dir": str(tmp_path / "none")}
+        )

@@ -1,0 +1,187 @@
+"""What design.md promises, against kills, signals, other commands, other files and a full disk."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.parameters import ROOT
+from pipeline.run_folder import LOCK, RunFolder
+from tests.test_notebooks import write_notebook
+
+# A training of a second or more, and what version 1.0.0 gave for it.
+LONG = "hidden_size 200 epochs 40 learning_rate_decay 0.99 dropout_rate 0.3"
+LONG = f"{LONG} input_dropout_rate 0.2 relu_grad_inactive 0".split()
+LONG = [word for i in range(0, len(LONG), 2) for word in ("-p", *LONG[i : i + 2])]
+DIGEST = "e134a6656757bad3abbd78cd76cfa10767a2d72f6efc21d073288acb3c9fd26c"
+TEST_ERROR = 0.2505001535129097
+
+
+class Command:
+    """A command in a process of its own; a variable marks all processes that it starts."""
+
+    def __init__(self, *arguments, cwd=ROOT):
+        self.mark = str(uuid.uuid4())
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(cwd), "TESTED": self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # may be ignored
+        )
+
+    def wait_for(self, path):
+        deadline = time.monotonic() + 120
+        while not path.exists():
+            assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def find_processes(self):
+        found = []
+        for pid in psutil.pids():
+            try:
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+            except OSError:  # it has ended meanwhile
+                continue
+            if self.mark.encode() in environment:
+                found.append(pid)
+        return found
+
+    def end(self, number):
+        """Send a signal, wait until all processes have ended, and return code and output."""
+        assert len(self.find_processes()) > 1
+        self.process.send_signal(number)
+        output = self.process.communicate(timeout=60)[0]
+        deadline = time.monotonic() + 20
+        while left := self.find_processes():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+        return self.process.returncode, output
+
+
+def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
+    """In a copy of the project that saves each epoch of a training."""
+    for name in ("pipeline", "notebooks"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy2(ROOT / "helpers.py", tmp_path)
+    module = tmp_path / "pipeline" / "checkpoints.py"
+    assert "\nSECONDS = 2.0 " in module.read_text()
+    module.write_text(module.read_text().replace("\nSECONDS = 2.0 ", "\nSECONDS = 0.0 "))
+    folder = RunFolder(tmp_path / "run")
+    command = ("run", "--run-dir", folder.path, *LONG)
+    for name in ("metrics.json", "model.npz", "run.json", "checkpoint.npz"):
+        (folder.path / name).unlink(missing_ok=True)
+        running = Command(*command, cwd=tmp_path)
+        running.wait_for(folder.path / name)
+        assert running.end(signal.SIGKILL)[0] == -signal.SIGKILL
+        assert folder.read_record().status == "running"
+    Command(*command, cwd=tmp_path).process.communicate()
+    record, _ = folder.read_finished()
+    assert "Continuing after epoch" in folder.notebook("02_train").read_text()
+    assert folder.read_metrics().weights_sha256 == DIGEST
+    assert folder.read_metrics().test_error == TEST_ERROR
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {*record.outputs, "run.json", LOCK}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_run_and_until_then_another_is_refused(tmp_path, pipeline, name):
+    folder = RunFolder(tmp_path / "run")
+    running = Command("run", "--run-dir", folder.path, *LONG)
+    running.wait_for(folder.data)
+    second = pipeline("run", "--run-dir", folder.path)
+    assert second.returncode == 1
+    assert f"Another command is writing to {folder.path}. Wait for it" in second.stderr
+    code, output = running.end(signal.Signals[name])
+    assert code == 128 + signal.Signals[name]
+    assert output.endswith("Interrupted. Give the same command again to go on.\n")
+    assert "Traceback" not in output
+    assert folder.read_record().status == "interrupted"
+    assert not folder.metrics.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_cell_ends_with_its_command(tmp_path, number):
+    begun = tmp_path / "begun"
+    source = f"import time; open({str(begun)!r}, 'w').close(); time.sleep(600)"
+    write_notebook(tmp_path / "a.ipynb", source)
+    running = Command("notebooks", tmp_path / "a.ipynb")
+    running.wait_for(begun)
+    assert running.end(number)[0] == (-number if number == signal.SIGKILL else 128 + number)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte, which only root can make."""
+    (tmp_path / "disk").mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "disk"]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        assert "CI" not in os.environ, "a file system cannot be mounted"
+        pytest.skip("a file system cannot be mounted")
+    yield tmp_path / "disk"
+    subprocess.run(["umount", tmp_path / "disk"], check=True)
+
+
+def test_a_full_disk_is_named_and_with_room_the_command_finishes(
+    small_disk, small_source, pipeline
+):
+    command = ["run", "--run-dir", small_disk / "run", "-p", "source", small_source[0]]
+    command += ["-p", "num_samples", "40", "-p", "num_validation", "10", "-p", "epochs", "1"]
+    filler = small_disk / "filler"
+    for room in (0, 100_000, 900_000):  # for the record, for a stage, for all but the report
+        filler.unlink(missing_ok=True)
+        filler.write_bytes(bytes(max(0, shutil.disk_usage(small_disk).free - room)))
+        failed = pipeline(*command)
+        assert failed.returncode == 1
+        assert re.search(r"No space left on device: '/\S+'$", failed.stderr.strip()), failed.stderr
+    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    finished = pipeline(*command)
+    assert finished.returncode == 0, finished.stderr
+    RunFolder(small_disk / "run").read_finished()
+
+
+OTHERS = {  # a command, and another's file that it would replace, or the mark of another result
+    "run --run-dir {t}/theirs": "theirs/metrics.json",
+    "sweep {t}/s.yaml --sweep-dir {t}/theirs": "theirs/results.csv",
+    "report {t}/01.ipynb --output {t}/page.html": "page.html",
+    "data sample --output {t}/page.html": "page.html",
+    "compare {runs}/default {runs}/true-derivative --output {t}/page.html": "page.html",
+    "index {t}/theirs": "theirs/index.html",
+    "site {t}/theirs": "theirs/02_train.html",
+    "run --run-dir {t}/sweep": "sweep/sweep.json",
+    "sweep {t}/s.yaml --sweep-dir {t}/run": "run/run.json",
+    "run --run-dir {t}/run/a": "run/run.json",
+    "run --run-dir {t}/sweep/a": "sweep/sweep.json",
+    "sweep {t}/s.yaml --sweep-dir {t}/run/a": "run/run.json",
+    "run --run-dir runs": "s.yaml",
+    "run --run-dir notebooks": "s.yaml",
+    "sweep {t}/s.yaml --sweep-dir tests/x": "s.yaml",
+}
+
+
+@pytest.mark.parametrize(("command", "name"), OTHERS.items(), ids=str)
+def test_what_another_has_made_is_not_replaced(
+    tmp_path, runs, pipeline, monkeypatch, command, name
+):
+    monkeypatch.chdir(ROOT)
+    shutil.copy(ROOT / "notebooks" / "01_prepare.ipynb", tmp_path / "01.ipynb")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    for path in (tmp_path / name, tmp_path / "s.yaml"):
+        path.write_text("name: s")
+    before = sorted(tmp_path.rglob("*"))
+    refused = pipeline(*command.format(t=tmp_path, runs=runs).split())
+    assert refused.returncode == 2, refused.stderr
+    assert re.search("Choose another (folder|--output).$", refused.stderr), refused.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / name).read_text() == "name: s"
