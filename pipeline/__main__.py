@@ -91,8 +91,11 @@ def refreshed_index() -> Iterator[None]:
     try:
         yield
     finally:
-        if RUNS.is_dir():
-            index.write_index()
+        try:
+            if RUNS.is_dir():
+                index.write_index()
+        except (PipelineError, OSError) as error:  # which is no error of the command
+            click.echo(f"The list of runs was not written: {error}", err=True)
 
 
 def echo_path(what: str, path: Path) -> None:

@@ -135,21 +135,23 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
     return checked
 
 
-def check(namespace: Mapping[str, Any]) -> None:
-    """Check a notebook's parameters in the cell after them: ``parameters.check(globals())``.
+def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a notebook's parameters in the cell after them, and return those of the result.
 
-    IPython's ``In`` has the cells just before this one that begin with ``# Parameters``: the
-    notebook's own, and then the one that papermill has injected. Raises InvalidParameter if a
-    value is wrong, or a name is not declared by the notebook.
+    ``parameters.check(globals())``: IPython's ``In`` has the cells just before this one that begin
+    with ``# Parameters``: the notebook's own, and then the one that papermill has injected. Raises
+    InvalidParameter if a value is wrong, or a name is not declared by the notebook.
     """
     cells = [*takewhile(lambda cell: cell.startswith("# Parameters"), namespace["In"][-2::-1])]
     declared, *injected = [ASSIGNMENT.findall(cell) for cell in cells[::-1]] or [[]]
     names = set(declared).union(*injected)
     known = namespace.keys() & NotebookParameters.model_fields
-    _validate(NotebookParameters, {name: namespace[name] for name in sorted(names | known)})
+    values = {name: namespace[name] for name in sorted(names | known)}
+    _validate(NotebookParameters, values)
     if unknown := ", ".join(sorted(names.difference(declared))):
         allowed = ", ".join(declared)
         raise InvalidParameter(f"{unknown}: not a parameter of this notebook, which has {allowed}.")
+    return {name: value for name, value in values.items() if name in NAMES}
 
 
 def _validate(model: type[Parameters], values: Mapping[str, object], text: bool = False) -> Any:
@@ -176,9 +178,8 @@ def check_source(source: str) -> None:
     path = ROOT / source
     is_known = path.is_dir() or (path.is_file() and path.suffix.lower() in (".npz", ".csv"))
     if source not in NAMED_SOURCES and not is_known:
-        raise InvalidParameter(
-            f"source is {source!r}, but must be {SOURCES}. Nothing is at {path}."
-        )
+        problem = f"source is {source!r}, but must be {SOURCES}"
+        raise InvalidParameter(f"{problem}. Nothing of that kind is at {path}.")
 
 
 def check_memory(hidden_size: int) -> None:

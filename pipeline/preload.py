@@ -15,6 +15,7 @@ PACKAGES = (
     "IPython.extensions.storemagic",
     "PIL.Image",
     "filelock",
+    "ipykernel.compiler",
     "matplotlib.pyplot",
     "matplotlib_inline.backend_inline",
     "numba",

@@ -8,16 +8,23 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
-from pipeline.errors import InvalidData, InvalidRecord, NotReproduced
+from pipeline.errors import InvalidData, InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
-from pipeline.records import RunRecord, Status
+from pipeline.records import RunRecord, Status, Trained
 from pipeline.reports import page
 from pipeline.run_folder import EVALUATION, FILES, PREPARATION, STAGES, TRAINING, RunFolder
 from pipeline.shell import open_threads
+
+TRAINED = (f"{TRAINING}.ipynb", *FILES[TRAINING])  # what a training leaves of a point
+
+# What came of a point: its record, and files that are not in its folder yet, by their names.
+Outcome = tuple[RunRecord, dict[str, bytes]]
+Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +107,37 @@ def summarise(folder: RunFolder, chosen: Parameters) -> str:
     difference = f"What differs from the original: {parameters.describe(changed)}\n\n"
     report = f"report: {os.path.relpath(folder.report)}"
     return f"\n{difference if changed else ''}{table}\n\n{report}"
+
+
+def train_point(
+    folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
+) -> Outcome:
+    """Execute 02_train in the folder, and return the record of what came of it.
+
+    content: of data.npz, which is in the folder meanwhile.
+    """
+    started = time.monotonic()
+    executed = folder.notebook(TRAINING)
+    folder.write_record(record)
+    folder.clear()
+    run_folder.write_whole(folder.data, content)
+    try:
+        notebooks.execute(
+            NOTEBOOKS / executed.name,
+            executed,
+            record.parameters | {"run_dir": str(folder.path)},
+            time_limit=time_limit,
+            show_progress=False,
+            with_pictures=False,
+        )
+        provenance.check_code(record.inputs)
+        weights = folder.read_model().sha256
+        trained = Trained(**folder.read_history()[-1], weights_sha256=weights)
+        record = record.replace(status=Status.DONE, metrics=trained)
+    except NotebookFailed as error:
+        record = record.replace(status=Status.of(error), error=str(error))
+    folder.data.unlink()
+    return record.replace(duration_s=round(time.monotonic() - started, 1)), {}
 
 
 def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection
 from typing import Any
 
+from ipykernel.compiler import XCachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -29,7 +30,7 @@ from pipeline.errors import CellTimedOut, ProcessDied
 BACKEND = "module://matplotlib_inline.backend_inline"
 ENVIRONMENT = {  # of each notebook's process; the second line is what ipykernel sets
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **{"MPLBACKEND": BACKEND, "TERM": "xterm-color", "CLICOLOR": "1"},
+    **{"MPLBACKEND": BACKEND, "TERM": "xterm-color", "CLICOLOR": "1", "FORCE_COLOR": "1"},
     **dict.fromkeys(("PAGER", "GIT_PAGER"), "cat"),
 }
 CAN_FORK = sys.platform == "linux"  # elsewhere forking is not safe, and a process is spawned
@@ -156,7 +157,7 @@ def _end_with_parent() -> None:
 class _Stream(io.TextIOBase):
     """Standard output or error of a notebook."""
 
-    encoding = "utf-8"
+    encoding = "UTF-8"
 
     def __init__(self, name: str, send: Send) -> None:
         self.name, self.send = name, send
@@ -200,6 +201,7 @@ class _DisplayPublisher(DisplayPublisher):
 
 
 class _Shell(InteractiveShell):
+    compiler_class = XCachingCompiler
     send: Any
 
     def enable_gui(self, gui: object = None) -> None:

@@ -5,24 +5,21 @@ import pytest
 
 from pipeline import baselines, data
 
-
-@pytest.fixture(scope="module")
-def sample():
-    return data.split_source("sample", 1000, 1000)
+SAMPLE = data.split_source("sample", 1000, 1000)
 
 
-def test_baselines_reach_what_is_known_of_them(sample):
+def test_baselines_reach_what_is_known_of_them():
     """0.7655 and 0.8690 are another implementation's, and so is the range of ridge regression."""
-    known = sample.x_train, sample.y_train, sample.x_test
+    known = SAMPLE.x_train, SAMPLE.y_train, SAMPLE.x_test
     for classify, accuracy in (
-        (baselines.classify_by_frequency, np.mean(sample.y_test == 7)),
+        (baselines.classify_by_frequency, np.mean(SAMPLE.y_test == 7)),
         (baselines.classify_by_nearest_mean, 0.7655),
         (baselines.classify_by_nearest_neighbour, 0.8690),
     ):
-        assert np.mean(classify(*known) == sample.y_test) == accuracy
-    validation = sample.x_validation, sample.y_validation
+        assert np.mean(classify(*known) == SAMPLE.y_test) == accuracy
+    validation = SAMPLE.x_validation, SAMPLE.y_validation
     answers, strength = baselines.classify_by_ridge_regression(*known, validation)
-    assert 0.807 <= np.mean(answers == sample.y_test) <= 0.8215
+    assert 0.807 <= np.mean(answers == SAMPLE.y_test) <= 0.8215
     assert strength == 100
 
 
@@ -36,7 +33,7 @@ def test_nearest_is_by_squared_distance_and_of_equal_ones_the_first(monkeypatch)
         assert classify(images, labels, others).tolist() == [3, 1, 9, 3, 9]
 
 
-@pytest.mark.parametrize("darkest", [0, 127, 254])
+@pytest.mark.parametrize("darkest", [0, 254])
 def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
     rng = np.random.default_rng(0)
     images, others = (darkest + rng.integers(0, 2, (n, 784), np.uint8) for n in (100, 20))
@@ -46,14 +43,14 @@ def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
     assert found.tolist() == nearest.tolist()
 
 
-def test_ridge_regression_solves_its_normal_equations(sample, monkeypatch):
+def test_ridge_regression_solves_its_normal_equations(monkeypatch):
     """Here for one strength, with the constant as one more pixel that costs nothing."""
     monkeypatch.setattr(baselines, "STRENGTHS", [50.0])
-    inputs = np.column_stack([np.ones(1000), sample.x_train / 255])
+    inputs = np.column_stack([np.ones(1000), SAMPLE.x_train / 255])
     penalty = 50.0 * np.diag([0.0, *np.ones(784)])
-    targets = np.eye(10)[sample.y_train]
+    targets = np.eye(10)[SAMPLE.y_train]
     weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
-    scores = np.column_stack([np.ones(10_000), sample.x_test / 255]) @ weights
-    known, validation = (sample.x_train, sample.y_train), (sample.x_validation, sample.y_validation)
-    answers, _ = baselines.classify_by_ridge_regression(*known, sample.x_test, validation)
+    scores = np.column_stack([np.ones(10_000), SAMPLE.x_test / 255]) @ weights
+    known, validation = (SAMPLE.x_train, SAMPLE.y_train), (SAMPLE.x_validation, SAMPLE.y_validation)
+    answers, _ = baselines.classify_by_ridge_regression(*known, SAMPLE.x_test, validation)
     assert np.array_equal(answers, scores.argmax(axis=1))

@@ -33,18 +33,6 @@ def change_record(folder, **fields):
     (folder / "run.json").write_text(json.dumps(record | fields))
 
 
-def compute_mcnemar(first, second):
-    """Return the probability of a split as uneven as this, if both sides are equally likely."""
-    n = first + second
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(first, second) + 1)) / 2**n)
-
-
-def test_each_run_is_read_under_a_letter(pair):
-    runs = comparison.read_runs(pair[::-1])
-    assert [runs[letter].parameters.relu_grad_inactive for letter in "AB"] == [0, 1]
-    assert runs["B"].metrics.test_accuracy == 0.7942
-
-
 def test_too_few_too_many_and_equal_runs_are_refused(pair, tmp_path):
     (tmp_path / "link").symlink_to(pair[0])
     many = [str(tmp_path / f"{number}") for number in range(7)]
@@ -56,43 +44,32 @@ def test_too_few_too_many_and_equal_runs_are_refused(pair, tmp_path):
 def test_what_is_no_finished_and_whole_run_is_refused(pair, copy, tmp_path):
     with pytest.raises(InvalidRecord, match="nothing/run.json is missing"):
         comparison.read_runs([pair[0], str(tmp_path / "nothing")])
-    path = copy / "metrics.json"
-    path.write_text(path.read_text().replace('"test_accuracy": 0.85', '"test_accuracy": 0.95'))
-    with pytest.raises(InvalidRecord, match="metrics.json has been removed or altered"):
-        comparison.read_runs([pair[0], str(copy)])
     change_record(copy, status="failed")
     with pytest.raises(InvalidRecord, match="is failed"):
         comparison.read_runs([pair[0], str(copy)])
 
 
-def test_counts_are_those_of_a_plain_loop_over_the_images(pair):
-    runs = list(comparison.read_runs(pair).values())
-    images, labels = comparison.find_test_images(runs)
-    answers = []
-    for run in runs:
-        with np.load(run.folder.model) as model:
-            hidden = np.maximum(0, images / 255 @ model["weights_0_1"])
-            answers.append((hidden @ model["weights_1_2"]).argmax(axis=1))
+@pytest.mark.parametrize("skill", [0, 0.05, 0.3])  # how much oftener the first one is correct
+def test_counts_are_those_of_a_plain_loop_and_the_test_is_mcnemars(skill):
+    rng = np.random.default_rng(0)
+    labels, answers = rng.integers(0, 3, 500), rng.integers(0, 3, (2, 500))
+    answers[0] = np.where(rng.random(500) < skill, labels, answers[0])
     kinds = collections.Counter(
         (a == label, b == label, a == b) for a, b, label in zip(*answers, labels, strict=True)
     )
-    only = kinds[True, False, False], kinds[False, True, False]
-    counts = comparison.count_pairs(np.array(answers) == labels, np.array(answers))
-    assert counts.loc["A, B"].to_dict() == {
+    first, second = kinds[True, False, False], kinds[False, True, False]
+    n = first + second
+    tail = sum(math.comb(n, k) for k in range(min(first, second) + 1)) / 2**n
+    assert comparison.count_pairs(answers == labels, answers).loc["A, B"].to_dict() == {
         "both correct": kinds[True, True, True],
-        "only first": only[0],
-        "only second": only[1],
+        "only first": first,
+        "only second": second,
         "both wrong, alike": kinds[False, False, True],
         "both wrong, differently": kinds[False, False, False],
-        "p": pytest.approx(compute_mcnemar(*only)),
+        "p": pytest.approx(min(1, 2 * tail)),
     }
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (3, 3), (3, 8), (500, 441)])
-def test_mcnemars_test_is_the_sum_of_binomial_coefficients(first, second):
-    correct = np.arange(first + second) < first
-    (p,) = comparison.count_pairs(np.array([correct, ~correct]), np.zeros((2, len(correct))))["p"]
-    assert p == pytest.approx(compute_mcnemar(first, second), rel=1e-9)
+    alike = comparison.count_pairs(answers[[0, 0]] == labels, answers[[0, 0]])
+    assert alike["p"].tolist() == [1]
 
 
 def test_the_most_telling_images_are_those_whose_margins_are_furthest_apart():
@@ -116,15 +93,6 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
         comparison.find_test_images([first, changed])
 
 
-def read_page(path):
-    """Return a page, and the rows of its tables by the text in their corner."""
-    page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
-    for table in page.select("table.dataframe"):
-        head, *rows = [[cell.text for cell in row.select("th, td")] for row in table.select("tr")]
-        tables[head[0], len(head)] = rows
-    return page, tables
-
-
 def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
     inputs["versions"]["numpy"] = "1.0"
@@ -132,7 +100,10 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     path = comparison.write_report([pair[0], str(copy)], tmp_path / "out" / "page.html")
     assert list(path.parent.iterdir()) == [path]
     assert GENERATOR in path.read_bytes()
-    page, tables = read_page(path)
+    page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
+    for table in page.select("table.dataframe"):
+        head, *rows = [[cell.text for cell in row.select("th, td")] for row in table.select("tr")]
+        tables[head[0], len(head)] = rows
     assert page.title.text == f"{pair[0]} and {copy} compared"
     metrics = {name: values for name, *values in tables["metric", 4]}
     assert metrics["train error"] == ["0.4204", "0.2746", "-0.1458"]  # the published metrics

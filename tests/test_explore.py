@@ -1,6 +1,7 @@
 """How a network reads an image, and what the panels of explore.ipynb give and take."""
 
 from dataclasses import replace
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,22 +11,10 @@ import helpers
 from pipeline import data, explore, runs
 from pipeline.data import DIGITS, Classes
 from pipeline.errors import InvalidRecord
+from pipeline.parameters import Parameters
 from pipeline.run_folder import Model, RunFolder
 
-
-@pytest.fixture(scope="module")
-def sample():
-    return data.split_source("sample", 1000, 0)
-
-
-@pytest.fixture(scope="module")
-def model(sample):
-    """A network after three epochs."""
-    rng, _ = helpers.generators(1)
-    weights = helpers.initial_weights(rng, 40)
-    for _ in range(3):
-        helpers.train_epoch(sample.x_train, sample.y_train, *weights, rng, relu_grad_inactive=0)
-    return Model(*weights, 255.0)
+MODEL = Model(*helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
 
 
 def test_contributions_follow_the_formula_and_add_up_to_the_scores():
@@ -43,22 +32,16 @@ def test_contributions_follow_the_formula_and_add_up_to_the_scores():
     assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
 
 
-def test_read_image_answers_as_predict_does(sample, model):
-    image = sample.x_test[0]
-    (scores,) = helpers.predict(image[np.newaxis], *model.weights, 510)
-    reading = explore.read_image(replace(model, normalisation=510), image)
+@pytest.mark.parametrize("dropped", [(), (0, 7, 31)])
+def test_an_image_is_read_as_by_a_network_without_the_dropped_units(sample, dropped):
+    image = sample["x_test"][0]
+    reading = explore.read_image(MODEL, image, dropped)
+    kept = [unit for unit in range(40) if unit not in dropped]
+    weights = MODEL.weights_0_1[:, kept], MODEL.weights_1_2[kept]
+    (scores,) = helpers.predict(image[np.newaxis], *weights, 510)
     assert reading.scores == pytest.approx(scores, abs=1e-12)
     assert reading.contributions.sum(axis=0) == pytest.approx(scores, abs=1e-12)
     assert reading.answer == scores.argmax()
-
-
-def test_dropped_units_are_left_out_and_the_others_not_scaled(sample, model):
-    dropped = (0, 7, 31)
-    reading = explore.read_image(model, sample.x_test[0], dropped)
-    kept = [unit for unit in range(40) if unit not in dropped]
-    smaller = Model(model.weights_0_1[:, kept], model.weights_1_2[kept], 255.0)
-    expected = explore.read_image(smaller, sample.x_test[0]).scores
-    assert reading.scores == pytest.approx(expected, abs=1e-12)
     assert np.flatnonzero(reading.dropped).tolist() == list(dropped)
 
 
@@ -80,62 +63,53 @@ def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
     assert "The digit is 1. Of" in explore.describe(replace(reading, true=1))
     assert "with 0.50. Of" in explore.describe(replace(reading, true=None))
     named = replace(reading, classes=Classes(("cat", "a dog", "hippopotamus")))
-    assert "answers a dog, with the score 0.90; next comes hippopota…" in explore.describe(named)
     assert "The class is hippopota…, so" in explore.describe(named)
 
 
 def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     figure = explore.draw(reading)
     _, pixels, scores, units, _ = figure.axes
-    assert pixels.get_title("left") + pixels.get_title() == "Pixels for and against 1"
-    bars = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in scores.containers[1]}
-    assert bars == {1: 0.9}  # the answer
+    assert "Pixels for and against 1" in (pixels.get_title(), pixels.get_title("left"))
+    (answer,) = scores.containers[1]
+    assert (answer.get_y() + answer.get_height() / 2, answer.get_width()) == (1, 0.9)
     assert [line.get_xydata().tolist() for line in scores.lines] == [[[0.5, 2]]]  # the true digit
     assert [bar.get_height() for bar in units.containers[0]] == [1, 0, 2, 0, 0]
     assert [line.get_xydata().tolist() for line in units.lines] == [[[0, 1], [1, 0]]]  # dropped
-    texts = [text.get_text() for axis in (scores, units) for text in axis.get_legend().texts]
-    assert texts == ["true digit", "answer", "dropped, and what it would be", "active"]
     plt.close(figure)
 
 
-def test_the_panel_reads_what_is_chosen(sample, model):
-    named = replace(model, classes=Classes(["<img>", *"123456789"]))
+def test_the_panel_reads_what_is_chosen(sample):
+    named = replace(MODEL, classes=Classes(["<img>", *"123456789"]))
 
     def read(place, dropped):
-        return explore.read_image(named, sample.x_test[place], dropped, int(sample.y_test[place]))
+        label = int(sample["y_test"][place])
+        return explore.read_image(named, sample["x_test"][place], dropped, label)
 
     panel = explore.ReadingPanel(read, 5, 40)
     assert "The class is 7" in panel.shown.value
-    before = panel.shown.value.partition("<img ")[2]
+    before = panel.shown.value.partition("base64,")[2]
     panel.place.value = 3
     assert "The class is &lt;img&gt;" in panel.shown.value
-    assert panel.shown.value.partition("<img ")[2] not in ("", before)
+    assert panel.shown.value.partition("base64,")[2] not in ("", before)
     panel.dropped.value = (2, 3)
     assert "dropped: 2." in panel.shown.value
     assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose an image")
 
 
-def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
-    tmp_path, small_source, monkeypatch
-):
-    split, made = data.split_source(str(small_source[0]), 40, 0), []
-
-    def run(parameters, run_dir):
-        made.append(parameters.epochs)
-        RunFolder(run_dir).write_data(split)
-
+def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(tmp_path, monkeypatch):
+    run = mock.Mock(side_effect=lambda _, path: RunFolder(path).write_data(split))
     monkeypatch.setattr(runs, "run", run)
+    split = data.split_source("sample", 40, 0)
     for _ in range(2):  # the second time there is a data.npz, which is not replaced
         with pytest.raises(InvalidRecord, match="model.npz is missing. Make the run first"):
             explore.load(str(tmp_path / "new"))
-    assert made == [100]
+    run.assert_called_once_with(Parameters(), str(tmp_path / "new"))
 
 
 def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path):
     panel = explore.LivePanel(str(runs / "default"))
     assert panel.page["training"]["parameters"]["epochs"] == 100
     assert 'aria-label="Drawing pad"' in panel.html
-    assert "export default" in panel._esm
     assert panel._repr_mimebundle_()[0]["text/plain"].startswith("A panel: draw a digit")
     assert not panel.image.any()
     assert panel.model is None

@@ -13,15 +13,11 @@ OURS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("error", "printed"),
-    [(0.42999, "0.429"), (1.0, "1.0"), (12.3456, "12.34"), (1.2e-5, "0.000"), (123456.0, "1e+05")],
-)
-def test_cut_prints_errors_as_the_original(error, printed):
+def test_cut_prints_errors_as_the_original():
     """The original has str(error)[0:5]; very small and very large errors would be misleading."""
-    assert cut(error) == printed
-    if 1e-4 <= error < 1e5:
-        assert printed == str(error)[0:5]
+    for error in (0.42999, 1.0, 12.3456):
+        assert cut(error) == str(error)[0:5]
+    assert (cut(1.2e-5), cut(123456.0)) == ("0.000", "1e+05")
 
 
 def test_compare_finds_the_published_metrics_equal_and_no_others():

@@ -32,7 +32,7 @@ from pipeline.errors import ClusterFailed, InvalidParameter
 from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
-from pipeline.sweeps.execution import TRAINED, Outcome, Submit, train_point
+from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # of the plugin, and of events that it sends
 TIMEOUT = 10  # seconds in which a scheduler has to answer

@@ -3,9 +3,8 @@
 import csv
 import logging
 import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from io import StringIO
@@ -13,22 +12,17 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline import data, notebooks, parameters, provenance, records, run_folder, runs
-from pipeline.errors import InvalidData, InvalidRecord, NotebookFailed, PointsFailed
+from pipeline.errors import InvalidData, InvalidRecord, PointsFailed
 from pipeline.parameters import NOTEBOOKS, RUNS
-from pipeline.records import METRICS, Metric, RunRecord, Status, SweepRecord, Trained
+from pipeline.records import METRICS, Metric, RunRecord, Status, SweepRecord
 from pipeline.reports import page
-from pipeline.run_folder import FILES, TRAINING, RunFolder, write_whole
+from pipeline.run_folder import TRAINING, write_whole
 from pipeline.shell import open_threads
 from pipeline.sweeps import definition
 from pipeline.sweeps.definition import DataKey, Point, SweepFolder
 
-TRAINED = (f"{TRAINING}.ipynb", *FILES[TRAINING])  # the files that training leaves
 LEFT = (None, Status.RUNNING)  # of points that have not come to an end
 UNTESTED = METRICS[:4]  # no result of a sweep has a test metric
-
-# What came of a point: its record, and files that are not in its folder yet, by their names.
-Outcome = tuple[RunRecord, dict[str, bytes]]
-Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +123,7 @@ def _find_jobs(
 
 
 def _record_results(
-    futures: dict["Future[Outcome]", Point], points: list[Point], select: Metric
+    futures: dict["Future[runs.Outcome]", Point], points: list[Point], select: Metric
 ) -> None:
     """Record each point as soon as its training ends, and log how far the sweep is."""
     configurations = definition.group(points, select)
@@ -142,7 +136,7 @@ def _record_results(
             point.folder.clear()
         for name, content in files.items():
             write_whole(point.folder.path / name, content)
-        point.record = record.replace(outputs=point.folder.digest(TRAINED))
+        point.record = record.replace(outputs=point.folder.digest(runs.TRAINED))
         point.folder.write_record(point.record)
         best = min(configurations, key=lambda each: each.sort_key)
         label = best.describe_best(names) if best.finished else "none"
@@ -151,41 +145,10 @@ def _record_results(
 
 
 @contextmanager
-def _train_here(count: int) -> Iterator[Submit]:
-    """Yield a function that has a thread execute `train_point`, so many at a time."""
+def _train_here(count: int) -> Iterator[runs.Submit]:
+    """Yield a function that has a thread execute `runs.train_point`, so many at a time."""
     with open_threads(count) as threads:
-        yield lambda *job: threads.submit(train_point, *job)
-
-
-def train_point(
-    folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
-) -> Outcome:
-    """Execute 02_train in the folder, and return the record of what came of it.
-
-    content: of data.npz, which is in the folder meanwhile.
-    """
-    started = time.monotonic()
-    executed = folder.notebook(TRAINING)
-    folder.write_record(record)
-    folder.clear()
-    write_whole(folder.data, content)
-    try:
-        notebooks.execute(
-            NOTEBOOKS / executed.name,
-            executed,
-            record.parameters | {"run_dir": str(folder.path)},
-            time_limit=time_limit,
-            show_progress=False,
-            with_pictures=False,
-        )
-        provenance.check_code(record.inputs)
-        weights = folder.read_model().sha256
-        trained = Trained(**folder.read_history()[-1], weights_sha256=weights)
-        record = record.replace(status=Status.DONE, metrics=trained)
-    except NotebookFailed as error:
-        record = record.replace(status=Status.of(error), error=str(error))
-    folder.data.unlink()
-    return record.replace(duration_s=round(time.monotonic() - started, 1)), {}
+        yield lambda *job: threads.submit(runs.train_point, *job)
 
 
 def write_results(points: list[Point], folder: SweepFolder) -> None:

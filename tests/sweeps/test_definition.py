@@ -1,208 +1,237 @@
+"""What a sweep's file means: its points, their configurations, and how these are ranked."""
+
+import math
 import re
 
 import pytest
 
-from pipeline import storage
 from pipeline.errors import InvalidParameter
-from pipeline.provenance import inputs_of
-from pipeline.records import RunRecord, SweepRecord
-from pipeline.run_folder import SweepFolder
+from pipeline.parameters import NOTEBOOKS
 from pipeline.sweeps import definition
-from tests.sweeps.conftest import QUICK, write
+from pipeline.sweeps.definition import SweepFolder
+from tests.conftest import EPOCH, VALIDATED
+from tests.sweeps.conftest import QUICK, make_point, write
+
+SIZE = ["hidden_size"]
 
 
-def points_in(path):
-    return definition.points_of(definition.read(path), SweepFolder(path.parent))
+def make_points(path):
+    return definition.make_points(definition.read_definition(path), SweepFolder(path.parent))
 
 
-def points(tmp_path, **entries):
-    return points_in(write(tmp_path / "sweep.yaml", **entries))
+# ---- points ----------------------------------------------------------------------------------
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
-    found = points(
-        tmp_path,
-        grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]},
-        points=[{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}],
-    )
-    chosen = [(p.parameters.learning_rate, p.parameters.seed, p.parameters.epochs) for p in found]
-    assert chosen == [(0.01, 1, 2), (0.01, 2, 2), (0.02, 1, 2), (0.02, 2, 2), (0.005, 1, 9)]
-    assert all(p.parameters.hidden_size == 5 for p in found)
-    assert len({p.id for p in found}) == 5
-
-
-def test_the_seed_alone_is_left_out_of_a_configuration(tmp_path):
-    added = {"learning_rate": 0.01, "epochs": 9}
-    found = points(tmp_path, grid={"learning_rate": [0.01, 0.02], "seed": [1, 2]}, points=[added])
-    groups = definition.configurations(found)
-    assert [
-        [(p.parameters.learning_rate, p.parameters.epochs) for p in group] for group in groups
-    ] == [
-        [(0.01, 2), (0.01, 2)],
-        [(0.02, 2), (0.02, 2)],
-        [(0.01, 9)],
+    grid = {"learning_rate": [0.01, 0.02], "seed": [1, 2]}
+    added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
+    points = make_points(write(tmp_path / "s.yaml", grid=grid, points=added))
+    chosen = [point.parameters for point in points]
+    assert [(each.learning_rate, each.seed, each.epochs) for each in chosen] == [
+        (0.01, 1, 4),
+        (0.01, 2, 4),
+        (0.02, 1, 4),
+        (0.02, 2, 4),
+        (0.005, 1, 9),
     ]
+    assert {each.hidden_size for each in chosen} == {QUICK["hidden_size"]}
+    assert len({point.folder.path for point in points}) == 5
 
 
-def test_a_point_is_labelled_by_what_the_sweep_varies(tmp_path):
-    found = points(tmp_path, grid={"learning_rate": [0.01], "seed": [1]}, points=[{"epochs": 9}])
-    assert [p.label for p in found] == [
-        "learning_rate 0.01, seed 1, epochs 2",
-        "learning_rate 0.005, seed 1, epochs 9",
-    ]
-    (only,) = points(tmp_path)
-    assert only.label == "the base"
+def test_without_a_grid_and_points_the_base_is_the_one_point(tmp_path):
+    (point,) = make_points(write(tmp_path / "s.yaml"))
+    assert point.parameters.model_dump().items() >= QUICK.items()
 
 
-def test_the_id_of_a_point_follows_from_its_parameters_alone(tmp_path):
-    (first,) = points(tmp_path, grid={"seed": [3]})
-    (same,) = points(tmp_path, name="other", base={"seed": 3} | QUICK)
-    (other,) = points(tmp_path, grid={"seed": [4]})
-    assert first.id == same.id != other.id
-    assert re.fullmatch("[0-9a-f]{12}", first.id)
+def test_the_ids_of_points_are_those_of_version_1():
+    points = make_points(NOTEBOOKS / "sweeps" / "small.yaml")
+    assert {p.id: (p.parameters.learning_rate, p.parameters.seed) for p in points} == {
+        "e850960dbc2c": (0.005, 1),
+        "b0e81f5af01c": (0.005, 2),
+        "5302d566163c": (0.01, 1),
+        "d4abd3926f5d": (0.01, 2),
+    }
 
 
-def test_numbers_are_numbers_however_they_are_written(tmp_path):
-    (tmp_path / "sweep.yaml").write_text(
-        'name: a\ngrid: {learning_rate: [1e-3, 2.0E-3, "0.003"], seed: ["4"]}'
-    )
-    found = points_in(tmp_path / "sweep.yaml")
-    assert [(p.parameters.learning_rate, p.parameters.seed) for p in found] == [
-        (0.001, 4),
-        (0.002, 4),
-        (0.003, 4),
-    ]
+@pytest.mark.parametrize("path", sorted((NOTEBOOKS / "sweeps").glob("*.yaml")), ids=str)
+def test_a_committed_definition_is_a_sweep(path):
+    assert definition.read_definition(path).name == path.stem
+    assert make_points(path)
 
 
-def test_every_wrong_entry_is_reported_before_anything_starts(tmp_path, pipeline):
-    file = write(
-        tmp_path / "s.yaml",
-        grid={"learning_rte": [1], "epochs": [0, 3, "many"]},
-        points=[{"dropout_rate": 1}],
-    )
-    refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
-    assert refused.returncode == 2
-    for part in (
-        "learning_rte",
-        "Did you mean learning_rate?",
-        "epochs is '0'",
-        "epochs is 'many'",
-        "dropout_rate is '1'",
-    ):
-        assert part in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert not (tmp_path / "out").exists()
+def test_a_number_with_an_exponent_is_a_number(tmp_path):
+    (tmp_path / "s.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2.0E-3]}")
+    rates = [point.parameters.learning_rate for point in make_points(tmp_path / "s.yaml")]
+    assert rates == [0.001, 0.002]
+
+
+# ---- refusals --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (
-            "name: a\ngrid: {seed: [1}",
-            "while parsing a flow sequence (line 2, column 14), expected ',' or ']', but got '}' (line 2, column 16)",
-        ),
-        (
-            "name: 'a\ngrid: 1",
-            "while scanning a quoted scalar (line 1, column 7), found unexpected end of stream",
-        ),
-        (
-            "name: a\n--- 1",
-            "expected a single document in the stream (line 1, column 1), but found another document",
-        ),
-        ("name: \x01", "unacceptable character #x0001: special characters are not allowed"),
-        (
-            "name: a\n\tgrid: 1",
-            "found character '\\t' that cannot start any token (line 2, column 1)",
-        ),
-    ],
-)
-def test_where_yaml_is_not_well_formed_is_said(tmp_path, content, problem):
-    (tmp_path / "s.yaml").write_text(content)
-    with pytest.raises(InvalidParameter, match=re.escape(problem)):
-        definition.read(tmp_path / "s.yaml")
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ({"select": "test_accuracy"}, "A test metric must not be used to choose"),
-        (
-            {"select": "validation"},
-            "select: It is 'validation', but must be 'validation_accuracy', 'validation_error', ",
-        ),
-        ({"grit": {}}, "grit: There is no such entry. Did you mean grid?"),
-        ({"name": "a/b"}, "name: It is 'a/b', but may have letters, digits, - and _ only"),
-        ({"grid": {"seed": 3}}, "grid.seed: It must be a list, such as [1, 2]."),
-        ({"points": {"seed": 3}}, "points: It must be a list of maps, such as [{epochs: 20}]."),
-        ({"grid": {"seed": []}}, "grid.seed: It is empty, but must have one value at least."),
-        ({"points": [{"run_dir": "x"}]}, "run_dir cannot be set in a sweep"),
-        ({"base": {"num_validation": 0}}, "select is validation_accuracy, but num_validation is 0"),
-    ],
-)
-def test_a_wrong_definition_is_refused(tmp_path, entries, message):
-    with pytest.raises(InvalidParameter, match=re.escape(message)):
-        points(tmp_path, **entries)
-
-
-@pytest.mark.parametrize(
-    "path", sorted((storage.NOTEBOOKS / "sweeps").glob("*.yaml")), ids=lambda path: path.stem
-)
-def test_the_committed_definitions_are_sweeps(path):
-    sweep = definition.read(path)
-    assert sweep.name == path.stem
-    assert definition.points_of(sweep, SweepFolder("runs/none"))
-
-
-def test_the_readmes_example_is_a_sweep(tmp_path):
-    (example,) = re.findall(r"```yaml\n(.*?)```", (storage.ROOT / "README.md").read_text(), re.S)
-    (tmp_path / "s.yaml").write_text(example)
-    found = points_in(tmp_path / "s.yaml")
-    assert len(found) == 9
-    assert found[-1].parameters.dropout_rate == 0.2
-    assert {point.parameters.epochs for point in found} == {20}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("name: a\ngrid: {seed: [1], epochs: [1], seed: [2]}", 'found duplicate key "seed"'),
+        ("name: [", "expected the node content"),
+        ("name: a\nbase: &b {seed: 1}\ngrid: *c", "found undefined alias 'c'"),
         ("name: a\nname: b", 'found duplicate key "name"'),
-        ("", "the file: It must consist of entries"),
-        ("- name: a", "the file: It must consist of entries"),
-        ("name: a\n1: 2", "1: It is 1, but must be text; quote it"),
+        ("name: a\ngrid: {seed: [1], epochs: [1], seed: [2]}", 'found duplicate key "seed"'),
+        ("", "the file: "),
+        ("- name: a", "the file: "),
+        ("name: a/b", "name: "),
+        ("name: a\ngrit: {}", "grit: "),
+        ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),
+        ("name: a\ngrid: {seed: []}", "grid.seed: List should have at least 1 item"),
+        ("name: a\npoints: {seed: 3}", "points: Input should be a valid list"),
+        ("name: a\nselect: test_accuracy", "select: Input should be 'validation_accuracy', "),
+        (None, "No such file or directory"),
     ],
 )
-def test_a_key_given_twice_and_a_file_without_entries_are_refused(tmp_path, content, message):
-    (tmp_path / "s.yaml").write_text(content)
-    with pytest.raises(InvalidParameter, match=message) as refused:
-        definition.read(tmp_path / "s.yaml")
-    assert str(refused.value).startswith(str(tmp_path / "s.yaml"))
-    assert "suppress" not in str(refused.value)  # which is ruamel.yaml's advice to programmers
-
-
-def test_the_record_of_the_largest_sweep_can_be_read_again(tmp_path):
-    ids = [f"{number:012x}" for number in range(definition.MOST_POINTS)]
-    record = SweepRecord(name="a" * 100, ids=ids, configurations=[[one] for one in ids])
-    (tmp_path / "sweep.json").write_bytes(storage.json_bytes(record))
-    assert SweepFolder(tmp_path).read_record().ids == ids
-
-
-def test_a_file_that_is_no_yaml_or_not_there_is_refused(tmp_path, pipeline):
-    (tmp_path / "s.yaml").write_text("name: [")
-    for name, problem in (
-        ("s.yaml", "cannot be read as a YAML file"),
-        ("none.yaml", "is not there"),
-    ):
-        refused = pipeline("sweep", tmp_path / name)
-        assert refused.returncode == 2
-        assert f"{name} {problem}" in refused.stderr
-
-
-def test_what_a_points_folder_has_of_another_point_is_no_result(tmp_path):
-    first, second = definition.points_of(
-        definition.read(write(tmp_path / "s.yaml", grid={"seed": [1, 2]})), SweepFolder(tmp_path)
+def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, problem):
+    path = tmp_path / "s.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidParameter, match=re.escape(problem)) as refused:
+        definition.read_definition(path)
+    assert str(refused.value).startswith(str(path))
+    assert str(refused.value).endswith(
+        "A sweep has a name, and may have base, grid, points and select."
     )
-    record = RunRecord.begin(second.parameters.model_dump(), inputs_of(second.parameters, []))
-    for point in (first, second):
-        point.folder.write_record(record)
-    assert (first.result.record, second.result.record) == (None, record)
+    assert "suppress" not in str(refused.value)  # ruamel.yaml's advice to programmers
+
+
+@pytest.mark.parametrize(
+    ("entries", "problems"),
+    [
+        (
+            {"grid": {"learning_rte": [1], "epochs": [0]}, "base": {"dropout_rate": 1}},
+            ["Did you mean learning_rate?", "epochs is 0, but must be", "dropout_rate is 1, but"],
+        ),
+        ({"grid": {"epochs": [3, "many"]}}, ["epochs is 'many', but must be a whole number"]),
+        ({"points": [{"run_dir": "x"}]}, ["There is no parameter 'run_dir'."]),
+        ({"points": [{"source": "none.npz"}]}, ["source is 'none.npz', but must be"]),
+        ({"points": [{"num_validation": 0}]}, ["select is validation_accuracy, but num_valid"]),
+    ],
+)
+def test_a_wrong_value_is_refused(tmp_path, entries, problems):
+    with pytest.raises(InvalidParameter) as refused:
+        make_points(write(tmp_path / "s.yaml", **entries))
+    assert [problem for problem in problems if problem not in str(refused.value)] == []
+
+
+def test_a_training_metric_needs_no_validation_images(tmp_path):
+    assert make_points(write(tmp_path / "s.yaml", base={"num_validation": 0}, select="train_error"))
+
+
+def test_too_many_points_are_refused_by_their_count(tmp_path):
+    seeds = {"seed": list(range(5000)), "epochs": [1, 2]}
+    assert len(make_points(write(tmp_path / "s.yaml", grid=seeds))) == 10_000
+    numbers = list(range(1, 1001))  # 10^12 points, which no memory holds
+    grid = dict.fromkeys(("seed", "epochs", "hidden_size", "batch_size"), numbers)
+    with pytest.raises(InvalidParameter, match="1,000,000,000,000 points, but may have 10,000"):
+        make_points(write(tmp_path / "s.yaml", grid=grid))
+
+
+# ---- the ranking -----------------------------------------------------------------------------
+
+
+def get_sizes(ranked):
+    return [each.parameters["hidden_size"] for each in ranked]
+
+
+def test_points_that_differ_in_their_seed_alone_form_a_configuration():
+    chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]
+    points = [make_point(seed, 0.5, hidden_size=size, epochs=n) for size, seed, n in chosen]
+    configurations = definition.group(points, "validation_accuracy")
+    assert [each.points for each in configurations] == [
+        [points[0], points[2]],
+        [points[1]],
+        [points[3]],
+    ]
+    assert definition.find_varied(points) == ["hidden_size", "epochs"]
+    assert definition.find_varied(points[::2]) == []
+
+
+def test_configurations_are_ranked_by_the_mean_and_not_by_one_lucky_seed():
+    lucky = [make_point(1, 0.9, hidden_size=10), make_point(2, 0.5, hidden_size=10)]
+    steady = [make_point(1, 0.8, hidden_size=20), make_point(2, 0.7, hidden_size=20)]
+    ranked = definition.rank([*lucky, *steady], "validation_accuracy")
+    assert get_sizes(ranked) == [20, 10]
+    assert [each.mean for each in ranked] == pytest.approx([0.75, 0.7])
+    assert definition.find_best(ranked) is ranked[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "sizes"),
+    [
+        ("validation_error", [20, 10, 30]),
+        ("train_error", [20, 10, 30]),
+        ("train_accuracy", [30, 10, 20]),
+        ("validation_accuracy", [30, 10, 20]),
+    ],
+)
+def test_an_error_is_ranked_from_below_and_an_accuracy_from_above(metric, sizes):
+    values = {10: 0.4, 20: 0.3, 30: 0.5}
+    points = [make_point(1, value, metric, hidden_size=size) for size, value in values.items()]
+    assert get_sizes(definition.rank(points, metric)) == sizes
+
+
+@pytest.mark.parametrize(
+    ("metric", "other", "worse", "better"),
+    [
+        ("validation_accuracy", "validation_error", 0.4, 0.3),
+        ("train_error", "train_accuracy", 0.6, 0.7),
+    ],
+)
+def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
+    metric, other, worse, better
+):
+    def rank(first, second):
+        others = [VALIDATED | {other: first}, VALIDATED | {other: second}]
+        points = [
+            make_point(1, 0.5, metric, each, hidden_size=size)
+            for size, each in zip((10, 20), others, strict=True)
+        ]
+        return get_sizes(definition.rank(points, metric))
+
+    assert rank(worse, better) == [20, 10]
+    assert rank(better, worse) == rank(worse, worse) == [10, 20]
+
+
+def test_means_that_differ_by_rounding_alone_are_equal():
+    sums = [(0.5, 0.5), (0.5 + 1e-14, 0.5), (0.5, 0.5 + 1e-14)]
+    for first, second in sums:
+        points = [make_point(1, first, hidden_size=20), make_point(1, second, hidden_size=10)]
+        assert get_sizes(definition.rank(points, "validation_accuracy")) == [20, 10]
+
+
+@pytest.mark.parametrize("metric", ["validation_accuracy", "validation_error"])
+def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(metric):
+    good, better, poor = (0.9, 0.95, 0.6) if metric.endswith("accuracy") else (0.1, 0.05, 0.4)
+    values = [(30, 1, None), (10, 1, good), (10, 2, None), (20, 1, poor), (40, 1, better)]
+    values += [(40, 2, None)]
+    points = [make_point(seed, v, metric, hidden_size=size) for size, seed, v in values]
+    ranked = definition.rank(points, metric)
+    assert get_sizes(ranked) == [20, 40, 10, 30]
+    assert math.isnan(ranked[-1].mean)
+    assert definition.find_best(ranked[-1:]) is None
+
+
+def test_a_point_without_validation_images_has_a_training_metric():
+    point = make_point(1, 0.5, "train_accuracy", EPOCH)
+    assert definition.rank([point], "train_accuracy")[0].mean == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "description"),
+    [
+        ([0.125], "validation_accuracy 0.1250: hidden_size 10"),
+        ([0.125, 0.25], "validation_accuracy 0.1875, mean of 2 seeds: hidden_size 10"),
+        ([0.125, 0.25, None], "validation_accuracy 0.1875, 2 of 3 seeds: hidden_size 10"),
+        ([None, 0.25], "validation_accuracy 0.2500, 1 of 2 seeds: hidden_size 10"),
+    ],
+)
+def test_the_best_is_described_with_its_mean_and_over_how_many_seeds(values, description):
+    points = [make_point(seed, value, hidden_size=10) for seed, value in enumerate(values)]
+    (configuration,) = definition.group(points, "validation_accuracy")
+    assert configuration.describe_best(SIZE) == description
+    assert configuration.describe([]) == "the only configuration"
