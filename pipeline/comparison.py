@@ -55,10 +55,7 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
 
 
 def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test images (N, 784) and labels (N,) of all runs, from data.npz or the source.
-
-    Raises InvalidData if the runs were evaluated on others.
-    """
+    """Return the test images (N, 784) and labels (N,). Raises InvalidData if a run had others."""
     folder, source = compared[0].folder, compared[0].parameters.source
     images = folder.read_data() if folder.data.exists() else data.load_source(source)
     tests = {"x_test": images.x_test, "y_test": images.y_test}
@@ -88,18 +85,6 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "p": min(1.0, 2 * bdtr(min(first, second), first + second, 0.5)),  # binomial, 2 sides
         }
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def find_most_telling(scores: np.ndarray, labels: np.ndarray, count: int = 20) -> np.ndarray:
-    """Return the images on which the answers differ and the runs' margins are furthest apart.
-
-    scores (R, N, 10), labels (N,). A margin is the score of the true class less the best other.
-    """
-    answers, true = scores.argmax(axis=2), np.eye(10, dtype=bool)[labels]  # (R, N), (N, 10)
-    margins = scores[:, true] - np.where(true, -np.inf, scores).max(axis=2)  # (R, N)
-    different = np.flatnonzero((answers != answers[0]).any(axis=0))
-    order = np.argsort(-np.ptp(margins[:, different], axis=0), kind="stable")
-    return different[order][:count]
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:

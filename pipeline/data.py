@@ -25,12 +25,8 @@ Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SAMPLE_SHA256 = "3a79f2ce1deac27f3accde65e5462995a9dfb53e2d8a9102c0f211ff0ad73e93"  # of the file
-SOURCE: Layout = {
-    "x_train": ("uint8", ("N", 28, 28)),
-    "y_train": ("uint8", ("N",)),
-    "x_test": ("uint8", ("M", 28, 28)),
-    "y_test": ("uint8", ("M",)),
-}
+SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N",))}
+SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
 CLOTHES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
@@ -129,15 +125,15 @@ def load_source(source: str) -> Data:
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
             raise InvalidData(f"{source}: {name} must hold labels from 0 to 9, at least one.")
-    x_train, x_test = (arrays[name].reshape(-1, 784) for name in ("x_train", "x_test"))
-    y_train, y_test = arrays["y_train"], arrays["y_test"]
     digests = {name: compute_sha256(arrays[name]) for name in SOURCE}
+    x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
+    x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
     sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
     return Data(*sets, source, digests, **others)
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source and split its training images. Raises InvalidData."""
+    """Load a source and split its training images, with the errors of both."""
     return split(load_source(source), num_samples, num_validation)
 
 

@@ -18,9 +18,6 @@ from pipeline.data import DIGITS, Classes, Data
 from pipeline.reports import network
 from pipeline.run_folder import Model, RunFolder
 
-Reader = Callable[[int, Sequence[int]], "Reading"]
-PLACES = {"left": 0.06, "bottom": 0.1, "hspace": 0.6, "wspace": 0.4}  # fixed: nothing jumps
-
 
 @dataclass(frozen=True, eq=False)
 class Reading:
@@ -50,11 +47,8 @@ def load(run_dir: str) -> tuple[Data, Model]:
 def read_image(
     model: Model, image: np.ndarray, dropped: Sequence[int] = (), true: int | None = None
 ) -> Reading:
-    """Show an image (784,) uint8 to the network with these hidden units dropped.
-
-    The kept ones are not scaled up as in training: that would multiply all scores by one factor.
-    """
-    mask = np.ones((1, model.hidden_size))
+    """Show an image (784,) uint8 to the network with these hidden units dropped."""
+    mask = np.ones((1, model.hidden_size))  # unscaled, unlike in training: this changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     activations, _ = helpers.forward(inputs, *model.weights)
@@ -93,7 +87,8 @@ def describe(reading: Reading) -> str:
 def draw(reading: Reading) -> Figure:
     """Draw the image, the pixels for and against the answer, the scores and the hidden units."""
     names, scores, heights = reading.classes.outputs, reading.scores, reading.activations
-    figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8), gridspec_kw=PLACES)
+    figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
+    figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
     image, pixels, bars, units = axes.values()
     image.imshow(reading.image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
     image.set(title="The image", xticks=[], yticks=[])
@@ -121,14 +116,14 @@ def draw(reading: Reading) -> Figure:
 
 
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Show what `read` gives for a place, 0 to count - 1, and the hidden units chosen to drop."""
+    """Show what `read` returns for an image, 0 to count - 1, and the hidden units to drop."""
 
-    def __init__(self, read: Reader, count: int, hidden_size: int) -> None:
+    def __init__(self, read: Callable[..., Reading], count: int, hidden_size: int) -> None:
         self.read = read
         self.place = widgets.IntSlider(max=count - 1, description="Image", continuous_update=False)
         self.dropped = widgets.SelectMultiple(options=range(hidden_size), description="Dropped")
-        self.shown = widgets.HTML()
-        super().__init__([self.place, self.dropped, self.shown])
+        self.view = widgets.HTML()
+        super().__init__([self.place, self.dropped, self.view])
         self.place.observe(self.update, "value")
         self.dropped.observe(self.update, "value")
         self.update()
@@ -139,14 +134,14 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         sentence = escape(describe(reading))
         source = base64.b64encode(plots.to_png(draw(reading))).decode()
         picture = f'<img width="864" alt="{sentence}" src="data:image/png;base64,{source}">'
-        self.shown.value = f'<p role="status">{sentence}</p>{picture}'
+        self.view.value = f'<p role="status">{sentence}</p>{picture}'
 
     def __repr__(self) -> str:
         return "A panel: choose an image, drop hidden units. It needs JupyterLab."
 
 
 class LivePanel(anywidget.AnyWidget):
-    """Draw and train as in a run's report: Python gets what is drawn and trained."""
+    """Draw and train as in a run's report, and give Python what is drawn and trained."""
 
     _esm = "\n".join(map(network.read_script, ("network", "draw", "train", "widget")))
     _css = network.read_style("live")

@@ -125,14 +125,12 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 def from_values(values: Mapping[str, object]) -> Parameters:
     """Check Python values, the others at their defaults. Raises InvalidParameter."""
-    checked: Parameters = _validate(Parameters, values)
-    return checked
+    return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
     """Check text, read by each parameter's type. Raises InvalidParameter."""
-    checked: Parameters = _validate(Parameters, values, text=True)
-    return checked
+    return _validate(Parameters, values, text=True)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +152,9 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in NAMES}
 
 
-def _validate(model: type[Parameters], values: Mapping[str, object], text: bool = False) -> Any:
+def _validate(
+    model: type[Parameters], values: Mapping[str, object], text: bool = False
+) -> Parameters:
     try:
         return (model.model_validate_strings if text else model.model_validate)(dict(values))
     except ValidationError as error:

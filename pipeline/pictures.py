@@ -20,8 +20,6 @@ CENTRE = 14.5  # of mass, from the left and from the top: the middle of pixel 14
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
 FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
-FEW = 10  # pictures of a class
-SAMPLES = 5  # pictures of a class, which a reader compares with their images
 SEED = 1  # of the generators that draw the test images and the order of training
 Arrays = dict[str, np.ndarray]
 Problems = defaultdict[str, list[str]]  # from a problem to the pictures that have it
@@ -31,8 +29,8 @@ Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uin
 def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list[np.ndarray]]]:
     """Read a folder or a table, and split it. Raises InvalidData with all that is wrong.
 
-    Return the arrays of a source, the names of its classes, notes, and samples of each class:
-    (28, 28) uint8, in pairs, a picture as it was and as it is now.
+    Return arrays as in a source, names of classes, notes, and samples of each class, (28, 28)
+    uint8, in pairs: a picture as it was and as it is now.
     """
     problems = Problems(list)
     classes = defaultdict[str, list[np.ndarray]](list)
@@ -50,15 +48,15 @@ def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list
         other = first.setdefault(image.tobytes(), name)
         if other != name:
             problems["Warning: equal once scaled; leave one out"].append(f"{other} = {name}")
-        if len(images) < SAMPLES:
+        if len(images) < 5:
             before = ImageOps.pad(Image.fromarray(grey), image.shape, color=int(grey[0, 0]))
             samples[label] += [np.asarray(before), image]
         images.append(image)
         inverted += is_dark
     counts = {label: len(images) for label, images in classes.items()}
-    few = [label for label, count in counts.items() if count < FEW]
+    few = [label for label, count in counts.items() if count < 10]
     if few:
-        problems[f"Warning: fewer than {FEW} pictures, too few to judge by"] = few
+        problems["Warning: fewer than 10 pictures, too few to judge by"] = few
     lines = [
         f"{problem} ({len(found)}): {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
         for problem, found in problems.items()
@@ -68,8 +66,7 @@ def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list
         needs = f"It has {len(counts)} classes, and needs 2 to 10, of two pictures or more."
         raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
     names = tuple(string.digits if set(classes) <= set(string.digits) else sorted(classes))
-    total = sum(counts.values())
-    note = f"{inverted} of {total} pictures are dark on light and were inverted."
+    note = f"{inverted} of {sum(counts.values())} pictures are dark on light and were inverted."
     arrays = _split({names.index(label): images for label, images in sorted(classes.items())})
     return arrays, names, [note, *warnings], samples
 

@@ -22,8 +22,6 @@ from pipeline.records import History
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one a colour
-DOTS_PER_INCH = 96  # of the page; the file has twice as many, for dense screens
-CHARACTER_WIDTH = 0.602  # of DejaVu Sans Mono, as a fraction of its size
 
 
 def use_style() -> None:
@@ -41,7 +39,7 @@ def use_style() -> None:
 
 def to_png(figure: Figure) -> bytes:
     """Return a figure as a PNG file for dense screens, of 256 colours, and close the figure."""
-    figure.set(dpi=2 * DOTS_PER_INCH, facecolor="white")
+    figure.set(dpi=192, facecolor="white")  # a page has 96 dots per inch
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     plt.close(figure)
@@ -76,7 +74,7 @@ def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **opt
     rows = zip_longest(*(text.split("\n") for text in texts), fillvalue="")
     row = "\n".join("".join(text.center(characters) for text in row) for row in rows)
     points = 72 * axis.bbox.width / plt.rcParams["figure.dpi"]
-    size = points / (len(texts) * characters * CHARACTER_WIDTH)
+    size = points / (len(texts) * characters * 0.602)  # the width of DejaVu Sans Mono
     options |= {"transform": axis.get_yaxis_transform(), "ha": "left"}
     axis.text(0, y, row, family="monospace", fontsize=size, **options)
 
@@ -146,10 +144,9 @@ def draw_learning_curves(history: History) -> Figure:
     for axis, (measure, label) in zip(axes, labels.items(), strict=True):
         for metric, name, colour, style in curves:
             values = find_measured(history, metric.format(measure))
-            epochs = range(1, len(values) + 1)
             look = "o" if len(values) == 1 else style  # one epoch makes no line
             if values:
-                axis.plot(epochs, values, look, color=colour, label=name)
+                axis.plot(range(1, len(values) + 1), values, look, color=colour, label=name)
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
         axis.legend(frameon=False, fontsize=9)
     return figure

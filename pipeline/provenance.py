@@ -86,11 +86,11 @@ def find_differences(folder: RunFolder, parameters: Parameters, inputs: Inputs) 
 
 
 def compare_inputs(record: RunRecord, parameters: Parameters, inputs: Inputs) -> list[str]:
-    """Describe each parameter and input that is not what the record has."""
+    """Describe each parameter and input that is not what the record has; of a digest its start."""
     before = record.parameters | flatten(record.inputs)
     now = parameters.model_dump() | flatten(inputs)
     return [
-        f"{name}, which was {_shorten(before.get(name, 'not recorded'))} and is {_shorten(value)}"
+        f"{name}, which was {str(before.get(name, 'not recorded'))[:40]} and is {str(value)[:40]}"
         for name, value in now.items()
         if before.get(name) != value
     ]
@@ -101,8 +101,3 @@ def flatten(inputs: Inputs) -> dict[str, str]:
     groups = {"notebooks": inputs.notebooks, "code": inputs.code, "versions": inputs.versions}
     named = {f"{group} {name}": v for group, values in groups.items() for name, v in values.items()}
     return {"data": inputs.data} | named
-
-
-def _shorten(value: object) -> str:
-    """Return a value as text; of a digest its beginning."""
-    return f"{value[:12]}..." if isinstance(value, str) and len(value) == 64 else str(value)

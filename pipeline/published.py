@@ -27,11 +27,10 @@ def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
     """
     rows = []
     for metric, published in PUBLISHED.items():
-        value = metrics[metric]
+        value, name = metrics[metric], metric.replace("_", " ")
         is_error = metric.endswith("error")
         ours = cut(value) if is_error else f"{value:.4g}"
         equal = ours == published if is_error else value == float(published)
-        name = metric.replace("_", " ")
         rows.append({"name": name, "published": published, "ours": ours, "equal": equal})
     return rows
 
@@ -59,8 +58,7 @@ def round_metric(value: float, sign: str = "") -> str:
 def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of an accuracy (fraction) on so many images (>= 1).
 
-    Source: E. Wilson (1927), Probable inference, the law of succession, and statistical inference,
-    Journal of the American Statistical Association 22, 209-212.
+    Source: E. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
     """
     shrinkage = 1 + Z**2 / images
     centre = (accuracy + Z**2 / (2 * images)) / shrinkage

@@ -23,16 +23,6 @@ def test_baselines_reach_what_is_known_of_them():
     assert strength == 100
 
 
-def test_nearest_is_by_squared_distance_and_of_equal_ones_the_first(monkeypatch):
-    images = np.zeros((4, 784), np.uint8)
-    images[:, 0], labels = (0, 10, 10, 255), np.array([3, 1, 2, 9], np.uint8)
-    others = np.zeros((5, 784), np.uint8)
-    others[:, 0] = (4, 6, 200, 0, 255)
-    monkeypatch.setattr(baselines, "IMAGES_AT_ONCE", 2)
-    for classify in (baselines.classify_by_nearest_neighbour, baselines.classify_by_nearest_mean):
-        assert classify(images, labels, others).tolist() == [3, 1, 9, 3, 9]
-
-
 @pytest.mark.parametrize("darkest", [0, 254])
 def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
     rng = np.random.default_rng(0)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-import helpers
 from pipeline import comparison
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
 from pipeline.run_folder import GENERATOR, RunFolder
@@ -33,20 +32,15 @@ def change_record(folder, **fields):
     (folder / "run.json").write_text(json.dumps(record | fields))
 
 
-def test_too_few_too_many_and_equal_runs_are_refused(pair, tmp_path):
-    (tmp_path / "link").symlink_to(pair[0])
+def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
+    change_record(copy, status="failed")
     many = [str(tmp_path / f"{number}") for number in range(7)]
-    for run_dirs in ([], pair[:1], many, [pair[0], str(tmp_path / "link")]):
+    for run_dirs in ([], pair[:1], many, [pair[0], f"{pair[0]}/../default"]):
         with pytest.raises(InvalidParameter, match="Give two to six different runs, not"):
             comparison.read_runs(run_dirs)
-
-
-def test_what_is_no_finished_and_whole_run_is_refused(pair, copy, tmp_path):
-    with pytest.raises(InvalidRecord, match="nothing/run.json is missing"):
-        comparison.read_runs([pair[0], str(tmp_path / "nothing")])
-    change_record(copy, status="failed")
-    with pytest.raises(InvalidRecord, match="is failed"):
-        comparison.read_runs([pair[0], str(copy)])
+    for other, message in ((many[0], "0/run.json is missing"), (str(copy), "is failed")):
+        with pytest.raises(InvalidRecord, match=message):
+            comparison.read_runs([pair[0], other])
 
 
 @pytest.mark.parametrize("skill", [0, 0.05, 0.3])  # how much oftener the first one is correct
@@ -70,15 +64,6 @@ def test_counts_are_those_of_a_plain_loop_and_the_test_is_mcnemars(skill):
     }
     alike = comparison.count_pairs(answers[[0, 0]] == labels, answers[[0, 0]])
     assert alike["p"].tolist() == [1]
-
-
-def test_the_most_telling_images_are_those_whose_margins_are_furthest_apart():
-    answers = np.array([[1, 1, 2, 1, 2], [1, 2, 1, 2, 2]])
-    heights = np.array([[9, 0.5, 0.5, 0.2, 9], [1, 0.5, 0.8, 0.2, 1]])
-    scores = helpers.one_hot(answers) * heights[..., np.newaxis]
-    # Images 0 and 4 are answered alike; of the others the margins differ by 1.0, 1.3 and 0.4.
-    telling = comparison.find_most_telling(scores, np.ones(5, int))
-    assert telling.tolist() == [2, 1, 3]
 
 
 def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):

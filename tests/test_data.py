@@ -55,28 +55,25 @@ def test_a_source_of_another_layout_is_refused(tmp_path, small_source, name, cha
 
 def test_a_source_that_was_cut_short_or_is_not_there_is_refused(small_source):
     path, _ = small_source
-    whole = path.read_bytes()
-    for content in (b"", whole[: len(whole) // 2], whole[:-1]):
-        path.write_bytes(content)
+    for end in (-1, -20_000, 0):
+        path.write_bytes(path.read_bytes()[:end])
         with pytest.raises(InvalidRecord, match="is not a whole .npz file"):
             data.load_source(str(path))
     for source in ("nowhere", "README.md", "nowhere/x.npz"):
-        with pytest.raises(ValueError, match="Nothing is at|is missing"):
+        with pytest.raises(ValueError, match="Nothing .*is at|is missing"):
             data.load_source(source)
 
 
 def test_split_takes_training_images_from_the_front_and_flattens_them(small_source):
     path, arrays = small_source
     split = data.split_source(str(path), 40, 15)
-    images, labels = arrays["x_train"].reshape(60, 784), arrays["y_train"]
-    expected = {"x_train": images[:40], "y_train": labels[:40]}
-    expected |= {"x_validation": images[40:55], "y_validation": labels[40:55]}
-    expected |= {"x_test": arrays["x_test"].reshape(30, 784), "y_test": arrays["y_test"]}
-    for name, array in expected.items():
-        assert np.array_equal(split.arrays[name], array), name
+    for kind, flat in (("x", arrays["x_train"].reshape(60, 784)), ("y", arrays["y_train"])):
+        assert np.array_equal(split.arrays[f"{kind}_train"], flat[:40])
+        assert np.array_equal(split.arrays[f"{kind}_validation"], flat[40:55])
+    assert np.array_equal(split.x_test, arrays["x_test"].reshape(30, 784))
+    assert np.array_equal(split.y_test, arrays["y_test"])
     digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
     assert (split.source, split.source_sha256) == (str(path), digests)
-    assert data.split_source(str(path), 40, 0).x_validation.shape == (0, 784)
 
 
 def test_split_refuses_more_images_than_there_are_with_what_fits(small_source):

@@ -43,11 +43,9 @@ def test_the_fourth_answer_is_the_accuracy_with_momentum(sample, judge):
     velocities = [np.zeros_like(matrix) for matrix in weights]
     inputs, targets = helpers.scale(sample["x_train"], 255), helpers.one_hot(sample["y_train"])
     for i in list(range(1000)) * 5:
-        pixels, target = inputs[i : i + 1], targets[i : i + 1]
-        hidden, scores = helpers.forward(pixels, *weights)
-        gradients = helpers.backward(
-            pixels, target, hidden, scores, weights[1], relu_grad_inactive=0
-        )
+        step = inputs[i : i + 1], targets[i : i + 1]
+        hidden, scores = helpers.forward(step[0], *weights)
+        gradients = helpers.backward(*step, hidden, scores, weights[1], relu_grad_inactive=0)
         for matrix, velocity, gradient in zip(weights, velocities, gradients, strict=True):
             velocity *= 0.9
             velocity -= 0.0005 * gradient

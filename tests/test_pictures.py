@@ -13,7 +13,7 @@ from pipeline import data, pictures
 from pipeline.data import DIGITS
 from pipeline.errors import InvalidData
 from pipeline.parameters import NOTEBOOKS
-from tests.conftest import load_optical_digits, write_pictures
+from tests.conftest import write_pictures
 
 
 def draw_seven(width, height, light=255, dark=0):
@@ -27,7 +27,7 @@ def draw_seven(width, height, light=255, dark=0):
 
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)])
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
-    grey = draw_seven(width, height)
+    grey = draw_seven(width, height, light=220, dark=30)
     image, is_dark, is_shaded = pictures.to_mnist(grey)
     negative, *flags = pictures.to_mnist(255 - grey)
     assert (is_dark, is_shaded, *flags) == (True, False, False, False)
@@ -46,31 +46,20 @@ def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enla
     weights = [networks[f"all_of_mnist_{name}"].astype(float) for name in ("0_1", "1_2")]
     divisor = float(networks["all_of_mnist_normalisation"])
     labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
-    assert all(pictures.to_mnist(digit)[0] is digit for digit in digits)  # taken as they are
-    _, expected = helpers.evaluate(sample["x_test"][:500], labels, *weights, divisor)
     enlarged = [255 - np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits]
-    for changed in (255 - digits, enlarged):
+    accuracies = []
+    for changed in (digits, 255 - digits, enlarged):
         images = np.array([pictures.to_mnist(picture)[0] for picture in changed])
-        _, accuracy = helpers.evaluate(images.reshape(-1, 784), labels, *weights, divisor)
-        assert accuracy >= expected - 0.01
-
-
-def test_to_mnist_raises_the_contrast_and_finds_no_ink_in_specks():
-    assert pictures.to_mnist(draw_seven(50, 50, light=200, dark=180))[0] is None
-    plain = pictures.to_mnist(draw_seven(50, 50))[0]
-    assert np.array_equal(pictures.to_mnist(draw_seven(50, 50, light=200, dark=100))[0], plain)
-    noise = np.random.default_rng(0).integers(0, 40, (50, 50), np.uint8)
-    noisy = np.where(draw_seven(50, 50) > 127, 255 - noise, noise)
-    assert np.abs(pictures.to_mnist(noisy)[0].astype(int) - plain).mean() < 3
+        accuracies += helpers.evaluate(images.reshape(-1, 784), labels, *weights, divisor)[1:]
+    assert min(accuracies) >= accuracies[0] - 0.01
 
 
 def test_every_format_gives_the_same_image(tmp_path):
     grey = Image.fromarray(draw_seven(60, 50))
     transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))
     transparent.putalpha(Image.eval(grey, lambda value: 255 - value))  # black ink on nothing
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned, and the tag turns it back
-    turned = grey.transpose(Image.Transpose.ROTATE_90)
+    turned, exif = grey.transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[0x0112] = 6  # which turns it back
     for label in "ab":
         (tmp_path / label).mkdir()
         grey.convert("RGB").save(tmp_path / label / "colour.PNG")
@@ -104,8 +93,8 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(folder,
             assert abs(np.sum(labels[:end] == label) - end * count / len(labels)) <= 2
     assert source.source_sha256["y_train"].startswith("e26b1efacdf1e129")  # as version 1 has it
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
-    for name in source.classes:  # samples are pairs of before and after
-        assert [image.shape for image in source.samples[name]] == [(28, 28)] * 10
+    for name in source.classes:  # five pairs of before and after
+        assert np.shape(source.samples[name]) == (10, 28, 28)
         assert images.issuperset(image.tobytes() for image in source.samples[name][1::2])
     glob = Path.glob
     monkeypatch.setattr(Path, "glob", lambda path, pattern: reversed(list(glob(path, pattern))))
@@ -113,14 +102,11 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(folder,
 
 
 def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
-    digits, labels = load_optical_digits()
+    write_pictures(tmp_path / "files", {label: str(label) for label in range(10)}, count=200)
     rows = [["label", "pixel0 and so on"]]
-    for place in np.argsort(labels[:200], kind="stable"):
-        image, *_ = pictures.to_mnist(digits[place])
-        path = tmp_path / "files" / str(labels[place]) / f"{place:04}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-        rows.append([labels[place], *image.ravel()])
+    for path in sorted((tmp_path / "files").glob("*/*")):
+        image, *_ = pictures.to_mnist(np.asarray(Image.open(path)))
+        rows.append([path.parent.name, *image.ravel()])
     table = tmp_path / "TABLE.CSV"
     table.write_text("\n".join(",".join(map(str, row)) for row in rows))
     from_files, from_table = (data.load_source(str(path)) for path in (tmp_path / "files", table))

@@ -162,7 +162,7 @@ def test_each_difference_is_described(tmp_path):
     changed = inputs.model_copy(update={"code": code, "versions": inputs.versions | {"numpy": "1"}})
     assert find(folder, Parameters(seed=2), changed) == [
         "seed, which was 1 and is 2",
-        f"code helpers.py, which was {inputs.code['helpers.py'][:12]}... and is 000000000000...",
+        f"code helpers.py, which was {inputs.code['helpers.py'][:40]} and is {40 * '0'}",
         f"versions numpy, which was {inputs.versions['numpy']} and is 1",
         "model.npz, which has been removed or altered since",
     ]

@@ -1,4 +1,4 @@
-"""Make learning.gif, the picture at the top of the README: hidden units forming while the network learns.
+"""Make learning.gif, the picture at the top of README: hidden units while the network learns.
 
 Run it from the project's root, with the environment active: python notebooks/pictures/learning.py
 """
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import helpers
-from pipeline import datasets, plots
+from pipeline import plots
+from pipeline.data import split_source
 
 EPOCHS = 100
 SHOWN = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 36, 42, 50, 58, 66, 74, 82, 91, 100)
@@ -21,13 +22,13 @@ STEP, REST = 250, 4000  # milliseconds that a frame stays, and the last one
 
 
 def mosaic(weights: np.ndarray) -> np.ndarray:
-    """Lay the weights of 40 hidden units, (784, 40), out in 4 rows of 10 images, with a pixel between them."""
+    """Lay out the weights of 40 hidden units, (784, 40), as 4 rows of 10 images."""
     images = np.pad(weights.T.reshape(4, 10, 28, 28), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     return images.transpose(0, 2, 1, 3).reshape(120, 300)
 
 
 def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
-    """Draw the units beside the test accuracy so far."""
+    """Draw the units beside the test accuracy by epoch."""
     figure = Figure(figsize=(8, 2.6), dpi=100, facecolor="white")
     units = figure.add_axes((0.01, 0.03, 0.62, 0.84))
     units.imshow(mosaic(weights), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest", aspect="auto")
@@ -40,12 +41,13 @@ def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
     axis.spines[["top", "right"]].set_visible(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return plots.with_few_colours(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"), 48)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return picture.quantize(48, Image.Quantize.FASTOCTREE)
 
 
 def main() -> None:
-    """Train with the original's parameters, draw a frame now and then, and write the animation."""
-    data = datasets.split_source("sample", 1000, 0)
+    """Train with the original's parameters, and write the animation."""
+    data = split_source("sample", 1000, 0)
     rng, _ = helpers.generators(1)
     weights = helpers.initial_weights(rng, 40)
     test = data.x_test, data.y_test

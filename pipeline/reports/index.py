@@ -140,10 +140,7 @@ def describe_grid(points: Sequence[Point]) -> list[str]:
 
 
 def format_duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{seconds:.1f} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def write_site(folder: Path) -> Path:

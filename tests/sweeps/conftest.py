@@ -22,10 +22,7 @@ from tests.conftest import VALIDATED
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
 RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
 MIDWAY = '''
-
-import os
-import signal
-import socket
+import os, signal, socket
 
 SECONDS = 0
 save = Checkpoints.save_when_due
@@ -45,19 +42,6 @@ Checkpoints.save_when_due = save_and_stop
 '''
 
 
-class Gate:
-    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
-
-    def __init__(self):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.settimeout(100)
-        self.port = str(self.server.getsockname()[1])
-
-    def wait(self):
-        """Wait for a training, and return its connection; when that is closed, it goes on."""
-        return self.server.accept()[0]
-
-
 def write(path, **definition):
     path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition))
     return path
@@ -74,16 +58,14 @@ def make_point(seed=1, value=None, metric="validation_accuracy", others=VALIDATE
     return Point(chosen, RunFolder(f"runs/none/{chosen.hidden_size}-{seed}"), record)
 
 
-def read_records(folder):
-    """Return the records of all points, by their learning rates and seeds."""
-    records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
-    return {(r["parameters"]["learning_rate"], r["parameters"]["seed"]): r for r in records}
-
-
-def read_digests(folder):
-    """Return the digests of the weights of all points that are done."""
-    done = {key: r for key, r in read_records(folder).items() if r["status"] == "done"}
-    return {key: record["metrics"]["weights_sha256"] for key, record in done.items()}
+def read_results(folder):
+    """Return the digest of each point's weights, or its status, by its learning rate and seed."""
+    results = {}
+    for path in folder.glob("*/run.json"):
+        record = json.loads(path.read_text())
+        key = record["parameters"]["learning_rate"], record["parameters"]["seed"]
+        results[key] = record.get("metrics", {}).get("weights_sha256", record["status"])
+    return results
 
 
 def start(*arguments, cwd=ROOT, **environment):
@@ -107,11 +89,22 @@ def wait_for(pattern, stream):
     raise AssertionError(f"{pattern} was not written")
 
 
+class Gate(socket.socket):
+    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
+
+    def wait(self):
+        """Wait for a training, and return its connection; when that is closed, it goes on."""
+        return self.accept()[0]
+
+
 @pytest.fixture(scope="module")
 def gate():
-    gate = Gate()
-    yield gate
-    gate.server.close()
+    with Gate() as gate:
+        gate.settimeout(100)
+        gate.bind(("127.0.0.1", 0))
+        gate.listen()
+        gate.port = str(gate.getsockname()[1])
+        yield gate
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from pipeline.sweeps import cluster
-from tests.sweeps.conftest import read_digests, start, wait_for, write
+from tests.sweeps.conftest import read_results, start, wait_for, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -96,8 +96,7 @@ def dask(tmp_path_factory, project, local, gate):
 
 
 def test_a_sweep_that_lost_a_worker_equals_a_local_one(dask, local):
-    assert len(read_digests(dask.out)) == 3
-    assert read_digests(dask.out) == read_digests(local / "out")
+    assert read_results(dask.out) == read_results(local / "out")
     for path in dask.out.glob("*/run.json"):
         assert f'run_dir = \\"{path.parent}\\"' in path.with_name("02_train.ipynb").read_text()
 
@@ -111,35 +110,32 @@ def test_workers_that_differ_are_named_and_get_no_points(dask, local, tmp_path):
     assert errors.startswith("Error: No worker can run the points.\n")
     assert "its numpy is 1.0, not 2." in errors
     assert "it has another version of the project; restart it" in errors
-    assert read_digests(tmp_path) == {}
+    assert read_results(tmp_path) == {}
 
 
 def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
     dask, project, local, gate, tmp_path
 ):
-    """The last test here, since it ends the scheduler."""
-    for finished in (1, 2):
+    """The last test of the scheduler, which is killed in the second round."""
+    for finished, code, message in ((1, 130, "Interrupted. "), (2, 1, "Error: The Dask sched")):
         running = dask.sweep(local / "s.yaml", tmp_path, cwd=project)
         gate.wait().close()
         training = gate.wait()
         wait_for(rf"\[1/{4 - finished}\]", running.stdout)
-        if finished == 1:
-            running.send_signal(signal.SIGINT)
-        else:
-            dask.scheduler.kill()
+        stopped, number = (running, signal.SIGINT) if code == 130 else (dask.scheduler, 9)
+        stopped.send_signal(number)
         _, errors = running.communicate(timeout=60)
         training.close()
-        assert running.returncode == (130 if finished == 1 else 1)
-        message = "Interrupted. " if finished == 1 else "Error: The Dask scheduler has gone."
+        assert running.returncode == code
         assert errors.strip().startswith(message)
-        assert len(read_digests(tmp_path)) == finished
+        assert len(read_results(tmp_path)) == finished
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://here"])
-def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch, address):
+def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 0.5)
-    file, out = write(tmp_path / "s.yaml"), tmp_path / "out"
-    refused = pipeline("sweep", file, "--sweep-dir", out, "--scheduler", address)
-    assert refused.returncode == 2
-    assert f"Error: No Dask scheduler answers at '{address}'" in refused.stderr
-    assert not list(out.glob("*.json"))
+    command = ("sweep", write(tmp_path / "s.yaml"), "--sweep-dir", tmp_path / "out", "--scheduler")
+    for address in ("tcp://127.0.0.1:1", "nonsense://here"):
+        refused = pipeline(*command, address)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"Error: No Dask scheduler answers at '{address}'")
+        assert not list(tmp_path.glob("out/*.json"))

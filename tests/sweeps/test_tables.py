@@ -3,7 +3,6 @@
 import base64
 import io
 import math
-import re
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,7 +12,7 @@ from bs4 import BeautifulSoup
 from pipeline.parameters import NAMES
 from pipeline.sweeps import definition, tables
 from tests.conftest import EPOCH
-from tests.sweeps.conftest import make_point, write
+from tests.sweeps.conftest import make_point
 
 
 def make_ranking(values, names=("hidden_size", "learning_rate")):
@@ -70,7 +69,7 @@ def test_a_table_is_escaped_and_rounded_has_links_and_downloads_itself():
     address = page.find("a", download="trial.csv")["href"]
     content = base64.b64decode(address.removeprefix("data:text/csv;base64,"))
     expected = table.assign(validation_accuracy=[0.333333, None])
-    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(content)), expected, check_dtype=False)
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(content)), expected, check_exact=True)
 
 
 def test_effects_draw_a_line_for_each_choice_of_the_others_and_mark_the_best(draw):
@@ -78,10 +77,8 @@ def test_effects_draw_a_line_for_each_choice_of_the_others_and_mark_the_best(dra
     values = {(s, r, n): s / 100 + r + n / 1000 for s in sizes for r in rates for n in (1, 2)}
     first, second = draw(make_ranking(values), ["hidden_size", "learning_rate"]).axes
     assert (len(first.containers), len(second.containers)) == (2, 3)
-    assert (first.get_xlabel(), first.get_ylabel()) == (
-        "hidden_size, values swept",
-        "validation accuracy (fraction)",
-    )
+    assert first.get_xlabel() == "hidden_size, values swept"
+    assert first.get_ylabel() == "validation accuracy (fraction)"
     assert [label.get_text() for label in second.get_xticklabels()] == ["0.1", "0.2"]
     solid = [bars[0] for bars in first.containers if bars[0].get_linestyle() == "-"]
     assert [list(line.get_ydata()) for line in solid] == [pytest.approx([0.3015, 0.4015, 0.5015])]
@@ -96,13 +93,12 @@ def test_effects_leave_out_a_configuration_of_which_a_point_failed(draw):
     assert [list(bars[0].get_ydata()) for bars in axis.containers] == [[0.6]]
 
 
-@pytest.mark.parametrize(("count", "rows"), [(3, 1), (4, 2), (10, 4)])
-def test_effects_of_many_parameters_stand_in_rows(draw, count, rows):
-    names = list(NAMES)[1 : count + 1]
+def test_effects_of_many_parameters_stand_in_rows_of_three(draw):
+    names = list(NAMES)[1:11]
     counts = {"points": 1, "finished": 1, "mean": [0.5, 0.4], "lowest": 0.4, "highest": 0.5}
     figure = draw(pd.DataFrame({name: [1, 2] for name in names} | counts), names)
     assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
-    assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == rows
+    assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == 4
     figure.draw_without_rendering()
     boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
     assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
@@ -113,18 +109,7 @@ def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs
     assert "selected: learning_rate 0.005\n" in page.main.text
     assert "test_accuracy 0.7616 (0.7544 to 0.7688)" in page.main.text
     ranking, points = page.find_all("table", class_="sortable")
-    assert [cell.text for cell in ranking.tbody.find_all("tr")[0].find_all("td")][:4] == [
-        *("0.005", "2", "2", "0.7685")
-    ]
-    links = {link.text: link["href"] for link in points.find_all("a")}
-    assert links == {name: f"{name}/report.html" for name in ("e850960dbc2c", "b0e81f5af01c")}
-    assert not re.search("test", points.text)
-
-
-def test_the_report_of_a_sweep_whose_points_all_fail_shows_each(tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
-    assert pipeline("sweep", file, "--sweep-dir", tmp_path / "out").returncode == 1
-    page = BeautifulSoup((tmp_path / "out" / "report.html").read_text(), "html.parser")
-    assert "No point has finished, so there is nothing to select." in page.main.text
-    failures = page.find_all("table", class_="sortable")[-1]
-    assert failures.text.count("Diverged: train_error") == 2
+    assert [cell.text for cell in ranking.find_all("td")][:4] == ["0.005", "2", "2", "0.7685"]
+    links = [link["href"] for link in points.find_all("a")]
+    assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
+    assert "test" not in points.text
