@@ -11,6 +11,7 @@ if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
 SHARING = ("01_prepare", "02_train", "03_evaluate", "compare", "explore")  # the folder runs/default
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """Keep the cells of a notebook together with xdist's ``--dist loadgroup``."""
     for item in items:

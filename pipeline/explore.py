@@ -70,7 +70,7 @@ def compute_contributions(
 
 
 def describe(reading: Reading) -> str:
-    """Describe what the network answers, whether it is correct, and what its hidden units do."""
+    """Describe the answer, whether it is correct, and what the hidden units do."""
     names, scores, true = reading.classes.outputs, reading.scores, reading.true
     answer, second = np.argsort(-scores, stable=True)[:2]
     text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "

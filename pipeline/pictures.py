@@ -110,9 +110,8 @@ def _centre(mass: np.ndarray) -> slice:
 
 def find_pictures(folder: Path) -> list[Path]:
     """Return the pictures in the folders of classes, by name; hidden files are left out."""
-    suffixes = (".png", ".jpg", ".jpeg")
-    files = [file for file in folder.glob("[!.]*/[!.]*") if file.suffix.lower() in suffixes]
-    return sorted(files, key=lambda file: file.parts)
+    files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
+    return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
 
 def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:

@@ -21,10 +21,7 @@ def cut(error: float) -> str:
 
 
 def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
-    """Compare a run's metrics with the published ones: errors as printed, accuracies exactly.
-
-    A row has a name, both values as text, "published" and "ours", and whether they are "equal".
-    """
+    """Compare a run's metrics with the published ones: errors as printed, accuracies exactly."""
     rows = []
     for metric, published in PUBLISHED.items():
         value, name = metrics[metric], metric.replace("_", " ")

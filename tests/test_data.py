@@ -17,8 +17,8 @@ def test_the_samples_test_set_is_mnists():
     sample = data.load_source("sample")
     images = np.array((0x803, 10000, 28, 28), ">i4").tobytes() + sample.x_test.tobytes()
     labels = np.array((0x801, 10000), ">i4").tobytes() + sample.y_test.tobytes()
-    digests = [hashlib.sha256(content).hexdigest()[:16] for content in (images, labels)]
-    assert digests == ["0fa7898d509279e4", "ff7bcfd416de3373"]
+    assert hashlib.sha256(images).hexdigest().startswith("0fa7898d509279e4")
+    assert hashlib.sha256(labels).hexdigest().startswith("ff7bcfd416de3373")
     assert (sample.x_train.shape, sample.y_train.shape) == ((2000, 784), (2000,))
 
 

@@ -19,15 +19,15 @@ from tests.conftest import write_pictures
 def draw_seven(width, height, light=255, dark=0):
     """Draw a 7 (H, W), dark on light, its ink 0.6 of the width and of the height."""
     picture = Image.new("L", (width, height), light)
-    x, y = ([round(part * (extent - 1)) for part in (0.2, 0.5, 0.8)] for extent in (width, height))
-    line, thick = [(x[0], y[0]), (x[2], y[0]), (x[1], y[2])], max(1, min(width, height) // 10)
-    ImageDraw.Draw(picture).line(line, fill=dark, width=thick)
+    right, down = width - 1, height - 1
+    line = [(round(x * right), round(y * down)) for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8))]
+    ImageDraw.Draw(picture).line(line, fill=dark, width=max(1, min(width, height) // 10))
     return np.asarray(picture)
 
 
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)])
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
-    grey = draw_seven(width, height, light=220, dark=30)
+    grey = draw_seven(width, height, light=150, dark=30)
     image, is_dark, is_shaded = pictures.to_mnist(grey)
     negative, *flags = pictures.to_mnist(255 - grey)
     assert (is_dark, is_shaded, *flags) == (True, False, False, False)
@@ -66,12 +66,12 @@ def test_every_format_gives_the_same_image(tmp_path):
         grey.convert("P").save(tmp_path / label / "palette.png")
         transparent.save(tmp_path / label / "transparent.png")
         turned.save(tmp_path / label / "turned.jpeg", exif=exif, quality=95)
-    images = data.load_source(str(tmp_path)).x_train.astype(int)
+    source = data.load_source(str(tmp_path))
+    images = np.concatenate([source.x_train, source.x_test]).astype(int)
     expected = pictures.to_mnist(draw_seven(60, 50))[0].ravel()
     differences = np.sort(np.abs(images - expected).max(axis=1))
-    assert len(images) == 6
-    assert differences[:4].tolist() == [0] * 4  # and JPEG changes what it stores
-    assert differences.max() <= 30
+    assert differences[:6].tolist() == [0] * 6
+    assert differences[6:].max() <= 30  # JPEG changes what it stores
 
 
 @pytest.fixture
@@ -83,14 +83,10 @@ def folder(tmp_path):
 
 def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(folder, monkeypatch):
     source = data.load_source(str(folder))
-    labels = source.y_train
     assert source.classes == ("one", "zero")
     assert "10 of 23 pictures are dark on light and were inverted." in source.notes
     counts = [len(list((folder / name).iterdir())) for name in source.classes]
     assert np.bincount(source.y_test).tolist() == [count // 5 for count in counts]
-    for end in range(1, len(labels)):  # each part of the training images has its share of each
-        for label, count in enumerate(np.bincount(labels)):
-            assert abs(np.sum(labels[:end] == label) - end * count / len(labels)) <= 2
     assert source.source_sha256["y_train"].startswith("e26b1efacdf1e129")  # as version 1 has it
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
     for name in source.classes:  # five pairs of before and after
@@ -140,10 +136,10 @@ def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
 
 @pytest.mark.parametrize(("classes", "each"), [(0, 2), (1, 2), (11, 2), (2, 1)])
 def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(tmp_path, classes, each):
-    for number in range(classes * each):
-        (tmp_path / f"c{number // each}").mkdir(exist_ok=True)
-        picture = Image.fromarray(draw_seven(20, 20))
-        picture.save(tmp_path / f"c{number // each}" / f"{number}.png")
+    for number in range(classes):
+        (tmp_path / f"c{number}").mkdir()
+        for name in ("a.png", "b.png")[:each]:
+            Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
     with pytest.raises(InvalidData, match=f"has {classes} classes, and needs 2 to 10, of two"):
         data.load_source(str(tmp_path))
 
@@ -154,7 +150,7 @@ def test_blank_shaded_and_equal_pictures_are_warnings(folder):
     shaded = draw_seven(60, 60).copy()
     shaded[:, :12] = 100
     Image.fromarray(shaded).save(second)
-    Image.new("L", (30, 30), 255).save(third)
+    Image.fromarray(draw_seven(30, 30, dark=235)).save(third)
     notes = "\n".join(data.load_source(str(folder)).notes)
     assert f"Warning: blank, left out (1): one/{third.name}" in notes
     assert re.search(rf"Warning: in shade; .* \(1\): one/{second.name}", notes)

@@ -4,15 +4,8 @@ import io
 
 import numpy as np
 import PIL.Image
-import pytest
 
 from pipeline import plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plots.plt.close("all")
 
 
 def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():

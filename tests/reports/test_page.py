@@ -176,16 +176,18 @@ def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
     assert found.text == heading
 
 
-def test_the_page_of_a_failed_notebook_says_why_and_ends_with_the_error(tmp_path, pipeline):
-    folder = tmp_path / "run"
+def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(tmp_path, pipeline):
+    folder, output = tmp_path / "run", tmp_path / "page.html"
     options = ("-p", "normalisation", "0.001", "-p", "epochs", "3")
     assert pipeline("run", "--run-dir", folder, *options).returncode == 1
-    assert pipeline("report", folder).returncode == 0
-    html = parse((folder / "report.html").read_text())
+    refused = pipeline("report", folder)
+    assert refused.returncode == 2
+    assert "holds a run that is diverged" in refused.stderr
+    assert pipeline("report", folder / "02_train.ipynb", "--output", output).returncode == 0
+    html = parse(output.read_text())
     check_page(html)
-    assert html.h1.text == html.title.text == "Run run: diverged"
-    assert "02_train.ipynb failed" in html.strong.text
-    assert "Diverged" in html.select(".cell.code")[-1].select_one(".output_error").text
+    (error,) = html.select(".output_error")
+    assert "Diverged" in error.text
     assert "papermill-error-cell" not in str(html.main)
 
 
