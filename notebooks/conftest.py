@@ -11,10 +11,8 @@ if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
 SHARING = ("01_prepare", "02_train", "03_evaluate", "compare", "explore")  # the folder runs/default
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items):
-    """Keep the cells of a notebook together with xdist's ``--dist loadgroup``."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            name = "runs" if item.path.stem in SHARING else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(name))
+def pytest_itemcollected(item):
+    """Keep the cells of a notebook in one process, with xdist's ``--dist loadgroup``."""
+    if item.path.suffix == ".ipynb":
+        name = "runs" if item.path.stem in SHARING else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
