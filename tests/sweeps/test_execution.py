@@ -80,14 +80,14 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
     points = [{"learning_rate": 10}]
     file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14]}, points=points)
     command = ("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out")
-    failing = start(*command, "--time-limit", 3, cwd=project, GATE=gate.port, DEADLY="1")
+    failing = start(*command, "--time-limit", 4, cwd=project, GATE=gate.port, DEADLY="1")
     _, errors = failing.communicate(timeout=120)
     assert failing.returncode == 1
     results = read_results(tmp_path / "out")
     statuses = {(10, 1): "diverged", (0.005, 13): "died", (0.005, 14): "timed out"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
     assert errors.startswith("Error: 3 points did not finish (--retry-failed gives")
-    for reason in ("killed by SIGKILL", "took longer than 3 seconds", "Diverged: train_error"):
+    for reason in ("killed by SIGKILL", "took longer than 4 seconds", "Diverged: train_error"):
         assert reason in errors
     log, _ = (retry := start(*command, "--retry-failed", cwd=project)).communicate(timeout=120)
     assert retry.returncode == 1
