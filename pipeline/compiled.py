@@ -99,7 +99,7 @@ def train_epoch(
     relu_grad_inactive: float = 1,
     batch_size: int = 1,
 ) -> tuple[float, float]:
-    """Train on every image once. For batches of several images, call `helpers.train_epoch`."""
+    """Train on every image once. Batches of several images are left to `helpers.train_epoch`."""
     if batch_size != 1:
         return helpers.train_epoch(**locals())
     scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))

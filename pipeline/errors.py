@@ -5,7 +5,7 @@
     ├── InvalidData          images that cannot be loaded, or are not what they should be
     ├── InvalidRecord        a file of a run or a sweep is missing or damaged
     ├── FolderBusy           another command is writing to the folder
-    ├── ClusterFailed        no scheduler answers, or no worker can run the points
+    ├── ClusterFailed        the scheduler has gone, or no worker can run the points
     ├── PointsFailed         a sweep has ended with points that did not finish
     ├── NotReproduced        a run, executed again, gives another result
     └── NotebookFailed       a notebook did not run to its end

@@ -22,7 +22,7 @@ from papermill.utils import nb_language
 
 from pipeline.errors import CellFailed, CellTimedOut, Diverged, InvalidRecord, ProcessDied
 from pipeline.run_folder import RUN_DIR, write_whole
-from pipeline.shell import NotebookProcess
+from pipeline.shell import NotebookProcess, is_ending
 
 ENGINE = "digits"
 PICTURE = "picture"  # the tag of cells that a point of a sweep leaves out
@@ -128,7 +128,7 @@ def execute(
     show_progress: bool = True,
     with_pictures: bool = True,
 ) -> None:
-    """Execute a notebook with those of the parameters that it declares, and write the outcome.
+    """Execute a notebook and write it. Parameters that it does not declare are left out.
 
     output: where the executed notebook goes, as far as it came. time_limit: seconds that a cell
     may take. with_pictures: run the cells tagged "picture", too. A notebook whose process died is
@@ -138,6 +138,8 @@ def execute(
     try:
         _execute(notebook, output, parameters or {}, show_progress, options)
     except ProcessDied as error:
+        if is_ending.is_set():
+            raise
         log.warning(f"{error} It is executed once more.")
         _execute(notebook, output, parameters or {}, show_progress, options)
 

@@ -146,6 +146,7 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     known = namespace.keys() & NotebookParameters.model_fields
     values = {name: namespace[name] for name in sorted(names | known)}
     _validate(NotebookParameters, values)
+    check_memory(values.get("hidden_size", 1))
     if unknown := ", ".join(sorted(names.difference(declared))):
         allowed = ", ".join(declared)
         raise InvalidParameter(f"{unknown}: not a parameter of this notebook, which has {allowed}.")
@@ -174,7 +175,7 @@ def _validate(
 
 
 def check_source(source: str) -> None:
-    """Raise InvalidParameter if a source is no named one, and no such file or folder is there."""
+    """Raise InvalidParameter unless the source is a known name, or a file or folder of a kind."""
     path = ROOT / source
     is_known = path.is_dir() or (path.is_file() and path.suffix.lower() in (".npz", ".csv"))
     if source not in NAMED_SOURCES and not is_known:

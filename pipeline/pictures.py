@@ -124,9 +124,11 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
         name = file.relative_to(folder).as_posix()
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as stored:
+                if stored.mode.startswith("I"):
+                    raise ValueError("Pillow would cut its 16 bits to 8")
                 picture = ImageOps.exif_transpose(stored).convert("RGBA")
-        except Exception:  # noqa: BLE001 - a damaged file raises nearly anything
-            problems["Not readable as PNG or JPEG"].append(name)
+        except Exception:  # noqa: BLE001 - Pillow's errors have no common base
+            problems["Not readable as PNG or JPEG of 8 bits"].append(name)
             continue
         paper = Image.new("RGBA", picture.size, "white")
         grey = Image.alpha_composite(paper, picture).convert("L")
@@ -135,7 +137,8 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
     lines = path.read_text("utf-8-sig", "replace").splitlines()
-    for number, line in enumerate(lines[1:], 2):
+    start = 1 if "pixel" in lines[0] else 0
+    for number, line in enumerate(lines[start:], start + 1):
         label, *cells = line.split(",")
         try:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)

@@ -95,8 +95,10 @@ class RunFolder:
         """Return what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
-        place = shlex.quote(os.path.relpath(self.path))
-        return f"Make the run first: python -m pipeline run --run-dir {place}"
+        if (self.path / "sweep.json").exists():
+            return "It is the folder of a sweep: name one of its points."
+        command = f"python -m pipeline run --run-dir {shlex.quote(self.place)}"
+        return f"Run the notebooks before this one, or, in the project's folder: {command}"
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
@@ -133,8 +135,10 @@ class RunFolder:
         record = self.read_record()
         altered = self.find_altered(record, OUTPUTS[:-1]) if check_files else []
         if record.status != Status.DONE:
-            problem = f"holds a run that is {record.status}, with its notebooks as far as they came"
-            raise InvalidRecord(self.path, problem, self.next_step)
+            command = parameters.make_command(record.parameters, self.place)
+            next_step = self.next_step if self.is_point else f"Finish it: {command}"
+            problem = f"holds a run that has not finished (its status is {record.status})"
+            raise InvalidRecord(self.path, problem, next_step)
         if altered:
             problem = f"is not what its run left: {altered[0]} has been removed or altered"
             raise InvalidRecord(self.path, problem, self.next_step)
@@ -157,7 +161,9 @@ class RunFolder:
         weight is not finite, as after a last epoch whose error still was.
         """
         if self.read_data().sha256 != trained_on.sha256:
-            raise InvalidRecord(self.data, "has changed meanwhile", "Run this notebook again.")
+            raise InvalidRecord(
+                self.data, "has changed since this notebook read it", "Run this notebook again."
+            )
         if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
         arrays = dict(zip(MODEL, (*weights, float(normalisation)), strict=True))
@@ -174,7 +180,9 @@ class RunFolder:
         if the error on the test images is not finite.
         """
         if self.read_model().sha256 != model.sha256:
-            raise InvalidRecord(self.model, "has changed meanwhile", "Run this notebook again.")
+            raise InvalidRecord(
+                self.model, "has changed since this notebook read it", "Run this notebook again."
+            )
         if not np.isfinite(metrics["test_error"]):
             raise Diverged(f"The error on the test images is {metrics['test_error']}. {SMALLER}")
         record = Metrics(**metrics, test_images=test_images, weights_sha256=model.sha256)
@@ -194,7 +202,9 @@ class RunFolder:
             if record and not self.is_held:
                 command = parameters.make_command(record.parameters, self.place)
                 print(f"Replacing the run in {self.place}. To make it again: {command}")
-                self.record.unlink()
+                stages = [stage for stage, made in FILES.items() if {*made} & {*names}]
+                for path in (self.record, *map(self.notebook, stages)):
+                    path.unlink(missing_ok=True)
             for name in ("report.html", *reversed(names)):
                 (self.path / name).unlink(missing_ok=True)
             for path, content in files.items():

@@ -69,11 +69,14 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
     try:
         outputs = execute_stages(folder, record.parameters)
         provenance.check_code(record.inputs)
+        if folder.read_data().source_sha256 != record.arrays:
+            raise NotebookFailed("The data was changed while it was executed. Run it again.")
         duration = round(time.monotonic() - started, 1)
         _finish(folder, record.replace(outputs=outputs, duration_s=duration))
     except BaseException as error:
         folder.metrics.unlink(missing_ok=True)
-        folder.write_record(record.replace(status=Status.of(error), error=str(error)))
+        text = None if isinstance(error, KeyboardInterrupt) else str(error)
+        folder.write_record(record.replace(status=Status.of(error), error=text))
         raise
 
 
@@ -114,7 +117,7 @@ def train_point(
 ) -> Outcome:
     """Execute 02_train in the folder, and return the record of what came of it.
 
-    content: of data.npz, which is in the folder meanwhile.
+    content: of data.npz, which is in the folder only while it trains.
     """
     started = time.monotonic()
     executed = folder.notebook(TRAINING)
@@ -165,6 +168,9 @@ def _evaluate(folder: RunFolder) -> None:
             if images.source_sha256 != record.arrays:
                 problem = f"The data of {folder.place} has changed since it was trained."
                 raise InvalidData(f"{problem} Run its sweep again.")
+            outputs = {name: record.outputs[name] for name in TRAINED}
+            record = record.replace(outputs=outputs)
+            folder.write_record(record)  # of what is there if this is killed
             run_folder.write_whole(folder.data, images.to_bytes())
             try:
                 outputs = execute_stages(folder, record.parameters, [EVALUATION])
@@ -186,7 +192,9 @@ def report(run_dir: str) -> Path:
     if folder.is_point:
         evaluate([folder])
     else:
-        _finish(folder, folder.read_finished()[0])
+        folder.read_record()  # else a folder that holds no run would be locked
+        with run_folder.lock(folder.path):
+            _finish(folder, folder.read_finished()[0])
     return folder.report
 
 
@@ -204,11 +212,11 @@ def verify(run_dir: str) -> None:
         execute_stages(again, record.parameters, stages)
         before, after = _collect_facts(folder), _collect_facts(again)
     for name in folder.find_altered(record, run_folder.RESULTS):
-        before[f"{name} as its run left it"] = record.outputs[name]
+        before[f"{name}, altered since"] = record.outputs[name]
     different = [name for name in before if before[name] != after.get(name)]
     for name, value in before.items():
-        verdict = "NOT equal: " if name in different else "equal"
-        log.info(f"  {name:25} {value}  {verdict}{after.get(name) if name in different else ''}")
+        verdict = f"NOT equal {after.get(name, '')}" if name in different else "equal"
+        log.info(f"  {name:25} {value}  {verdict}")
     for change in provenance.compare_inputs(record, chosen, inputs):
         log.info(f"What has changed since: {change}")
     if different:
@@ -249,5 +257,6 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     for cell in cells:
         if cell.id in ("split", "counts-printed"):
             log.info("".join(each.text for each in cell.outputs))
-    log.info(f"Train with: {parameters.make_command(dict(chosen), f'runs/{name}-run')}")
+    command = parameters.make_command(dict(chosen), f"runs/{name}-run")
+    log.info(f"Train with, in the project's folder: {command}")
     return output

@@ -36,6 +36,8 @@ ENVIRONMENT = {  # of each notebook's process; the second line is what ipykernel
 CAN_FORK = sys.platform == "linux"  # elsewhere forking is not safe, and a process is spawned
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
 
+is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
+
 Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
 Send = Callable[[str, Mapping[str, object]], None]
 
@@ -102,14 +104,16 @@ class NotebookProcess:
 
 @contextlib.contextmanager
 def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield threads, each to execute a notebook at a time. An error, or Ctrl-C, ends them at once.
+    """Yield threads; each executes one notebook at a time. An error, or Ctrl-C, ends them at once.
 
     A thread may be about to start a process, so all are killed again until no thread is left.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
+    is_ending.clear()
     try:
         yield threads
     except BaseException:
+        is_ending.set()
         threads.shutdown(wait=False, cancel_futures=True)
         while any(thread.name.startswith("notebook") for thread in threading.enumerate()):
             for child in multiprocessing.active_children():

@@ -1,4 +1,4 @@
-"""The original's loop, written plainly, to compare helpers.py with: its own names and order of operations."""
+"""The original's loop, written plainly: its own names and order of operations."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ def relu(arr):
 
 
 def relu2deriv(arr, inactive):
-    """Return 1 where arr > 0, else `inactive`: the original tests ``>= 0``, which is 1, every framework ``> 0``, 0."""
+    """Return 1 where arr > 0, else `inactive`: the original tests ``>= 0``, which is always 1."""
     return (arr >= 0).astype(int) if inactive == 1 else (arr > 0).astype(int)
 
 
@@ -24,7 +24,7 @@ def train(
     rate=0.5,
     input_rate=0,
 ):
-    """Return the weights and each iteration's (error, accuracy). The original has rate 0.5 and input_rate 0."""
+    """Return the weights and each iteration's (error, accuracy)."""
     train_images = images / normalisation
     train_labels = np.eye(10)[labels]
     input_rng = np.random.RandomState([seed, 1])

@@ -47,9 +47,9 @@ REFUSED = {
     "sweep {d}/metric.yaml": ["metric.yaml", "select: Input should be 'validation_accuracy'"],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
-    "verify {d}/damaged": ["run.json is damaged", "Make the run first"],
-    "compare {d}/damaged {d}/nowhere": ["run.json is damaged", "Make the run first"],
-    "report {d}/damaged": ["run.json is damaged", "Make the run first"],
+    "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
+    "compare {d}/damaged {d}/nowhere": ["run.json is damaged", "Run the notebooks before this one"],
+    "report {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
     "report {d}/list.yaml": ["list.yaml is no notebook", "Give a notebook that Jupyter"],
     "data {d}/value.yaml": ["source is '{d}/value.yaml', but must be"],
 }
@@ -133,5 +133,5 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     monkeypatch.chdir(runs)
     refused = pipeline("verify", "none")
     assert f"{runs}/none/run.json is missing" in refused.stderr
-    assert refused.stderr.endswith("python -m pipeline run --run-dir none\n")
+    assert refused.stderr.endswith("/none\n")
     assert pipeline("report", "default").stdout == "report: default/report.html\n"

@@ -101,7 +101,7 @@ def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(tmp_path, mo
     monkeypatch.setattr(runs, "run", run)
     split = data.split_source("sample", 40, 0)
     for _ in range(2):  # the second time there is a data.npz, which is not replaced
-        with pytest.raises(InvalidRecord, match="model.npz is missing. Make the run first"):
+        with pytest.raises(InvalidRecord, match="model.npz is missing. Run the notebooks"):
             explore.load(str(tmp_path / "new"))
     run.assert_called_once_with(Parameters(), str(tmp_path / "new"))
 

@@ -127,7 +127,7 @@ def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
     broken = ", ".join(f"zero/broken{number}.png" for number in range(4))
     for line in (
         "It has 3 classes, and needs 2 to 10, of two pictures or more.",
-        f"Not readable as PNG or JPEG (8): one/cut.jpg, {broken}, ...",
+        f"Not readable as PNG or JPEG of 8 bits (8): one/cut.jpg, {broken}, ...",
         "Warning: fewer than 10 pictures, too few to judge by (1): single",
         "of a class, left out (2): one/notes.txt, readme.md",
     ):

@@ -74,10 +74,14 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
     model = replace(folder.read_model(), weights_0_1=-WEIGHTS[0])
-    with pytest.raises(InvalidRecord, match=r"model\.npz has changed meanwhile\. Run this"):
+    with pytest.raises(
+        InvalidRecord, match=r"model\.npz has changed since this notebook read it\. Run this"
+    ):
         folder.write_metrics(model, VALIDATED | TESTED, 30)
     other = replace(images, y_train=images.y_train[::-1].copy())
-    with pytest.raises(InvalidRecord, match=r"data\.npz has changed meanwhile\. Run this"):
+    with pytest.raises(
+        InvalidRecord, match=r"data\.npz has changed since this notebook read it\. Run this"
+    ):
         folder.write_model(WEIGHTS, 127.5, [EPOCH], other)
 
 
@@ -99,7 +103,9 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
         run_folder.write_whole(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
-        with pytest.raises(InvalidRecord, match=rf"{name} is .*\. Make the run first: {command}$"):
+        with pytest.raises(
+            InvalidRecord, match=rf"{name} is .*\. Run the notebooks .*: {command}$"
+        ):
             read()
     (folder.path.parent / "sweep.json").touch()
     with pytest.raises(InvalidRecord, match=r"Run its sweep again, or name the folder of a run\."):
@@ -109,7 +115,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
 def test_only_a_finished_and_unaltered_run_is_read(folder):
     for status in set(Status) - {Status.DONE}:
         folder.write_record(make_record(folder, status))
-        with pytest.raises(InvalidRecord, match=f"run holds a run that is {status}"):
+        with pytest.raises(InvalidRecord, match=rf"has not finished \(its status is {status}\)"):
             folder.read_finished()
     folder.write_record(make_record(folder))
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))

@@ -41,7 +41,7 @@ LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
-    stems: the notebooks; `stem` is the present one. site: those that have a page beside this one.
+    stems: the notebooks; `stem` is the current one. site: those that have a page beside this one.
     down: by how many levels headings are lowered.
     """
 

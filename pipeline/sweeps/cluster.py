@@ -5,6 +5,7 @@ results come back as bytes. The scheduler cannot import the project, so what it 
 standard library alone, or is a local class, which is pickled by value.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import logging
@@ -63,6 +64,8 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
         def submit(
             folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
         ) -> "Future[Outcome]":
+            folder.write_record(record)
+            folder.clear()
             arguments = (str(folder.path), to_json(record), data[content], time_limit)
             task = executor.submit(operator.call, train, *arguments)
             outcome: Future[Outcome] = Future()
@@ -85,8 +88,10 @@ def _offer_project(client: Client) -> str:
 
     class Project(WorkerPlugin):
         async def setup(self, worker: Any) -> None:
-            found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
-            found["python"] = platform.python_version()
+            found = {"python": platform.python_version()}
+            for name in versions.keys() - found:
+                with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                    found[name] = importlib.metadata.version(name)
             reasons = [
                 f"its {name} is {found.get(name, 'missing')}, not {version}"
                 for name, version in versions.items()
@@ -104,7 +109,9 @@ def _offer_project(client: Client) -> str:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
             sys.path.insert(0, str(folder))
-            os.environ["PYTHONPATH"] = str(folder)  # which a fork server of Python 3.11 needs
+            # A fork server of Python 3.11 finds packages by this variable.
+            others = os.environ.get("PYTHONPATH", "")
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), others]))
             await worker.set_resources(**{project: worker.state.nthreads})
             # The scheduler gives waiting tasks to a worker only when its status changes.
             worker.status = WorkerStatus.paused

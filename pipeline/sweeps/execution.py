@@ -21,7 +21,7 @@ from pipeline.shell import open_threads
 from pipeline.sweeps import definition
 from pipeline.sweeps.definition import DataKey, Point, SweepFolder
 
-LEFT = (None, Status.RUNNING)  # of points that have not come to an end
+LEFT = (None, Status.RUNNING, Status.INTERRUPTED)  # of points that have not come to an end
 UNTESTED = METRICS[:4]  # no result of a sweep has a test metric
 
 log = logging.getLogger(__name__)
@@ -70,19 +70,23 @@ def run_sweep(
             training = cluster.train_there(scheduler, contents.values())
         else:
             training = _train_here(at_a_time)
-        with training as submit:
-            if jobs or not folder.record.exists() or folder.record.read_bytes() != record:
-                folder.report.unlink(missing_ok=True)
-                write_whole(folder.record, record)
-            try:
+        try:
+            with training as submit:
+                if jobs or not folder.record.exists() or folder.record.read_bytes() != record:
+                    folder.report.unlink(missing_ok=True)
+                    write_whole(folder.record, record)
                 futures = {}
                 for point in jobs:
                     new = drafts[point.data_key].replace(parameters=dict(point.parameters))
                     future = submit(point.folder, new, contents[point.data_key], time_limit)
                     futures[future] = point
                 _record_results(futures, points, sweep.select)
-            finally:
-                write_results(points, folder)
+        finally:
+            for point in jobs:
+                begun = point.folder.find_record() if point.record is None else None
+                if begun and begun.status == Status.RUNNING:
+                    point.folder.write_record(begun.replace(status=Status.INTERRUPTED))
+            write_results(points, folder)
         try:
             best = definition.find_best(definition.rank(points, sweep.select))
             if best:  # its points are the first to meet the test images
@@ -132,8 +136,6 @@ def _record_results(
     for count, future in enumerate(as_completed(futures), 1):
         point = futures.pop(future)
         record, files = future.result()
-        if files:  # they come from elsewhere
-            point.folder.clear()
         for name, content in files.items():
             write_whole(point.folder.path / name, content)
         point.record = record.replace(outputs=point.folder.digest(runs.TRAINED))

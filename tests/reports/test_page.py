@@ -182,7 +182,7 @@ def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(tmp_path, 
     assert pipeline("run", "--run-dir", folder, *options).returncode == 1
     refused = pipeline("report", folder)
     assert refused.returncode == 2
-    assert "holds a run that is diverged" in refused.stderr
+    assert "(its status is diverged)" in refused.stderr
     assert pipeline("report", folder / "02_train.ipynb", "--output", output).returncode == 0
     html = parse(output.read_text())
     check_page(html)

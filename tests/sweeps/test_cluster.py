@@ -19,13 +19,14 @@ import os, sys
 sys.path = [path for path in sys.path if not os.path.exists(path + "/helpers.py")]
 """
 OTHER_NUMPY = """
-import importlib.metadata
+import importlib.metadata as metadata
 
 class Numpy:
     name, version = "numpy", "1.0"
 
-true = importlib.metadata.distributions
-importlib.metadata.distributions = lambda: [Numpy if d.name == "numpy" else d for d in true()]
+true, all = metadata.version, metadata.distributions
+metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
+metadata.distributions = lambda: [Numpy if each.name == "numpy" else each for each in all()]
 """
 
 
@@ -107,7 +108,7 @@ def test_workers_that_differ_are_named_and_get_no_points(dask, local, tmp_path):
     running = dask.sweep(local / "s.yaml", tmp_path)  # of a project that is not the copy
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
-    assert errors.startswith("Error: No worker can run the points.\n")
+    assert "Error: No worker can run the points.\n" in errors
     assert "its numpy is 1.0, not 2." in errors
     assert "it has another version of the project; restart it" in errors
     assert read_results(tmp_path) == {}
@@ -127,8 +128,9 @@ def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
         _, errors = running.communicate(timeout=60)
         training.close()
         assert running.returncode == code
-        assert errors.strip().startswith(message)
-        assert len(read_results(tmp_path)) == finished
+        assert message in errors
+        results = list(read_results(tmp_path).values())
+        assert len(results) - results.count("interrupted") == finished
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch):
