@@ -113,7 +113,8 @@ def run_command(run_dir: str | None, given: Sequence[tuple[str, str]], force: bo
     with refreshed_index():
         from pipeline import runs
 
-        runs.run(chosen, from_current_folder(run_dir) if run_dir else "runs/default", force)
+        place = "runs/default" if run_dir is None else from_current_folder(run_dir)
+        runs.run(chosen, place, force)
 
 
 @main.command("data")
@@ -173,6 +174,8 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.option("--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html.")
 def report_command(path: Path, output: Path | None) -> None:
     """Render an executed notebook, a run or a point of a sweep as one page."""
+    if path.is_dir() and output:
+        raise click.UsageError("--output is for a notebook; a run's report is in its folder.")
     if path.is_dir():
         with refreshed_index():
             from pipeline import runs

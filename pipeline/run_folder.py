@@ -300,4 +300,6 @@ def write_whole(path: Path, content: bytes) -> None:
 def check_page(path: Path) -> None:
     """Raise InvalidParameter if a file that is no page of ours stands there."""
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
-        raise InvalidParameter(f"{path} was not made by this project. Choose another --output.")
+        raise InvalidParameter(
+            f"{path} was not made by this project. Move it, or choose another --output."
+        )

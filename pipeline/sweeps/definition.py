@@ -74,8 +74,11 @@ def read_definition(path: Path) -> SweepDefinition:
     try:
         return SweepDefinition.model_validate(YAML(typ="safe", pure=True).load(path))
     except ValidationError as error:
-        problems = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
-        reason = "\n".join(f"{place or 'the file'}: {message}" for place, message in problems)
+        places = [".".join(map(str, each["loc"])) or "the file" for each in error.errors()]
+        reason = "\n".join(
+            f"{place}: {each['msg']} (given: {each['input']!r})"
+            for place, each in zip(places, error.errors(), strict=True)
+        )
     except (OSError, YAMLError, ValueError) as error:
         reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers
     advice = "A sweep has a name, and may have base, grid, points and select."
