@@ -35,7 +35,7 @@ from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
-NAME = "digits"  # of the plugin, and of events that it sends
+NAME = "digits"  # of the plugin
 TIMEOUT = 10  # seconds in which a scheduler has to answer
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def _offer_project(client: Client) -> str:
                 reasons.append("it has another version of the project; restart it")
             if reasons:
                 message = f"The worker at {worker.address} gets no points: {'; '.join(reasons)}"
-                worker.log_event(NAME, (worker.address, message))
+                worker.log_event(project, (worker.address, message))
                 return
             for name, content in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,15 +117,25 @@ def _offer_project(client: Client) -> str:
             worker.status = WorkerStatus.paused
             worker.status = WorkerStatus.running
 
-    client.subscribe_topic(NAME, lambda event: log.warning(event[1][1]))
+    refusals: dict[str, str] = {}  # by a worker's address
+
+    def note(event: tuple[float, tuple[str, str]]) -> None:
+        worker, message = event[1]
+        if refusals.get(worker) != message:
+            refusals[worker] = message
+            log.warning(message)
+
+    client.subscribe_topic(project, note)
     client.register_plugin(Project(), name=NAME)
     if not client.scheduler_info()["workers"]:
         log.warning("The scheduler has no worker yet. Start one with dask worker.")
     while True:
         workers = client.scheduler_info()["workers"]
+        for event in client.get_events(project):  # some came before the subscription
+            if event[1][0] in workers:
+                note(event)
         if any(project in worker["resources"] for worker in workers.values()):
             return project
-        refusals = dict(event for _, event in client.get_events(NAME))  # by a worker's address
         if workers and refusals.keys() >= workers.keys():
             reasons = [refusals[worker] for worker in workers]
             raise ClusterFailed("\n".join(["No worker can run the points.", *reasons]))
