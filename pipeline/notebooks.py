@@ -43,7 +43,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
         progress: "_Progress",
         variables: Mapping[str, str],
         time_limit: float | None,
-        with_pictures: bool,
+        is_point: bool,
         **options: Any,
     ) -> None:
         """Run the code cells of a notebook; called by papermill."""
@@ -54,7 +54,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
             for index, cell in enumerate(nb_man.nb.cells):
                 if cell.cell_type != "code" or not cell.source.strip():
                     continue
-                if PICTURE in cell.metadata.get("tags", ()) and not with_pictures:
+                if is_point and PICTURE in cell.metadata.get("tags", ()):
                     cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
                     continue
                 nb_man.cell_start(cell, index)
@@ -125,40 +125,42 @@ def execute(
     parameters: Mapping[str, object] | None = None,
     *,
     time_limit: float | None = None,
-    show_progress: bool = True,
-    with_pictures: bool = True,
+    is_point: bool = False,
 ) -> None:
     """Execute a notebook and write it. Parameters that it does not declare are left out.
 
     output: where the executed notebook goes, as far as it came. time_limit: seconds that a cell
-    may take. with_pictures: run the cells tagged "picture", too. A notebook whose process died is
-    executed once more. Raises InvalidRecord if it is no notebook in Python, and NotebookFailed.
+    may take. is_point: of a sweep, whose points share the cores; it uses one, draws no picture and
+    shows no progress. A notebook whose process died is executed once more. Raises InvalidRecord if
+    it is no notebook in Python, and NotebookFailed.
     """
-    options = {"time_limit": time_limit, "with_pictures": with_pictures}
     try:
-        _execute(notebook, output, parameters or {}, show_progress, options)
+        _execute(notebook, output, parameters or {}, time_limit, is_point)
     except ProcessDied as error:
         if is_ending.is_set():
             raise
         log.warning(f"{error} It is executed once more.")
-        _execute(notebook, output, parameters or {}, show_progress, options)
+        _execute(notebook, output, parameters or {}, time_limit, is_point)
 
 
 def _execute(
     notebook: Path,
     output: Path,
     parameters: Mapping[str, object],
-    show_progress: bool,
-    options: Mapping[str, object],
+    time_limit: float | None,
+    is_point: bool,
 ) -> None:
     node = read_notebook(notebook)
     if nb_language(node) != "python":
         raise InvalidRecord(notebook, "is not in Python", "Choose a Python kernel for it.")
     declared = papermill.inspect_notebook(node)
     values = {name: value for name, value in parameters.items() if name in declared}
+    variables = {RUN_DIR: str(values["run_dir"])} if "run_dir" in values else {}
+    if is_point:
+        variables["NUMBA_NUM_THREADS"] = "1"
     executed: list[NotebookNode] = []
     try:
-        with closing(_Progress(notebook.name, show_progress)) as progress:
+        with closing(_Progress(notebook.name, not is_point)) as progress:
             papermill.execute_notebook(
                 node,
                 None,
@@ -167,8 +169,9 @@ def _execute(
                 progress_bar=False,
                 executed=executed,
                 progress=progress,
-                variables={RUN_DIR: str(values["run_dir"])} if "run_dir" in values else {},
-                **options,
+                variables=variables,
+                time_limit=time_limit,
+                is_point=is_point,
             )
     except PapermillExecutionError as error:
         kind = Diverged if error.ename == Diverged.__name__ else CellFailed

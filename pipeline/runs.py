@@ -130,8 +130,7 @@ def train_point(
             executed,
             record.parameters | {"run_dir": str(folder.path)},
             time_limit=time_limit,
-            show_progress=False,
-            with_pictures=False,
+            is_point=True,
         )
         provenance.check_code(record.inputs)
         weights = folder.read_model().sha256

@@ -222,12 +222,14 @@ def test_processes_share_no_state(tmp_path, monkeypatch):
     assert texts[1] != texts[3]
 
 
-def test_pictures_are_left_out_of_points(tmp_path):
+def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
-    notebook = write_notebook(tmp_path / "a.ipynb", picture)
-    for with_pictures, text in ((True, "drawn\n"), (False, notebooks.LEFT_OUT)):
-        execute(notebook, tmp_path / "out.ipynb", with_pictures=with_pictures)
-        assert read_texts(tmp_path / "out.ipynb") == [text]
+    cores = "from pipeline import compiled; print(compiled.config.NUMBA_NUM_THREADS)"
+    notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
+    for is_point, texts in ((False, ["drawn\n", "2\n"]), (True, [notebooks.LEFT_OUT, "1\n"])):
+        execute(notebook, tmp_path / "out.ipynb", is_point=is_point)
+        assert read_texts(tmp_path / "out.ipynb") == texts
 
 
 def test_a_log_has_some_of_the_lines_that_are_overwritten(tmp_path, caplog, monkeypatch):
