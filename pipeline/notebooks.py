@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
@@ -29,6 +30,7 @@ PICTURE = "picture"  # the tag of cells that a point of a sweep leaves out
 LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 
+join_streams = CoalesceStreamsPreprocessor().preprocess_cell
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                 except (CellTimedOut, ProcessDied) as error:
                     raise type(error)(f"{progress.name}, cell {cell.id!r}: {error}.") from None
                 finally:
-                    cell.outputs = _join_streams(cell.outputs)
+                    join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
                 cell.execution_count = content["execution_count"]
                 nb_man.cell_complete(cell, index)
                 if not content["success"]:
@@ -77,21 +79,6 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
 
 
 papermill_engines.register(ENGINE, _Engine)
-
-
-def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    r"""Join what was printed bit by bit, and keep of a line with \r what was written last."""
-    joined: list[NotebookNode] = []
-    for output in outputs:
-        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
-            joined[-1].text += output.text
-        else:
-            joined.append(output)
-    for output in joined:
-        if output.output_type == "stream":
-            lines = (line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
-            output.text = "\n".join(lines)
-    return joined
 
 
 class _Progress:

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
-from pipeline.errors import InvalidData, InvalidRecord, NotebookFailed, NotReproduced
+from pipeline.errors import InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
 from pipeline.records import RunRecord, Status, Trained
 from pipeline.reports import page
@@ -146,8 +146,8 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation depends on has changed.
-    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that
-    was trained with other code, data or versions, and NotebookFailed.
+    Raises InvalidRecord or FolderBusy if a folder holds no finished point, or one that was trained
+    with other code, data or versions, and NotebookFailed.
     """
     with open_threads(at_a_time) as threads:
         list(threads.map(_evaluate, folders))
@@ -164,9 +164,6 @@ def _evaluate(folder: RunFolder) -> None:
                 problem = f"was trained with other {changed[0]}"
                 raise InvalidRecord(folder.path, problem, "Run its sweep again.")
             images = data.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
-            if images.source_sha256 != record.arrays:
-                problem = f"The data of {folder.place} has changed since it was trained."
-                raise InvalidData(f"{problem} Run its sweep again.")
             outputs = {name: record.outputs[name] for name in TRAINED}
             record = record.replace(outputs=outputs)
             folder.write_record(record)  # of what is there if this is killed

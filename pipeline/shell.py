@@ -44,28 +44,18 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 def start_fork_server() -> None:
     """Start the fork server early: its imports take a second, in which the caller can go on."""
-    if not CAN_FORK:
-        return
-    CONTEXT.set_forkserver_preload(["pipeline.preload"])
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    try:  # the server, which ignores Ctrl-C only after its imports, inherits that
+    if CAN_FORK:
+        CONTEXT.set_forkserver_preload(["pipeline.preload"])
         multiprocessing.forkserver.ensure_running()  # type: ignore[attr-defined]
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
 
 
 class NotebookProcess:
     """The process of one notebook, seen from its parent. Close it, or it goes on."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise RuntimeError('Put what your script does below: if __name__ == "__main__":')
         start_fork_server()
-        inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         self.pipe, child_end = CONTEXT.Pipe()
-        arguments = (child_end, inherited | ENVIRONMENT | dict(variables))
+        arguments = (child_end, os.environ | ENVIRONMENT | dict(variables))
         self.process = CONTEXT.Process(target=run_cells, args=arguments)
         with child_end:
             self.process.start()
@@ -109,7 +99,6 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     A thread may be about to start a process, so all are killed again until no thread is left.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
-    is_ending.clear()
     try:
         yield threads
     except BaseException:
@@ -119,6 +108,7 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
             for child in multiprocessing.active_children():
                 child.kill()
             time.sleep(0.02)
+        is_ending.clear()
         raise
     threads.shutdown()
 

@@ -22,15 +22,6 @@ def test_the_samples_test_set_is_mnists():
     assert (sample.x_train.shape, sample.y_train.shape) == ((2000, 784), (2000,))
 
 
-def test_an_altered_sample_is_refused(tmp_path, monkeypatch):
-    arrays = dict(np.load(data.SAMPLE))
-    arrays["x_train"][1234, 5, 6] ^= 1
-    monkeypatch.setattr(data, "SAMPLE", tmp_path / "sample.npz")
-    np.savez(data.SAMPLE, **arrays)
-    with pytest.raises(InvalidData, match="is not the committed file. Restore it: git checkout"):
-        data.load_source("sample")
-
-
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
