@@ -8,7 +8,6 @@ import gc
 import importlib
 import io
 import os
-import signal
 
 PACKAGES = (
     "IPython.core.completerlib",
@@ -24,7 +23,6 @@ PACKAGES = (
     "pydantic",
 )
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends the server
 # Before the imports. Matrix products of several threads differ in the last digits.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"

@@ -44,9 +44,16 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 def start_fork_server() -> None:
     """Start the fork server early: its imports take a second, in which the caller can go on."""
-    if CAN_FORK:
-        CONTEXT.set_forkserver_preload(["pipeline.preload"])
+    if not CAN_FORK:
+        return
+    CONTEXT.set_forkserver_preload(["pipeline.preload"])
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
+    try:  # the server, which ignores Ctrl-C only after its imports, inherits that
         multiprocessing.forkserver.ensure_running()  # type: ignore[attr-defined]
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
 
 
 class NotebookProcess:
