@@ -5,27 +5,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-DIGESTS = ("c0f66771", "cf2e6530", "ca926c83", "20f84e06", "b35ee7ec")  # of the answers
+DIGESTS = (  # of the answers
+    *("ca4e43bd", "cf2e6530", "ca926c83", "20f84e06"),
+    *("960ab9ae", "fead7641", "e42bd281", "ea438b44"),
+)
 STEP = 1e-6
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def check(exercise: int, answer: object) -> None:
-    """Print whether an answer is correct, by the digest of its text; None is no answer yet."""
-    verdict = "correct" if _is_correct(exercise, answer) else "not correct"
-    print(f"exercise {exercise}: {'no answer yet' if answer is None else verdict}")
+    """Print whether an answer is correct, by the digest of its text."""
+    print(f"exercise {exercise}: {'correct' if _is_correct(exercise, answer) else 'not correct'}")
 
 
 def check_derivative(
-    exercise: int, loss: Function | None, signal: Function | None, shape: tuple[int, ...]
+    exercise: int, loss: Function, signal: Function, shape: tuple[int, ...]
 ) -> None:
     """Print whether a loss and its error signal are correct, at a random place of that shape.
 
     The loss is checked by the digest of its value, the signal by central differences.
     """
-    if loss is None or signal is None:
-        print(f"exercise {exercise}: no answer yet")
-        return
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
     steps = STEP * np.eye(place.size).reshape(-1, *shape)
     rises = [loss(place + step) - loss(place - step) for step in steps]

@@ -185,8 +185,8 @@ def execute_in_place(notebook: Path) -> None:
     kernel = node.metadata["kernelspec"]
     node.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     for cell in node.cells:
-        tags = cell.metadata.get("tags")
-        cell.metadata = {"tags": tags} if tags else {}
+        kept = ("tags", "collapsed", "jupyter")  # the last two hide outputs in JupyterLab
+        cell.metadata = {name: cell.metadata[name] for name in kept if cell.metadata.get(name)}
         for each in cell.get("outputs", ()):  # a control has a random name, and needs a kernel
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, nbformat.writes(node).encode() + b"\n")

@@ -170,6 +170,8 @@ def _validate(
         else:
             default = NotebookParameters.model_fields[name].default
             allowed = f"{describe_allowed(name)}. Its default is {default!r}."
+            if isinstance(values[name], (str, tuple)) and "," in str(values[name]):
+                allowed += " A decimal is written with a point, as in 0.5."
             lines.append(f"{name} is {values[name]!r}, but must be {allowed}")
     raise InvalidParameter("\n".join(lines))
 

@@ -4,7 +4,7 @@ The colours are those of M. Okabe and K. Ito (2008), which colour-blind readers 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -109,26 +109,75 @@ def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
     return draw_tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]
 
 
-def draw_network(
-    forward: Sequence[str], edges: Sequence[str], signals: Sequence[str], gradients: Sequence[str]
-) -> Figure:
-    """Draw a path through three layers: what goes forward above, what comes back below.
+def draw_descent(loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw a loss by its one weight, and the steps that each path of weights makes on it."""
+    figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
+    every = np.concatenate(list(paths.values()))
+    curve = np.linspace(every.min() - 0.2, every.max() + 0.2, 200)
+    for axis, (title, path) in zip(axes, paths.items(), strict=True):
+        weights = np.array(path)
+        axis.plot(curve, loss(curve), color=TEST, linewidth=1)
+        axis.plot(weights, loss(weights), "o-", color=TRAIN)
+        axis.set(title=title, xlabel="weight")
+    axes[0].set_ylabel("loss")
+    return figure
 
-    forward, signals: a text for each of three nodes. edges, gradients: for each weight between.
+
+def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figure:
+    """Draw one image's way forward through the three layers, and below the way back.
+
+    forward: pixels (784,), activations (H,) and scores (10,). back: the gradients (784,) of one
+    hidden unit's weights, and the error signals (H,) and (10,).
     """
-    figure = plt.figure(figsize=(9, 1.8))
-    axis = figure.add_axes((0, 0, 1, 1), xlim=(-0.4, 2.4), ylim=(-0.9, 0.9))
-    axis.axis("off")
-    axis.plot(range(3), [0] * 3, "o", color="white", markeredgecolor="black", markersize=16)
-    for side, colour, style, va, texts in (
-        (1, TRAIN, "->", "bottom", [*forward, *edges]),
-        (-1, "#B2182B", "<-", "top", [*signals, *(f"gradient\n{text}" for text in gradients)]),
-    ):
-        for x, text in zip((0, 1, 2, 0.5, 1.5), texts, strict=True):
-            axis.text(x, 0.2 * side, text, color=colour, ha="center", va=va)
-        for x in (0.1, 1.1):
-            ends = (x + 0.8, 0.07 * side), (x, 0.07 * side)
-            axis.annotate("", *ends, arrowprops={"arrowstyle": style, "color": colour})
+    figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), width_ratios=(1, 1.5, 1.5))
+    figure.subplots_adjust(left=0.02, bottom=0.08, hspace=0.5, wspace=0.75)
+    looks: list[tuple[Sequence[np.ndarray], str, str, str]] = [
+        (forward, "gray_r", TRAIN, "784 pixels/{} activations/10 scores"),
+        (back, "RdBu_r", VALIDATION, "784 gradients of a unit/{} error signals/10 error signals"),
+    ]
+    for row, (values, colours, colour, titles) in zip(axes, looks, strict=True):
+        low, high = (0, 1) if values is forward else np.abs(values[0]).max() * np.array([-1, 1])
+        row[0].imshow(values[0].reshape(28, 28), cmap=colours, vmin=low, vmax=high)
+        row[0].axis("off")
+        for axis, array in zip(row[1:], values[1:], strict=True):
+            axis.bar(range(len(array)), array, color=colour)
+            axis.locator_params(axis="x", integer=True)
+        for axis, title in zip(row, titles.format(len(values[1])).split("/"), strict=True):
+            axis.set_title(title)
+    names = f"$W_1$\n784 x {len(forward[1])}", f"$W_2$\n{len(forward[1])} x 10"
+    for x, name in zip((0.25, 0.61), names, strict=True):
+        for y, text in ((0.73, f"{name}\n→"), (0.27, f"←\n{name}")):
+            figure.text(x, y, text, ha="center", va="center")
+    return figure
+
+
+def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
+    """Draw how many images (C, C) of each true class, a row, got each answer, a column."""
+    size, share = len(confusion), confusion / confusion.sum(axis=1, keepdims=True).clip(1)
+    is_long = max(map(len, names[:size])) > 2  # names, and no digits
+    room = {"bottom": 0.23, "left": 0.23} if is_long else {"bottom": 0.1, "left": 0.08}
+    figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room)
+    axis.pcolormesh(range(size), range(size), share**0.5, cmap="Blues", vmin=0, vmax=2)
+    for row in range(size):
+        write_row(axis, row, [*map(str, confusion[row])], 70 // size, va="center_baseline")
+    axis.set(xlabel="answer", ylabel=f"true {noun}", ylim=(size - 0.5, -0.5))
+    axis.set_xticks(range(size), names[:size], rotation=90 * is_long)
+    axis.set_yticks(range(size), names[:size])
+    return figure
+
+
+def draw_differences(
+    labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
+) -> Figure:
+    """Draw differences of accuracies, fractions, with two standard errors to either side."""
+    room = {"left": 0.42, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
+    figure, axis = plt.subplots(figsize=(9, 0.7 + 0.3 * len(labels)), gridspec_kw=room)
+    places = range(len(labels))
+    points, reach = 100 * np.array(means), 200 * np.array(errors)
+    axis.errorbar(points, places, xerr=reach, fmt="o", color=TRAIN, capsize=3)
+    axis.axvline(0, color="black", linewidth=1, linestyle=":")
+    axis.set_yticks(places, labels)
+    axis.set(xlabel="difference (percentage points)", ylim=(len(labels) - 0.5, -0.5))
     return figure
 
 

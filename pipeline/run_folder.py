@@ -77,9 +77,19 @@ class RunFolder:
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
-        """Check a notebook's parameters, and return its folder: ``RunFolder.open(globals())``."""
-        parameters.check(namespace)
-        return cls(namespace["run_dir"])
+        """Check a notebook's parameters, and return its folder: ``RunFolder.open(globals())``.
+
+        Print which run in the folder will be replaced, if it has other parameters.
+        """
+        values = parameters.check(namespace)
+        folder = cls(namespace["run_dir"])
+        record = None if folder.is_held else folder.find_record()
+        before = record.parameters if record else values
+        changed = {name: before.get(name) for name in values if before.get(name) != values[name]}
+        if changed:
+            found = f"{folder.place} holds a run with {parameters.describe(changed)}"
+            print(f"{found}. It will be replaced; to keep it, choose another run_dir.")
+        return folder
 
     @property
     def is_point(self) -> bool:

@@ -61,8 +61,9 @@ class NotebookProcess:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         start_fork_server()
+        inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         self.pipe, child_end = CONTEXT.Pipe()
-        arguments = (child_end, os.environ | ENVIRONMENT | dict(variables))
+        arguments = (child_end, inherited | ENVIRONMENT | dict(variables))
         self.process = CONTEXT.Process(target=run_cells, args=arguments)
         with child_end:
             self.process.start()

@@ -63,7 +63,7 @@ def test_the_notebook_continues_with_every_parameter_of_the_training(training):
     for cell in ("imports", "parameters"):
         exec(source[cell], names)
     names |= {"run_dir": str(training[0].path), "epochs": 3, "learning_rate_decay": 0.9}
-    for cell in ("check", "checkpoint", "loop"):
+    for cell in ("check", "loop"):
         exec(source[cell], names)
     expected = data.compute_sha256(*names["weights"]), names["history"]
     training[0].checkpoint.unlink()
@@ -82,5 +82,5 @@ def test_the_notebook_continues_with_every_parameter_of_the_training(training):
     exec(source["loop"], names)
     assert (data.compute_sha256(*names["weights"]), names["history"]) == expected
     assert len(calls) == 4
-    used = set(names["options"]) | set(names["schedule"]) | {"hidden_size", "seed"}
+    used = set(names["options"]) | set(names["depends_on"])
     assert used == set(Parameters.model_fields) - {"source", "num_samples", "num_validation"}

@@ -23,7 +23,16 @@ from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.run_folder import STAGES
 from pipeline.shell import NotebookProcess
 
-LESSONS = ("why", "dropout", "keras", "explore", "speed")  # which may be longer
+LESSONS = (
+    "learn",
+    "why",
+    "solutions",
+    "dropout",
+    "keras",
+    "explore",
+    "speed",
+)  # which may be longer
+MOST_CELLS = dict.fromkeys(LESSONS, 40) | {"01_prepare": 18, "02_train": 16, "03_evaluate": 24}
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
 )
@@ -247,12 +256,13 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
     panel = (
         "{'application/vnd.jupyter.widget-view+json': {'model_id': '1f'}, 'text/plain': 'panel'}"
     )
-    cell = new_code_cell(f"display({panel}, raw=True)", metadata={"tags": ["a"], "scrolled": True})
+    kept = {"tags": ["a"], "jupyter": {"outputs_hidden": True}}
+    cell = new_code_cell(f"display({panel}, raw=True)", metadata=kept | {"scrolled": True})
     notebook = write_notebook(tmp_path / "a.ipynb", cell)
     execute_in_place(notebook)
     node = nbformat.read(notebook, as_version=4)
     assert set(node.metadata) == {"kernelspec", "language_info"}
-    assert node.cells[0].metadata == {"tags": ["a"]}
+    assert node.cells[0].metadata == kept
     assert node.cells[0].outputs[0].data == {"text/plain": "panel"}
     content = write_notebook(notebook, "1", "1 / 0").read_bytes()
     with pytest.raises(CellFailed):
@@ -268,7 +278,7 @@ def test_committed_cells_are_executed_few_short_and_introduced(path):
     cells = nbformat.read(path, as_version=4).cells
     counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
-    assert len(cells) <= (40 if path.stem in LESSONS else 30)
+    assert len(cells) <= MOST_CELLS.get(path.stem, 30)
     assert cells[0].source.startswith("# ")
     assert cells[-1].cell_type == "markdown"
     for before, cell in itertools.pairwise(cells):
@@ -279,10 +289,19 @@ def test_committed_cells_are_executed_few_short_and_introduced(path):
 
 
 @each
+def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
+    for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code":
+            hidden = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
+            assert hidden.items() <= cell.metadata.items() or "**Predict**" not in before.source
+            assert "**Predict**" in before.source or "jupyter" not in cell.metadata
+
+
+@each
 def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_text(path):
     node = nbformat.read(path, as_version=4)
     assert set(node.metadata) == {"kernelspec", "language_info"}
-    assert all(set(cell.metadata) <= {"tags"} for cell in node.cells)
+    assert all(set(cell.metadata) <= {"tags", "collapsed", "jupyter"} for cell in node.cells)
     alternatives = []
     for output in (output for cell in node.cells for output in cell.get("outputs", ())):
         if "image/png" in output.get("data", {}):

@@ -38,6 +38,12 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(name, value, allowed):
     assert second.startswith("seed is -1")
 
 
+@pytest.mark.parametrize("value", [(0, 5), "0,5"])
+def test_a_decimal_comma_is_understood(value):
+    with pytest.raises(InvalidParameter, match=r"written with a point, as in 0\.5\.$"):
+        parameters.from_values({"dropout_rate": value})
+
+
 def test_what_differs_is_described_and_in_the_command():
     texts = {"source": "my data.npz", "num_validation": "0", "epochs": "3", "learning_rate": "5e-3"}
     chosen = parameters.from_strings(texts | {"dropout_rate": "-0.0"})

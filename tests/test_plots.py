@@ -27,12 +27,27 @@ def test_tiles_stand_in_rows_of_ten_with_a_caption_above_each():
     assert axis.texts[1].get_text().split() == ["n10", "n11"]
 
 
-def test_the_network_has_every_text_once_and_both_ways_between_its_layers():
-    given = ["x", "h", "s"], ["W1", "W2"], ["", "e", "d"], ["xe", "hd"]
-    (axis,) = plots.draw_network(*given).axes
-    texts = {text.get_text().removeprefix("gradient\n") for text in axis.texts}
-    assert texts == {text for row in given for text in row}
-    assert len([text for text in axis.texts if getattr(text, "arrow_patch", None)]) == 4
+def test_a_pass_shows_what_goes_forward_and_what_comes_back():
+    forward = np.linspace(0, 1, 784), np.array([1.0, 0.0]), np.arange(10.0)
+    back = -np.ones(784), np.array([0.5, -0.5]), np.ones(10)
+    axes = plots.draw_pass(forward, back).axes
+    for row, values in ((axes[:3], forward), (axes[3:], back)):
+        assert np.array_equal(row[0].images[0].get_array().ravel(), values[0])
+        for axis, array in zip(row[1:], values[1:], strict=True):
+            assert [bar.get_height() for bar in axis.patches] == list(array)
+
+
+def test_a_confusion_matrix_has_a_row_of_numbers_for_each_class():
+    (axis,) = plots.draw_confusion(np.array([[3, 1], [0, 12]]), ["cat", "dog"], "class").axes
+    assert [text.get_text().split() for text in axis.texts] == [["3", "1"], ["0", "12"]]
+
+
+def test_differences_are_percentage_points_with_two_standard_errors():
+    (axis,) = plots.draw_differences(["a", "b"], [0.01, -0.02], [0.001, 0.002]).axes
+    ((line, _, (bars,)),) = axis.containers
+    assert np.allclose(line.get_xdata(), [1, -2])
+    ends = [segment[:, 0] for segment in bars.get_segments()]
+    assert np.allclose(ends, [[0.8, 1.2], [-2.4, -1.6]])
 
 
 def test_learning_curves_have_a_line_for_what_was_measured():

@@ -162,7 +162,9 @@ def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(small_ru
             assert read_times(folder) == before
     removed = {"02_train.ipynb", "03_evaluate.ipynb", "run.json", "report.html", "metrics.json"}
     assert set(read_times(folder)) == set(before) - removed
-    assert f"Replacing the run in {folder.path}. To make it again: python" in output.read_text()
+    printed = output.read_text()
+    assert f"{folder.path} holds a run with epochs 2. It will be replaced" in printed
+    assert f"Replacing the run in {folder.path}. To make it again: python" in printed
 
 
 def test_a_source_is_shown_with_the_command_that_trains_with_it(tmp_path, small_source, pipeline):

@@ -1,6 +1,7 @@
-"""Make learning.gif, the picture at the top of README: hidden units while the network learns.
+"""Make learning.gif, the picture at the top of README: hidden units as they learn.
 
-Run it from the project's root, with the environment active: python notebooks/pictures/learning.py
+Run it from the project's root, with the environment active:
+python notebooks/pictures/learning.py
 """
 
 from pathlib import Path
@@ -16,14 +17,43 @@ from pipeline import plots
 from pipeline.data import split_source
 
 EPOCHS = 100
-SHOWN = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 36, 42, 50, 58, 66, 74, 82, 91, 100)
+SHOWN = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    10,
+    12,
+    15,
+    18,
+    22,
+    26,
+    30,
+    36,
+    42,
+    50,
+    58,
+    66,
+    74,
+    82,
+    91,
+    100,
+)
 LIMIT = 0.6  # of a weight, where its colour is full
 STEP, REST = 250, 4000  # milliseconds that a frame stays, and the last one
 
 
 def mosaic(weights: np.ndarray) -> np.ndarray:
     """Lay out the weights of 40 hidden units, (784, 40), as 4 rows of 10 images."""
-    images = np.pad(weights.T.reshape(4, 10, 28, 28), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    images = np.pad(
+        weights.T.reshape(4, 10, 28, 28),
+        ((0, 0), (0, 0), (1, 1), (1, 1)),
+        constant_values=np.nan,
+    )
     return images.transpose(0, 2, 1, 3).reshape(120, 300)
 
 
@@ -31,13 +61,22 @@ def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
     """Draw the units beside the test accuracy by epoch."""
     figure = Figure(figsize=(8, 2.6), dpi=100, facecolor="white")
     units = figure.add_axes((0.01, 0.03, 0.62, 0.84))
-    units.imshow(mosaic(weights), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest", aspect="auto")
+    units.imshow(
+        mosaic(weights),
+        cmap="RdBu_r",
+        vmin=-LIMIT,
+        vmax=LIMIT,
+        interpolation="nearest",
+        aspect="auto",
+    )
     units.set_title("the weights of 40 hidden units", fontsize=10, loc="left")
     units.axis("off")
     axis = figure.add_axes((0.70, 0.17, 0.28, 0.70))
     axis.plot(range(len(curve)), curve, color=plots.TRAIN)
     axis.set(xlim=(0, EPOCHS), ylim=(0, 1), xlabel="epoch")
-    axis.set_title(f"test accuracy {curve[-1]:.2f}, epoch {epoch}", fontsize=10, loc="left")
+    axis.set_title(
+        f"test accuracy {curve[-1]:.2f}, epoch {epoch}", fontsize=10, loc="left"
+    )
     axis.spines[["top", "right"]].set_visible(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -60,7 +99,14 @@ def main() -> None:
             frames.append(frame(epoch, weights[0], curve))
     path = Path(__file__).with_name("learning.gif")
     durations = [STEP] * (len(frames) - 1) + [REST]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        optimize=True,
+    )
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB, test accuracy {curve[-1]}")
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import nbformat
+
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NAMES, NOTEBOOKS, RUNS, describe, find_changed, from_values
@@ -146,6 +148,8 @@ def format_duration(seconds: float) -> str:
 def write_site(folder: Path) -> Path:
     """Write the notebooks of the guide and three reports as a website, and return its first page.
 
+    The folder students has the notebooks without their outputs.
+
     The runs are made first, in runs/of-the-site, unless they are finished.
     """
     guide = (NOTEBOOKS / "README.md").read_text("utf-8")
@@ -168,6 +172,11 @@ def write_site(folder: Path) -> Path:
     stages = [lessons.pop(stem) for stem in STAGES]
     lists = {"reports": reports, "stages": stages, "lessons": lessons.values()}
     pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", is_list=True, **lists)
+    for stem, notebook in notebooks.items():
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        write_whole(folder / "students" / f"{stem}.ipynb", nbformat.writes(notebook).encode())
     for stem, html in pages.items():
         write_whole(folder / f"{stem}.html", html.encode())
     return folder / "index.html"

@@ -3,15 +3,15 @@ const button = document.getElementById("all-code");
 button.hidden = !document.querySelector("details.source");
 button.addEventListener("click", () => {
   const show = button.textContent === "Show all code";
-  document.querySelectorAll("details.source, details.set-up").forEach((each) => { each.open = show; });
+  document.querySelectorAll("details:is(.source, .set-up, .answer)").forEach((each) => { each.open = show; });
   button.textContent = show ? "Hide all code" : "Show all code";
 });
 // What leads to the glossary opens it.
 document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
   link.addEventListener("click", () => { document.querySelector("details.glossary").open = true; });
 });
-// Set-up, and where everything came from, are folded on a screen, and printed.
-const folded = document.querySelectorAll(":is(.origins, .set-up):not([open])");
+// Set-up, answers, and where everything came from are folded on a screen, and printed.
+const folded = document.querySelectorAll(":is(.origins, .set-up, .answer):not([open])");
 const unfold = (open) => folded.forEach((each) => { each.open = open; });
 window.addEventListener("beforeprint", () => unfold(true));
 window.addEventListener("afterprint", () => unfold(false));
