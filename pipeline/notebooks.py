@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.ipkernel import IPythonKernel
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -174,7 +175,8 @@ def _execute(
 def execute_in_place(notebook: Path) -> None:
     """Execute a notebook with its own parameters, and strip what differs from run to run.
 
-    A notebook that fails stays as it is. Raises NotebookFailed.
+    Its metadata are then as JupyterLab writes them. A notebook that fails stays as it is. Raises
+    NotebookFailed.
     """
     temporary = notebook.with_name(f".{notebook.name}")
     try:
@@ -183,7 +185,7 @@ def execute_in_place(notebook: Path) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     kernel = node.metadata["kernelspec"]
-    node.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
     for cell in node.cells:
         kept = ("tags", "collapsed", "jupyter")  # the last two hide outputs in JupyterLab
         cell.metadata = {name: cell.metadata[name] for name in kept if cell.metadata.get(name)}

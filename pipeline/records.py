@@ -24,7 +24,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
-FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
 METRICS = tuple(f"{split}_{each}" for split in SPLITS for each in ("error", "accuracy"))
 Record = TypeVar("Record")
@@ -106,7 +105,7 @@ class RunRecord(_Record):
     metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
-    outputs: dict[FileName, Digest] = {}  # of the run's files
+    outputs: dict[str, Digest] = {}  # of the run's files
 
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a record with some fields replaced, and checked again."""

@@ -16,7 +16,6 @@ DAMAGED = [
     (Metrics, METRICS | {"test_error": float("nan")}, "is damaged"),  # NaN is no JSON
     (Metrics, METRICS | {"test_accuracy": 1.5}, "is damaged (test_accuracy: Input should be"),
     (Metrics, EPOCH, "is damaged (weights_sha256: Field required)"),
-    (RunRecord, RUN | {"outputs": {"/etc/passwd": "0" * 64}}, "is damaged (outputs."),
     (RunRecord, RUN | {"status": "well"}, "is damaged (status: Input should be 'running', 'done'"),
     (SweepRecord, {"name": "s", "ids": {}, "select": "test_error"}, "is damaged (select: "),
     (records.HISTORY, [], "is damaged"),

@@ -80,8 +80,6 @@ def describe_run(path: Path) -> Row:
         "detail": (record.error or "").split("\n")[0],
     }
     if record.status == Status.DONE:
-        if folder.find_altered(record, ["metrics.json"]):
-            raise InvalidRecord(folder.metrics, "has changed since its run", "Run it again.")
         row["metrics"] = folder.read_metrics().model_dump(exclude_none=True)
     if record.status == Status.RUNNING and not is_locked(path):
         row["status"] = Status.INTERRUPTED

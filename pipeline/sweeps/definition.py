@@ -74,10 +74,9 @@ def read_definition(path: Path) -> SweepDefinition:
     try:
         return SweepDefinition.model_validate(YAML(typ="safe", pure=True).load(path))
     except ValidationError as error:
-        places = [".".join(map(str, each["loc"])) or "the file" for each in error.errors()]
         reason = "\n".join(
-            f"{place}: {each['msg']} (given: {each['input']!r})"
-            for place, each in zip(places, error.errors(), strict=True)
+            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}, not {each['input']!r}"
+            for each in error.errors()
         )
     except (OSError, YAMLError, ValueError) as error:
         reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers

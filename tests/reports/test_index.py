@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
@@ -179,15 +180,19 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path
     monkeypatch.setattr(index, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(index, "SITE_RUNS", {"default": {}})
     first = index.write_site(tmp_path / "site")
-    pages = {path.name: path.read_text() for path in first.parent.iterdir()}
-    stems = {f"{path.stem}.html" for path in NOTEBOOKS.glob("*.ipynb")}
-    assert pages.keys() == {"index.html", "default.html"} | stems
+    pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
+    stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert pages.keys() == {f"{stem}.html" for stem in {"index", "default"} | stems}
+    students = {path.stem: nbformat.read(path, 4) for path in first.parent.glob("students/*")}
+    assert students.keys() == stems
+    code = [cell for cell in students["learn"].cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
     count = 0
     for name, html in pages.items():
         for address in re.findall(r'<a [^>]*href="([^"]*)"', html):
             scheme, _, path, _, fragment = urlsplit(address)
             if scheme not in ("http", "https", "data"):
-                assert (path or name) in pages, f"{name} leads to {address}"
+                assert (first.parent / path).exists(), f"{name} leads to {address}"
                 assert not fragment or f'id="{fragment}"' in pages[path or name], address
                 count += bool(path)
     assert count > 30

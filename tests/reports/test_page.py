@@ -229,7 +229,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert digests["helpers.py"] == compute_file_sha256(ROOT / "helpers.py")
     versions = {row.th.text for row in report.select("table.versions tbody tr")}
     assert {"python", "numpy", "numba"} <= versions
-    assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 8
+    assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 6
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
