@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
+from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.notebooks import read_notebook
@@ -30,6 +31,7 @@ SITE_RUNS: dict[str, dict[str, float]] = {  # how they differ from the original
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
 Row = dict[str, Any]  # as index.html.j2 shows it
+remove_outputs = ClearOutputPreprocessor().preprocess
 
 
 def write_index(runs: Path = RUNS) -> Path:
@@ -171,9 +173,7 @@ def write_site(folder: Path) -> Path:
     lists = {"reports": reports, "stages": stages, "lessons": lessons.values()}
     pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", is_list=True, **lists)
     for stem, notebook in notebooks.items():
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.update(outputs=[], execution_count=None)
+        remove_outputs(notebook, {})  # type: ignore[no-untyped-call]
         write_whole(folder / "students" / f"{stem}.ipynb", nbformat.writes(notebook).encode())
     for stem, html in pages.items():
         write_whole(folder / f"{stem}.html", html.encode())
