@@ -143,7 +143,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 class LivePanel(anywidget.AnyWidget):
     """Draw and train as in a run's report, and give Python what is drawn and trained."""
 
-    _esm = "\n".join(map(network.read_script, ("network", "draw", "train", "widget")))
+    _esm = "\n".join(map(network.read_script, ("network", "draw", "train", "step", "widget")))
     _css = network.read_style("live")
     html = traitlets.Unicode().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)

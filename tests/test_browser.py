@@ -215,6 +215,51 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         assert "no longer a number: make learning_rate smaller" in wait_for_training(page)
 
 
+def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs(browser, reports):
+    with open_page(browser, reports["run"], 390) as page:
+        steps = page.locator(".steps")
+        steps.get_by_role("button", name="Next image").press("Enter")
+        expect(steps.locator(".place")).to_have_text("Image 1 of 1,000, labelled 5")
+        (scores, targets, signals, after) = (
+            [float(text) for text in steps.locator(f".rows td:nth-child({n})").all_text_contents()]
+            for n in (2, 3, 4, 5)
+        )
+        assert targets == [float(d == 5) for d in range(10)]
+        assert all(abs(s - t - e) < 0.011 for s, t, e in zip(scores, targets, signals, strict=True))
+        assert abs(after[5] - 1) < abs(scores[5] - 1)
+        steps.locator(".row button").nth(3).press("Enter")
+        expect(steps.locator(".of-unit")).to_contain_text("hidden unit 3: ")
+        assert page.evaluate(FITS)
+        assert find_violations(page, ".steps") == []
+        steps.get_by_role("button", name="Play").click()
+        expect(steps.locator(".first-epoch")).to_have_text(
+            "First epoch: error 0.8547, accuracy 0.332; equal to the first entry of the run's "
+            "history.",
+            timeout=60_000,
+        )
+
+
+def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        teach, forget = (page.get_by_role("button", name=n) for n in ("Teach it", "Forget it"))
+        page.get_by_role("button", name="Show a mistake").click()
+        expect(page.locator(".reads")).to_contain_text("This network reads ")
+        label, wrong = page.get_by_label("This is a").input_value(), read_answer(page)
+        assert not wrong.startswith(f"This network reads {label}")
+        for _ in range(5):
+            teach.click()
+            expect(page.locator(".taught")).to_contain_text("images: 0.")
+            page.evaluate(NEXT_FRAME)
+        assert read_answer(page).startswith(f"This network reads {label}")
+        forget.click()
+        assert read_answer(page) == wrong
+        unit = page.locator(".units button[value='7']")
+        for state in ("has the activation", "is dropped", "has the activation"):
+            unit.press("Enter")
+            expect(page.locator(".about-unit")).to_contain_text(state)
+        assert find_violations(page, ".drawing") == []
+
+
 @pytest.mark.parametrize("draw", [draw_with_mouse, draw_with_keys])
 def test_a_digit_is_drawn_read_and_taken_back(browser, reports, draw):
     with open_page(browser, reports["run"], 390) as page:

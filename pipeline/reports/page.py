@@ -157,10 +157,10 @@ def render(
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
-    has_glossary = 'href="#glossary"' in "".join(sections)
+    has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",
-        ("network", "draw", "train", "page") if summary else ("page",),
+        ("network", "draw", "train", "step", "page") if summary else ("page",),
         title=title,
         headings=renderer.headings,
         sections=sections,

@@ -1,10 +1,11 @@
 // Reads what is drawn on a pad, while it is drawn, with the functions of network.js, and shows how the answer arises.
-import { DIGITS, PIXELS, forward, largest, scales } from "./network.js";
+import { DIGITS, PIXELS, evaluate, forward, largest, scales, update } from "./network.js";
 
 const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's
 const SIDE = 28;
 const UNITS = 40; // shown at most: the one that is pressed, and the most active
 const STEP = 0.04; // of the pad, by one press of an arrow key
+const EAGER = 4; // times the learning rate, with which "Teach it" makes its one update
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
@@ -53,10 +54,10 @@ export function imageOf(strokes) {
 }
 
 // The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's part of the answer's.
-export function read(image, { normalisation, weights }) {
+export function read(image, { normalisation, weights }, dropped = new Set()) {
   const size = weights.second.length / DIGITS;
   const [scores, hidden, scaled] = [new Float64Array(DIGITS), new Float64Array(size), scales(normalisation)];
-  const places = forward(image, scaled, weights, new Float64Array(size).fill(1), hidden, scores);
+  const places = forward(image, scaled, weights, hidden.map((_, h) => Number(!dropped.has(h))), hidden, scores);
   const answer = largest(scores);
   const second = largest(scores.slice().fill(-Infinity, answer, answer + 1));
   const parts = new Float64Array(PIXELS);
@@ -73,48 +74,53 @@ export async function unpacked(text) {
 }
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white at 0.
-const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
+export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
 export const diverging = (limit) => (value) => {
   const part = between(-1, value / limit || 0, 1);
   const [pale, deep] = [255 * (1 - Math.abs(part)), 255 - 40 * Math.abs(part)];
   return [part > 0 ? deep : pale, pale, part > 0 ? pale : deep, 255];
 };
 
-export function paint(canvas, colours, x = 0, y = 0) {
-  const picture = new ImageData(SIDE, SIDE);
+export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
+  const picture = new ImageData(width, colours.length / width);
   colours.forEach((colour, p) => picture.data.set(colour, 4 * p));
   canvas.getContext("2d").putImageData(picture, x, y);
 }
 
-const nameOf = (classes, output) => classes[output] ?? "unused"; // where there are fewer classes than outputs
-const largestOf = (values) => Math.max(...values.map(Math.abs));
-const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
+export const nameOf = (classes, output) => classes[output] ?? "unused"; // where there are fewer classes than outputs
+export const largestOf = (values) => Math.max(...values.map(Math.abs));
+export const fixed = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 
-// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them; `drawn` is called with the
-// image when the pen is lifted. Returns a function that adds a network that has been trained here, and chooses it.
-export function setUpPad(root, networks, drawn = () => {}) {
+// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them, and what train.js reads;
+// `drawn` is called with the image when the pen is lifted. Returns a function that adds a network that has been trained
+// here, and chooses it.
+export function setUpPad(root, networks, training, drawn = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const [pad, known] = [part("pad"), networks.map(({ name, classes }) => ({ name, classes }))];
   let [strokes, pen, at, asked, unit, byKeys] = [[], null, [0.5, 0.5], 0, null, false]; // pen: what holds it down, a pointer or the keys
+  let [given, mistakes, validation] = [null, 0, null]; // given: an image in place of strokes
+  const dropped = new Set();
+  const current = () => known[part("network").selectedIndex];
+  const imageNow = () => given ?? imageOf(strokes);
 
   function show() {
     asked = 0;
     drawPad();
-    const [image, network] = [imageOf(strokes), known[part("network").selectedIndex]];
+    const [image, network, isDrawn] = [imageNow(), current(), given !== null || strokes.length > 0];
     if (!network.weights) return; // not unpacked yet
-    const found = read(image, network);
+    const found = read(image, network, dropped);
     paint(part("seen"), [...image].map(grey));
     paint(part("parts"), [...found.parts].map(diverging(largestOf(found.parts))));
     [...part("scores").children].forEach((row, d) => {
       row.hidden = !(d in network.classes) && d !== found.answer && d !== found.second;
       row.style.setProperty("--part", between(0, found.scores[d] / 1.2, 1));
-      row.classList.toggle("answer", strokes.length > 0 && d === found.answer);
+      row.classList.toggle("answer", isDrawn && d === found.answer);
       [row.firstElementChild.textContent, row.lastElementChild.textContent] = [nameOf(network.classes, d), fixed(found.scores[d])];
     });
     showUnits(found.hidden);
     part("unit").hidden = unit === null;
     if (unit !== null) showUnit(network, found.hidden);
-    const said = strokes.length ? answerOf(found, image, network.classes) : "Nothing is drawn yet.";
+    const said = isDrawn ? answerOf(found, image, network.classes) : "Nothing is drawn yet.";
     if (part("reads").textContent !== said) part("reads").textContent = said; // a change is announced
     if (pen === null) drawn(image);
   }
@@ -123,6 +129,10 @@ export function setUpPad(root, networks, drawn = () => {}) {
   function drawPad() {
     const [context, side] = [pad.getContext("2d"), pad.width];
     context.clearRect(0, 0, side, side);
+    if (given) {
+      context.imageSmoothingEnabled = false;
+      context.drawImage(part("seen"), 0, 0, side, side);
+    }
     [context.lineWidth, context.lineCap, context.lineJoin, context.strokeStyle] = [0.075 * side, "round", "round", getComputedStyle(pad).color];
     for (const stroke of strokes) {
       context.beginPath();
@@ -141,7 +151,8 @@ export function setUpPad(root, networks, drawn = () => {}) {
     shown.forEach((h, i) => {
       [buttons[i].type, buttons[i].value] = ["button", h];
       buttons[i].style.setProperty("--part", hidden[h] / most);
-      buttons[i].setAttribute("aria-label", `Hidden unit ${h}: ${fixed(hidden[h])}`);
+      buttons[i].classList.toggle("dropped", dropped.has(h));
+      buttons[i].setAttribute("aria-label", `Hidden unit ${h}: ${dropped.has(h) ? "dropped" : fixed(hidden[h])}`);
       buttons[i].setAttribute("aria-pressed", h === unit);
     });
   }
@@ -149,8 +160,14 @@ export function setUpPad(root, networks, drawn = () => {}) {
   function showUnit({ weights: { first, second }, classes }, hidden) {
     const own = Array.from({ length: PIXELS }, (_, p) => first[p * hidden.length + unit]);
     paint(part("weights"), own.map(diverging(largestOf(own))));
-    const adds = classes.map((name, d) => `${fixed(hidden[unit] * second[unit * DIGITS + d])} for ${name}`).join(", ");
-    part("adds").textContent = `Hidden unit ${unit}, its weights: red for ink, blue against it. Its activation is ${fixed(hidden[unit])}. To the scores it adds ${adds}.`;
+    const adds = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
+    const state = dropped.has(unit) ? "is dropped; press it again to take it back" : `has the activation ${fixed(hidden[unit])}; press it again to drop it`;
+    part("about-unit").textContent = `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. To the scores it adds these:`;
+    part("to-scores").replaceChildren(...adds.map((value, d) => {
+      const bar = Object.assign(document.createElement("li"), { textContent: `${classes[d]}: ${fixed(value)}`, className: value < 0 ? "against" : "" });
+      bar.style.setProperty("--part", Math.abs(value) / largestOf(adds) || 0);
+      return bar;
+    }));
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
@@ -173,7 +190,7 @@ export function setUpPad(root, networks, drawn = () => {}) {
   }
   const complain = (error) => { part("reads").textContent = `This browser could not unpack the networks: ${error}`; };
   function keep(kept, by = null) {
-    [strokes, pen] = [kept, by];
+    [strokes, pen, given] = [kept, by, null];
     if (!known[0].weights) unpack().catch(complain);
     ask();
   }
@@ -209,9 +226,75 @@ export function setUpPad(root, networks, drawn = () => {}) {
   for (const change of ["focus", "blur"]) on("pad", change, () => lift("keys"));
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
-  const choose = () => { unit = null; ask(); };
+  const choose = () => {
+    unit = null;
+    dropped.clear();
+    [...part("label").options].forEach((option, d) => { [option.hidden, option.textContent] = [!(d in current().classes), nameOf(current().classes, d)]; });
+    part("forget").setAttribute("aria-disabled", !current().before);
+    ask();
+  };
+  // One update with what is drawn, without dropout.
+  async function teach() {
+    const [network, image] = [current(), imageNow()];
+    if (!network.weights || image.every((ink) => ink === 0)) return;
+    const { learning_rate: rate, relu_grad_inactive: inactive } = training?.parameters ?? { learning_rate: 0.005, relu_grad_inactive: 1 };
+    network.before ??= network.weights;
+    const weights = { first: Float64Array.from(network.weights.first), second: Float64Array.from(network.weights.second) };
+    const scaled = scales(network.normalisation);
+    const [hidden, signal] = [0, 1].map(() => new Float64Array(weights.second.length / DIGITS));
+    const [scores, mask] = [new Float64Array(DIGITS), hidden.map(() => 1)];
+    const places = forward(image, scaled, weights, mask, hidden, scores);
+    const delta = scores.map((score, d) => score - (d === part("label").selectedIndex));
+    const old = await validated(network);
+    update(weights, image, scaled, places, mask, hidden, delta, signal, EAGER * rate, inactive);
+    network.weights = weights;
+    const now = await validated(network);
+    part("taught").textContent = old === null ? `One update was made, with ${EAGER} times the learning rate.` : `One update was made, with ${EAGER} times the learning rate. Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
+    part("forget").setAttribute("aria-disabled", false);
+    ask();
+  }
+  async function validated({ weights, normalisation, classes }) {
+    if (!(await unpackValidation()) || String(classes) !== String(training.parameters.classes)) return null;
+    return evaluate(...validation, weights, normalisation)[1];
+  }
+  async function unpackValidation() {
+    const packed = training ? [training.validation_images, training.validation_labels] : [];
+    validation ??= await Promise.all(packed.map(async (text) => new Uint8Array(await unpacked(text))));
+    return validation.length > 0 && validation[1].length > 0;
+  }
+  function forget() {
+    const network = current();
+    if (!network.before) return;
+    [network.weights, network.before, part("taught").textContent] = [network.before, null, "As it was before."];
+    part("forget").setAttribute("aria-disabled", true);
+    ask();
+  }
+  // Puts the next of the validation images that the network misreads on the pad.
+  async function showMistake() {
+    const network = current();
+    if (!network.weights) await unpack();
+    if (!(await unpackValidation())) return;
+    const [images, labels] = validation;
+    for (let tried = 0; tried < labels.length; tried++) {
+      const i = mistakes++ % labels.length;
+      const image = images.subarray(i * PIXELS, (i + 1) * PIXELS);
+      if (read(image, network).answer === labels[i]) continue;
+      keep([]);
+      [given, part("label").selectedIndex] = [image, labels[i]];
+      return;
+    }
+    part("taught").textContent = "This network reads all validation images correctly.";
+  }
+  on("teach", "click", teach);
+  on("forget", "click", forget);
+  part("mistake")?.addEventListener("click", showMistake);
   on("network", "change", choose);
-  on("units", "click", ({ target: { type, value } }) => { if (type === "button") unit = Number(value) === unit ? null : Number(value); ask(); });
+  on("units", "click", ({ target: { type, value } }) => { // the first press chooses a unit, the next drop it and take it back
+    if (type !== "button") return;
+    if (Number(value) === unit) dropped.delete(unit) || dropped.add(unit);
+    unit = Number(value);
+    ask();
+  });
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));

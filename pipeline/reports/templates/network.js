@@ -102,38 +102,54 @@ export function forward(image, scaled, { first, second }, mask, hidden, scores) 
 export const largest = (scores) => scores.reduce((best, score, d) => (score > scores[best] ? d : best), 0);
 export const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
-// One pass over the images, with an update after each; returns error and accuracy, measured under dropout.
-function trainEpoch(images, labels, weights, rng, inputRng, rate, parameters) {
-  const { first, second } = weights;
-  const [size, dropped] = [second.length / DIGITS, parameters.input_dropout_rate];
-  const [hidden, signal, mask] = [0, 1, 2].map(() => new Float64Array(size));
-  const [scores, delta] = [0, 1].map(() => new Float64Array(DIGITS));
-  const [image, scaled] = [new Uint8Array(PIXELS), scales(parameters.normalisation * (1 - dropped))];
-  let [error, correct] = [0, 0];
-  for (let i = 0; i < labels.length; i++) {
-    image.set(images.subarray(i * PIXELS, (i + 1) * PIXELS));
-    if (dropped > 0) for (let p = 0; p < PIXELS; p++) if (inputRng.sample() < dropped) image[p] = 0;
-    drawMask(rng, mask, parameters.dropout_rate);
+// Moves the weights against the gradient of one image, after `forward`. delta: scores minus targets. Writes signal, the
+// error signals of the hidden units.
+export function update({ first, second }, image, scaled, places, mask, hidden, delta, signal, rate, inactive) {
+  const size = hidden.length;
+  for (let h = 0; h < size; h++) {
+    const [row, step] = [h * DIGITS, rate * hidden[h]];
+    let back = 0;
+    for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
+    signal[h] = back * (hidden[h] > 0 ? 1 : inactive) * mask[h];
+    for (let d = 0; d < DIGITS; d++) second[row + d] -= step * delta[d];
+  }
+  for (const p of places) {
+    const row = p * size;
+    const step = rate * scaled[image[p]];
+    for (let h = 0; h < size; h++) first[row + h] -= step * signal[h];
+  }
+}
+
+// A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one update and leaves what it
+// was made of. error and correct are sums over the epoch so far, measured under dropout.
+export class Training {
+  constructor(images, labels, parameters) {
+    const [vector, { seed, hidden_size: size, input_dropout_rate: dropped }] = [(n) => new Float64Array(n), parameters];
+    Object.assign(this, { images, labels, parameters, epoch: 1, place: 0, error: 0, correct: 0, rate: parameters.learning_rate });
+    [this.rng, this.inputRng] = [new RandomState(seed), new RandomState([seed, 1])];
+    [this.weights, this.image] = [initialWeights(this.rng, size), new Uint8Array(PIXELS)];
+    [this.hidden, this.signal, this.mask, this.scores, this.delta] = [size, size, size, DIGITS, DIGITS].map(vector);
+    this.scaled = scales(parameters.normalisation * (1 - dropped));
+  }
+
+  next() {
+    const { labels, parameters, image, scaled, weights, mask, hidden, scores, delta, signal } = this;
+    if (this.place === labels.length) {
+      [this.epoch, this.place, this.error, this.correct] = [this.epoch + 1, 0, 0, 0];
+      this.rate *= parameters.learning_rate_decay;
+    }
+    const [i, dropped] = [this.place++, parameters.input_dropout_rate];
+    image.set(this.images.subarray(i * PIXELS, (i + 1) * PIXELS));
+    if (dropped > 0) for (let p = 0; p < PIXELS; p++) if (this.inputRng.sample() < dropped) image[p] = 0;
+    drawMask(this.rng, mask, parameters.dropout_rate);
     const places = forward(image, scaled, weights, mask, hidden, scores);
-    correct += largest(scores) === labels[i];
+    this.correct += largest(scores) === labels[i];
     for (let d = 0; d < DIGITS; d++) {
       delta[d] = scores[d] - (d === labels[i]);
-      error += delta[d] * delta[d];
+      this.error += delta[d] * delta[d];
     }
-    for (let h = 0; h < size; h++) {
-      const [row, step] = [h * DIGITS, rate * hidden[h]];
-      let back = 0;
-      for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
-      signal[h] = back * (hidden[h] > 0 ? 1 : parameters.relu_grad_inactive) * mask[h];
-      for (let d = 0; d < DIGITS; d++) second[row + d] -= step * delta[d];
-    }
-    for (const p of places) {
-      const row = p * size;
-      const step = rate * scaled[image[p]];
-      for (let h = 0; h < size; h++) first[row + h] -= step * signal[h];
-    }
+    update(weights, image, scaled, places, mask, hidden, delta, signal, this.rate, parameters.relu_grad_inactive);
   }
-  return [error / labels.length, correct / labels.length];
 }
 
 // Error and accuracy without dropout.
@@ -152,15 +168,12 @@ export function evaluate(images, labels, weights, normalisation) {
   return [error / labels.length, correct / labels.length];
 }
 
-// Trains with the parameters of 02_train, for batch_size 1, and yields after each epoch. The weights change in place.
+// Trains to the end, and yields after each epoch. The weights change in place.
 export function* train(images, labels, parameters) {
-  const [rng, inputRng] = [new RandomState(parameters.seed), new RandomState([parameters.seed, 1])];
-  const weights = initialWeights(rng, parameters.hidden_size);
-  let rate = parameters.learning_rate;
+  const training = new Training(images, labels, parameters);
   for (let epoch = 1; epoch <= parameters.epochs; epoch++) {
-    const [error, accuracy] = trainEpoch(images, labels, weights, rng, inputRng, rate, parameters);
-    rate *= parameters.learning_rate_decay;
-    yield { epoch, error, accuracy, weights };
+    do training.next(); while (training.place < labels.length);
+    yield { epoch, error: training.error / labels.length, accuracy: training.correct / labels.length, weights: training.weights };
   }
 }
 

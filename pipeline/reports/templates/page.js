@@ -42,7 +42,10 @@ document.querySelectorAll("table.sortable").forEach((table) => {
 const run = document.getElementById("run");
 if (run) {
   const { networks, training } = JSON.parse(run.textContent);
-  const add = setUpPad(document.querySelector(".drawing"), networks);
+  const add = setUpPad(document.querySelector(".drawing"), networks, training);
   const source = document.getElementById("script-network").textContent;
-  if (training) setUpTraining(document.querySelector(".training"), training, source, add);
+  if (training) {
+    setUpTraining(document.querySelector(".training"), training, source, add);
+    setUpSteps(document.querySelector(".steps"), training);
+  }
 }
