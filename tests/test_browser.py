@@ -174,9 +174,9 @@ def test_a_report_trains_its_network_again_to_the_published_digest(browser, repo
         page.get_by_role("button", name="Train again").press("Enter")
         expect(page.locator(".shown")).to_contain_text("epoch ")
         assert wait_for_training(page) == (
+            "As good as the run: accuracy 0.800 on the validation images. "
             f"Equal: 100 epochs. SHA-256 of the weights: {published.WEIGHTS_SHA256}. "
-            "All errors and weights are the run's, to the last bit. "
-            "Validation accuracy: 0.8000, the run's 0.8000. It reads what you draw now."
+            "All errors and weights are the run's, to the last bit. It reads what you draw now."
         )
         for name in ("masked", "fitted", "validation"):
             lines = [page.locator(f".{whose}-{name}") for whose in ("live", "run")]
@@ -206,13 +206,32 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         weights = helpers.initial_weights(rng, 40)
         for _ in range(5):
             compiled.train_epoch(images, labels, *weights, rng, input_rng, **values)
-        assert wait_for_training(page).startswith(
+        found = wait_for_training(page)
+        assert re.match(r"Worse than the run by 0\.\d{3}: accuracy 0\.\d{3} on the valid", found)
+        assert (
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 "
             f"epochs. SHA-256 of the weights: {data.compute_sha256(*weights)}."
-        )
+        ) in found
+        row, _ = page.locator(".tries tbody tr").all()  # the latest first
+        expect(row).to_contain_text("input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5")
+        address = row.get_by_role("link").get_attribute("href")
+        assert address == "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
         fill(page, learning_rate=5)
         train.click()
         assert "no longer a number: make learning_rate smaller" in wait_for_training(page)
+
+
+def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        page.goto(reports["run"].as_uri() + "#epochs=3&dropout_rate=2&seed=7&glossary")
+        values = {"epochs": "3", "dropout_rate": "0.5", "seed": "7", "learning_rate": "0.005"}
+        for name, value in values.items():
+            expect(page.get_by_label(name, exact=True)).to_have_value(value)
+        expect(page.locator(".outcome")).to_have_text(
+            "The address has dropout_rate 2, which cannot be; the run's own value is kept."
+        )
+        page.get_by_role("button", name="Defaults").click()
+        expect(page.get_by_label("seed", exact=True)).to_have_value("1")
 
 
 def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs(browser, reports):

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
 from pipeline.data import DIGITS, read_arrays
-from pipeline.parameters import NOTEBOOKS, Parameters
+from pipeline.parameters import NAMES, NOTEBOOKS, Parameters, describe_allowed
 from pipeline.records import History, Metrics
 from pipeline.run_folder import Model, RunFolder
 
@@ -49,6 +49,7 @@ def collect_parts(
     return {
         "parameters": parameters,
         "fields": Parameters.model_fields,
+        "allowed": {name: describe_allowed(name) for name in NAMES},
         "max_images": MAX_IMAGES,
         "epochs": len(history),
         "last": history[-1],

@@ -11,7 +11,7 @@ function* epochs([images, labels], others, parameters) {
     const finite = [error, fittedError, others[1].length ? validationError : 0].every(Number.isFinite); // as in 02_train
     const last = epoch === parameters.epochs || !finite;
     const shown = last || Date.now() - drawn > 50 ? weights : null;
-    yield { epoch, error, masked: accuracy, fitted, validation, finite, weights: shown, digest: last ? digestOf(weights) : null };
+    yield { epoch, error, masked: accuracy, fitted, validation, validationError, finite, weights: shown, digest: last ? digestOf(weights) : null };
     if (last) return;
     if (shown) drawn = Date.now();
   }
@@ -46,8 +46,14 @@ function drawUnits(canvas, { first }, size) {
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
-const judged = (own, { validation }) => // NaN of no images
-  (validation >= 0 ? ` Validation accuracy: ${validation.toFixed(4)}, the run's ${own.at(-1).toFixed(4)}.` : "") + " It reads what you draw now.";
+
+// What a learner wants to know first; nothing without validation images, whose accuracy is NaN.
+function judge(own, { validation }) {
+  if (!(validation >= 0)) return "";
+  const [was, by] = [own.at(-1), Math.abs(validation - own.at(-1))];
+  const words = validation > was ? `Better than the run by ${by.toFixed(3)}` : validation < was ? `Worse than the run by ${by.toFixed(3)}` : "As good as the run";
+  return `${words}: accuracy ${validation.toFixed(3)} on the validation images. `;
+}
 
 function outcome(run, changes, differs, { epoch, finite, digest }) {
   const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
@@ -57,11 +63,24 @@ function outcome(run, changes, differs, { epoch, finite, digest }) {
   return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
 }
 
+// A row of the table of tries, the latest first, with a link whose fragment has what was changed.
+function addTry(part, changes, fields, parameters, { epoch, validation, validationError }, seconds, inPage) {
+  part.hidden = false;
+  const row = part.querySelector("tbody").insertRow(0);
+  const [error, accuracy] = [validationError, validation].map((value) => (value >= 0 ? value.toFixed(4) : "-"));
+  for (const text of [changes || "nothing", epoch, error, accuracy, `${seconds.toFixed(1)} s`]) row.insertCell().textContent = text;
+  const settings = fields.filter(({ value, defaultValue }) => value !== defaultValue).map(({ name }) => `${name}=${parameters[name]}`);
+  const link = Object.assign(document.createElement("a"), { href: `#${settings.join("&") || "summary"}`, textContent: "link" });
+  row.insertCell().append(inPage ? link : "");
+}
+
 // Sets up the button in `root`, which has training.html.j2; `keep` gets a network that has been trained to its end. Returns what stops.
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
   let busy = false;
+  const initial = Object.fromEntries(fields.map(({ name, value }) => [name, value]));
+  const inPage = !root.closest(".live-panel"); // and not in a notebook, whose address is another's
   const set = (on) => { // not by `disabled`, with which a button loses the focus
     busy = on;
     for (const [name, off] of Object.entries({ train: on, again: on, stop: !on })) part(name).setAttribute("aria-disabled", off);
@@ -77,8 +96,13 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const parameters = { ...run.parameters, ...Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber])) };
     const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
-    let [stop, differs, stopped] = [() => {}, null, false];
+    let [stop, differs, stopped, kept] = [() => {}, null, false, null];
+    const started = performance.now();
     const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; part("live").hidden ||= !lines.masked.length; };
+    const note = (found) => {
+      keep({ ...parameters, weights: found.weights });
+      addTry(part("tries"), changes, fields, parameters, found, (performance.now() - started) / 1000, inPage);
+    };
     const fail = (error) => finish(`This browser could not train it: ${error}`);
     const show = (found) => {
       if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
@@ -86,16 +110,21 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
         if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
       }
+      if (found.weights && found.finite) kept = found;
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
       part("progress").value = found.epoch;
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
-      finish(outcome(run, changes, differs, found) + (found.finite ? judged(run.curves.validation, found) : ""));
-      if (found.finite) keep({ ...parameters, weights: found.weights });
+      finish(found.finite ? `${judge(run.curves.validation, found)}${outcome(run, changes, differs, found)} It reads what you draw now.` : outcome(run, changes, differs, found));
+      if (found.finite) note(found);
       else part("live").hidden = true;
     };
-    part("stop").onclick = () => { stopped = true; finish(`Stopped after ${counted(lines.masked.length)}. This network is not kept, and does not read what you draw.`); };
+    part("stop").onclick = () => {
+      stopped = true;
+      finish(kept ? `Stopped after ${counted(kept.epoch)}. This network is kept as it is, and reads what you draw.` : "Stopped before the first epoch.");
+      if (kept) note(kept);
+    };
     set(true);
     if (currentTarget === part("again")) part("progress").scrollIntoView({ block: "center" });
     [part("progress").max, part("progress").value, part("live").hidden, part("forming").width] = [parameters.epochs, 0, false, 300];
@@ -110,6 +139,23 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     } catch (error) {
       fail(error);
     }
+  }
+  // Takes the settings in the page's address, such as #learning_rate=0.01&seed=3, into the fields.
+  function readAddress() {
+    const refused = [];
+    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+      const field = fields.find((each) => each.name === name);
+      if (!field || value === "") continue;
+      field.value = value;
+      if (field.value !== "" && field.checkValidity()) part("change").open = true;
+      else [field.value] = [initial[name], refused.push(`${name} ${value}`)];
+    }
+    if (refused.length) part("outcome").textContent = `The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`;
+  }
+  part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = initial[field.name]; }));
+  if (inPage) {
+    readAddress();
+    window.addEventListener("hashchange", readAddress);
   }
   for (const name of ["train", "again"]) part(name).addEventListener("click", begin);
   return () => part("stop").click(); // which does nothing where nothing is trained
