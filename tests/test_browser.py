@@ -1,6 +1,7 @@
 """What a reader meets in a browser: reports, opened from a disk offline, and JupyterLab."""
 
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
@@ -256,6 +258,47 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
             "history.",
             timeout=60_000,
         )
+
+
+def write_idx(path, array):
+    """Write an array as the official files hold it (Y. LeCun's page of MNIST)."""
+    numbers = (2051 if array.ndim == 3 else 2049, *array.shape)
+    content = b"".join(number.to_bytes(4) for number in numbers) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(browser, reports, tmp_path):
+    with np.load(data.SAMPLE) as file:
+        arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    np.savez(tmp_path / "other.npz", **arrays | {"y_train": arrays["y_train"][::-1]})
+    for name, suffix in zip(arrays, (".gz", "", "", ".gz"), strict=True):
+        write_idx(tmp_path / f"{name}{suffix}", arrays[name])
+    whole = (tmp_path / "mnist.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "cut").write_bytes((tmp_path / "x_test").read_bytes()[:-1])
+    (tmp_path / "text").write_text("These are no images.")
+    official = ["x_train.gz", "y_train", "x_test", "y_test.gz"]
+    with open_page(browser, reports["run"]) as page:
+        field, state = page.get_by_label("Your own copy of MNIST"), page.locator(".check .state")
+        for names, text in (
+            (["cut.npz"], "cut.npz cannot be used: it is damaged."),
+            (["cut"], "cut cannot be used: its test images are cut short, or of another shape."),
+            (["text"], "text cannot be used: it is neither an .npz file nor one of the four off"),
+            (["other.npz"], "The page's training and validation images are NOT those of your copy"),
+            (official, "The page's training and validation images are, byte for byte, those of"),
+            (["mnist.npz"], "The page's training and validation images are, byte for byte, those"),
+        ):
+            field.set_input_files([tmp_path / name for name in names])
+            expect(state).to_contain_text(text)
+        verdicts = page.locator(".check td:nth-child(3)").all_text_contents()
+        assert [verdict[:3] for verdict in verdicts] == ["not", "not", "MNI", "MNI"]
+        page.get_by_role("button", name="Train again").click()
+        expect(page.locator(".check .result")).to_have_text(
+            "Your copy: error 0.429, accuracy 0.7942 on its 10,000 test images. "
+            "Published: 0.429, 0.7942: equal."
+        )
+        assert find_violations(page, ".check") == []
 
 
 def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
 from pipeline.data import DIGITS, read_arrays
-from pipeline.parameters import NAMES, NOTEBOOKS, Parameters, describe_allowed
+from pipeline.parameters import NAMES, NOTEBOOKS, Parameters, describe_allowed, find_unoriginal
 from pipeline.records import History, Metrics
 from pipeline.run_folder import Model, RunFolder
 
@@ -20,6 +20,12 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
+KNOWN = {  # the SHA-256 of the official files of MNIST, unpacked
+    "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 MAX_IMAGES = 5000  # some 700 kB of a page
 MAX_HIDDEN_SIZE = 400  # some 1.6 MB of a page
 
@@ -46,6 +52,8 @@ def collect_parts(
     history, model = folder.read_history(), folder.read_model()
     networks = collect_networks(model, metrics.test_accuracy if metrics else None)
     training = collect_training(folder, parameters, history, model) if parameters else None
+    if training and metrics:
+        training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
         "parameters": parameters,
         "fields": Parameters.model_fields,
@@ -86,6 +94,8 @@ def collect_training(
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
         "digest": model.sha256,
+        "known": KNOWN,
+        "published": None if find_unoriginal(parameters) else [*published.PUBLISHED.values()][2:],
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
         "validation_images": pack(data.x_validation[:count].tobytes()),

@@ -160,7 +160,7 @@ def render(
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",
-        ("network", "draw", "train", "step", "page") if summary else ("page",),
+        ("network", "draw", "train", "step", "check", "page") if summary else ("page",),
         title=title,
         headings=renderer.headings,
         sections=sections,

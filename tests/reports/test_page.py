@@ -233,7 +233,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
-    for html, count in ((render("# A"), 1), (report, 5)):
+    for html, count in ((render("# A"), 1), (report, 6)):
         policy = html.select_one("meta[http-equiv]")["content"]
         assert policy.startswith("default-src 'none'; ")
         assert policy.count("sha256-") == count

@@ -45,7 +45,12 @@ if (run) {
   const add = setUpPad(document.querySelector(".drawing"), networks, training);
   const source = document.getElementById("script-network").textContent;
   if (training) {
-    setUpTraining(document.querySelector(".training"), training, source, add);
+    const root = document.querySelector(".check");
+    const check = root ? setUpCheck(root, training) : () => {};
+    setUpTraining(document.querySelector(".training"), training, source, (network) => {
+      add(network);
+      check(network);
+    });
     setUpSteps(document.querySelector(".steps"), training);
   }
 }
