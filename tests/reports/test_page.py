@@ -197,13 +197,12 @@ def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
     result = " ".join(report.select_one("section").text.split())
     assert "85.00 % of 10,000 test images classified correctly, 95 % interval 84.29 to" in result
     assert "It differs from the original in relu_grad_inactive 0, so it is not meant" in result
-    rows = report.select("table.metrics tbody tr")
-    cells = [[cell.text for cell in row.find_all(["th", "td"])] for row in rows]
-    assert cells == [
-        ["train error", "0.420", "0.274"],
-        ["train accuracy", "0.817", "0.897"],
-        ["test error", "0.429", "0.335"],
-        ["test accuracy", "0.7942", "0.85"],
+    printed = report.find(string=re.compile("published  this run"))
+    assert [line.split()[2:] for line in printed.strip().split("\n")[-4:]] == [
+        ["0.420", "0.274"],
+        ["0.817", "0.897"],
+        ["0.429", "0.335"],
+        ["0.7942", "0.85"],
     ]
     assert len(report.nav.find_all("a")) > 15
 
@@ -212,7 +211,6 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     html = parse((runs / "default" / "report.html").read_text())
     result = " ".join(html.select_one("section").text.split())
     assert "The original published 79.42 %: ✓ equal, as are all four" in result
-    assert len(html.select("table.metrics .equal")) == 4
     polylines = html.select("polyline.run")
     assert [line["class"][1] for line in polylines] == [
         "run-masked",
