@@ -169,12 +169,11 @@ def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Fi
 def draw_differences(
     labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
 ) -> Figure:
-    """Draw differences of accuracies, fractions, with two standard errors to either side."""
+    """Draw differences in percentage points, and two of their errors to either side."""
     room = {"left": 0.42, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
     figure, axis = plt.subplots(figsize=(9, 0.7 + 0.3 * len(labels)), gridspec_kw=room)
     places = range(len(labels))
-    points, reach = 100 * np.array(means), 200 * np.array(errors)
-    axis.errorbar(points, places, xerr=reach, fmt="o", color=TRAIN, capsize=3)
+    axis.errorbar(means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3)
     axis.axvline(0, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(places, labels)
     axis.set(xlabel="difference (percentage points)", ylim=(len(labels) - 0.5, -0.5))

@@ -43,7 +43,7 @@ def test_a_confusion_matrix_has_a_row_of_numbers_for_each_class():
 
 
 def test_differences_are_percentage_points_with_two_standard_errors():
-    (axis,) = plots.draw_differences(["a", "b"], [0.01, -0.02], [0.001, 0.002]).axes
+    (axis,) = plots.draw_differences(["a", "b"], [1, -2], [0.1, 0.2]).axes
     ((line, _, (bars,)),) = axis.containers
     assert np.allclose(line.get_xdata(), [1, -2])
     ends = [segment[:, 0] for segment in bars.get_segments()]
