@@ -391,6 +391,20 @@ def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, rep
             expect(heading).to_be_in_viewport()
 
 
+def test_exercises_are_checked_and_answers_shown_in_the_page(browser, reports):
+    with open_page(browser, reports["why"], 390) as page:
+        answers = page.locator("details.answer")
+        assert answers.count() > 8
+        assert not answers.locator(".output").filter(visible=True).count()
+        answers.first.locator("summary").press("Enter")
+        expect(answers.first.locator(".output").first).to_be_visible()
+        for answer, verdict in (("175", "correct"), (" 176", "not correct")):
+            field = page.get_by_label("Answer to exercise 2")
+            field.fill(answer)
+            field.locator("xpath=following-sibling::button[1]").press("Enter")
+            expect(field.locator("xpath=following-sibling::span[1]")).to_have_text(verdict)
+
+
 def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
     with open_page(browser, reports["index"]) as page:
         for name, title in (("default", "Run default"), ("small", "Sweep small")):

@@ -1,5 +1,6 @@
 """List runs and sweeps on one page, and make a website of the notebooks and three reports."""
 
+import base64
 import os
 import re
 from collections import Counter
@@ -30,6 +31,7 @@ SITE_RUNS: dict[str, dict[str, float]] = {  # how they differ from the original
 }
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
+TAKES = re.compile(r"^\| takes \| (.*?) \|", re.M)  # in the table below a title
 Row = dict[str, Any]  # as index.html.j2 shows it
 remove_outputs = ClearOutputPreprocessor().preprocess
 
@@ -166,11 +168,13 @@ def write_site(folder: Path) -> Path:
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
         title = title.removeprefix("# ")
-        lessons[stem] = (f"{stem}.html", title, purpose)
+        takes = TAKES.search(notebook.cells[0].source)
+        lessons[stem] = (f"{stem}.html", title, purpose, takes[1] if takes else "")
         html = page.render({stem: notebook}, title, site=notebooks)
         pages[stem] = page.remove_dead_links(html)
     stages = [lessons.pop(stem) for stem in STAGES]
-    lists = {"reports": reports, "stages": stages, "lessons": lessons.values()}
+    gif = base64.b64encode((NOTEBOOKS / "pictures" / "learning.gif").read_bytes()).decode()
+    lists = {"reports": reports, "stages": stages, "lessons": lessons.values(), "gif": gif}
     pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", is_list=True, **lists)
     for stem, notebook in notebooks.items():
         remove_outputs(notebook, {})  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_raw_cell
 from traitlets.config import Config
 
-from pipeline import published
+from pipeline import exercises, published
 from pipeline.data import DIGITS
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NOTEBOOKS, find_unoriginal, from_values, make_command
@@ -157,14 +157,20 @@ def render(
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
+    has_exercises = "<code>exercises.check(" in "".join(sections)
+    scripts: Sequence[str] = ("network", "page") if has_exercises else ("page",)
+    if summary:
+        scripts = ("network", "draw", "train", "step", "check", "page")
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",
-        ("network", "draw", "train", "step", "check", "page") if summary else ("page",),
+        scripts,
         title=title,
+        site=site,
         headings=renderer.headings,
         sections=sections,
         summary=summary,
+        exercises=exercises.DIGESTS if has_exercises else None,
         glossary=render_glossary() if has_glossary else None,
     )
 

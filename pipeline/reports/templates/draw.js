@@ -77,8 +77,8 @@ export async function unpacked(text) {
 export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
 export const diverging = (limit) => (value) => {
   const part = between(-1, value / limit || 0, 1);
-  const [pale, deep] = [255 * (1 - Math.abs(part)), 255 - 40 * Math.abs(part)];
-  return [part > 0 ? deep : pale, pale, part > 0 ? pale : deep, 255];
+  const deep = part > 0 ? [178, 24, 43] : [33, 102, 172]; // as in the plots
+  return [...deep.map((channel) => 255 + Math.abs(part) * (channel - 255)), 255];
 };
 
 export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {

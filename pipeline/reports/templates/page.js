@@ -38,6 +38,22 @@ document.querySelectorAll("table.sortable").forEach((table) => {
     });
   });
 });
+// Exercises whose answer is a number are checked here as in the notebook, by the digest of "exercise N: answer".
+const digests = document.getElementById("exercises");
+if (digests) {
+  for (const code of document.querySelectorAll(".prose code")) {
+    const number = code.textContent.match(/^exercises\.check\((\d+), /)?.[1];
+    if (!number) continue;
+    const field = Object.assign(document.createElement("input"), { size: 8, ariaLabel: `Answer to exercise ${number}` });
+    const check = Object.assign(document.createElement("button"), { type: "button", className: "action", textContent: "Check" });
+    const verdict = Object.assign(document.createElement("span"), { role: "status" });
+    check.addEventListener("click", () => {
+      const digest = sha256(new TextEncoder().encode(`exercise ${number}: ${field.value.trim()}`));
+      verdict.textContent = JSON.parse(digests.textContent)[number - 1] === digest.slice(0, 8) ? "correct" : "not correct";
+    });
+    code.after(" or here: ", field, " ", check, " ", verdict);
+  }
+}
 // The report of a run draws and trains; what has been trained here can read, too.
 const run = document.getElementById("run");
 if (run) {
