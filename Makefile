@@ -39,8 +39,10 @@ lab: .venv/ready        ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/ready  ## execute the committed notebooks again, in place; all but speed
+notebooks: .venv/ready  ## make what is committed again: all notebooks but speed, and the report
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
+	$(BIN)/python -m pipeline run
+	cp runs/default/report.html notebooks/report.html
 
 site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site

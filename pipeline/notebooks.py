@@ -23,6 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_language
 
 from pipeline.errors import CellFailed, CellTimedOut, Diverged, InvalidRecord, ProcessDied
+from pipeline.parameters import ROOT
 from pipeline.run_folder import RUN_DIR, write_whole
 from pipeline.shell import NotebookProcess, is_ending
 
@@ -143,7 +144,7 @@ def _execute(
         raise InvalidRecord(notebook, "is not in Python", "Choose a Python kernel for it.")
     declared = papermill.inspect_notebook(node)
     values = {name: value for name, value in parameters.items() if name in declared}
-    variables = {RUN_DIR: str(values["run_dir"])} if "run_dir" in values else {}
+    variables = {RUN_DIR: str(ROOT / str(values["run_dir"]))} if "run_dir" in values else {}
     if is_point:
         variables["NUMBA_NUM_THREADS"] = "1"
     executed: list[NotebookNode] = []

@@ -88,7 +88,7 @@ def execute_stages(
     for stage in stages:
         started, executed = time.monotonic(), folder.notebook(stage)
         notebook = NOTEBOOKS / executed.name
-        notebooks.execute(notebook, executed, {**values, "run_dir": str(folder.path)})
+        notebooks.execute(notebook, executed, {**values, "run_dir": folder.place})
         outputs |= folder.digest([executed.name, *FILES[stage]])
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
     return outputs
@@ -128,7 +128,7 @@ def train_point(
         notebooks.execute(
             NOTEBOOKS / executed.name,
             executed,
-            record.parameters | {"run_dir": str(folder.path)},
+            record.parameters | {"run_dir": folder.place},
             time_limit=time_limit,
             is_point=True,
         )

@@ -18,16 +18,19 @@ from pipeline.notebooks import read_notebook
 from pipeline.parameters import NAMES, NOTEBOOKS, RUNS, describe, find_changed, from_values
 from pipeline.records import Status
 from pipeline.reports import page
-from pipeline.run_folder import STAGES, RunFolder, check_page, is_locked, write_whole
+from pipeline.run_folder import RunFolder, check_page, is_locked, write_whole
 from pipeline.runs import run
 from pipeline.sweeps.definition import Point, SweepFolder, find_varied, rank, read_points
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 MAX_VALUES = 6  # of a parameter that a sweep varies
-SITE_RUNS: dict[str, dict[str, float]] = {  # how they differ from the original
-    "default": {},
-    "true-derivative": {"relu_grad_inactive": 0},
-    "pixels-dropped": {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
+SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {  # what differs from the original
+    "default": ("The original, as it was published", {}),
+    "true-derivative": ("Its slip corrected", {"relu_grad_inactive": 0}),
+    "pixels-dropped": (
+        "Its slip corrected, and a fifth of the pixels dropped in training",
+        {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
+    ),
 }
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
@@ -158,23 +161,21 @@ def write_site(folder: Path) -> Path:
     notebooks = {stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb") for stem in LISTED.findall(guide)}
     for stem in ("index", *SITE_RUNS, *notebooks):
         check_page(folder / f"{stem}.html")
-    pages, reports, lessons = {}, [], {}
-    for name, values in SITE_RUNS.items():
+    pages, reports, lessons = {}, [], []
+    for name, (label, values) in SITE_RUNS.items():
         source = RunFolder(RUNS / "of-the-site" / name)
         run(from_values(values), str(source.path))
         pages[name] = page.render_run(source, source.read_record(), site=notebooks)
-        label = describe(values) or "The original, as it was published"
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
         title = title.removeprefix("# ")
         takes = TAKES.search(notebook.cells[0].source)
-        lessons[stem] = (f"{stem}.html", title, purpose, takes[1] if takes else "")
+        lessons.append((stem, title, purpose, takes[1] if takes else ""))
         html = page.render({stem: notebook}, title, site=notebooks)
         pages[stem] = page.remove_dead_links(html)
-    stages = [lessons.pop(stem) for stem in STAGES]
     gif = base64.b64encode((NOTEBOOKS / "pictures" / "learning.gif").read_bytes()).decode()
-    lists = {"reports": reports, "stages": stages, "lessons": lessons.values(), "gif": gif}
+    lists = {"reports": reports, "lessons": lessons, "gif": gif}
     pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", is_list=True, **lists)
     for stem, notebook in notebooks.items():
         remove_outputs(notebook, {})  # type: ignore[no-untyped-call]

@@ -178,7 +178,7 @@ def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
 def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path, monkeypatch):
     shutil.copytree(runs / "default", tmp_path / "runs" / "of-the-site" / "default")
     monkeypatch.setattr(index, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(index, "SITE_RUNS", {"default": {}})
+    monkeypatch.setattr(index, "SITE_RUNS", {"default": ("The original", {})})
     first = index.write_site(tmp_path / "site")
     pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
@@ -197,7 +197,7 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path
                 count += bool(path)
     assert count > 30
     text = BeautifulSoup(pages["index.html"], "html.parser").text
-    assert "The original, as it was published: 79.42 %" in text
+    assert "The original: 79.42 %" in text
     assert "Train the network. " in text
     first.write_text("mine")
     with pytest.raises(InvalidParameter, match="index.html was not made by this project"):

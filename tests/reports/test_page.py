@@ -230,6 +230,18 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 6
 
 
+def test_the_committed_report_is_what_a_run_makes(runs):
+    committed = NOTEBOOKS / "report.html"
+    assert committed.stat().st_size < 1_500_000
+    texts = []
+    for path in (committed, runs / "default" / "report.html"):
+        html = parse(path.read_text().replace(str(runs / "default"), "runs/default"))
+        html.select_one("details.origins").decompose()  # dates, and versions of packages
+        html.select_one("script#run").decompose()  # packed data
+        texts.append([html.text, *(image["alt"] for image in html.select("img"))])
+    assert texts[0] == texts[1], "run: make notebooks"
+
+
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
     for html, count in ((render("# A"), 1), (report, 6)):
         policy = html.select_one("meta[http-equiv]")["content"]
