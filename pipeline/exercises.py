@@ -7,7 +7,7 @@ import numpy as np
 
 DIGESTS = (  # of the answers
     *("ca4e43bd", "cf2e6530", "ca926c83", "20f84e06"),
-    *("960ab9ae", "fead7641", "e42bd281", "ea438b44"),
+    *("960ab9ae", "fead7641", "891eb196", "ea438b44"),
 )
 STEP = 1e-6
 Function = Callable[[np.ndarray], np.ndarray]
