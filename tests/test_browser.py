@@ -218,6 +218,9 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         expect(row).to_contain_text("input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5")
         address = row.get_by_role("link").get_attribute("href")
         assert address == "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
+        for kind in ("accuracy", "error"):
+            ends = page.locator(f".{kind} .end").all_text_contents()
+            assert {*ends} == {"training", "dropout", "validation", "try 1", "try 2"}
         fill(page, learning_rate=5)
         train.click()
         assert "no longer a number: make learning_rate smaller" in wait_for_training(page)

@@ -62,17 +62,18 @@ def collect_parts(
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
+        "error_curves": collect_curves(history, "error"),
         "networks": networks,
         "page": {"networks": networks, "training": training},
     }
 
 
-def collect_curves(history: History) -> dict[str, list[float]]:
-    """Return the accuracies by epoch that a page draws, without those that were not measured."""
+def collect_curves(history: History, measure: str = "accuracy") -> dict[str, list[float]]:
+    """Return the metrics by epoch that a page draws, without those that were not measured."""
     metrics = {
-        "masked": "train_accuracy",
-        "fitted": "train_accuracy_no_dropout",
-        "validation": "validation_accuracy",
+        "masked": f"train_{measure}",
+        "fitted": f"train_{measure}_no_dropout",
+        "validation": f"validation_{measure}",
     }
     return {
         name: [epoch[metric] for epoch in history]
@@ -93,6 +94,7 @@ def collect_training(
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
+        "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
         "known": KNOWN,
         "published": None if find_unoriginal(parameters) else [*published.PUBLISHED.values()][2:],

@@ -28,11 +28,26 @@ function start(source, training, others, parameters, each, fail) {
   return () => { worker.terminate(); URL.revokeObjectURL(code); };
 }
 
-// A line of accuracies in the picture, which is 600 wide and 200 high; the run's own epochs fix its width.
-function line(polyline, accuracies, count) {
-  const points = accuracies.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - value)).toFixed(1)}`);
+const HIGHEST = 1.2; // error in the plot
+
+// A line in a plot, which is 600 wide and 200 high; the run's own epochs fix its width.
+function line(polyline, values, count, top = 1) {
+  const points = values.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - Math.min(value / top, 1.1))).toFixed(1)}`);
   if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0")); // one point alone would not be seen
   polyline.setAttribute("points", points.join(" "));
+}
+
+// Writes beside the end of each line what it is, one below the other.
+function labelEnds(svg) {
+  svg.querySelectorAll(".end").forEach((text) => text.remove());
+  const ends = [...svg.querySelectorAll("polyline[data-label][points]")].map(({ dataset, points }) => [points[points.length - 1], dataset.label]).filter(([end]) => end);
+  let below = -Infinity;
+  for (const [end, label] of ends.sort(([a], [b]) => a.y - b.y)) {
+    below = Math.max(below + 21, end.y + 6);
+    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
+    [text.textContent, text.className.baseVal] = [label, "end"];
+    [["x", end.x + 6], ["y", below]].forEach(([name, value]) => text.setAttribute(name, value));
+  }
 }
 
 // The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
@@ -78,7 +93,8 @@ function addTry(part, changes, fields, parameters, { epoch, validation, validati
 export function setUpTraining(root, run, source, keep = () => {}) {
   const part = (name) => root.querySelector(`.${name}`);
   const fields = [...part("change").querySelectorAll("input")];
-  let busy = false;
+  let [busy, tries] = [false, 0];
+  const latest = []; // the two tries that are drawn
   const initial = Object.fromEntries(fields.map(({ name, value }) => [name, value]));
   const inPage = !root.closest(".live-panel"); // and not in a notebook, whose address is another's
   const set = (on) => { // not by `disabled`, with which a button loses the focus
@@ -97,9 +113,20 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
     const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
     let [stop, differs, stopped, kept] = [() => {}, null, false, null];
+    const errors = [];
     const started = performance.now();
     const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; part("live").hidden ||= !lines.masked.length; };
     const note = (found) => {
+      latest.unshift({ label: `try ${++tries}`, accuracy: lines.validation, error: errors });
+      latest.length = Math.min(latest.length, 2);
+      for (const [kind, top] of [["accuracy", 1], ["error", HIGHEST]]) {
+        root.querySelectorAll(`.${kind} .try`).forEach((polyline, i) => {
+          if (!latest[i]?.[kind].length) return;
+          line(polyline, latest[i][kind], Number(part("epochs").textContent), top);
+          polyline.dataset.label = latest[i].label;
+        });
+        labelEnds(part(kind));
+      }
       keep({ ...parameters, weights: found.weights });
       addTry(part("tries"), changes, fields, parameters, found, (performance.now() - started) / 1000, inPage);
     };
@@ -110,6 +137,8 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
         if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
       }
+      if (found.validationError >= 0) errors.push(found.validationError);
+      if (found.weights) line(part("error-live-validation"), errors, count, HIGHEST);
       if (found.weights && found.finite) kept = found;
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
@@ -133,8 +162,9 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     try {
       const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
       const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
-      for (const [name, accuracies] of Object.entries(run.curves)) line(part(`run-${name}`), accuracies, count);
-      part("epochs").textContent = count;
+      for (const [name, values] of Object.entries(run.curves)) line(part(`run-${name}`), values, count);
+      for (const [name, values] of Object.entries(run.errorCurves)) line(part(`error-run-${name}`), values, count, HIGHEST);
+      root.querySelectorAll(".epochs").forEach((text) => { text.textContent = count; });
       if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
     } catch (error) {
       fail(error);
@@ -152,6 +182,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     }
     if (refused.length) part("outcome").textContent = `The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`;
   }
+  ["accuracy", "error"].forEach((kind) => labelEnds(part(kind)));
   part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = initial[field.name]; }));
   if (inPage) {
     readAddress();
