@@ -27,6 +27,10 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 DRAWINGS = json.loads((Path(__file__).parent / "data" / "drawings.json").read_text())
 NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 OPEN = "(all) => all.forEach((each) => { each.open = true; })"
+PAD_HAS_INK = (
+    "document.querySelector('.pad').getContext('2d')"
+    ".getImageData(0, 0, 560, 560).data.some((value) => value > 0 && value < 255)"
+)
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 SEVEN = [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
 NETWORKS = ("This run's network", "The published network", "The all-of-MNIST network")
@@ -310,6 +314,7 @@ def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
         page.get_by_role("button", name="Show a mistake").click()
         expect(page.locator(".reads")).to_contain_text("This network reads ")
         label, wrong = page.get_by_label("This is a").input_value(), read_answer(page)
+        assert page.evaluate(PAD_HAS_INK)
         assert not wrong.startswith(f"This network reads {label}")
         for _ in range(5):
             teach.click()

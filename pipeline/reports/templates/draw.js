@@ -105,11 +105,11 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
 
   function show() {
     asked = 0;
-    drawPad();
     const [image, network, isDrawn] = [imageNow(), current(), given !== null || strokes.length > 0];
+    paint(part("seen"), [...image].map(grey));
+    drawPad(); // of what is seen, if an image is given
     if (!network.weights) return; // not unpacked yet
     const found = read(image, network, dropped);
-    paint(part("seen"), [...image].map(grey));
     paint(part("parts"), [...found.parts].map(diverging(largestOf(found.parts))));
     [...part("scores").children].forEach((row, d) => {
       row.hidden = !(d in network.classes) && d !== found.answer && d !== found.second;
