@@ -170,7 +170,7 @@ def draw_differences(
     labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
 ) -> Figure:
     """Draw differences in percentage points, and two of their errors to either side."""
-    room = {"left": 0.42, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
+    room = {"left": 0.46, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
     figure, axis = plt.subplots(figsize=(9, 0.7 + 0.3 * len(labels)), gridspec_kw=room)
     places = range(len(labels))
     axis.errorbar(means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3)

@@ -146,8 +146,8 @@ def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
     Nothing is done where that has been done, unless what the evaluation depends on has changed.
-    Raises InvalidRecord or FolderBusy if a folder holds no finished point, or one that was trained
-    with other code, data or versions, and NotebookFailed.
+    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that
+    was trained with other code, data or versions, and NotebookFailed.
     """
     with open_threads(at_a_time) as threads:
         list(threads.map(_evaluate, folders))

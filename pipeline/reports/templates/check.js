@@ -79,7 +79,7 @@ export function setUpCheck(root, run) {
     part("digests").hidden = Object.keys(copy).length === 0;
     part("digests").querySelector("tbody").replaceChildren(...Object.entries(NAMES).filter(([name]) => name in copy).map(([name, words]) => {
       const [row, digest] = [document.createElement("tr"), digestOfFile(copy[name])];
-      const verdict = run.known[name] ? (digest === run.known[name] ? "MNIST's own" : `not MNIST's, ${run.known[name]}`) : "";
+      const verdict = digest === run.known[name] ? "MNIST's own" : `not MNIST's, ${run.known[name]}`;
       for (const text of [words, digest, verdict]) row.insertCell().textContent = text;
       return row;
     }));

@@ -28,10 +28,9 @@ function start(source, training, others, parameters, each, fail) {
   return () => { worker.terminate(); URL.revokeObjectURL(code); };
 }
 
-const HIGHEST = 1.2; // error in the plot
-
 // A line in a plot, which is 600 wide and 200 high; the run's own epochs fix its width.
-function line(polyline, values, count, top = 1) {
+function line(polyline, values, count) {
+  const { top } = polyline.ownerSVGElement.dataset; // the highest value
   const points = values.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - Math.min(value / top, 1.1))).toFixed(1)}`);
   if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0")); // one point alone would not be seen
   polyline.setAttribute("points", points.join(" "));
@@ -119,10 +118,10 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     const note = (found) => {
       latest.unshift({ label: `try ${++tries}`, accuracy: lines.validation, error: errors });
       latest.length = Math.min(latest.length, 2);
-      for (const [kind, top] of [["accuracy", 1], ["error", HIGHEST]]) {
+      for (const kind of ["accuracy", "error"]) {
         root.querySelectorAll(`.${kind} .try`).forEach((polyline, i) => {
           if (!latest[i]?.[kind].length) return;
-          line(polyline, latest[i][kind], Number(part("epochs").textContent), top);
+          line(polyline, latest[i][kind], Number(part("epochs").textContent));
           polyline.dataset.label = latest[i].label;
         });
         labelEnds(part(kind));
@@ -138,7 +137,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
         if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
       }
       if (found.validationError >= 0) errors.push(found.validationError);
-      if (found.weights) line(part("error-live-validation"), errors, count, HIGHEST);
+      if (found.weights) line(part("error-live-validation"), errors, count);
       if (found.weights && found.finite) kept = found;
       if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
       const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
@@ -163,7 +162,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
       const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
       for (const [name, values] of Object.entries(run.curves)) line(part(`run-${name}`), values, count);
-      for (const [name, values] of Object.entries(run.errorCurves)) line(part(`error-run-${name}`), values, count, HIGHEST);
+      for (const [name, values] of Object.entries(run.errorCurves)) line(part(`error-run-${name}`), values, count);
       root.querySelectorAll(".epochs").forEach((text) => { text.textContent = count; });
       if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
     } catch (error) {
