@@ -28,7 +28,6 @@ SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N"
 SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
-CLOTHES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
 
 
 class Classes(tuple[str, ...]):
@@ -51,6 +50,7 @@ class Classes(tuple[str, ...]):
 
 
 DIGITS = Classes(string.digits)
+CLOTHES = Classes("T-shirt trousers pullover dress coat sandal shirt sneaker bag boot".split())
 
 
 def read_classes(arrays: Arrays) -> Classes:
@@ -112,7 +112,7 @@ def load_source(source: str) -> Data:
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         if source == "fashion_mnist":
-            others = {"classes": Classes(CLOTHES.split())}
+            others = {"classes": CLOTHES}
     elif path.suffix.lower() == ".npz":
         arrays = read_arrays(path, SOURCE, "Use an .npz file in the layout of keras.datasets.")
     else:

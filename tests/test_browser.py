@@ -299,7 +299,7 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(browser, re
             field.set_input_files([tmp_path / name for name in names])
             expect(state).to_contain_text(text)
         verdicts = page.locator(".check td:nth-child(3)").all_text_contents()
-        assert [verdict[:3] for verdict in verdicts] == ["not", "not", "MNI", "MNI"]
+        assert [verdict[:3] for verdict in verdicts] == ["NOT", "NOT", "equ", "equ"]
         page.get_by_role("button", name="Train again").click()
         expect(page.locator(".check .result")).to_have_text(
             "Your copy: error 0.429, accuracy 0.7942 on its 10,000 test images. "
@@ -387,9 +387,9 @@ def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, rep
     with open_page(browser, reports["run"], width) as page:
         code = page.locator("details.source .highlight:visible")
         expect(code).to_have_count(0)
-        page.get_by_role("button", name="Show all code").press("Enter")
+        page.get_by_role("button", name="Show all code and answers").press("Enter")
         expect(code).to_have_count(page.locator("details.source").count())
-        page.get_by_role("button", name="Hide all code").click()
+        page.get_by_role("button", name="Hide all code and answers").click()
         if width == 390:
             page.locator("nav summary").press("Enter")
         for link in page.locator("nav a").all():

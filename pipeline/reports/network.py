@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
-from pipeline.data import DIGITS, read_arrays
+from pipeline.data import CLOTHES, DIGITS, read_arrays
 from pipeline.parameters import NAMES, NOTEBOOKS, Parameters, describe_allowed, find_unoriginal
 from pipeline.records import History, Metrics
 from pipeline.run_folder import Model, RunFolder
@@ -20,12 +20,23 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
-KNOWN = {  # the SHA-256 of the official files of MNIST, unpacked
-    "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+KNOWN: dict[str, dict[str, str | bool]] = {  # the SHA-256 of the official files
+    "MNIST": {
+        "unpacked": True,
+        "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "Fashion-MNIST": {  # from TensorFlow Datasets, url_checksums/fashion_mnist.txt
+        "unpacked": False,
+        "x_train": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "y_train": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "x_test": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "y_test": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
 }
+DATASETS = {DIGITS: "MNIST", CLOTHES: "Fashion-MNIST"}
 MAX_IMAGES = 5000  # some 700 kB of a page
 MAX_HIDDEN_SIZE = 400  # some 1.6 MB of a page
 
@@ -58,6 +69,7 @@ def collect_parts(
         "parameters": parameters,
         "fields": Parameters.model_fields,
         "allowed": {name: describe_allowed(name) for name in NAMES},
+        "dataset": DATASETS.get(model.classes),
         "max_images": MAX_IMAGES,
         "epochs": len(history),
         "last": history[-1],
@@ -96,7 +108,7 @@ def collect_training(
         "curves": collect_curves(history),
         "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
-        "known": KNOWN,
+        "known": KNOWN.get(DATASETS.get(data.classes, "")),
         "published": None if find_unoriginal(parameters) else [*published.PUBLISHED.values()][2:],
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),

@@ -73,6 +73,8 @@ class Renderer(IPythonRenderer):
             return super().link(text, url, title)
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
+        if path == "report.html" and self.site:  # the default run's, as it is called there
+            return f'<a href="default.html#{heading}">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
         if stem in self.stems:

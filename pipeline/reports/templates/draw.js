@@ -5,7 +5,7 @@ const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit
 const SIDE = 28;
 const UNITS = 40; // shown at most: the one that is pressed, and the most active
 const STEP = 0.04; // of the pad, by one press of an arrow key
-const EAGER = 4; // times the learning rate, with which "Teach it" makes its one update
+const EAGER = 5; // times the learning rate, with which "Teach it" makes its one update
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
@@ -71,6 +71,11 @@ export function read(image, { normalisation, weights }, dropped = new Set()) {
 export async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+}
+
+export async function unpackNetwork({ hidden_size, normalisation, weights }) {
+  const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
+  return { normalisation, weights: { first: numbers.subarray(0, cut), second: numbers.subarray(cut) } };
 }
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white at 0.
@@ -181,11 +186,7 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   }
 
   async function unpack() {
-    for (const [i, { hidden_size, normalisation, weights }] of networks.entries()) {
-      const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
-      const [first, second] = [numbers.subarray(0, cut), numbers.subarray(cut)];
-      Object.assign(known[i], { normalisation, weights: { first, second } });
-    }
+    for (const [i, network] of networks.entries()) Object.assign(known[i], await unpackNetwork(network));
     ask();
   }
   const complain = (error) => { part("reads").textContent = `This browser could not unpack the networks: ${error}`; };

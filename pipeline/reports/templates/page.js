@@ -1,10 +1,11 @@
 // One button opens or folds all code; each piece also opens by itself, without this script.
 const button = document.getElementById("all-code");
-button.hidden = !document.querySelector("details.source");
+const what = document.querySelector(".answer") ? "all code and answers" : "all code";
+[button.hidden, button.textContent] = [!document.querySelector("details.source"), `Show ${what}`];
 button.addEventListener("click", () => {
-  const show = button.textContent === "Show all code";
+  const show = button.textContent.startsWith("Show");
   document.querySelectorAll("details:is(.source, .set-up, .answer)").forEach((each) => { each.open = show; });
-  button.textContent = show ? "Hide all code" : "Show all code";
+  button.textContent = `${show ? "Hide" : "Show"} ${what}`;
 });
 // What leads to the glossary opens it.
 document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
@@ -59,6 +60,7 @@ const run = document.getElementById("run");
 if (run) {
   const { networks, training } = JSON.parse(run.textContent);
   const add = setUpPad(document.querySelector(".drawing"), networks, training);
+  showRun(document.querySelector(".training"), networks);
   const source = document.getElementById("script-network").textContent;
   if (training) {
     const root = document.querySelector(".check");

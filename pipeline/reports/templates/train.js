@@ -1,6 +1,8 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the digest of the weights.
 import { PIXELS, digestOf, evaluate, train } from "./network.js";
-import { diverging, paint, unpacked } from "./draw.js";
+import { diverging, paint, unpackNetwork, unpacked } from "./draw.js";
+
+const COLUMNS = 8; // of the pictures of weights
 
 // What is shown of each epoch, the weights now and then. It runs in a worker, which has network.js too.
 function* epochs([images, labels], others, parameters) {
@@ -42,7 +44,7 @@ function labelEnds(svg) {
   const ends = [...svg.querySelectorAll("polyline[data-label][points]")].map(({ dataset, points }) => [points[points.length - 1], dataset.label]).filter(([end]) => end);
   let below = -Infinity;
   for (const [end, label] of ends.sort(([a], [b]) => a.y - b.y)) {
-    below = Math.max(below + 21, end.y + 6);
+    below = Math.max(below + 24, end.y + 6);
     const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
     [text.textContent, text.className.baseVal] = [label, "end"];
     [["x", end.x + 6], ["y", below]].forEach(([name, value]) => text.setAttribute(name, value));
@@ -52,18 +54,24 @@ function labelEnds(svg) {
 // The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
 function drawUnits(canvas, { first }, size) {
   const shown = Math.min(size, 40);
-  [canvas.width, canvas.height] = [300, 30 * Math.ceil(shown / 10)];
+  [canvas.hidden, canvas.width, canvas.height] = [false, 30 * COLUMNS, 30 * Math.ceil(shown / COLUMNS)];
   const colour = diverging(2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length));
   for (let h = 0; h < shown; h++) {
-    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % 10), 30 * Math.floor(h / 10));
+    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
   }
+}
+
+// Shows the run's weights, unless its network is too large for the page.
+export async function showRun(root, [network]) {
+  if (!network.name.startsWith("This run")) return;
+  drawUnits(root.querySelector(".forming"), (await unpackNetwork(network)).weights, network.hidden_size);
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
 // What a learner wants to know first; nothing without validation images, whose accuracy is NaN.
-function judge(own, { validation }) {
-  if (!(validation >= 0)) return "";
+function judge(own, { validation, finite }) {
+  if (!(validation >= 0 && finite)) return "";
   const [was, by] = [own.at(-1), Math.abs(validation - own.at(-1))];
   const words = validation > was ? `Better than the run by ${by.toFixed(3)}` : validation < was ? `Worse than the run by ${by.toFixed(3)}` : "As good as the run";
   return `${words}: accuracy ${validation.toFixed(3)} on the validation images. `;
@@ -101,7 +109,9 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     for (const [name, off] of Object.entries({ train: on, again: on, stop: !on })) part(name).setAttribute("aria-disabled", off);
   };
 
-  async function begin({ currentTarget }) {
+  const say = (first, more = "") => part("outcome").replaceChildren(Object.assign(document.createElement("strong"), { textContent: first }), more);
+
+  async function begin() {
     if (busy) return;
     const wrong = fields.find((field) => !field.checkValidity());
     if (wrong) {
@@ -114,7 +124,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
     let [stop, differs, stopped, kept] = [() => {}, null, false, null];
     const errors = [];
     const started = performance.now();
-    const finish = (text) => { stop(); set(false); [part("outcome").textContent, part("stop").onclick] = [text, null]; part("live").hidden ||= !lines.masked.length; };
+    const finish = (first, more = "") => { stop(); set(false); part("stop").onclick = null; say(first, more); };
     const note = (found) => {
       latest.unshift({ label: `try ${++tries}`, accuracy: lines.validation, error: errors });
       latest.length = Math.min(latest.length, 2);
@@ -144,9 +154,8 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       part("progress").value = found.epoch;
       part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
       if (!found.digest) return;
-      finish(found.finite ? `${judge(run.curves.validation, found)}${outcome(run, changes, differs, found)} It reads what you draw now.` : outcome(run, changes, differs, found));
+      finish(judge(run.curves.validation, found), `${outcome(run, changes, differs, found)}${found.finite ? " It reads what you draw now." : ""}`);
       if (found.finite) note(found);
-      else part("live").hidden = true;
     };
     part("stop").onclick = () => {
       stopped = true;
@@ -154,9 +163,10 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (kept) note(kept);
     };
     set(true);
-    if (currentTarget === part("again")) part("progress").scrollIntoView({ block: "center" });
-    [part("progress").max, part("progress").value, part("live").hidden, part("forming").width] = [parameters.epochs, 0, false, 300];
-    [part("outcome").textContent, part("shown").textContent] = ["Training.", ""];
+    part("stage").scrollIntoView({ block: "nearest" }); // what grows
+    [part("progress").max, part("progress").value] = [parameters.epochs, 0];
+    say("Training.");
+    part("shown").textContent = "";
     for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
     try {
       const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
@@ -179,7 +189,7 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (field.value !== "" && field.checkValidity()) part("change").open = true;
       else [field.value] = [initial[name], refused.push(`${name} ${value}`)];
     }
-    if (refused.length) part("outcome").textContent = `The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`;
+    if (refused.length) say(`The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`);
   }
   ["accuracy", "error"].forEach((kind) => labelEnds(part(kind)));
   part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = initial[field.name]; }));

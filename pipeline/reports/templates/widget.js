@@ -10,6 +10,7 @@ export default {
     el.classList.add("live-panel");
     // JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is marked.
     el.addEventListener("focusin", ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true"));
+    showRun(el, networks);
     const add = setUpPad(el.querySelector(".drawing"), networks, training, (image) => send("drawn", new DataView(image.buffer)));
     if (!training) return;
     const stopSteps = setUpSteps(el.querySelector(".steps"), training);
