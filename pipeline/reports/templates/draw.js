@@ -191,7 +191,7 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   }
   const complain = (error) => { part("reads").textContent = `This browser could not unpack the networks: ${error}`; };
   function keep(kept, by = null) {
-    [strokes, pen, given] = [kept, by, null];
+    [strokes, pen, given, part("taught").textContent] = [kept, by, null, ""];
     if (!known[0].weights) unpack().catch(complain);
     ask();
   }
@@ -228,7 +228,7 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   on("undo", "click", () => keep(strokes.slice(0, -1)));
   on("clear", "click", () => keep([]));
   const choose = () => {
-    unit = null;
+    [unit, part("taught").textContent] = [null, ""];
     dropped.clear();
     [...part("label").options].forEach((option, d) => { [option.hidden, option.textContent] = [!(d in current().classes), nameOf(current().classes, d)]; });
     part("forget").setAttribute("aria-disabled", !current().before);

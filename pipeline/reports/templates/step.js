@@ -52,6 +52,9 @@ export function setUpSteps(root, run) {
     paint(part("second"), second.map(diverging(largestOf(second))), 0, 0, size);
     const first = Array.from(image, (pixel) => scaled[pixel] * signal[unit]);
     paint(part("first"), first.map(diverging(largestOf(first))));
+    const best = largest(first.map(Math.abs)); // the pixel whose weight changes most
+    const [now, change] = [weights.first[best * size + unit], training.rate * first[best]];
+    part("example").textContent = `For instance, the weight from the pixel in row ${Math.floor(best / 28)}, column ${best % 28} to hidden unit ${unit} was ${(now + change).toFixed(4)} and is ${now.toFixed(4)}.`;
     part("of-unit").textContent = `hidden unit ${unit}: pixel times error signal ${fixed(signal[unit])}`;
   }
 
