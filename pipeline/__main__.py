@@ -140,24 +140,29 @@ def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | N
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training.")
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and do nothing.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
     place = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():
         from pipeline.sweeps import execution
 
-        failed = execution.run_sweep(file, place, with_report=not no_report, **options)
-    if failed:
+        ranking = execution.run_sweep(file, place, with_report=not no_report, **options)
+    failed = [point for each in ranking for point in each.points if point.has_failed]
+    if failed and not options["dry_run"]:
         raise PointsFailed(execution.describe_failures(failed))
 
 
 @main.command("verify")
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
-    """Run a finished run again elsewhere, and see whether it is reproduced."""
+    """Run a finished run, or a sweep's selected points, again elsewhere, and compare."""
     from pipeline import runs
+    from pipeline.sweeps import definition
 
-    runs.verify(from_current_folder(run_dir))
+    for place in definition.find_selected(from_current_folder(run_dir)):
+        click.echo(place)
+        runs.verify(place)
 
 
 @main.command("notebooks")
@@ -174,14 +179,19 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
 @click.option("--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html.")
 def report_command(path: Path, output: Path | None) -> None:
-    """Render an executed notebook, a run or a point of a sweep as one page."""
+    """Render an executed notebook, a run, a sweep as far as it is, or a point, as one page."""
     if path.is_dir() and output:
         raise click.UsageError("--output is for a notebook; a run's report is in its folder.")
     if path.is_dir():
         with refreshed_index():
             from pipeline import runs
+            from pipeline.sweeps import definition, execution
 
-            output = runs.report(from_current_folder(str(path)))
+            place = from_current_folder(str(path))
+            if (path / "sweep.json").exists():
+                output = execution.write_report(definition.SweepFolder(place))
+            else:
+                output = runs.report(place)
     else:
         from pipeline.reports import page
 
@@ -194,7 +204,7 @@ def report_command(path: Path, output: Path | None) -> None:
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare two to six runs, or points of sweeps, on one page."""
+    """Compare two to six runs or points on one page; a sweep gives its selected points."""
     with refreshed_index():
         from pipeline import comparison
 

@@ -16,6 +16,7 @@ from pipeline.parameters import NOTEBOOKS, RUNS, Parameters
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
 from pipeline.run_folder import Model, RunFolder, check_page
+from pipeline.sweeps.definition import find_selected
 
 LETTERS = "ABCDEF"  # as many runs as there are colours and line styles
 DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
@@ -23,8 +24,9 @@ DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run, or a point of a sweep, as it is on disk."""
+    """A finished run, or a point of a sweep, as it is on disk; given: how it was named."""
 
+    given: str
     folder: RunFolder
     record: RunRecord
     parameters: Parameters
@@ -36,21 +38,23 @@ class Run:
 def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
     """Read two to six different finished runs, by letter. The default two are made if missing.
 
-    Raises InvalidParameter, or InvalidRecord if a folder holds no finished run.
+    A sweep stands for its selected points. Raises InvalidParameter, or InvalidRecord if a folder
+    holds no finished run.
     """
-    folders = [RunFolder(run_dir) for run_dir in run_dirs]
+    given = {place: each for each in run_dirs for place in find_selected(each)}
+    folders = [RunFolder(place) for place in given]
     different = {folder.path.resolve() for folder in folders}
-    if not 2 <= len(different) == len(folders) <= len(LETTERS):
-        raise InvalidParameter(f"Give two to six different runs, not {', '.join(run_dirs)}.")
+    if not 2 <= len(different) == len(folders) <= len(LETTERS) or len(given) < len(run_dirs):
+        raise InvalidParameter(f"Give two to six different runs, not {', '.join(given)}.")
     compared = {}
-    for letter, folder in zip(LETTERS, folders, strict=False):
+    for letter, folder, name in zip(LETTERS, folders, given.values(), strict=False):
         if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
             runs.run(parameters.from_values(DEFAULTS[folder.place]), folder.place)
         if folder.is_point:
             runs.evaluate([folder])
         record, chosen = folder.read_finished()
         results = folder.read_metrics(), folder.read_history(), folder.read_model()
-        compared[letter] = Run(folder, record, chosen, *results)
+        compared[letter] = Run(name, folder, record, chosen, *results)
     return compared
 
 
@@ -89,7 +93,8 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
 
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     """Execute compare.ipynb for these runs, and write its page, by default into runs/reports."""
-    folders = [run.folder for run in read_runs(run_dirs).values()]
+    read_runs(run_dirs)  # what is wrong is said before anything is executed
+    folders = [RunFolder(run_dir) for run_dir in run_dirs]
     name = "_and_".join(folder.path.name for folder in folders)
     output = output or RUNS / "reports" / f"{name}.html"
     check_page(output)

@@ -50,7 +50,8 @@ class Classes(tuple[str, ...]):
 
 
 DIGITS = Classes(string.digits)
-CLOTHES = Classes("T-shirt trousers pullover dress coat sandal shirt sneaker bag boot".split())
+_NAMES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
+CLOTHES = Classes(_NAMES.split())
 
 
 def read_classes(arrays: Arrays) -> Classes:

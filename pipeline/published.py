@@ -62,3 +62,7 @@ def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]
     variance = accuracy * (1 - accuracy) / images + Z**2 / (4 * images**2)
     reach = Z * math.sqrt(variance) / shrinkage
     return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def format_duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -16,12 +16,14 @@ from pydantic import (
     JsonValue,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from pipeline.errors import InvalidRecord, PipelineError
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
 Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
@@ -39,6 +41,7 @@ class Status(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     INTERRUPTED = "interrupted"
+    ELIMINATED = "eliminated"  # a point of a search whose candidate has not come so far
 
     @classmethod
     def of(cls, error: BaseException) -> "Status":
@@ -112,6 +115,43 @@ class RunRecord(_Record):
         return RunRecord.model_validate(dict(self) | fields)
 
 
+class Distribution(_Record):
+    """What a parameter is drawn from: numbers between two ends, or a list of values."""
+
+    distribution: Literal["uniform", "log_uniform"] = "uniform"
+    min: Finite | None = None
+    max: Finite | None = None
+    values: Annotated[list[Any], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> "Distribution":
+        low, high = self.min, self.max
+        if self.values is not None:
+            if low is not None or high is not None:
+                raise ValueError("must have min and max, or values alone")
+        elif low is None or high is None or low >= high:
+            raise ValueError("min must be below max")
+        elif self.distribution == "log_uniform" and low <= 0:
+            raise ValueError("min of log_uniform must be above 0")
+        return self
+
+
+class RandomSearch(_Record):
+    """Candidates to draw, as the entry `random` has them."""
+
+    n_candidates: Annotated[int, Field(ge=1)]
+    random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    parameters: Annotated[dict[str, Distribution], Field(min_length=1)]
+
+
+class Halving(_Record):
+    """Successive halving: the first rung has the fewest epochs, each next one `factor` times."""
+
+    resource: Literal["epochs"] = "epochs"
+    min_resources: Annotated[int, Field(ge=1)]
+    factor: Annotated[int, Field(ge=2)] = 3
+
+
 class SweepDefinition(_Record):
     """What the YAML file of a sweep holds."""
 
@@ -119,13 +159,17 @@ class SweepDefinition(_Record):
     base: dict[str, Any] = {}
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
+    seeds: list[Any] = []
+    random: RandomSearch | None = None
+    halving: Halving | None = None
     select: Metric = "validation_accuracy"
 
 
 class SweepRecord(SweepDefinition):
-    """sweep.json: the definition, and the parameters of each point by its id."""
+    """sweep.json: the definition, the parameters of each point by its id, warnings of the data."""
 
     ids: dict[str, dict[str, JsonValue]]
+    warnings: list[str] = []
 
 
 def read_record(path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str) -> Record:

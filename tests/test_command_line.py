@@ -40,7 +40,7 @@ REFUSED = {
     "run --run-dir {d}/cut.npz": ["cut.npz", "is a file"],
     "sweep {d}/nowhere.yaml": ["nowhere.yaml", "A sweep has a name, and may have base, grid"],
     "sweep {d}/list.yaml": ["list.yaml", "Input should be"],
-    "sweep {d}/key.yaml": ["key.yaml", "girds: Extra inputs", "base, grid, points and select"],
+    "sweep {d}/key.yaml": ["key.yaml", "girds: Extra inputs", "halving and select"],
     "sweep {d}/twice.yaml": ["twice.yaml", "line 2", "duplicate key"],
     "sweep {d}/value.yaml": ["dropout_rate is 1, but must be a number from 0 to below 1"],
     "sweep {d}/many.yaml": ["1,000,000,000,000 points", "10,000 at most"],

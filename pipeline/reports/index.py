@@ -16,6 +16,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NAMES, NOTEBOOKS, RUNS, describe, find_changed, from_values
+from pipeline.published import format_duration
 from pipeline.records import Status
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder, check_page, is_locked, write_whole
@@ -117,10 +118,11 @@ def describe_sweep(folder: SweepFolder) -> Row:
 
 def count_points(points: Sequence[Point], is_running: bool) -> Row:
     """Return the status of a sweep, and how many of its points have which."""
-    counts = Counter(point.status if point.record else "left" for point in points)
+    counts = Counter(point.status or "left" for point in points)
+    eliminated = counts.pop(Status.ELIMINATED, 0)
     if not is_running:  # then nobody trains the points that say so
         counts["left"] += counts.pop(Status.RUNNING, 0) + counts.pop(Status.INTERRUPTED, 0)
-    parts = [f"{counts.pop(Status.DONE, 0)} of {len(points)} points done"]
+    parts = [f"{counts.pop(Status.DONE, 0)} of {len(points) - eliminated} points done"]
     parts += [f"{count} {status}" for status, count in counts.items() if count]
     if is_running:
         status = "running"
@@ -144,10 +146,6 @@ def describe_grid(points: Sequence[Point]) -> list[str]:
     lines = [f"varied: {'; '.join(ranges) or 'nothing'}"]
     constants = find_changed(constants)
     return [*lines, f"fixed: {describe(constants)}"] if constants else lines
-
-
-def format_duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def write_site(folder: Path) -> Path:

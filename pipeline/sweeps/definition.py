@@ -2,29 +2,45 @@
 
 A configuration is all points that differ in their seed alone. Configurations are compared by the
 mean over their seeds, since a single seed can be lucky.
+
+A search by halving has rungs. Each candidate is a configuration in the first rung; the best of a
+rung are configurations with more epochs in the next one. All points of all rungs are known from
+the start, so a rung is nothing but more points.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, multimode
+from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline import parameters, records
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.published import round_metric
-from pipeline.records import Metric, RunRecord, Status, SweepDefinition, SweepRecord
+from pipeline.records import (
+    Distribution,
+    Metric,
+    RandomSearch,
+    RunRecord,
+    Status,
+    SweepDefinition,
+    SweepRecord,
+)
 from pipeline.run_folder import RunFolder
 
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 10_000
+MAX_DRAWS = 100  # for each candidate, since none is taken twice
+LEFT = (None, Status.RUNNING, Status.INTERRUPTED)  # of points that have not come to an end
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
 
 
@@ -50,6 +66,8 @@ class Point:
     parameters: Parameters
     folder: RunFolder
     record: RunRecord | None = None
+    rung: int = 0  # its epochs, in a search by halving
+    is_eliminated: bool = False
 
     @property
     def id(self) -> str:
@@ -61,68 +79,190 @@ class Point:
         return self.parameters.source, self.parameters.num_samples, self.parameters.num_validation
 
     @property
+    def candidate(self) -> str:
+        """Return what it shares with the points of its candidate, in all rungs."""
+        return self.parameters.model_dump_json(exclude={"seed", "epochs"})
+
+    @property
     def status(self) -> Status | None:
+        if self.is_eliminated:
+            return Status.ELIMINATED
         return self.record.status if self.record else None
 
     @property
     def is_done(self) -> bool:
         return self.status == Status.DONE
 
+    @property
+    def has_failed(self) -> bool:
+        return self.status not in (*LEFT, Status.DONE, Status.ELIMINATED)
 
-def read_definition(path: Path) -> SweepDefinition:
-    """Read a sweep's file. Raises InvalidParameter with what is wrong and what is allowed."""
+
+def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
+    """Read a sweep's file, or the same as a mapping.
+
+    Raises InvalidParameter with what is wrong and what is allowed.
+    """
+    is_path = isinstance(source, Path)
     try:
-        return SweepDefinition.model_validate(YAML(typ="safe", pure=True).load(path))
+        content = YAML(typ="safe", pure=True).load(source) if is_path else source
+        return SweepDefinition.model_validate(content)
     except ValidationError as error:
         reason = "\n".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}, not {each['input']!r}"
+            f"{'.'.join(map(str, each['loc'])) or 'the file'}: "
+            f"{each['msg'].removeprefix('Value error, ')}, not {each['input']!r}"
             for each in error.errors()
         )
     except (OSError, YAMLError, ValueError) as error:
         reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers
-    advice = "A sweep has a name, and may have base, grid, points and select."
-    raise InvalidParameter(f"{path} is no sweep: {reason}\n{advice}")
+    *entries, last = list(SweepDefinition.model_fields)[1:]
+    advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
+    raise InvalidParameter(f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}")
 
 
 def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
-    """Make all points, each once: the base with the grid crossed, and with each of `points`.
+    """Make all points, each once, rung by rung: grid and candidates crossed, `points`, the seeds.
 
     They are counted before any is made. Raises InvalidParameter.
     """
-    has_grid = bool(sweep.grid) or not sweep.points  # without both, the base is the one point
-    count = has_grid * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
+    drawn = sweep.random.parameters if sweep.random else {}
+    rungs = list_rungs(sweep)
+    both = [name for name in sweep.grid if name in drawn]
+    if both:
+        raise InvalidParameter(f"{both[0]} is in grid and in random. Leave it in one of them.")
+    has_grid = bool(sweep.grid or drawn) or not sweep.points  # without both, the base is a point
+    candidates = sweep.random.n_candidates if sweep.random else 1
+    count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
+    count *= max(len(sweep.seeds), 1) * len(rungs)
     if count > MAX_POINTS:
         message = f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
         raise InvalidParameter(f"{message} Make several sweeps of them.")
-    crossed = product(*sweep.grid.values()) if has_grid else ()
+    crossed = list(product(*sweep.grid.values())) if has_grid else []
     grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
+    chosen = [values | each for each in draw_candidates(sweep.random) for values in grid]
+    seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     points: dict[str, Point] = {}
-    for values in [*grid, *sweep.points]:
-        chosen = parameters.from_values(sweep.base | values)
-        parameters.check_source(chosen.source)
-        if sweep.select.startswith("validation") and chosen.num_validation == 0:
+    for rung, values, seed in product(rungs, [*chosen, *sweep.points], seeds):
+        point = make_point(sweep.base | seed | values | rung, folder, bool(rung))
+        parameters.check_source(point.parameters.source)
+        if sweep.select.startswith("validation") and point.parameters.num_validation == 0:
             problem = f"select is {sweep.select}, but num_validation is 0"
             raise InvalidParameter(f"{problem}. Select a training metric, or raise it.")
-        identity = parameters.make_id(dict(chosen))
-        points[identity] = Point(chosen, folder.point(identity))
+        points[point.id] = point
     return list(points.values())
+
+
+def make_point(values: Mapping[str, object], folder: SweepFolder, has_rungs: bool) -> Point:
+    chosen = parameters.from_values(values)
+    identity = parameters.make_id(dict(chosen))
+    return Point(chosen, folder.point(identity), rung=chosen.epochs if has_rungs else 0)
+
+
+def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
+    """Draw the candidates of a random search, one after the other and no one twice.
+
+    Each takes one number a parameter from NumPy's RandomState, whose sequence is frozen, in the
+    order of the file. So the first ones stay the same if more are drawn. Raises InvalidParameter.
+    """
+    if search is None:
+        return [{}]
+    rng = np.random.RandomState(search.random_state)
+    candidates: dict[str, dict[str, Any]] = {}
+    for _ in range(MAX_DRAWS * search.n_candidates):
+        drawn = {
+            name: draw(each, rng.random_sample(), is_whole(name))
+            for name, each in search.parameters.items()
+        }
+        candidates.setdefault(repr(drawn), drawn)
+        if len(candidates) == search.n_candidates:
+            return list(candidates.values())
+    problem = f"n_candidates is {search.n_candidates}, but there are {len(candidates)} different"
+    raise InvalidParameter(f"random: {problem} candidates. Lower it, or widen the ranges.")
+
+
+def is_whole(name: str) -> bool:
+    """Return whether a parameter is a whole number."""
+    return name in Parameters.model_fields and Parameters.model_fields[name].annotation is int
+
+
+def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
+    """Return the value at this fraction, from 0 to below 1, of a distribution.
+
+    Numbers have three significant digits, so no last bit of a power matters.
+    """
+    low, high, values = distribution.min, distribution.max, distribution.values
+    if values is not None or low is None or high is None:
+        return (values or [])[int(fraction * len(values or []))]
+    end = high + whole  # a whole number is what is left of its decimals
+    if distribution.distribution == "log_uniform":
+        value = low * (end / low) ** fraction
+    else:
+        value = low + fraction * (end - low)
+    value = min(max(float(f"{value:.3g}"), low), high)
+    return math.floor(value) if whole else value
+
+
+def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
+    """Return the epochs of each rung, the fewest first; [{}] without halving.
+
+    Raises InvalidParameter if `epochs` stands elsewhere, too, or the first rung has too many.
+    """
+    if sweep.halving is None:
+        return [{}]
+    drawn = sweep.random.parameters if sweep.random else {}
+    places = {"grid": [sweep.grid], "points": sweep.points, "random": [drawn]}
+    for place, entries in places.items():
+        if any("epochs" in entry for entry in entries):
+            problem = f"epochs is in {place}, but halving sets it"
+            raise InvalidParameter(f"{problem}. Put the largest number into base.")
+    least, most = sweep.halving.min_resources, parameters.from_values(sweep.base).epochs
+    if least > most:
+        problem = f"min_resources is {least}, but base has {most} epochs"
+        raise InvalidParameter(f"halving: {problem}. Lower it, or raise epochs.")
+    count = int(math.log(most / least, sweep.halving.factor) + 1e-9) + 1
+    return [{"epochs": least * sweep.halving.factor**rung} for rung in range(count)]
+
+
+def climb(points: Iterable[Point], sweep: SweepDefinition) -> Iterator[list[Point]]:
+    """Yield the points of each rung that go on, and mark those that do not as eliminated.
+
+    It ends at a rung of which a point is left to train. So who asks for the next rung has to
+    train this one before. Without halving there is one rung.
+    """
+    rungs: dict[int, list[Point]] = {}
+    for point in points:
+        rungs.setdefault(point.rung, []).append(point)
+    candidates = {point.candidate for point in points}
+    for _, rung in sorted(rungs.items()):
+        for point in rung:
+            point.is_eliminated = point.candidate not in candidates
+        going = [point for point in rung if not point.is_eliminated]
+        yield going
+        if sweep.halving is None or any(point.status in LEFT for point in going):
+            return
+        ranked = rank(going, sweep.select)
+        best = ranked[: max(len(ranked) // sweep.halving.factor, 1)]
+        candidates = {each.points[0].candidate for each in best}
 
 
 def read_points(folder: SweepFolder) -> list[Point]:
     """Return the points of a sweep that has begun, with their records. Raises InvalidRecord."""
-    ids = folder.read_record().ids
-    points = [Point(parameters.from_values(ids[each]), folder.point(each)) for each in ids]
+    sweep = folder.read_record()
+    points = [make_point(values, folder, bool(sweep.halving)) for values in sweep.ids.values()]
     for point in points:
         point.record = point.folder.find_record()
+    for _ in climb(points, sweep):
+        pass
     return points
 
 
 class Configuration:
     """Points that differ in their seed alone, ranked by a metric."""
 
-    def __init__(self, points: Sequence[Point], metric: Metric) -> None:
+    def __init__(self, points: Sequence[Point], metric: Metric, seeds: int) -> None:
         self.points = points
         self.metric = metric
+        self.seeds = max(len(points), seeds)  # as many as most configurations have, at least
         self.parameters = points[0].parameters.model_dump(exclude={"seed"})
 
     @property
@@ -144,11 +284,17 @@ class Configuration:
         return self.compute_mean(self.metric)
 
     @property
+    def is_complete(self) -> bool:
+        return len(self.finished) >= self.seeds
+
+    @property
     def sort_key(self) -> list[float]:
         """Return what configurations are sorted by, the best first.
 
-        Complete ones come first: the mean of those seeds that went well would flatter. Equal means
-        are ranked by the other metric of the same images.
+        Complete ones come first, then those with fewer seeds than most, then those of which a point
+        has failed: the mean of what went well flatters.
+        A higher rung comes before a lower one. Equal means are ranked by the other metric of the
+        same images.
         """
         if not self.finished:
             return [math.inf]
@@ -157,7 +303,8 @@ class Configuration:
         if measure == "error":
             means.reverse()
         # Sums of the same numbers in another order differ in their last digits.
-        return [len(self.finished) < len(self.points), *(round(mean, 12) for mean in means)]
+        missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
+        return [missing, -self.points[0].rung, *(round(mean, 12) for mean in means)]
 
     def describe(self, names: Iterable[str]) -> str:
         """Return these of its parameters as words."""
@@ -166,9 +313,9 @@ class Configuration:
 
     def describe_seeds(self) -> str:
         """Return ", mean of 3 seeds", ", 2 of 3 seeds", or "" for a single seed."""
-        done, total = len(self.finished), len(self.points)
-        if done < total:
-            return f", {done} of {total} seeds"
+        done = len(self.finished)
+        if done < self.seeds:
+            return f", {done} of {self.seeds} seeds"
         return f", mean of {done} seeds" if done > 1 else ""
 
     def describe_best(self, names: Iterable[str]) -> str:
@@ -181,8 +328,10 @@ def group(points: Iterable[Point], metric: Metric) -> list[Configuration]:
     """Return the configurations of the points, in their order."""
     groups: dict[str, list[Point]] = {}
     for point in points:
-        groups.setdefault(point.parameters.model_dump_json(exclude={"seed"}), []).append(point)
-    return [Configuration(points, metric) for points in groups.values()]
+        if not point.is_eliminated:
+            groups.setdefault(point.parameters.model_dump_json(exclude={"seed"}), []).append(point)
+    seeds = max(multimode(map(len, groups.values())))
+    return [Configuration(points, metric, seeds) for points in groups.values()]
 
 
 def rank(points: Iterable[Point], metric: Metric) -> list[Configuration]:
@@ -193,6 +342,20 @@ def rank(points: Iterable[Point], metric: Metric) -> list[Configuration]:
 def find_best(configurations: Sequence[Configuration]) -> Configuration | None:
     """Return the first configuration, if any of its points has finished."""
     return configurations[0] if configurations[0].finished else None
+
+
+def find_selected(run_dir: str) -> list[str]:
+    """Return the folders of a sweep's selected points, or the one folder of anything else.
+
+    Raises InvalidRecord if no point of the sweep has finished.
+    """
+    folder = SweepFolder(run_dir)
+    if not folder.record.exists():
+        return [run_dir]
+    best = find_best(rank(read_points(folder), folder.read_record().select))
+    if not best:
+        raise InvalidRecord(folder.path, "has no finished point", "Run the sweep again.")
+    return [point.folder.place for point in best.finished]
 
 
 def find_varied(points: Iterable[Point]) -> list[str]:

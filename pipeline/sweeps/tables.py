@@ -1,9 +1,11 @@
-"""Make the tables and plots of a sweep's report. None of them holds a test metric."""
+"""Make the tables and plots of a sweep's report, and count who has met the test images."""
 
 import base64
 import html
 import math
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,16 +13,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline import plots
-from pipeline.parameters import NAMES
+from pipeline.parameters import NAMES, describe
 from pipeline.published import round_metric
-from pipeline.records import Metric
-from pipeline.sweeps.definition import Configuration, Point
+from pipeline.records import Metric, Status
+from pipeline.run_folder import RunFolder
+from pipeline.sweeps.definition import Configuration, Point, SweepFolder
 from pipeline.sweeps.execution import UNTESTED, make_row
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
 MAX_DRAWN = 200  # configurations in a plot
-MAX_LABELS = 8  # below an axis
+APART = 0.13  # of an axis, between two labels
 ROUNDED = ("mean", "lowest", "highest", *UNTESTED)
 
 
@@ -35,16 +38,63 @@ def make_ranking(configurations: Iterable[Configuration], names: Sequence[str]) 
     for each in configurations:
         values = each.find_values(each.metric) or [math.nan]
         row = {name: each.parameters[name] for name in names}
-        row |= {"points": len(each.points), "finished": len(each.finished), "mean": each.mean}
+        row |= {"seeds": len(each.finished), "complete": each.is_complete, "mean": each.mean}
         rows.append(row | {"lowest": min(values), "highest": max(values)})
     return pd.DataFrame(rows)
 
 
-def to_html(table: pd.DataFrame, name: str, find_page: Callable[[str], str] | None = None) -> str:
+def find_looks(folder: SweepFolder, names: Iterable[str]) -> list[str]:
+    """Describe each configuration that has met the test images, in the order in which they did.
+
+    Those that have left the sweep's file are among them.
+    """
+    looks: dict[str, tuple[float, dict[str, Any], list[float]]] = {}
+    paths = sorted(folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
+    for point in map(RunFolder, (path.parent for path in paths)):
+        record = point.find_record()
+        if record and record.status == Status.DONE:
+            others = {name: value for name, value in record.parameters.items() if name != "seed"}
+            look = looks.setdefault(str(others), (point.metrics.stat().st_mtime, others, []))
+            look[2].append(point.read_metrics().test_accuracy)
+    return [
+        f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC: "
+        f"{describe({name: values[name] for name in names}) or 'the only one'}: "
+        f"test_accuracy {fmean(found):.4f}, seeds: {len(found)}"
+        for when, values, found in looks.values()
+    ]
+
+
+def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Describe the selected values that are the smallest or the largest of those tried."""
+    edges = []
+    for name in names:
+        values, chosen = sorted(ranking[name].unique()), ranking.loc[0, name]
+        for which, end in (("smallest", values[0]), ("largest", values[-1])):
+            if chosen == end and not isinstance(end, str):
+                edges.append(f"{name} {end} is the {which} of {len(values)} values tried")
+    return edges
+
+
+def describe_certainty(values: Sequence[float], metric: str, images: int) -> str:
+    """Return the mean and range over seeds and, of an accuracy, its standard error by images."""
+    mean, measured = fmean(values), f"{images:,} images"
+    if metric.endswith("accuracy"):
+        error = math.sqrt(mean * (1 - mean) / images)
+        measured = f"standard error of {measured}: {error:.2g}"
+    spread = f"range over {len(values)} seeds: {min(values):.4f} to {max(values):.4f}; "
+    return f"{metric} {mean:.4f} ({spread if len(values) > 1 else 'one seed; '}{measured})"
+
+
+def to_html(
+    table: pd.DataFrame,
+    name: str,
+    find_page: Callable[[str], str] | None = None,
+    download: pd.DataFrame | None = None,
+) -> str:
     """Return a table that a report makes sortable, and a link that downloads it as CSV.
 
-    find_page: returns the address of a point's report by its id, or "". The CSV has six digits a
-    metric, since those after them may differ.
+    find_page: returns the address of a point's report by its id, or "". download: what the link
+    has in place of the table, with all digits.
     """
 
     def to_text(column: str, value: Any) -> str:
@@ -58,11 +108,36 @@ def to_html(table: pd.DataFrame, name: str, find_page: Callable[[str], str] | No
 
     texts = {name: [to_text(name, value) for value in table[name]] for name in table.columns}
     words = {name: name.replace("_", " ") for name in table.columns if name not in NAMES}
+    words |= {name: f"{words[name]}, under dropout" for name in UNTESTED[:2] if name in words}
     shown = pd.DataFrame(texts).rename(columns=words)
     body = shown.to_html(classes="sortable", index=False, border=0, escape=False)
-    content = table.to_csv(index=False, float_format="%.6g")
+    content = (table if download is None else download).to_csv(index=False)
     address = f"data:text/csv;base64,{base64.b64encode(content.encode()).decode()}"
     return f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
+
+
+def place(values: Iterable[Any]) -> dict[Any, float]:
+    """Return where each value stands on an axis from 0 to 1.
+
+    Numbers keep their distances, by their logarithms if they differ by a factor of ten or more.
+    """
+    ordered = sorted(set(values))
+    low, high = ordered[0], ordered[-1]
+    numbers = [*range(len(ordered))] if isinstance(low, str) else ordered
+    if numbers[0] > 0 and high / low >= 10:
+        numbers = [*map(math.log, ordered)]
+    width = numbers[-1] - numbers[0]
+    places = [(number - numbers[0]) / width if width else 0.5 for number in numbers]
+    return dict(zip(ordered, places, strict=True))
+
+
+def pick_labels(places: dict[Any, float]) -> dict[float, str]:
+    """Return the labels of an axis by their places, without those that would overlap."""
+    labels: dict[float, str] = {}
+    for value, at in places.items():
+        if not labels or at - max(labels) >= APART:
+            labels[at] = str(value) if isinstance(value, str) else f"{value:.4g}"
+    return labels
 
 
 def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
@@ -71,7 +146,7 @@ def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) ->
     A line joins configurations that differ in that parameter alone. A bar reaches from the lowest
     to the highest seed. The large dot is the best configuration.
     """
-    complete = ranking[ranking["finished"] == ranking["points"]]
+    complete = ranking[ranking["complete"]]
     table = (ranking.dropna(subset="mean") if complete.empty else complete).head(MAX_DRAWN)
     best = table.iloc[0]
     rows = -(-len(names) // 3)  # of three axes at most
@@ -81,25 +156,77 @@ def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) ->
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
-        values = sorted(table[name].unique())
+        places = place(table[name])
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
+        apart = 0.12 if len(lines) < len(table) else 0  # bars at one value, if there are several
         for number, line in enumerate(lines):
             line = line.sort_values(name)
-            shift = 0.24 * ((number + 0.5) / len(lines) - 0.5)  # so that bars stand apart
-            places = [values.index(value) + shift for value in line[name]]
+            shift = apart * ((number + 0.5) / len(lines) - 0.5)
+            at = line[name].map(places) + shift
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
             bars = [bar.clip(0) for bar in bars]  # a mean of equal values may be rounded
             looks = SELECTED if best.name in line.index else OTHER
-            axis.errorbar(places, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
+            axis.errorbar(at, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
             if looks is SELECTED:
-                place = values.index(best[name]) + shift
-                axis.plot(place, best["mean"], "o", markersize=9, **SELECTED)
-        axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.5, len(values) - 0.5))
-        step = 1 if len(values) <= MAX_LABELS else -(-len(values) // 5)
-        labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values[::step]]
-        axis.set_xticks(range(0, len(values), step), labels)
-    unit = " (fraction)" if metric.endswith("accuracy") else ""
+                axis.plot(places[best[name]] + shift, best["mean"], "o", markersize=9, **SELECTED)
+        labels = pick_labels(places)
+        axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.1, 1.1))
+        axis.set_xticks(list(labels), list(labels.values()))
     for axis in axes[:, 0]:
-        axis.set_ylabel(metric.replace("_", " ") + unit)
+        axis.set_ylabel(label_metric(metric))
     return figure
+
+
+def draw_candidates(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+    """Draw each configuration as a line through its values and its metric: parallel coordinates.
+
+    The darker, the better; the best one is thick and orange.
+    """
+    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]  # the best one last, so on top
+    figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
+    columns = [*names, "mean"]
+    places = {name: place(table[name]) for name in columns}
+    for number, (_, row) in enumerate(table.iterrows(), 1):
+        is_best = number == len(table)
+        look = (
+            SELECTED
+            if is_best
+            else {"color": plt.get_cmap("Blues")(0.2 + 0.7 * number / len(table))}
+        )
+        heights = [places[name][row[name]] for name in columns]
+        axis.plot(heights, linewidth=2.5 if is_best else 1, **look)
+    for x, name in enumerate(columns):
+        axis.axvline(x, color=plots.TEST, linewidth=0.8, zorder=0)
+        for at, label in pick_labels(places[name]).items():
+            axis.text(x + 0.03, at, label, fontsize=9)
+    axis.set(xlim=(-0.1, len(columns) - 0.7), yticks=[])
+    axis.set_xticks(range(len(columns)), [*names, metric])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def draw_rungs(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+    """Draw the metric by epochs, a line for each candidate, which ends where it was eliminated."""
+    others = [name for name in names if name != "epochs"]
+    table = ranking.dropna(subset="mean")
+    best = table.iloc[0]
+    figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
+    for _, line in table.sort_values("epochs").groupby(others or ["seeds"]):
+        look = SELECTED if best.name in line.index else OTHER
+        axis.plot(line["epochs"], line["mean"], marker="o", markersize=4, **look)
+    epochs = sorted(table["epochs"].unique())
+    label = describe({name: best[name] for name in others}).replace(", ", "\n")
+    axis.annotate(
+        label, (best["epochs"], best["mean"]), (8, 0), textcoords="offset points", va="top"
+    )
+    axis.set(xscale="log", xlabel="epochs, on a logarithmic scale", ylabel=label_metric(metric))
+    axis.set_xticks(epochs, epochs, minor=False)
+    axis.set_xlim(epochs[0] / 1.1, epochs[-1] * 2)
+    axis.minorticks_off()
+    return figure
+
+
+def label_metric(metric: Metric) -> str:
+    return metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else "")

@@ -43,7 +43,7 @@ Checkpoints.save_when_due = save_and_stop
 
 
 def write(path, **definition):
-    path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition))
+    path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition, sort_keys=False))
     return path
 
 

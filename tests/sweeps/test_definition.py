@@ -70,7 +70,9 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
     with pytest.raises(InvalidParameter, match=re.escape(problem)) as refused:
         definition.read_definition(tmp_path / "s.yaml")
     assert str(refused.value).startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
-    assert str(refused.value).endswith("may have base, grid, points and select.")
+    assert str(refused.value).endswith(
+        "may have base, grid, points, seeds, random, halving and select."
+    )
     assert "suppress" not in str(refused.value)  # ruamel.yaml's advice to programmers
 
 
@@ -173,3 +175,156 @@ def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
         (best,) = definition.group(points, "validation_accuracy")
         assert best.describe_best(["hidden_size"]) == f"validation_accuracy {mean}: hidden_size 10"
         assert best.describe([]) == "the only configuration"
+
+
+SEARCH = {
+    "n_candidates": 27,
+    "parameters": {
+        "learning_rate": {"distribution": "log_uniform", "min": 0.001, "max": 0.1},
+        "dropout_rate": {"min": 0, "max": 0.6},
+        "hidden_size": {"min": 20, "max": 200},
+        "input_dropout_rate": {"values": [0, 0.1, 0.2]},
+    },
+}
+HALVING = {"resource": "epochs", "min_resources": 9, "factor": 3}
+
+
+def draw(**search):
+    sweep = definition.read_definition({"name": "a", "random": SEARCH | search})
+    return definition.draw_candidates(sweep.random)
+
+
+def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
+    candidates = draw()
+    assert candidates[0] == {
+        "learning_rate": 0.0125,
+        "dropout_rate": 0.429,
+        "hidden_size": 129,
+        "input_dropout_rate": 0.1,
+    }
+    assert draw(n_candidates=40)[:27] == candidates
+    assert draw(random_state=1) != candidates
+    for name, low, high in (
+        ("learning_rate", 0.001, 0.1),
+        ("dropout_rate", 0, 0.6),
+        ("hidden_size", 20, 200),
+    ):
+        values = [each[name] for each in candidates]
+        assert low <= min(values) < low + 0.2 * (high - low)
+        assert all(float(f"{value:.3g}") == value <= high for value in values)
+    assert {type(each["hidden_size"]) for each in candidates} == {int}
+    assert {each["input_dropout_rate"] for each in candidates} == {0, 0.1, 0.2}
+    rates = [each["learning_rate"] for each in draw(n_candidates=400)]
+    assert sum(rate < 0.01 for rate in rates) == pytest.approx(200, abs=30)  # by their logarithms
+
+
+def test_no_candidate_is_drawn_twice():
+    sizes = {"hidden_size": {"min": 1, "max": 9}}
+    drawn = draw(n_candidates=9, parameters=sizes)
+    assert sorted(each["hidden_size"] for each in drawn) == list(range(1, 10))
+    with pytest.raises(InvalidParameter, match="n_candidates is 10, but there are 9 different"):
+        draw(n_candidates=10, parameters=sizes)
+
+
+def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(tmp_path):
+    file = write(
+        tmp_path / "s.yaml",
+        grid={"normalisation": [255, 510]},
+        random=SEARCH | {"n_candidates": 2},
+        points=[{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}],
+        seeds=[1, 2, 3],
+    )
+    configurations = definition.group(make_points(file), "validation_accuracy")
+    seeds = [[point.parameters.seed for point in each.points] for each in configurations]
+    assert seeds == [[1, 2, 3]] * 5 + [[7]]
+
+
+def read_search(tmp_path, **entries):
+    base = QUICK | {"epochs": 81}
+    definitions = {"base": base, "random": SEARCH, "halving": HALVING, "seeds": [1, 2, 3]}
+    file = write(tmp_path / "s.yaml", **definitions | entries)
+    return definition.read_definition(file), make_points(file)
+
+
+def train(points, failed=None):
+    """Give each point of a rung a metric that grows with its learning rate; that of one fails."""
+    for point in points:
+        seed, rate = point.parameters.seed, point.parameters.learning_rate
+        value = None if (rate, seed) == failed else rate + seed / 10_000
+        point.record = make_point(seed, value).record
+
+
+def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_path):
+    sweep, points = read_search(tmp_path)
+    assert len(points) == 243
+    *rates, largest = sorted({point.parameters.learning_rate for point in points})
+    assert len(rates) == 26
+    rungs = []
+    for rung in definition.climb(points, sweep):
+        train(rung, failed=(largest, 2))
+        rungs.append((rung[0].rung, sorted({p.parameters.learning_rate for p in rung})))
+    assert rungs == [(9, [*rates, largest]), (27, rates[-9:]), (81, rates[-3:])]
+    statuses = [point.status for point in points]
+    assert statuses.count("eliminated") == 243 - 117
+    assert not any(point.has_failed for point in points if point.status == "eliminated")
+    best, *_ = definition.rank(points, sweep.select)
+    assert (best.parameters["epochs"], best.parameters["learning_rate"]) == (81, rates[-1])
+
+
+def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
+    sweep, points = read_search(tmp_path)
+    first = next(definition.climb(points, sweep))
+    train(first[1:])
+    assert [len(rung) for rung in definition.climb(points, sweep)] == [81]
+    assert {point.status for point in points} == {"done", None}
+
+
+def test_one_candidate_goes_on_at_least(tmp_path):
+    search = SEARCH | {"n_candidates": 2}
+    sweep, points = read_search(tmp_path, random=search, base={"epochs": 100}, seeds=[])
+    counts = []
+    for rung in definition.climb(points, sweep):
+        train(rung)
+        counts.append((rung[0].rung, len(rung)))
+    assert counts == [(9, 2), (27, 1), (81, 1)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random. Leave it"),
+        ({"grid": {"epochs": [9]}}, "epochs is in grid, but halving sets it"),
+        ({"points": [{"epochs": 9}]}, "epochs is in points, but halving sets it"),
+        ({"base": {"epochs": 8}}, "halving: min_resources is 9, but base has 8 epochs"),
+        ({"halving": HALVING | {"factor": 1}}, "halving.factor: Input should be greater than or"),
+        ({"halving": HALVING | {"resource": "num_samples"}}, "halving.resource: Input should be"),
+        ({"seeds": [-1]}, "seed is -1, but must be a whole number"),
+        ({"random": SEARCH | {"n_candidates": 1200}}, "The sweep has 10,800 points"),
+        *[
+            ({"random": SEARCH | {"parameters": {"learning_rate": each}}}, f"learning_rate: {text}")
+            for each, text in (
+                ({"min": 0.1, "max": 0.1}, "min must be below max"),
+                ({"min": 0.1}, "min must be below max"),
+                ({"distribution": "log_uniform", "min": 0, "max": 1}, "min of log_uniform must be"),
+                ({"values": [1], "min": 0}, "must have min and max, or values alone"),
+            )
+        ],
+        (
+            {"random": SEARCH | {"parameters": {"seed": {"distribution": "normal"}}}},
+            "seed.distribution: Input should be 'uniform' or 'log_uniform', not 'normal'",
+        ),
+        (
+            {"random": SEARCH | {"parameters": {"rate": {"min": 0, "max": 1}}}},
+            "There is no parameter 'rate'",
+        ),
+    ],
+)
+def test_a_wrong_search_is_refused(tmp_path, entries, problem):
+    with pytest.raises(InvalidParameter, match=re.escape(problem)):
+        read_search(tmp_path, **entries)
+
+
+def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
+    three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
+    assert rank("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
+    assert rank("validation_accuracy", (10, 4, 0.1), *three) == [30, 20, 10]  # one seed more

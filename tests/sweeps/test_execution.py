@@ -1,6 +1,7 @@
 """Sweeps on this machine: results, points that fail, kills, and what the same command does."""
 
 import csv
+import re
 import shutil
 import signal
 import threading
@@ -27,7 +28,9 @@ EVALUATED = TRAINED | {"03_evaluate.ipynb", "metrics.json", "report.html"}
 def test_the_small_sweep_has_the_results_of_version_1(runs):
     assert read_results(runs / "small") == SMALL
     log = (runs / "small.log").read_text()
-    assert log.startswith("4 points: 4 to run\n[1/4] ")
+    assert re.match(
+        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores\n\[1/4\] \d\d:\d\d:\d\d ", log
+    )
     assert "\nbest validation_accuracy 0.7685, mean of 2 seeds: learning_rate 0.005\n" in log
     assert "\nits test accuracy: 0.7616, mean of 2 seeds\n" in log
 
@@ -39,7 +42,7 @@ def test_the_selected_configuration_alone_meets_the_test_images(runs):
         assert names == (EVALUATED if is_selected else TRAINED)
     rows = list(csv.DictReader((runs / "small" / "results.csv").open()))
     assert [row["validation_accuracy"] for row in rows] == ["0.756", "0.781", "0.777", "0.754"]
-    assert [name for name in rows[0] if "test" in name] == []
+    assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
 
 
 def test_a_point_equals_a_run_of_its_parameters(runs, tmp_path, pipeline):
@@ -68,7 +71,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp
         assert psutil.wait_procs(children, timeout=20)[1] == []
     log, errors = (running := start(*command, cwd=project)).communicate(timeout=60)
     assert running.returncode == 0, errors
-    assert log.startswith("3 points: 1 to run\n")
+    assert log.startswith("3 points: 2 done, 1 to run, about ")
     assert read_results(tmp_path) == read_results(local / "out")
     assert len(before) == 2
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
@@ -91,18 +94,20 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
         assert reason in errors
     log, _ = (retry := start(*command, "--retry-failed", cwd=project)).communicate(timeout=120)
     assert retry.returncode == 1
-    assert log.startswith("4 points: 3 to run\n")
+    assert log.startswith("4 points: 1 done, 3 to run, about ")
     results = read_results(tmp_path / "out")
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
 
 
-def test_run_sweep_returns_the_points_that_failed_now_or_before(tmp_path, caplog):
+def test_run_sweep_returns_the_configurations_and_what_failed_before_stays_so(tmp_path, caplog):
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
     for count in (2, 0):
-        failed = execution.run_sweep(file, str(tmp_path / "out"))
-        assert [point.status for point in failed] == ["diverged", "diverged"]
-        assert f"2 points: {count} to run" in caplog.text
+        ranking = execution.run_sweep(file, str(tmp_path / "out"))
+        statuses = [point.status for each in ranking for point in each.points]
+        assert statuses == ["diverged", "diverged"]
+        assert f"2 points: 0 done, {count} to run" in caplog.text
+    assert "2 points: 0 done, 0 to run, 2 failed before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
     assert "No point has finished, so there is nothing to select." in report
     assert report.count("<td>diverged</td>") == 4  # among all points, and among those that failed
@@ -121,9 +126,10 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     (second / "history.json").write_text("[]")
     done = pipeline("sweep", local / "s.yaml", "--no-report", "--sweep-dir", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("1 of the finished points run again, because of model.npz, ")
+    again = "run again, and their old results are replaced"
+    assert done.stdout.startswith(f"1 of the finished points {again}, because of model.npz, ")
     assert "because of history.json, which has been removed or altered since\n" in done.stdout
-    assert "3 points: 2 to run\n" in done.stdout
+    assert "3 points: 1 done, 2 to run, about " in done.stdout
     assert read_results(out) == read_results(local / "out")
 
 
@@ -134,7 +140,7 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
     for count in (1, 0):
         done = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"4 points: {count} to run\n")
+        assert done.stdout.startswith(f"4 points: {4 - count} done, {count} to run")
         assert "\nbest train_error 0." in done.stdout
     assert {folder: (folder / "02_train.ipynb").read_bytes() for folder in folders} == before
     assert len(read_results(out)) == 4
@@ -181,6 +187,91 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
 
     monkeypatch.setattr(notebooks, "execute", execute)
     file = write(tmp_path / "s.yaml", grid={"seed": list(range(9))})
-    failed = execution.run_sweep(file, str(tmp_path / "out"), workers=3, with_report=False)
-    assert [point.record.error for point in failed] == ["no notebook"] * 9
+    ranking = execution.run_sweep(file, str(tmp_path / "out"), workers=3, with_report=False)
+    points = [point for each in ranking for point in each.points]
+    assert [point.record.error for point in points] == ["no notebook"] * 9
     assert len(threads) == 3
+
+
+RANGES = {"learning_rate": {"distribution": "log_uniform", "min": 0.001, "max": 0.1}}
+RANGES |= {"dropout_rate": {"min": 0, "max": 0.6}}
+SEARCH = {
+    "random": {"n_candidates": 8, "parameters": RANGES},
+    "halving": {"min_resources": 1, "factor": 2},
+    "seeds": [14, 15],
+}
+
+
+def read_table(folder):
+    """Return the rows of results.csv, without what is measured by a clock."""
+    rows = list(csv.DictReader((folder / "results.csv").open()))
+    return [{**row, "started": "", "duration_s": ""} for row in rows]
+
+
+def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
+    project, tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    file = write(tmp_path / "s.yaml", **SEARCH)
+    execution.run_sweep(file, str(tmp_path / "dry"), dry_run=True)
+    assert "3 rungs: 8 candidates at 1 epochs, 4 candidates at 2 epochs, 2 cand" in caplog.text
+    assert "; 75% of the epochs of all at 4" in caplog.text
+    assert "28 points: 0 done, 28 to run, about " in caplog.text
+    assert not (tmp_path / "dry").exists()
+    options = ("sweep", file, "--no-report", "--workers")
+    for workers in (1, 2):
+        one = start(*options, workers, "--sweep-dir", tmp_path / f"{workers}", cwd=project)
+        assert one.wait(timeout=120) == 0
+    command = (*options, 2, "--sweep-dir", tmp_path / "killed")
+    killed = start(*command, cwd=project)
+    wait_for(r"\[20/28\]", killed.stdout)  # in the second rung
+    killed.kill()
+    killed.communicate()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("killed/*/model.npz")}
+    log, errors = (again := start(*command, cwd=project)).communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert len(before) >= 20
+    assert f"28 points: {len(before)} done, {28 - len(before)} to run" in log
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    rows = read_table(tmp_path / "1")
+    assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
+    statuses = [row["status"] for row in rows]
+    assert (statuses.count("done"), statuses.count("eliminated")) == (28, 20)
+    tested = [row for row in rows if row["test_accuracy"]]
+    assert [row["epochs"] for row in tested] == ["4", "4"]
+    assert len({row["configuration"] for row in tested}) == 1
+
+
+def test_new_points_run_before_those_that_run_again(copied, tmp_path, caplog):
+    caplog.set_level("INFO")
+    out, (first, *_) = copied
+    (first / "model.npz").unlink()
+    sweep = {"name": "trial", "base": QUICK, "grid": RATES, "points": [{"learning_rate": 0.03}]}
+    ranking = execution.run_sweep(sweep, str(out), workers=1, with_report=False)
+    assert len(ranking) == 4
+    lines = [line for line in caplog.messages if line.startswith("[")]
+    assert "learning_rate 0.03" in lines[0]
+    assert len(lines) == 2
+
+
+def test_each_configuration_that_has_met_the_test_images_is_counted(copied, tmp_path, pipeline):
+    out, _ = copied
+    more = write(tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03, "seed": 14}])
+    assert pipeline("sweep", more, "--no-report", "--sweep-dir", out).returncode == 0
+    assert sum(bool(row["test_accuracy"]) for row in read_table(out)) == 2
+    done = pipeline("report", out)
+    assert done.returncode == 0, done.stderr
+    report = (out / "report.html").read_text()
+    assert "configurations that have met the test images: 2" in report
+    assert report.count("seeds: 1\n") >= 2
+
+
+def test_a_sweep_is_verified_and_compared_by_its_selected_points(copied, runs, tmp_path, pipeline):
+    out, _ = copied
+    verified = pipeline("verify", out)
+    assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.count("Reproduced: all ") == 1
+    page = tmp_path / "c.html"
+    compared = pipeline("compare", runs / "default", runs / "small", "--output", page)
+    assert compared.returncode == 0, compared.stderr
+    assert "mean of B, C" in page.read_text()
