@@ -18,7 +18,7 @@ from pipeline import data, notebooks, parameters, provenance, records, run_folde
 from pipeline.errors import InvalidData, InvalidRecord, PointsFailed
 from pipeline.parameters import NOTEBOOKS, RUNS
 from pipeline.published import format_duration, round_metric
-from pipeline.records import METRICS, RunRecord, Status, SweepDefinition, SweepRecord
+from pipeline.records import METRICS, RunRecord, Status, SweepDefinition, SweepRecord, Trained
 from pipeline.reports import page
 from pipeline.run_folder import TRAINING, write_whole
 from pipeline.shell import open_threads
@@ -26,8 +26,6 @@ from pipeline.sweeps import definition
 from pipeline.sweeps.definition import LEFT, Configuration, DataKey, Point, SweepFolder
 
 UNTESTED = METRICS[:4]  # what may be looked at before the choice is made
-TESTED = METRICS[4:]
-NO_DROPOUT = tuple(f"{name}_no_dropout" for name in METRICS[:2])
 # Seconds of a point on one core of 2.5 GHz: to begin it, and for an image and a hidden unit.
 BEGIN_S, IMAGE_S = 0.5, 2e-7
 
@@ -164,42 +162,34 @@ def _find_jobs(
 def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, cores: int) -> int:
     """Log how many points are done and will run, and about how long that takes; return the latter.
 
-    Rungs that are not known yet are counted by their numbers of candidates.
+    Of a rung that is not known yet, the first candidates stand for those that will go on.
     """
-    known = {rung[0].rung: rung for rung in definition.climb(points, sweep)}
-    waiting, sizes = set(jobs), list[int]()
-    total, to_run, seconds = 0, 0, 0.0
-    for rung in sorted({point.rung for point in points}):
-        everyone = [point for point in points if point.rung == rung]
-        candidates = len({point.candidate for point in everyone})
+    rungs = list(definition.climb(points, sweep))
+    waiting, sizes = set(jobs), [len({point.candidate for point in rung}) for rung in rungs]
+    epochs = sorted({point.rung for point in points})
+    for rung in epochs[len(rungs) :]:
         factor = sweep.halving.factor if sweep.halving else 1
-        size = max(sizes[-1] // factor, 1) if sizes else candidates
-        going = known.get(rung, everyone[: size * len(everyone) // candidates])
-        left = sum(point in waiting for point in going)
-        sizes.append(size)
-        total += len(going)
-        to_run += left
-        seconds += left * fmean(map(_estimate, everyone))
+        sizes.append(max(sizes[-1] // factor, 1))
+        going = set(list(dict.fromkeys(point.candidate for point in points))[: sizes[-1]])
+        rungs.append([each for each in points if each.rung == rung and each.candidate in going])
     if sweep.halving:
-        _log_rungs(sizes, sorted({point.rung for point in points}))
+        pairs = zip(sizes, epochs, strict=True)
+        stages = ", ".join(f"{size} candidates at {epoch} epochs" for size, epoch in pairs)
+        share = sum(map(operator.mul, sizes, epochs)) / (sizes[0] * epochs[-1])
+        log.info(f"{len(sizes)} rungs: {stages}; {share:.0%} of the epochs of all at {epochs[-1]}")
+    planned = [point for rung in rungs for point in rung]
+    left = [point for point in planned if point in waiting]
+    seconds = sum(map(_estimate, left))
     done = [point for point in points if point.is_done]
     if done:
         spent = sum(point.record.duration_s or 0 for point in done if point.record)
         seconds *= spent / sum(map(_estimate, done))
-    failed = sum(point.has_failed and point not in waiting for point in points)
-    parts = [f"{total} points: {len(done)} done", f"{to_run} to run"]
+    failed = sum(point.has_failed for point in planned)
+    parts = [f"{len(planned)} points: {len(done)} done", f"{len(left)} to run"]
     parts += [f"{failed} failed before"] if failed else []
-    parts += [f"about {format_duration(seconds / cores)} on {cores} cores"] if to_run else []
+    parts += [f"about {format_duration(seconds / cores)} on {cores} cores"] if left else []
     log.info(", ".join(parts))
-    return to_run
-
-
-def _log_rungs(sizes: list[int], epochs: list[int]) -> None:
-    """Log the rungs of a search, and which share of a full search it costs."""
-    pairs = zip(sizes, epochs, strict=True)
-    stages = ", ".join(f"{size} candidates at {epoch} epochs" for size, epoch in pairs)
-    share = sum(map(operator.mul, sizes, epochs)) / (sizes[0] * epochs[-1])
-    log.info(f"{len(sizes)} rungs: {stages}; {share:.0%} of the epochs of all at {epochs[-1]}")
+    return len(left)
 
 
 def _estimate(point: Point) -> float:
@@ -270,17 +260,12 @@ def make_row(point: Point) -> dict[str, object]:
     """
     record = None if point.is_eliminated else point.record
     metrics = record and record.metrics
-    identity = parameters.make_id(point.parameters.model_dump(exclude={"seed"}))
-    row: dict[str, object] = {
-        "id": point.id,
-        "configuration": identity,
-        "status": point.status or "not run",
-    }
-    row |= dict(point.parameters)
-    names = (*UNTESTED, *NO_DROPOUT, "weights_sha256")
-    row |= {name: getattr(metrics, name, None) for name in names}
     tested = point.folder.read_metrics() if point.folder.metrics.exists() else None
-    row |= {name: getattr(tested, name, None) for name in TESTED}
+    configuration = parameters.make_id(point.parameters.model_dump(exclude={"seed"}))
+    row: dict[str, object] = {"id": point.id, "configuration": configuration}
+    row |= {"status": point.status or "not run"} | dict(point.parameters)
+    row |= {name: getattr(metrics, name, None) for name in Trained.model_fields}
+    row |= {name: getattr(tested, name, None) for name in METRICS[4:]}
     return row | {name: getattr(record, name, None) for name in ("started", "duration_s", "error")}
 
 
