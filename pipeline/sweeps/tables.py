@@ -76,10 +76,15 @@ def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
 
 
 def describe_certainty(values: Sequence[float], metric: str, images: int) -> str:
-    """Return the mean and range over seeds and, of an accuracy, its standard error by images."""
+    """Return the mean and range over seeds and, of an accuracy, its standard error by images.
+
+    That is not 0 where all images are classified correctly. Source: A. Agresti and B. Coull (1998),
+    The American Statistician 52, 119-126.
+    """
     mean, measured = fmean(values), f"{images:,} images"
     if metric.endswith("accuracy"):
-        error = math.sqrt(mean * (1 - mean) / images)
+        centre = (mean * images + 2) / (images + 4)
+        error = math.sqrt(centre * (1 - centre) / (images + 4))
         measured = f"standard error of {measured}: {error:.2g}"
     spread = f"range over {len(values)} seeds: {min(values):.4f} to {max(values):.4f}; "
     return f"{metric} {mean:.4f} ({spread if len(values) > 1 else 'one seed; '}{measured})"

@@ -114,3 +114,50 @@ def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs
     links = [link["href"] for link in points.find_all("a")]
     assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
     assert "test" not in points.text
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "images", "text"),
+    [
+        (
+            [0.7, 0.8],
+            "test_accuracy",
+            49,
+            "(range over 2 seeds: 0.7000 to 0.8000; standard error of 49 images: 0.061)",
+        ),
+        ([1.0], "validation_accuracy", 10, "(one seed; standard error of 10 images: 0.094)"),
+        ([0.5], "validation_error", 1000, "(one seed; 1,000 images)"),
+    ],
+)
+def test_a_metric_comes_with_its_range_and_the_standard_error_of_its_images(
+    values, metric, images, text
+):
+    assert tables.describe_certainty(values, metric, images).endswith(text)
+
+
+def test_values_stand_at_their_distances_and_labels_apart():
+    assert tables.place([3, 1, 2, 1]) == {1: 0, 2: 0.5, 3: 1}
+    assert tables.place([0.1, 0.001, 0.01]) == pytest.approx({0.001: 0, 0.01: 0.5, 0.1: 1})
+    assert tables.place(["b", "a"]) == {"a": 0, "b": 1}
+    assert tables.place([7]) == {7: 0.5}
+    assert tables.pick_labels({1.0: 0, 1.1: 0.05, 2.0: 1}) == {0: "1", 1: "2"}
+
+
+def test_a_selected_value_at_an_edge_is_named():
+    ranking = pd.DataFrame({"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]})
+    edges = tables.find_edges(ranking, ["hidden_size", "learning_rate"])
+    assert edges == ["hidden_size 30 is the largest of 3 values tried"]
+
+
+def test_a_search_is_drawn_by_its_candidates_and_by_its_rungs():
+    names, metric = ["learning_rate", "epochs"], "validation_accuracy"
+    table = {"learning_rate": [0.1, 0.1, 0.2], "epochs": [9, 3, 3], "mean": [0.9, 0.7, 0.6]}
+    ranking = pd.DataFrame(table | {"seeds": 1})
+    lines = tables.draw_candidates(ranking, names, metric).axes[0].lines
+    assert [list(line.get_ydata()) for line in lines[2:3]] == [[0, 1, 1]]  # the best one, on top
+    (axis,) = tables.draw_rungs(ranking, names, metric).axes
+    ends = sorted([*line.get_xdata()] for line in axis.lines)
+    assert ends == [[3], [3, 9]]
+    assert axis.get_xscale() == "log"
+    assert axis.texts[0].get_text() == "learning_rate 0.1"
+    plt.close("all")
