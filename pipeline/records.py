@@ -51,6 +51,10 @@ class Status(StrEnum):
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
 
 
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,7 +105,7 @@ class RunRecord(_Record):
     """
 
     status: Status = Status.RUNNING
-    started: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    started: AwareDatetime = Field(default_factory=now)
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
 from pipeline.errors import InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
-from pipeline.records import RunRecord, Status, Trained
+from pipeline.records import RunRecord, Status, Trained, now
 from pipeline.reports import page
 from pipeline.run_folder import EVALUATION, FILES, PREPARATION, STAGES, TRAINING, RunFolder
 from pipeline.shell import open_threads
@@ -121,6 +121,7 @@ def train_point(
     """
     started = time.monotonic()
     executed = folder.notebook(TRAINING)
+    record = record.replace(started=now())
     folder.write_record(record)
     folder.clear()
     run_folder.write_whole(folder.data, content)

@@ -3,7 +3,7 @@
 import base64
 import html
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from pipeline import plots
 from pipeline.parameters import NAMES, describe
 from pipeline.published import round_metric
-from pipeline.records import Metric, Status
+from pipeline.records import Metric, Status, SweepRecord
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps.definition import Configuration, Point, SweepFolder
 from pipeline.sweeps.execution import UNTESTED, make_row
@@ -121,19 +121,26 @@ def to_html(
     return f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
 
 
-def place(values: Iterable[Any]) -> dict[Any, float]:
-    """Return where each value stands on an axis from 0 to 1.
-
-    Numbers keep their distances, by their logarithms if they differ by a factor of ten or more.
-    """
+def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
+    """Return where each value stands on an axis from 0 to 1, true to scale."""
     ordered = sorted(set(values))
-    low, high = ordered[0], ordered[-1]
-    numbers = [*range(len(ordered))] if isinstance(low, str) else ordered
-    if numbers[0] > 0 and high / low >= 10:
+    numbers = [*range(len(ordered))] if isinstance(ordered[0], str) else ordered
+    if is_log:
         numbers = [*map(math.log, ordered)]
     width = numbers[-1] - numbers[0]
     places = [(number - numbers[0]) / width if width else 0.5 for number in numbers]
     return dict(zip(ordered, places, strict=True))
+
+
+def find_log_scales(ranking: pd.DataFrame, names: Iterable[str], sweep: SweepRecord) -> set[str]:
+    """Return the parameters with logarithmic axes: as they were drawn, or from a factor of ten."""
+    drawn = sweep.random.parameters if sweep.random else {}
+    logs = {name for name, each in drawn.items() if each.distribution == "log_uniform"}
+    for name in set(names) - drawn.keys():
+        low, high = min(ranking[name]), max(ranking[name])
+        if not isinstance(low, str) and 0 < 10 * low <= high:
+            logs.add(name)
+    return logs
 
 
 def pick_labels(places: dict[Any, float]) -> dict[float, str]:
@@ -145,7 +152,9 @@ def pick_labels(places: dict[Any, float]) -> dict[float, str]:
     return labels
 
 
-def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+def draw_effects(
+    ranking: pd.DataFrame, names: Sequence[str], metric: Metric, logs: Container[str] = ()
+) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
     A line joins configurations that differ in that parameter alone. A bar reaches from the lowest
@@ -161,7 +170,7 @@ def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) ->
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
-        places = place(table[name])
+        places = place(table[name], name in logs)
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
         apart = 0.12 if len(lines) < len(table) else 0  # bars at one value, if there are several
@@ -183,15 +192,17 @@ def draw_effects(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) ->
     return figure
 
 
-def draw_candidates(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+def draw_candidates(
+    ranking: pd.DataFrame, names: Sequence[str], metric: Metric, logs: Container[str] = ()
+) -> Figure:
     """Draw each configuration as a line through its values and its metric: parallel coordinates.
 
-    The darker, the better; the best one is thick and orange.
+    The darker, the better; the first one, which is the selected one, is thick and orange.
     """
-    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]  # the best one last, so on top
+    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]  # the first one last, so on top
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     columns = [*names, "mean"]
-    places = {name: place(table[name]) for name in columns}
+    places = {name: place(table[name], name in logs) for name in columns}
     for number, (_, row) in enumerate(table.iterrows(), 1):
         is_best = number == len(table)
         look = (
@@ -204,7 +215,7 @@ def draw_candidates(ranking: pd.DataFrame, names: Sequence[str], metric: Metric)
     for x, name in enumerate(columns):
         axis.axvline(x, color=plots.TEST, linewidth=0.8, zorder=0)
         for at, label in pick_labels(places[name]).items():
-            axis.text(x + 0.03, at, label, fontsize=9)
+            axis.text(x + 0.03, at, label, fontsize=9, bbox={"fc": "w", "ec": "none", "pad": 0.5})
     axis.set(xlim=(-0.1, len(columns) - 0.7), yticks=[])
     axis.set_xticks(range(len(columns)), [*names, metric])
     axis.grid(visible=False)

@@ -136,10 +136,11 @@ def test_a_metric_comes_with_its_range_and_the_standard_error_of_its_images(
 
 
 def test_values_stand_at_their_distances_and_labels_apart():
-    assert tables.place([3, 1, 2, 1]) == {1: 0, 2: 0.5, 3: 1}
-    assert tables.place([0.1, 0.001, 0.01]) == pytest.approx({0.001: 0, 0.01: 0.5, 0.1: 1})
-    assert tables.place(["b", "a"]) == {"a": 0, "b": 1}
-    assert tables.place([7]) == {7: 0.5}
+    assert tables.place([3, 1, 2, 1], is_log=False) == {1: 0, 2: 0.5, 3: 1}
+    places = tables.place([0.1, 0.001, 0.01], is_log=True)
+    assert places == pytest.approx({0.001: 0, 0.01: 0.5, 0.1: 1})
+    assert tables.place(["b", "a"], is_log=False) == {"a": 0, "b": 1}
+    assert tables.place([7], is_log=False) == {7: 0.5}
     assert tables.pick_labels({1.0: 0, 1.1: 0.05, 2.0: 1}) == {0: "1", 1: "2"}
 
 
