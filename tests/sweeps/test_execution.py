@@ -262,7 +262,7 @@ def test_each_configuration_that_has_met_the_test_images_is_counted(copied, tmp_
     done = pipeline("report", out)
     assert done.returncode == 0, done.stderr
     report = (out / "report.html").read_text()
-    assert "configurations that have met the test images: 2" in report
+    assert "configurations of this sweep that have met the test images: 2" in report
     assert report.count("seeds: 1\n") >= 2
 
 
