@@ -1,6 +1,8 @@
 """What a sweep's file means: its points, their configurations, and how these are ranked."""
 
+import csv
 import re
+from statistics import fmean
 
 import pytest
 
@@ -328,3 +330,26 @@ def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
     three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
     assert rank("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
     assert rank("validation_accuracy", (10, 4, 0.1), *three) == [30, 20, 10]  # one seed more
+
+
+@pytest.mark.parametrize("results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem)
+def test_committed_results_are_those_of_the_committed_definition(results):
+    """Its ids, which points were eliminated, and which configuration has met the test images."""
+    rows = {row["id"]: row for row in csv.DictReader(results.open())}
+    sweep = definition.read_definition(results.with_suffix(".yaml"))
+    points = make_points(results.with_suffix(".yaml"))
+    assert [point.id for point in points] == list(rows)
+    for rung in definition.climb(points, sweep):
+        for point in rung:
+            row, seed = rows[point.id], point.parameters.seed
+            assert row["status"] == "done"
+            others = {name: float(row[name]) for name in EPOCH if name in row}
+            value = float(row[sweep.select])
+            point.record = make_point(seed, value, sweep.select, VALIDATED | others).record
+    assert [point.status for point in points] == [rows[point.id]["status"] for point in points]
+    best, *_ = definition.rank(points, sweep.select)
+    tested = {identity for identity, row in rows.items() if row["test_accuracy"]}
+    assert {point.id for point in best.points} == tested
+    accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
+    table = (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
+    assert f"{fmean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})" in table
