@@ -39,6 +39,7 @@ from pipeline.run_folder import RunFolder
 DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 10_000
+RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
 MAX_DRAWS = 100  # for each candidate, since none is taken twice
 LEFT = (None, Status.RUNNING, Status.INTERRUPTED)  # of points that have not come to an end
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
@@ -115,6 +116,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
         )
     except (OSError, YAMLError, ValueError) as error:
         reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers
+    reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
     *entries, last = list(SweepDefinition.model_fields)[1:]
     advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
     raise InvalidParameter(f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}")

@@ -309,6 +309,7 @@ def test_one_candidate_goes_on_at_least(tmp_path):
                 ({"min": 0.1}, "min must be below max"),
                 ({"distribution": "log_uniform", "min": 0, "max": 1}, "min of log_uniform must be"),
                 ({"values": [1], "min": 0}, "must have min and max, or values alone"),
+                ([0.1, 0.2], "Input should be such as {min: 0, max: 1} or {values: [1, 2]}, not"),
             )
         ],
         (
