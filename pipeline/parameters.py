@@ -39,7 +39,7 @@ SOURCES = "'sample', 'mnist', 'fashion_mnist' or a path: an .npz, a .csv or a fo
 Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
 Folders = Annotated[
-    list[Folder], Field(min_length=2, max_length=6), "a list of two to six paths of folders"
+    list[Folder], Field(min_length=1, max_length=6), "a list of one to six paths of folders"
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]

@@ -134,7 +134,7 @@ class Distribution(_Record):
             if low is not None or high is not None:
                 raise ValueError("must have min and max, or values alone")
         elif low is None or high is None or low >= high:
-            raise ValueError("min must be below max")
+            raise ValueError("must have min below max")
         elif self.distribution == "log_uniform" and low <= 0:
             raise ValueError("min of log_uniform must be above 0")
         return self
@@ -167,6 +167,11 @@ class SweepDefinition(_Record):
     random: RandomSearch | None = None
     halving: Halving | None = None
     select: Metric = "validation_accuracy"
+
+    @property
+    def drawn(self) -> dict[str, Distribution]:
+        """Return what is drawn at random, by parameter."""
+        return self.random.parameters if self.random else {}
 
 
 class SweepRecord(SweepDefinition):

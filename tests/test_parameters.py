@@ -74,7 +74,7 @@ def test_a_notebook_takes_what_it_declares():
         ("epoch", 3, r"no parameter 'epoch'. Did you mean epochs\?"),
         ("hidden_size", 3, "hidden_size: not a .* which has epochs, seed."),
         ("run_dir", " ", "run_dir is ' ', but must be the path of a folder"),
-        ("run_dirs", ["runs/default"], "run_dirs is .* a list of two to six paths"),
+        ("run_dirs", [], "run_dirs is .* a list of one to six paths"),
     ],
 )
 def test_a_notebook_refuses_what_is_wrong_or_not_its_own(name, value, message):

@@ -11,7 +11,7 @@ the start, so a rung is nothing but more points.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, groupby, product
 from pathlib import Path
 from statistics import fmean, multimode
 from typing import Any
@@ -40,6 +40,7 @@ DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
+WHOLE = {name for name, field in Parameters.model_fields.items() if field.annotation is int}
 MAX_DRAWS = 100  # for each candidate, since none is taken twice
 LEFT = (None, Status.RUNNING, Status.INTERRUPTED)  # of points that have not come to an end
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
@@ -127,12 +128,13 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
 
     They are counted before any is made. Raises InvalidParameter.
     """
-    drawn = sweep.random.parameters if sweep.random else {}
     rungs = list_rungs(sweep)
-    both = [name for name in sweep.grid if name in drawn]
+    both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
         raise InvalidParameter(f"{both[0]} is in grid and in random. Leave it in one of them.")
-    has_grid = bool(sweep.grid or drawn) or not sweep.points  # without both, the base is a point
+    has_grid = (
+        bool(sweep.grid or sweep.drawn) or not sweep.points
+    )  # without both, the base is a point
     candidates = sweep.random.n_candidates if sweep.random else 1
     count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
     count *= max(len(sweep.seeds), 1) * len(rungs)
@@ -172,7 +174,7 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
     candidates: dict[str, dict[str, Any]] = {}
     for _ in range(MAX_DRAWS * search.n_candidates):
         drawn = {
-            name: draw(each, rng.random_sample(), is_whole(name))
+            name: draw(each, rng.random_sample(), name in WHOLE)
             for name, each in search.parameters.items()
         }
         candidates.setdefault(repr(drawn), drawn)
@@ -182,19 +184,14 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
     raise InvalidParameter(f"random: {problem} candidates. Lower it, or widen the ranges.")
 
 
-def is_whole(name: str) -> bool:
-    """Return whether a parameter is a whole number."""
-    return name in Parameters.model_fields and Parameters.model_fields[name].annotation is int
-
-
 def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
     """Return the value at this fraction, from 0 to below 1, of a distribution.
 
     Numbers have three significant digits, so no last bit of a power matters.
     """
-    low, high, values = distribution.min, distribution.max, distribution.values
-    if values is not None or low is None or high is None:
-        return (values or [])[int(fraction * len(values or []))]
+    if distribution.values is not None:
+        return distribution.values[int(fraction * len(distribution.values))]
+    low, high = float(distribution.min or 0), float(distribution.max or 0)
     end = high + whole  # a whole number is what is left of its decimals
     if distribution.distribution == "log_uniform":
         value = low * (end / low) ** fraction
@@ -211,12 +208,9 @@ def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
     """
     if sweep.halving is None:
         return [{}]
-    drawn = sweep.random.parameters if sweep.random else {}
-    places = {"grid": [sweep.grid], "points": sweep.points, "random": [drawn]}
-    for place, entries in places.items():
-        if any("epochs" in entry for entry in entries):
-            problem = f"epochs is in {place}, but halving sets it"
-            raise InvalidParameter(f"{problem}. Put the largest number into base.")
+    if "epochs" in {*sweep.grid, *sweep.drawn, *chain(*sweep.points)}:
+        problem = "epochs is in grid, points or random, but halving sets it"
+        raise InvalidParameter(f"{problem}. Put the largest number into base.")
     least, most = sweep.halving.min_resources, parameters.from_values(sweep.base).epochs
     if least > most:
         problem = f"min_resources is {least}, but base has {most} epochs"
@@ -225,20 +219,19 @@ def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
     return [{"epochs": least * sweep.halving.factor**rung} for rung in range(count)]
 
 
-def climb(points: Iterable[Point], sweep: SweepDefinition) -> Iterator[list[Point]]:
+def climb(points: Sequence[Point], sweep: SweepDefinition) -> Iterator[list[Point]]:
     """Yield the points of each rung that go on, and mark those that do not as eliminated.
 
     It ends at a rung of which a point is left to train. So who asks for the next rung has to
     train this one before. Without halving there is one rung.
     """
-    rungs: dict[int, list[Point]] = {}
-    for point in points:
-        rungs.setdefault(point.rung, []).append(point)
     candidates = {point.candidate for point in points}
-    for _, rung in sorted(rungs.items()):
+    for _, rung in groupby(points, key=lambda point: point.rung):
+        going = []
         for point in rung:
             point.is_eliminated = point.candidate not in candidates
-        going = [point for point in rung if not point.is_eliminated]
+            if not point.is_eliminated:
+                going.append(point)
         yield going
         if sweep.halving is None or any(point.status in LEFT for point in going):
             return
@@ -293,10 +286,9 @@ class Configuration:
     def sort_key(self) -> list[float]:
         """Return what configurations are sorted by, the best first.
 
-        Complete ones come first, then those with fewer seeds than most, then those of which a point
-        has failed: the mean of what went well flatters.
-        A higher rung comes before a lower one. Equal means are ranked by the other metric of the
-        same images.
+        A later rung comes before an earlier one. In it, complete ones come first, then those with
+        fewer seeds than most, then those of which a point has failed: the mean of what went well
+        flatters. Equal means are ranked by the other metric of the same images.
         """
         if not self.finished:
             return [math.inf]
@@ -304,9 +296,9 @@ class Configuration:
         means = [-self.compute_mean(f"{split}_accuracy"), self.compute_mean(f"{split}_error")]
         if measure == "error":
             means.reverse()
-        # Sums of the same numbers in another order differ in their last digits.
         missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
-        return [missing, -self.points[0].rung, *(round(mean, 12) for mean in means)]
+        # Sums of the same numbers in another order differ in their last digits.
+        return [-self.points[0].rung, missing, *(round(mean, 12) for mean in means)]
 
     def describe(self, names: Iterable[str]) -> str:
         """Return these of its parameters as words."""
@@ -341,22 +333,24 @@ def rank(points: Iterable[Point], metric: Metric) -> list[Configuration]:
     return sorted(group(points, metric), key=lambda each: each.sort_key)
 
 
-def find_best(configurations: Sequence[Configuration]) -> Configuration | None:
-    """Return the first configuration, if any of its points has finished."""
-    return configurations[0] if configurations[0].finished else None
+def select(points: Sequence[Point], metric: Metric) -> Configuration | None:
+    """Return what a sweep that has ended selects, if anything of its last rung has finished."""
+    best, *_ = rank(points, metric)
+    return best if best.finished and best.points[0].rung == points[-1].rung else None
 
 
 def find_selected(run_dir: str) -> list[str]:
     """Return the folders of a sweep's selected points, or the one folder of anything else.
 
-    Raises InvalidRecord if no point of the sweep has finished.
+    Raises InvalidRecord if the sweep has not ended, or has nothing to select.
     """
     folder = SweepFolder(run_dir)
     if not folder.record.exists():
         return [run_dir]
-    best = find_best(rank(read_points(folder), folder.read_record().select))
-    if not best:
-        raise InvalidRecord(folder.path, "has no finished point", "Run the sweep again.")
+    points = read_points(folder)
+    best = select(points, folder.read_record().select)
+    if best is None or any(point.status in LEFT for point in points):
+        raise InvalidRecord(folder.path, "has not ended with a selection", "Run the sweep again.")
     return [point.folder.place for point in best.finished]
 
 

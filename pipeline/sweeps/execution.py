@@ -80,7 +80,7 @@ def run_sweep(
     with run_folder.lock(folder.path):
         jobs = _find_jobs(points, drafts, retry_failed)
         total = _log_plan(points, jobs, sweep, cores)
-        if jobs and scheduler:
+        if total and scheduler:
             from pipeline.sweeps import cluster  # Dask takes 0.5 s to import
 
             training = cluster.train_there(scheduler, contents.values())
@@ -88,7 +88,7 @@ def run_sweep(
             training = _train_here(at_a_time)
         try:
             with training as submit:
-                if jobs or not folder.record.exists() or folder.record.read_bytes() != record:
+                if total or not folder.record.exists() or folder.record.read_bytes() != record:
                     folder.report.unlink(missing_ok=True)
                     write_whole(folder.record, record)
                 progress = _Progress(points, sweep, total)
@@ -107,21 +107,20 @@ def run_sweep(
                     point.folder.write_record(begun.replace(status=Status.INTERRUPTED))
             write_results(points, folder)
         try:
-            ranking = definition.rank(points, sweep.select)
-            best = definition.find_best(ranking)
+            best = definition.select(points, sweep.select)
             if best:  # its points are the first to meet the test images
                 log.info(f"best {best.describe_best(definition.find_varied(points))}")
                 runs.evaluate([point.folder for point in best.finished], at_a_time)
                 accuracy = fmean(each.folder.read_metrics().test_accuracy for each in best.finished)
                 log.info(f"its test accuracy: {accuracy:.4f}{best.describe_seeds()}")
                 write_results(points, folder)
-            if with_report and (jobs or not folder.report.exists()):
+            if with_report and (total or not folder.report.exists()):
                 write_report(folder)
         except (InvalidData, InvalidRecord) as error:
             raise PointsFailed(f"All points are kept, but: {error}") from error
     if with_report:
         log.info(f"report: {os.path.relpath(folder.report)}")
-    return ranking
+    return definition.rank(points, sweep.select)
 
 
 def write_report(folder: SweepFolder) -> Path:
@@ -162,7 +161,8 @@ def _find_jobs(
 def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, cores: int) -> int:
     """Log how many points are done and will run, and about how long that takes; return the latter.
 
-    Of a rung that is not known yet, the first candidates stand for those that will go on.
+    Of a rung that is not known yet, candidates that are done there, and then the first ones, stand
+    for those that will go on.
     """
     rungs = list(definition.climb(points, sweep))
     waiting, sizes = set(jobs), [len({point.candidate for point in rung}) for rung in rungs]
@@ -170,8 +170,10 @@ def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, co
     for rung in epochs[len(rungs) :]:
         factor = sweep.halving.factor if sweep.halving else 1
         sizes.append(max(sizes[-1] // factor, 1))
-        going = set(list(dict.fromkeys(point.candidate for point in points))[: sizes[-1]])
-        rungs.append([each for each in points if each.rung == rung and each.candidate in going])
+        everyone = [point for point in points if point.rung == rung]
+        order = sorted(everyone, key=lambda point: not point.is_done)
+        going = set([*dict.fromkeys(point.candidate for point in order)][: sizes[-1]])
+        rungs.append([point for point in everyone if point.candidate in going])
     if sweep.halving:
         pairs = zip(sizes, epochs, strict=True)
         stages = ", ".join(f"{size} candidates at {epoch} epochs" for size, epoch in pairs)
@@ -180,14 +182,16 @@ def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, co
     planned = [point for rung in rungs for point in rung]
     left = [point for point in planned if point in waiting]
     seconds = sum(map(_estimate, left))
-    done = [point for point in points if point.is_done]
+    done = [point for point in planned if point.is_done]
     if done:
         spent = sum(point.record.duration_s or 0 for point in done if point.record)
         seconds *= spent / sum(map(_estimate, done))
     failed = sum(point.has_failed for point in planned)
     parts = [f"{len(planned)} points: {len(done)} done", f"{len(left)} to run"]
     parts += [f"{failed} failed before"] if failed else []
-    parts += [f"about {format_duration(seconds / cores)} on {cores} cores"] if left else []
+    cores = max(min(cores, len(left)), 1)
+    where = f"on {cores} cores" if cores > 1 else "on one core"
+    parts += [f"about {format_duration(seconds / cores)} {where}"] if left else []
     log.info(", ".join(parts))
     return len(left)
 

@@ -43,24 +43,26 @@ def make_ranking(configurations: Iterable[Configuration], names: Sequence[str]) 
     return pd.DataFrame(rows)
 
 
-def find_looks(folder: SweepFolder, names: Iterable[str]) -> list[str]:
+def find_looks(folder: SweepFolder) -> list[str]:
     """Describe each configuration that has met the test images, in the order in which they did.
 
     Those that have left the sweep's file are among them.
     """
-    looks: dict[str, tuple[float, dict[str, Any], list[float]]] = {}
-    paths = sorted(folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime)
-    for point in map(RunFolder, (path.parent for path in paths)):
+    looks: dict[str, list[tuple[float, dict[str, Any], float]]] = {}
+    for path in sorted(folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime):
+        point = RunFolder(path.parent)
         record = point.find_record()
         if record and record.status == Status.DONE:
-            others = {name: value for name, value in record.parameters.items() if name != "seed"}
-            look = looks.setdefault(str(others), (point.metrics.stat().st_mtime, others, []))
-            look[2].append(point.read_metrics().test_accuracy)
+            values = {name: record.parameters.get(name) for name in NAMES if name != "seed"}
+            look = path.stat().st_mtime, values, point.read_metrics().test_accuracy
+            looks.setdefault(str(values), []).append(look)
+    firsts = [look[0][:2] for look in looks.values()]
+    names = [name for name in NAMES[:-1] if len({str(each[name]) for _, each in firsts}) > 1]
     return [
         f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC: "
-        f"{describe({name: values[name] for name in names}) or 'the only one'}: "
-        f"test_accuracy {fmean(found):.4f}, seeds: {len(found)}"
-        for when, values, found in looks.values()
+        f"{describe({name: values[name] for name in names})}: "
+        f"test_accuracy {fmean(each for *_, each in look):.4f}, seeds: {len(look)}"
+        for (when, values), look in zip(firsts, looks.values(), strict=True)
     ]
 
 
@@ -134,11 +136,12 @@ def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
 
 def find_log_scales(ranking: pd.DataFrame, names: Iterable[str], sweep: SweepRecord) -> set[str]:
     """Return the parameters with logarithmic axes: as they were drawn, or from a factor of ten."""
-    drawn = sweep.random.parameters if sweep.random else {}
-    logs = {name for name, each in drawn.items() if each.distribution == "log_uniform"}
-    for name in set(names) - drawn.keys():
+    logs = set()
+    for name in names:
         low, high = min(ranking[name]), max(ranking[name])
-        if not isinstance(low, str) and 0 < 10 * low <= high:
+        each = sweep.drawn.get(name)
+        is_log = each.distribution == "log_uniform" if each else high and low / high <= 0.1
+        if not isinstance(low, str) and low > 0 and is_log:
             logs.add(name)
     return logs
 

@@ -295,8 +295,8 @@ def test_one_candidate_goes_on_at_least(tmp_path):
     ("entries", "problem"),
     [
         ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random. Leave it"),
-        ({"grid": {"epochs": [9]}}, "epochs is in grid, but halving sets it"),
-        ({"points": [{"epochs": 9}]}, "epochs is in points, but halving sets it"),
+        ({"grid": {"epochs": [9]}}, "epochs is in grid, points or random, but halving sets it"),
+        ({"points": [{"epochs": 9}]}, "epochs is in grid, points or random, but halving sets it"),
         ({"base": {"epochs": 8}}, "halving: min_resources is 9, but base has 8 epochs"),
         ({"halving": HALVING | {"factor": 1}}, "halving.factor: Input should be greater than or"),
         ({"halving": HALVING | {"resource": "num_samples"}}, "halving.resource: Input should be"),
@@ -305,8 +305,8 @@ def test_one_candidate_goes_on_at_least(tmp_path):
         *[
             ({"random": SEARCH | {"parameters": {"learning_rate": each}}}, f"learning_rate: {text}")
             for each, text in (
-                ({"min": 0.1, "max": 0.1}, "min must be below max"),
-                ({"min": 0.1}, "min must be below max"),
+                ({"min": 0.1, "max": 0.1}, "must have min below max"),
+                ({"min": 0.1}, "must have min below max"),
                 ({"distribution": "log_uniform", "min": 0, "max": 1}, "min of log_uniform must be"),
                 ({"values": [1], "min": 0}, "must have min and max, or values alone"),
                 ([0.1, 0.2], "Input should be such as {min: 0, max: 1} or {values: [1, 2]}, not"),
@@ -354,3 +354,18 @@ def test_committed_results_are_those_of_the_committed_definition(results):
     accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
     table = (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
     assert f"{fmean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})" in table
+
+
+def test_a_search_selects_from_its_last_rung_alone(tmp_path):
+    search = SEARCH | {"n_candidates": 6}
+    sweep, points = read_search(tmp_path, random=search, seeds=[1, 2])
+    for rung in definition.climb(points, sweep):
+        train(rung)
+        last = rung
+    largest = max(point.parameters.learning_rate for point in last)
+    train(last, failed=(largest, 2))
+    assert definition.select(points, sweep.select).points == last  # 1 of 2 seeds
+    for point in last:
+        point.record = make_point(1).record
+    assert definition.select(points, sweep.select) is None
+    assert definition.rank(points, sweep.select)[0].points[0].rung == 27

@@ -209,7 +209,7 @@ def read_table(folder):
 
 
 def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
-    project, tmp_path, caplog
+    project, tmp_path, caplog, pipeline
 ):
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", **SEARCH)
@@ -237,6 +237,12 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
     statuses = [row["status"] for row in rows]
     assert (statuses.count("done"), statuses.count("eliminated")) == (28, 20)
+    assert pipeline("report", tmp_path / "2").returncode == 0
+    report = (tmp_path / "2" / "report.html").read_text()
+    assert "the best of 2 in the rung of 4 epochs" in report
+    again = start(*options, 2, "--sweep-dir", tmp_path / "2", cwd=project)
+    assert again.wait(timeout=60) == 0
+    assert (tmp_path / "2" / "report.html").read_text() == report  # nothing was left to do
     tested = [row for row in rows if row["test_accuracy"]]
     assert [row["epochs"] for row in tested] == ["4", "4"]
     assert len({row["configuration"] for row in tested}) == 1
@@ -271,6 +277,12 @@ def test_a_sweep_is_verified_and_compared_by_its_selected_points(copied, runs, t
     verified = pipeline("verify", out)
     assert verified.returncode == 0, verified.stderr
     assert verified.stdout.count("Reproduced: all ") == 1
+    record = next(out.glob("*/run.json"))
+    record.unlink()  # as if the sweep had not ended
+    for command in ("verify", out), ("compare", runs / "default", out):
+        refused = pipeline(*command)
+        assert refused.returncode == 2
+        assert "has not ended with a selection. Run the sweep again." in refused.stderr
     page = tmp_path / "c.html"
     compared = pipeline("compare", runs / "default", runs / "small", "--output", page)
     assert compared.returncode == 0, compared.stderr
