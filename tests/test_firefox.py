@@ -48,7 +48,7 @@ def call(tmp_path):
             firefox.kill()
 
 
-def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(call, runs):
+def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(call, runs):
     context = call("browsingContext.getTree")["contexts"][0]["context"]
 
     def evaluate(expression):
@@ -62,6 +62,9 @@ def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(call, run
     assert evaluate("document.documentElement.scrollWidth") <= 390
     evaluate("document.querySelector('.train').click()")
     assert published.WEIGHTS_SHA256 in evaluate(f"({WAIT})('.outcome', 'Equal')")
+    evaluate("document.querySelector('.play').click()")  # the steps of an epoch
+    epoch = evaluate(f"({WAIT})('.first-epoch', 'First epoch')")
+    assert epoch.startswith("First epoch: error 0.8547, accuracy 0.332; equal to ")
     evaluate("document.querySelector('.pad').scrollIntoView({ block: 'center' })")
     box = "document.querySelector('.pad').getBoundingClientRect()"
     left, top, side = (evaluate(f"{box}.{name}") for name in ("left", "top", "width"))
