@@ -140,7 +140,7 @@ def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | N
 @click.option("--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training.")
 @click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME.")
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
 def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
     """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
     place = from_current_folder(sweep_dir) if sweep_dir else None

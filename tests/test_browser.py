@@ -20,7 +20,9 @@ from playwright.sync_api import expect, sync_playwright
 import helpers
 from pipeline import compiled, data, published
 from pipeline.parameters import NOTEBOOKS
-from pipeline.run_folder import STAGES, write_whole
+from pipeline.reports import network
+from pipeline.reports.page import render_run
+from pipeline.run_folder import STAGES, RunFolder, write_whole
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -306,6 +308,31 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(browser, re
             "Published: 0.429, 0.7942: equal."
         )
         assert find_violations(page, ".check") == []
+
+
+def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
+    browser, runs, tmp_path, monkeypatch
+):
+    """With digits that are called clothes, and the digests of their own files."""
+    shutil.copytree(runs / "default", tmp_path / "run")
+    for name in ("data.npz", "model.npz"):
+        with np.load(tmp_path / "run" / name) as file:
+            arrays = {**file, "classes": np.array(data.CLOTHES)}
+        np.savez(tmp_path / "run" / name, **arrays)
+    with np.load(data.SAMPLE) as file:
+        paths = {name: tmp_path / f"{name}.gz" for name in file if name in data.SOURCE}
+        for name, path in paths.items():
+            write_idx(path, file[name])
+    digests = {name: data.compute_file_sha256(path) for name, path in paths.items()}
+    monkeypatch.setitem(network.KNOWN, "Fashion-MNIST", {"unpacked": False} | digests)
+    folder = RunFolder(tmp_path / "run")
+    page_path = tmp_path / "page.html"
+    page_path.write_text(render_run(folder, folder.read_record()))
+    with open_page(browser, page_path) as page:
+        field = page.get_by_label("Your own copy of Fashion-MNIST")
+        field.set_input_files(list(paths.values()))
+        expect(page.locator(".check .state")).to_contain_text("byte for byte, those of your copy")
+        assert page.locator(".check td:nth-child(3)").all_text_contents() == ["equal"] * 4
 
 
 def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):

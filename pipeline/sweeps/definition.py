@@ -222,8 +222,8 @@ def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
 def climb(points: Sequence[Point], sweep: SweepDefinition) -> Iterator[list[Point]]:
     """Yield the points of each rung that go on, and mark those that do not as eliminated.
 
-    It ends at a rung of which a point is left to train. So who asks for the next rung has to
-    train this one before. Without halving there is one rung.
+    points: in the order of their rungs. It ends at a rung of which a point is left to train, so who
+    asks for the next rung has to train this one before. Without halving there is one rung.
     """
     candidates = {point.candidate for point in points}
     for _, rung in groupby(points, key=lambda point: point.rung):
