@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from pipeline import plots
 from pipeline.parameters import NAMES, describe
 from pipeline.published import round_metric
-from pipeline.records import Metric, Status, SweepRecord
+from pipeline.records import Metric, Status, SweepDefinition
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps.definition import Configuration, Point, SweepFolder
 from pipeline.sweeps.execution import UNTESTED, make_row
@@ -134,15 +134,16 @@ def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
     return dict(zip(ordered, places, strict=True))
 
 
-def find_log_scales(ranking: pd.DataFrame, names: Iterable[str], sweep: SweepRecord) -> set[str]:
+def find_log_scales(
+    ranking: pd.DataFrame, names: Iterable[str], sweep: SweepDefinition
+) -> set[str]:
     """Return the parameters with logarithmic axes: as they were drawn, or from a factor of ten."""
-    logs = set()
+    logs: set[str] = set()
     for name in names:
-        low, high = min(ranking[name]), max(ranking[name])
-        each = sweep.drawn.get(name)
-        is_log = each.distribution == "log_uniform" if each else high and low / high <= 0.1
-        if not isinstance(low, str) and low > 0 and is_log:
-            logs.add(name)
+        low, high, drawn = min(ranking[name]), max(ranking[name]), sweep.drawn.get(name)
+        if not isinstance(low, str) and low > 0:
+            is_log = drawn.distribution == "log_uniform" if drawn else high / low >= 10
+            logs |= {name} if is_log else set()
     return logs
 
 

@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.parameters import NAMES
+from pipeline.records import SweepDefinition
 from pipeline.sweeps import definition, tables
 from tests.conftest import EPOCH
 from tests.sweeps.conftest import make_point
@@ -142,6 +143,16 @@ def test_values_stand_at_their_distances_and_labels_apart():
     assert tables.place(["b", "a"], is_log=False) == {"a": 0, "b": 1}
     assert tables.place([7], is_log=False) == {7: 0.5}
     assert tables.pick_labels({1.0: 0, 1.1: 0.05, 2.0: 1}) == {0: "1", 1: "2"}
+
+
+def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
+    columns = {"hidden_size": [20, 90], "dropout_rate": [0.01, 0.5], "epochs": [1, 10]}
+    columns |= {"learning_rate": [0.01, 0.05], "input_dropout_rate": [0, 0.5], "source": ["a", "b"]}
+    log = {"distribution": "log_uniform", "min": 0.01, "max": 0.1}
+    drawn = {"learning_rate": log, "dropout_rate": {"min": 0, "max": 0.6}}
+    sweep = SweepDefinition(name="a", random={"n_candidates": 2, "parameters": drawn})
+    logs = tables.find_log_scales(pd.DataFrame(columns), columns, sweep)
+    assert logs == {"learning_rate", "epochs"}
 
 
 def test_a_selected_value_at_an_edge_is_named():

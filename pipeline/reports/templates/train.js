@@ -102,7 +102,6 @@ export function setUpTraining(root, run, source, keep = () => {}) {
   const fields = [...part("change").querySelectorAll("input")];
   let [busy, tries] = [false, 0];
   const latest = []; // the two tries that are drawn
-  const initial = Object.fromEntries(fields.map(({ name, value }) => [name, value]));
   const inPage = !root.closest(".live-panel"); // and not in a notebook, whose address is another's
   const set = (on) => { // not by `disabled`, with which a button loses the focus
     busy = on;
@@ -187,12 +186,12 @@ export function setUpTraining(root, run, source, keep = () => {}) {
       if (!field || value === "") continue;
       field.value = value;
       if (field.value !== "" && field.checkValidity()) part("change").open = true;
-      else [field.value] = [initial[name], refused.push(`${name} ${value}`)];
+      else [field.value] = [field.defaultValue, refused.push(`${name} ${value}`)];
     }
     if (refused.length) say(`The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`);
   }
   ["accuracy", "error"].forEach((kind) => labelEnds(part(kind)));
-  part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = initial[field.name]; }));
+  part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = field.defaultValue; }));
   if (inPage) {
     readAddress();
     window.addEventListener("hashchange", readAddress);
