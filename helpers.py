@@ -39,7 +39,9 @@ def relu_derivative(activation: Floats, inactive: float = 1) -> Floats:
     return np.where(activation > 0, 1.0, inactive)
 
 
-def dropout_mask(rng: np.random.RandomState, shape: tuple[int, ...], rate: float) -> Floats:
+def dropout_mask(
+    rng: np.random.RandomState, shape: tuple[int, ...], rate: float
+) -> Floats:
     """Draw an inverted dropout mask: 0 for a dropped unit, 1 / (1 - rate) for a kept one.
 
     The rate is the fraction of units to drop, in [0, 1). The mean of the mask stays 1. At 0.5 the
@@ -66,7 +68,9 @@ def drop_pixels(images: Bytes, rng: np.random.RandomState | None, rate: float) -
     if rate == 0:
         return images
     if rng is None:
-        raise ValueError("input_rng is needed to drop pixels; helpers.generators(seed) makes it.")
+        raise ValueError(
+            "input_rng is needed to drop pixels; helpers.generators(seed) makes it."
+        )
     return images * (rng.random_sample(images.shape) >= rate)
 
 
@@ -78,7 +82,9 @@ def generators(seed: int) -> tuple[np.random.RandomState, np.random.RandomState]
     return np.random.RandomState(seed), np.random.RandomState([seed, 1])
 
 
-def initial_weights(rng: np.random.RandomState, hidden_size: int) -> tuple[Floats, Floats]:
+def initial_weights(
+    rng: np.random.RandomState, hidden_size: int
+) -> tuple[Floats, Floats]:
     """Draw weights_0_1, then weights_1_2, uniformly from [-0.1, 0.1)."""
     weights_0_1 = rng.uniform(-0.1, 0.1, (PIXELS, hidden_size))
     weights_1_2 = rng.uniform(-0.1, 0.1, (hidden_size, NUM_DIGITS))
@@ -160,7 +166,9 @@ def train_epoch(
     there is no input_rng.
     """
     hidden_size = len(weights_1_2)
-    divisor = normalisation * (1 - input_dropout_rate)  # so kept pixels make up for dropped ones
+    divisor = normalisation * (
+        1 - input_dropout_rate
+    )  # so kept pixels make up for dropped ones
     targets = one_hot(labels)  # (N, 10)
     squared_error = 0.0
     correct = 0
@@ -172,7 +180,13 @@ def train_epoch(
 
         hidden, scores = forward(inputs, weights_0_1, weights_1_2, mask)
         gradient_0_1, gradient_1_2 = backward(
-            inputs, targets[batch], hidden, scores, weights_1_2, mask, relu_grad_inactive
+            inputs,
+            targets[batch],
+            hidden,
+            scores,
+            weights_1_2,
+            mask,
+            relu_grad_inactive,
         )
         weights_0_1 -= learning_rate * gradient_0_1
         weights_1_2 -= learning_rate * gradient_1_2
@@ -193,7 +207,9 @@ def predict(
 @np.errstate(over="ignore", invalid="ignore")
 def measure(scores: Floats, labels: Bytes) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy (fraction) of scores (N, 10)."""
-    squared_error = np.cumsum((scores - one_hot(labels)) ** 2)[-1]  # in order, unlike np.sum
+    squared_error = np.cumsum((scores - one_hot(labels)) ** 2)[
+        -1
+    ]  # in order, unlike np.sum
     accuracy = np.mean(scores.argmax(axis=1) == labels)
     return float(squared_error / len(labels)), float(accuracy)
 

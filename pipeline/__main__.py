@@ -12,7 +12,9 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
 ]
 
 
@@ -53,9 +55,15 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
     for name, field in parameters.Parameters.model_fields.items()
 )
 _given = click.option(
-    *("-p", "given"), nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter."
+    *("-p", "given"),
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter.",
 )
-_output = click.option("--output", type=PAGE, help="The page to write; in runs/reports by default.")
+_output = click.option(
+    "--output", type=PAGE, help="The page to write; in runs/reports by default."
+)
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,10 +112,14 @@ def echo_path(what: str, path: Path) -> None:
 
 
 @main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
-@click.option("--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default.")
+@click.option(
+    "--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default."
+)
 @_given
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
-def run_command(run_dir: str | None, given: Sequence[tuple[str, str]], force: bool) -> None:
+def run_command(
+    run_dir: str | None, given: Sequence[tuple[str, str]], force: bool
+) -> None:
     """Prepare, train, evaluate and report."""
     chosen = parameters.from_strings(read_parameters(given))
     parameters.check_source(chosen.source)
@@ -122,26 +134,43 @@ def run_command(run_dir: str | None, given: Sequence[tuple[str, str]], force: bo
 @click.argument("source", type=click.Path())
 @_given
 @_output
-def data_command(source: str, given: Sequence[tuple[str, str]], output: Path | None) -> None:
+def data_command(
+    source: str, given: Sequence[tuple[str, str]], output: Path | None
+) -> None:
     """Show how a source is read and split, and print the command that trains with it.
 
     SOURCE is what the parameter of that name may be, such as a folder of your own pictures.
     """
     from pipeline import runs
 
-    echo_path("report", runs.show_source(read_parameters([*given, ("source", source)]), output))
+    echo_path(
+        "report",
+        runs.show_source(read_parameters([*given, ("source", source)]), output),
+    )
 
 
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(1), help="Points at a time; one a core by default.")
-@click.option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786.")
-@click.option("--retry-failed", is_flag=True, help="Run the points that failed before, too.")
-@click.option("--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training.")
-@click.option("--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Points at a time; one a core by default."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
+)
+@click.option(
+    "--retry-failed", is_flag=True, help="Run the points that failed before, too."
+)
+@click.option(
+    "--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training."
+)
+@click.option(
+    "--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME."
+)
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
-def sweep_command(file: Path, sweep_dir: str | None, no_report: bool, **options: Any) -> None:
+def sweep_command(
+    file: Path, sweep_dir: str | None, no_report: bool, **options: Any
+) -> None:
     """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
     place = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():
@@ -177,11 +206,15 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 
 @main.command("report")
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
-@click.option("--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html.")
+@click.option(
+    "--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html."
+)
 def report_command(path: Path, output: Path | None) -> None:
     """Render an executed notebook, a run, a sweep as far as it is, or a point, as one page."""
     if path.is_dir() and output:
-        raise click.UsageError("--output is for a notebook; a run's report is in its folder.")
+        raise click.UsageError(
+            "--output is for a notebook; a run's report is in its folder."
+        )
     if path.is_dir():
         with refreshed_index():
             from pipeline import runs
@@ -208,7 +241,10 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     with refreshed_index():
         from pipeline import comparison
 
-        echo_path("report", comparison.write_report([*map(from_current_folder, run_dirs)], output))
+        echo_path(
+            "report",
+            comparison.write_report([*map(from_current_folder, run_dirs)], output),
+        )
 
 
 @main.command("index")

@@ -11,7 +11,9 @@ from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # of the penalty, the sum of the squared weights
-MIDDLE = np.float32(128)  # of the pixels: so shifted, their products are exact in float32
+MIDDLE = np.float32(
+    128
+)  # of the pixels: so shifted, their products are exact in float32
 
 
 def classify_by_frequency(images: Bytes, labels: Bytes, others: Bytes) -> Classes:
@@ -26,7 +28,9 @@ def classify_by_nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Cla
     return classes[_find_nearest(means, others)].astype(np.intp)
 
 
-def classify_by_nearest_neighbour(images: Bytes, labels: Bytes, others: Bytes) -> Classes:
+def classify_by_nearest_neighbour(
+    images: Bytes, labels: Bytes, others: Bytes
+) -> Classes:
     """Return the class of the nearest image, by squared distance (T. Cover and P. Hart 1967)."""
     return labels[_find_nearest(images, others)].astype(np.intp)
 

@@ -22,7 +22,9 @@ LAYOUT: Layout = {
     "identity": ("U", ()),
     "progress": ("U", ()),
 }
-IMPORTED_CODE = provenance.digest_code()  # a session goes on with the code that it has imported
+IMPORTED_CODE = (
+    provenance.digest_code()
+)  # a session goes on with the code that it has imported
 
 
 @dataclass
@@ -48,7 +50,12 @@ class Checkpoints:
         shell = get_ipython()
         versions = provenance.find_versions(provenance.PACKAGES)
         self.path, self.saved_at = folder.checkpoint, time.monotonic()
-        self.depends_on = [trained_on.sha256, dict(hyperparameters), IMPORTED_CODE, versions]
+        self.depends_on = [
+            trained_on.sha256,
+            dict(hyperparameters),
+            IMPORTED_CODE,
+            versions,
+        ]
         self.cells: list[str] = shell.user_ns["In"] if shell else [""]
 
     @property
@@ -64,32 +71,49 @@ class Checkpoints:
         if not self.path.exists():
             return None
         try:
-            arrays = data.read_arrays(self.path, LAYOUT, "Training starts from the beginning.")
+            arrays = data.read_arrays(
+                self.path, LAYOUT, "Training starts from the beginning."
+            )
         except InvalidRecord as error:
             print(error)
             return None
         if str(arrays["identity"]) != self.identity:
-            print(f"{self.path.name} is of other parameters, data or code, and is not used.")
+            print(
+                f"{self.path.name} is of other parameters, data or code, and is not used."
+            )
             return None
         progress = json.loads(str(arrays["progress"]))
         for generator, state in zip(generators, progress.pop("states"), strict=True):
             generator.set_state(state)
-        print(f"Continuing after epoch {len(progress['history'])}, from {self.path.name}.")
+        print(
+            f"Continuing after epoch {len(progress['history'])}, from {self.path.name}."
+        )
         return Checkpoint((arrays["weights_0_1"], arrays["weights_1_2"]), **progress)
 
-    def save_when_due(self, checkpoint: Checkpoint, *generators: np.random.RandomState) -> None:
+    def save_when_due(
+        self, checkpoint: Checkpoint, *generators: np.random.RandomState
+    ) -> None:
         """Save, if the last save was more than SECONDS ago."""
         if time.monotonic() - self.saved_at < SECONDS:
             return
         states = [generator.get_state(legacy=False) for generator in generators]
-        progress = {"history": checkpoint.history, "learning_rate": checkpoint.learning_rate}
+        progress = {
+            "history": checkpoint.history,
+            "learning_rate": checkpoint.learning_rate,
+        }
         text = json.dumps(progress | {"states": states}, default=np.ndarray.tolist)
-        weights = dict(zip(("weights_0_1", "weights_1_2"), checkpoint.weights, strict=True))
-        write_whole(self.path, data.to_npz(identity=self.identity, progress=text, **weights))
+        weights = dict(
+            zip(("weights_0_1", "weights_1_2"), checkpoint.weights, strict=True)
+        )
+        write_whole(
+            self.path, data.to_npz(identity=self.identity, progress=text, **weights)
+        )
         self.saved_at = time.monotonic()
 
 
-def check_finite(metrics: Mapping[str, float], epoch: int, learning_rate: float) -> None:
+def check_finite(
+    metrics: Mapping[str, float], epoch: int, learning_rate: float
+) -> None:
     """Raise Diverged if a metric of an epoch, counted from 0, is infinite or not a number."""
     for name, value in metrics.items():
         if not math.isfinite(value):

@@ -44,8 +44,12 @@ def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
     given = {place: each for each in run_dirs for place in find_selected(each)}
     folders = [RunFolder(place) for place in given]
     different = {folder.path.resolve() for folder in folders}
-    if not 2 <= len(different) == len(folders) <= len(LETTERS) or len(given) < len(run_dirs):
-        raise InvalidParameter(f"Give two to six different runs, not {', '.join(given)}.")
+    if not 2 <= len(different) == len(folders) <= len(LETTERS) or len(given) < len(
+        run_dirs
+    ):
+        raise InvalidParameter(
+            f"Give two to six different runs, not {', '.join(given)}."
+        )
     compared = {}
     for letter, folder, name in zip(LETTERS, folders, given.values(), strict=False):
         if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
@@ -64,8 +68,12 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     images = folder.read_data() if folder.data.exists() else data.load_source(source)
     tests = {"x_test": images.x_test, "y_test": images.y_test}
     digests = {name: data.compute_sha256(array) for name, array in tests.items()}
-    if any(run.record.arrays[name] != digests[name] for run in compared for name in tests):
-        problem = f"Not all runs were evaluated on the test images that {source} has now"
+    if any(
+        run.record.arrays[name] != digests[name] for run in compared for name in tests
+    ):
+        problem = (
+            f"Not all runs were evaluated on the test images that {source} has now"
+        )
         raise InvalidData(f"{problem}. Compare runs of one source, and run them again.")
     return images.x_test, images.y_test
 
@@ -78,7 +86,10 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     """
     rows = {}
     for i, j in itertools.combinations(range(len(correct)), 2):
-        first, second = np.sum(correct[i] & ~correct[j]), np.sum(correct[j] & ~correct[i])
+        first, second = (
+            np.sum(correct[i] & ~correct[j]),
+            np.sum(correct[j] & ~correct[i]),
+        )
         wrong, alike = ~correct[i] & ~correct[j], answers[i] == answers[j]
         rows[f"{LETTERS[i]}, {LETTERS[j]}"] = {
             "both correct": np.sum(correct[i] & correct[j]),
@@ -86,7 +97,9 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "only second": second,
             "both wrong, alike": np.sum(wrong & alike),
             "both wrong, differently": np.sum(wrong & ~alike),
-            "p": min(1.0, 2 * bdtr(min(first, second), first + second, 0.5)),  # binomial, 2 sides
+            "p": min(
+                1.0, 2 * bdtr(min(first, second), first + second, 0.5)
+            ),  # binomial, 2 sides
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -101,6 +114,8 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     title = f"{' and '.join(folder.place for folder in folders)} compared"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
-        notebooks.execute(NOTEBOOKS / executed.name, executed, {"run_dirs": list(run_dirs)})
+        notebooks.execute(
+            NOTEBOOKS / executed.name, executed, {"run_dirs": list(run_dirs)}
+        )
         page.write_notebook_report(executed, output, title)
     return output

@@ -20,7 +20,9 @@ config.reload_config()  # type: ignore[no-untyped-call]
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # bounds memory: their masks are little larger than weights_0_1
 UNITS_PER_BLOCK = 256  # their weights stay in the processor's cache from image to image
-HIDDEN_VALUES_PER_THREAD = 20_000  # at least: a millisecond of work, more than a thread costs
+HIDDEN_VALUES_PER_THREAD = (
+    20_000  # at least: a millisecond of work, more than a thread costs
+)
 
 
 @njit(cache=True, nogil=True)
@@ -40,11 +42,15 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
         p = places[0]
         for h in range(len(hidden)):
             hidden[h] += scaled[image[p]] * weights_0_1[p, h]
-    for k in range(count % 2, count, 2):  # in pairs, so hidden is read and written half as often
+    for k in range(
+        count % 2, count, 2
+    ):  # in pairs, so hidden is read and written half as often
         p, q = places[k], places[k + 1]
         pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
         for h in range(len(hidden)):
-            hidden[h] = hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
+            hidden[h] = (
+                hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
+            )
     for h in range(len(hidden)):
         hidden[h] = max(hidden[h], 0.0) * mask[h]  # max(0.0, ...) would hide NaN
         for d in range(NUM_DIGITS):
@@ -53,7 +59,9 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
 
 
 @njit(cache=True, nogil=True)
-def update_weights(images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive):
+def update_weights(
+    images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
+):
     """Update the weights after each image. Return its scores (N, 10) before the update."""
     weights_0_1, weights_1_2 = weights
     scores = np.zeros((len(images), NUM_DIGITS))
@@ -68,7 +76,9 @@ def update_weights(images, labels, masks, scaled, weights, learning_rate, relu_g
             for d in range(NUM_DIGITS):
                 delta += scores_delta[d] * weights_1_2[h, d]
                 weights_1_2[h, d] -= learning_rate * hidden[h] * scores_delta[d]
-            hidden_delta[h] = delta * (1.0 if hidden[h] > 0 else relu_grad_inactive) * masks[i, h]
+            hidden_delta[h] = (
+                delta * (1.0 if hidden[h] > 0 else relu_grad_inactive) * masks[i, h]
+            )
         for p in places:  # the gradient of the other rows is 0
             step = learning_rate * scaled[images[i, p]]
             for h in range(len(hidden)):
@@ -106,11 +116,18 @@ def train_epoch(
     if batch_size != 1:
         return helpers.train_epoch(**locals())
     scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
-    constants = scaled, (weights_0_1, weights_1_2), float(learning_rate), float(relu_grad_inactive)
+    constants = (
+        scaled,
+        (weights_0_1, weights_1_2),
+        float(learning_rate),
+        float(relu_grad_inactive),
+    )
     scores = []
     for start in range(0, len(images), IMAGES_PER_CALL):
         chunk = slice(start, start + IMAGES_PER_CALL)
-        pixels = np.ascontiguousarray(images[chunk])  # the layout that the loop is compiled for
+        pixels = np.ascontiguousarray(
+            images[chunk]
+        )  # the layout that the loop is compiled for
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
         masks = helpers.dropout_mask(rng, (len(pixels), len(weights_1_2)), dropout_rate)
         scores.append(update_weights(pixels, labels[chunk], masks, *constants))
@@ -123,8 +140,13 @@ def predict(
     """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
     scores = np.zeros((len(images), NUM_DIGITS))
     cores = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    count = max(1, min(cores, len(images) * len(weights_1_2) // HIDDEN_VALUES_PER_THREAD))
-    parts = np.array_split(np.ascontiguousarray(images), count), np.array_split(scores, count)
+    count = max(
+        1, min(cores, len(images) * len(weights_1_2) // HIDDEN_VALUES_PER_THREAD)
+    )
+    parts = (
+        np.array_split(np.ascontiguousarray(images), count),
+        np.array_split(scores, count),
+    )
     scaled = helpers.scale(PIXEL_VALUES, normalisation)
     add = partial(add_scores, scaled, (weights_0_1, weights_1_2))
     with ThreadPoolExecutor(count) as threads:
@@ -140,4 +162,6 @@ def evaluate(
     normalisation: float = 255,
 ) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy (fraction), without dropout."""
-    return helpers.measure(predict(images, weights_0_1, weights_1_2, normalisation), labels)
+    return helpers.measure(
+        predict(images, weights_0_1, weights_1_2, normalisation), labels
+    )

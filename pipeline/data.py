@@ -73,12 +73,18 @@ class Data:
     source_sha256: dict[str, str]  # of the four arrays of the source
     classes: Classes = DIGITS
     notes: list[str] = field(default_factory=list)  # on one's own pictures
-    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)  # see pictures.read
+    samples: dict[str, list[np.ndarray]] = field(
+        default_factory=dict
+    )  # see pictures.read
 
     @property
     def arrays(self) -> Arrays:
         """Return the six arrays, in the order above."""
-        return {name: array for name, array in vars(self).items() if name[:2] in ("x_", "y_")}
+        return {
+            name: array
+            for name, array in vars(self).items()
+            if name[:2] in ("x_", "y_")
+        }
 
     @property
     def sha256(self) -> str:
@@ -100,7 +106,9 @@ class Data:
         provenance = json.loads(str(arrays["provenance"]))
         sets: Any = {name: arrays[name] for name in DATA}
         source, digests = provenance["source"], provenance["sha256"]
-        return cls(**sets, source=source, source_sha256=digests, classes=read_classes(arrays))
+        return cls(
+            **sets, source=source, source_sha256=digests, classes=read_classes(arrays)
+        )
 
 
 def load_source(source: str) -> Data:
@@ -115,14 +123,18 @@ def load_source(source: str) -> Data:
         if source == "fashion_mnist":
             others = {"classes": CLOTHES}
     elif path.suffix.lower() == ".npz":
-        arrays = read_arrays(path, SOURCE, "Use an .npz file in the layout of keras.datasets.")
+        arrays = read_arrays(
+            path, SOURCE, "Use an .npz file in the layout of keras.datasets."
+        )
     else:
         parameters.check_source(source)
         arrays, names, notes, samples = pictures.read(path)
         others = {"classes": Classes(names), "notes": notes, "samples": samples}
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
-            raise InvalidData(f"{source}: {name} must hold labels from 0 to 9, at least one.")
+            raise InvalidData(
+                f"{source}: {name} must hold labels from 0 to 9, at least one."
+            )
     digests = {name: compute_sha256(arrays[name]) for name in SOURCE}
     x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
     x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
@@ -146,7 +158,11 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
         )
     front, rest = slice(num_samples), slice(num_samples, end)
     return replace(
-        data, x_train=x[front], y_train=y[front], x_validation=x[rest], y_validation=y[rest]
+        data,
+        x_train=x[front],
+        y_train=y[front],
+        x_validation=x[rest],
+        y_validation=y[rest],
     )
 
 
@@ -164,7 +180,9 @@ def digest_source(source: str) -> str:
     if path.is_file():
         return compute_file_sha256(path)
     files = pictures.find_pictures(path)
-    digests = [(file.relative_to(path).as_posix(), compute_file_sha256(file)) for file in files]
+    digests = [
+        (file.relative_to(path).as_posix(), compute_file_sha256(file)) for file in files
+    ]
     return hashlib.sha256(repr(digests).encode()).hexdigest()
 
 

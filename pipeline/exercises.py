@@ -15,7 +15,9 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 def check(exercise: int, answer: object) -> None:
     """Print whether an answer is correct, by the digest of its text."""
-    print(f"exercise {exercise}: {'correct' if _is_correct(exercise, answer) else 'not correct'}")
+    print(
+        f"exercise {exercise}: {'correct' if _is_correct(exercise, answer) else 'not correct'}"
+    )
 
 
 def check_derivative(

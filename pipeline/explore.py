@@ -45,20 +45,30 @@ def load(run_dir: str) -> tuple[Data, Model]:
 
 
 def read_image(
-    model: Model, image: np.ndarray, dropped: Sequence[int] = (), true: int | None = None
+    model: Model,
+    image: np.ndarray,
+    dropped: Sequence[int] = (),
+    true: int | None = None,
 ) -> Reading:
     """Show an image (784,) uint8 to the network with these hidden units dropped."""
-    mask = np.ones((1, model.hidden_size))  # unscaled, unlike in training: this changes no answer
+    mask = np.ones(
+        (1, model.hidden_size)
+    )  # unscaled, unlike in training: this changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     activations, _ = helpers.forward(inputs, *model.weights)
     _, scores = helpers.forward(inputs, *model.weights, mask)
     parts = compute_contributions(inputs, *model.weights, mask)
-    return Reading(image, activations[0], mask[0] == 0, scores[0], parts, true, model.classes)
+    return Reading(
+        image, activations[0], mask[0] == 0, scores[0], parts, true, model.classes
+    )
 
 
 def compute_contributions(
-    inputs: np.ndarray, weights_0_1: np.ndarray, weights_1_2: np.ndarray, mask: np.ndarray
+    inputs: np.ndarray,
+    weights_0_1: np.ndarray,
+    weights_1_2: np.ndarray,
+    mask: np.ndarray,
 ) -> np.ndarray:
     """Compute what each pixel of an image (1, 784), scaled, adds to each score: (784, 10).
 
@@ -86,7 +96,11 @@ def describe(reading: Reading) -> str:
 
 def draw(reading: Reading) -> Figure:
     """Draw the image, the pixels for and against the answer, the scores and the hidden units."""
-    names, scores, heights = reading.classes.outputs, reading.scores, reading.activations
+    names, scores, heights = (
+        reading.classes.outputs,
+        reading.scores,
+        reading.activations,
+    )
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
     figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
     image, pixels, bars, units = axes.values()
@@ -95,7 +109,9 @@ def draw(reading: Reading) -> Figure:
     parts = reading.contributions[:, reading.answer].reshape(28, 28)
     limit = np.abs(parts).max() or 1.0
     colours = pixels.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    pixels.set(title=f"Pixels for and against {names[reading.answer]}", xticks=[], yticks=[])
+    pixels.set(
+        title=f"Pixels for and against {names[reading.answer]}", xticks=[], yticks=[]
+    )
     figure.colorbar(colours, ax=pixels, label="part of the score")
     bars.barh(range(10), scores, color=plots.TEST)
     bars.barh(reading.answer, scores.max(), color=plots.VALIDATION, label="answer")
@@ -118,10 +134,16 @@ def draw(reading: Reading) -> Figure:
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Show what `read` returns for an image, 0 to count - 1, and the hidden units to drop."""
 
-    def __init__(self, read: Callable[..., Reading], count: int, hidden_size: int) -> None:
+    def __init__(
+        self, read: Callable[..., Reading], count: int, hidden_size: int
+    ) -> None:
         self.read = read
-        self.place = widgets.IntSlider(max=count - 1, description="Image", continuous_update=False)
-        self.dropped = widgets.SelectMultiple(options=range(hidden_size), description="Dropped")
+        self.place = widgets.IntSlider(
+            max=count - 1, description="Image", continuous_update=False
+        )
+        self.dropped = widgets.SelectMultiple(
+            options=range(hidden_size), description="Dropped"
+        )
         self.view = widgets.HTML()
         super().__init__([self.place, self.dropped, self.view])
         self.place.observe(self.update, "value")
@@ -133,7 +155,9 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         reading = self.read(self.place.value, self.dropped.value)
         sentence = escape(describe(reading))
         source = base64.b64encode(plots.to_png(draw(reading))).decode()
-        picture = f'<img width="864" alt="{sentence}" src="data:image/png;base64,{source}">'
+        picture = (
+            f'<img width="864" alt="{sentence}" src="data:image/png;base64,{source}">'
+        )
         self.view.value = f'<p role="status">{sentence}</p>{picture}'
 
     def __repr__(self) -> str:
@@ -143,11 +167,15 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 class LivePanel(anywidget.AnyWidget):
     """Draw and train as in a run's report, and give Python what is drawn and trained."""
 
-    _esm = "\n".join(map(network.read_script, ("network", "draw", "train", "step", "widget")))
+    _esm = "\n".join(
+        map(network.read_script, ("network", "draw", "train", "step", "widget"))
+    )
     _css = network.read_style("live")
     html = traitlets.Unicode().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)
-    source = traitlets.Unicode(network.read_script("network")).tag(sync=True)  # for its worker
+    source = traitlets.Unicode(network.read_script("network")).tag(
+        sync=True
+    )  # for its worker
     drawn = traitlets.CBytes(bytes(784)).tag(sync=True)
     trained = traitlets.Dict().tag(sync=True)
 
@@ -155,7 +183,9 @@ class LivePanel(anywidget.AnyWidget):
         folder = RunFolder(run_dir)
         record = folder.find_record()  # without one, the parameters are not known
         chosen = parameters.from_values(record.parameters) if record else None
-        parts = network.collect_parts(folder, chosen, folder.read_metrics() if record else None)
+        parts = network.collect_parts(
+            folder, chosen, folder.read_metrics() if record else None
+        )
         page = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
         super().__init__(html=page, page=parts["page"])
 
@@ -169,10 +199,14 @@ class LivePanel(anywidget.AnyWidget):
         """Return the network that was last trained in the browser; None before."""
         if not self.trained:
             return None
-        first, second = (np.frombuffer(self.trained[name], "<f8") for name in ("first", "second"))
+        first, second = (
+            np.frombuffer(self.trained[name], "<f8") for name in ("first", "second")
+        )
         classes = Classes(self.page["training"]["parameters"]["classes"])
         normalisation = float(self.trained["normalisation"])
-        return Model(first.reshape(784, -1), second.reshape(-1, 10), normalisation, classes)
+        return Model(
+            first.reshape(784, -1), second.reshape(-1, 10), normalisation, classes
+        )
 
     def __repr__(self) -> str:
         return "A panel: draw a digit, train again. It needs JupyterLab."

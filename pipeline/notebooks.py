@@ -22,14 +22,22 @@ from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_language
 
-from pipeline.errors import CellFailed, CellTimedOut, Diverged, InvalidRecord, ProcessDied
+from pipeline.errors import (
+    CellFailed,
+    CellTimedOut,
+    Diverged,
+    InvalidRecord,
+    ProcessDied,
+)
 from pipeline.parameters import ROOT
 from pipeline.run_folder import RUN_DIR, write_whole
 from pipeline.shell import NotebookProcess, is_ending
 
 ENGINE = "digits"
 PICTURE = "picture"  # the tag of cells that a point of a sweep leaves out
-LEFT_OUT = "This picture was left out. The notebook draws it when it is run by itself.\n"
+LEFT_OUT = (
+    "This picture was left out. The notebook draws it when it is run by itself.\n"
+)
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 
 join_streams = CoalesceStreamsPreprocessor().preprocess_cell
@@ -70,7 +78,9 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                             message = header | {"header": header, "content": content}
                             client.process_message(message, cell, index)
                 except (CellTimedOut, ProcessDied) as error:
-                    raise type(error)(f"{progress.name}, cell {cell.id!r}: {error}.") from None
+                    raise type(error)(
+                        f"{progress.name}, cell {cell.id!r}: {error}."
+                    ) from None
                 finally:
                     join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
                 cell.execution_count = content["execution_count"]
@@ -141,10 +151,14 @@ def _execute(
 ) -> None:
     node = read_notebook(notebook)
     if nb_language(node) != "python":
-        raise InvalidRecord(notebook, "is not in Python", "Choose a Python kernel for it.")
+        raise InvalidRecord(
+            notebook, "is not in Python", "Choose a Python kernel for it."
+        )
     declared = papermill.inspect_notebook(node)
     values = {name: value for name, value in parameters.items() if name in declared}
-    variables = {RUN_DIR: str(ROOT / str(values["run_dir"]))} if "run_dir" in values else {}
+    variables = (
+        {RUN_DIR: str(ROOT / str(values["run_dir"]))} if "run_dir" in values else {}
+    )
     if is_point:
         variables["NUMBA_NUM_THREADS"] = "1"
     executed: list[NotebookNode] = []
@@ -188,9 +202,17 @@ def execute_in_place(notebook: Path) -> None:
     kernel = node.metadata["kernelspec"]
     node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
     for cell in node.cells:
-        kept = ("tags", "collapsed", "jupyter")  # the last two hide outputs in JupyterLab
-        cell.metadata = {name: cell.metadata[name] for name in kept if cell.metadata.get(name)}
-        for each in cell.get("outputs", ()):  # a control has a random name, and needs a kernel
+        kept = (
+            "tags",
+            "collapsed",
+            "jupyter",
+        )  # the last two hide outputs in JupyterLab
+        cell.metadata = {
+            name: cell.metadata[name] for name in kept if cell.metadata.get(name)
+        }
+        for each in cell.get(
+            "outputs", ()
+        ):  # a control has a random name, and needs a kernel
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, nbformat.writes(node).encode() + b"\n")
 
@@ -203,4 +225,6 @@ def read_notebook(path: Path) -> NotebookNode:
         return node
     except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
         problem = f"is no notebook ({str(error).splitlines()[0]})"
-        raise InvalidRecord(path, problem, "Give a notebook that Jupyter opens.") from None
+        raise InvalidRecord(
+            path, problem, "Give a notebook that Jupyter opens."
+        ) from None

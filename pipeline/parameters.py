@@ -39,14 +39,18 @@ SOURCES = "'sample', 'mnist', 'fashion_mnist' or a path: an .npz, a .csv or a fo
 Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
 Folders = Annotated[
-    list[Folder], Field(min_length=1, max_length=6), "a list of one to six paths of folders"
+    list[Folder],
+    Field(min_length=1, max_length=6),
+    "a list of one to six paths of folders",
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
 Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 100,000"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
-Rate = Annotated[float, Field(ge=0, lt=1), AfterValidator(abs), "a number from 0 to below 1"]
+Rate = Annotated[
+    float, Field(ge=0, lt=1), AfterValidator(abs), "a number from 0 to below 1"
+]
 ZeroOrOne = Annotated[int, Field(ge=0, le=1), "0 or 1"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 4294967295"]
 
@@ -54,18 +58,30 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 42949
 class Parameters(BaseModel):
     """The parameters that the result of a run depends on. The defaults are the original's."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=True
+    )
 
     source: Source = Field("sample", description="where the images come from")
-    num_samples: Count = Field(1000, description="training images, from the front of the set")
-    num_validation: CountOrZero = Field(1000, description="images right after those, or 0")
+    num_samples: Count = Field(
+        1000, description="training images, from the front of the set"
+    )
+    num_validation: CountOrZero = Field(
+        1000, description="images right after those, or 0"
+    )
     normalisation: Positive = Field(255.0, description="the pixels are divided by it")
     hidden_size: Count = Field(40, description="hidden units")
-    learning_rate: Positive = Field(0.005, description="size of a step down the gradient")
+    learning_rate: Positive = Field(
+        0.005, description="size of a step down the gradient"
+    )
     learning_rate_decay: Decay = Field(1.0, description="factor of it after each epoch")
     epochs: Epochs = Field(100, description="passes over the training images")
-    dropout_rate: Rate = Field(0.5, description="fraction of the hidden units dropped in training")
-    input_dropout_rate: Rate = Field(0.0, description="fraction of the pixels dropped in training")
+    dropout_rate: Rate = Field(
+        0.5, description="fraction of the hidden units dropped in training"
+    )
+    input_dropout_rate: Rate = Field(
+        0.0, description="fraction of the pixels dropped in training"
+    )
     relu_grad_inactive: ZeroOrOne = Field(
         1, description="the ReLU's derivative where a unit is inactive"
     )
@@ -78,10 +94,13 @@ class NotebookParameters(Parameters):
 
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(
-        ["runs/default", "runs/true-derivative"], description="the folders of finished runs"
+        ["runs/default", "runs/true-derivative"],
+        description="the folders of finished runs",
     )
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
-    repeat: CountOrZero = Field(2, description="recorded trainings that a lesson runs again")
+    repeat: CountOrZero = Field(
+        2, description="recorded trainings that a lesson runs again"
+    )
 
 
 NAMES = tuple(Parameters.model_fields)
@@ -96,7 +115,9 @@ def describe_allowed(name: str) -> str:
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that are not at their defaults."""
     defaults = Parameters().model_dump()
-    return {name: value for name, value in parameters.items() if value != defaults.get(name)}
+    return {
+        name: value for name, value in parameters.items() if value != defaults.get(name)
+    }
 
 
 def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
@@ -120,7 +141,9 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
     changed = find_changed(parameters).items()
     options = [text for name, value in changed for text in ("-p", name, str(value))]
-    return shlex.join(["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options])
+    return shlex.join(
+        ["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options]
+    )
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
@@ -140,7 +163,11 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     with ``# Parameters``: the notebook's own, and then the one that papermill has injected. Raises
     InvalidParameter if a value is wrong, or a name is not declared by the notebook.
     """
-    cells = [*takewhile(lambda cell: cell.startswith("# Parameters"), namespace["In"][-2::-1])]
+    cells = [
+        *takewhile(
+            lambda cell: cell.startswith("# Parameters"), namespace["In"][-2::-1]
+        )
+    ]
     declared, *injected = [ASSIGNMENT.findall(cell) for cell in cells[::-1]] or [[]]
     names = set(declared).union(*injected)
     known = namespace.keys() & NotebookParameters.model_fields
@@ -149,7 +176,9 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     check_memory(values.get("hidden_size", 1))
     if unknown := ", ".join(sorted(names.difference(declared))):
         allowed = ", ".join(declared)
-        raise InvalidParameter(f"{unknown}: not a parameter of this notebook, which has {allowed}.")
+        raise InvalidParameter(
+            f"{unknown}: not a parameter of this notebook, which has {allowed}."
+        )
     return {name: value for name, value in values.items() if name in NAMES}
 
 
@@ -157,7 +186,9 @@ def _validate(
     model: type[Parameters], values: Mapping[str, object], text: bool = False
 ) -> Parameters:
     try:
-        return (model.model_validate_strings if text else model.model_validate)(dict(values))
+        return (model.model_validate_strings if text else model.model_validate)(
+            dict(values)
+        )
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
     lines = []
@@ -166,7 +197,9 @@ def _validate(
             near = difflib.get_close_matches(name, NAMES, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
             names = ", ".join(NAMES)
-            lines.append(f"There is no parameter {name!r}. {hint}The parameters are: {names}.")
+            lines.append(
+                f"There is no parameter {name!r}. {hint}The parameters are: {names}."
+            )
         else:
             default = NotebookParameters.model_fields[name].default
             allowed = f"{describe_allowed(name)}. Its default is {default!r}."
@@ -179,7 +212,9 @@ def _validate(
 def check_source(source: str) -> None:
     """Raise InvalidParameter unless the source is a known name, or a file or folder of a kind."""
     path = ROOT / source
-    is_known = path.is_dir() or (path.is_file() and path.suffix.lower() in (".npz", ".csv"))
+    is_known = path.is_dir() or (
+        path.is_file() and path.suffix.lower() in (".npz", ".csv")
+    )
     if source not in NAMED_SOURCES and not is_known:
         problem = f"source is {source!r}, but must be {SOURCES}"
         raise InvalidParameter(f"{problem}. Nothing of that kind is at {path}.")
@@ -190,7 +225,9 @@ def check_memory(hidden_size: int) -> None:
     needed, total = 8 * (784 + 10) * hidden_size, psutil.virtual_memory().total
     if needed > total:
         sizes = f"its weights take {needed / 1e9:,.0f} GB, and this machine has {total / 1e9:,.0f}"
-        raise InvalidParameter(f"hidden_size is {hidden_size}, but {sizes}. Choose a smaller one.")
+        raise InvalidParameter(
+            f"hidden_size is {hidden_size}, but {sizes}. Choose a smaller one."
+        )
 
 
 def to_project(path: Path) -> str:

@@ -16,7 +16,9 @@ from PIL import Image, ImageOps
 from pipeline.errors import InvalidData
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
-CENTRE = 14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
+CENTRE = (
+    14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
+)
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
 FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
@@ -26,7 +28,9 @@ Problems = defaultdict[str, list[str]]  # from a problem to the pictures that ha
 Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uint8
 
 
-def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list[np.ndarray]]]:
+def read(
+    path: Path,
+) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list[np.ndarray]]]:
     """Read a folder or a table, and split it. Raises InvalidData with all that is wrong.
 
     Return arrays as in a source, names of classes, notes, and samples of each class, (28, 28)
@@ -37,19 +41,27 @@ def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list
     samples = defaultdict[str, list[np.ndarray]](list)
     first: dict[bytes, str] = {}  # the first picture that gives an image
     inverted = 0
-    for label, name, grey in (_read_folder if path.is_dir() else _read_table)(path, problems):
+    for label, name, grey in (_read_folder if path.is_dir() else _read_table)(
+        path, problems
+    ):
         images = classes[label]
         image, is_dark, is_shaded = to_mnist(grey)
         if image is None:
             problems["Warning: blank, left out"].append(name)
             continue
         if is_shaded:
-            problems["Warning: in shade; light it evenly, scan it, or crop it"].append(name)
+            problems["Warning: in shade; light it evenly, scan it, or crop it"].append(
+                name
+            )
         other = first.setdefault(image.tobytes(), name)
         if other != name:
-            problems["Warning: equal once scaled; leave one out"].append(f"{other} = {name}")
+            problems["Warning: equal once scaled; leave one out"].append(
+                f"{other} = {name}"
+            )
         if len(images) < 5:
-            before = ImageOps.pad(Image.fromarray(grey), image.shape, color=int(grey[0, 0]))
+            before = ImageOps.pad(
+                Image.fromarray(grey), image.shape, color=int(grey[0, 0])
+            )
             samples[label] += [np.asarray(before), image]
         images.append(image)
         inverted += is_dark
@@ -62,12 +74,22 @@ def read(path: Path) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list
         for problem, found in problems.items()
     ]
     warnings = [line for line in lines if line.startswith("Warning")]
-    if not 2 <= len(counts) <= 10 or min(counts.values()) < 2 or len(warnings) < len(lines):
-        needs = f"It has {len(counts)} classes, and needs 2 to 10, of two pictures or more."
+    if (
+        not 2 <= len(counts) <= 10
+        or min(counts.values()) < 2
+        or len(warnings) < len(lines)
+    ):
+        needs = (
+            f"It has {len(counts)} classes, and needs 2 to 10, of two pictures or more."
+        )
         raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
-    names = tuple(string.digits if set(classes) <= set(string.digits) else sorted(classes))
+    names = tuple(
+        string.digits if set(classes) <= set(string.digits) else sorted(classes)
+    )
     note = f"{inverted} of {sum(counts.values())} pictures are dark on light and were inverted."
-    arrays = _split({names.index(label): images for label, images in sorted(classes.items())})
+    arrays = _split(
+        {names.index(label): images for label, images in sorted(classes.items())}
+    )
     return arrays, names, [note, *warnings], samples
 
 
@@ -93,7 +115,9 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     is_shaded = any(np.mean(side > 0) >= WHOLE_SIDE for side in sides)
     picture = Image.fromarray(strokes)
     picture = picture.crop(picture.getbbox())  # of what is not 0
-    width, height = (max(1, round(BOX * extent / max(picture.size))) for extent in picture.size)
+    width, height = (
+        max(1, round(BOX * extent / max(picture.size))) for extent in picture.size
+    )
     mass = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), float)
     image = np.zeros((SIDE, SIDE), np.uint8)
     middle = _centre(mass.sum(axis=1)), _centre(mass.sum(axis=0))
@@ -161,5 +185,10 @@ def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:
             arrays[f"y_{split}"] += [label] * len(chosen)
         count = len(images) - fifth
         places += [*((rng.permutation(count) + rng.random_sample(count)) / count)]
-    order: dict[str, Any] = {"train": np.argsort(places, kind="stable"), "test": slice(None)}
-    return {name: np.array(array, "u1")[order[name[2:]]] for name, array in arrays.items()}
+    order: dict[str, Any] = {
+        "train": np.argsort(places, kind="stable"),
+        "test": slice(None),
+    }
+    return {
+        name: np.array(array, "u1")[order[name[2:]]] for name, array in arrays.items()
+    }

@@ -21,7 +21,14 @@ from pipeline.records import History
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))  # one a colour
+LINE_STYLES = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (8, 3)),
+    (0, (5, 1, 1, 1, 1, 1)),
+)  # one a colour
 
 
 def use_style() -> None:
@@ -65,7 +72,9 @@ def show_table(table: str) -> None:
     display(HTML(f'<div {attributes} style="overflow-x: auto">{table}</div>'))
 
 
-def write_row(axis: Axes, y: float, texts: Sequence[str], characters: int, **options: Any) -> None:
+def write_row(
+    axis: Axes, y: float, texts: Sequence[str], characters: int, **options: Any
+) -> None:
     """Write texts side by side at a height, each centred in a column; the columns fill the axes.
 
     characters: the width of a column, which fixes the size of the font. options: of `Axes.text`.
@@ -86,8 +95,12 @@ def draw_tiles(
 
     right: where the axes end, as a fraction of the figure's width. colours: of `Axes.imshow`.
     """
-    characters = max(11, *(len(line) + 1 for text in captions for line in text.split("\n")))
-    above = 7 * max(text.count("\n") + 1 for text in captions)  # for the caption, in pixels
+    characters = max(
+        11, *(len(line) + 1 for text in captions for line in text.split("\n"))
+    )
+    above = 7 * max(
+        text.count("\n") + 1 for text in captions
+    )  # for the caption, in pixels
     height, rows = 30 + above, -(-len(images) // 10)
     canvas = np.full((rows * height, 320), np.nan)
     figure = plt.figure(figsize=(9, 9 * right * rows * height / 320))
@@ -109,7 +122,9 @@ def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
     return draw_tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]
 
 
-def draw_descent(loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]) -> Figure:
+def draw_descent(
+    loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
+) -> Figure:
     """Draw a loss by its one weight, and the steps that each path of weights makes on it."""
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
@@ -133,16 +148,25 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
     figure.subplots_adjust(left=0.02, bottom=0.08, hspace=0.5, wspace=0.75)
     looks: list[tuple[Sequence[np.ndarray], str, str, str]] = [
         (forward, "gray_r", TRAIN, "784 pixels/{} activations/10 scores"),
-        (back, "RdBu_r", VALIDATION, "784 gradients of a unit/{} error signals/10 error signals"),
+        (
+            back,
+            "RdBu_r",
+            VALIDATION,
+            "784 gradients of a unit/{} error signals/10 error signals",
+        ),
     ]
     for row, (values, colours, colour, titles) in zip(axes, looks, strict=True):
-        low, high = (0, 1) if values is forward else np.abs(values[0]).max() * np.array([-1, 1])
+        low, high = (
+            (0, 1) if values is forward else np.abs(values[0]).max() * np.array([-1, 1])
+        )
         row[0].imshow(values[0].reshape(28, 28), cmap=colours, vmin=low, vmax=high)
         row[0].axis("off")
         for axis, array in zip(row[1:], values[1:], strict=True):
             axis.bar(range(len(array)), array, color=colour)
             axis.locator_params(axis="x", integer=True)
-        for axis, title in zip(row, titles.format(len(values[1])).split("/"), strict=True):
+        for axis, title in zip(
+            row, titles.format(len(values[1])).split("/"), strict=True
+        ):
             axis.set_title(title)
     names = f"$W_1$\n784 x {len(forward[1])}", f"$W_2$\n{len(forward[1])} x 10"
     for x, name in zip((0.25, 0.61), names, strict=True):
@@ -153,13 +177,18 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
 
 def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
     """Draw how many images (C, C) of each true class, a row, got each answer, a column."""
-    size, share = len(confusion), confusion / confusion.sum(axis=1, keepdims=True).clip(1)
+    size, share = (
+        len(confusion),
+        confusion / confusion.sum(axis=1, keepdims=True).clip(1),
+    )
     is_long = max(map(len, names[:size])) > 2  # names, and no digits
     room = {"bottom": 0.23, "left": 0.23} if is_long else {"bottom": 0.1, "left": 0.08}
     figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room)
     axis.pcolormesh(range(size), range(size), share**0.5, cmap="Blues", vmin=0, vmax=2)
     for row in range(size):
-        write_row(axis, row, [*map(str, confusion[row])], 70 // size, va="center_baseline")
+        write_row(
+            axis, row, [*map(str, confusion[row])], 70 // size, va="center_baseline"
+        )
     axis.set(xlabel="answer", ylabel=f"true {noun}", ylim=(size - 0.5, -0.5))
     axis.set_xticks(range(size), names[:size], rotation=90 * is_long)
     axis.set_yticks(range(size), names[:size])
@@ -173,7 +202,9 @@ def draw_differences(
     room = {"left": 0.46, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
     figure, axis = plt.subplots(figsize=(9, 0.7 + 0.3 * len(labels)), gridspec_kw=room)
     places = range(len(labels))
-    axis.errorbar(means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3)
+    axis.errorbar(
+        means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3
+    )
     axis.axvline(0, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(places, labels)
     axis.set(xlabel="difference (percentage points)", ylim=(len(labels) - 0.5, -0.5))
@@ -188,13 +219,18 @@ def draw_learning_curves(history: History) -> Figure:
         ("train_{}_no_dropout", "training", TRAIN, "-"),
         ("validation_{}", "validation", VALIDATION, "--"),
     )
-    labels = {"error": "mean squared error per image", "accuracy": "accuracy (fraction)"}
+    labels = {
+        "error": "mean squared error per image",
+        "accuracy": "accuracy (fraction)",
+    }
     for axis, (measure, label) in zip(axes, labels.items(), strict=True):
         for metric, name, colour, style in curves:
             values = find_measured(history, metric.format(measure))
             look = "o" if len(values) == 1 else style  # one epoch makes no line
             if values:
-                axis.plot(range(1, len(values) + 1), values, look, color=colour, label=name)
+                axis.plot(
+                    range(1, len(values) + 1), values, look, color=colour, label=name
+                )
         axis.set(title=measure.capitalize(), xlabel="epoch", ylabel=label)
         axis.legend(frameon=False, fontsize=9)
     return figure

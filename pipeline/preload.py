@@ -24,12 +24,16 @@ PACKAGES = (
 )
 
 # Before the imports. Matrix products of several threads differ in the last digits.
-os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+os.environ |= dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 gc.disable()
 modules = {name: importlib.import_module(name) for name in PACKAGES}
-modules["pydantic"].TypeAdapter(dict[str, int])  # most of pydantic comes with its first use
+modules["pydantic"].TypeAdapter(
+    dict[str, int]
+)  # most of pydantic comes with its first use
 modules["numba"].njit(lambda x: x + 1)(1)  # starts the compiler
 figure = modules["matplotlib.pyplot"].Figure()
 figure.add_subplot().set_title("text")  # finds the fonts

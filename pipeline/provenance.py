@@ -37,8 +37,12 @@ def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> In
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
         data=data.digest_source(parameters.source),
-        notebooks={stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages},
-        code=digest_code(TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())),
+        notebooks={
+            stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages
+        },
+        code=digest_code(
+            TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
+        ),
         versions=find_versions(PACKAGES + keras),
     )
 
@@ -50,9 +54,13 @@ def digest_code(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
 
 def check_code(inputs: Inputs) -> None:
     """Raise NotebookFailed if the code is no longer what the inputs have, and was executed."""
-    cells = {stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in inputs.notebooks}
+    cells = {
+        stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in inputs.notebooks
+    }
     if (digest_code(inputs.code), cells) != (inputs.code, inputs.notebooks):
-        raise NotebookFailed("The code was changed while it was executed. Run it again.")
+        raise NotebookFailed(
+            "The code was changed while it was executed. Run it again."
+        )
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -73,7 +81,9 @@ def digest_cells(notebook: Path) -> str:
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
-def find_differences(folder: RunFolder, parameters: Parameters, inputs: Inputs) -> list[str]:
+def find_differences(
+    folder: RunFolder, parameters: Parameters, inputs: Inputs
+) -> list[str]:
     """Describe what differs between a folder's finished run and what would be made now."""
     record = folder.find_record()
     if record is None:
@@ -85,7 +95,9 @@ def find_differences(folder: RunFolder, parameters: Parameters, inputs: Inputs) 
     return compare_inputs(record, parameters, inputs) + lost
 
 
-def compare_inputs(record: RunRecord, parameters: Parameters, inputs: Inputs) -> list[str]:
+def compare_inputs(
+    record: RunRecord, parameters: Parameters, inputs: Inputs
+) -> list[str]:
     """Describe each parameter and input that is not what the record has; of a digest its start."""
     before = record.parameters | flatten(record.inputs)
     now = parameters.model_dump() | flatten(inputs)
@@ -98,6 +110,14 @@ def compare_inputs(record: RunRecord, parameters: Parameters, inputs: Inputs) ->
 
 def flatten(inputs: Inputs) -> dict[str, str]:
     """Return the inputs one by one, by names such as "versions numpy"."""
-    groups = {"notebooks": inputs.notebooks, "code": inputs.code, "versions": inputs.versions}
-    named = {f"{group} {name}": v for group, values in groups.items() for name, v in values.items()}
+    groups = {
+        "notebooks": inputs.notebooks,
+        "code": inputs.code,
+        "versions": inputs.versions,
+    }
+    named = {
+        f"{group} {name}": v
+        for group, values in groups.items()
+        for name, v in values.items()
+    }
     return {"data": inputs.data} | named

@@ -9,7 +9,9 @@ PUBLISHED = {
     "test_error": "0.429",
     "test_accuracy": "0.7942",
 }
-WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # default run
+WEIGHTS_SHA256 = (
+    "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # default run
+)
 Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 
@@ -28,7 +30,9 @@ def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
         is_error = metric.endswith("error")
         ours = cut(value) if is_error else f"{value:.4g}"
         equal = ours == published if is_error else value == float(published)
-        rows.append({"name": name, "published": published, "ours": ours, "equal": equal})
+        rows.append(
+            {"name": name, "published": published, "ours": ours, "equal": equal}
+        )
     return rows
 
 
@@ -43,7 +47,9 @@ def format_table(
     for row in compare(metrics):
         published = f"{row['published']:>10}" if has_digits else ""
         verdict = equal if row["equal"] else other
-        lines.append(f"{row['name']:16}{published}{row['ours']:>10}  {verdict}".rstrip())
+        lines.append(
+            f"{row['name']:16}{published}{row['ours']:>10}  {verdict}".rstrip()
+        )
     return "\n".join(lines)
 
 

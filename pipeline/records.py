@@ -26,7 +26,9 @@ Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
-Metric = Literal["validation_accuracy", "validation_error", "train_accuracy", "train_error"]
+Metric = Literal[
+    "validation_accuracy", "validation_error", "train_accuracy", "train_error"
+]
 METRICS = tuple(f"{split}_{each}" for split in SPLITS for each in ("error", "accuracy"))
 Record = TypeVar("Record")
 
@@ -109,7 +111,9 @@ class RunRecord(_Record):
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
-    metrics: Trained | None = None  # of a point, which has no metrics.json until it is evaluated
+    metrics: Trained | None = (
+        None  # of a point, which has no metrics.json until it is evaluated
+    )
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
     outputs: dict[str, Digest] = {}  # of the run's files
@@ -181,7 +185,9 @@ class SweepRecord(SweepDefinition):
     warnings: list[str] = []
 
 
-def read_record(path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str) -> Record:
+def read_record(
+    path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str
+) -> Record:
     """Read a file of JSON as a model. Raises InvalidRecord, with the next step."""
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
@@ -191,7 +197,9 @@ def read_record(path: Path, kind: type[Record] | TypeAdapter[Record], next_step:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise InvalidRecord(path, f"is damaged ({where}: {first['msg']})", next_step) from None
+        raise InvalidRecord(
+            path, f"is damaged ({where}: {first['msg']})", next_step
+        ) from None
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:

@@ -23,7 +23,12 @@ from pipeline.parameters import ROOT, RUNS, Parameters
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
-RESULTS = ("data.npz", "model.npz", "history.json", "metrics.json")  # each made from those before
+RESULTS = (
+    "data.npz",
+    "model.npz",
+    "history.json",
+    "metrics.json",
+)  # each made from those before
 FILES = {PREPARATION: RESULTS[:1], TRAINING: RESULTS[1:3], EVALUATION: RESULTS[3:]}
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *RESULTS, "report.html")
 WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
@@ -31,13 +36,17 @@ LOCK = ".digits.lock"
 MARKS = ("run.json", "sweep.json")  # of a folder of ours
 RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
 PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
-GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
+GENERATOR = (
+    b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
+)
 MODEL: Layout = {
     "weights_0_1": ("float64", (784, "H")),
     "weights_1_2": ("float64", ("H", 10)),
     "normalisation": ("float64", ()),
 }
-SMALLER = "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
+SMALLER = (
+    "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +81,12 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = ROOT / path
         self.place = parameters.to_project(self.path)
-        self.data, self.model, self.history, self.metrics = map(self.path.joinpath, RESULTS)
-        self.report, self.checkpoint, self.record = map(self.path.joinpath, WRITTEN[-3:])
+        self.data, self.model, self.history, self.metrics = map(
+            self.path.joinpath, RESULTS
+        )
+        self.report, self.checkpoint, self.record = map(
+            self.path.joinpath, WRITTEN[-3:]
+        )
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
@@ -85,7 +98,11 @@ class RunFolder:
         folder = cls(namespace["run_dir"])
         record = None if folder.is_held else folder.find_record()
         before = record.parameters if record else values
-        changed = {name: before.get(name) for name in values if before.get(name) != values[name]}
+        changed = {
+            name: before.get(name)
+            for name in values
+            if before.get(name) != values[name]
+        }
         if changed:
             found = f"{folder.place} holds a run with {parameters.describe(changed)}"
             print(f"{found}. It will be replaced; to keep it, choose another run_dir.")
@@ -108,7 +125,9 @@ class RunFolder:
         if (self.path / "sweep.json").exists():
             return "It is the folder of a sweep: name one of its points."
         command = f"python -m pipeline run --run-dir {shlex.quote(self.place)}"
-        return f"Run the notebooks before this one, or, in the project's folder: {command}"
+        return (
+            f"Run the notebooks before this one, or, in the project's folder: {command}"
+        )
 
     def notebook(self, stage: str) -> Path:
         return self.path / f"{stage}.ipynb"
@@ -147,10 +166,14 @@ class RunFolder:
         if record.status != Status.DONE:
             command = parameters.make_command(record.parameters, self.place)
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
-            problem = f"holds a run that has not finished (its status is {record.status})"
+            problem = (
+                f"holds a run that has not finished (its status is {record.status})"
+            )
             raise InvalidRecord(self.path, problem, next_step)
         if altered:
-            problem = f"is not what its run left: {altered[0]} has been removed or altered"
+            problem = (
+                f"is not what its run left: {altered[0]} has been removed or altered"
+            )
             raise InvalidRecord(self.path, problem, self.next_step)
         return record, parameters.from_values(record.parameters)
 
@@ -172,7 +195,9 @@ class RunFolder:
         """
         if self.read_data().sha256 != trained_on.sha256:
             raise InvalidRecord(
-                self.data, "has changed since this notebook read it", "Run this notebook again."
+                self.data,
+                "has changed since this notebook read it",
+                "Run this notebook again.",
             )
         if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
@@ -183,7 +208,9 @@ class RunFolder:
         self.checkpoint.unlink(missing_ok=True)
         return self.read_model()
 
-    def write_metrics(self, model: Model, metrics: Mapping[str, float], test_images: int) -> None:
+    def write_metrics(
+        self, model: Model, metrics: Mapping[str, float], test_images: int
+    ) -> None:
         """Write metrics.json: the last epoch's metrics, and those on so many test images.
 
         Raises InvalidRecord if model.npz is no longer the network that was measured, and Diverged
@@ -191,11 +218,17 @@ class RunFolder:
         """
         if self.read_model().sha256 != model.sha256:
             raise InvalidRecord(
-                self.model, "has changed since this notebook read it", "Run this notebook again."
+                self.model,
+                "has changed since this notebook read it",
+                "Run this notebook again.",
             )
         if not np.isfinite(metrics["test_error"]):
-            raise Diverged(f"The error on the test images is {metrics['test_error']}. {SMALLER}")
-        record = Metrics(**metrics, test_images=test_images, weights_sha256=model.sha256)
+            raise Diverged(
+                f"The error on the test images is {metrics['test_error']}. {SMALLER}"
+            )
+        record = Metrics(
+            **metrics, test_images=test_images, weights_sha256=model.sha256
+        )
         self._write({self.metrics: records.to_json(record)})
 
     def write_record(self, record: RunRecord) -> None:
@@ -206,7 +239,9 @@ class RunFolder:
         names = RESULTS[min(RESULTS.index(path.name) for path in files) :]
         self.check_free(names)
         with contextlib.nullcontext() if self.is_held else lock(self.path):
-            if all(path.exists() and path.read_bytes() == files[path] for path in files):
+            if all(
+                path.exists() and path.read_bytes() == files[path] for path in files
+            ):
                 return
             record = self.find_record()
             if record and not self.is_held:
@@ -222,16 +257,22 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove an earlier run's files, but for its checkpoint; its report and metrics first."""
-        parts = [path.name for path in self.path.glob(".*.part")]  # of a process that was killed
+        parts = [
+            path.name for path in self.path.glob(".*.part")
+        ]  # of a process that was killed
         for name in (*reversed(OUTPUTS), *parts):
             (self.path / name).unlink(missing_ok=True)
 
     def digest(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
         """Return the SHA-256 of each of the files that is there."""
         paths = {name: self.path / name for name in names}
-        return {name: data.compute_file_sha256(p) for name, p in paths.items() if p.exists()}
+        return {
+            name: data.compute_file_sha256(p) for name, p in paths.items() if p.exists()
+        }
 
-    def find_altered(self, record: RunRecord, names: Iterable[str] = OUTPUTS) -> list[str]:
+    def find_altered(
+        self, record: RunRecord, names: Iterable[str] = OUTPUTS
+    ) -> list[str]:
         """Return those of the recorded files that have been removed or altered since."""
         recorded = [name for name in names if name in record.outputs]
         digests = self.digest(recorded)
@@ -251,7 +292,9 @@ def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     """
     resolved = path.resolve()
     holders = [
-        above for above in resolved.parents if any((above / name).exists() for name in MARKS)
+        above
+        for above in resolved.parents
+        if any((above / name).exists() for name in MARKS)
     ]
     foreign = [name for name in names if (path / name).exists()]
     is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)

@@ -17,7 +17,14 @@ from pipeline.errors import InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
 from pipeline.records import RunRecord, Status, Trained, now
 from pipeline.reports import page
-from pipeline.run_folder import EVALUATION, FILES, PREPARATION, STAGES, TRAINING, RunFolder
+from pipeline.run_folder import (
+    EVALUATION,
+    FILES,
+    PREPARATION,
+    STAGES,
+    TRAINING,
+    RunFolder,
+)
 from pipeline.shell import open_threads
 
 TRAINED = (f"{TRAINING}.ipynb", *FILES[TRAINING])  # what a training leaves of a point
@@ -54,9 +61,13 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 if note.startswith("Warning"):
                     log.warning(note)
             arrays = dict(images.source_sha256)
-            _run(folder, RunRecord(parameters=dict(chosen), inputs=inputs, arrays=arrays))
+            _run(
+                folder, RunRecord(parameters=dict(chosen), inputs=inputs, arrays=arrays)
+            )
         else:
-            log.info(f"{run_dir} is finished, and nothing that it depends on has changed.")
+            log.info(
+                f"{run_dir} is finished, and nothing that it depends on has changed."
+            )
             if not folder.report.exists():
                 _finish(folder, folder.read_record())
     log.info(summarise(folder, chosen))
@@ -70,7 +81,9 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
         outputs = execute_stages(folder, record.parameters)
         provenance.check_code(record.inputs)
         if folder.read_data().source_sha256 != record.arrays:
-            raise NotebookFailed("The data was changed while it was executed. Run it again.")
+            raise NotebookFailed(
+                "The data was changed while it was executed. Run it again."
+            )
         duration = round(time.monotonic() - started, 1)
         _finish(folder, record.replace(outputs=outputs, duration_s=duration))
     except BaseException as error:
@@ -106,7 +119,9 @@ def summarise(folder: RunFolder, chosen: Parameters) -> str:
     changed = parameters.find_unoriginal(chosen)
     has_digits = folder.read_model().classes == data.DIGITS
     verdicts = ("", "") if changed else ("equal", "NOT equal")
-    table = published.format_table(folder.read_metrics().model_dump(), *verdicts, has_digits)
+    table = published.format_table(
+        folder.read_metrics().model_dump(), *verdicts, has_digits
+    )
     difference = f"What differs from the original: {parameters.describe(changed)}\n\n"
     report = f"report: {os.path.relpath(folder.report)}"
     return f"\n{difference if changed else ''}{table}\n\n{report}"
@@ -164,7 +179,9 @@ def _evaluate(folder: RunFolder) -> None:
             if changed := provenance.compare_inputs(record, chosen, trained):
                 problem = f"was trained with other {changed[0]}"
                 raise InvalidRecord(folder.path, problem, "Run its sweep again.")
-            images = data.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+            images = data.split_source(
+                chosen.source, chosen.num_samples, chosen.num_validation
+            )
             outputs = {name: record.outputs[name] for name in TRAINED}
             record = record.replace(outputs=outputs)
             folder.write_record(record)  # of what is there if this is killed
@@ -203,7 +220,9 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
     inputs = provenance.collect_inputs(chosen, record.inputs.notebooks)
-    stages = [stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()]
+    stages = [
+        stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()
+    ]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         execute_stages(again, record.parameters, stages)
@@ -240,7 +259,10 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)
     images = data.load_source(chosen.source)
-    if chosen.source not in NAMED_SOURCES and not {"num_samples", "num_validation"} & values.keys():
+    if (
+        chosen.source not in NAMED_SOURCES
+        and not {"num_samples", "num_validation"} & values.keys()
+    ):
         chosen = chosen.model_copy(update=data.fit_sizes(len(images.x_train)))
     data.split(images, chosen.num_samples, chosen.num_validation)
     name = Path(chosen.source).stem

@@ -29,11 +29,20 @@ from pipeline.errors import CellTimedOut, ProcessDied
 
 BACKEND = "module://matplotlib_inline.backend_inline"
 ENVIRONMENT = {  # of each notebook's process; the second line is what ipykernel sets
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **{"MPLBACKEND": BACKEND, "TERM": "xterm-color", "CLICOLOR": "1", "FORCE_COLOR": "1"},
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+    ),
+    **{
+        "MPLBACKEND": BACKEND,
+        "TERM": "xterm-color",
+        "CLICOLOR": "1",
+        "FORCE_COLOR": "1",
+    },
     **dict.fromkeys(("PAGER", "GIT_PAGER"), "cat"),
 }
-CAN_FORK = sys.platform == "linux"  # elsewhere forking is not safe, and a process is spawned
+CAN_FORK = (
+    sys.platform == "linux"
+)  # elsewhere forking is not safe, and a process is spawned
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
 
 is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
@@ -68,7 +77,9 @@ class NotebookProcess:
         with child_end:
             self.process.start()
 
-    def run_cell(self, source: str, time_limit: float | None = None) -> Iterator[Message]:
+    def run_cell(
+        self, source: str, time_limit: float | None = None
+    ) -> Iterator[Message]:
         """Run a cell, and yield what comes of it; the last message is of the kind "done".
 
         time_limit: seconds. Raises CellTimedOut and ProcessDied, without the place.
@@ -78,11 +89,15 @@ class NotebookProcess:
         try:
             self.pipe.send(source)
             while kind != "done":
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                left = (
+                    None if deadline is None else max(0.0, deadline - time.monotonic())
+                )
                 ready = connection.wait([self.pipe, self.process.sentinel], left)
                 if not ready or left == 0:
                     raise CellTimedOut(f"it took longer than {time_limit:g} seconds")
-                if self.pipe not in ready:  # it has ended, but something else holds its end
+                if (
+                    self.pipe not in ready
+                ):  # it has ended, but something else holds its end
                     raise EOFError
                 kind, content = self.pipe.recv()
                 yield kind, content
@@ -112,7 +127,9 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     except BaseException:
         is_ending.set()
         threads.shutdown(wait=False, cancel_futures=True)
-        while any(thread.name.startswith("notebook") for thread in threading.enumerate()):
+        while any(
+            thread.name.startswith("notebook") for thread in threading.enumerate()
+        ):
             for child in multiprocessing.active_children():
                 child.kill()
             time.sleep(0.02)
@@ -139,7 +156,9 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     shell.send = send
     sys.stdout, sys.stderr = _Stream("stdout", send), _Stream("stderr", send)
     activate_matplotlib(BACKEND)
-    from matplotlib_inline.backend_inline import configure_inline_support  # imports Matplotlib
+    from matplotlib_inline.backend_inline import (
+        configure_inline_support,
+    )  # imports Matplotlib
 
     configure_inline_support(shell, BACKEND)  # type: ignore[no-untyped-call]
     with contextlib.suppress(EOFError):
@@ -176,7 +195,9 @@ class _Stream(io.TextIOBase):
 
 def _encode(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a bundle of representations with pictures as base64 text, as JSON needs them."""
-    return {k: b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}
+    return {
+        k: b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()
+    }
 
 
 class _DisplayHook(DisplayHook):
@@ -184,7 +205,9 @@ class _DisplayHook(DisplayHook):
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
         content = {"data": _encode(format_dict), "metadata": md_dict or {}}
-        _Shell.instance().send("execute_result", content | {"execution_count": self.prompt_count})
+        _Shell.instance().send(
+            "execute_result", content | {"execution_count": self.prompt_count}
+        )
 
     def finish_displayhook(self) -> None: ...
 
@@ -195,7 +218,11 @@ class _DisplayPublisher(DisplayPublisher):
     ) -> None:
         kind = "update_display_data" if options.get("update") else "display_data"
         transient = options.get("transient") or {}
-        content = {"data": _encode(data), "metadata": metadata or {}, "transient": transient}
+        content = {
+            "data": _encode(data),
+            "metadata": metadata or {},
+            "transient": transient,
+        }
         _Shell.instance().send(kind, content)
 
     def clear_output(self, wait: bool = False) -> None:
@@ -209,7 +236,9 @@ class _Shell(InteractiveShell):
     def enable_gui(self, gui: object = None) -> None:
         """Do nothing: the pictures of a notebook need no event loop."""
 
-    def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
+    def _showtraceback(
+        self, etype: type, evalue: BaseException, stb: list[str]
+    ) -> None:
         """Send an error, as ipykernel does: the base class would print it."""
         content = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.send("error", content)

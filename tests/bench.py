@@ -93,7 +93,10 @@ def pipeline(*arguments):
 
 
 def papermill(stage, folder, *options):
-    command = [Path(sys.executable).with_name("papermill"), NOTEBOOKS / f"{stage}.ipynb"]
+    command = [
+        Path(sys.executable).with_name("papermill"),
+        NOTEBOOKS / f"{stage}.ipynb",
+    ]
     call(*command, folder / f"{stage}.ipynb", "-p", "run_dir", folder, *options)
 
 
@@ -141,20 +144,28 @@ def bench_training(scratch):
 
     train(compiled.train_epoch, 1)  # loads what is compiled
     what = "100 epochs, by C with every flag and a known number of units"
-    ours, in_c = (lambda: train(compiled.train_epoch, 100)), (lambda: train(train_in_c, 100))
+    ours, in_c = (
+        (lambda: train(compiled.train_epoch, 100)),
+        (lambda: train(train_in_c, 100)),
+    )
     compare(what, ours, in_c, 1.1, turns=5)
 
 
 def bench_evaluation(scratch):
     images = split_source("sample", 1000, 1000)
-    validation, test = (images.x_validation, images.y_validation), (images.x_test, images.y_test)
+    validation, test = (
+        (images.x_validation, images.y_validation),
+        (images.x_test, images.y_test),
+    )
     for units in (40, 1000):
         weights = helpers.initial_weights(np.random.RandomState(1), units)
         for x, y in (validation, test):
 
             def evaluate_in_parts(x=x, y=y, weights=weights):
                 for start in range(0, len(x), 1000):  # to spare memory
-                    helpers.evaluate(x[start : start + 1000], y[start : start + 1000], *weights)
+                    helpers.evaluate(
+                        x[start : start + 1000], y[start : start + 1000], *weights
+                    )
 
             def evaluate(x=x, y=y, weights=weights):
                 compiled.evaluate(x, y, *weights)
@@ -169,7 +180,9 @@ def bench_sweeps(scratch):
         (scratch / "sweep.yaml").write_text(SWEEP.format(epochs=epochs, rates=rates))
         shutil.rmtree(scratch / "out", ignore_errors=True)
         folder = ("--sweep-dir", scratch / "out")
-        pipeline("sweep", scratch / "sweep.yaml", "--workers", workers, *folder, *options)
+        pipeline(
+            "sweep", scratch / "sweep.yaml", "--workers", workers, *folder, *options
+        )
 
     def train_by_papermill(seed):
         folder = scratch / f"point-{seed}"
@@ -186,7 +199,10 @@ def bench_sweeps(scratch):
     what = "12 points of 10 epochs on 2 workers, by papermill two at a time"
     compare(what, lambda: sweep(12, 10, 2), loop, 0.12, turns=2)
     what = "48 points of 40 epochs, by 2 workers and by 1, no report"
-    one, two = (lambda: sweep(48, 40, 1, "--no-report")), (lambda: sweep(48, 40, 2, "--no-report"))
+    one, two = (
+        (lambda: sweep(48, 40, 1, "--no-report")),
+        (lambda: sweep(48, 40, 2, "--no-report")),
+    )
     compare(what, two, one, 1 / 1.8, turns=2)
 
 

@@ -49,7 +49,9 @@ def pipeline():
         finally:
             logging.root.handlers = handlers
             logging.getLogger("pipeline").setLevel(level)
-        return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+        return subprocess.CompletedProcess(
+            command, code, out.getvalue(), errors.getvalue()
+        )
 
     return call
 
@@ -61,7 +63,9 @@ def shared(tmp_path_factory, worker_id):
     Tests must leave the folder as it is.
     """
     base = tmp_path_factory.getbasetemp()
-    common = base if worker_id == "master" else base.parent  # master: there are no others
+    common = (
+        base if worker_id == "master" else base.parent
+    )  # master: there are no others
 
     def make_once(name, make):
         folder = common / name

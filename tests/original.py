@@ -53,7 +53,9 @@ def train(
             layer_2 = np.dot(layer_1, weights_1_2)
 
             layer_2_delta = train_labels[i : i + 1] - layer_2
-            layer_1_delta = layer_2_delta.dot(weights_1_2.T) * relu2deriv(layer_1, inactive)
+            layer_1_delta = layer_2_delta.dot(weights_1_2.T) * relu2deriv(
+                layer_1, inactive
+            )
             layer_1_delta *= mask
 
             error += np.sum(layer_2_delta**2)

@@ -26,7 +26,9 @@ def test_baselines_reach_what_is_known_of_them():
 @pytest.mark.parametrize("darkest", [0, 254])
 def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
     rng = np.random.default_rng(0)
-    images, others = (darkest + rng.integers(0, 2, (n, 784), np.uint8) for n in (100, 20))
+    images, others = (
+        darkest + rng.integers(0, 2, (n, 784), np.uint8) for n in (100, 20)
+    )
     differences = images.astype(int) - others[:, np.newaxis]  # (20, 100, 784)
     nearest = np.sum(differences**2, axis=2).argmin(axis=1)
     found = baselines.classify_by_nearest_neighbour(images, np.arange(100), others)
@@ -41,6 +43,11 @@ def test_ridge_regression_solves_its_normal_equations(monkeypatch):
     targets = np.eye(10)[SAMPLE.y_train]
     weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
     scores = np.column_stack([np.ones(10_000), SAMPLE.x_test / 255]) @ weights
-    known, validation = (SAMPLE.x_train, SAMPLE.y_train), (SAMPLE.x_validation, SAMPLE.y_validation)
-    answers, _ = baselines.classify_by_ridge_regression(*known, SAMPLE.x_test, validation)
+    known, validation = (
+        (SAMPLE.x_train, SAMPLE.y_train),
+        (SAMPLE.x_validation, SAMPLE.y_validation),
+    )
+    answers, _ = baselines.classify_by_ridge_regression(
+        *known, SAMPLE.x_test, validation
+    )
     assert np.array_equal(answers, scores.argmax(axis=1))

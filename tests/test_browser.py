@@ -27,7 +27,9 @@ from pipeline.run_folder import STAGES, RunFolder, write_whole
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 DRAWINGS = json.loads((Path(__file__).parent / "data" / "drawings.json").read_text())
-NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+NEXT_FRAME = (
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+)
 OPEN = "(all) => all.forEach((each) => { each.open = true; })"
 PAD_HAS_INK = (
     "document.querySelector('.pad').getContext('2d')"
@@ -63,7 +65,9 @@ ONE_TOKEN_OF_EACH_COLOUR = """() => {
     for (const token of document.querySelectorAll(".highlight span"))
         seen.has(token.className) ? token.replaceWith("x") : seen.add(token.className);
 }"""
-NO_SHADE = ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
+NO_SHADE = (
+    ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
+)
 
 expect.set_options(timeout=30_000)
 no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
@@ -76,7 +80,9 @@ def browser():
     assert CHROMIUM, "needs Chromium"
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
-        with playwright.chromium.launch(executable_path=CHROMIUM, args=arguments) as browser:
+        with playwright.chromium.launch(
+            executable_path=CHROMIUM, args=arguments
+        ) as browser:
             yield browser
 
 
@@ -100,7 +106,9 @@ def open_page(browser, path, width=1280, **options):
 def reports(runs, pipeline, tmp_path_factory):
     """A page of each kind, by its name."""
     folder = tmp_path_factory.mktemp("reports")
-    run, other, sweep = (folder / name for name in ("default", "true-derivative", "small"))
+    run, other, sweep = (
+        folder / name for name in ("default", "true-derivative", "small")
+    )
     shutil.copytree(runs, folder, dirs_exist_ok=True)
     pages = {name: folder / f"{name}.html" for name in ("why", "compare", "index")}
     notebook = NOTEBOOKS / "why.ipynb"
@@ -116,13 +124,19 @@ def find_violations(page, where=None):
     page.evaluate(ONE_TOKEN_OF_EACH_COLOUR)  # of thousands that are alike
     page.add_style_tag(content=NO_SHADE)  # axe-core sees no contrast on a gradient
     rules = Axe().run(page, context=where).response["violations"]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in rules for node in rule["nodes"]]
+    return [
+        f"{rule['id']}: {node['html'][:120]}"
+        for rule in rules
+        for node in rule["nodes"]
+    ]
 
 
 def find_places(page, stroke):
     """Return where a stroke's points, in fractions of the pad, stand on the screen."""
     box = page.get_by_label("Drawing pad").bounding_box()
-    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+    return [
+        (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
+    ]
 
 
 def draw_with_mouse(page, strokes):
@@ -161,7 +175,9 @@ def fill(page, **values):
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["run", "sweep", "index", "why", "compare"])
-def test_a_page_is_accessible_fits_the_screen_and_opens_offline(browser, reports, name, width):
+def test_a_page_is_accessible_fits_the_screen_and_opens_offline(
+    browser, reports, name, width
+):
     with open_page(browser, reports[name], width) as page:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
@@ -197,16 +213,24 @@ def test_a_report_trains_its_network_again_to_the_published_digest(browser, repo
 
 def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
     with open_page(browser, reports["run"]) as page:
-        train, stop = (page.get_by_role("button", name=name) for name in ("Train again", "Stop"))
+        train, stop = (
+            page.get_by_role("button", name=name) for name in ("Train again", "Stop")
+        )
         train.click()
         expect(page.locator(".shown")).to_contain_text("epoch ")
         stop.click()
-        assert re.fullmatch(r"Stopped after \d+ epochs?\. This .* draw\.", wait_for_training(page))
+        assert re.fullmatch(
+            r"Stopped after \d+ epochs?\. This .* draw\.", wait_for_training(page)
+        )
         page.locator("details.change summary").press("Enter")
         fill(page, dropout_rate=1)
         train.click()  # which the browser refuses
         assert page.evaluate("document.activeElement.name") == "dropout_rate"
-        values = {"dropout_rate": 0.5, "input_dropout_rate": 0.2, "relu_grad_inactive": 0}
+        values = {
+            "dropout_rate": 0.5,
+            "input_dropout_rate": 0.2,
+            "relu_grad_inactive": 0,
+        }
         fill(page, epochs=5, **values)
         page.get_by_role("button", name="Train with these").click()
         rng, input_rng = helpers.generators(1)
@@ -215,13 +239,17 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         for _ in range(5):
             compiled.train_epoch(images, labels, *weights, rng, input_rng, **values)
         found = wait_for_training(page)
-        assert re.match(r"Worse than the run by 0\.\d{3}: accuracy 0\.\d{3} on the valid", found)
+        assert re.match(
+            r"Worse than the run by 0\.\d{3}: accuracy 0\.\d{3} on the valid", found
+        )
         assert (
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 "
             f"epochs. SHA-256 of the weights: {data.compute_sha256(*weights)}."
         ) in found
         row, _ = page.locator(".tries tbody tr").all()  # the latest first
-        expect(row).to_contain_text("input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5")
+        expect(row).to_contain_text(
+            "input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5"
+        )
         address = row.get_by_role("link").get_attribute("href")
         assert address == "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
         for kind in ("accuracy", "error"):
@@ -229,13 +257,22 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             assert {*ends} == {"training", "dropout", "validation", "try 1", "try 2"}
         fill(page, learning_rate=5)
         train.click()
-        assert "no longer a number: make learning_rate smaller" in wait_for_training(page)
+        assert "no longer a number: make learning_rate smaller" in wait_for_training(
+            page
+        )
 
 
-def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(browser, reports):
+def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
+    browser, reports
+):
     with open_page(browser, reports["run"]) as page:
         page.goto(reports["run"].as_uri() + "#epochs=3&dropout_rate=2&seed=7&glossary")
-        values = {"epochs": "3", "dropout_rate": "0.5", "seed": "7", "learning_rate": "0.005"}
+        values = {
+            "epochs": "3",
+            "dropout_rate": "0.5",
+            "seed": "7",
+            "learning_rate": "0.005",
+        }
         for name, value in values.items():
             expect(page.get_by_label(name, exact=True)).to_have_value(value)
         expect(page.locator(".outcome")).to_have_text(
@@ -245,17 +282,27 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(browser
         expect(page.get_by_label("seed", exact=True)).to_have_value("1")
 
 
-def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs(browser, reports):
+def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs(
+    browser, reports
+):
     with open_page(browser, reports["run"], 390) as page:
         steps = page.locator(".steps")
         steps.get_by_role("button", name="Next image").press("Enter")
         expect(steps.locator(".place")).to_have_text("Image 1 of 1,000, labelled 5")
         (scores, targets, signals, after) = (
-            [float(text) for text in steps.locator(f".rows td:nth-child({n})").all_text_contents()]
+            [
+                float(text)
+                for text in steps.locator(
+                    f".rows td:nth-child({n})"
+                ).all_text_contents()
+            ]
             for n in (2, 3, 4, 5)
         )
         assert targets == [float(d == 5) for d in range(10)]
-        assert all(abs(s - t - e) < 0.011 for s, t, e in zip(scores, targets, signals, strict=True))
+        assert all(
+            abs(s - t - e) < 0.011
+            for s, t, e in zip(scores, targets, signals, strict=True)
+        )
         assert abs(after[5] - 1) < abs(scores[5] - 1)
         steps.locator(".row button").nth(3).press("Enter")
         expect(steps.locator(".of-unit")).to_contain_text("hidden unit 3: ")
@@ -276,9 +323,13 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
-def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(browser, reports, tmp_path):
+def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
+    browser, reports, tmp_path
+):
     with np.load(data.SAMPLE) as file:
-        arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+        arrays = {
+            name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")
+        }
     np.savez(tmp_path / "mnist.npz", **arrays)
     np.savez(tmp_path / "other.npz", **arrays | {"y_train": arrays["y_train"][::-1]})
     for name, suffix in zip(arrays, (".gz", "", "", ".gz"), strict=True):
@@ -289,14 +340,32 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(browser, re
     (tmp_path / "text").write_text("These are no images.")
     official = ["x_train.gz", "y_train", "x_test", "y_test.gz"]
     with open_page(browser, reports["run"]) as page:
-        field, state = page.get_by_label("Your own copy of MNIST"), page.locator(".check .state")
+        field, state = (
+            page.get_by_label("Your own copy of MNIST"),
+            page.locator(".check .state"),
+        )
         for names, text in (
             (["cut.npz"], "cut.npz cannot be used: it is damaged."),
-            (["cut"], "cut cannot be used: its test images are cut short, or of another shape."),
-            (["text"], "text cannot be used: it is neither an .npz file nor one of the four off"),
-            (["other.npz"], "The page's training and validation images are NOT those of your copy"),
-            (official, "The page's training and validation images are, byte for byte, those of"),
-            (["mnist.npz"], "The page's training and validation images are, byte for byte, those"),
+            (
+                ["cut"],
+                "cut cannot be used: its test images are cut short, or of another shape.",
+            ),
+            (
+                ["text"],
+                "text cannot be used: it is neither an .npz file nor one of the four off",
+            ),
+            (
+                ["other.npz"],
+                "The page's training and validation images are NOT those of your copy",
+            ),
+            (
+                official,
+                "The page's training and validation images are, byte for byte, those of",
+            ),
+            (
+                ["mnist.npz"],
+                "The page's training and validation images are, byte for byte, those",
+            ),
         ):
             field.set_input_files([tmp_path / name for name in names])
             expect(state).to_contain_text(text)
@@ -331,13 +400,19 @@ def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
     with open_page(browser, page_path) as page:
         field = page.get_by_label("Your own copy of Fashion-MNIST")
         field.set_input_files(list(paths.values()))
-        expect(page.locator(".check .state")).to_contain_text("byte for byte, those of your copy")
-        assert page.locator(".check td:nth-child(3)").all_text_contents() == ["equal"] * 4
+        expect(page.locator(".check .state")).to_contain_text(
+            "byte for byte, those of your copy"
+        )
+        assert (
+            page.locator(".check td:nth-child(3)").all_text_contents() == ["equal"] * 4
+        )
 
 
 def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
     with open_page(browser, reports["run"]) as page:
-        teach, forget = (page.get_by_role("button", name=n) for n in ("Teach it", "Forget it"))
+        teach, forget = (
+            page.get_by_role("button", name=n) for n in ("Teach it", "Forget it")
+        )
         page.get_by_role("button", name="Show a mistake").click()
         expect(page.locator(".reads")).to_contain_text("This network reads ")
         label, wrong = page.get_by_label("This is a").input_value(), read_answer(page)
@@ -362,7 +437,9 @@ def test_a_digit_is_drawn_read_and_taken_back(browser, reports, draw):
     with open_page(browser, reports["run"], 390) as page:
         expect(page.locator(".reads")).to_have_text("Nothing is drawn yet.")
         draw(page, SEVEN)
-        expect(page.locator(".reads")).to_contain_text("This network reads 7, runner-up ")
+        expect(page.locator(".reads")).to_contain_text(
+            "This network reads 7, runner-up "
+        )
         assert page.locator(".scores .answer").text_content().startswith("7")
         units = page.get_by_role("group", name="Hidden units").get_by_role("button")
         assert units.count() == 40
@@ -389,7 +466,9 @@ def test_fifty_drawings_are_read_by_each_of_three_networks(browser, reports):
             answers = page.evaluate(DRAW_AND_READ, drawing["strokes"])
             for name, text in zip(NETWORKS, answers, strict=True):
                 counts[name] += f"reads {drawing['digit']}," in text[:22]
-                remarks |= set(re.findall(r"Not sure: .* close\.|The published .* \d", text))
+                remarks |= set(
+                    re.findall(r"Not sure: .* close\.|The published .* \d", text)
+                )
         assert len(DRAWINGS) == 50
         _, published_one, all_of_mnist = (counts[name] for name in NETWORKS)
         assert all_of_mnist >= 46
@@ -398,7 +477,9 @@ def test_fifty_drawings_are_read_by_each_of_three_networks(browser, reports):
         assert len(remarks) > 1
 
 
-def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(browser, reports, tmp_path):
+def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(
+    browser, reports, tmp_path
+):
     foreign = '<script>window.foreign = 1</script><img src="https://example.org/x" onerror="x()">'
     text = reports["run"].read_text().replace("</main>", f"{foreign}</main>")
     (tmp_path / "page.html").write_text(text)
@@ -410,7 +491,9 @@ def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(browser, rep
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, reports, width):
+def test_code_opens_at_once_and_the_contents_lead_to_their_headings(
+    browser, reports, width
+):
     with open_page(browser, reports["run"], width) as page:
         code = page.locator("details.source .highlight:visible")
         expect(code).to_have_count(0)
@@ -437,7 +520,9 @@ def test_exercises_are_checked_and_answers_shown_in_the_page(browser, reports):
             field = page.get_by_label("Answer to exercise 2")
             field.fill(answer)
             field.locator("xpath=following-sibling::button[1]").press("Enter")
-            expect(field.locator("xpath=following-sibling::span[1]")).to_have_text(verdict)
+            expect(field.locator("xpath=following-sibling::span[1]")).to_have_text(
+                verdict
+            )
 
 
 def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
@@ -453,7 +538,10 @@ def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
 def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, reports):
     with open_page(browser, reports["sweep"]) as page:
         table = page.locator("table.sortable").nth(1)
-        column = table.locator("thead th").all_text_contents().index("validation accuracy") + 1
+        column = (
+            table.locator("thead th").all_text_contents().index("validation accuracy")
+            + 1
+        )
         cells = table.locator(f"tbody td:nth-child({column})")
         before = cells.all_text_contents()
         head = table.get_by_role("columnheader", name="validation accuracy")
@@ -470,20 +558,38 @@ def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, re
 @pytest.fixture(scope="module")
 def lab(browser, runs, tmp_path_factory):
     """The address of a JupyterLab, with nobody's settings, over copies of four notebooks."""
-    folder, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
+    folder, settings = (
+        tmp_path_factory.mktemp("lab"),
+        tmp_path_factory.mktemp("settings"),
+    )
     for stem in (*STAGES, "explore"):
         run_dir = runs / "default" if stem == "explore" else folder / "run"
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
-    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news = (
+        settings
+        / "@jupyterlab"
+        / "apputils-extension"
+        / "notification.jupyterlab-settings"
+    )
     write_whole(news, b'{"fetchNews": "false", "checkForUpdates": false}')
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
+    names = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "IPYTHONDIR",
+    )
     environment = os.environ | {name: str(settings / name) for name in names}
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=test"]
-    options = {"cwd": folder, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    options = {
+        "cwd": folder,
+        "env": environment,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     with subprocess.Popen(command, **options) as server:
         try:
             line = next(line for line in server.stderr if "http://127.0.0.1" in line)
@@ -500,10 +606,15 @@ def run_notebook(browser, lab, stem):
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
         page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-        for menu, item in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
+        for menu, item in (
+            ("Edit", "Clear Outputs of All Cells"),
+            ("Run", "Run All Cells"),
+        ):
             page.get_by_role("menuitem", name=menu, exact=True).click()
             page.get_by_role("menuitem", name=item, exact=True).click()
-        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").filter(has_text=re.compile(r"\d"))
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").filter(
+            has_text=re.compile(r"\d")
+        )
         ended = page.locator(FAILED).or_(prompts.nth(count - 1)).first
         expect(ended).to_be_attached(timeout=60_000)
         assert page.locator(FAILED).all_text_contents() == []
@@ -540,4 +651,6 @@ def test_the_controls_of_explore_work_in_jupyterlab(browser, lab):
         cell = page.locator(".jp-CodeCell", has_text="live_panel.image.any()")
         cell.locator(".cm-content").click()
         page.keyboard.press("Control+Enter")
-        expect(cell.locator(".jp-OutputArea-output pre").last).to_contain_text("answers 7")
+        expect(cell.locator(".jp-OutputArea-output pre").last).to_contain_text(
+            "answers 7"
+        )

@@ -19,12 +19,17 @@ from tests.conftest import EPOCH
 def training(small_source, tmp_path, monkeypatch):
     """Return the arguments of Checkpoints, which are always due."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
-    images, folder = data.split_source(str(small_source[0]), 40, 10), RunFolder(tmp_path / "run")
+    images, folder = (
+        data.split_source(str(small_source[0]), 40, 10),
+        RunFolder(tmp_path / "run"),
+    )
     folder.write_data(images)
     return [folder, images, {"seed": 1, "epochs": 3}]
 
 
-@pytest.mark.parametrize("change", ["", "hyperparameters", "data", "code", "numba", "damage"])
+@pytest.mark.parametrize(
+    "change", ["", "hyperparameters", "data", "code", "numba", "damage"]
+)
 def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
     training, change, monkeypatch, capsys
 ):
@@ -45,11 +50,15 @@ def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
     found = Checkpoints(*training).load(*others)
     if change:
         assert found is None
-        problem = "not a whole" if change == "damage" else "of other parameters, data or code"
+        problem = (
+            "not a whole" if change == "damage" else "of other parameters, data or code"
+        )
         assert f"checkpoint.npz is {problem}" in capsys.readouterr().out
         return
     assert "Continuing after epoch 1" in capsys.readouterr().out
-    assert all(np.array_equal(a, b) for a, b in zip(found.weights, state.weights, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(found.weights, state.weights, strict=True)
+    )
     assert (found.history, found.learning_rate) == ([EPOCH], 0.0049)
     draws = [[rng.random_sample() for rng in each] for each in (others, generators)]
     assert draws[0] == draws[1]
@@ -83,4 +92,8 @@ def test_the_notebook_continues_with_every_parameter_of_the_training(training):
     assert (data.compute_sha256(*names["weights"]), names["history"]) == expected
     assert len(calls) == 4
     used = set(names["options"]) | set(names["depends_on"])
-    assert used == set(Parameters.model_fields) - {"source", "num_samples", "num_validation"}
+    assert used == set(Parameters.model_fields) - {
+        "source",
+        "num_samples",
+        "num_validation",
+    }

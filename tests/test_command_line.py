@@ -35,22 +35,40 @@ REFUSED = {
     "run -p source {d}/dtype.npz": ["x_train float64 (60, 28, 28), but must", "uint8"],
     "run -p source {d}/labels.npz": ["y_train must hold labels from 0 to 9"],
     "run -p source {d}/cut.npz": ["cut.npz is not a whole .npz file"],
-    "run -p source {d}/small.npz": ["1000 + 1000", "has 60 training images", "num_samples 48"],
+    "run -p source {d}/small.npz": [
+        "1000 + 1000",
+        "has 60 training images",
+        "num_samples 48",
+    ],
     "run -p hidden_size 1000000000": ["hidden_size is 1000000000", "its weights take"],
     "run --run-dir {d}/cut.npz": ["cut.npz", "is a file"],
-    "sweep {d}/nowhere.yaml": ["nowhere.yaml", "A sweep has a name, and may have base, grid"],
+    "sweep {d}/nowhere.yaml": [
+        "nowhere.yaml",
+        "A sweep has a name, and may have base, grid",
+    ],
     "sweep {d}/list.yaml": ["list.yaml", "Input should be"],
     "sweep {d}/key.yaml": ["key.yaml", "girds: Extra inputs", "halving and select"],
     "sweep {d}/twice.yaml": ["twice.yaml", "line 2", "duplicate key"],
-    "sweep {d}/value.yaml": ["dropout_rate is 1, but must be a number from 0 to below 1"],
+    "sweep {d}/value.yaml": [
+        "dropout_rate is 1, but must be a number from 0 to below 1"
+    ],
     "sweep {d}/many.yaml": ["1,000,000,000,000 points", "10,000 at most"],
-    "sweep {d}/metric.yaml": ["metric.yaml", "select: Input should be 'validation_accuracy'"],
+    "sweep {d}/metric.yaml": [
+        "metric.yaml",
+        "select: Input should be 'validation_accuracy'",
+    ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
     "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
-    "compare {d}/damaged {d}/nowhere": ["run.json is damaged", "Run the notebooks before this one"],
+    "compare {d}/damaged {d}/nowhere": [
+        "run.json is damaged",
+        "Run the notebooks before this one",
+    ],
     "report {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
-    "report {d}/list.yaml": ["list.yaml is no notebook", "Give a notebook that Jupyter"],
+    "report {d}/list.yaml": [
+        "list.yaml is no notebook",
+        "Give a notebook that Jupyter",
+    ],
     "data {d}/value.yaml": ["source is '{d}/value.yaml', but must be"],
 }
 
@@ -74,7 +92,9 @@ def bad_files(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("command", "parts"), REFUSED.items(), ids=str)
-def test_a_wrong_argument_is_refused_in_one_message(bad_files, tmp_path, pipeline, command, parts):
+def test_a_wrong_argument_is_refused_in_one_message(
+    bad_files, tmp_path, pipeline, command, parts
+):
     arguments = command.format(d=bad_files).split()
     options = {"run": "--run-dir", "sweep": "--sweep-dir", "data": "--output"}
     if arguments[0] in options and "--run-dir" not in arguments:
@@ -109,7 +129,9 @@ print({"set(sys.modules) - set(before)" if name == "pipeline" else "'equal'"})""
     assert run_python(code) == ("{'pipeline'}" if name == "pipeline" else "equal")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "-p", "epoch", "1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["run", "-p", "epoch", "1"]]
+)
 def test_help_and_refusals_wait_for_no_large_import(arguments):
     code = f"""
 import runpy, sys
@@ -126,7 +148,10 @@ def test_help_names_every_parameter_and_its_default(pipeline):
     for name, field in Parameters.model_fields.items():
         assert f"  {name:20} {field.description}; " in text
         assert f"({field.default})\n" in text
-    assert pipeline("--version").stdout == f"{importlib.metadata.version('digits-by-hand')}\n"
+    assert (
+        pipeline("--version").stdout
+        == f"{importlib.metadata.version('digits-by-hand')}\n"
+    )
 
 
 def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):

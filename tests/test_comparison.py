@@ -36,20 +36,28 @@ def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
     change_record(copy, status="failed")
     many = [str(tmp_path / f"{number}") for number in range(7)]
     for run_dirs in ([], pair[:1], many, [pair[0], f"{pair[0]}/../default"]):
-        with pytest.raises(InvalidParameter, match="Give two to six different runs, not"):
+        with pytest.raises(
+            InvalidParameter, match="Give two to six different runs, not"
+        ):
             comparison.read_runs(run_dirs)
-    for other, message in ((many[0], "0/run.json is missing"), (str(copy), "is failed")):
+    for other, message in (
+        (many[0], "0/run.json is missing"),
+        (str(copy), "is failed"),
+    ):
         with pytest.raises(InvalidRecord, match=message):
             comparison.read_runs([pair[0], other])
 
 
-@pytest.mark.parametrize("skill", [0, 0.05, 0.3])  # how much oftener the first one is correct
+@pytest.mark.parametrize(
+    "skill", [0, 0.05, 0.3]
+)  # how much oftener the first one is correct
 def test_counts_are_those_of_a_plain_loop_and_the_test_is_mcnemars(skill):
     rng = np.random.default_rng(0)
     labels, answers = rng.integers(0, 3, 500), rng.integers(0, 3, (2, 500))
     answers[0] = np.where(rng.random(500) < skill, labels, answers[0])
     kinds = collections.Counter(
-        (a == label, b == label, a == b) for a, b, label in zip(*answers, labels, strict=True)
+        (a == label, b == label, a == b)
+        for a, b, label in zip(*answers, labels, strict=True)
     )
     first, second = kinds[True, False, False], kinds[False, True, False]
     n = first + second
@@ -87,11 +95,17 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     assert GENERATOR in path.read_bytes()
     page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
     for table in page.select("table.dataframe"):
-        head, *rows = [[cell.text for cell in row.select("th, td")] for row in table.select("tr")]
+        head, *rows = [
+            [cell.text for cell in row.select("th, td")] for row in table.select("tr")
+        ]
         tables[head[0], len(head)] = rows
     assert page.title.text == f"{pair[0]} and {copy} compared"
     metrics = {name: values for name, *values in tables["metric", 4]}
-    assert metrics["train error"] == ["0.4204", "0.2746", "-0.1458"]  # the published metrics
+    assert metrics["train error"] == [
+        "0.4204",
+        "0.2746",
+        "-0.1458",
+    ]  # the published metrics
     assert metrics["test accuracy"] == ["0.7942", "0.8500", "+0.0558"]
     assert tables["parameter", 3] == [["relu_grad_inactive", "1", "0"]]
     assert tables["input", 3] == [["versions numpy", np.__version__, "1.0"]]

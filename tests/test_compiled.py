@@ -29,20 +29,28 @@ def train(train_epoch, examples, hidden_size=40, epochs=3, **options):
 
 @pytest.mark.parametrize("name", ["train_epoch", "predict", "evaluate"])
 def test_signatures_are_those_of_helpers(name):
-    assert inspect.signature(getattr(compiled, name)) == inspect.signature(getattr(helpers, name))
+    assert inspect.signature(getattr(compiled, name)) == inspect.signature(
+        getattr(helpers, name)
+    )
 
 
 @pytest.mark.parametrize("hidden_size", [1, 40, 300])
-@pytest.mark.parametrize("options", [{}, OTHER, {"dropout_rate": 0, "normalisation": 300}])
+@pytest.mark.parametrize(
+    "options", [{}, OTHER, {"dropout_rate": 0, "normalisation": 300}]
+)
 def test_results_equal_helpers(sample, hidden_size, options):
     examples = sample["x_train"][:300], sample["y_train"][:300]
     weights, metrics, _ = train(compiled.train_epoch, examples, hidden_size, **options)
-    expected, expected_metrics, _ = train(helpers.train_epoch, examples, hidden_size, **options)
+    expected, expected_metrics, _ = train(
+        helpers.train_epoch, examples, hidden_size, **options
+    )
     assert metrics == pytest.approx(expected_metrics, rel=1e-12)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-12
     evaluated = helpers.evaluate(*examples, *weights, 100)
-    assert compiled.evaluate(*examples, *weights, 100) == pytest.approx(evaluated, rel=1e-12)
+    assert compiled.evaluate(*examples, *weights, 100) == pytest.approx(
+        evaluated, rel=1e-12
+    )
 
 
 def test_batches_are_trained_by_helpers(sample):
@@ -51,11 +59,15 @@ def test_batches_are_trained_by_helpers(sample):
     assert found[1:] == train(helpers.train_epoch, examples, batch_size=10, **OTHER)[1:]
 
 
-def test_images_in_several_calls_give_the_same_bits_with_little_memory(sample, monkeypatch):
+def test_images_in_several_calls_give_the_same_bits_with_little_memory(
+    sample, monkeypatch
+):
     examples = np.tile(sample["x_train"], (3, 1)), np.tile(sample["y_train"], 3)
     tracemalloc.start()
     found = train(compiled.train_epoch, examples, epochs=1, **OTHER)
-    assert tracemalloc.get_traced_memory()[1] < 15e6  # 38 MB of random numbers for all images
+    assert (
+        tracemalloc.get_traced_memory()[1] < 15e6
+    )  # 38 MB of random numbers for all images
     tracemalloc.stop()
     monkeypatch.setattr(compiled, "IMAGES_PER_CALL", 6000)
     assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
@@ -66,20 +78,27 @@ def test_images_in_several_calls_give_the_same_bits_with_little_memory(sample, m
 def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, threads):
     images = sample["x_test"][:12].copy()
     images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
-    assert set((images > 0).sum(axis=1) % 2) == {0, 1}  # the compiled loop takes pairs of pixels
+    assert set((images > 0).sum(axis=1) % 2) == {
+        0,
+        1,
+    }  # the compiled loop takes pairs of pixels
     weights = helpers.initial_weights(np.random.RandomState(1), units)
     monkeypatch.setattr(compiled.config, "NUMBA_NUM_THREADS", threads)
     monkeypatch.setattr(compiled, "HIDDEN_VALUES_PER_THREAD", units)
     for image, scores in zip(images, compiled.predict(images, *weights), strict=True):
         hidden = np.cumsum((image / 255)[:, np.newaxis] * weights[0], axis=0)[-1]
-        expected = np.cumsum(helpers.relu(hidden)[:, np.newaxis] * weights[1], axis=0)[-1]
+        expected = np.cumsum(helpers.relu(hidden)[:, np.newaxis] * weights[1], axis=0)[
+            -1
+        ]
         assert np.array_equal(scores, expected)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("train_epoch", [helpers.train_epoch, compiled.train_epoch])
 @pytest.mark.parametrize("changed", [{"learning_rate": 5.0}, {"normalisation": 1e-308}])
-def test_divergence_is_an_error_that_is_not_finite_without_warnings(sample, train_epoch, changed):
+def test_divergence_is_an_error_that_is_not_finite_without_warnings(
+    sample, train_epoch, changed
+):
     examples = sample["x_train"][:200], sample["y_train"][:200]
     weights, metrics, _ = train(train_epoch, examples, **changed)
     assert not np.isfinite(metrics[0])
@@ -108,10 +127,17 @@ print(digest, *metrics, sum(compiled.update_weights.stats.cache_hits.values()))
         ("skylake-avx512", "AVX512_SKX", "Haswell", "2"),
     ],
 )
-def test_the_bits_are_the_published_on_every_processor(tmp_path, target, feature, blas, threads):
+def test_the_bits_are_the_published_on_every_processor(
+    tmp_path, target, feature, blas, threads
+):
     if feature and not CPU.get(feature):
-        pytest.skip(f"this processor has no {feature}, so it cannot run code for {target}")
-    environment = os.environ | {"NUMBA_CPU_NAME": target, "NUMBA_CACHE_DIR": str(tmp_path)}
+        pytest.skip(
+            f"this processor has no {feature}, so it cannot run code for {target}"
+        )
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": target,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
     environment |= {"OPENBLAS_CORETYPE": blas, "OPENBLAS_NUM_THREADS": threads}
     environment |= {"NUMBA_NUM_THREADS": threads}
     command = [sys.executable, "-c", SCRIPT]

@@ -30,5 +30,7 @@ def test_a_derivative_is_checked_by_central_differences(sample, capsys):
         return capsys.readouterr().out.removeprefix("exercise 3: ").strip()
 
     assert check(loss, signal) == "correct"
-    assert check(loss, lambda sums: 0.99 * signal(sums)).endswith("is not its derivative")
+    assert check(loss, lambda sums: 0.99 * signal(sums)).endswith(
+        "is not its derivative"
+    )
     assert check(lambda _: 0.0, np.zeros_like) == "not correct: the loss is another one"

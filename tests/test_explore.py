@@ -26,7 +26,9 @@ def test_contributions_follow_the_formula_and_add_up_to_the_scores():
     contributions = explore.compute_contributions(inputs, first, second, mask)
     for p, d in ((0, 0), (300, 4), (783, 9)):
         units = [h for h in range(7) if sums[0, h] > 0]
-        formula = inputs[0, p] * sum(first[p, h] * mask[0, h] * second[h, d] for h in units)
+        formula = inputs[0, p] * sum(
+            first[p, h] * mask[0, h] * second[h, d] for h in units
+        )
         assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
     _, scores = helpers.forward(inputs, first, second, mask)
     assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
@@ -49,7 +51,10 @@ def test_an_image_is_read_as_by_a_network_without_the_dropped_units(sample, drop
 def reading():
     """Return a reading that answers 1: two units are dropped, one is active, two are inactive."""
     scores = np.array([0.1, 0.9, 0.5, *[0.0] * 7])
-    activations, dropped = np.array([1.0, 0, 2, 0, 0]), np.array([True, True, *[False] * 3])
+    activations, dropped = (
+        np.array([1.0, 0, 2, 0, 0]),
+        np.array([True, True, *[False] * 3]),
+    )
     image, contributions = np.zeros(784, np.uint8), np.zeros((784, 10))
     return explore.Reading(image, activations, dropped, scores, contributions, true=2)
 
@@ -72,9 +77,13 @@ def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     assert "Pixels for and against 1" in (pixels.get_title(), pixels.get_title("left"))
     (answer,) = scores.containers[1]
     assert (answer.get_y() + answer.get_height() / 2, answer.get_width()) == (1, 0.9)
-    assert [line.get_xydata().tolist() for line in scores.lines] == [[[0.5, 2]]]  # the true digit
+    assert [line.get_xydata().tolist() for line in scores.lines] == [
+        [[0.5, 2]]
+    ]  # the true digit
     assert [bar.get_height() for bar in units.containers[0]] == [1, 0, 2, 0, 0]
-    assert [line.get_xydata().tolist() for line in units.lines] == [[[0, 1], [1, 0]]]  # dropped
+    assert [line.get_xydata().tolist() for line in units.lines] == [
+        [[0, 1], [1, 0]]
+    ]  # dropped
     plt.close(figure)
 
 
@@ -93,15 +102,21 @@ def test_the_panel_reads_what_is_chosen(sample):
     assert panel.view.value.partition("base64,")[2] not in ("", before)
     panel.dropped.value = (2, 3)
     assert "dropped: 2." in panel.view.value
-    assert panel._repr_mimebundle_()["text/plain"].startswith("A panel: choose an image")
+    assert panel._repr_mimebundle_()["text/plain"].startswith(
+        "A panel: choose an image"
+    )
 
 
-def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(tmp_path, monkeypatch):
+def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
+    tmp_path, monkeypatch
+):
     run = mock.Mock(side_effect=lambda _, path: RunFolder(path).write_data(split))
     monkeypatch.setattr(runs, "run", run)
     split = data.split_source("sample", 40, 0)
     for _ in range(2):  # the second time there is a data.npz, which is not replaced
-        with pytest.raises(InvalidRecord, match="model.npz is missing. Run the notebooks"):
+        with pytest.raises(
+            InvalidRecord, match="model.npz is missing. Run the notebooks"
+        ):
             explore.load(str(tmp_path / "new"))
     run.assert_called_once_with(Parameters(), str(tmp_path / "new"))
 
@@ -110,10 +125,14 @@ def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path
     panel = explore.LivePanel(str(runs / "default"))
     assert panel.page["training"]["parameters"]["epochs"] == 100
     assert 'aria-label="Drawing pad"' in panel.html
-    assert panel._repr_mimebundle_()[0]["text/plain"].startswith("A panel: draw a digit")
+    assert panel._repr_mimebundle_()[0]["text/plain"].startswith(
+        "A panel: draw a digit"
+    )
     assert not panel.image.any()
     assert panel.model is None
-    panel.drawn = memoryview(bytes([*range(256)] * 3 + [7] * 16))  # as it comes from the browser
+    panel.drawn = memoryview(
+        bytes([*range(256)] * 3 + [7] * 16)
+    )  # as it comes from the browser
     assert (panel.image.shape, panel.image[-1]) == ((784,), 7)
     first, second = (matrix.tobytes() for matrix in MODEL.weights)
     panel.trained = {"first": first, "second": second, "normalisation": 510}

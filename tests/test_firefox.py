@@ -34,10 +34,14 @@ def call(tmp_path):
         try:
             line = next(line for line in firefox.stderr if line.startswith(LISTENING))
             address = line.removeprefix(LISTENING).strip()
-            socket = websocket.create_connection(f"{address}/session", suppress_origin=True)
+            socket = websocket.create_connection(
+                f"{address}/session", suppress_origin=True
+            )
 
             def call(method, **parameters):
-                socket.send(json.dumps({"id": 1, "method": method, "params": parameters}))
+                socket.send(
+                    json.dumps({"id": 1, "method": method, "params": parameters})
+                )
                 answer = json.loads(socket.recv())
                 assert answer["type"] == "success", answer
                 return answer["result"]
@@ -48,11 +52,17 @@ def call(tmp_path):
             firefox.kill()
 
 
-def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(call, runs):
+def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
+    call, runs
+):
     context = call("browsingContext.getTree")["contexts"][0]["context"]
 
     def evaluate(expression):
-        target = {"expression": expression, "target": {"context": context}, "awaitPromise": True}
+        target = {
+            "expression": expression,
+            "target": {"context": context},
+            "awaitPromise": True,
+        }
         return call("script.evaluate", **target)["result"].get("value")
 
     size = {"width": 390, "height": 844}
@@ -69,7 +79,9 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(cal
     box = "document.querySelector('.pad').getBoundingClientRect()"
     left, top, side = (evaluate(f"{box}.{name}") for name in ("left", "top", "width"))
     places = [(int(left + x * side), int(top + y * side)) for x, y in SEVEN]
-    first, *moves = [{"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in places]
+    first, *moves = [
+        {"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in places
+    ]
     down, up = ({"type": f"pointer{name}", "button": 0} for name in ("Down", "Up"))
     finger = {"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}}
     finger["actions"] = [first, down, *moves, up]

@@ -38,10 +38,14 @@ def test_dropout_mask_at_rate_one_half_is_the_originals():
 def test_dropout_mask_of_many_rows_draws_what_single_rows_draw(rate):
     at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
     rows = [helpers.dropout_mask(one_by_one, (1, 40), rate) for _ in range(50)]
-    assert np.array_equal(helpers.dropout_mask(at_once, (50, 40), rate), np.concatenate(rows))
+    assert np.array_equal(
+        helpers.dropout_mask(at_once, (50, 40), rate), np.concatenate(rows)
+    )
     following = at_once.random_sample()
     assert following == one_by_one.random_sample()
-    assert (following == np.random.RandomState(3).random_sample()) == (rate == 0)  # draws nothing
+    assert (following == np.random.RandomState(3).random_sample()) == (
+        rate == 0
+    )  # draws nothing
 
 
 def test_drop_pixels_sets_the_given_fraction_to_0_and_draws_what_single_rows_draw():
@@ -62,7 +66,9 @@ def test_dropping_pixels_changes_neither_first_weights_nor_hidden_masks(sample):
         rng, input_rng = helpers.generators(7)
         weights = helpers.initial_weights(rng, 5)
         examples = sample["x_train"][:30], sample["y_train"][:30]
-        helpers.train_epoch(*examples, *weights, rng, input_rng, input_dropout_rate=rate)
+        helpers.train_epoch(
+            *examples, *weights, rng, input_rng, input_dropout_rate=rate
+        )
         states.append(rng.random_sample())
         unused = np.random.RandomState([7, 1]).random_sample()
         assert (input_rng.random_sample() == unused) == (rate == 0)
@@ -155,11 +161,23 @@ def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
     hidden_size, alpha, iterations, seed, normalisation, rate, input_rate = case
     examples = sample["x_train"][:300], sample["y_train"][:300]
     *expected, expected_history = original.train(
-        *examples, hidden_size, alpha, iterations, seed, inactive, normalisation, rate, input_rate
+        *examples,
+        hidden_size,
+        alpha,
+        iterations,
+        seed,
+        inactive,
+        normalisation,
+        rate,
+        input_rate,
     )
     rng, input_rng = helpers.generators(seed)
     weights = helpers.initial_weights(rng, hidden_size)
-    options = {"normalisation": normalisation, "learning_rate": alpha, "dropout_rate": rate}
+    options = {
+        "normalisation": normalisation,
+        "learning_rate": alpha,
+        "dropout_rate": rate,
+    }
     options |= {"input_dropout_rate": input_rate, "relu_grad_inactive": inactive}
     for metrics in expected_history:
         found = helpers.train_epoch(*examples, *weights, rng, input_rng, **options)
@@ -179,7 +197,9 @@ def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
         for i in batch:
             moved = [matrix.copy() for matrix in expected]
             helpers.train_epoch(images[[i]], labels[[i]], *moved, rng, dropout_rate=0)
-            updates.append([new - old for new, old in zip(moved, expected, strict=True)])
+            updates.append(
+                [new - old for new, old in zip(moved, expected, strict=True)]
+            )
         for matrix, changes in zip(expected, zip(*updates, strict=True), strict=True):
             matrix += np.mean(changes, axis=0)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
@@ -192,7 +212,9 @@ def test_evaluate_equals_the_formula(sample):
     error, correct = 0.0, 0
     for image, label in zip(images, labels, strict=True):
         scores = np.maximum(0, image / 255 @ weights[0]) @ weights[1]
-        error += sum((score - (digit == label)) ** 2 for digit, score in enumerate(scores))
+        error += sum(
+            (score - (digit == label)) ** 2 for digit, score in enumerate(scores)
+        )
         correct += int(np.argmax(scores)) == label
     expected = pytest.approx((error / 25, correct / 25), rel=1e-12)
     assert helpers.evaluate(images, labels, *weights) == expected

@@ -17,7 +17,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import notebooks, parameters
-from pipeline.errors import CellFailed, CellTimedOut, Diverged, InvalidRecord, ProcessDied
+from pipeline.errors import (
+    CellFailed,
+    CellTimedOut,
+    Diverged,
+    InvalidRecord,
+    ProcessDied,
+)
 from pipeline.notebooks import execute, execute_in_place
 from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.run_folder import STAGES
@@ -32,7 +38,11 @@ LESSONS = (
     "explore",
     "speed",
 )  # which may be longer
-MOST_CELLS = dict.fromkeys(LESSONS, 40) | {"01_prepare": 18, "02_train": 16, "03_evaluate": 24}
+MOST_CELLS = dict.fromkeys(LESSONS, 40) | {
+    "01_prepare": 18,
+    "02_train": 16,
+    "03_evaluate": 24,
+}
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
 )
@@ -47,7 +57,11 @@ def write_notebook(path, *cells, language="python"):
 
 
 def read_code_cells(path):
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
 
 
 def read_texts(path):
@@ -70,10 +84,15 @@ def simplify(cell):
             continue
         if output.output_type == "error":
             traceback = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.pop("traceback")))
-            output |= {"traceback": traceback, "evalue": re.sub(r"\(\S+, l", "", output.evalue)}
+            output |= {
+                "traceback": traceback,
+                "evalue": re.sub(r"\(\S+, l", "", output.evalue),
+            }
         others.append(re.sub(r"0x[0-9a-f]+", "0x", json.dumps(output, sort_keys=True)))
     for name, text in texts.items():
-        text = re.sub(r"[^\n]*\r(?=[^\n])", "", text)  # what a later line has overwritten
+        text = re.sub(
+            r"[^\n]*\r(?=[^\n])", "", text
+        )  # what a later line has overwritten
         texts[name] = re.sub(r"\S+:(\d+: \w*Warning)", r"\1", text)
     return cell.execution_count, dict(texts), others
 
@@ -101,7 +120,9 @@ def test_stages_give_the_outputs_of_a_kernel(tmp_path):
 
 
 def test_why_gives_the_outputs_of_a_kernel(tmp_path):
-    compare_with_kernel(tmp_path, NOTEBOOKS / "why.ipynb", epochs=2, num_samples=50, repeat=0)
+    compare_with_kernel(
+        tmp_path, NOTEBOOKS / "why.ipynb", epochs=2, num_samples=50, repeat=0
+    )
 
 
 CELLS = [
@@ -145,31 +166,61 @@ def test_errors_are_those_of_a_kernel():
     with contextlib.closing(NotebookProcess({})) as process:
         for cell in node.cells:
             *messages, (_, done) = process.run_cell(cell.source)
-            outputs = [nbformat.v4.new_output(kind, **content) for kind, content in messages]
-            ours = new_code_cell(outputs=outputs, execution_count=done["execution_count"])
+            outputs = [
+                nbformat.v4.new_output(kind, **content) for kind, content in messages
+            ]
+            ours = new_code_cell(
+                outputs=outputs, execution_count=done["execution_count"]
+            )
             assert simplify(ours) == simplify(cell)
             assert not done["success"]
 
 
 # ---- failures ----------------------------------------------------------------------------------
 
-DIVERGENCE = "import pipeline.checkpoints as c; c.check_finite({'e': float('nan')}, 3, 0.5)"
+DIVERGENCE = (
+    "import pipeline.checkpoints as c; c.check_finite({'e': float('nan')}, 3, 0.5)"
+)
 FAILURES = [
-    (CellFailed, "1 / 0", "failed in the cell 'bad': ZeroDivisionError: division by zero"),
+    (
+        CellFailed,
+        "1 / 0",
+        "failed in the cell 'bad': ZeroDivisionError: division by zero",
+    ),
     (CellFailed, "%nosuch", "failed in the cell 'bad': CellExecutionError"),
     (Diverged, DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5"),
-    (CellTimedOut, "while True: print(end='.')", "cell 'bad': it took longer than 1 seconds"),
-    (ProcessDied, "import os; os._exit(3)", "cell 'bad': its process ended with exit code 3"),
-    (ProcessDied, "import os; os.kill(os.getpid(), 9)", "'bad': its process was killed by SIGKILL"),
+    (
+        CellTimedOut,
+        "while True: print(end='.')",
+        "cell 'bad': it took longer than 1 seconds",
+    ),
+    (
+        ProcessDied,
+        "import os; os._exit(3)",
+        "cell 'bad': its process ended with exit code 3",
+    ),
+    (
+        ProcessDied,
+        "import os; os.kill(os.getpid(), 9)",
+        "'bad': its process was killed by SIGKILL",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "source", "message"), FAILURES)
-def test_a_failure_has_a_class_of_its_own_and_leaves_the_notebook(tmp_path, kind, source, message):
+def test_a_failure_has_a_class_of_its_own_and_leaves_the_notebook(
+    tmp_path, kind, source, message
+):
     bad = new_code_cell(f"print('begun')\n{source}", id="bad")
-    notebook = write_notebook(tmp_path / "a.ipynb", "print('before')", bad, "print('after')")
+    notebook = write_notebook(
+        tmp_path / "a.ipynb", "print('before')", bad, "print('after')"
+    )
     with pytest.raises(kind, match=re.escape(message)) as failure:
-        execute(notebook, tmp_path / "out.ipynb", time_limit=1 if kind is CellTimedOut else None)
+        execute(
+            notebook,
+            tmp_path / "out.ipynb",
+            time_limit=1 if kind is CellTimedOut else None,
+        )
     assert type(failure.value) is kind
     first, failed, last = read_code_cells(tmp_path / "out.ipynb")
     assert first.outputs[0].text == "before\n"
@@ -206,7 +257,9 @@ time.sleep(600)"""
 
 def test_a_notebook_that_is_none_or_of_another_language_is_refused(tmp_path):
     notebook = write_notebook(tmp_path / "a.ipynb", "1", language="julia")
-    with pytest.raises(InvalidRecord, match=r"a\.ipynb is not in Python\. Choose a Python kernel"):
+    with pytest.raises(
+        InvalidRecord, match=r"a\.ipynb is not in Python\. Choose a Python kernel"
+    ):
         execute(notebook, tmp_path / "out.ipynb")
     notebook.write_text("<<<<<<< HEAD")
     with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook"):
@@ -236,12 +289,17 @@ def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
     picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
     cores = "from pipeline import compiled; print(compiled.config.NUMBA_NUM_THREADS)"
     notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
-    for is_point, texts in ((False, ["drawn\n", "2\n"]), (True, [notebooks.LEFT_OUT, "1\n"])):
+    for is_point, texts in (
+        (False, ["drawn\n", "2\n"]),
+        (True, [notebooks.LEFT_OUT, "1\n"]),
+    ):
         execute(notebook, tmp_path / "out.ipynb", is_point=is_point)
         assert read_texts(tmp_path / "out.ipynb") == texts
 
 
-def test_a_log_has_some_of_the_lines_that_are_overwritten(tmp_path, caplog, monkeypatch):
+def test_a_log_has_some_of_the_lines_that_are_overwritten(
+    tmp_path, caplog, monkeypatch
+):
     monkeypatch.setattr(notebooks, "LOG_INTERVAL", 0.0)
     caplog.set_level(logging.INFO, "pipeline")
     loop = "print('no progress')\nfor n in range(3): print(f'\\rI:{n}', end='')"
@@ -253,11 +311,12 @@ def test_a_log_has_some_of_the_lines_that_are_overwritten(tmp_path, caplog, monk
 
 
 def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
-    panel = (
-        "{'application/vnd.jupyter.widget-view+json': {'model_id': '1f'}, 'text/plain': 'panel'}"
-    )
+    view = "'application/vnd.jupyter.widget-view+json': {'model_id': '1f'}"
+    panel = f"{{{view}, 'text/plain': 'panel'}}"
     kept = {"tags": ["a"], "jupyter": {"outputs_hidden": True}}
-    cell = new_code_cell(f"display({panel}, raw=True)", metadata=kept | {"scrolled": True})
+    cell = new_code_cell(
+        f"display({panel}, raw=True)", metadata=kept | {"scrolled": True}
+    )
     notebook = write_notebook(tmp_path / "a.ipynb", cell)
     execute_in_place(notebook)
     node = nbformat.read(notebook, as_version=4)
@@ -283,7 +342,9 @@ def test_committed_cells_are_executed_few_short_and_introduced(path):
     assert cells[-1].cell_type == "markdown"
     for before, cell in itertools.pairwise(cells):
         if cell.cell_type == "code":
-            assert before.cell_type == "markdown", f"no prose introduces the cell {cell.id!r}"
+            assert before.cell_type == "markdown", (
+                f"no prose introduces the cell {cell.id!r}"
+            )
             lines = [line for line in cell.source.splitlines() if line.strip()]
             assert len(lines) <= 20, f"the cell {cell.id!r} has {len(lines)} lines"
 
@@ -293,15 +354,22 @@ def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
     for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
             hidden = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
-            assert hidden.items() <= cell.metadata.items() or "**Predict**" not in before.source
+            assert (
+                hidden.items() <= cell.metadata.items()
+                or "**Predict**" not in before.source
+            )
             assert "**Predict**" in before.source or "jupyter" not in cell.metadata
 
 
 @each
-def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_text(path):
+def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_text(
+    path,
+):
     node = nbformat.read(path, as_version=4)
     assert set(node.metadata) == {"kernelspec", "language_info"}
-    assert all(set(cell.metadata) <= {"tags", "collapsed", "jupyter"} for cell in node.cells)
+    assert all(
+        set(cell.metadata) <= {"tags", "collapsed", "jupyter"} for cell in node.cells
+    )
     alternatives = []
     for output in (output for cell in node.cells for output in cell.get("outputs", ())):
         if "image/png" in output.get("data", {}):
@@ -309,7 +377,9 @@ def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_
             continue
         text = json.dumps(output)
         assert str(ROOT) not in text
-        machine = r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
+        machine = (
+            r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
+        )
         assert not re.search(machine, text)
     assert all(len(text) > 30 for text in alternatives)
     assert len(set(alternatives)) == len(alternatives)
@@ -329,12 +399,17 @@ def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
     source = "\n".join(each.source for each in code)
     modules = set(re.findall(r"^\s*from pipeline\.(\w+)", source, re.M))
     modules.update(
-        *(names.split(", ") for names in re.findall(r"from pipeline import (.*)", source))
+        *(
+            names.split(", ")
+            for names in re.findall(r"from pipeline import (.*)", source)
+        )
     )
     assert 1 <= len(modules) <= 5
 
 
 def test_every_parameter_is_declared_by_a_stage():
     paths = [NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
-    declared = {name for path in paths for name in papermill.inspect_notebook(str(path))}
+    declared = {
+        name for path in paths for name in papermill.inspect_notebook(str(path))
+    }
     assert declared == {*parameters.NAMES, "run_dir"}

@@ -4,7 +4,12 @@ from pipeline import parameters
 from pipeline.errors import InvalidParameter
 from pipeline.parameters import ROOT, Parameters
 
-ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "learning_rate": 0.005}
+ORIGINAL = {
+    "num_samples": 1000,
+    "normalisation": 255,
+    "hidden_size": 40,
+    "learning_rate": 0.005,
+}
 ORIGINAL |= {
     "epochs": 100,
     "dropout_rate": 0.5,
@@ -45,9 +50,19 @@ def test_a_decimal_comma_is_understood(value):
 
 
 def test_what_differs_is_described_and_in_the_command():
-    texts = {"source": "my data.npz", "num_validation": "0", "epochs": "3", "learning_rate": "5e-3"}
+    texts = {
+        "source": "my data.npz",
+        "num_validation": "0",
+        "epochs": "3",
+        "learning_rate": "5e-3",
+    }
     chosen = parameters.from_strings(texts | {"dropout_rate": "-0.0"})
-    values = {"source": "my data.npz", "num_validation": 0, "epochs": 3, "dropout_rate": 0.0}
+    values = {
+        "source": "my data.npz",
+        "num_validation": 0,
+        "epochs": 3,
+        "dropout_rate": 0.0,
+    }
     assert parameters.find_changed(dict(chosen)) == values
     assert "num_validation" not in parameters.find_unoriginal(chosen)
     command = "python -m pipeline run --run-dir runs/x -p source 'my data.npz' -p num_validation 0"
@@ -58,7 +73,11 @@ def test_what_differs_is_described_and_in_the_command():
 def make_names(*injected, **values):
     """Return the names of a notebook whose cell after the parameters is being executed."""
     cells = ["", "# Parameters\nepohcs = 1", "import numpy"]
-    cells += ["# Parameters\nepochs: int = 100  # passes\nseed = 1", *injected, "check(globals())"]
+    cells += [
+        "# Parameters\nepochs: int = 100  # passes\nseed = 1",
+        *injected,
+        "check(globals())",
+    ]
     return {"In": cells, "epochs": 100, "seed": 1, "axis": object()} | values
 
 
@@ -79,13 +98,19 @@ def test_a_notebook_takes_what_it_declares():
 )
 def test_a_notebook_refuses_what_is_wrong_or_not_its_own(name, value, message):
     with pytest.raises(InvalidParameter, match=message):
-        parameters.check(make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value}))
+        parameters.check(
+            make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value})
+        )
 
 
-def test_paths_begin_in_the_current_folder_on_the_command_line_alone(tmp_path, monkeypatch):
+def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(ROOT / "notebooks")
     assert parameters.from_current_folder("../runs/x") == "runs/x"
     assert parameters.from_current_folder(str(tmp_path)) == str(tmp_path)
     parameters.check_source("notebooks/data/mnist_sample.npz")
-    with pytest.raises(InvalidParameter, match=r"source is 'data/mnist_sample\.npz', but must be"):
+    with pytest.raises(
+        InvalidParameter, match=r"source is 'data/mnist_sample\.npz', but must be"
+    ):
         parameters.check_source("data/mnist_sample.npz")

@@ -20,12 +20,19 @@ def draw_seven(width, height, light=255, dark=0):
     """Draw a 7 (H, W), dark on light, its ink 0.6 of the width and of the height."""
     picture = Image.new("L", (width, height), light)
     right, down = width - 1, height - 1
-    line = [(round(x * right), round(y * down)) for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8))]
-    ImageDraw.Draw(picture).line(line, fill=dark, width=max(1, min(width, height) // 10))
+    line = [
+        (round(x * right), round(y * down))
+        for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8))
+    ]
+    ImageDraw.Draw(picture).line(
+        line, fill=dark, width=max(1, min(width, height) // 10)
+    )
     return np.asarray(picture)
 
 
-@pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)]
+)
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     grey = draw_seven(width, height, light=150, dark=30)
     image, is_dark, is_shaded = pictures.to_mnist(grey)
@@ -33,31 +40,45 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert (is_dark, is_shaded, *flags) == (True, False, False, False)
     assert np.array_equal(image, negative)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-    ink = np.array([np.ptp(np.flatnonzero(grey.min(axis=axis) < 128)) + 1 for axis in (1, 0)])
+    ink = np.array(
+        [np.ptp(np.flatnonzero(grey.min(axis=axis) < 128)) + 1 for axis in (1, 0)]
+    )
     box = [np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (1, 0)]
-    assert np.abs(box - 20 * ink / ink.max()).max() <= 1  # the proportions are kept, to a pixel
+    assert (
+        np.abs(box - 20 * ink / ink.max()).max() <= 1
+    )  # the proportions are kept, to a pixel
     mass = image / image.sum()
     centre = [np.sum(mass.sum(axis=axis) * np.arange(28)) for axis in (1, 0)]
     assert np.abs(np.array(centre) - 14).max() <= 0.5
 
 
-def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enlarged(sample):
+def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enlarged(
+    sample,
+):
     networks = np.load(NOTEBOOKS / "data" / "networks.npz")
-    weights = [networks[f"all_of_mnist_{name}"].astype(float) for name in ("0_1", "1_2")]
+    weights = [
+        networks[f"all_of_mnist_{name}"].astype(float) for name in ("0_1", "1_2")
+    ]
     divisor = float(networks["all_of_mnist_normalisation"])
     labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
-    enlarged = [255 - np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits]
+    enlarged = [
+        255 - np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits
+    ]
     accuracies = []
     for changed in (digits, 255 - digits, enlarged):
         images = np.array([pictures.to_mnist(picture)[0] for picture in changed])
-        accuracies += helpers.evaluate(images.reshape(-1, 784), labels, *weights, divisor)[1:]
+        accuracies += helpers.evaluate(
+            images.reshape(-1, 784), labels, *weights, divisor
+        )[1:]
     assert min(accuracies) >= accuracies[0] - 0.01
 
 
 def test_every_format_gives_the_same_image(tmp_path):
     grey = Image.fromarray(draw_seven(60, 50))
     transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))
-    transparent.putalpha(Image.eval(grey, lambda value: 255 - value))  # black ink on nothing
+    transparent.putalpha(
+        Image.eval(grey, lambda value: 255 - value)
+    )  # black ink on nothing
     turned, exif = grey.transpose(Image.Transpose.ROTATE_90), Image.Exif()
     exif[0x0112] = 6  # which turns it back
     for label in "ab":
@@ -81,35 +102,49 @@ def folder(tmp_path):
     return tmp_path / "pictures"
 
 
-def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(folder, monkeypatch):
+def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
+    folder, monkeypatch
+):
     source = data.load_source(str(folder))
     assert source.classes == ("one", "zero")
     assert "10 of 23 pictures are dark on light and were inverted." in source.notes
     counts = [len(list((folder / name).iterdir())) for name in source.classes]
     assert np.bincount(source.y_test).tolist() == [count // 5 for count in counts]
-    assert source.source_sha256["y_train"].startswith("e26b1efacdf1e129")  # as version 1 has it
+    assert source.source_sha256["y_train"].startswith(
+        "e26b1efacdf1e129"
+    )  # as version 1 has it
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
     for name in source.classes:  # five pairs of before and after
         assert np.shape(source.samples[name]) == (10, 28, 28)
-        assert images.issuperset(image.tobytes() for image in source.samples[name][1::2])
+        assert images.issuperset(
+            image.tobytes() for image in source.samples[name][1::2]
+        )
     glob = Path.glob
-    monkeypatch.setattr(Path, "glob", lambda path, pattern: reversed(list(glob(path, pattern))))
+    monkeypatch.setattr(
+        Path, "glob", lambda path, pattern: reversed(list(glob(path, pattern)))
+    )
     assert data.load_source(str(folder)).sha256 == source.sha256
 
 
 def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
-    write_pictures(tmp_path / "files", {label: str(label) for label in range(10)}, count=200)
+    write_pictures(
+        tmp_path / "files", {label: str(label) for label in range(10)}, count=200
+    )
     rows = [["label", "pixel0 and so on"]]
     for path in sorted((tmp_path / "files").glob("*/*")):
         image, *_ = pictures.to_mnist(np.asarray(Image.open(path)))
         rows.append([path.parent.name, *image.ravel()])
     table = tmp_path / "TABLE.CSV"
     table.write_text("\n".join(",".join(map(str, row)) for row in rows))
-    from_files, from_table = (data.load_source(str(path)) for path in (tmp_path / "files", table))
+    from_files, from_table = (
+        data.load_source(str(path)) for path in (tmp_path / "files", table)
+    )
     assert from_files.classes == from_table.classes == DIGITS
     assert from_files.source_sha256 == from_table.source_sha256
     table.write_text(table.read_text() + "\n1,2,3\n")
-    with pytest.raises(InvalidData, match=r"784 whole numbers .* commas \(1\): line 202"):
+    with pytest.raises(
+        InvalidData, match=r"784 whole numbers .* commas \(1\): line 202"
+    ):
         data.load_source(str(table))
 
 
@@ -135,12 +170,16 @@ def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
 
 
 @pytest.mark.parametrize(("classes", "each"), [(0, 2), (1, 2), (11, 2), (2, 1)])
-def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(tmp_path, classes, each):
+def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
+    tmp_path, classes, each
+):
     for number in range(classes):
         (tmp_path / f"c{number}").mkdir()
         for name in ("a.png", "b.png")[:each]:
             Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
-    with pytest.raises(InvalidData, match=f"has {classes} classes, and needs 2 to 10, of two"):
+    with pytest.raises(
+        InvalidData, match=f"has {classes} classes, and needs 2 to 10, of two"
+    ):
         data.load_source(str(tmp_path))
 
 
@@ -154,7 +193,9 @@ def test_blank_shaded_and_equal_pictures_are_warnings(folder):
     notes = "\n".join(data.load_source(str(folder)).notes)
     assert f"Warning: blank, left out (1): one/{third.name}" in notes
     assert re.search(rf"Warning: in shade; .* \(1\): one/{second.name}", notes)
-    assert re.search(rf"equal once .* \(1\): one/{first.name} = zero/zzz.png$", notes, re.M)
+    assert re.search(
+        rf"equal once .* \(1\): one/{first.name} = zero/zzz.png$", notes, re.M
+    )
 
 
 def test_the_digest_of_a_folder_is_that_of_the_pictures_that_take_part(folder):

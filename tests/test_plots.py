@@ -10,7 +10,9 @@ from pipeline import plots
 
 def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
     figure, axis = plots.plt.subplots()
-    axis.imshow(np.linspace(0, 1, 10_000).reshape(100, 100), cmap="Blues")  # has nearly white
+    axis.imshow(
+        np.linspace(0, 1, 10_000).reshape(100, 100), cmap="Blues"
+    )  # has nearly white
     picture = PIL.Image.open(io.BytesIO(plots.to_png(figure)))
     assert picture.mode == "P"
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
@@ -23,7 +25,10 @@ def test_tiles_stand_in_rows_of_ten_with_a_caption_above_each():
     height = len(canvas) // 2
     for i in range(12):
         top, left = i // 10 * height, i % 10 * 32
-        assert set(np.unique(canvas[top : top + height, left : left + 32])) == {0, i + 1}
+        assert set(np.unique(canvas[top : top + height, left : left + 32])) == {
+            0,
+            i + 1,
+        }
     assert axis.texts[1].get_text().split() == ["n10", "n11"]
 
 
@@ -38,7 +43,9 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
 
 
 def test_a_confusion_matrix_has_a_row_of_numbers_for_each_class():
-    (axis,) = plots.draw_confusion(np.array([[3, 1], [0, 12]]), ["cat", "dog"], "class").axes
+    (axis,) = plots.draw_confusion(
+        np.array([[3, 1], [0, 12]]), ["cat", "dog"], "class"
+    ).axes
     assert [text.get_text().split() for text in axis.texts] == [["3", "1"], ["0", "12"]]
 
 
@@ -58,7 +65,10 @@ def test_learning_curves_have_a_line_for_what_was_measured():
     for history, count in (([validated] * 2, 3), ([epoch] * 2, 2)):
         for axis in plots.draw_learning_curves(history).axes:
             assert [line.get_label() for line in axis.lines] == labels[:count]
-    for count, marker in ((2, "None"), (1, "o")):  # a single epoch has no line to be seen
+    for count, marker in (
+        (2, "None"),
+        (1, "o"),
+    ):  # a single epoch has no line to be seen
         _, axis = plots.draw_learning_curves([validated] * count).axes
         assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.75, 0.5]
         assert {line.get_marker() for line in axis.lines} == {marker}

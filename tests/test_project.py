@@ -34,12 +34,18 @@ def find_commands():
     lines = find_blocks("notebooks/sweeps/README.md", "text")[0].splitlines()
     for guide in SIZES:
         lines += "".join(find_blocks(guide, "sh")).splitlines()
-        lines += re.findall(r"`((?:make|python -m pipeline) [^`]+)`", (ROOT / guide).read_text())
-    return list(dict.fromkeys(command for line in lines for command in line.split(" && ")))
+        lines += re.findall(
+            r"`((?:make|python -m pipeline) [^`]+)`", (ROOT / guide).read_text()
+        )
+    return list(
+        dict.fromkeys(command for line in lines for command in line.split(" && "))
+    )
 
 
 def test_guides_are_short_and_of_this_version():
-    assert [each for each, size in SIZES.items() if (ROOT / each).stat().st_size > size] == []
+    assert [
+        each for each, size in SIZES.items() if (ROOT / each).stat().st_size > size
+    ] == []
     assert README.count("\n") <= 130
     assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
 
@@ -51,43 +57,61 @@ def test_links_lead_to_files_and_headings(guide):
         path = (ROOT / guide).parent / file if file else ROOT / guide
         assert path.exists(), target
         headings = re.findall(r"^#+ (.*)", path.read_text("utf-8", "ignore"), re.M)
-        anchors = [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings]
+        anchors = [
+            re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings
+        ]
         assert not anchor or anchor in anchors, target
 
 
 @pytest.mark.parametrize("command", find_commands())
 def test_command_exists(command):
     tools = {"dask scheduler": dask_scheduler.main, "dask worker": dask_worker.main}
-    tools |= {f"python -m pipeline {name}": each for name, each in main.commands.items()}
+    tools |= {
+        f"python -m pipeline {name}": each for name, each in main.commands.items()
+    }
     for name, tool in tools.items():
         if f"{command} ".startswith(f"{name} "):
             arguments = shlex.split(command.removeprefix(name), comments=True)
-            tool.make_parser(tool.context_class(tool)).parse_args(arguments)  # or click's error
+            tool.make_parser(tool.context_class(tool)).parse_args(
+                arguments
+            )  # or click's error
             return
     words = shlex.split(command, comments=True)
-    assert words[0] in ("make", "papermill", "conda", "uv", "source") or "pytest" in words
+    assert (
+        words[0] in ("make", "papermill", "conda", "uv", "source") or "pytest" in words
+    )
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
-    assert all((ROOT / word).exists() for word in words if re.match("(tests|notebooks)/", word))
+    assert all(
+        (ROOT / word).exists() for word in words if re.match("(tests|notebooks)/", word)
+    )
 
 
 def test_python_example_calls_what_there_is(runs, capsys):
     (example,) = find_blocks("notebooks/README.md", "python")
     run = mock.patch("pipeline.runs.run", autospec=True)
     with run, mock.patch("pipeline.sweeps.execution.run_sweep", autospec=True):
-        exec(example.replace("runs/mine", str(runs / "default")), {"__name__": "__main__"})
+        exec(
+            example.replace("runs/mine", str(runs / "default")),
+            {"__name__": "__main__"},
+        )
     assert capsys.readouterr().out == "0.7942 (784, 40)\n"
 
 
 def test_readme_has_the_metrics_of_the_runs(runs):
     for name, value in published.PUBLISHED.items():
         assert f"{name.replace('_', ' '):16}{value:>10}{value:>10}  equal" in README
-    assert f"| the original, published | {' | '.join(published.PUBLISHED.values())} |" in README
+    assert (
+        f"| the original, published | {' | '.join(published.PUBLISHED.values())} |"
+        in README
+    )
     rows = re.findall(r"^\| this project, .*? \| (.*) \|$", README, re.M)
     for row, run in zip(rows, ("default", "true-derivative"), strict=True):
         metrics = RunFolder(runs / run).read_metrics()
         expected = [getattr(metrics, name) for name in published.PUBLISHED]
-        assert [float(value) for value in row.split(" | ")] == pytest.approx(expected, abs=1e-12)
+        assert [float(value) for value in row.split(" | ")] == pytest.approx(
+            expected, abs=1e-12
+        )
     assert RunFolder(runs / "default").read_model().sha256 in README
 
 
@@ -95,7 +119,9 @@ def test_readme_has_the_parameters():
     rows = re.findall(r"^\| `(\w+)` \|.*?\| `?([\w/.]+)`? \|", README, re.M)
     fields = parameters.NotebookParameters.model_fields
     names = (*parameters.NAMES, "run_dir")
-    assert rows == [(name, str(fields[name].default).replace("255.0", "255")) for name in names]
+    assert rows == [
+        (name, str(fields[name].default).replace("255.0", "255")) for name in names
+    ]
 
 
 def test_readme_has_the_speeds_of_the_notebook():
@@ -103,7 +129,10 @@ def test_readme_has_the_speeds_of_the_notebook():
     (printed,) = [cell.outputs[0].text for cell in cells if cell.id == "measured"]
     speeds = dict(re.findall(r"^(.*?)  +([\d.]+) times as fast", printed, re.M))
     ours, jax = float(speeds["ours"]), float(speeds["JAX, compiled scan"])
-    assert f"{ours:.0f} times as fast as the original's loop and {ours / jax:.1f} times" in README
+    assert (
+        f"{ours:.0f} times as fast as the original's loop and {ours / jax:.1f} times"
+        in README
+    )
 
 
 def test_readme_example_is_a_sweep(tmp_path):
@@ -114,17 +143,34 @@ def test_readme_example_is_a_sweep(tmp_path):
 
 
 def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
-    *listed, _ = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"][-1]["pip"]
+    *listed, _ = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"][-1][
+        "pip"
+    ]
     names = {each.partition("==")[0] for each in listed}
     assert set(listed) <= set((ROOT / "requirements.txt").read_text().splitlines())
     assert {"numpy", "keras", "jupyter", "nbval", "matplotlib", "papermill"} <= names
-    assert {re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]} == names - {"nbval"}
-    sources = [path.read_text() for path in [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]]
-    cells = [cell for path in NOTEBOOKS.glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    assert {
+        re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]
+    } == names - {"nbval"}
+    sources = [
+        path.read_text()
+        for path in [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
+    ]
+    cells = [
+        cell
+        for path in NOTEBOOKS.glob("*.ipynb")
+        for cell in nbformat.read(path, 4).cells
+    ]
     sources += [cell.source for cell in cells if cell.cell_type == "code"]
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
-    own = {*sys.stdlib_module_names, "helpers", "pipeline", "torch", "sklearn"}  # two are optional
+    own = {
+        *sys.stdlib_module_names,
+        "helpers",
+        "pipeline",
+        "torch",
+        "sklearn",
+    }  # two are optional
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     assert {name.lower().replace(".", "-") for name in imported} <= names

@@ -83,7 +83,9 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
     shutil.copy2(ROOT / "helpers.py", tmp_path)
     module = tmp_path / "pipeline" / "checkpoints.py"
     assert "\nSECONDS = 2.0 " in module.read_text()
-    module.write_text(module.read_text().replace("\nSECONDS = 2.0 ", "\nSECONDS = 0.0 "))
+    module.write_text(
+        module.read_text().replace("\nSECONDS = 2.0 ", "\nSECONDS = 0.0 ")
+    )
     folder = RunFolder(tmp_path / "run")
     command = ("run", "--run-dir", folder.path, *LONG)
     for name in ("metrics.json", "model.npz", "run.json", "checkpoint.npz"):
@@ -102,7 +104,9 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_ends_a_run_and_until_then_another_is_refused(tmp_path, pipeline, name):
+def test_a_signal_ends_a_run_and_until_then_another_is_refused(
+    tmp_path, pipeline, name
+):
     folder = RunFolder(tmp_path / "run")
     running = Command("run", "--run-dir", folder.path, *LONG)
     running.wait_for(folder.data)
@@ -124,7 +128,9 @@ def test_a_cell_ends_with_its_command(tmp_path, number):
     write_notebook(tmp_path / "a.ipynb", source)
     running = Command("notebooks", tmp_path / "a.ipynb")
     running.wait_for(begun)
-    assert running.end(number)[0] == (-number if number == signal.SIGKILL else 128 + number)
+    assert running.end(number)[0] == (
+        -number if number == signal.SIGKILL else 128 + number
+    )
 
 
 @pytest.fixture
@@ -143,14 +149,30 @@ def test_a_full_disk_is_named_and_with_room_the_command_finishes(
     small_disk, small_source, pipeline
 ):
     command = ["run", "--run-dir", small_disk / "run", "-p", "source", small_source[0]]
-    command += ["-p", "num_samples", "40", "-p", "num_validation", "10", "-p", "epochs", "1"]
+    command += [
+        "-p",
+        "num_samples",
+        "40",
+        "-p",
+        "num_validation",
+        "10",
+        "-p",
+        "epochs",
+        "1",
+    ]
     filler = small_disk / "filler"
-    for room in (0, 100_000, 900_000):  # for the record, for a stage, for all but the report
+    for room in (
+        0,
+        100_000,
+        900_000,
+    ):  # for the record, for a stage, for all but the report
         filler.unlink(missing_ok=True)
         filler.write_bytes(bytes(max(0, shutil.disk_usage(small_disk).free - room)))
         failed = pipeline(*command)
         assert failed.returncode == 1
-        assert re.search(r"No space left on device: '/\S+'$", failed.stderr.strip()), failed.stderr
+        assert re.search(r"No space left on device: '/\S+'$", failed.stderr.strip()), (
+            failed.stderr
+        )
     subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
     finished = pipeline(*command)
     assert finished.returncode == 0, finished.stderr
@@ -188,6 +210,8 @@ def test_what_another_has_made_is_not_replaced(
     before = sorted(tmp_path.rglob("*"))
     refused = pipeline(*command.format(t=tmp_path, runs=runs).split())
     assert refused.returncode == 2, refused.stderr
-    assert re.search("[Cc]hoose another (folder|--output).$", refused.stderr), refused.stderr
+    assert re.search("[Cc]hoose another (folder|--output).$", refused.stderr), (
+        refused.stderr
+    )
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / name).read_text() == "name: s"

@@ -19,9 +19,21 @@ from pipeline.records import RunRecord, Status
 from pipeline.run_folder import STAGES, RunFolder
 
 # Imported by the notebooks of a run, and without a part in what it computes.
-INERT = ("__init__", "errors", "parameters", "plots", "provenance", "published", "records")
+INERT = (
+    "__init__",
+    "errors",
+    "parameters",
+    "plots",
+    "provenance",
+    "published",
+    "records",
+)
 INERT += ("run_folder",)
-WITHOUT_PART = {"digits-by-hand", "ipython", "keras"}  # Keras is recorded if it is the source
+WITHOUT_PART = {
+    "digits-by-hand",
+    "ipython",
+    "keras",
+}  # Keras is recorded if it is the source
 LAYERS = [
     "helpers pipeline compiled errors preload",
     "parameters records published baselines plots exercises pictures",
@@ -36,7 +48,9 @@ LAYERS = [
 ]
 LAYERS = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
     for path in (ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py"))
 }
 
@@ -48,17 +62,25 @@ def find_imports(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            found |= {
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            }
     return found
 
 
 def test_imports_point_to_lower_layers_and_in_no_circle():
-    graph = {name: find_imports(path) & MODULES.keys() - {name} for name, path in MODULES.items()}
+    graph = {
+        name: find_imports(path) & MODULES.keys() - {name}
+        for name, path in MODULES.items()
+    }
     layers = {}
     for name in MODULES:
         short = name.removeprefix("pipeline.")
         layers[name] = LAYERS[short if short in LAYERS else short.split(".")[0]]
-    assert [(a, b) for a, names in graph.items() for b in names if layers[b] > layers[a]] == []
+    assert [
+        (a, b) for a, names in graph.items() for b in names if layers[b] > layers[a]
+    ] == []
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
 
@@ -75,10 +97,15 @@ print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in ("helpe
 
 
 def test_the_lists_have_every_module_that_the_notebooks_import():
-    for stages, code in ((STAGES[:2], TRAINING_CODE), (STAGES, TRAINING_CODE + EVALUATION_CODE)):
+    for stages, code in (
+        (STAGES[:2], TRAINING_CODE),
+        (STAGES, TRAINING_CODE + EVALUATION_CODE),
+    ):
         paths = [NOTEBOOKS / f"{stage}.ipynb" for stage in stages]
         command = [sys.executable, "-c", IMPORTED, *paths]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True
+        )
         names = {path.removeprefix(f"{ROOT}/") for path in done.stdout.split()}
         assert names - {f"pipeline/{name}.py" for name in INERT} == set(code)
 
@@ -88,7 +115,9 @@ def test_the_lists_have_every_package_that_these_modules_import():
     paths = [ROOT / name for name in TRAINING_CODE + EVALUATION_CODE]
     names = {name.split(".")[0] for path in paths for name in find_imports(path)}
     packages = {each.lower() for name in names for each in distributions.get(name, ())}
-    assert packages - WITHOUT_PART == set(PACKAGES) - {"llvmlite"}  # which Numba imports
+    assert packages - WITHOUT_PART == set(PACKAGES) - {
+        "llvmlite"
+    }  # which Numba imports
 
 
 CHANGES = """
@@ -115,7 +144,9 @@ def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
     shutil.copy2(ROOT / "helpers.py", tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", CHANGES]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert done.stdout.splitlines() == [
         " 02_train 02_train 03_evaluate",
         "pipeline/reports/page.py",
@@ -135,10 +166,14 @@ def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
         (["# Parameters\nseed: int = 1  # what", "x = 2"], False),
     ],
 )
-def test_cells_are_an_input_without_values_of_parameters_and_outputs(tmp_path, cells, is_same):
+def test_cells_are_an_input_without_values_of_parameters_and_outputs(
+    tmp_path, cells, is_same
+):
     digests = []
     for sources in (["# Parameters\nseed: int = 1  # what", "x = 1"], cells):
-        node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in sources])
+        node = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(text) for text in sources]
+        )
         node.cells[0].metadata.tags = ["parameters"]
         node.cells[1].execution_count = len(digests)
         nbformat.write(node, tmp_path / "a.ipynb")
@@ -159,7 +194,9 @@ def test_each_difference_is_described(tmp_path):
     assert find(folder, Parameters(), inputs) == []
     folder.model.write_bytes(b"2")
     code = inputs.code | {"helpers.py": "0" * 64}
-    changed = inputs.model_copy(update={"code": code, "versions": inputs.versions | {"numpy": "1"}})
+    changed = inputs.model_copy(
+        update={"code": code, "versions": inputs.versions | {"numpy": "1"}}
+    )
     assert find(folder, Parameters(seed=2), changed) == [
         "seed, which was 1 and is 2",
         f"code helpers.py, which was {inputs.code['helpers.py'][:40]} and is {40 * '0'}",
@@ -167,5 +204,7 @@ def test_each_difference_is_described(tmp_path):
         "model.npz, which has been removed or altered since",
     ]
     provenance.check_code(inputs)
-    with pytest.raises(NotebookFailed, match="The code was changed while it was executed"):
+    with pytest.raises(
+        NotebookFailed, match="The code was changed while it was executed"
+    ):
         provenance.check_code(changed)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.published import compare, compute_wilson_interval, cut, format_table, round_metric
+from pipeline.published import (
+    compare,
+    compute_wilson_interval,
+    cut,
+    format_table,
+    round_metric,
+)
 
 OURS = {
     "train_error": 0.42039163449803,
@@ -24,7 +30,9 @@ def test_compare_finds_the_published_metrics_equal_and_no_others():
     assert all(row["equal"] for row in compare(OURS))
     for name in OURS:
         rows = compare(OURS | {name: OURS[name] + 0.001})
-        assert [row["name"] for row in rows if not row["equal"]] == [name.replace("_", " ")]
+        assert [row["name"] for row in rows if not row["equal"]] == [
+            name.replace("_", " ")
+        ]
     assert not compare(OURS | {"test_accuracy": np.nextafter(0.7942, 1)})[3]["equal"]
 
 
@@ -41,7 +49,9 @@ def test_round_metric_keeps_four_decimals_or_four_digits():
     assert (round_metric(0.5, "+"), round_metric(-0.5, "+")) == ("+0.5000", "-0.5000")
 
 
-@pytest.mark.parametrize(("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)])
+@pytest.mark.parametrize(
+    ("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)]
+)
 def test_the_interval_is_wilsons(correct, images):
     from scipy.stats import binomtest  # takes 0.7 s, in each of pytest's processes
 

@@ -11,13 +11,30 @@ from tests.conftest import EPOCH
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}
 METRICS |= {"weights_sha256": "0" * 64}
 INPUTS = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
-RUN = {"status": "done", "started": "2026-01-02T03:04:05Z", "parameters": {}, "inputs": INPUTS}
+RUN = {
+    "status": "done",
+    "started": "2026-01-02T03:04:05Z",
+    "parameters": {},
+    "inputs": INPUTS,
+}
 DAMAGED = [
     (Metrics, METRICS | {"test_error": float("nan")}, "is damaged"),  # NaN is no JSON
-    (Metrics, METRICS | {"test_accuracy": 1.5}, "is damaged (test_accuracy: Input should be"),
+    (
+        Metrics,
+        METRICS | {"test_accuracy": 1.5},
+        "is damaged (test_accuracy: Input should be",
+    ),
     (Metrics, EPOCH, "is damaged (weights_sha256: Field required)"),
-    (RunRecord, RUN | {"status": "well"}, "is damaged (status: Input should be 'running', 'done'"),
-    (SweepRecord, {"name": "s", "ids": {}, "select": "test_error"}, "is damaged (select: "),
+    (
+        RunRecord,
+        RUN | {"status": "well"},
+        "is damaged (status: Input should be 'running', 'done'",
+    ),
+    (
+        SweepRecord,
+        {"name": "s", "ids": {}, "select": "test_error"},
+        "is damaged (select: ",
+    ),
     (records.HISTORY, [], "is damaged"),
     (RunRecord, '{"status": "do', "is damaged ("),
 ]

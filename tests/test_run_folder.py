@@ -43,8 +43,14 @@ def list_names(folder):
 def test_results_come_back_as_written(folder, images):
     found, model = folder.read_data(), folder.read_model()
     assert (found.sha256, found.source_sha256) == (images.sha256, images.source_sha256)
-    assert all(np.array_equal(a, b) for a, b in zip(model.weights, WEIGHTS, strict=True))
-    assert (model.normalisation, model.hidden_size, model.classes) == (127.5, 3, data.DIGITS)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(model.weights, WEIGHTS, strict=True)
+    )
+    assert (model.normalisation, model.hidden_size, model.classes) == (
+        127.5,
+        3,
+        data.DIGITS,
+    )
     assert folder.read_metrics().weights_sha256 == data.compute_sha256(*WEIGHTS)
     assert folder.read_history() == [VALIDATED]
     folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images)
@@ -60,8 +66,12 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
     names, model = list_names(folder), folder.read_model()
     stages = {  # by what is left after each has given something else
         RESULTS[:1]: lambda data, _, __: folder.write_data(data),
-        RESULTS[:3]: lambda _, scale, __: folder.write_model(WEIGHTS, scale, [VALIDATED], images),
-        RESULTS: lambda _, __, count: folder.write_metrics(model, VALIDATED | TESTED, count),
+        RESULTS[:3]: lambda _, scale, __: folder.write_model(
+            WEIGHTS, scale, [VALIDATED], images
+        ),
+        RESULTS: lambda _, __, count: folder.write_metrics(
+            model, VALIDATED | TESTED, count
+        ),
     }
     stages[left](images, 127.5, 30)
     assert list_names(folder) == names == sorted([*RESULTS, "report.html", "run.json"])
@@ -75,12 +85,14 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
     model = replace(folder.read_model(), weights_0_1=-WEIGHTS[0])
     with pytest.raises(
-        InvalidRecord, match=r"model\.npz has changed since this notebook read it\. Run this"
+        InvalidRecord,
+        match=r"model\.npz has changed since this notebook read it\. Run this",
     ):
         folder.write_metrics(model, VALIDATED | TESTED, 30)
     other = replace(images, y_train=images.y_train[::-1].copy())
     with pytest.raises(
-        InvalidRecord, match=r"data\.npz has changed since this notebook read it\. Run this"
+        InvalidRecord,
+        match=r"data\.npz has changed since this notebook read it\. Run this",
     ):
         folder.write_model(WEIGHTS, 127.5, [EPOCH], other)
 
@@ -88,8 +100,12 @@ def test_results_are_not_written_beside_what_they_were_not_made_from(folder, ima
 def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
     metrics = folder.metrics.read_bytes()
     with pytest.raises(Diverged, match="The error on the test images is inf. Make"):
-        folder.write_metrics(folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, 30)
-    with pytest.raises(Diverged, match="no longer finite numbers. Make learning_rate smaller"):
+        folder.write_metrics(
+            folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, 30
+        )
+    with pytest.raises(
+        Diverged, match="no longer finite numbers. Make learning_rate smaller"
+    ):
         folder.write_model((WEIGHTS[0] + np.inf, WEIGHTS[1]), 127.5, [EPOCH], images)
     assert folder.metrics.read_bytes() == metrics
 
@@ -108,21 +124,27 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
         ):
             read()
     (folder.path.parent / "sweep.json").touch()
-    with pytest.raises(InvalidRecord, match=r"Run its sweep again, or name the folder of a run\."):
+    with pytest.raises(
+        InvalidRecord, match=r"Run its sweep again, or name the folder of a run\."
+    ):
         read()
 
 
 def test_only_a_finished_and_unaltered_run_is_read(folder):
     for status in set(Status) - {Status.DONE}:
         folder.write_record(make_record(folder, status))
-        with pytest.raises(InvalidRecord, match=rf"has not finished \(its status is {status}\)"):
+        with pytest.raises(
+            InvalidRecord, match=rf"has not finished \(its status is {status}\)"
+        ):
             folder.read_finished()
     folder.write_record(make_record(folder))
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
     folder.model.write_bytes(b"")
     folder.history.unlink()
     assert folder.find_altered(folder.read_record()) == ["model.npz", "history.json"]
-    with pytest.raises(InvalidRecord, match=r"model\.npz.* has been removed or altered"):
+    with pytest.raises(
+        InvalidRecord, match=r"model\.npz.* has been removed or altered"
+    ):
         folder.read_finished()
 
 
@@ -137,14 +159,19 @@ def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
     folder = tmp_path / "a"
     with run_folder.lock(folder):
         assert run_folder.is_locked(folder)
-        with pytest.raises(FolderBusy, match="Another command"), run_folder.lock(folder):
+        with (
+            pytest.raises(FolderBusy, match="Another command"),
+            run_folder.lock(folder),
+        ):
             pass
     assert not run_folder.is_locked(folder)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     run_folder.write_whole(tmp_path / "a" / "b", b"old")
-    monkeypatch.setattr("pathlib.Path.replace", mock.Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(
+        "pathlib.Path.replace", mock.Mock(side_effect=KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         run_folder.write_whole(tmp_path / "a" / "b", b"new")
     assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"old"]

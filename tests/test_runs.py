@@ -52,18 +52,29 @@ def compute_digests(folder):
     return metrics["weights_sha256"], hashlib.sha256(content.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "expected"), [("default", PUBLISHED), ("true-derivative", TRUE)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("default", PUBLISHED), ("true-derivative", TRUE)]
+)
 def test_a_run_gives_the_published_metrics(runs, name, expected):
     folder = RunFolder(runs / name)
     metrics = dict(folder.read_metrics())
-    assert {key: metrics[key] for key in expected} == pytest.approx(expected, rel=0, abs=1e-12)
+    assert {key: metrics[key] for key in expected} == pytest.approx(
+        expected, rel=0, abs=1e-12
+    )
     log = (runs / f"{name}.log").read_text()
-    assert ("What differs from the original: relu_grad_inactive 0" in log) == (expected is TRUE)
+    assert ("What differs from the original: relu_grad_inactive 0" in log) == (
+        expected is TRUE
+    )
     assert log.count("  equal\n") == (4 if expected is PUBLISHED else 0)
     if expected is PUBLISHED:
         assert compute_digests(folder) == DIGESTS
-        assert "I:99 Train-Err:0.420 Train-Acc:0.817" in folder.notebook(TRAINING).read_text()
-        assert "Test-Err:0.429 Test-Acc:0.7942" in folder.notebook(EVALUATION).read_text()
+        assert (
+            "I:99 Train-Err:0.420 Train-Acc:0.817"
+            in folder.notebook(TRAINING).read_text()
+        )
+        assert (
+            "Test-Err:0.429 Test-Acc:0.7942" in folder.notebook(EVALUATION).read_text()
+        )
 
 
 @pytest.mark.parametrize(("options", "digests"), HELD_OUT.items())
@@ -113,10 +124,15 @@ def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_ru
     written = {name for name, time in read_times(folder).items() if time != times[name]}
     assert written == {"report.html", "run.json"}
     folder.model.write_bytes(b"")
-    assert f"Replacing what is in {folder.path}, because of\n  model.npz, " in run().stdout
+    assert (
+        f"Replacing what is in {folder.path}, because of\n  model.npz, " in run().stdout
+    )
     assert folder.digest(RESULTS) == results
     assert "because of\n  --force\n" in run("--force").stdout
-    assert "because of\n  epochs, which was 2 and is 3\n" in run("-p", "epochs", "3").stdout
+    assert (
+        "because of\n  epochs, which was 2 and is 3\n"
+        in run("-p", "epochs", "3").stdout
+    )
     assert len(folder.read_history()) == 3
 
 
@@ -150,7 +166,9 @@ def test_verify_says_what_is_equal_and_leaves_the_run_alone(small_run, pipeline)
     assert "is not reproduced: test_images, metrics.json" in done.stderr
 
 
-def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(small_run, tmp_path):
+def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(
+    small_run, tmp_path
+):
     folder, _ = small_run
     before = read_times(folder)
     for epochs in (2, 3):
@@ -160,19 +178,31 @@ def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(small_ru
         papermill.execute_notebook(notebook, output, values, **options)
         if epochs == 2:
             assert read_times(folder) == before
-    removed = {"02_train.ipynb", "03_evaluate.ipynb", "run.json", "report.html", "metrics.json"}
+    removed = {
+        "02_train.ipynb",
+        "03_evaluate.ipynb",
+        "run.json",
+        "report.html",
+        "metrics.json",
+    }
     assert set(read_times(folder)) == set(before) - removed
     printed = output.read_text()
     assert f"{folder.path} holds a run with epochs 2. It will be replaced" in printed
     assert f"Replacing the run in {folder.path}. To make it again: python" in printed
 
 
-def test_a_source_is_shown_with_the_command_that_trains_with_it(tmp_path, small_source, pipeline):
+def test_a_source_is_shown_with_the_command_that_trains_with_it(
+    tmp_path, small_source, pipeline
+):
     shown = pipeline("data", small_source[0], "--output", tmp_path / "page.html")
     assert shown.returncode == 0, shown.stderr
     assert (tmp_path / "page.html").exists()
     (command,) = re.findall(
-        "^Train with, in the project's folder: python -m pipeline (.*)", shown.stdout, re.M
+        "^Train with, in the project's folder: python -m pipeline (.*)",
+        shown.stdout,
+        re.M,
     )
-    trained = pipeline(*shlex.split(command), "-p", "epochs", "1", "--run-dir", tmp_path / "run")
+    trained = pipeline(
+        *shlex.split(command), "-p", "epochs", "1", "--run-dir", tmp_path / "run"
+    )
     assert trained.returncode == 0, trained.stderr

@@ -22,7 +22,11 @@ from pipeline.errors import InvalidData
 
 @pytest.fixture
 def float64():
-    before = jax.config.jax_enable_x64, keras.config.floatx(), keras.config.dtype_policy()
+    before = (
+        jax.config.jax_enable_x64,
+        keras.config.floatx(),
+        keras.config.dtype_policy(),
+    )
     jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")  # the optimizer's learning rate, too
     keras.config.set_dtype_policy("float64")
@@ -41,7 +45,9 @@ def half_squared_error(targets, scores):
     return keras.ops.sum(keras.ops.square(scores - targets), axis=-1) / 2
 
 
-@pytest.mark.parametrize(("ours", "batch_size"), [(helpers, 1), (compiled, 1), (helpers, 8)])
+@pytest.mark.parametrize(
+    ("ours", "batch_size"), [(helpers, 1), (compiled, 1), (helpers, 8)]
+)
 def test_training_and_scores_equal_keras(float64, sample, ours, batch_size):
     images, labels = sample["x_train"][:500], sample["y_train"][:500]
     weights = helpers.initial_weights(np.random.RandomState(1), 40)
@@ -55,7 +61,9 @@ def test_training_and_scores_equal_keras(float64, sample, ours, batch_size):
     model.set_weights([matrix.copy() for matrix in weights])
     model.compile(keras.optimizers.SGD(learning_rate=0.01), loss=half_squared_error)
     targets = helpers.one_hot(labels)
-    model.fit(images / 255, targets, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
+    model.fit(
+        images / 255, targets, batch_size=batch_size, epochs=1, shuffle=False, verbose=0
+    )
 
     ours.train_epoch(
         images,
@@ -116,7 +124,9 @@ def test_fashion_mnist_comes_through_keras_datasets(
     }
 
     def get_file(fname, **options):
-        header = bytes(16 if "images" in fname else 8)  # the IDX header, which keras skips
+        header = bytes(
+            16 if "images" in fname else 8
+        )  # the IDX header, which keras skips
         content = arrays[names["-".join(fname.split("-")[:2])]].tobytes()
         path = tmp_path / fname
         path.write_bytes(gzip.compress(header + content))
@@ -130,7 +140,9 @@ def test_fashion_mnist_comes_through_keras_datasets(
 
 
 @pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
-def test_without_a_network_one_message_names_the_alternatives(keras_home, source, monkeypatch):
+def test_without_a_network_one_message_names_the_alternatives(
+    keras_home, source, monkeypatch
+):
     """Send the real download to a port of this machine where nothing listens."""
     addresses = {"https": "http://127.0.0.1:9", "http": "http://127.0.0.1:9"}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(addresses))

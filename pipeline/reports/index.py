@@ -15,13 +15,26 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.notebooks import read_notebook
-from pipeline.parameters import NAMES, NOTEBOOKS, RUNS, describe, find_changed, from_values
+from pipeline.parameters import (
+    NAMES,
+    NOTEBOOKS,
+    RUNS,
+    describe,
+    find_changed,
+    from_values,
+)
 from pipeline.published import format_duration
 from pipeline.records import Status
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder, check_page, is_locked, write_whole
 from pipeline.runs import run
-from pipeline.sweeps.definition import Point, SweepFolder, find_varied, rank, read_points
+from pipeline.sweeps.definition import (
+    Point,
+    SweepFolder,
+    find_varied,
+    rank,
+    read_points,
+)
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 MAX_VALUES = 6  # of a parameter that a sweep varies
@@ -46,7 +59,9 @@ def write_index(runs: Path = RUNS) -> Path:
     path = runs / "index.html"
     check_page(path)
     rows = sorted(find_rows(runs), key=lambda row: row["started"], reverse=True)
-    html = page.fill("index.html.j2", (), title="Runs", is_list=True, rows=rows, splits=SPLITS)
+    html = page.fill(
+        "index.html.j2", (), title="Runs", is_list=True, rows=rows, splits=SPLITS
+    )
     write_whole(path, html.encode())
     return path
 
@@ -64,7 +79,9 @@ def find_rows(runs: Path) -> Iterator[Row]:
 
 def make_row(path: Path, runs: Path, kind: str) -> Row:
     try:
-        row = describe_sweep(SweepFolder(path)) if kind == "sweep" else describe_run(path)
+        row = (
+            describe_sweep(SweepFolder(path)) if kind == "sweep" else describe_run(path)
+        )
     except (InvalidRecord, InvalidParameter) as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
@@ -72,7 +89,9 @@ def make_row(path: Path, runs: Path, kind: str) -> Row:
     return {
         "name": path.relative_to(runs).as_posix(),
         "kind": kind,
-        "report": quote(report.relative_to(runs).as_posix()) if report.exists() else None,
+        "report": quote(report.relative_to(runs).as_posix())
+        if report.exists()
+        else None,
         "started": datetime.fromtimestamp(timestamp, UTC),
     } | row
 
@@ -121,7 +140,9 @@ def count_points(points: Sequence[Point], is_running: bool) -> Row:
     counts = Counter(point.status or "left" for point in points)
     eliminated = counts.pop(Status.ELIMINATED, 0)
     if not is_running:  # then nobody trains the points that say so
-        counts["left"] += counts.pop(Status.RUNNING, 0) + counts.pop(Status.INTERRUPTED, 0)
+        counts["left"] += counts.pop(Status.RUNNING, 0) + counts.pop(
+            Status.INTERRUPTED, 0
+        )
     parts = [f"{counts.pop(Status.DONE, 0)} of {len(points) - eliminated} points done"]
     parts += [f"{count} {status}" for status, count in counts.items() if count]
     if is_running:
@@ -137,9 +158,15 @@ def describe_grid(points: Sequence[Point]) -> list[str]:
     """Describe what varies among the points, and what else differs from the defaults."""
     ranges, constants = [], {}
     for name in NAMES:
-        values = list(dict.fromkeys(getattr(point.parameters, name) for point in points))
+        values = list(
+            dict.fromkeys(getattr(point.parameters, name) for point in points)
+        )
         if len(values) > 1:
-            more = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
+            more = (
+                f" and {len(values) - MAX_VALUES} more"
+                if len(values) > MAX_VALUES
+                else ""
+            )
             ranges.append(f"{name} {', '.join(map(str, values[:MAX_VALUES]))}{more}")
         else:
             constants[name] = values[0]
@@ -156,7 +183,10 @@ def write_site(folder: Path) -> Path:
     The runs are made first, in runs/of-the-site, unless they are finished.
     """
     guide = (NOTEBOOKS / "README.md").read_text("utf-8")
-    notebooks = {stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb") for stem in LISTED.findall(guide)}
+    notebooks = {
+        stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb")
+        for stem in LISTED.findall(guide)
+    }
     for stem in ("index", *SITE_RUNS, *notebooks):
         check_page(folder / f"{stem}.html")
     pages, reports, lessons = {}, [], []
@@ -172,12 +202,18 @@ def write_site(folder: Path) -> Path:
         lessons.append((stem, title, purpose, takes[1] if takes else ""))
         html = page.render({stem: notebook}, title, site=notebooks)
         pages[stem] = page.remove_dead_links(html)
-    gif = base64.b64encode((NOTEBOOKS / "pictures" / "learning.gif").read_bytes()).decode()
+    gif = base64.b64encode(
+        (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()
+    ).decode()
     lists = {"reports": reports, "lessons": lessons, "gif": gif}
-    pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", is_list=True, **lists)
+    pages["index"] = page.fill(
+        "site.html.j2", (), title="Digits by hand", is_list=True, **lists
+    )
     for stem, notebook in notebooks.items():
         remove_outputs(notebook, {})  # type: ignore[no-untyped-call]
-        write_whole(folder / "students" / f"{stem}.ipynb", nbformat.writes(notebook).encode())
+        write_whole(
+            folder / "students" / f"{stem}.ipynb", nbformat.writes(notebook).encode()
+        )
     for stem, html in pages.items():
         write_whole(folder / f"{stem}.html", html.encode())
     return folder / "index.html"

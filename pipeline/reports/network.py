@@ -10,13 +10,22 @@ from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
 from pipeline.data import CLOTHES, DIGITS, read_arrays
-from pipeline.parameters import NAMES, NOTEBOOKS, Parameters, describe_allowed, find_unoriginal
+from pipeline.parameters import (
+    NAMES,
+    NOTEBOOKS,
+    Parameters,
+    describe_allowed,
+    find_unoriginal,
+)
 from pipeline.records import History, Metrics
 from pipeline.run_folder import Model, RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
@@ -62,7 +71,9 @@ def collect_parts(
     """Return what training.html.j2 and drawing.html.j2 show; `page` is what the scripts read."""
     history, model = folder.read_history(), folder.read_model()
     networks = collect_networks(model, metrics.test_accuracy if metrics else None)
-    training = collect_training(folder, parameters, history, model) if parameters else None
+    training = (
+        collect_training(folder, parameters, history, model) if parameters else None
+    )
     if training and metrics:
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
@@ -80,7 +91,9 @@ def collect_parts(
     }
 
 
-def collect_curves(history: History, measure: str = "accuracy") -> dict[str, list[float]]:
+def collect_curves(
+    history: History, measure: str = "accuracy"
+) -> dict[str, list[float]]:
     """Return the metrics by epoch that a page draws, without those that were not measured."""
     metrics = {
         "masked": f"train_{measure}",
@@ -98,7 +111,11 @@ def collect_training(
     folder: RunFolder, parameters: Parameters, history: History, model: Model
 ) -> dict[str, Any] | None:
     """Return what train.js reads; None if a page cannot train this network."""
-    if parameters.batch_size > 1 or parameters.num_samples > MAX_IMAGES or not folder.data.exists():
+    if (
+        parameters.batch_size > 1
+        or parameters.num_samples > MAX_IMAGES
+        or not folder.data.exists()
+    ):
         return None
     data = folder.read_data()
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
@@ -109,7 +126,9 @@ def collect_training(
         "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
         "known": KNOWN.get(DATASETS.get(data.classes, "")),
-        "published": None if find_unoriginal(parameters) else [*published.PUBLISHED.values()][2:],
+        "published": None
+        if find_unoriginal(parameters)
+        else [*published.PUBLISHED.values()][2:],
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
         "validation_images": pack(data.x_validation[:count].tobytes()),
@@ -126,11 +145,16 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
     is_published = model.sha256 == published.WEIGHTS_SHA256
     networks = []
     if model.hidden_size <= MAX_HIDDEN_SIZE:
-        name = "This run's (published) network" if is_published else "This run's network"
+        name = (
+            "This run's (published) network" if is_published else "This run's network"
+        )
         networks.append(pack_network(name, accuracy, model))
     if networks and model.classes != DIGITS:
         return networks
-    others = {"published": "The published network", "all_of_mnist": "The all-of-MNIST network"}
+    others = {
+        "published": "The published network",
+        "all_of_mnist": "The all-of-MNIST network",
+    }
     if is_published:
         del others["published"]
     arrays = read_arrays(NETWORKS, {}, f"Restore it: git checkout {NETWORKS}")
@@ -148,6 +172,8 @@ def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, A
         "accuracy": accuracy,
         "hidden_size": model.hidden_size,
         "normalisation": model.normalisation,
-        "weights": pack(b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)),
+        "weights": pack(
+            b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)
+        ),
         "classes": model.classes,
     }

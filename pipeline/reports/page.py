@@ -31,7 +31,14 @@ from pipeline.reports import network
 from pipeline.run_folder import GENERATOR, STAGES, RunFolder, check_page, write_whole
 
 GLOSSARY = "README.md#glossary"  # as notebooks link to it
-FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
+FORMATS = [
+    "text/html",
+    "text/markdown",
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
+]
 TABLE = "\n\n| | |\n"  # of what a notebook reads and writes
 ERROR_CELL = "papermill-error-cell-tag"  # of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
@@ -45,7 +52,9 @@ class Renderer(IPythonRenderer):
     down: by how many levels headings are lowered.
     """
 
-    def __init__(self, stems: Sequence[str], site: Container[str] = (), down: int = 0) -> None:
+    def __init__(
+        self, stems: Sequence[str], site: Container[str] = (), down: int = 0
+    ) -> None:
         super().__init__(escape=False)
         self.stems, self.site, self.down = stems, site, down
         self.stem = stems[0]
@@ -73,7 +82,9 @@ class Renderer(IPythonRenderer):
             return super().link(text, url, title)
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
-        if path == "report.html" and self.site:  # the default run's, as it is called there
+        if (
+            path == "report.html" and self.site
+        ):  # the default run's, as it is called there
             return f'<a href="default.html#{heading}">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
@@ -91,7 +102,9 @@ class Renderer(IPythonRenderer):
         return f'<div class="scroll" role="group" aria-label="Table" tabindex="0">{table}</div>'
 
     def table_head(self, text: str) -> str:
-        words = re.sub(r"<[^>]+>|\s", "", text)  # none: Markdown has no table without a head
+        words = re.sub(
+            r"<[^>]+>|\s", "", text
+        )  # none: Markdown has no table without a head
         return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
 
     def block_math(self, body: str) -> str:
@@ -133,7 +146,10 @@ def make_exporter() -> TemplateExporter:
         template_file="cells.html.j2",
         extra_template_paths=[str(network.TEMPLATES)],
         default_preprocessors=[],
-        filters={"markdown2html": render_markdown, "highlight_code": Highlight2HTML("ipython3")},
+        filters={
+            "markdown2html": render_markdown,
+            "highlight_code": Highlight2HTML("ipython3"),
+        },
     )
 
 
@@ -202,7 +218,9 @@ def fold_set_up(notebook: NotebookNode) -> NotebookNode:
     """Fold what stands between a notebook's title and its first section, if it has both."""
     cells = notebook.cells
     prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
-    sections = [place for place, text in enumerate(prose) if re.search("^## ", text, re.M)]
+    sections = [
+        place for place, text in enumerate(prose) if re.search("^## ", text, re.M)
+    ]
     if not sections or not sections[0] or not prose[0]:
         return notebook
     title, rule, table = prose[0].partition(TABLE)
@@ -210,9 +228,13 @@ def fold_set_up(notebook: NotebookNode) -> NotebookNode:
     outputs = [output for cell in set_up for output in cell.get("outputs", [])]
     is_open = any(output.output_type == "error" for output in outputs)
     summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
-    opening = new_raw_cell(f'<details class="set-up"{" open" if is_open else ""}>{summary}')
+    opening = new_raw_cell(
+        f'<details class="set-up"{" open" if is_open else ""}>{summary}'
+    )
     rest = [new_raw_cell("</details>"), *cells[sections[0] :]]
-    return NotebookNode(notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]})
+    return NotebookNode(
+        notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]}
+    )
 
 
 def render_glossary() -> str:
@@ -221,17 +243,25 @@ def render_glossary() -> str:
     return MarkdownWithMath(Renderer(["glossary"])).render(text)
 
 
-def write_notebook_report(notebook: Path, output: Path, title: str | None = None) -> None:
+def write_notebook_report(
+    notebook: Path, output: Path, title: str | None = None
+) -> None:
     """Render one notebook as it was last executed; title: in place of the notebook's own.
 
     Raises InvalidRecord if it is no notebook, InvalidParameter if the output is another's file.
     """
     check_page(output)
     node = read_notebook(notebook)
-    node.cells = [cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
-    first = next((cell.source for cell in node.cells if cell.cell_type == "markdown"), "")
+    node.cells = [
+        cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])
+    ]
+    first = next(
+        (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
+    )
     heading = re.search("^# (.*)", first, re.M)
-    html = render({notebook.stem: node}, title or (heading[1] if heading else notebook.stem))
+    html = render(
+        {notebook.stem: node}, title or (heading[1] if heading else notebook.stem)
+    )
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
@@ -272,7 +302,9 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     return {
         "digits": is_digits,
         "record": record,
-        "interval": published.compute_wilson_interval(metrics.test_accuracy, metrics.test_images),
+        "interval": published.compute_wilson_interval(
+            metrics.test_accuracy, metrics.test_images
+        ),
         "metrics": metrics,
         "parameters": parameters,
         "comparisons": published.compare(metrics.model_dump()),
@@ -280,9 +312,14 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "command": make_command(parameters.model_dump(), run_dir),
         "live": network.collect_parts(folder, parameters, metrics),
         "digests": {
-            **{f"the source's {name}": digest for name, digest in record.arrays.items()},
+            **{
+                f"the source's {name}": digest for name, digest in record.arrays.items()
+            },
             "the trained weights": metrics.weights_sha256,
-            **{f"{name}.ipynb": digest for name, digest in record.inputs.notebooks.items()},
+            **{
+                f"{name}.ipynb": digest
+                for name, digest in record.inputs.notebooks.items()
+            },
             **record.inputs.code,
         },
     }

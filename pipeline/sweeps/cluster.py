@@ -48,7 +48,9 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     contents: of files data.npz. Raises InvalidParameter if no scheduler answers, and
     ClusterFailed if no worker can run the points.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what has gone
+    logging.getLogger("distributed").setLevel(
+        logging.CRITICAL
+    )  # we say ourselves what has gone
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})
     try:
         client = Client(address, timeout=TIMEOUT)
@@ -58,7 +60,9 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     with client:
         options: Any = {"pure": False, "resources": {_offer_project(client): 1}}
         train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
-        data = {content: client.submit(bytes, content, **options) for content in contents}
+        data = {
+            content: client.submit(bytes, content, **options) for content in contents
+        }
         executor = client.get_executor(**options)
 
         def submit(
@@ -81,8 +85,14 @@ def _offer_project(client: Client) -> str:
     A worker that has it offers a resource of that name, which each task asks for. Raises
     ClusterFailed if there are workers, and all have refused.
     """
-    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py"), NOTEBOOKS / TRAINED[0]]
-    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)}
+    paths = [
+        ROOT / "helpers.py",
+        *ROOT.glob("pipeline/**/*.py"),
+        NOTEBOOKS / TRAINED[0],
+    ]
+    files = {
+        path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)
+    }
     project = f"digits-{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
     versions = provenance.find_versions(provenance.PACKAGES)
 
@@ -111,7 +121,9 @@ def _offer_project(client: Client) -> str:
             sys.path.insert(0, str(folder))
             # A fork server of Python 3.11 finds packages by this variable.
             others = os.environ.get("PYTHONPATH", "")
-            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), others]))
+            os.environ["PYTHONPATH"] = os.pathsep.join(
+                filter(None, [str(folder), others])
+            )
             await worker.set_resources(**{project: worker.state.nthreads})
             # The scheduler gives waiting tasks to a worker only when its status changes.
             worker.status = WorkerStatus.paused
@@ -147,13 +159,17 @@ def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") 
     try:
         outcome.set_result(task.result())
     except CancelledError:
-        outcome.set_exception(ClusterFailed("The Dask scheduler has gone. Run the sweep again."))
+        outcome.set_exception(
+            ClusterFailed("The Dask scheduler has gone. Run the sweep again.")
+        )
     except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
         failed = {"status": Status.FAILED, "error": f"{type(error).__name__}: {error}"}
         outcome.set_result((record.replace(**failed), {}))
 
 
-def train_on_worker(place: str, record: bytes, content: bytes, time_limit: int | None) -> Outcome:
+def train_on_worker(
+    place: str, record: bytes, content: bytes, time_limit: int | None
+) -> Outcome:
     """Do what `train_point` does in a temporary folder, and return the files, too.
 
     place: the point's folder, which the executed notebook names.

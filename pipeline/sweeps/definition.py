@@ -40,9 +40,15 @@ DataKey = tuple[str, int, int]  # source, num_samples, num_validation
 
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
-WHOLE = {name for name, field in Parameters.model_fields.items() if field.annotation is int}
+WHOLE = {
+    name for name, field in Parameters.model_fields.items() if field.annotation is int
+}
 MAX_DRAWS = 100  # for each candidate, since none is taken twice
-LEFT = (None, Status.RUNNING, Status.INTERRUPTED)  # of points that have not come to an end
+LEFT = (
+    None,
+    Status.RUNNING,
+    Status.INTERRUPTED,
+)  # of points that have not come to an end
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
 
 
@@ -51,7 +57,9 @@ class SweepFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = parameters.ROOT / path
-        self.record, self.results, self.notebook, self.report = map(self.path.joinpath, FILES)
+        self.record, self.results, self.notebook, self.report = map(
+            self.path.joinpath, FILES
+        )
 
     def read_record(self) -> SweepRecord:
         next_step = "Run the sweep: python -m pipeline sweep FILE.yaml"
@@ -78,7 +86,11 @@ class Point:
     @property
     def data_key(self) -> DataKey:
         """Return the parameters that its images depend on."""
-        return self.parameters.source, self.parameters.num_samples, self.parameters.num_validation
+        return (
+            self.parameters.source,
+            self.parameters.num_samples,
+            self.parameters.num_validation,
+        )
 
     @property
     def candidate(self) -> str:
@@ -116,11 +128,15 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
             for each in error.errors()
         )
     except (OSError, YAMLError, ValueError) as error:
-        reason = str(error).split("\nTo suppress")[0]  # ruamel.yaml's advice to programmers
+        reason = str(error).split("\nTo suppress")[
+            0
+        ]  # ruamel.yaml's advice to programmers
     reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
     *entries, last = list(SweepDefinition.model_fields)[1:]
     advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
-    raise InvalidParameter(f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}")
+    raise InvalidParameter(
+        f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}"
+    )
 
 
 def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
@@ -131,32 +147,45 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
     rungs = list_rungs(sweep)
     both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
-        raise InvalidParameter(f"{both[0]} is in grid and in random. Leave it in one of them.")
+        raise InvalidParameter(
+            f"{both[0]} is in grid and in random. Leave it in one of them."
+        )
     has_grid = (
         bool(sweep.grid or sweep.drawn) or not sweep.points
     )  # without both, the base is a point
     candidates = sweep.random.n_candidates if sweep.random else 1
-    count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
+    count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(
+        sweep.points
+    )
     count *= max(len(sweep.seeds), 1) * len(rungs)
     if count > MAX_POINTS:
-        message = f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
+        message = (
+            f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
+        )
         raise InvalidParameter(f"{message} Make several sweeps of them.")
     crossed = list(product(*sweep.grid.values())) if has_grid else []
     grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
-    chosen = [values | each for each in draw_candidates(sweep.random) for values in grid]
+    chosen = [
+        values | each for each in draw_candidates(sweep.random) for values in grid
+    ]
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     points: dict[str, Point] = {}
     for rung, values, seed in product(rungs, [*chosen, *sweep.points], seeds):
         point = make_point(sweep.base | seed | values | rung, folder, bool(rung))
         parameters.check_source(point.parameters.source)
-        if sweep.select.startswith("validation") and point.parameters.num_validation == 0:
+        if (
+            sweep.select.startswith("validation")
+            and point.parameters.num_validation == 0
+        ):
             problem = f"select is {sweep.select}, but num_validation is 0"
             raise InvalidParameter(f"{problem}. Select a training metric, or raise it.")
         points[point.id] = point
     return list(points.values())
 
 
-def make_point(values: Mapping[str, object], folder: SweepFolder, has_rungs: bool) -> Point:
+def make_point(
+    values: Mapping[str, object], folder: SweepFolder, has_rungs: bool
+) -> Point:
     chosen = parameters.from_values(values)
     identity = parameters.make_id(dict(chosen))
     return Point(chosen, folder.point(identity), rung=chosen.epochs if has_rungs else 0)
@@ -181,7 +210,9 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
         if len(candidates) == search.n_candidates:
             return list(candidates.values())
     problem = f"n_candidates is {search.n_candidates}, but there are {len(candidates)} different"
-    raise InvalidParameter(f"random: {problem} candidates. Lower it, or widen the ranges.")
+    raise InvalidParameter(
+        f"random: {problem} candidates. Lower it, or widen the ranges."
+    )
 
 
 def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
@@ -243,7 +274,9 @@ def climb(points: Sequence[Point], sweep: SweepDefinition) -> Iterator[list[Poin
 def read_points(folder: SweepFolder) -> list[Point]:
     """Return the points of a sweep that has begun, with their records. Raises InvalidRecord."""
     sweep = folder.read_record()
-    points = [make_point(values, folder, bool(sweep.halving)) for values in sweep.ids.values()]
+    points = [
+        make_point(values, folder, bool(sweep.halving)) for values in sweep.ids.values()
+    ]
     for point in points:
         point.record = point.folder.find_record()
     for _ in climb(points, sweep):
@@ -257,7 +290,9 @@ class Configuration:
     def __init__(self, points: Sequence[Point], metric: Metric, seeds: int) -> None:
         self.points = points
         self.metric = metric
-        self.seeds = max(len(points), seeds)  # as many as most configurations have, at least
+        self.seeds = max(
+            len(points), seeds
+        )  # as many as most configurations have, at least
         self.parameters = points[0].parameters.model_dump(exclude={"seed"})
 
     @property
@@ -266,7 +301,11 @@ class Configuration:
 
     def find_values(self, name: str) -> list[float]:
         """Return a metric of each finished point."""
-        values = [getattr(point.record.metrics, name) for point in self.finished if point.record]
+        values = [
+            getattr(point.record.metrics, name)
+            for point in self.finished
+            if point.record
+        ]
         return [value for value in values if value is not None]
 
     def compute_mean(self, name: str) -> float:
@@ -293,7 +332,10 @@ class Configuration:
         if not self.finished:
             return [math.inf]
         split, measure = self.metric.split("_")
-        means = [-self.compute_mean(f"{split}_accuracy"), self.compute_mean(f"{split}_error")]
+        means = [
+            -self.compute_mean(f"{split}_accuracy"),
+            self.compute_mean(f"{split}_error"),
+        ]
         if measure == "error":
             means.reverse()
         missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
@@ -323,7 +365,9 @@ def group(points: Iterable[Point], metric: Metric) -> list[Configuration]:
     groups: dict[str, list[Point]] = {}
     for point in points:
         if not point.is_eliminated:
-            groups.setdefault(point.parameters.model_dump_json(exclude={"seed"}), []).append(point)
+            groups.setdefault(
+                point.parameters.model_dump_json(exclude={"seed"}), []
+            ).append(point)
     seeds = max(multimode(map(len, groups.values())))
     return [Configuration(points, metric, seeds) for points in groups.values()]
 
@@ -350,7 +394,9 @@ def find_selected(run_dir: str) -> list[str]:
     points = read_points(folder)
     best = select(points, folder.read_record().select)
     if best is None or any(point.status in LEFT for point in points):
-        raise InvalidRecord(folder.path, "has not ended with a selection", "Run the sweep again.")
+        raise InvalidRecord(
+            folder.path, "has not ended with a selection", "Run the sweep again."
+        )
     return [point.folder.place for point in best.finished]
 
 

@@ -18,7 +18,14 @@ from pipeline import data, notebooks, parameters, provenance, records, run_folde
 from pipeline.errors import InvalidData, InvalidRecord, PointsFailed
 from pipeline.parameters import NOTEBOOKS, RUNS
 from pipeline.published import format_duration, round_metric
-from pipeline.records import METRICS, RunRecord, Status, SweepDefinition, SweepRecord, Trained
+from pipeline.records import (
+    METRICS,
+    RunRecord,
+    Status,
+    SweepDefinition,
+    SweepRecord,
+    Trained,
+)
 from pipeline.reports import page
 from pipeline.run_folder import TRAINING, write_whole
 from pipeline.shell import open_threads
@@ -66,7 +73,9 @@ def run_sweep(
         images = data.split_source(*key).without_test()
         contents[key] = images.to_bytes()
         inputs = provenance.collect_inputs(chosen, [TRAINING])
-        drafts[key] = RunRecord(parameters={}, inputs=inputs, arrays=dict(images.source_sha256))
+        drafts[key] = RunRecord(
+            parameters={}, inputs=inputs, arrays=dict(images.source_sha256)
+        )
         warnings += [note for note in images.notes if note.startswith("Warning")]
     ids = {point.id: dict(point.parameters) for point in points}
     record = records.to_json(SweepRecord(**dict(sweep), ids=ids, warnings=warnings))
@@ -88,7 +97,11 @@ def run_sweep(
             training = _train_here(at_a_time)
         try:
             with training as submit:
-                if total or not folder.record.exists() or folder.record.read_bytes() != record:
+                if (
+                    total
+                    or not folder.record.exists()
+                    or folder.record.read_bytes() != record
+                ):
                     folder.report.unlink(missing_ok=True)
                     write_whole(folder.record, record)
                 progress = _Progress(points, sweep, total)
@@ -96,8 +109,12 @@ def run_sweep(
                     futures = {}
                     going = set(rung)
                     for point in (point for point in jobs if point in going):
-                        new = drafts[point.data_key].replace(parameters=dict(point.parameters))
-                        future = submit(point.folder, new, contents[point.data_key], time_limit)
+                        new = drafts[point.data_key].replace(
+                            parameters=dict(point.parameters)
+                        )
+                        future = submit(
+                            point.folder, new, contents[point.data_key], time_limit
+                        )
                         futures[future] = point
                     progress.record(futures)
         finally:
@@ -111,7 +128,9 @@ def run_sweep(
             if best:  # its points are the first to meet the test images
                 log.info(f"best {best.describe_best(definition.find_varied(points))}")
                 runs.evaluate([point.folder for point in best.finished], at_a_time)
-                accuracy = fmean(each.folder.read_metrics().test_accuracy for each in best.finished)
+                accuracy = fmean(
+                    each.folder.read_metrics().test_accuracy for each in best.finished
+                )
                 log.info(f"its test accuracy: {accuracy:.4f}{best.describe_seeds()}")
                 write_results(points, folder)
             if with_report and (total or not folder.report.exists()):
@@ -147,7 +166,9 @@ def _find_jobs(
         changes = []
         if point.is_done:
             inputs = drafts[point.data_key].inputs
-            changes = provenance.find_differences(point.folder, point.parameters, inputs)
+            changes = provenance.find_differences(
+                point.folder, point.parameters, inputs
+            )
             reasons.update(changes[:1])
         if changes or point.status in LEFT or (retry_failed and not point.is_done):
             point.record = None  # an old result does not count
@@ -158,14 +179,19 @@ def _find_jobs(
     return jobs + again
 
 
-def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, cores: int) -> int:
+def _log_plan(
+    points: list[Point], jobs: list[Point], sweep: SweepDefinition, cores: int
+) -> int:
     """Log how many points are done and will run, and about how long that takes; return the latter.
 
     Of a rung that is not known yet, candidates that are done there, and then the first ones, stand
     for those that will go on.
     """
     rungs = list(definition.climb(points, sweep))
-    waiting, sizes = set(jobs), [len({point.candidate for point in rung}) for rung in rungs]
+    waiting, sizes = (
+        set(jobs),
+        [len({point.candidate for point in rung}) for rung in rungs],
+    )
     epochs = sorted({point.rung for point in points})
     for rung in epochs[len(rungs) :]:
         factor = sweep.halving.factor if sweep.halving else 1
@@ -176,9 +202,13 @@ def _log_plan(points: list[Point], jobs: list[Point], sweep: SweepDefinition, co
         rungs.append([point for point in everyone if point.candidate in going])
     if sweep.halving:
         pairs = zip(sizes, epochs, strict=True)
-        stages = ", ".join(f"{size} candidates at {epoch} epochs" for size, epoch in pairs)
+        stages = ", ".join(
+            f"{size} candidates at {epoch} epochs" for size, epoch in pairs
+        )
         share = sum(map(operator.mul, sizes, epochs)) / (sizes[0] * epochs[-1])
-        log.info(f"{len(sizes)} rungs: {stages}; {share:.0%} of the epochs of all at {epochs[-1]}")
+        log.info(
+            f"{len(sizes)} rungs: {stages}; {share:.0%} of the epochs of all at {epochs[-1]}"
+        )
     planned = [point for rung in rungs for point in rung]
     left = [point for point in planned if point in waiting]
     seconds = sum(map(_estimate, left))
@@ -207,7 +237,9 @@ class _Progress:
 
     def __init__(self, points: list[Point], sweep: SweepDefinition, total: int) -> None:
         configurations = definition.group(points, sweep.select)
-        self.configurations = {point: each for each in configurations for point in each.points}
+        self.configurations = {
+            point: each for each in configurations for point in each.points
+        }
         self.names = definition.find_varied(points)
         self.total, self.count = total, 0
         complete = [each for each in configurations if each.is_complete]
@@ -232,12 +264,16 @@ class _Progress:
         ):
             self.best = configuration
             label = f" | the best so far: {configuration.describe_best(self.names)}"
-        chosen = parameters.describe(point.parameters.model_dump(include={*self.names, "seed"}))
+        chosen = parameters.describe(
+            point.parameters.model_dump(include={*self.names, "seed"})
+        )
         if point.record and point.record.metrics:
             metric = configuration.metric
             chosen = f"{metric} {round_metric(getattr(point.record.metrics, metric))}, {chosen}"
         when = f"{datetime.now():%H:%M:%S}"
-        log.info(f"[{self.count}/{self.total}] {when} {point.id} {point.status}: {chosen}{label}")
+        log.info(
+            f"[{self.count}/{self.total}] {when} {point.id} {point.status}: {chosen}{label}"
+        )
 
 
 @contextmanager
@@ -270,12 +306,16 @@ def make_row(point: Point) -> dict[str, object]:
     row |= {"status": point.status or "not run"} | dict(point.parameters)
     row |= {name: getattr(metrics, name, None) for name in Trained.model_fields}
     row |= {name: getattr(tested, name, None) for name in METRICS[4:]}
-    return row | {name: getattr(record, name, None) for name in ("started", "duration_s", "error")}
+    return row | {
+        name: getattr(record, name, None) for name in ("started", "duration_s", "error")
+    }
 
 
 def describe_failures(failed: list[Point]) -> str:
     """Describe points that have not finished, the first 20 in a line each, and what to do."""
-    lines = [f"{len(failed)} points did not finish (--retry-failed gives them another try):"]
+    lines = [
+        f"{len(failed)} points did not finish (--retry-failed gives them another try):"
+    ]
     for point in failed[:20]:
         error = str(point.record and point.record.error).split("\n")[0]
         lines.append(f"{point.id} {point.status}: {error}")

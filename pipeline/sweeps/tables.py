@@ -21,7 +21,12 @@ from pipeline.sweeps.definition import Configuration, Point, SweepFolder
 from pipeline.sweeps.execution import UNTESTED, make_row
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
-OTHER: dict[str, Any] = {"color": "#8A8A8A", "zorder": 2, "linestyle": "--", "linewidth": 0.8}
+OTHER: dict[str, Any] = {
+    "color": "#8A8A8A",
+    "zorder": 2,
+    "linestyle": "--",
+    "linewidth": 0.8,
+}
 MAX_DRAWN = 200  # configurations in a plot
 APART = 0.13  # of an axis, between two labels
 ROUNDED = ("mean", "lowest", "highest", *UNTESTED)
@@ -32,13 +37,19 @@ def make_results(points: Iterable[Point]) -> pd.DataFrame:
     return pd.DataFrame(map(make_row, points))
 
 
-def make_ranking(configurations: Iterable[Configuration], names: Sequence[str]) -> pd.DataFrame:
+def make_ranking(
+    configurations: Iterable[Configuration], names: Sequence[str]
+) -> pd.DataFrame:
     """Return a row for each configuration: these parameters, and the metric over its seeds."""
     rows = []
     for each in configurations:
         values = each.find_values(each.metric) or [math.nan]
         row = {name: each.parameters[name] for name in names}
-        row |= {"seeds": len(each.finished), "complete": each.is_complete, "mean": each.mean}
+        row |= {
+            "seeds": len(each.finished),
+            "complete": each.is_complete,
+            "mean": each.mean,
+        }
         rows.append(row | {"lowest": min(values), "highest": max(values)})
     return pd.DataFrame(rows)
 
@@ -49,15 +60,21 @@ def find_looks(folder: SweepFolder) -> list[str]:
     Those that have left the sweep's file are among them.
     """
     looks: dict[str, list[tuple[float, dict[str, Any], float]]] = {}
-    for path in sorted(folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime):
+    for path in sorted(
+        folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime
+    ):
         point = RunFolder(path.parent)
         record = point.find_record()
         if record and record.status == Status.DONE:
-            values = {name: record.parameters.get(name) for name in NAMES if name != "seed"}
+            values = {
+                name: record.parameters.get(name) for name in NAMES if name != "seed"
+            }
             look = path.stat().st_mtime, values, point.read_metrics().test_accuracy
             looks.setdefault(str(values), []).append(look)
     firsts = [look[0][:2] for look in looks.values()]
-    names = [name for name in NAMES[:-1] if len({str(each[name]) for _, each in firsts}) > 1]
+    names = [
+        name for name in NAMES[:-1] if len({str(each[name]) for _, each in firsts}) > 1
+    ]
     return [
         f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC: "
         f"{describe({name: values[name] for name in names})}: "
@@ -73,7 +90,9 @@ def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
         values, chosen = sorted(ranking[name].unique()), ranking.loc[0, name]
         for which, end in (("smallest", values[0]), ("largest", values[-1])):
             if chosen == end and not isinstance(end, str):
-                edges.append(f"{name} {end} is the {which} of {len(values)} values tried")
+                edges.append(
+                    f"{name} {end} is the {which} of {len(values)} values tried"
+                )
     return edges
 
 
@@ -89,7 +108,9 @@ def describe_certainty(values: Sequence[float], metric: str, images: int) -> str
         error = math.sqrt(centre * (1 - centre) / (images + 4))
         measured = f"standard error of {measured}: {error:.2g}"
     spread = f"range over {len(values)} seeds: {min(values):.4f} to {max(values):.4f}; "
-    return f"{metric} {mean:.4f} ({spread if len(values) > 1 else 'one seed; '}{measured})"
+    return (
+        f"{metric} {mean:.4f} ({spread if len(values) > 1 else 'one seed; '}{measured})"
+    )
 
 
 def to_html(
@@ -113,14 +134,22 @@ def to_html(
         text = html.escape(str(value))
         return f'<a href="{page}">{text}</a>' if page else text
 
-    texts = {name: [to_text(name, value) for value in table[name]] for name in table.columns}
-    words = {name: name.replace("_", " ") for name in table.columns if name not in NAMES}
-    words |= {name: f"{words[name]}, under dropout" for name in UNTESTED[:2] if name in words}
+    texts = {
+        name: [to_text(name, value) for value in table[name]] for name in table.columns
+    }
+    words = {
+        name: name.replace("_", " ") for name in table.columns if name not in NAMES
+    }
+    words |= {
+        name: f"{words[name]}, under dropout" for name in UNTESTED[:2] if name in words
+    }
     shown = pd.DataFrame(texts).rename(columns=words)
     body = shown.to_html(classes="sortable", index=False, border=0, escape=False)
     content = (table if download is None else download).to_csv(index=False)
     address = f"data:text/csv;base64,{base64.b64encode(content.encode()).decode()}"
-    return f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
+    return (
+        f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
+    )
 
 
 def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
@@ -157,7 +186,10 @@ def pick_labels(places: dict[Any, float]) -> dict[float, str]:
 
 
 def draw_effects(
-    ranking: pd.DataFrame, names: Sequence[str], metric: Metric, logs: Container[str] = ()
+    ranking: pd.DataFrame,
+    names: Sequence[str],
+    metric: Metric,
+    logs: Container[str] = (),
 ) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
 
@@ -165,11 +197,15 @@ def draw_effects(
     to the highest seed. The large dot is the best configuration.
     """
     complete = ranking[ranking["complete"]]
-    table = (ranking.dropna(subset="mean") if complete.empty else complete).head(MAX_DRAWN)
+    table = (ranking.dropna(subset="mean") if complete.empty else complete).head(
+        MAX_DRAWN
+    )
     best = table.iloc[0]
     rows = -(-len(names) // 3)  # of three axes at most
     columns = -(-len(names) // rows)
-    figure = plt.figure(figsize=(min(9, 3.6 * columns + 1), 3.4 * rows), layout="constrained")
+    figure = plt.figure(
+        figsize=(min(9, 3.6 * columns + 1), 3.4 * rows), layout="constrained"
+    )
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axis in axes.flat[len(names) :]:
         axis.remove()
@@ -177,17 +213,29 @@ def draw_effects(
         places = place(table[name], name in logs)
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
-        apart = 0.12 if len(lines) < len(table) else 0  # bars at one value, if there are several
+        apart = (
+            0.12 if len(lines) < len(table) else 0
+        )  # bars at one value, if there are several
         for number, line in enumerate(lines):
             line = line.sort_values(name)
             shift = apart * ((number + 0.5) / len(lines) - 0.5)
             at = line[name].map(places) + shift
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
-            bars = [bar.clip(0) for bar in bars]  # a mean of equal values may be rounded
+            bars = [
+                bar.clip(0) for bar in bars
+            ]  # a mean of equal values may be rounded
             looks = SELECTED if best.name in line.index else OTHER
-            axis.errorbar(at, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks)
+            axis.errorbar(
+                at, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks
+            )
             if looks is SELECTED:
-                axis.plot(places[best[name]] + shift, best["mean"], "o", markersize=9, **SELECTED)
+                axis.plot(
+                    places[best[name]] + shift,
+                    best["mean"],
+                    "o",
+                    markersize=9,
+                    **SELECTED,
+                )
         labels = pick_labels(places)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.1, 1.1))
         axis.set_xticks(list(labels), list(labels.values()))
@@ -197,13 +245,18 @@ def draw_effects(
 
 
 def draw_candidates(
-    ranking: pd.DataFrame, names: Sequence[str], metric: Metric, logs: Container[str] = ()
+    ranking: pd.DataFrame,
+    names: Sequence[str],
+    metric: Metric,
+    logs: Container[str] = (),
 ) -> Figure:
     """Draw each configuration as a line through its values and its metric: parallel coordinates.
 
     The darker, the better; the first one, which is the selected one, is thick and orange.
     """
-    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]  # the first one last, so on top
+    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[
+        ::-1
+    ]  # the first one last, so on top
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     columns = [*names, "mean"]
     places = {name: place(table[name], name in logs) for name in columns}
@@ -219,7 +272,13 @@ def draw_candidates(
     for x, name in enumerate(columns):
         axis.axvline(x, color=plots.TEST, linewidth=0.8, zorder=0)
         for at, label in pick_labels(places[name]).items():
-            axis.text(x + 0.03, at, label, fontsize=9, bbox={"fc": "w", "ec": "none", "pad": 0.5})
+            axis.text(
+                x + 0.03,
+                at,
+                label,
+                fontsize=9,
+                bbox={"fc": "w", "ec": "none", "pad": 0.5},
+            )
     axis.set(xlim=(-0.1, len(columns) - 0.7), yticks=[])
     axis.set_xticks(range(len(columns)), [*names, metric])
     axis.grid(visible=False)
@@ -239,9 +298,17 @@ def draw_rungs(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> F
     epochs = sorted(table["epochs"].unique())
     label = describe({name: best[name] for name in others}).replace(", ", "\n")
     axis.annotate(
-        label, (best["epochs"], best["mean"]), (8, 0), textcoords="offset points", va="top"
+        label,
+        (best["epochs"], best["mean"]),
+        (8, 0),
+        textcoords="offset points",
+        va="top",
     )
-    axis.set(xscale="log", xlabel="epochs, on a logarithmic scale", ylabel=label_metric(metric))
+    axis.set(
+        xscale="log",
+        xlabel="epochs, on a logarithmic scale",
+        ylabel=label_metric(metric),
+    )
     axis.set_xticks(epochs, epochs, minor=False)
     axis.set_xlim(epochs[0] / 1.1, epochs[-1] * 2)
     axis.minorticks_off()
@@ -249,4 +316,6 @@ def draw_rungs(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> F
 
 
 def label_metric(metric: Metric) -> str:
-    return metric.replace("_", " ") + (" (fraction)" if metric.endswith("accuracy") else "")
+    return metric.replace("_", " ") + (
+        " (fraction)" if metric.endswith("accuracy") else ""
+    )

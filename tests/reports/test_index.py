@@ -18,7 +18,11 @@ from pipeline.run_folder import RunFolder, lock, write_whole
 from tests.conftest import VALIDATED
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-TRAINED = VALIDATED | {"train_error": 0.25, "train_accuracy": 0.75, "weights_sha256": "0" * 64}
+TRAINED = VALIDATED | {
+    "train_error": 0.25,
+    "train_accuracy": 0.75,
+    "weights_sha256": "0" * 64,
+}
 INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}
 
@@ -42,10 +46,16 @@ def add_sweep(path, statuses, select="validation_accuracy"):
 
     The n-th point has a validation accuracy of n tenths; None stands for one that was not run.
     """
-    settings = [{"learning_rate": rate, "seed": seed} for rate in (0.005, 0.01) for seed in (1, 2)]
+    settings = [
+        {"learning_rate": rate, "seed": seed}
+        for rate in (0.005, 0.01)
+        for seed in (1, 2)
+    ]
     points = [Parameters(epochs=10, **each).model_dump() for each in settings]
     ids = {make_id(parameters): parameters for parameters in points}
-    write_whole(path / "sweep.json", to_json(SweepRecord(name="trial", select=select, ids=ids)))
+    write_whole(
+        path / "sweep.json", to_json(SweepRecord(name="trial", select=select, ids=ids))
+    )
     for number, (name, status) in enumerate(zip(ids, statuses, strict=True)):
         metrics = Trained(**TRAINED | {"validation_accuracy": number / 10})
         if status:
@@ -58,7 +68,10 @@ def read_rows(runs):
     heads = [head.text for head in html.select("thead th")]
     rows = [row.find_all(["th", "td"]) for row in html.select("tbody tr")]
     return [
-        {head: " ".join(cell.text.split()) for head, cell in zip(heads, row, strict=True)}
+        {
+            head: " ".join(cell.text.split())
+            for head, cell in zip(heads, row, strict=True)
+        }
         for row in rows
     ]
 
@@ -86,7 +99,9 @@ def test_the_newest_is_first_and_runs_while_its_folder_is_locked(tmp_path):
     with lock(tmp_path / "now"):
         rows = [(row["Name"], row["Status"]) for row in read_rows(tmp_path)]
         assert rows == [("now", "… running"), ("x/old", "✓ done")]
-    assert read_rows(tmp_path)[0]["Status"].startswith("✗ interruptedIt was killed; the same")
+    assert read_rows(tmp_path)[0]["Status"].startswith(
+        "✗ interruptedIt was killed; the same"
+    )
 
 
 def test_how_a_run_has_failed_is_the_first_line_of_its_error(tmp_path):
@@ -98,7 +113,9 @@ def test_how_a_run_has_failed_is_the_first_line_of_its_error(tmp_path):
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.json"])
 @pytest.mark.parametrize("content", [b"{", b'{"test_accuracy": "high"}'])
-def test_what_cannot_be_read_is_a_row_with_the_reason_beside_the_others(tmp_path, name, content):
+def test_what_cannot_be_read_is_a_row_with_the_reason_beside_the_others(
+    tmp_path, name, content
+):
     add_run(tmp_path / "good")
     add_run(tmp_path / "hurt")
     (tmp_path / "hurt" / name).write_bytes(content)
@@ -119,11 +136,15 @@ def test_names_are_escaped_and_their_links_lead_there(tmp_path):
 def test_an_empty_folder_says_so_and_another_page_is_not_replaced(tmp_path):
     assert "no runs here yet" in index.write_index(tmp_path).read_text()
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(InvalidParameter, match="index.html was not made by this project"):
+    with pytest.raises(
+        InvalidParameter, match="index.html was not made by this project"
+    ):
         index.write_index(tmp_path)
 
 
-def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_by(tmp_path):
+def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_by(
+    tmp_path,
+):
     add_sweep(tmp_path / "sweeps" / "trial", ["done"] * 4)
     (row,) = read_rows(tmp_path)
     assert (row["Name"], row["Kind"]) == ("sweeps/trial", "sweep")
@@ -140,9 +161,18 @@ def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_b
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
-        (["done", "done", "diverged", "failed"], "✗ failures2 of 4 points done, 1 diverged"),
-        (["done", None, None, "failed"], "✗ interrupted1 of 4 points done, 2 left, 1 failed"),
-        (["done", "running", "interrupted", "done"], "✗ interrupted2 of 4 points done, 2 left"),
+        (
+            ["done", "done", "diverged", "failed"],
+            "✗ failures2 of 4 points done, 1 diverged",
+        ),
+        (
+            ["done", None, None, "failed"],
+            "✗ interrupted1 of 4 points done, 2 left, 1 failed",
+        ),
+        (
+            ["done", "running", "interrupted", "done"],
+            "✗ interrupted2 of 4 points done, 2 left",
+        ),
         ([None] * 4, "✗ interrupted0 of 4 points done, 4 left"),
     ],
 )
@@ -175,7 +205,9 @@ def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
     assert rows["small"]["Validation accuracy"] == "0.7685 besterror 0.4952"
 
 
-def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path, monkeypatch):
+def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
+    runs, tmp_path, monkeypatch
+):
     shutil.copytree(runs / "default", tmp_path / "runs" / "of-the-site" / "default")
     monkeypatch.setattr(index, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(index, "SITE_RUNS", {"default": ("The original", {})})
@@ -183,7 +215,9 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path
     pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
     assert pages.keys() == {f"{stem}.html" for stem in {"index", "default"} | stems}
-    students = {path.stem: nbformat.read(path, 4) for path in first.parent.glob("students/*")}
+    students = {
+        path.stem: nbformat.read(path, 4) for path in first.parent.glob("students/*")
+    }
     assert students.keys() == stems
     code = [cell for cell in students["learn"].cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
@@ -193,12 +227,16 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(runs, tmp_path
             scheme, _, path, _, fragment = urlsplit(address)
             if scheme not in ("http", "https", "data"):
                 assert (first.parent / path).exists(), f"{name} leads to {address}"
-                assert not fragment or f'id="{fragment}"' in pages[path or name], address
+                assert not fragment or f'id="{fragment}"' in pages[path or name], (
+                    address
+                )
                 count += bool(path)
     assert count > 30
     text = BeautifulSoup(pages["index.html"], "html.parser").text
     assert "The original: 79.42 %" in text
     assert "Train the network. " in text
     first.write_text("mine")
-    with pytest.raises(InvalidParameter, match="index.html was not made by this project"):
+    with pytest.raises(
+        InvalidParameter, match="index.html was not made by this project"
+    ):
         index.write_site(tmp_path / "site")

@@ -41,9 +41,13 @@ def run_node(script, **given):
     """Run a script that has `network`, `draw` and `given`, and returns what JSON can hold."""
     source = DRIVER + script + "\n})();\nconsole.log(JSON.stringify(answer));\n"
     command = [NODE, "--input-type=module", "--eval", source]
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True)
+    done = subprocess.run(
+        command, input=json.dumps(given), capture_output=True, text=True
+    )
     if done.returncode == 127 and os.environ.get("CI") != "true":
-        pytest.skip(f"the Node that comes with playwright does not start: {done.stderr.strip()}")
+        pytest.skip(
+            f"the Node that comes with playwright does not start: {done.stderr.strip()}"
+        )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -104,19 +108,28 @@ def test_training_and_evaluation_give_the_same_bits(sample, case):
     others, answer = train_in_node(sample, 200, parameters)
     rng, input_rng = helpers.generators(parameters.seed)
     weights = helpers.initial_weights(rng, parameters.hidden_size)
-    names = ("normalisation", "dropout_rate", "input_dropout_rate", "relu_grad_inactive")
+    names = (
+        "normalisation",
+        "dropout_rate",
+        "input_dropout_rate",
+        "relu_grad_inactive",
+    )
     options = {name: getattr(parameters, name) for name in names}
     images, labels = sample["x_train"][:200], sample["y_train"][:200]
     history, options["learning_rate"] = [], parameters.learning_rate
     for _ in range(parameters.epochs):
-        metrics = compiled.train_epoch(images, labels, *weights, rng, input_rng, **options)
+        metrics = compiled.train_epoch(
+            images, labels, *weights, rng, input_rng, **options
+        )
         history.append(list(metrics))
         options["learning_rate"] *= parameters.learning_rate_decay
     assert answer["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
         assert np.array_equal(decode(answer[name]), matrix.ravel())
     assert answer["digest"] == data.compute_sha256(*weights)
-    expected = compiled.evaluate(others, sample["y_test"][:50], *weights, parameters.normalisation)
+    expected = compiled.evaluate(
+        others, sample["y_test"][:50], *weights, parameters.normalisation
+    )
     assert tuple(answer["metrics"]) == expected
 
 
@@ -189,7 +202,9 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
         ("", sample["x_train"][:40], sample["y_train"][:40]),
         ("validation_", sample["x_train"][40:50], sample["y_train"][40:50]),
     ):
-        assert np.array_equal(unpack(training[f"{name}images"], np.uint8), images.ravel())
+        assert np.array_equal(
+            unpack(training[f"{name}images"], np.uint8), images.ravel()
+        )
         assert np.array_equal(unpack(training[f"{name}labels"], np.uint8), labels)
     assert (training["parameters"]["seed"], training["errors"]) == (5, [0.5])
     assert training["digest"] == ZEROS.sha256
@@ -209,7 +224,9 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
 def test_a_page_that_cannot_train_says_why(folder, values, reason):
     if values == {}:
         folder.data.unlink()
-    parts = network.collect_parts(folder, None if values is None else Parameters(**values), None)
+    parts = network.collect_parts(
+        folder, None if values is None else Parameters(**values), None
+    )
     assert parts["page"]["training"] is None
     html = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
     assert reason in html
@@ -235,5 +252,9 @@ def test_a_page_has_the_runs_network_first_and_those_that_compare(monkeypatch):
     monkeypatch.setattr(published, "WEIGHTS_SHA256", ZEROS.sha256)
     names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
     assert names == ["This run's (published) network", others[1]]
-    model = Model(*ZEROS.weights, 255.0, Classes(("cat", "dog", "owl")))  # which reads no digits
-    assert [each["classes"] for each in network.collect_networks(model, 0.25)] == [model.classes]
+    model = Model(
+        *ZEROS.weights, 255.0, Classes(("cat", "dog", "owl"))
+    )  # which reads no digits
+    assert [each["classes"] for each in network.collect_networks(model, 0.25)] == [
+        model.classes
+    ]

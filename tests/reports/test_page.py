@@ -23,7 +23,9 @@ def parse(html):
 
 def render(*cells, site=(), **others):
     """Render a page of a notebook 02_train of these cells, and of others; text is Markdown."""
-    cells = [new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    cells = [
+        new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells
+    ]
     notebooks = {"02_train": new_notebook(cells=cells), **others}
     return parse(page.render(notebooks, "A title", site))
 
@@ -33,7 +35,9 @@ def make_code(source, *outputs):
 
 
 def make_picture(**metadata):
-    return new_output("display_data", {"image/png": PNG}, metadata={"image/png": metadata})
+    return new_output(
+        "display_data", {"image/png": PNG}, metadata={"image/png": metadata}
+    )
 
 
 def check_page(html):
@@ -55,7 +59,9 @@ def report(runs):
     return parse((runs / "true-derivative" / "report.html").read_text())
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
+)
 def test_every_notebook_is_a_page(path, tmp_path):
     page.write_notebook_report(path, tmp_path / "report.html")
     html = parse((tmp_path / "report.html").read_text())
@@ -87,7 +93,12 @@ def test_figures_are_numbered_through_the_page_and_captioned_by_their_text_alter
     assert captions == ["Figure 1. x < y", "Figure 2. second", "Figure 3. third"]
     images = html.find_all("img")
     undescribed = "A picture without a description"
-    assert [image["alt"] for image in images] == ["x < y", "second", undescribed, "third"]
+    assert [image["alt"] for image in images] == [
+        "x < y",
+        "second",
+        undescribed,
+        "third",
+    ]
 
 
 def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
@@ -106,11 +117,21 @@ def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
 
 def test_code_is_folded_and_outputs_are_shown_as_text():
     stream = new_output("stream", text="<b>5 < 6</b>")
-    error = new_output("error", ename="E", evalue="no", traceback=["\x1b[31mE\x1b[0m: no"])
-    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "A"}
+    error = new_output(
+        "error", ename="E", evalue="no", traceback=["\x1b[31mE\x1b[0m: no"]
+    )
+    widget = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "1"},
+        "text/plain": "A",
+    }
     display = new_output("display_data", widget)
-    html = render("# Title", make_code("print(1)", stream), make_code("1/0", error, display))
-    assert [source.summary.text for source in html.select("details.source")] == ["Code", "Code"]
+    html = render(
+        "# Title", make_code("print(1)", stream), make_code("1/0", error, display)
+    )
+    assert [source.summary.text for source in html.select("details.source")] == [
+        "Code",
+        "Code",
+    ]
     assert not html.select("details[open].source")
     assert "<b>5 < 6</b>" in html.select_one(".output_stdout").text
     assert html.select_one(".output_error").text.strip() == "E: no"
@@ -119,9 +140,9 @@ def test_code_is_folded_and_outputs_are_shown_as_text():
 
 
 def test_wide_tables_scroll_and_an_empty_head_is_left_out():
-    first, second = render("| a | b | c |\n| - | - | - |\n\n| | |\n| - | - |\n| d | e |").select(
-        "table"
-    )
+    first, second = render(
+        "| a | b | c |\n| - | - | - |\n\n| | |\n| - | - |\n| d | e |"
+    ).select("table")
     assert (first.parent["class"], first.parent["tabindex"]) == (["scroll"], "0")
     assert second.parent["class"] == ["cell", "prose"]
     assert not second.thead
@@ -135,7 +156,9 @@ def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_
     )
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
     html = render(
-        f"# Train\n\n## One way\n\n{text}\n\n## One way", site=["why"], **{"03_evaluate": other}
+        f"# Train\n\n## One way\n\n{text}\n\n## One way",
+        site=["why"],
+        **{"03_evaluate": other},
     )
     assert {link.text: link["href"] for link in html.main.find_all("a")} == {
         "on": "#03_evaluate",
@@ -157,7 +180,10 @@ def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
     for place, links in (("a.html", ["a1/report.html"]), ("b/a.html", [])):
         page.write_notebook_report(tmp_path / "a.ipynb", tmp_path / place)
         html = parse((tmp_path / place).read_text()).main
-        assert [link["href"] for link in html.find_all("a")] == [*links, "https://example.org/d"]
+        assert [link["href"] for link in html.find_all("a")] == [
+            *links,
+            "https://example.org/d",
+        ]
         assert "a1 d" in html.text
 
 
@@ -166,24 +192,35 @@ TITLE = "<b>x_1_</b> \\1 *y* [z](w)"
 
 @pytest.mark.parametrize(
     ("source", "title", "heading"),
-    [("# Read a `sweep`", None, "Read a sweep"), ("# A", TITLE, TITLE), ("Text.", None, "mine")],
+    [
+        ("# Read a `sweep`", None, "Read a sweep"),
+        ("# A", TITLE, TITLE),
+        ("Text.", None, "mine"),
+    ],
 )
 def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
     notebook = tmp_path / "mine.ipynb"
-    nbformat.write(new_notebook(cells=[make_code("# TODO"), new_markdown_cell(source)]), notebook)
+    nbformat.write(
+        new_notebook(cells=[make_code("# TODO"), new_markdown_cell(source)]), notebook
+    )
     page.write_notebook_report(notebook, tmp_path / "mine.html", title)
     (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
     assert found.text == heading
 
 
-def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(tmp_path, pipeline):
+def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(
+    tmp_path, pipeline
+):
     folder, output = tmp_path / "run", tmp_path / "page.html"
     options = ("-p", "normalisation", "0.001", "-p", "epochs", "3")
     assert pipeline("run", "--run-dir", folder, *options).returncode == 1
     refused = pipeline("report", folder)
     assert refused.returncode == 2
     assert "(its status is diverged)" in refused.stderr
-    assert pipeline("report", folder / "02_train.ipynb", "--output", output).returncode == 0
+    assert (
+        pipeline("report", folder / "02_train.ipynb", "--output", output).returncode
+        == 0
+    )
     html = parse(output.read_text())
     check_page(html)
     (error,) = html.select(".output_error")
@@ -195,8 +232,14 @@ def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
     check_page(report)
     assert report.h1.text == "40 hidden units, trained on 1,000 digits"
     result = " ".join(report.select_one("section").text.split())
-    assert "85.00 % of 10,000 test images classified correctly, 95 % interval 84.29 to" in result
-    assert "It differs from the original in relu_grad_inactive 0, so it is not meant" in result
+    assert (
+        "85.00 % of 10,000 test images classified correctly, 95 % interval 84.29 to"
+        in result
+    )
+    assert (
+        "It differs from the original in relu_grad_inactive 0, so it is not meant"
+        in result
+    )
     printed = report.find(string=re.compile("published  this run"))
     assert [line.split()[2:] for line in printed.strip().split("\n")[-4:]] == [
         ["0.420", "0.274"],
@@ -221,9 +264,15 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
 
 
 def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):
-    assert [row.th.text for row in report.select("tr.changed")] == ["relu_grad_inactive"]
-    digests = {row.th.text: row.td.text for row in report.select("table.digests tbody tr")}
-    assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(digests)
+    assert [row.th.text for row in report.select("tr.changed")] == [
+        "relu_grad_inactive"
+    ]
+    digests = {
+        row.th.text: row.td.text for row in report.select("table.digests tbody tr")
+    }
+    assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(
+        digests
+    )
     assert digests["helpers.py"] == compute_file_sha256(ROOT / "helpers.py")
     versions = {row.th.text for row in report.select("table.versions tbody tr")}
     assert {"python", "numpy", "numba"} <= versions
@@ -236,7 +285,9 @@ def test_the_committed_report_is_what_a_run_makes(runs):
     texts = []
     for path in (committed, runs / "default" / "report.html"):
         html = parse(path.read_text().replace(str(runs / "default"), "runs/default"))
-        html.select_one("details.origins").decompose()  # dates, and versions of packages
+        html.select_one(
+            "details.origins"
+        ).decompose()  # dates, and versions of packages
         html.select_one("script#run").decompose()  # packed data
         texts.append([html.text, *(image["alt"] for image in html.select("img"))])
     assert texts[0] == texts[1], "run: make notebooks"
@@ -249,7 +300,8 @@ def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
         assert policy.count("sha256-") == count
         assert "unsafe-eval" not in policy
         assert (
-            GENERATOR.decode().split('"')[3] == html.select_one("meta[name=generator]")["content"]
+            GENERATOR.decode().split('"')[3]
+            == html.select_one("meta[name=generator]")["content"]
         )
 
 
@@ -257,5 +309,8 @@ def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
     options = ("-p", "epochs", "1", "-p", "num_validation", "0")
     assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
     html = parse((tmp_path / "run" / "report.html").read_text())
-    assert [len(line["points"].split()) for line in html.select("polyline.run")] == [2, 2]
+    assert [len(line["points"].split()) for line in html.select("polyline.run")] == [
+        2,
+        2,
+    ]
     assert "validation" not in html.select_one(".training figcaption").text

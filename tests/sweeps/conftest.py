@@ -43,15 +43,21 @@ Checkpoints.save_when_due = save_and_stop
 
 
 def write(path, **definition):
-    path.write_text(yaml.safe_dump({"name": "trial", "base": QUICK} | definition, sort_keys=False))
+    path.write_text(
+        yaml.safe_dump({"name": "trial", "base": QUICK} | definition, sort_keys=False)
+    )
     return path
 
 
-def make_point(seed=1, value=None, metric="validation_accuracy", others=VALIDATED, **fields):
+def make_point(
+    seed=1, value=None, metric="validation_accuracy", others=VALIDATED, **fields
+):
     """Return a point with that value of the metric, or, without one, a point that diverged."""
     chosen = Parameters(seed=seed, **fields)
     inputs = Inputs(data="", notebooks={}, code={}, versions={})
-    record = RunRecord(parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED)
+    record = RunRecord(
+        parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED
+    )
     if value is not None:
         metrics = Trained(**others | {metric: value, "weights_sha256": "0" * 64})
         record = record.replace(status=Status.DONE, metrics=metrics)
@@ -77,7 +83,9 @@ def start(*arguments, cwd=ROOT, **environment):
         text=True,
         cwd=cwd,
         env=os.environ | environment,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored in background
+        preexec_fn=partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # ignored in background
     )
 
 
@@ -112,7 +120,9 @@ def project(tmp_path_factory):
     """A copy of the project in which trainings with some seeds die, or stop midway."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("pipeline", "notebooks"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc"))
+        shutil.copytree(
+            ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc")
+        )
     shutil.copy2(ROOT / "helpers.py", copy)
     with (copy / "pipeline" / "checkpoints.py").open("a") as file:
         file.write(MIDWAY)

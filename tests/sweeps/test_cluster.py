@@ -66,7 +66,10 @@ class Dask:
 
     def close(self):
         for process in self.processes:
-            for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            for each in [
+                *psutil.Process(process.pid).children(recursive=True),
+                process,
+            ]:
                 each.kill()
             process.wait()
 
@@ -99,13 +102,18 @@ def dask(tmp_path_factory, project, local, gate):
 def test_a_sweep_that_lost_a_worker_equals_a_local_one(dask, local):
     assert read_results(dask.out) == read_results(local / "out")
     for path in dask.out.glob("*/run.json"):
-        assert f'run_dir = \\"{path.parent}\\"' in path.with_name("02_train.ipynb").read_text()
+        assert (
+            f'run_dir = \\"{path.parent}\\"'
+            in path.with_name("02_train.ipynb").read_text()
+        )
 
 
 def test_workers_that_differ_are_named_and_get_no_points(dask, local, tmp_path):
     assert dask.log.count("gets no points") == 1
     assert "gets no points: its numpy is 1.0, not 2." in dask.log
-    running = dask.sweep(local / "s.yaml", tmp_path)  # of a project that is not the copy
+    running = dask.sweep(
+        local / "s.yaml", tmp_path
+    )  # of a project that is not the copy
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "Error: No worker can run the points.\n" in errors
@@ -118,12 +126,17 @@ def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
     dask, project, local, gate, tmp_path
 ):
     """The last test of the scheduler, which is killed in the second round."""
-    for finished, code, message in ((1, 130, "Interrupted. "), (2, 1, "Error: The Dask sched")):
+    for finished, code, message in (
+        (1, 130, "Interrupted. "),
+        (2, 1, "Error: The Dask sched"),
+    ):
         running = dask.sweep(local / "s.yaml", tmp_path, cwd=project)
         gate.wait().close()
         training = gate.wait()
         wait_for(rf"\[1/{4 - finished}\]", running.stdout)
-        stopped, number = (running, signal.SIGINT) if code == 130 else (dask.scheduler, 9)
+        stopped, number = (
+            (running, signal.SIGINT) if code == 130 else (dask.scheduler, 9)
+        )
         stopped.send_signal(number)
         _, errors = running.communicate(timeout=60)
         training.close()
@@ -135,9 +148,17 @@ def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
 
 def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 0.5)
-    command = ("sweep", write(tmp_path / "s.yaml"), "--sweep-dir", tmp_path / "out", "--scheduler")
+    command = (
+        "sweep",
+        write(tmp_path / "s.yaml"),
+        "--sweep-dir",
+        tmp_path / "out",
+        "--scheduler",
+    )
     for address in ("tcp://127.0.0.1:1", "nonsense://here"):
         refused = pipeline(*command, address)
         assert refused.returncode == 2
-        assert refused.stderr.startswith(f"Error: No Dask scheduler answers at '{address}'")
+        assert refused.stderr.startswith(
+            f"Error: No Dask scheduler answers at '{address}'"
+        )
         assert not list(tmp_path.glob("out/*.json"))

@@ -16,7 +16,9 @@ from tests.sweeps.conftest import QUICK, make_point, write
 
 
 def make_points(path):
-    return definition.make_points(definition.read_definition(path), SweepFolder(path.parent))
+    return definition.make_points(
+        definition.read_definition(path), SweepFolder(path.parent)
+    )
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
@@ -42,7 +44,9 @@ def test_the_ids_of_points_are_those_of_version_1():
 
 
 def test_the_committed_definitions_are_sweeps(monkeypatch):
-    monkeypatch.setattr(parameters, "check_source", lambda source: None)  # some must be made first
+    monkeypatch.setattr(
+        parameters, "check_source", lambda source: None
+    )  # some must be made first
     for path in (NOTEBOOKS / "sweeps").glob("*.yaml"):
         assert definition.read_definition(path).name == path.stem
         assert make_points(path)
@@ -50,7 +54,9 @@ def test_the_committed_definitions_are_sweeps(monkeypatch):
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
     (tmp_path / "s.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2.0E-3]}")
-    rates = [point.parameters.learning_rate for point in make_points(tmp_path / "s.yaml")]
+    rates = [
+        point.parameters.learning_rate for point in make_points(tmp_path / "s.yaml")
+    ]
     assert rates == [0.001, 0.002]
 
 
@@ -64,7 +70,10 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
         ("name: a/b", "name: String should match pattern"),
         ("name: a\ngrit: {}", "grit: Extra inputs are not permitted"),
         ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),
-        ("name: a\nselect: test_accuracy", "select: Input should be 'validation_accuracy', "),
+        (
+            "name: a\nselect: test_accuracy",
+            "select: Input should be 'validation_accuracy', ",
+        ),
     ],
 )
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, problem):
@@ -83,11 +92,21 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
     [
         (
             {"grid": {"learning_rte": [1], "epochs": [0]}, "base": {"dropout_rate": 1}},
-            ["Did you mean learning_rate?", "epochs is 0, but must be", "dropout_rate is 1, but"],
+            [
+                "Did you mean learning_rate?",
+                "epochs is 0, but must be",
+                "dropout_rate is 1, but",
+            ],
         ),
-        ({"grid": {"epochs": [3, "many"]}}, ["epochs is 'many', but must be a whole number"]),
+        (
+            {"grid": {"epochs": [3, "many"]}},
+            ["epochs is 'many', but must be a whole number"],
+        ),
         ({"points": [{"run_dir": "x"}]}, ["There is no parameter 'run_dir'."]),
-        ({"points": [{"num_validation": 0}]}, ["select is validation_accuracy, but num_valid"]),
+        (
+            {"points": [{"num_validation": 0}]},
+            ["select is validation_accuracy, but num_valid"],
+        ),
     ],
 )
 def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
@@ -97,25 +116,45 @@ def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
 
 
 def test_too_many_points_are_refused_by_their_count(tmp_path):
-    names = ("seed", "epochs", "hidden_size", "batch_size")  # 10^12 points fit into no memory
-    large = write(tmp_path / "l.yaml", grid={name: list(range(1, 1001)) for name in names})
-    small = write(tmp_path / "s.yaml", grid={"seed": list(range(10_000))}, points=[{"epochs": 9}])
+    names = (
+        "seed",
+        "epochs",
+        "hidden_size",
+        "batch_size",
+    )  # 10^12 points fit into no memory
+    large = write(
+        tmp_path / "l.yaml", grid={name: list(range(1, 1001)) for name in names}
+    )
+    small = write(
+        tmp_path / "s.yaml", grid={"seed": list(range(10_000))}, points=[{"epochs": 9}]
+    )
     for file, count in ((large, "1,000,000,000,000"), (small, "10,001")):
-        with pytest.raises(InvalidParameter, match=f"{count} points, but may have 10,000 at most"):
+        with pytest.raises(
+            InvalidParameter, match=f"{count} points, but may have 10,000 at most"
+        ):
             make_points(file)
 
 
 def rank(metric, *values):
     """Return the hidden sizes of points as they are ranked; each has a size, a seed and a value."""
-    points = [make_point(seed, value, metric, hidden_size=size) for size, seed, value in values]
+    points = [
+        make_point(seed, value, metric, hidden_size=size)
+        for size, seed, value in values
+    ]
     return [each.parameters["hidden_size"] for each in definition.rank(points, metric)]
 
 
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]
-    points = [make_point(seed, 0.5, hidden_size=size, epochs=n) for size, seed, n in chosen]
+    points = [
+        make_point(seed, 0.5, hidden_size=size, epochs=n) for size, seed, n in chosen
+    ]
     configurations = definition.group(points, "validation_accuracy")
-    assert [each.points for each in configurations] == [points[::2], [points[1]], [points[3]]]
+    assert [each.points for each in configurations] == [
+        points[::2],
+        [points[1]],
+        [points[3]],
+    ]
     assert definition.find_varied(points) == ["hidden_size", "epochs"]
     assert definition.find_varied(points[::2]) == []
 
@@ -146,7 +185,11 @@ def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
     second = make_point(1, 0.5, metric, VALIDATED | {other: better}, hidden_size=20)
     for points in ([first, second], [second, first]):
         assert definition.rank(points, metric)[0].points == [second]
-    equal = [(20, 1, 0.5), (10, 1, 0.5 + 1e-14), (30, 1, 0.5 - 1e-14)]  # but for rounding
+    equal = [
+        (20, 1, 0.5),
+        (10, 1, 0.5 + 1e-14),
+        (30, 1, 0.5 - 1e-14),
+    ]  # but for rounding
     assert rank(metric, *equal) == [20, 10, 30]
 
 
@@ -162,7 +205,9 @@ def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
-    assert make_points(write(tmp_path / "s.yaml", base={"num_validation": 0}, select="train_error"))
+    assert make_points(
+        write(tmp_path / "s.yaml", base={"num_validation": 0}, select="train_error")
+    )
     point = make_point(1, 0.5, "train_accuracy", EPOCH)
     assert definition.rank([point], "train_accuracy")[0].mean == 0.5
 
@@ -173,9 +218,14 @@ def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
         ([0.125, 0.25], "0.1875, mean of 2 seeds"),
         ([0.125, None, 0.25], "0.1875, 2 of 3 seeds"),
     ):
-        points = [make_point(seed, value, hidden_size=10) for seed, value in enumerate(values)]
+        points = [
+            make_point(seed, value, hidden_size=10) for seed, value in enumerate(values)
+        ]
         (best,) = definition.group(points, "validation_accuracy")
-        assert best.describe_best(["hidden_size"]) == f"validation_accuracy {mean}: hidden_size 10"
+        assert (
+            best.describe_best(["hidden_size"])
+            == f"validation_accuracy {mean}: hidden_size 10"
+        )
         assert best.describe([]) == "the only configuration"
 
 
@@ -217,18 +267,24 @@ def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
     assert {type(each["hidden_size"]) for each in candidates} == {int}
     assert {each["input_dropout_rate"] for each in candidates} == {0, 0.1, 0.2}
     rates = [each["learning_rate"] for each in draw(n_candidates=400)]
-    assert sum(rate < 0.01 for rate in rates) == pytest.approx(200, abs=30)  # by their logarithms
+    assert sum(rate < 0.01 for rate in rates) == pytest.approx(
+        200, abs=30
+    )  # by their logarithms
 
 
 def test_no_candidate_is_drawn_twice():
     sizes = {"hidden_size": {"min": 1, "max": 9}}
     drawn = draw(n_candidates=9, parameters=sizes)
     assert sorted(each["hidden_size"] for each in drawn) == list(range(1, 10))
-    with pytest.raises(InvalidParameter, match="n_candidates is 10, but there are 9 different"):
+    with pytest.raises(
+        InvalidParameter, match="n_candidates is 10, but there are 9 different"
+    ):
         draw(n_candidates=10, parameters=sizes)
 
 
-def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(tmp_path):
+def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(
+    tmp_path,
+):
     file = write(
         tmp_path / "s.yaml",
         grid={"normalisation": [255, 510]},
@@ -237,13 +293,20 @@ def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(
         seeds=[1, 2, 3],
     )
     configurations = definition.group(make_points(file), "validation_accuracy")
-    seeds = [[point.parameters.seed for point in each.points] for each in configurations]
+    seeds = [
+        [point.parameters.seed for point in each.points] for each in configurations
+    ]
     assert seeds == [[1, 2, 3]] * 5 + [[7]]
 
 
 def read_search(tmp_path, **entries):
     base = QUICK | {"epochs": 81}
-    definitions = {"base": base, "random": SEARCH, "halving": HALVING, "seeds": [1, 2, 3]}
+    definitions = {
+        "base": base,
+        "random": SEARCH,
+        "halving": HALVING,
+        "seeds": [1, 2, 3],
+    }
     file = write(tmp_path / "s.yaml", **definitions | entries)
     return definition.read_definition(file), make_points(file)
 
@@ -270,7 +333,10 @@ def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_p
     assert statuses.count("eliminated") == 243 - 117
     assert not any(point.has_failed for point in points if point.status == "eliminated")
     best, *_ = definition.rank(points, sweep.select)
-    assert (best.parameters["epochs"], best.parameters["learning_rate"]) == (81, rates[-1])
+    assert (best.parameters["epochs"], best.parameters["learning_rate"]) == (
+        81,
+        rates[-1],
+    )
 
 
 def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
@@ -294,22 +360,46 @@ def test_one_candidate_goes_on_at_least(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [
-        ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random. Leave it"),
-        ({"grid": {"epochs": [9]}}, "epochs is in grid, points or random, but halving sets it"),
-        ({"points": [{"epochs": 9}]}, "epochs is in grid, points or random, but halving sets it"),
+        (
+            {"grid": {"dropout_rate": [0.1]}},
+            "dropout_rate is in grid and in random. Leave it",
+        ),
+        (
+            {"grid": {"epochs": [9]}},
+            "epochs is in grid, points or random, but halving sets it",
+        ),
+        (
+            {"points": [{"epochs": 9}]},
+            "epochs is in grid, points or random, but halving sets it",
+        ),
         ({"base": {"epochs": 8}}, "halving: min_resources is 9, but base has 8 epochs"),
-        ({"halving": HALVING | {"factor": 1}}, "halving.factor: Input should be greater than or"),
-        ({"halving": HALVING | {"resource": "num_samples"}}, "halving.resource: Input should be"),
+        (
+            {"halving": HALVING | {"factor": 1}},
+            "halving.factor: Input should be greater than or",
+        ),
+        (
+            {"halving": HALVING | {"resource": "num_samples"}},
+            "halving.resource: Input should be",
+        ),
         ({"seeds": [-1]}, "seed is -1, but must be a whole number"),
         ({"random": SEARCH | {"n_candidates": 1200}}, "The sweep has 10,800 points"),
         *[
-            ({"random": SEARCH | {"parameters": {"learning_rate": each}}}, f"learning_rate: {text}")
+            (
+                {"random": SEARCH | {"parameters": {"learning_rate": each}}},
+                f"learning_rate: {text}",
+            )
             for each, text in (
                 ({"min": 0.1, "max": 0.1}, "must have min below max"),
                 ({"min": 0.1}, "must have min below max"),
-                ({"distribution": "log_uniform", "min": 0, "max": 1}, "min of log_uniform must be"),
+                (
+                    {"distribution": "log_uniform", "min": 0, "max": 1},
+                    "min of log_uniform must be",
+                ),
                 ({"values": [1], "min": 0}, "must have min and max, or values alone"),
-                ([0.1, 0.2], "Input should be such as {min: 0, max: 1} or {values: [1, 2]}, not"),
+                (
+                    [0.1, 0.2],
+                    "Input should be such as {min: 0, max: 1} or {values: [1, 2]}, not",
+                ),
             )
         ],
         (
@@ -330,10 +420,16 @@ def test_a_wrong_search_is_refused(tmp_path, entries, problem):
 def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
     three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
     assert rank("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
-    assert rank("validation_accuracy", (10, 4, 0.1), *three) == [30, 20, 10]  # one seed more
+    assert rank("validation_accuracy", (10, 4, 0.1), *three) == [
+        30,
+        20,
+        10,
+    ]  # one seed more
 
 
-@pytest.mark.parametrize("results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem
+)
 def test_committed_results_are_those_of_the_committed_definition(results):
     """Its ids, which points were eliminated, and which configuration has met the test images."""
     rows = {row["id"]: row for row in csv.DictReader(results.open())}
@@ -346,14 +442,23 @@ def test_committed_results_are_those_of_the_committed_definition(results):
             assert row["status"] == "done"
             others = {name: float(row[name]) for name in EPOCH if name in row}
             value = float(row[sweep.select])
-            point.record = make_point(seed, value, sweep.select, VALIDATED | others).record
-    assert [point.status for point in points] == [rows[point.id]["status"] for point in points]
+            point.record = make_point(
+                seed, value, sweep.select, VALIDATED | others
+            ).record
+    assert [point.status for point in points] == [
+        rows[point.id]["status"] for point in points
+    ]
     best, *_ = definition.rank(points, sweep.select)
     tested = {identity for identity, row in rows.items() if row["test_accuracy"]}
     assert {point.id for point in best.points} == tested
     accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
-    table = (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
-    assert f"{fmean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})" in table
+    table = (
+        (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
+    )
+    assert (
+        f"{fmean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})"
+        in table
+    )
 
 
 def test_a_search_selects_from_its_last_rung_alone(tmp_path):

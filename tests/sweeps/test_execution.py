@@ -29,39 +29,62 @@ def test_the_small_sweep_has_the_results_of_version_1(runs):
     assert read_results(runs / "small") == SMALL
     log = (runs / "small.log").read_text()
     assert re.match(
-        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores\n\[1/4\] \d\d:\d\d:\d\d ", log
+        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores\n\[1/4\] \d\d:\d\d:\d\d ",
+        log,
     )
-    assert "\nbest validation_accuracy 0.7685, mean of 2 seeds: learning_rate 0.005\n" in log
+    assert (
+        "\nbest validation_accuracy 0.7685, mean of 2 seeds: learning_rate 0.005\n"
+        in log
+    )
     assert "\nits test accuracy: 0.7616, mean of 2 seeds\n" in log
 
 
 def test_the_selected_configuration_alone_meets_the_test_images(runs):
     for path in (runs / "small").glob("*/run.json"):
-        is_selected = RunFolder(path.parent).read_record().parameters["learning_rate"] == 0.005
+        is_selected = (
+            RunFolder(path.parent).read_record().parameters["learning_rate"] == 0.005
+        )
         names = {each.name for each in path.parent.iterdir()} - {LOCK}
         assert names == (EVALUATED if is_selected else TRAINED)
     rows = list(csv.DictReader((runs / "small" / "results.csv").open()))
-    assert [row["validation_accuracy"] for row in rows] == ["0.756", "0.781", "0.777", "0.754"]
+    assert [row["validation_accuracy"] for row in rows] == [
+        "0.756",
+        "0.781",
+        "0.777",
+        "0.754",
+    ]
     assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
 
 
 def test_a_point_equals_a_run_of_its_parameters(runs, tmp_path, pipeline):
     file = write(tmp_path / "s.yaml", base={})
-    assert pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path).returncode == 0
+    assert (
+        pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path).returncode == 0
+    )
     assert read_results(tmp_path)[0.005, 1].startswith("ebf6a584")  # as published
     (metrics,) = tmp_path.glob("*/metrics.json")
     assert metrics.read_bytes() == (runs / "default" / "metrics.json").read_bytes()
 
 
 def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp_path):
-    command = ("sweep", local / "s.yaml", "--workers", 1, "--no-report", "--sweep-dir", tmp_path)
+    command = (
+        "sweep",
+        local / "s.yaml",
+        "--workers",
+        1,
+        "--no-report",
+        "--sweep-dir",
+        tmp_path,
+    )
     for number, left in ((signal.SIGKILL, 3), (signal.SIGINT, 2)):
         running = start(*command, cwd=project, GATE=gate.port)
         if number == signal.SIGKILL:
             gate.wait().close()
         training = gate.wait()
         wait_for(rf"\[1/{left}\]", running.stdout)
-        before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.npz")}
+        before = {
+            path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.npz")
+        }
         children = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(number)
         _, errors = running.communicate(timeout=60)
@@ -83,23 +106,33 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
     points = [{"learning_rate": 10}]
     file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14]}, points=points)
     command = ("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out")
-    failing = start(*command, "--time-limit", 4, cwd=project, GATE=gate.port, DEADLY="1")
+    failing = start(
+        *command, "--time-limit", 4, cwd=project, GATE=gate.port, DEADLY="1"
+    )
     _, errors = failing.communicate(timeout=120)
     assert failing.returncode == 1
     results = read_results(tmp_path / "out")
     statuses = {(10, 1): "diverged", (0.005, 13): "died", (0.005, 14): "timed out"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
     assert errors.startswith("Error: 3 points did not finish (--retry-failed gives")
-    for reason in ("killed by SIGKILL", "took longer than 4 seconds", "Diverged: train_error"):
+    for reason in (
+        "killed by SIGKILL",
+        "took longer than 4 seconds",
+        "Diverged: train_error",
+    ):
         assert reason in errors
-    log, _ = (retry := start(*command, "--retry-failed", cwd=project)).communicate(timeout=120)
+    log, _ = (retry := start(*command, "--retry-failed", cwd=project)).communicate(
+        timeout=120
+    )
     assert retry.returncode == 1
     assert log.startswith("4 points: 1 done, 3 to run, about ")
     results = read_results(tmp_path / "out")
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
 
 
-def test_run_sweep_returns_the_configurations_and_what_failed_before_stays_so(tmp_path, caplog):
+def test_run_sweep_returns_the_configurations_and_what_failed_before_stays_so(
+    tmp_path, caplog
+):
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
     for count in (2, 0):
@@ -110,14 +143,18 @@ def test_run_sweep_returns_the_configurations_and_what_failed_before_stays_so(tm
     assert "2 points: 0 done, 0 to run, 2 failed before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
     assert "No point has finished, so there is nothing to select." in report
-    assert report.count("<td>diverged</td>") == 4  # among all points, and among those that failed
+    assert (
+        report.count("<td>diverged</td>") == 4
+    )  # among all points, and among those that failed
 
 
 @pytest.fixture
 def copied(local, tmp_path):
     """A copy of a finished sweep, and its points' folders in the order of their ids."""
     shutil.copytree(local / "out", tmp_path / "out")
-    return tmp_path / "out", sorted(path.parent for path in tmp_path.glob("out/*/run.json"))
+    return tmp_path / "out", sorted(
+        path.parent for path in tmp_path.glob("out/*/run.json")
+    )
 
 
 def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeline):
@@ -127,8 +164,13 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     done = pipeline("sweep", local / "s.yaml", "--no-report", "--sweep-dir", out)
     assert done.returncode == 0, done.stderr
     again = "run again, and their old results are replaced"
-    assert done.stdout.startswith(f"1 of the finished points {again}, because of model.npz, ")
-    assert "because of history.json, which has been removed or altered since\n" in done.stdout
+    assert done.stdout.startswith(
+        f"1 of the finished points {again}, because of model.npz, "
+    )
+    assert (
+        "because of history.json, which has been removed or altered since\n"
+        in done.stdout
+    )
     assert "3 points: 1 done, 2 to run, about " in done.stdout
     assert read_results(out) == read_results(local / "out")
 
@@ -136,13 +178,17 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
 def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipeline):
     out, folders = copied
     before = {folder: (folder / "02_train.ipynb").read_bytes() for folder in folders}
-    more = write(tmp_path / "s.yaml", grid=RATES, points=[{"seed": 1}], select="train_error")
+    more = write(
+        tmp_path / "s.yaml", grid=RATES, points=[{"seed": 1}], select="train_error"
+    )
     for count in (1, 0):
         done = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"4 points: {4 - count} done, {count} to run")
         assert "\nbest train_error 0." in done.stdout
-    assert {folder: (folder / "02_train.ipynb").read_bytes() for folder in folders} == before
+    assert {
+        folder: (folder / "02_train.ipynb").read_bytes() for folder in folders
+    } == before
     assert len(read_results(out)) == 4
 
 
@@ -163,7 +209,9 @@ def test_a_sweep_that_cannot_evaluate_keeps_its_points(
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     for grid in ({"num_samples": [20, 10**5]}, {"hidden_size": [5, 10**9]}):
         file = write(tmp_path / "s.yaml", grid=grid)
-        with pytest.raises((InvalidData, InvalidParameter), match=r"100000|weights take"):
+        with pytest.raises(
+            (InvalidData, InvalidParameter), match=r"100000|weights take"
+        ):
             execution.run_sweep(file, str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
 
@@ -187,7 +235,9 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
 
     monkeypatch.setattr(notebooks, "execute", execute)
     file = write(tmp_path / "s.yaml", grid={"seed": list(range(9))})
-    ranking = execution.run_sweep(file, str(tmp_path / "out"), workers=3, with_report=False)
+    ranking = execution.run_sweep(
+        file, str(tmp_path / "out"), workers=3, with_report=False
+    )
     points = [point for each in ranking for point in each.points]
     assert [point.record.error for point in points] == ["no notebook"] * 9
     assert len(threads) == 3
@@ -214,20 +264,27 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", **SEARCH)
     execution.run_sweep(file, str(tmp_path / "dry"), dry_run=True)
-    assert "3 rungs: 8 candidates at 1 epochs, 4 candidates at 2 epochs, 2 cand" in caplog.text
+    assert (
+        "3 rungs: 8 candidates at 1 epochs, 4 candidates at 2 epochs, 2 cand"
+        in caplog.text
+    )
     assert "; 75% of the epochs of all at 4" in caplog.text
     assert "28 points: 0 done, 28 to run, about " in caplog.text
     assert not (tmp_path / "dry").exists()
     options = ("sweep", file, "--no-report", "--workers")
     for workers in (1, 2):
-        one = start(*options, workers, "--sweep-dir", tmp_path / f"{workers}", cwd=project)
+        one = start(
+            *options, workers, "--sweep-dir", tmp_path / f"{workers}", cwd=project
+        )
         assert one.wait(timeout=120) == 0
     command = (*options, 2, "--sweep-dir", tmp_path / "killed")
     killed = start(*command, cwd=project)
     wait_for(r"\[20/28\]", killed.stdout)  # in the second rung
     killed.kill()
     killed.communicate()
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("killed/*/model.npz")}
+    before = {
+        path: path.stat().st_mtime_ns for path in tmp_path.glob("killed/*/model.npz")
+    }
     log, errors = (again := start(*command, cwd=project)).communicate(timeout=120)
     assert again.returncode == 0, errors
     assert len(before) >= 20
@@ -242,7 +299,9 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     assert "the best of 2 in the rung of 4 epochs" in report
     again = start(*options, 2, "--sweep-dir", tmp_path / "2", cwd=project)
     assert again.wait(timeout=60) == 0
-    assert (tmp_path / "2" / "report.html").read_text() == report  # nothing was left to do
+    assert (
+        tmp_path / "2" / "report.html"
+    ).read_text() == report  # nothing was left to do
     tested = [row for row in rows if row["test_accuracy"]]
     assert [row["epochs"] for row in tested] == ["4", "4"]
     assert len({row["configuration"] for row in tested}) == 1
@@ -252,7 +311,12 @@ def test_new_points_run_before_those_that_run_again(copied, tmp_path, caplog):
     caplog.set_level("INFO")
     out, (first, *_) = copied
     (first / "model.npz").unlink()
-    sweep = {"name": "trial", "base": QUICK, "grid": RATES, "points": [{"learning_rate": 0.03}]}
+    sweep = {
+        "name": "trial",
+        "base": QUICK,
+        "grid": RATES,
+        "points": [{"learning_rate": 0.03}],
+    }
     ranking = execution.run_sweep(sweep, str(out), workers=1, with_report=False)
     assert len(ranking) == 4
     lines = [line for line in caplog.messages if line.startswith("[")]
@@ -260,9 +324,13 @@ def test_new_points_run_before_those_that_run_again(copied, tmp_path, caplog):
     assert len(lines) == 2
 
 
-def test_each_configuration_that_has_met_the_test_images_is_counted(copied, tmp_path, pipeline):
+def test_each_configuration_that_has_met_the_test_images_is_counted(
+    copied, tmp_path, pipeline
+):
     out, _ = copied
-    more = write(tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03, "seed": 14}])
+    more = write(
+        tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03, "seed": 14}]
+    )
     assert pipeline("sweep", more, "--no-report", "--sweep-dir", out).returncode == 0
     assert sum(bool(row["test_accuracy"]) for row in read_table(out)) == 2
     done = pipeline("report", out)
@@ -272,7 +340,9 @@ def test_each_configuration_that_has_met_the_test_images_is_counted(copied, tmp_
     assert report.count("seeds: 1\n") >= 2
 
 
-def test_a_sweep_is_verified_and_compared_by_its_selected_points(copied, runs, tmp_path, pipeline):
+def test_a_sweep_is_verified_and_compared_by_its_selected_points(
+    copied, runs, tmp_path, pipeline
+):
     out, _ = copied
     verified = pipeline("verify", out)
     assert verified.returncode == 0, verified.stderr

@@ -33,7 +33,12 @@ def draw():
 
 
 def test_the_ranking_has_a_row_for_each_configuration_with_its_spread_over_the_seeds():
-    values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): 0.5, (20, 0.1, 1): 0.8, (20, 0.1, 2): 0.7}
+    values = {
+        (10, 0.1, 1): 0.9,
+        (10, 0.1, 2): 0.5,
+        (20, 0.1, 1): 0.8,
+        (20, 0.1, 2): 0.7,
+    }
     ranking = make_ranking(values | {(30, 0.1, 1): None}, ["hidden_size"])
     columns = ["hidden_size", "seeds", "complete", "mean", "lowest", "highest"]
     assert list(ranking.columns) == columns
@@ -58,7 +63,9 @@ def test_the_results_have_a_row_for_each_point_and_test_metrics_of_evaluated_one
 
 def test_a_table_is_escaped_and_rounded_has_links_and_downloads_itself():
     table = pd.DataFrame({"id": ["p1", "p2"], "error": ["<b> & co", None]})
-    table = table.assign(learning_rate_decay=[1.0, 0.99999], validation_accuracy=[1 / 3, None])
+    table = table.assign(
+        learning_rate_decay=[1.0, 0.99999], validation_accuracy=[1 / 3, None]
+    )
     text = tables.to_html(table, "trial", {"p1": "p1/report.html", "p2": ""}.get)
     page = BeautifulSoup(text, "html.parser")
     heads = ["id", "error", "learning_rate_decay", "validation accuracy"]
@@ -75,21 +82,30 @@ def test_a_table_is_escaped_and_rounded_has_links_and_downloads_itself():
 
 def test_effects_draw_a_line_for_each_choice_of_the_others_and_mark_the_best(draw):
     sizes, rates = (10, 20, 30), (0.1, 0.2)
-    values = {(s, r, n): s / 100 + r + n / 1000 for s in sizes for r in rates for n in (1, 2)}
+    values = {
+        (s, r, n): s / 100 + r + n / 1000 for s in sizes for r in rates for n in (1, 2)
+    }
     first, second = draw(make_ranking(values), ["hidden_size", "learning_rate"]).axes
     assert (len(first.containers), len(second.containers)) == (2, 3)
     assert first.get_xlabel() == "hidden_size, values swept"
     assert first.get_ylabel() == "validation accuracy (fraction)"
     assert [label.get_text() for label in second.get_xticklabels()] == ["0.1", "0.2"]
     solid = [bars[0] for bars in first.containers if bars[0].get_linestyle() == "-"]
-    assert [list(line.get_ydata()) for line in solid] == [pytest.approx([0.3015, 0.4015, 0.5015])]
+    assert [list(line.get_ydata()) for line in solid] == [
+        pytest.approx([0.3015, 0.4015, 0.5015])
+    ]
     (mark,) = [line for line in first.lines if line.get_markersize() == 9]
     assert mark.get_ydata() == pytest.approx([0.5015])
     assert mark.get_xdata() == pytest.approx([1], abs=0.06)  # the place of 30
 
 
 def test_effects_leave_out_a_configuration_of_which_a_point_failed(draw):
-    values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): None, (20, 0.1, 1): 0.6, (20, 0.1, 2): 0.6}
+    values = {
+        (10, 0.1, 1): 0.9,
+        (10, 0.1, 2): None,
+        (20, 0.1, 1): 0.6,
+        (20, 0.1, 2): 0.6,
+    }
     (axis,) = draw(make_ranking(values), ["hidden_size"]).axes
     assert [list(bars[0].get_ydata()) for bars in axis.containers] == [[0.6]]
 
@@ -102,16 +118,26 @@ def test_effects_of_many_parameters_stand_in_rows_of_three(draw):
     assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == 4
     figure.draw_without_rendering()
     boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
-    assert not any(box.overlaps(other) for box in boxes for other in boxes if other is not box)
+    assert not any(
+        box.overlaps(other) for box in boxes for other in boxes if other is not box
+    )
 
 
 def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs):
     page = BeautifulSoup((runs / "small" / "report.html").read_text(), "html.parser")
     assert "selected: learning_rate 0.005\n" in page.main.text
-    spread, error = "range over 2 seeds: 0.7544 to 0.7688", "standard error of 10,000 images"
+    spread, error = (
+        "range over 2 seeds: 0.7544 to 0.7688",
+        "standard error of 10,000 images",
+    )
     assert f"test_accuracy 0.7616 ({spread}; {error}: 0.0043)" in page.main.text
     ranking, points = page.find_all("table", class_="sortable")
-    assert [cell.text for cell in ranking.find_all("td")][:4] == ["0.005", "2", "True", "0.7685"]
+    assert [cell.text for cell in ranking.find_all("td")][:4] == [
+        "0.005",
+        "2",
+        "True",
+        "0.7685",
+    ]
     links = [link["href"] for link in points.find_all("a")]
     assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
     assert "test" not in points.text
@@ -126,7 +152,12 @@ def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs
             49,
             "(range over 2 seeds: 0.7000 to 0.8000; standard error of 49 images: 0.061)",
         ),
-        ([1.0], "validation_accuracy", 10, "(one seed; standard error of 10 images: 0.094)"),
+        (
+            [1.0],
+            "validation_accuracy",
+            10,
+            "(one seed; standard error of 10 images: 0.094)",
+        ),
         ([0.5], "validation_error", 1000, "(one seed; 1,000 images)"),
     ],
 )
@@ -147,7 +178,11 @@ def test_values_stand_at_their_distances_and_labels_apart():
 
 def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
     columns = {"hidden_size": [20, 90], "dropout_rate": [0.01, 0.5], "epochs": [1, 10]}
-    columns |= {"learning_rate": [0.01, 0.05], "input_dropout_rate": [0, 0.5], "source": ["a", "b"]}
+    columns |= {
+        "learning_rate": [0.01, 0.05],
+        "input_dropout_rate": [0, 0.5],
+        "source": ["a", "b"],
+    }
     log = {"distribution": "log_uniform", "min": 0.01, "max": 0.1}
     drawn = {"learning_rate": log, "dropout_rate": {"min": 0, "max": 0.6}}
     sweep = SweepDefinition(name="a", random={"n_candidates": 2, "parameters": drawn})
@@ -156,17 +191,25 @@ def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
 
 
 def test_a_selected_value_at_an_edge_is_named():
-    ranking = pd.DataFrame({"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]})
+    ranking = pd.DataFrame(
+        {"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]}
+    )
     edges = tables.find_edges(ranking, ["hidden_size", "learning_rate"])
     assert edges == ["hidden_size 30 is the largest of 3 values tried"]
 
 
 def test_a_search_is_drawn_by_its_candidates_and_by_its_rungs():
     names, metric = ["learning_rate", "epochs"], "validation_accuracy"
-    table = {"learning_rate": [0.1, 0.1, 0.2], "epochs": [9, 3, 3], "mean": [0.9, 0.7, 0.6]}
+    table = {
+        "learning_rate": [0.1, 0.1, 0.2],
+        "epochs": [9, 3, 3],
+        "mean": [0.9, 0.7, 0.6],
+    }
     ranking = pd.DataFrame(table | {"seeds": 1})
     lines = tables.draw_candidates(ranking, names, metric).axes[0].lines
-    assert [list(line.get_ydata()) for line in lines[2:3]] == [[0, 1, 1]]  # the best one, on top
+    assert [list(line.get_ydata()) for line in lines[2:3]] == [
+        [0, 1, 1]
+    ]  # the best one, on top
     (axis,) = tables.draw_rungs(ranking, names, metric).axes
     ends = sorted([*line.get_xdata()] for line in axis.lines)
     assert ends == [[3], [3, 9]]
