@@ -40,6 +40,8 @@ sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/origina
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
 notebooks: .venv/ready  ## make what is committed again: all notebooks but speed, and the report
+	$(BIN)/python -m pipeline run
+	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir runs/true-derivative
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 	$(BIN)/python -m pipeline run
 	cp runs/default/report.html notebooks/report.html

@@ -1,17 +1,20 @@
-"""A neural network by hand: 784 pixels, a hidden layer of ReLU units with dropout, ten scores.
+"""A neural network by hand: 784 pixels, hidden ReLU units with dropout, ten scores.
 
 Arrays in, arrays out: nothing here knows a file, a notebook or a parameters cell.
 
     images       (N, 784) uint8      one row per image, pixels 0 .. 255
     labels       (N,)     uint8      the digit, 0 .. 9
-    weights_0_1  (784, H) float64    from the pixels to the H hidden units
-    weights_1_2  (H, 10)  float64    from the hidden units to the ten scores
+    weights      a tuple of float64 matrices, here two:
+      weights_0_1  (784, H)            from the pixels to the H hidden units
+      weights_1_2  (H, 10)             from the hidden units to the ten scores
 
-The loss of one image is half its squared error; its gradient with respect to the scores is
-(scores - target). The reported error is the squared error without the half, averaged over the
-images, as in the original.
+The loss of one image is half its squared error; its gradient with respect to the
+scores is (scores - target). The reported error is the squared error without the half,
+averaged over the images, as in the original.
 
-`pipeline.compiled` has the same `train_epoch`, `predict` and `evaluate`, only faster.
+What stands here is what is trained, measured and stored. Change it, and run: "Your own
+network" in notebooks/README.md says what each function must take and return.
+`pipeline.compiled` does the same faster, and is used as long as it gives the same.
 """
 
 import numpy as np
@@ -22,19 +25,20 @@ NUM_DIGITS = 10
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
+Weights = tuple[Floats, ...]
 
 
 def relu(x: Floats) -> Floats:
-    """Return x where it is positive, else 0 (rectified linear unit). The shape is kept."""
+    """Return x where it is positive, else 0 (rectified linear unit), of the same shape."""
     return np.maximum(0, x)
 
 
 def relu_derivative(activation: Floats, inactive: float = 1) -> Floats:
     """Return the ReLU's derivative, given its OUTPUT: 1 where active, else `inactive`.
 
-    A unit is inactive where its sum is <= 0; the true derivative is 0 there. The original
-    computes 1, because it tests ``>= 0`` on activations, which cannot be negative. So inactive
-    units pass their gradient on, too.
+    A unit is inactive where its sum is <= 0; the true derivative is 0 there. The
+    original computes 1, because it tests ``>= 0`` on activations, which cannot be
+    negative. So inactive units pass their gradient on, too.
     """
     return np.where(activation > 0, 1.0, inactive)
 
@@ -44,12 +48,12 @@ def dropout_mask(
 ) -> Floats:
     """Draw an inverted dropout mask: 0 for a dropped unit, 1 / (1 - rate) for a kept one.
 
-    The rate is the fraction of units to drop, in [0, 1). The mean of the mask stays 1. At 0.5 the
-    generator draws integers, as in the original, at 0 nothing, at any other rate floats. One call
-    for many rows draws the same numbers as one call per row.
+    The rate is the fraction of units to drop, in [0, 1). The mean of the mask stays 1.
+    At 0.5 the generator draws integers, as in the original, at 0 nothing, and at any
+    other rate floats. One call for many rows draws the same numbers as one call per row.
 
-    Source: N. Srivastava et al. (2014), Dropout, Journal of Machine Learning Research 15,
-    section 10.
+    Source: N. Srivastava et al. (2014), Dropout, Journal of Machine Learning Research
+    15, section 10.
     """
     if rate == 0:
         return np.ones(shape)
@@ -61,30 +65,28 @@ def dropout_mask(
 def drop_pixels(images: Bytes, rng: np.random.RandomState | None, rate: float) -> Bytes:
     """Set a fraction of the pixels, the rate in [0, 1), to 0: (N, 784) uint8 to the same.
 
-    At 0 nothing is drawn. Divided by normalisation * (1 - rate), the pixels have the mean that
-    they had before, as units have with `dropout_mask`. Raises ValueError if pixels are to be
-    dropped and there is no generator.
+    At 0 nothing is drawn. Divided by normalisation * (1 - rate), the pixels have the
+    mean that they had before, as units have with `dropout_mask`. Raises ValueError if
+    pixels are to be dropped and there is no generator.
     """
     if rate == 0:
         return images
     if rng is None:
-        raise ValueError(
-            "input_rng is needed to drop pixels; helpers.generators(seed) makes it."
-        )
+        problem = "input_rng is needed to drop pixels"
+        raise ValueError(f"{problem}; helpers.generators(seed) makes it.")
     return images * (rng.random_sample(images.shape) >= rate)
 
 
 def generators(seed: int) -> tuple[np.random.RandomState, np.random.RandomState]:
-    """Return the generator of weights and hidden masks, and the generator of dropped pixels.
+    """Return the generator of weights and hidden masks, and that of dropped pixels.
 
-    They are separate so that dropping pixels changes neither first weights nor hidden masks.
+    They are separate so that dropping pixels changes neither first weights nor hidden
+    masks.
     """
     return np.random.RandomState(seed), np.random.RandomState([seed, 1])
 
 
-def initial_weights(
-    rng: np.random.RandomState, hidden_size: int
-) -> tuple[Floats, Floats]:
+def initial_weights(rng: np.random.RandomState, hidden_size: int) -> Weights:
     """Draw weights_0_1, then weights_1_2, uniformly from [-0.1, 0.1)."""
     weights_0_1 = rng.uniform(-0.1, 0.1, (PIXELS, hidden_size))
     weights_1_2 = rng.uniform(-0.1, 0.1, (hidden_size, NUM_DIGITS))
@@ -98,19 +100,20 @@ def scale(images: Bytes, normalisation: float) -> Floats:
 
 
 def one_hot(labels: Bytes) -> Floats:
-    """Return 1 at the place of the label, else 0: (N,) uint8 to (N, 10) float64."""
+    """Return 1 at the index of the label, else 0: (N,) uint8 to (N, 10) float64."""
     return np.eye(NUM_DIGITS)[labels]
 
 
 def forward(
-    inputs: Floats, weights_0_1: Floats, weights_1_2: Floats, mask: Floats | float = 1.0
+    inputs: Floats, weights: Weights, mask: Floats | float = 1.0
 ) -> tuple[Floats, Floats]:
-    """Compute the hidden activations (B, H), after dropout, and the scores (B, 10) of B images.
+    """Compute the hidden activations (B, H), after dropout, and the scores (B, 10).
 
-    The inputs (B, 784) are scaled pixels. The mask (B, H) comes from `dropout_mask` while
-    training; 1.0 keeps every unit. The largest of the ten scores is the prediction; there is no
-    softmax.
+    The inputs (B, 784) are the scaled pixels of B images. The mask (B, H) comes from
+    `dropout_mask` while training; 1.0 keeps every unit. The largest of the ten scores
+    is the prediction; there is no softmax.
     """
+    weights_0_1, weights_1_2 = weights
     hidden = relu(inputs @ weights_0_1) * mask  # (B, 784) @ (784, H) -> (B, H)
     scores = hidden @ weights_1_2  # (B, H) @ (H, 10) -> (B, 10)
     return hidden, scores
@@ -121,30 +124,31 @@ def backward(
     targets: Floats,
     hidden: Floats,
     scores: Floats,
-    weights_1_2: Floats,
+    weights: Weights,
     mask: Floats | float = 1.0,
     relu_grad_inactive: float = 1,
-) -> tuple[Floats, Floats]:
-    """Compute the gradients (784, H) and (H, 10) of half the squared error, mean of the batch.
+) -> Weights:
+    """Compute the gradients of half the squared error, averaged over the batch.
 
-    The inputs, weights and mask are those that `forward` took; hidden and scores are what it
-    returned; the targets (B, 10) are one-hot. Only with relu_grad_inactive 0 are the gradients
-    true: see `relu_derivative`.
+    There is one for each weight matrix, in the same order and of the same shape. The
+    inputs, weights and mask are those that `forward` took; hidden and scores are what
+    it returned; the targets (B, 10) are one-hot. Only with relu_grad_inactive 0 are the
+    gradients true: see `relu_derivative`.
 
     Source: M. Nielsen (2015), Neural Networks and Deep Learning, chapter 2.
     """
+    _, weights_1_2 = weights
     scores_delta = (scores - targets) / len(inputs)  # (B, 10)
     hidden_delta = scores_delta @ weights_1_2.T  # (B, 10) @ (10, H) -> (B, H)
     hidden_delta = hidden_delta * relu_derivative(hidden, relu_grad_inactive) * mask
-    return inputs.T @ hidden_delta, hidden.T @ scores_delta
+    return inputs.T @ hidden_delta, hidden.T @ scores_delta  # (784, H), (H, 10)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # divergence shows in the returned error
 def train_epoch(
     images: Bytes,
     labels: Bytes,
-    weights_0_1: Floats,
-    weights_1_2: Floats,
+    weights: Weights,
     rng: np.random.RandomState,
     input_rng: np.random.RandomState | None = None,
     *,
@@ -157,18 +161,17 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train on every image once, in order. The weights are changed IN PLACE.
 
-    `generators` makes rng, which draws the masks of the hidden units, and input_rng, which draws
-    the pixels to drop, both one row per image, in order. The update of a batch is the learning
-    rate times the mean of its gradients; the last batch may be smaller.
+    `generators` makes rng, which draws the masks of the hidden units, and input_rng,
+    which draws the pixels to drop, both one row per image, in order. The update of a
+    batch is the learning rate times the mean of its gradients; the last batch may be
+    smaller.
 
-    Return the mean squared error per image and the accuracy (fraction), each image measured under
-    dropout, before the update of its batch. Raises ValueError if pixels are to be dropped and
-    there is no input_rng.
+    Return the mean squared error per image and the accuracy (fraction), each image
+    measured under dropout, before the update of its batch. Raises ValueError if pixels
+    are to be dropped and there is no input_rng.
     """
-    hidden_size = len(weights_1_2)
-    divisor = normalisation * (
-        1 - input_dropout_rate
-    )  # so kept pixels make up for dropped ones
+    hidden_size = weights[0].shape[1]
+    divisor = normalisation * (1 - input_dropout_rate)  # makes up for dropped pixels
     targets = one_hot(labels)  # (N, 10)
     squared_error = 0.0
     correct = 0
@@ -178,49 +181,34 @@ def train_epoch(
         inputs = scale(pixels, divisor)  # (B, 784)
         mask = dropout_mask(rng, (len(inputs), hidden_size), dropout_rate)  # (B, H)
 
-        hidden, scores = forward(inputs, weights_0_1, weights_1_2, mask)
-        gradient_0_1, gradient_1_2 = backward(
-            inputs,
-            targets[batch],
-            hidden,
-            scores,
-            weights_1_2,
-            mask,
-            relu_grad_inactive,
+        hidden, scores = forward(inputs, weights, mask)
+        gradients = backward(
+            inputs, targets[batch], hidden, scores, weights, mask, relu_grad_inactive
         )
-        weights_0_1 -= learning_rate * gradient_0_1
-        weights_1_2 -= learning_rate * gradient_1_2
+        for matrix, gradient in zip(weights, gradients, strict=True):
+            matrix -= learning_rate * gradient
 
         squared_error += float(np.sum((scores - targets[batch]) ** 2))
         correct += int(np.sum(scores.argmax(axis=1) == labels[batch]))
     return squared_error / len(images), correct / len(images)
 
 
-def predict(
-    images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255
-) -> Floats:
-    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
-    _, scores = forward(scale(images, normalisation), weights_0_1, weights_1_2)
+def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
+    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10)."""
+    _, scores = forward(scale(images, normalisation), weights)
     return scores
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def measure(scores: Floats, labels: Bytes) -> tuple[float, float]:
-    """Return the mean squared error per image and the accuracy (fraction) of scores (N, 10)."""
-    squared_error = np.cumsum((scores - one_hot(labels)) ** 2)[
-        -1
-    ]  # in order, unlike np.sum
+    """Return the mean squared error per image and the accuracy of scores (N, 10)."""
+    errors = np.cumsum((scores - one_hot(labels)) ** 2)  # in order, unlike np.sum
     accuracy = np.mean(scores.argmax(axis=1) == labels)
-    return float(squared_error / len(labels)), float(accuracy)
+    return float(errors[-1] / len(labels)), float(accuracy)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def evaluate(
-    images: Bytes,
-    labels: Bytes,
-    weights_0_1: Floats,
-    weights_1_2: Floats,
-    normalisation: float = 255,
+    images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
 ) -> tuple[float, float]:
-    """Return the mean squared error per image and the accuracy (fraction), without dropout."""
-    return measure(predict(images, weights_0_1, weights_1_2, normalisation), labels)
+    """Return the mean squared error per image and the accuracy, without dropout."""
+    return measure(predict(images, weights, normalisation), labels)

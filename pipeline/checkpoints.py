@@ -9,19 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from IPython import get_ipython
 
-from pipeline import data, provenance
+from helpers import Weights
+from pipeline import data, provenance, run_folder
 from pipeline.data import Data, Layout
 from pipeline.errors import Diverged, InvalidRecord
 from pipeline.records import History
-from pipeline.run_folder import MODEL, SMALLER, RunFolder, write_whole
+from pipeline.run_folder import SMALLER, RunFolder, write_whole
 
 SECONDS = 2.0  # of training that a kill may cost
-LAYOUT: Layout = {
-    "weights_0_1": MODEL["weights_0_1"],
-    "weights_1_2": MODEL["weights_1_2"],
-    "identity": ("U", ()),
-    "progress": ("U", ()),
-}
+LAYOUT: Layout = {"identity": ("U", ()), "progress": ("U", ())}
 IMPORTED_CODE = (
     provenance.digest_code()
 )  # a session goes on with the code that it has imported
@@ -31,9 +27,14 @@ IMPORTED_CODE = (
 class Checkpoint:
     """What a training needs, besides its generators, to continue after an epoch."""
 
-    weights: tuple[np.ndarray, np.ndarray]
+    weights: Weights
     history: History
     learning_rate: float  # of the next epoch
+
+    def __post_init__(self) -> None:
+        run_folder.name_weights(
+            self.weights
+        )  # refused now, and not after the last epoch
 
 
 class Checkpoints:
@@ -71,9 +72,9 @@ class Checkpoints:
         if not self.path.exists():
             return None
         try:
-            arrays = data.read_arrays(
-                self.path, LAYOUT, "Training starts from the beginning."
-            )
+            next_step = "Training starts from the beginning."
+            arrays = data.read_arrays(self.path, LAYOUT, next_step)
+            weights = run_folder.take_weights(arrays, self.path, next_step)
         except InvalidRecord as error:
             print(error)
             return None
@@ -88,7 +89,7 @@ class Checkpoints:
         print(
             f"Continuing after epoch {len(progress['history'])}, from {self.path.name}."
         )
-        return Checkpoint((arrays["weights_0_1"], arrays["weights_1_2"]), **progress)
+        return Checkpoint(weights, **progress)
 
     def save_when_due(
         self, checkpoint: Checkpoint, *generators: np.random.RandomState
@@ -102,9 +103,7 @@ class Checkpoints:
             "learning_rate": checkpoint.learning_rate,
         }
         text = json.dumps(progress | {"states": states}, default=np.ndarray.tolist)
-        weights = dict(
-            zip(("weights_0_1", "weights_1_2"), checkpoint.weights, strict=True)
-        )
+        weights = run_folder.name_weights(checkpoint.weights)
         write_whole(
             self.path, data.to_npz(identity=self.identity, progress=text, **weights)
         )

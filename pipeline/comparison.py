@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtr
 
+import helpers
 from pipeline import data, notebooks, parameters, runs
+from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidData, InvalidParameter
 from pipeline.parameters import NOTEBOOKS, RUNS, Parameters
 from pipeline.records import History, Metrics, RunRecord
@@ -67,7 +69,7 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     folder, source = compared[0].folder, compared[0].parameters.source
     images = folder.read_data() if folder.data.exists() else data.load_source(source)
     tests = {"x_test": images.x_test, "y_test": images.y_test}
-    digests = {name: data.compute_sha256(array) for name, array in tests.items()}
+    digests = {name: digest_arrays(array) for name, array in tests.items()}
     if any(
         run.record.arrays[name] != digests[name] for run in compared for name in tests
     ):
@@ -76,6 +78,31 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
         )
         raise InvalidData(f"{problem}. Compare runs of one source, and run them again.")
     return images.x_test, images.y_test
+
+
+def compute_scores(
+    compared: Sequence[Run], images: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Return the scores (R, N, 10) of each run's network on the test images.
+
+    Raises InvalidData if they do not give the metrics that the run has stored, because
+    helpers.py has been changed since.
+    """
+    scores = []
+    for run in compared:
+        try:
+            found = helpers.predict(images, run.model.weights, run.model.normalisation)
+            metrics = helpers.measure(found, labels)
+        except ValueError:  # as NumPy raises for weights of other shapes
+            metrics = (np.nan, np.nan)
+        stored = run.metrics.test_error, run.metrics.test_accuracy
+        if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
+            problem = (
+                f"helpers.py does not give the stored metrics of {run.folder.place}"
+            )
+            raise InvalidData(f"{problem}: it has been changed. Make the run again.")
+        scores.append(found)
+    return np.stack(scores)
 
 
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:

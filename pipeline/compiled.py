@@ -1,35 +1,64 @@
-"""The arithmetic of helpers.py for one image at a time, compiled by Numba, which infers types.
+"""Do what helpers.py does for one image at a time, in loops that Numba compiles.
 
-Results equal helpers' to 1e-12. They are the same bits on every machine and with any number of
-threads, since every sum is taken in one fixed order. Pixels of 0 add nothing and are left out.
+`train_epoch`, `predict` and `evaluate` are helpers' own, but some 30 times faster. The
+activation is helpers' `relu`, compiled; the sums around it are written a second time.
+So before these loops are used, `agrees_with_helpers` has both train and predict, and
+compares. Where they differ, helpers does the work.
+
+The loops give the same bits on every machine and with any number of threads, since
+every sum is taken in one fixed order. Pixels of 0 add nothing and are left out.
 """
 # mypy: allow-untyped-defs
 
+import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial, wraps
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import config, njit
 
 import helpers
-from helpers import NUM_DIGITS, PIXELS, Bytes, Floats
+from helpers import NUM_DIGITS, PIXELS, Bytes, Floats, Weights
+from pipeline.digests import digest_syntax
 
 # The fork server imports Numba before a notebook's process gets its environment.
 config.reload_config()  # type: ignore[no-untyped-call]
 
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # bounds memory: their masks are little larger than weights_0_1
-UNITS_PER_BLOCK = 256  # their weights stay in the processor's cache from image to image
-HIDDEN_VALUES_PER_THREAD = (
-    20_000  # at least: a millisecond of work, more than a thread costs
+UNITS_PER_BLOCK = 256  # their weights stay in the processor's cache between images
+VALUES_PER_THREAD = 20_000  # hidden values: a millisecond, more than a thread costs
+TOLERANCE = 1e-12  # relative; both add the same numbers, in different orders
+NOTE = (
+    "helpers.py computes something else than pipeline/compiled.py, so helpers.py itself "
+    "trains: some 30 times slower, and its last digits may differ from machine to machine."
 )
 
+relu: Any = njit(helpers.relu)
+relu_derivative: Any = njit(helpers.relu_derivative)
+_files = Path(helpers.__file__), Path(__file__)
+_digest = hashlib.sha256("".join(map(digest_syntax, _files)).encode()).hexdigest()
 
-@njit(cache=True, nogil=True)
+
+def compile_loop(function: Any) -> Any:
+    """Compile a loop, and cache it for this very helpers.py.
+
+    Numba names what it caches by the function's name, and looks for changes only in the
+    file in which the function stands. So the name gets a digest of both files.
+    """
+    function.__qualname__ += f"_{_digest[:12]}"
+    return njit(cache=True, nogil=True)(function)
+
+
+@compile_loop
 def forward_image(image, scaled, weights, mask, hidden, scores):
-    """Write hidden (H,), add to scores (10,), and return the places of the pixels above 0.
+    """Write hidden (H,), add to scores (10,), and return where the pixels are above 0.
 
-    image (784,) uint8; scaled (256,): PIXEL_VALUES, scaled; weights: both matrices; mask (H,).
+    image (784,) uint8; scaled (256,): PIXEL_VALUES, scaled; weights: both matrices;
+    mask (H,).
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
@@ -42,23 +71,23 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
         p = places[0]
         for h in range(len(hidden)):
             hidden[h] += scaled[image[p]] * weights_0_1[p, h]
-    for k in range(
-        count % 2, count, 2
-    ):  # in pairs, so hidden is read and written half as often
+    # In pairs, so that hidden is read and written half as often.
+    for k in range(count % 2, count, 2):
         p, q = places[k], places[k + 1]
         pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
         for h in range(len(hidden)):
             hidden[h] = (
                 hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
             )
+    activations = relu(hidden)
     for h in range(len(hidden)):
-        hidden[h] = max(hidden[h], 0.0) * mask[h]  # max(0.0, ...) would hide NaN
+        hidden[h] = activations[h] * mask[h]
         for d in range(NUM_DIGITS):
             scores[d] += hidden[h] * weights_1_2[h, d]
     return places[:count]
 
 
-@njit(cache=True, nogil=True)
+@compile_loop
 def update_weights(
     images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
 ):
@@ -71,14 +100,13 @@ def update_weights(
         places = forward_image(images[i], scaled, weights, masks[i], hidden, scores[i])
         for d in range(NUM_DIGITS):
             scores_delta[d] = scores[i, d] - (d == labels[i])
+        slopes = relu_derivative(hidden, relu_grad_inactive)
         for h in range(len(hidden)):
             delta = 0.0
             for d in range(NUM_DIGITS):
                 delta += scores_delta[d] * weights_1_2[h, d]
                 weights_1_2[h, d] -= learning_rate * hidden[h] * scores_delta[d]
-            hidden_delta[h] = (
-                delta * (1.0 if hidden[h] > 0 else relu_grad_inactive) * masks[i, h]
-            )
+            hidden_delta[h] = delta * slopes[h] * masks[i, h]
         for p in places:  # the gradient of the other rows is 0
             step = learning_rate * scaled[images[i, p]]
             for h in range(len(hidden)):
@@ -86,7 +114,7 @@ def update_weights(
     return scores
 
 
-@njit(cache=True, nogil=True)
+@compile_loop
 def add_scores(scaled, weights, images, scores):
     """Add the scores without dropout to scores (N, 10), block by block of hidden units."""
     for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
@@ -97,11 +125,141 @@ def add_scores(scaled, weights, images, scores):
             forward_image(images[i], scaled, block, mask, hidden, scores[i])
 
 
+@wraps(helpers.train_epoch, assigned=())  # so that its signature is helpers' own
 def train_epoch(
     images: Bytes,
     labels: Bytes,
-    weights_0_1: Floats,
-    weights_1_2: Floats,
+    weights: Weights,
+    rng: np.random.RandomState,
+    input_rng: np.random.RandomState | None = None,
+    *,
+    batch_size: int = 1,
+    **options: Any,
+) -> tuple[float, float]:
+    """Do what `helpers.train_epoch` does, with the same parameters.
+
+    Batches of several images are left to helpers. So is everything if helpers computes
+    something else than the loops here; then NOTE is printed, once.
+    """
+    arguments = images, labels, weights, rng, input_rng
+    if not agrees_with_helpers():
+        print_note()
+    elif batch_size == 1 and fits(weights):
+        return _train_epoch(*arguments, **options)
+    return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
+
+
+def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
+    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10)."""
+    if agrees_with_helpers() and fits(weights):
+        return _predict(images, weights, normalisation)
+    return helpers.predict(images, weights, normalisation)
+
+
+def evaluate(
+    images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
+) -> tuple[float, float]:
+    """Return the mean squared error per image and the accuracy, without dropout."""
+    return helpers.measure(predict(images, weights, normalisation), labels)
+
+
+def measure_activity(
+    images: Bytes, weights: Weights, normalisation: float = 255
+) -> Floats | None:
+    """Return the fraction of images on which each hidden unit is active: (H,).
+
+    None if `helpers.forward` gives no activation for each column of the first matrix,
+    because somebody has changed the network.
+    """
+    count = np.zeros(weights[0].shape[1])
+    for start in range(0, len(images), IMAGES_PER_CALL):
+        inputs = helpers.scale(images[start : start + IMAGES_PER_CALL], normalisation)
+        hidden = helpers.forward(inputs, weights)[0]
+        if np.shape(hidden) != (len(inputs), len(count)):
+            return None
+        count += np.sum(hidden > 0, axis=0)
+    return count / len(images)
+
+
+def find_note() -> str | None:
+    """Return NOTE if helpers computes something else than the loops here, else None."""
+    return None if agrees_with_helpers() else NOTE
+
+
+@cache
+def print_note() -> None:
+    print(NOTE, file=sys.stderr)
+
+
+@cache
+def agrees_with_helpers() -> bool:
+    """Return whether the loops here give what helpers gives, to TOLERANCE.
+
+    Numba checks no bounds, so shapes and types are compared before the loops run. An
+    error in either of them counts as a difference.
+    """
+    try:
+        return _gives_known_arrays() and all(
+            map(_trains_and_predicts_alike, (0.0, 1.0))
+        )
+    except Exception:  # noqa: BLE001 - of whatever somebody writes into helpers.py
+        return False
+
+
+def fits(weights: Weights) -> bool:
+    """Return whether these are the two matrices (784, H) and (H, 10) of the loops here."""
+    shapes = [matrix.shape for matrix in weights]
+    known = [(PIXELS, len(weights[-1])), (len(weights[-1]), NUM_DIGITS)]
+    return shapes == known and all(
+        matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
+    )
+
+
+def _gives_known_arrays() -> bool:
+    """Return whether helpers gives arrays of the shapes and types that the loops take."""
+    rng, vector = np.random.RandomState(0), np.linspace(-1, 1, 5)
+    given: list[Any] = [
+        helpers.scale(PIXEL_VALUES, 255),
+        helpers.dropout_mask(rng, (3, 5), 0.5),
+        helpers.drop_pixels(np.ones((3, PIXELS), np.uint8), rng, 0.5),
+        helpers.relu(vector),
+        helpers.relu_derivative(vector, 0.0),
+    ]
+    found = [(array.shape, array.dtype.name) for array in given]
+    vectors = [((5,), "float64"), ((5,), "float64")]
+    images = ((3, PIXELS), "uint8")
+    known = [((256,), "float64"), ((3, 5), "float64"), images, *vectors]
+    return found == known and fits(helpers.initial_weights(rng, 5))
+
+
+def _trains_and_predicts_alike(relu_grad_inactive: float) -> bool:
+    """Return whether two epochs of three images, and predictions, are equal to TOLERANCE."""
+    rng = np.random.RandomState(0)
+    images = rng.randint(256, size=(3, PIXELS)).astype(np.uint8)
+    images[rng.random_sample(images.shape) < 0.8] = 0  # as much paper as a digit has
+    labels = np.array([3, 0, 9], np.uint8)
+    options: Any = {"normalisation": 100.0, "learning_rate": 0.01, "dropout_rate": 0.5}
+    options |= {"input_dropout_rate": 0.2, "relu_grad_inactive": relu_grad_inactive}
+    results = []
+    for train, give_scores in (
+        (_train_epoch, _predict),
+        (helpers.train_epoch, helpers.predict),
+    ):
+        generators = helpers.generators(1)
+        # One unit more than a block: a ReLU that uses the whole vector shows.
+        weights = helpers.initial_weights(generators[0], UNITS_PER_BLOCK + 1)
+        metrics = [train(images, labels, weights, *generators, **options) for _ in "12"]
+        results.append([*weights, give_scores(images, weights, 100.0), *metrics])
+    return all(
+        np.max(np.abs(np.subtract(ours, theirs))) <= TOLERANCE * np.max(np.abs(theirs))
+        for ours, theirs in zip(*results, strict=True)
+    )
+
+
+def _train_epoch(
+    images: Bytes,
+    labels: Bytes,
+    weights: Weights,
     rng: np.random.RandomState,
     input_rng: np.random.RandomState | None = None,
     *,
@@ -110,58 +268,31 @@ def train_epoch(
     dropout_rate: float = 0.5,
     input_dropout_rate: float = 0,
     relu_grad_inactive: float = 1,
-    batch_size: int = 1,
 ) -> tuple[float, float]:
-    """Train on every image once. Batches of several images are left to `helpers.train_epoch`."""
-    if batch_size != 1:
-        return helpers.train_epoch(**locals())
     scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
-    constants = (
-        scaled,
-        (weights_0_1, weights_1_2),
-        float(learning_rate),
-        float(relu_grad_inactive),
-    )
+    hidden_size = len(weights[1])
     scores = []
     for start in range(0, len(images), IMAGES_PER_CALL):
         chunk = slice(start, start + IMAGES_PER_CALL)
-        pixels = np.ascontiguousarray(
-            images[chunk]
-        )  # the layout that the loop is compiled for
+        pixels = np.ascontiguousarray(images[chunk])  # as the loops are compiled for
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
-        masks = helpers.dropout_mask(rng, (len(pixels), len(weights_1_2)), dropout_rate)
-        scores.append(update_weights(pixels, labels[chunk], masks, *constants))
+        masks = helpers.dropout_mask(rng, (len(pixels), hidden_size), dropout_rate)
+        inputs = pixels, labels[chunk], masks, scaled
+        rates = float(learning_rate), float(relu_grad_inactive)
+        scores.append(update_weights(*inputs, tuple(weights), *rates))
     return helpers.measure(np.concatenate(scores), labels)
 
 
-def predict(
-    images: Bytes, weights_0_1: Floats, weights_1_2: Floats, normalisation: float = 255
-) -> Floats:
-    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10) float64."""
+def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     scores = np.zeros((len(images), NUM_DIGITS))
     cores = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    count = max(
-        1, min(cores, len(images) * len(weights_1_2) // HIDDEN_VALUES_PER_THREAD)
-    )
+    count = max(1, min(cores, len(images) * len(weights[1]) // VALUES_PER_THREAD))
     parts = (
         np.array_split(np.ascontiguousarray(images), count),
         np.array_split(scores, count),
     )
     scaled = helpers.scale(PIXEL_VALUES, normalisation)
-    add = partial(add_scores, scaled, (weights_0_1, weights_1_2))
+    add = partial(add_scores, scaled, tuple(weights))
     with ThreadPoolExecutor(count) as threads:
         list(threads.map(add, *parts) if count > 1 else map(add, *parts))
     return scores
-
-
-def evaluate(
-    images: Bytes,
-    labels: Bytes,
-    weights_0_1: Floats,
-    weights_1_2: Floats,
-    normalisation: float = 255,
-) -> tuple[float, float]:
-    """Return the mean squared error per image and the accuracy (fraction), without dropout."""
-    return helpers.measure(
-        predict(images, weights_0_1, weights_1_2, normalisation), labels
-    )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import parameters, pictures
+from pipeline.digests import digest_arrays, digest_file
 from pipeline.errors import InvalidData, InvalidRecord
 from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
@@ -89,7 +90,7 @@ class Data:
     @property
     def sha256(self) -> str:
         """Return one digest of the six arrays."""
-        return compute_sha256(*self.arrays.values())
+        return digest_arrays(*self.arrays.values())
 
     def without_test(self) -> "Data":
         """Return the same without test images, for a training."""
@@ -135,7 +136,7 @@ def load_source(source: str) -> Data:
             raise InvalidData(
                 f"{source}: {name} must hold labels from 0 to 9, at least one."
             )
-    digests = {name: compute_sha256(arrays[name]) for name in SOURCE}
+    digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
     x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
     x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
     sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
@@ -178,11 +179,9 @@ def digest_source(source: str) -> str:
     if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
         return f"keras.datasets.{source}"
     if path.is_file():
-        return compute_file_sha256(path)
+        return digest_file(path)
     files = pictures.find_pictures(path)
-    digests = [
-        (file.relative_to(path).as_posix(), compute_file_sha256(file)) for file in files
-    ]
+    digests = [(file.relative_to(path).as_posix(), digest_file(file)) for file in files]
     return hashlib.sha256(repr(digests).encode()).hexdigest()
 
 
@@ -198,17 +197,6 @@ def _load_from_keras(source: str) -> Arrays:
             'Use the source "sample", or the path of an .npz file in the layout of keras.datasets.'
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))
-
-
-def compute_sha256(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of the arrays in sequence, little-endian and in C order."""
-    parts = (array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays)
-    return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
-def compute_file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def to_npz(**arrays: Any) -> bytes:

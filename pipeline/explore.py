@@ -10,24 +10,34 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import helpers
+from helpers import Weights
 from pipeline import parameters, plots, runs
 from pipeline.data import DIGITS, Classes, Data
 from pipeline.reports import network
 from pipeline.run_folder import Model, RunFolder
 
+NO_PICTURE = (
+    "This network has no such picture:\nits helpers.py computes in another way."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One image as the network reads it, with some of its hidden units dropped."""
+    """One image as the network reads it, with some of its hidden units dropped.
+
+    activations and contributions are None where the helpers.py of the network computes
+    in another way than they suppose.
+    """
 
     image: np.ndarray  # (784,) uint8
-    activations: np.ndarray  # (H,), as without dropout
+    activations: np.ndarray | None  # (H,), as without dropout
     dropped: np.ndarray  # (H,) bool
     scores: np.ndarray  # (10,)
-    contributions: np.ndarray  # (784, 10), see `compute_contributions`
+    contributions: np.ndarray | None  # (784, 10), see `compute_contributions`
     true: int | None  # the label, if it is known
     classes: Classes = DIGITS
 
@@ -51,30 +61,45 @@ def read_image(
     true: int | None = None,
 ) -> Reading:
     """Show an image (784,) uint8 to the network with these hidden units dropped."""
-    mask = np.ones(
-        (1, model.hidden_size)
-    )  # unscaled, unlike in training: this changes no answer
+    units = model.weights[0].shape[1]
+    mask = np.ones((1, units))  # unscaled, unlike in training: this changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
-    activations, _ = helpers.forward(inputs, *model.weights)
-    _, scores = helpers.forward(inputs, *model.weights, mask)
-    parts = compute_contributions(inputs, *model.weights, mask)
+    hidden, _ = helpers.forward(inputs, model.weights)
+    _, scores = helpers.forward(inputs, model.weights, mask)
     return Reading(
-        image, activations[0], mask[0] == 0, scores[0], parts, true, model.classes
+        image,
+        hidden[0] if np.shape(hidden) == (1, units) else None,
+        mask[0] == 0,
+        scores[0],
+        find_contributions(inputs, model.weights, mask, scores[0]),
+        true,
+        model.classes,
     )
 
 
+def find_contributions(
+    inputs: np.ndarray, weights: Weights, mask: np.ndarray, scores: np.ndarray
+) -> np.ndarray | None:
+    """Return the contributions of the pixels; None if they do not add up to the scores."""
+    size = mask.shape[1]
+    if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
+        return None
+    contributions = compute_contributions(inputs, weights, mask)
+    total = contributions.sum(axis=0)
+    return contributions if np.allclose(total, scores, rtol=1e-9) else None
+
+
 def compute_contributions(
-    inputs: np.ndarray,
-    weights_0_1: np.ndarray,
-    weights_1_2: np.ndarray,
-    mask: np.ndarray,
+    inputs: np.ndarray, weights: Weights, mask: np.ndarray
 ) -> np.ndarray:
     """Compute what each pixel of an image (1, 784), scaled, adds to each score: (784, 10).
 
-    With no biases, the score of digit d is the sum over the pixels p of x_p * sum_h W1[p, h] *
-    mask_h * [h is active] * W2[h, d]. Source: A. Shrikumar et al. (2016), arXiv:1605.01713.
+    With no biases, the score of digit d is the sum over the pixels p of x_p * sum_h
+    W1[p, h] * mask_h * [h is active] * W2[h, d]. Source: A. Shrikumar et al. (2016),
+    arXiv:1605.01713.
     """
+    weights_0_1, weights_1_2 = weights
     gate = (inputs @ weights_0_1 > 0) * mask  # (1, H)
     return np.asarray(inputs.T * ((weights_0_1 * gate) @ weights_1_2))
 
@@ -88,6 +113,8 @@ def describe(reading: Reading) -> str:
     if true is not None:
         mistake = "" if true == answer else ", so that is a mistake"
         text += f"The {reading.classes.nouns[0]} is {names[true]}{mistake}. "
+    if reading.activations is None:
+        return text.rstrip()
     total, dropped = len(reading.dropped), np.sum(reading.dropped)
     active = np.sum((reading.activations > 0) & ~reading.dropped)
     text += f"Of {total} hidden units, active: {active}, "
@@ -96,23 +123,21 @@ def describe(reading: Reading) -> str:
 
 def draw(reading: Reading) -> Figure:
     """Draw the image, the pixels for and against the answer, the scores and the hidden units."""
-    names, scores, heights = (
-        reading.classes.outputs,
-        reading.scores,
-        reading.activations,
-    )
+    names, scores = reading.classes.outputs, reading.scores
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
     figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
     image, pixels, bars, units = axes.values()
     image.imshow(reading.image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
     image.set(title="The image", xticks=[], yticks=[])
-    parts = reading.contributions[:, reading.answer].reshape(28, 28)
-    limit = np.abs(parts).max() or 1.0
-    colours = pixels.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    pixels.set(
-        title=f"Pixels for and against {names[reading.answer]}", xticks=[], yticks=[]
-    )
-    figure.colorbar(colours, ax=pixels, label="part of the score")
+    pixels.set(title=f"Pixels for and against {names[reading.answer]}")
+    pixels.set(xticks=[], yticks=[])
+    if reading.contributions is None:
+        pixels.text(0.5, 0.5, NO_PICTURE, ha="center", transform=pixels.transAxes)
+    else:
+        parts = reading.contributions[:, reading.answer].reshape(28, 28)
+        limit = np.abs(parts).max() or 1.0
+        colours = pixels.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        figure.colorbar(colours, ax=pixels, label="part of the score")
     bars.barh(range(10), scores, color=plots.TEST)
     bars.barh(reading.answer, scores.max(), color=plots.VALIDATION, label="answer")
     if reading.true is not None:
@@ -121,14 +146,24 @@ def draw(reading: Reading) -> Figure:
     bars.set(xlabel="score", ylim=(9.6, -0.6))
     bars.set_xlim(min(-0.4, *scores), 1.05 * max(1.2, *scores))
     bars.set_yticks(range(10), names, fontsize=8)
-    dropped = np.flatnonzero(reading.dropped)
-    units.bar(range(len(heights)), heights, color=plots.TRAIN, label="active")
-    units.plot(dropped, heights[dropped], "kX", label="dropped, and what it would be")
     units.set(title="Hidden units", xlabel="hidden unit", ylabel="activation")
-    units.set(xlim=(-1, len(heights) - 0.4), ylim=(0, 1.1 * max(heights.max(), 0.1)))
+    draw_units(units, reading)
     for axis in (bars, units):
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return figure
+
+
+def draw_units(axis: Axes, reading: Reading) -> None:
+    """Draw the activation of each hidden unit, with a cross on those that are dropped."""
+    heights = reading.activations
+    if heights is None:
+        axis.text(0.5, 0.5, NO_PICTURE, ha="center", transform=axis.transAxes)
+        return
+    dropped = np.flatnonzero(reading.dropped)
+    axis.bar(range(len(heights)), heights, color=plots.TRAIN, label="active")
+    axis.plot(dropped, heights[dropped], "kX", label="dropped, and what it would be")
+    low, high = min(heights.min(), 0.0), max(heights.max(), 0.1)
+    axis.set(xlim=(-1, len(heights) - 0.4), ylim=(1.1 * low, 1.1 * high))
 
 
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -181,11 +216,7 @@ class LivePanel(anywidget.AnyWidget):
 
     def __init__(self, run_dir: str) -> None:
         folder = RunFolder(run_dir)
-        record = folder.find_record()  # without one, the parameters are not known
-        chosen = parameters.from_values(record.parameters) if record else None
-        parts = network.collect_parts(
-            folder, chosen, folder.read_metrics() if record else None
-        )
+        parts = network.collect_parts(folder, folder.find_record())
         page = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
         super().__init__(html=page, page=parts["page"])
 
@@ -204,9 +235,8 @@ class LivePanel(anywidget.AnyWidget):
         )
         classes = Classes(self.page["training"]["parameters"]["classes"])
         normalisation = float(self.trained["normalisation"])
-        return Model(
-            first.reshape(784, -1), second.reshape(-1, 10), normalisation, classes
-        )
+        weights = first.reshape(784, -1), second.reshape(-1, 10)
+        return Model(weights, normalisation, classes)
 
     def __repr__(self) -> str:
         return "A panel: draw a digit, train again. It needs JupyterLab."

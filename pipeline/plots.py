@@ -117,6 +117,16 @@ def draw_tiles(
     return figure, axis
 
 
+def draw_units(weights: np.ndarray, captions: Sequence[str]) -> Figure:
+    """Draw the weights (784, H) of the first 40 hidden units as images, with captions."""
+    limit = np.quantile(np.abs(weights), 0.95)
+    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    figure, axis = draw_tiles(weights.T[:40], captions[:40], right=0.86, **colours)
+    bar = figure.add_axes((0.88, 0.02, 0.015, 0.96))
+    figure.colorbar(axis.images[0], bar, label="weight", extend="both")
+    return figure
+
+
 def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
     """Draw handwritten digits (N, 784), a caption above each."""
     return draw_tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)[0]

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline import data
+from pipeline import data, published
+from pipeline.digests import digest_file, digest_syntax
 from pipeline.errors import NotebookFailed
 from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, Parameters
 from pipeline.records import Inputs, RunRecord, Status
@@ -24,6 +25,7 @@ TRAINING_CODE = (
     "pipeline/checkpoints.py",
     "pipeline/compiled.py",
     "pipeline/data.py",
+    "pipeline/digests.py",
     "pipeline/pictures.py",
 )
 EVALUATION_CODE = ("pipeline/baselines.py",)
@@ -34,22 +36,22 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
     """Return what these stages of a run depend on besides the parameters."""
     stages = list(stages)
+    code = TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
         data=data.digest_source(parameters.source),
         notebooks={
             stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages
         },
-        code=digest_code(
-            TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
-        ),
+        code={name: digest_file(ROOT / name) for name in code},
+        syntax=digest_code(code),
         versions=find_versions(PACKAGES + keras),
     )
 
 
 def digest_code(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the SHA-256 of these files of the project."""
-    return {name: data.compute_file_sha256(ROOT / name) for name in names}
+    """Return the digest of what each of these files of the project means."""
+    return {name: digest_syntax(ROOT / name) for name in names}
 
 
 def check_code(inputs: Inputs) -> None:
@@ -57,10 +59,15 @@ def check_code(inputs: Inputs) -> None:
     cells = {
         stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in inputs.notebooks
     }
-    if (digest_code(inputs.code), cells) != (inputs.code, inputs.notebooks):
+    if (digest_code(inputs.syntax), cells) != (inputs.syntax, inputs.notebooks):
         raise NotebookFailed(
             "The code was changed while it was executed. Run it again."
         )
+
+
+def has_published_helpers(inputs: Inputs) -> bool:
+    """Return whether helpers.py is the one that reproduces the published metrics."""
+    return inputs.syntax.get("helpers.py") == published.HELPERS_SHA256
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -112,7 +119,7 @@ def flatten(inputs: Inputs) -> dict[str, str]:
     """Return the inputs one by one, by names such as "versions numpy"."""
     groups = {
         "notebooks": inputs.notebooks,
-        "code": inputs.code,
+        "code": inputs.syntax,
         "versions": inputs.versions,
     }
     named = {

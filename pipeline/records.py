@@ -92,11 +92,17 @@ class Metrics(Trained):
 
 
 class Inputs(_Record):
-    """What a result depends on besides its parameters: digests, and versions of packages."""
+    """What a result depends on besides its parameters: digests, and versions of packages.
+
+    Of each file of code there are two: that of the file, and that of its syntax tree
+    without docstrings. By the second one results are compared, so that a comment
+    replaces none.
+    """
 
     data: str
     notebooks: dict[str, Digest]
     code: dict[str, Digest]
+    syntax: dict[str, Digest] = {}
     versions: dict[str, str]
 
 
@@ -116,6 +122,7 @@ class RunRecord(_Record):
     )
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
+    note: str | None = None  # of the model, if helpers.py itself has trained it
     outputs: dict[str, Digest] = {}  # of the run's files
 
     def replace(self, **fields: Any) -> "RunRecord":

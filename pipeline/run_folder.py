@@ -16,9 +16,16 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from pipeline import data, parameters, records
+from helpers import Weights
+from pipeline import data, digests, parameters, records
 from pipeline.data import DATA, Classes, Data, Layout
-from pipeline.errors import Diverged, FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.errors import (
+    Diverged,
+    FolderBusy,
+    InvalidData,
+    InvalidParameter,
+    InvalidRecord,
+)
 from pipeline.parameters import ROOT, RUNS, Parameters
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 
@@ -39,11 +46,7 @@ PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
 GENERATOR = (
     b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
 )
-MODEL: Layout = {
-    "weights_0_1": ("float64", (784, "H")),
-    "weights_1_2": ("float64", ("H", 10)),
-    "normalisation": ("float64", ()),
-}
+WEIGHTS = "weights_{}_{}"  # the name of a matrix, from one layer to the next
 SMALLER = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
@@ -51,25 +54,57 @@ SMALLER = (
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network, and what it reads: its normalisation and its classes."""
+    """A trained network: its weights, its normalisation, and the names of its classes.
 
-    weights_0_1: np.ndarray  # (784, H) float64
-    weights_1_2: np.ndarray  # (H, 10) float64
+    The weights are float64 matrices, as helpers.py takes and returns them.
+    """
+
+    weights: Weights
     normalisation: float
     classes: Classes = data.DIGITS
-
-    @property
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.weights_0_1, self.weights_1_2
-
-    @property
-    def hidden_size(self) -> int:
-        return int(self.weights_0_1.shape[1])
+    note: str | None = (
+        None  # if helpers.py itself has trained it, not the compiled loops
+    )
 
     @property
     def sha256(self) -> str:
         """Return the digest of the weights that metrics.json has."""
-        return data.compute_sha256(*self.weights)
+        return digests.digest_arrays(*self.weights)
+
+
+def name_weights(weights: Weights) -> dict[str, np.ndarray]:
+    """Return weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
+
+    Raises InvalidData if they are no tuple of float64 matrices.
+    """
+    if not isinstance(weights, tuple):
+        kind = type(weights).__name__
+        problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
+        raise InvalidData(f"{problem} of float64 matrices. Change initial_weights.")
+    for number, matrix in enumerate(weights):
+        if np.ndim(matrix) != 2 or np.asarray(matrix).dtype != np.float64:
+            found = f"{np.asarray(matrix).dtype} {np.shape(matrix)}"
+            name = WEIGHTS.format(number, number + 1)
+            problem = f"{name} of helpers.py is {found}, but must be a float64 matrix"
+            raise InvalidData(f"{problem}, such as (1, H) for a bias.")
+    return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
+
+
+def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
+    """Return the weight matrices of a file, in order. Raises InvalidRecord."""
+    found = {
+        name: array for name, array in arrays.items() if name.startswith("weights")
+    }
+    count = max(len(found), 1)
+    names = [WEIGHTS.format(number, number + 1) for number in range(count)]
+    for name in names:
+        if name not in found:
+            raise InvalidRecord(path, f"has no array {name}", next_step)
+        if found[name].ndim != 2 or found[name].dtype != np.float64:
+            problem = f"has {name} {found[name].dtype} {found[name].shape}"
+            problem += ", but must have a float64 matrix"
+            raise InvalidRecord(path, problem, next_step)
+    return tuple(found[name] for name in names)
 
 
 class RunFolder:
@@ -136,10 +171,12 @@ class RunFolder:
         return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
 
     def read_model(self) -> Model:
-        arrays = data.read_arrays(self.model, MODEL, self.next_step)
-        weights_0_1, weights_1_2, normalisation = (arrays[name] for name in MODEL)
-        classes = data.read_classes(arrays)
-        return Model(weights_0_1, weights_1_2, float(normalisation), classes)
+        layout: Layout = {"normalisation": ("float64", ())}
+        arrays = data.read_arrays(self.model, layout, self.next_step)
+        weights = take_weights(arrays, self.model, self.next_step)
+        note = str(arrays["note"]) if "note" in arrays else None
+        normalisation = float(arrays["normalisation"])
+        return Model(weights, normalisation, data.read_classes(arrays), note)
 
     def read_history(self) -> History:
         epochs = records.read_record(self.history, records.HISTORY, self.next_step)
@@ -183,12 +220,15 @@ class RunFolder:
 
     def write_model(
         self,
-        weights: tuple[np.ndarray, np.ndarray],
+        weights: Weights,
         normalisation: float,
         history: History,
         trained_on: Data,
+        note: str | None = None,
     ) -> Model:
         """Write history.json and model.npz, and return the model.
+
+        note: what is to be said about the training, see `Model`.
 
         Raises InvalidRecord if data.npz is no longer what it was trained on, and Diverged if a
         weight is not finite, as after a last epoch whose error still was.
@@ -201,8 +241,9 @@ class RunFolder:
             )
         if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
-        arrays = dict(zip(MODEL, (*weights, float(normalisation)), strict=True))
-        content = data.to_npz(**arrays, **trained_on.classes.to_arrays())
+        arrays = name_weights(weights) | trained_on.classes.to_arrays()
+        notes = {} if note is None else {"note": note}
+        content = data.to_npz(normalisation=float(normalisation), **arrays, **notes)
         epochs = [Epoch.model_validate(epoch) for epoch in history]
         self._write({self.history: records.to_json(epochs), self.model: content})
         self.checkpoint.unlink(missing_ok=True)
@@ -266,9 +307,7 @@ class RunFolder:
     def digest(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
         """Return the SHA-256 of each of the files that is there."""
         paths = {name: self.path / name for name in names}
-        return {
-            name: data.compute_file_sha256(p) for name, p in paths.items() if p.exists()
-        }
+        return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def find_altered(
         self, record: RunRecord, names: Iterable[str] = OUTPUTS

@@ -70,7 +70,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
             )
             if not folder.report.exists():
                 _finish(folder, folder.read_record())
-    log.info(summarise(folder, chosen))
+    log.info(summarise(folder))
 
 
 def _run(folder: RunFolder, record: RunRecord) -> None:
@@ -85,7 +85,8 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
                 "The data was changed while it was executed. Run it again."
             )
         duration = round(time.monotonic() - started, 1)
-        _finish(folder, record.replace(outputs=outputs, duration_s=duration))
+        fields = {"outputs": outputs, "note": folder.read_model().note}
+        _finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
         folder.metrics.unlink(missing_ok=True)
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
@@ -114,17 +115,25 @@ def _finish(folder: RunFolder, record: RunRecord) -> None:
     folder.write_record(record.replace(status=Status.DONE, outputs=outputs))
 
 
-def summarise(folder: RunFolder, chosen: Parameters) -> str:
-    """Return a finished run's metrics beside the published ones, and where its report is."""
-    changed = parameters.find_unoriginal(chosen)
-    has_digits = folder.read_model().classes == data.DIGITS
+def summarise(folder: RunFolder) -> str:
+    """Return a finished run's metrics beside the published ones, and its report's path."""
+    record, model = folder.read_record(), folder.read_model()
+    changed = parameters.find_unoriginal(parameters.from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
-    table = published.format_table(
-        folder.read_metrics().model_dump(), *verdicts, has_digits
+    differences = [parameters.describe(changed)] if changed else []
+    if not provenance.has_published_helpers(record.inputs):
+        differences.append("helpers.py, whose code has been changed")
+    metrics, has_digits = (
+        folder.read_metrics().model_dump(),
+        model.classes == data.DIGITS,
     )
-    difference = f"What differs from the original: {parameters.describe(changed)}\n\n"
-    report = f"report: {os.path.relpath(folder.report)}"
-    return f"\n{difference if changed else ''}{table}\n\n{report}"
+    parts = [published.format_table(metrics, *verdicts, has_digits)]
+    if differences:
+        parts.insert(0, f"What differs from the original: {', '.join(differences)}")
+    if record.note:
+        parts.append(record.note)
+    parts.append(f"report: {os.path.relpath(folder.report)}")
+    return "\n" + "\n\n".join(parts)
 
 
 def train_point(
@@ -149,9 +158,9 @@ def train_point(
             is_point=True,
         )
         provenance.check_code(record.inputs)
-        weights = folder.read_model().sha256
-        trained = Trained(**folder.read_history()[-1], weights_sha256=weights)
-        record = record.replace(status=Status.DONE, metrics=trained)
+        model = folder.read_model()
+        trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
+        record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
     except NotebookFailed as error:
         record = record.replace(status=Status.of(error), error=str(error))
     folder.data.unlink()

@@ -16,6 +16,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection
+from types import ModuleType
 from typing import Any
 
 from ipykernel.compiler import XCachingCompiler
@@ -45,6 +46,7 @@ CAN_FORK = (
 )  # elsewhere forking is not safe, and a process is spawned
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
 
+starting = threading.Lock()  # of one process at a time
 is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
 
 Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
@@ -65,6 +67,22 @@ def start_fork_server() -> None:
             signal.signal(signal.SIGINT, handler)
 
 
+@contextlib.contextmanager
+def hidden_main_module() -> Iterator[None]:
+    """Let an empty module stand for the main one, while a process starts.
+
+    Otherwise multiprocessing has the process import the script that the user has
+    started, which would execute it a second time.
+    """
+    with starting:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
 class NotebookProcess:
     """The process of one notebook, seen from its parent. Close it, or it goes on."""
 
@@ -74,7 +92,7 @@ class NotebookProcess:
         self.pipe, child_end = CONTEXT.Pipe()
         arguments = (child_end, inherited | ENVIRONMENT | dict(variables))
         self.process = CONTEXT.Process(target=run_cells, args=arguments)
-        with child_end:
+        with child_end, hidden_main_module():
             self.process.start()
 
     def run_cell(

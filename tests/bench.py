@@ -129,16 +129,16 @@ def bench_training(scratch):
         rng, _ = helpers.generators(1)
         weights = helpers.initial_weights(rng, 40)
         for _ in range(epochs):
-            train_epoch(x, y, *weights, rng)
+            train_epoch(x, y, weights, rng)
 
     (scratch / "train.c").write_text(C)
     flags = ["-O3", "-march=native", "-ffast-math", "-DH=40", "-shared", "-fPIC"]
     call("cc", *flags, scratch / "train.c", "-o", scratch / "train.so")
     library = ctypes.CDLL(str(scratch / "train.so"))
 
-    def train_in_c(x, y, weights_0_1, weights_1_2, rng):
+    def train_in_c(x, y, weights, rng):
         masks = helpers.dropout_mask(rng, (len(x), 40), 0.5)
-        arrays = (x, y, masks, weights_0_1, weights_1_2)
+        arrays = (x, y, masks, *weights)
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
         library.train(*pointers, len(x), ctypes.c_double(0.005))
 
@@ -164,11 +164,11 @@ def bench_evaluation(scratch):
             def evaluate_in_parts(x=x, y=y, weights=weights):
                 for start in range(0, len(x), 1000):  # to spare memory
                     helpers.evaluate(
-                        x[start : start + 1000], y[start : start + 1000], *weights
+                        x[start : start + 1000], y[start : start + 1000], weights
                     )
 
             def evaluate(x=x, y=y, weights=weights):
-                compiled.evaluate(x, y, *weights)
+                compiled.evaluate(x, y, weights)
 
             what = f"evaluation of {len(x)} images by {units} units, by matrix products"
             compare(what, evaluate, evaluate_in_parts, 1.0, turns=9)

@@ -1,6 +1,7 @@
 import io
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,6 +21,25 @@ EPOCH = {
     "train_error_no_dropout": 0.4,
     "train_accuracy_no_dropout": 0.5,
 }
+MIDWAY = '''
+import os, signal, socket
+
+SECONDS = 0
+save = Checkpoints.save_when_due
+
+
+def save_and_stop(self, checkpoint, *generators):
+    """Save after each epoch; then seed 13 dies, and seed 14 stops at the gate, once."""
+    save(self, checkpoint, *generators)
+    seed = get_ipython().user_ns["seed"]
+    if seed == 13 and "DEADLY" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
+        socket.create_connection(("127.0.0.1", int(os.environ["GATE"])), timeout=100).recv(1)
+
+
+Checkpoints.save_when_due = save_and_stop
+'''
 VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
 COMMANDS = {  # by the README
     "default": ["run"],
@@ -98,6 +118,24 @@ def sample():
     """The committed sample, flat: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
     arrays = data.load_source("sample").arrays
     return {name: array for name, array in arrays.items() if "validation" not in name}
+
+
+class Gate(socket.socket):
+    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
+
+    def wait(self):
+        """Wait for a training, and return its connection; when that is closed, it goes on."""
+        return self.accept()[0]
+
+
+@pytest.fixture(scope="module")
+def gate():
+    with Gate() as gate:
+        gate.settimeout(100)
+        gate.bind(("127.0.0.1", 0))
+        gate.listen()
+        gate.port = str(gate.getsockname()[1])
+        yield gate
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def train(train_epoch, examples, hidden_size=40, epochs=3, **options):
     rng, input_rng = helpers.generators(1)
     weights = helpers.initial_weights(rng, hidden_size)
     for _ in range(epochs):
-        metrics = train_epoch(*examples, *weights, rng, input_rng, **options)
+        metrics = train_epoch(*examples, weights, rng, input_rng, **options)
     return weights, metrics, hashlib.sha256(b"".join(map(bytes, weights))).hexdigest()
 
 
@@ -47,8 +47,8 @@ def test_results_equal_helpers(sample, hidden_size, options):
     assert metrics == pytest.approx(expected_metrics, rel=1e-12)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-12
-    evaluated = helpers.evaluate(*examples, *weights, 100)
-    assert compiled.evaluate(*examples, *weights, 100) == pytest.approx(
+    evaluated = helpers.evaluate(*examples, weights, 100)
+    assert compiled.evaluate(*examples, weights, 100) == pytest.approx(
         evaluated, rel=1e-12
     )
 
@@ -84,8 +84,8 @@ def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, thread
     }  # the compiled loop takes pairs of pixels
     weights = helpers.initial_weights(np.random.RandomState(1), units)
     monkeypatch.setattr(compiled.config, "NUMBA_NUM_THREADS", threads)
-    monkeypatch.setattr(compiled, "HIDDEN_VALUES_PER_THREAD", units)
-    for image, scores in zip(images, compiled.predict(images, *weights), strict=True):
+    monkeypatch.setattr(compiled, "VALUES_PER_THREAD", units)
+    for image, scores in zip(images, compiled.predict(images, weights), strict=True):
         hidden = np.cumsum((image / 255)[:, np.newaxis] * weights[0], axis=0)[-1]
         expected = np.cumsum(helpers.relu(hidden)[:, np.newaxis] * weights[1], axis=0)[
             -1
@@ -102,7 +102,7 @@ def test_divergence_is_an_error_that_is_not_finite_without_warnings(
     examples = sample["x_train"][:200], sample["y_train"][:200]
     weights, metrics, _ = train(train_epoch, examples, **changed)
     assert not np.isfinite(metrics[0])
-    assert not np.isfinite(compiled.evaluate(*examples, *weights)[0])
+    assert not np.isfinite(compiled.evaluate(*examples, weights)[0])
 
 
 SCRIPT = f"""
@@ -114,7 +114,7 @@ from pipeline import compiled
 file = np.load(helpers.__file__.replace("helpers.py", "notebooks/data/mnist_sample.npz"))
 examples = file["x_train"][:1000].reshape(-1, 784), file["y_train"][:1000]
 weights, metrics, digest = train(compiled.train_epoch, examples, epochs=100)
-metrics += compiled.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], *weights)
+metrics += compiled.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], weights)
 print(digest, *metrics, sum(compiled.update_weights.stats.cache_hits.values()))
 """
 

@@ -14,7 +14,7 @@ from pipeline.errors import InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.run_folder import Model, RunFolder
 
-MODEL = Model(*helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
+MODEL = Model(helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
 
 
 def test_contributions_follow_the_formula_and_add_up_to_the_scores():
@@ -23,14 +23,14 @@ def test_contributions_follow_the_formula_and_add_up_to_the_scores():
     first, second = helpers.initial_weights(rng, 7)
     mask, sums = helpers.dropout_mask(rng, (1, 7), 0.5), inputs @ first
     assert 0 < np.sum(sums > 0) < 7
-    contributions = explore.compute_contributions(inputs, first, second, mask)
+    contributions = explore.compute_contributions(inputs, (first, second), mask)
     for p, d in ((0, 0), (300, 4), (783, 9)):
         units = [h for h in range(7) if sums[0, h] > 0]
         formula = inputs[0, p] * sum(
             first[p, h] * mask[0, h] * second[h, d] for h in units
         )
         assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
-    _, scores = helpers.forward(inputs, first, second, mask)
+    _, scores = helpers.forward(inputs, (first, second), mask)
     assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
 
 
@@ -39,8 +39,8 @@ def test_an_image_is_read_as_by_a_network_without_the_dropped_units(sample, drop
     image = sample["x_test"][0]
     reading = explore.read_image(MODEL, image, dropped)
     kept = [unit for unit in range(40) if unit not in dropped]
-    weights = MODEL.weights_0_1[:, kept], MODEL.weights_1_2[kept]
-    (scores,) = helpers.predict(image[np.newaxis], *weights, 510)
+    weights = MODEL.weights[0][:, kept], MODEL.weights[1][kept]
+    (scores,) = helpers.predict(image[np.newaxis], weights, 510)
     assert reading.scores == pytest.approx(scores, abs=1e-12)
     assert reading.contributions.sum(axis=0) == pytest.approx(scores, abs=1e-12)
     assert reading.answer == scores.argmax()

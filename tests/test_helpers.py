@@ -66,9 +66,7 @@ def test_dropping_pixels_changes_neither_first_weights_nor_hidden_masks(sample):
         rng, input_rng = helpers.generators(7)
         weights = helpers.initial_weights(rng, 5)
         examples = sample["x_train"][:30], sample["y_train"][:30]
-        helpers.train_epoch(
-            *examples, *weights, rng, input_rng, input_dropout_rate=rate
-        )
+        helpers.train_epoch(*examples, weights, rng, input_rng, input_dropout_rate=rate)
         states.append(rng.random_sample())
         unused = np.random.RandomState([7, 1]).random_sample()
         assert (input_rng.random_sample() == unused) == (rate == 0)
@@ -113,16 +111,16 @@ def small_case(batch, seed, hidden_size=7):
 
 
 def compute_loss(inputs, targets, weights, mask):
-    _, scores = helpers.forward(inputs, *weights, mask)
+    _, scores = helpers.forward(inputs, weights, mask)
     return np.sum((scores - targets) ** 2) / 2 / len(inputs)
 
 
 def largest_gradient_error(relu_grad_inactive, batch, seed):
     """Return the largest difference between backward and central differences of the loss."""
     inputs, targets, weights, mask = small_case(batch, seed)
-    hidden, scores = helpers.forward(inputs, *weights, mask)
+    hidden, scores = helpers.forward(inputs, weights, mask)
     gradients = helpers.backward(
-        inputs, targets, hidden, scores, weights[1], mask, relu_grad_inactive
+        inputs, targets, hidden, scores, weights, mask, relu_grad_inactive
     )
     rng, step, worst = np.random.RandomState(0), 1e-6, 0.0
     for matrix, gradient in zip(weights, gradients, strict=True):
@@ -180,7 +178,7 @@ def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
     }
     options |= {"input_dropout_rate": input_rate, "relu_grad_inactive": inactive}
     for metrics in expected_history:
-        found = helpers.train_epoch(*examples, *weights, rng, input_rng, **options)
+        found = helpers.train_epoch(*examples, weights, rng, input_rng, **options)
         assert found == pytest.approx(metrics, abs=1e-12)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-12
@@ -191,12 +189,12 @@ def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
     weights = helpers.initial_weights(np.random.RandomState(1), 5)
     expected = [matrix.copy() for matrix in weights]
     rng = np.random.RandomState(2)
-    helpers.train_epoch(images, labels, *weights, rng, dropout_rate=0, batch_size=3)
+    helpers.train_epoch(images, labels, weights, rng, dropout_rate=0, batch_size=3)
     for batch in ([0, 1, 2], [3, 4, 5], [6]):
         updates = []
         for i in batch:
             moved = [matrix.copy() for matrix in expected]
-            helpers.train_epoch(images[[i]], labels[[i]], *moved, rng, dropout_rate=0)
+            helpers.train_epoch(images[[i]], labels[[i]], moved, rng, dropout_rate=0)
             updates.append(
                 [new - old for new, old in zip(moved, expected, strict=True)]
             )
@@ -217,4 +215,4 @@ def test_evaluate_equals_the_formula(sample):
         )
         correct += int(np.argmax(scores)) == label
     expected = pytest.approx((error / 25, correct / 25), rel=1e-12)
-    assert helpers.evaluate(images, labels, *weights) == expected
+    assert helpers.evaluate(images, labels, weights) == expected

@@ -68,7 +68,7 @@ def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enla
     for changed in (digits, 255 - digits, enlarged):
         images = np.array([pictures.to_mnist(picture)[0] for picture in changed])
         accuracies += helpers.evaluate(
-            images.reshape(-1, 784), labels, *weights, divisor
+            images.reshape(-1, 784), labels, weights, divisor
         )[1:]
     assert min(accuracies) >= accuracies[0] - 0.01
 

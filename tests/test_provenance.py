@@ -35,7 +35,8 @@ WITHOUT_PART = {
     "keras",
 }  # Keras is recorded if it is the source
 LAYERS = [
-    "helpers pipeline compiled errors preload",
+    "helpers pipeline digests errors preload",
+    "compiled",
     "parameters records published baselines plots exercises pictures",
     "data",
     "run_folder",
@@ -130,7 +131,7 @@ for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/tables.py", "pip
                "pipeline/baselines.py", "helpers.py"):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
     if change:
-        with open(change, "a") as module: module.write("# changed\\n")
+        with open(change, "a") as module: module.write("CHANGED = True\\n")
     assert execution.run_sweep(file, str(folder), with_report=False)
     after = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
     print(change, *sorted(path.stem for path in after if after[path] != before.get(path)))
@@ -193,13 +194,13 @@ def test_each_difference_is_described(tmp_path):
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
     assert find(folder, Parameters(), inputs) == []
     folder.model.write_bytes(b"2")
-    code = inputs.code | {"helpers.py": "0" * 64}
+    before, code = inputs.syntax["helpers.py"], inputs.syntax | {"helpers.py": "0" * 64}
     changed = inputs.model_copy(
-        update={"code": code, "versions": inputs.versions | {"numpy": "1"}}
+        update={"syntax": code, "versions": inputs.versions | {"numpy": "1"}}
     )
     assert find(folder, Parameters(seed=2), changed) == [
         "seed, which was 1 and is 2",
-        f"code helpers.py, which was {inputs.code['helpers.py'][:40]} and is {40 * '0'}",
+        f"code helpers.py, which was {before[:40]} and is {40 * '0'}",
         f"versions numpy, which was {inputs.versions['numpy']} and is 1",
         "model.npz, which has been removed or altered since",
     ]

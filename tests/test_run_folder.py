@@ -4,7 +4,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from pipeline import data, run_folder
+from pipeline import data, digests, run_folder
 from pipeline.errors import Diverged, FolderBusy, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord, Status
@@ -46,12 +46,9 @@ def test_results_come_back_as_written(folder, images):
     assert all(
         np.array_equal(a, b) for a, b in zip(model.weights, WEIGHTS, strict=True)
     )
-    assert (model.normalisation, model.hidden_size, model.classes) == (
-        127.5,
-        3,
-        data.DIGITS,
-    )
-    assert folder.read_metrics().weights_sha256 == data.compute_sha256(*WEIGHTS)
+    found = model.normalisation, model.classes, model.note
+    assert found == (127.5, data.DIGITS, None)
+    assert folder.read_metrics().weights_sha256 == digests.digest_arrays(*WEIGHTS)
     assert folder.read_history() == [VALIDATED]
     folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images)
     assert folder.read_history() == [EPOCH, EPOCH]  # without what was not measured
@@ -83,7 +80,7 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
 
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
-    model = replace(folder.read_model(), weights_0_1=-WEIGHTS[0])
+    model = replace(folder.read_model(), weights=(-WEIGHTS[0], WEIGHTS[1]))
     with pytest.raises(
         InvalidRecord,
         match=r"model\.npz has changed since this notebook read it\. Run this",

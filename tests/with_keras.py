@@ -68,7 +68,7 @@ def test_training_and_scores_equal_keras(float64, sample, ours, batch_size):
     ours.train_epoch(
         images,
         labels,
-        *weights,
+        weights,
         np.random.RandomState(0),
         learning_rate=0.01,
         dropout_rate=0,
@@ -79,7 +79,7 @@ def test_training_and_scores_equal_keras(float64, sample, ours, batch_size):
         assert theirs.dtype == np.float64
         assert np.abs(matrix - theirs).max() < 1e-12
     scores = model.predict(sample["x_test"] / 255, verbose=0)
-    assert np.abs(ours.predict(sample["x_test"], *weights) - scores).max() < 1e-12
+    assert np.abs(ours.predict(sample["x_test"], weights) - scores).max() < 1e-12
 
 
 @pytest.fixture

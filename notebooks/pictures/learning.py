@@ -90,11 +90,11 @@ def main() -> None:
     rng, _ = helpers.generators(1)
     weights = helpers.initial_weights(rng, 40)
     test = data.x_test, data.y_test
-    curve = [helpers.evaluate(*test, *weights)[1]]
+    curve = [helpers.evaluate(*test, weights)[1]]
     frames = [frame(0, weights[0], curve)]
     for epoch in range(1, EPOCHS + 1):
-        helpers.train_epoch(data.x_train, data.y_train, *weights, rng)
-        curve.append(helpers.evaluate(*test, *weights)[1])
+        helpers.train_epoch(data.x_train, data.y_train, weights, rng)
+        curve.append(helpers.evaluate(*test, weights)[1])
         if epoch in SHOWN:
             frames.append(frame(epoch, weights[0], curve))
     path = Path(__file__).with_name("learning.gif")

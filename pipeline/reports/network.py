@@ -6,18 +6,21 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
-from pipeline.data import CLOTHES, DIGITS, read_arrays
+from pipeline.data import CLOTHES, DIGITS, load_source, read_arrays
 from pipeline.parameters import (
     NAMES,
     NOTEBOOKS,
     Parameters,
     describe_allowed,
     find_unoriginal,
+    from_values,
 )
-from pipeline.records import History, Metrics
+from pipeline.provenance import has_published_helpers
+from pipeline.records import History, Metrics, RunRecord
 from pipeline.run_folder import Model, RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,30 +68,118 @@ def pack(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content)).decode()
 
 
-def collect_parts(
-    folder: RunFolder, parameters: Parameters | None, metrics: Metrics | None
-) -> dict[str, Any]:
-    """Return what training.html.j2 and drawing.html.j2 show; `page` is what the scripts read."""
+def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]:
+    """Return what training.html.j2 and drawing.html.j2 show of a folder.
+
+    record: of its run; None if its notebooks were run alone. `page` is what the scripts
+    read; `no_training` and `no_reading` say why a page can do less than usual.
+    """
     history, model = folder.read_history(), folder.read_model()
-    networks = collect_networks(model, metrics.test_accuracy if metrics else None)
-    training = (
-        collect_training(folder, parameters, history, model) if parameters else None
-    )
+    metrics = folder.read_metrics() if folder.metrics.exists() else None
+    no_training = find_training_obstacle(folder, record)
+    no_reading = find_reading_obstacle(folder, record, model, metrics)
+    accuracy = metrics.test_accuracy if metrics else None
+    networks = collect_networks(model, accuracy, not no_reading)
+    training = None
+    if record and not no_training:
+        training = collect_training(folder, from_values(record.parameters), model)
     if training and metrics:
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
-        "parameters": parameters,
         "fields": Parameters.model_fields,
         "allowed": {name: describe_allowed(name) for name in NAMES},
         "dataset": DATASETS.get(model.classes),
-        "max_images": MAX_IMAGES,
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
         "error_curves": collect_curves(history, "error"),
         "networks": networks,
+        "no_training": no_training,
+        "no_reading": no_reading,
         "page": {"networks": networks, "training": training},
     }
+
+
+def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
+    """Return why a page cannot train a run's network again, or "" if it can."""
+    if record is None:
+        return (
+            "These files were written by notebooks that were run alone, in a folder "
+            "without a run, so their parameters are not recorded. To train again here, "
+            "make a run, and run this cell again: python -m pipeline run, with --run-dir, "
+            "and with -p NAME VALUE for each parameter that is not at its default."
+        )
+    parameters = from_values(record.parameters)
+    if not has_published_helpers(record.inputs) or record.note:
+        return (
+            "This page has a copy of the arithmetic in the helpers.py that reproduces "
+            "the published metrics. The helpers.py of this run is another one, so the "
+            "page shows what the run has stored, and does not train it again."
+        )
+    if parameters.batch_size > 1:
+        return (
+            f"This run has batch_size {parameters.batch_size}; a page trains with one "
+            "image at a time only."
+        )
+    if parameters.num_samples > MAX_IMAGES:
+        return (
+            f"This run has {parameters.num_samples} training images; a page holds "
+            f"{MAX_IMAGES} at most."
+        )
+    if not folder.data.exists():
+        return (
+            "The training images of a point of a sweep are not kept with it, so this "
+            "page cannot train it again."
+        )
+    return ""
+
+
+def find_reading_obstacle(
+    folder: RunFolder, record: RunRecord | None, model: Model, metrics: Metrics | None
+) -> str:
+    """Return why a page cannot read with a run's network, or "" if it can.
+
+    It can if the page's own formula gives the metrics that the run has stored.
+    """
+    not_among = "This run's own network is not among them"
+    if metrics is None:
+        return f"{not_among}: this folder has no metrics to check the page by."
+    size = model.weights[0].shape[1]
+    if [matrix.shape for matrix in model.weights] == [(784, size), (size, 10)]:
+        if size > MAX_HIDDEN_SIZE:
+            return (
+                f"{not_among}: with {size:,} hidden units it is too large for a page."
+            )
+        if folder.data.exists() or record is None:
+            images = folder.read_data()
+        else:
+            images = load_source(from_values(record.parameters).source)
+        found = evaluate_as_a_page(model, images.x_test, images.y_test)
+        stored = metrics.test_error, metrics.test_accuracy
+        if np.allclose(found, stored, rtol=1e-9, atol=0):
+            return ""
+    return (
+        f"{not_among}: its helpers.py computes the scores in another way than this page, "
+        "so the page cannot say what it would read."
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def evaluate_as_a_page(
+    model: Model, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, float]:
+    """Return error and accuracy of the formula that pages compute scores by.
+
+    It is ``max(0, pixels / normalisation @ W1) @ W2``. images (N, 784), labels (N,).
+    """
+    first, second = model.weights
+    error = correct = 0.0
+    for start in range(0, len(images), 1000):  # to spare memory
+        chunk = slice(start, start + 1000)
+        scores = np.maximum(0, images[chunk] / model.normalisation @ first) @ second
+        error += np.sum((scores - np.eye(10)[labels[chunk]]) ** 2)
+        correct += np.sum(scores.argmax(axis=1) == labels[chunk])
+    return error / len(images), correct / len(images)
 
 
 def collect_curves(
@@ -108,15 +199,10 @@ def collect_curves(
 
 
 def collect_training(
-    folder: RunFolder, parameters: Parameters, history: History, model: Model
-) -> dict[str, Any] | None:
-    """Return what train.js reads; None if a page cannot train this network."""
-    if (
-        parameters.batch_size > 1
-        or parameters.num_samples > MAX_IMAGES
-        or not folder.data.exists()
-    ):
-        return None
+    folder: RunFolder, parameters: Parameters, model: Model
+) -> dict[str, Any]:
+    """Return what train.js reads."""
+    history = folder.read_history()
     data = folder.read_data()
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     return {
@@ -136,15 +222,17 @@ def collect_training(
     }
 
 
-def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
-    """Return the networks that read a drawing: the run's, unless it is too large, and others.
+def collect_networks(
+    model: Model, accuracy: float | None, has_own: bool = True
+) -> list[dict[str, Any]]:
+    """Return the networks that read a drawing: the run's, if a page can, and others.
 
-    Those read digits, so they do not stand beside a network of other classes. accuracy: the run's
-    on its test images, None if it is not known.
+    Those read digits, so they do not stand beside a network of other classes. accuracy:
+    the run's on its test images, None if it is not known.
     """
-    is_published = model.sha256 == published.WEIGHTS_SHA256
+    is_published = has_own and model.sha256 == published.WEIGHTS_SHA256
     networks = []
-    if model.hidden_size <= MAX_HIDDEN_SIZE:
+    if has_own:
         name = (
             "This run's (published) network" if is_published else "This run's network"
         )
@@ -160,7 +248,7 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
     arrays = read_arrays(NETWORKS, {}, f"Restore it: git checkout {NETWORKS}")
     for key, name in others.items():
         normalisation = float(arrays[f"{key}_normalisation"])
-        other = Model(arrays[f"{key}_0_1"], arrays[f"{key}_1_2"], normalisation)
+        other = Model((arrays[f"{key}_0_1"], arrays[f"{key}_1_2"]), normalisation)
         networks.append(pack_network(name, float(arrays[f"{key}_accuracy"]), other))
     return networks
 
@@ -170,7 +258,7 @@ def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, A
     return {
         "name": name,
         "accuracy": accuracy,
-        "hidden_size": model.hidden_size,
+        "hidden_size": model.weights[0].shape[1],
         "normalisation": model.normalisation,
         "weights": pack(
             b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)

@@ -26,6 +26,7 @@ from pipeline import exercises, published
 from pipeline.data import DIGITS
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NOTEBOOKS, find_unoriginal, from_values, make_command
+from pipeline.provenance import has_published_helpers
 from pipeline.records import RunRecord
 from pipeline.reports import network
 from pipeline.run_folder import GENERATOR, STAGES, RunFolder, check_page, write_whole
@@ -178,7 +179,9 @@ def render(
     has_exercises = "<code>exercises.check(" in "".join(sections)
     scripts: Sequence[str] = ("network", "page") if has_exercises else ("page",)
     if summary:
-        scripts = ("network", "draw", "train", "step", "check", "page")
+        scripts = ("network", "draw", "page")
+        if summary["live"]["page"]["training"]:
+            scripts = ("network", "draw", "train", "step", "check", "page")
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",
@@ -310,7 +313,8 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "comparisons": published.compare(metrics.model_dump()),
         "unoriginal": find_unoriginal(parameters),
         "command": make_command(parameters.model_dump(), run_dir),
-        "live": network.collect_parts(folder, parameters, metrics),
+        "live": network.collect_parts(folder, record),
+        "published_helpers": has_published_helpers(record.inputs),
         "digests": {
             **{
                 f"the source's {name}": digest for name, digest in record.arrays.items()
@@ -321,5 +325,6 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
                 for name, digest in record.inputs.notebooks.items()
             },
             **record.inputs.code,
+            **{f"{name}, its syntax": d for name, d in record.inputs.syntax.items()},
         },
     }

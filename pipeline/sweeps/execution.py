@@ -242,6 +242,7 @@ class _Progress:
         }
         self.names = definition.find_varied(points)
         self.total, self.count = total, 0
+        self.has_note = False  # has been logged, see records.RunRecord
         complete = [each for each in configurations if each.is_complete]
         self.best = min(complete, key=lambda each: each.sort_key, default=None)
 
@@ -251,6 +252,9 @@ class _Progress:
             record, files = future.result()
             for name, content in files.items():
                 write_whole(point.folder.path / name, content)
+            if record.note and not self.has_note:
+                log.warning(record.note)
+                self.has_note = True
             point.record = record.replace(outputs=point.folder.digest(runs.TRAINED))
             point.folder.write_record(point.record)
             self._log(point)

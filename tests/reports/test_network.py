@@ -12,9 +12,10 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 import helpers
-from pipeline import compiled, data, explore, published
+from pipeline import compiled, data, digests, explore, published
 from pipeline.data import Classes
 from pipeline.parameters import Parameters
+from pipeline.records import RunRecord
 from pipeline.reports import network
 from pipeline.reports.network import TEMPLATES
 from pipeline.run_folder import Model, RunFolder
@@ -34,7 +35,7 @@ const given = JSON.parse(await new Promise((done) => {{
 }}));
 const answer = await (async () => {{
 """
-ZEROS = Model(np.zeros((784, 2)), np.zeros((2, 10)), 255.0)
+ZEROS = Model((np.zeros((784, 2)), np.zeros((2, 10))), 255.0)
 
 
 def run_node(script, **given):
@@ -119,16 +120,16 @@ def test_training_and_evaluation_give_the_same_bits(sample, case):
     history, options["learning_rate"] = [], parameters.learning_rate
     for _ in range(parameters.epochs):
         metrics = compiled.train_epoch(
-            images, labels, *weights, rng, input_rng, **options
+            images, labels, weights, rng, input_rng, **options
         )
         history.append(list(metrics))
         options["learning_rate"] *= parameters.learning_rate_decay
     assert answer["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
         assert np.array_equal(decode(answer[name]), matrix.ravel())
-    assert answer["digest"] == data.compute_sha256(*weights)
+    assert answer["digest"] == digests.digest_arrays(*weights)
     expected = compiled.evaluate(
-        others, sample["y_test"][:50], *weights, parameters.normalisation
+        others, sample["y_test"][:50], weights, parameters.normalisation
     )
     assert tuple(answer["metrics"]) == expected
 
@@ -167,7 +168,7 @@ def test_a_drawing_takes_the_form_of_mnists_digits():
 
 def test_a_page_reads_as_python_does(sample):
     weights = helpers.initial_weights(np.random.RandomState(3), 12)
-    model, image = Model(*weights, 300.0), sample["x_test"][0]
+    model, image = Model(weights, 300.0), sample["x_test"][0]
     script = """
     const weights = { first: numbers(given.first), second: numbers(given.second) };
     const read = draw.read(bytes(given.image), { normalisation: 300, weights });
@@ -179,7 +180,7 @@ def test_a_page_reads_as_python_does(sample):
     expected = explore.read_image(model, image)
     assert answer["answer"] == expected.answer
     assert answer["second"] == np.argsort(expected.scores)[-2]
-    scores = compiled.predict(image[None], *weights, 300.0)[0]
+    scores = compiled.predict(image[None], weights, 300.0)[0]
     assert np.array_equal(decode(answer["scores"]), scores)
     assert np.allclose(decode(answer["hidden"]), expected.activations, atol=1e-12)
     contributions = expected.contributions[:, expected.answer]
@@ -194,9 +195,15 @@ def folder(tmp_path):
     return folder
 
 
+def make_record(code=published.HELPERS_SHA256, **values):
+    inputs = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
+    inputs["syntax"] = {"helpers.py": code}
+    return RunRecord(parameters=dict(Parameters(**values)), inputs=inputs)
+
+
 def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
-    parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
-    parts = network.collect_parts(folder, parameters, None)
+    record = make_record(num_samples=40, num_validation=10, epochs=1, seed=5)
+    parts = network.collect_parts(folder, record)
     training = parts["page"]["training"]
     for name, images, labels in (
         ("", sample["x_train"][:40], sample["y_train"][:40]),
@@ -218,30 +225,49 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
         ({"batch_size": 2}, "This run has batch_size 2; a page trains with one image"),
         ({"num_samples": 5001}, "This run has 5001 training images; a page holds 5000"),
         ({}, "The training images of a point of a sweep are not kept with it"),
+        ({"code": "0" * 64}, "The helpers.py of this run is another one, so the page"),
         (None, "their parameters are not recorded. To train again here, make a run"),
     ],
 )
 def test_a_page_that_cannot_train_says_why(folder, values, reason):
     if values == {}:
         folder.data.unlink()
-    parts = network.collect_parts(
-        folder, None if values is None else Parameters(**values), None
-    )
+    record = None if values is None else make_record(**values)
+    parts = network.collect_parts(folder, record)
     assert parts["page"]["training"] is None
     html = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
     assert reason in html
     assert "Train again" not in html
 
 
+def test_a_page_reads_only_if_its_formula_gives_the_stored_metrics(folder, sample):
+    record, model = make_record(code="0" * 64), folder.read_model()
+    answers = np.full(10_000, 0) == sample["y_test"]  # of scores that are all 0
+    metrics = {"test_error": 1.0, "test_accuracy": float(np.mean(answers))}
+    folder.write_metrics(model, VALIDATED | metrics, 10_000)
+    find = network.find_reading_obstacle
+    assert find(folder, record, model, folder.read_metrics()) == ""
+    for change in ({"test_error": 1.0 + 1e-6}, {"test_accuracy": 0.1}):
+        changed = folder.read_metrics().model_copy(update=change)
+        reason = find(folder, record, model, changed)
+        assert "its helpers.py computes the scores in another way" in reason
+    for shapes in ([(785, 2), (2, 10)], [(784, 2), (2, 2), (2, 10)]):
+        other = Model(tuple(map(np.zeros, shapes)), 255.0)
+        assert "in another way" in find(folder, record, other, folder.read_metrics())
+    large = Model((np.zeros((784, 401)), np.zeros((401, 10))), 255.0)
+    reason = find(folder, record, large, folder.read_metrics())
+    assert "with 401 hidden units it is too large for a page" in reason
+    assert "no metrics" in find(folder, record, model, None)
+
+
 def test_networks_to_compare_have_the_stated_accuracy(sample):
-    large = Model(np.zeros((784, 401)), np.zeros((401, 10)), 255.0)  # left out
-    networks = network.collect_networks(large, 0.5)
+    networks = network.collect_networks(ZEROS, 0.5, has_own=False)
     for packed, accuracy in zip(networks, (0.7942, 0.9612), strict=True):
         numbers = unpack(packed["weights"], "<f4").astype(float)
         first, second = np.split(numbers, [784 * packed["hidden_size"]])
         weights = first.reshape(784, -1), second.reshape(-1, 10)
         images, labels = sample["x_test"], sample["y_test"]
-        metrics = compiled.evaluate(images, labels, *weights, packed["normalisation"])
+        metrics = compiled.evaluate(images, labels, weights, packed["normalisation"])
         assert metrics[1] == packed["accuracy"] == accuracy
 
 
@@ -252,9 +278,7 @@ def test_a_page_has_the_runs_network_first_and_those_that_compare(monkeypatch):
     monkeypatch.setattr(published, "WEIGHTS_SHA256", ZEROS.sha256)
     names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
     assert names == ["This run's (published) network", others[1]]
-    model = Model(
-        *ZEROS.weights, 255.0, Classes(("cat", "dog", "owl"))
-    )  # which reads no digits
+    model = Model(ZEROS.weights, 255.0, Classes(("cat", "dog", "owl")))  # no digits
     assert [each["classes"] for each in network.collect_networks(model, 0.25)] == [
         model.classes
     ]

@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipeline.data import compute_file_sha256
+from pipeline.digests import digest_file
 from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.reports import page
 from pipeline.run_folder import GENERATOR
@@ -273,7 +273,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(
         digests
     )
-    assert digests["helpers.py"] == compute_file_sha256(ROOT / "helpers.py")
+    assert digests["helpers.py"] == digest_file(ROOT / "helpers.py")
     versions = {row.th.text for row in report.select("table.versions tbody tr")}
     assert {"python", "numpy", "numba"} <= versions
     assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 6

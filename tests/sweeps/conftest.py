@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from functools import partial
@@ -17,29 +16,10 @@ from pipeline.parameters import ROOT, Parameters
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps.definition import Point
-from tests.conftest import VALIDATED
+from tests.conftest import MIDWAY, VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
 RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
-MIDWAY = '''
-import os, signal, socket
-
-SECONDS = 0
-save = Checkpoints.save_when_due
-
-
-def save_and_stop(self, checkpoint, *generators):
-    """Save after each epoch; then seed 13 dies, and seed 14 stops at the gate, once."""
-    save(self, checkpoint, *generators)
-    seed = get_ipython().user_ns["seed"]
-    if seed == 13 and "DEADLY" in os.environ:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
-        socket.create_connection(("127.0.0.1", int(os.environ["GATE"])), timeout=100).recv(1)
-
-
-Checkpoints.save_when_due = save_and_stop
-'''
 
 
 def write(path, **definition):
@@ -95,24 +75,6 @@ def wait_for(pattern, stream):
         if found := re.search(pattern, line):
             return found[found.lastindex or 0]
     raise AssertionError(f"{pattern} was not written")
-
-
-class Gate(socket.socket):
-    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
-
-    def wait(self):
-        """Wait for a training, and return its connection; when that is closed, it goes on."""
-        return self.accept()[0]
-
-
-@pytest.fixture(scope="module")
-def gate():
-    with Gate() as gate:
-        gate.settimeout(100)
-        gate.bind(("127.0.0.1", 0))
-        gate.listen()
-        gate.port = str(gate.getsockname()[1])
-        yield gate
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import { DIGITS, PIXELS, evaluate, forward, largest, scales, update } from "./ne
 
 const PEN = 2.5; // the pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's
 const SIDE = 28;
+const COLUMNS = 8; // of the pictures of weights
 const UNITS = 40; // shown at most: the one that is pressed, and the most active
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const EAGER = 5; // times the learning rate, with which "Teach it" makes its one update
@@ -90,6 +91,22 @@ export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
   const picture = new ImageData(width, colours.length / width);
   colours.forEach((colour, p) => picture.data.set(colour, 4 * p));
   canvas.getContext("2d").putImageData(picture, x, y);
+}
+
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+export function drawUnits(canvas, { first }, size) {
+  const shown = Math.min(size, 40);
+  [canvas.hidden, canvas.width, canvas.height] = [false, 30 * COLUMNS, 30 * Math.ceil(shown / COLUMNS)];
+  const colour = diverging(2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length));
+  for (let h = 0; h < shown; h++) {
+    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
+  }
+}
+
+// Shows the run's weights, unless its network is too large for the page.
+export async function showRun(root, [network]) {
+  if (!network.name.startsWith("This run")) return;
+  drawUnits(root.querySelector(".forming"), (await unpackNetwork(network)).weights, network.hidden_size);
 }
 
 export const nameOf = (classes, output) => classes[output] ?? "unused"; // where there are fewer classes than outputs

@@ -1,8 +1,6 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the digest of the weights.
-import { PIXELS, digestOf, evaluate, train } from "./network.js";
-import { diverging, paint, unpackNetwork, unpacked } from "./draw.js";
-
-const COLUMNS = 8; // of the pictures of weights
+import { digestOf, evaluate, train } from "./network.js";
+import { drawUnits, unpacked } from "./draw.js";
 
 // What is shown of each epoch, the weights now and then. It runs in a worker, which has network.js too.
 function* epochs([images, labels], others, parameters) {
@@ -49,22 +47,6 @@ function labelEnds(svg) {
     [text.textContent, text.className.baseVal] = [label, "end"];
     [["x", end.x + 6], ["y", below]].forEach(([name, value]) => text.setAttribute(name, value));
   }
-}
-
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
-function drawUnits(canvas, { first }, size) {
-  const shown = Math.min(size, 40);
-  [canvas.hidden, canvas.width, canvas.height] = [false, 30 * COLUMNS, 30 * Math.ceil(shown / COLUMNS)];
-  const colour = diverging(2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length));
-  for (let h = 0; h < shown; h++) {
-    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
-  }
-}
-
-// Shows the run's weights, unless its network is too large for the page.
-export async function showRun(root, [network]) {
-  if (!network.name.startsWith("This run")) return;
-  drawUnits(root.querySelector(".forming"), (await unpackNetwork(network)).weights, network.hidden_size);
 }
 
 const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;

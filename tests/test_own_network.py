@@ -1,0 +1,276 @@
+"""A changed helpers.py is what is trained, resumed, swept, verified and reported.
+
+Each change is a patch of helpers.py alone, in a copy of the project.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.compiled import NOTE
+from pipeline.errors import InvalidRecord
+from pipeline.parameters import ROOT
+from pipeline.run_folder import RunFolder
+from tests.conftest import MIDWAY
+
+PATCHES = ROOT / "tests" / "networks"
+OPTIONS = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
+OPTIONS |= {"seed": 14}  # which stops at the gate
+# The shapes of the matrices, and whether the compiled loops still train.
+NETWORKS = {
+    "leaky_relu": ([(784, 12), (12, 10)], True),
+    "bias": ([(785, 12), (12, 10)], False),
+    "second_layer": ([(784, 12), (12, 12), (12, 10)], False),
+    "cross_entropy": ([(784, 12), (12, 10)], False),
+}
+# With the helpers.py of the folder, and nothing of the project's.
+TRAIN = """
+import json
+import numpy as np
+import helpers
+
+file = np.load("notebooks/data/mnist_sample.npz")
+x, y = file["x_train"].reshape(-1, 784)[:200], file["y_train"][:200]
+rng, input_rng = helpers.generators(14)
+weights = helpers.initial_weights(rng, 12)
+for _ in range(4):
+    error, accuracy = helpers.train_epoch(x, y, weights, rng, input_rng)
+test = helpers.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], weights)
+print(json.dumps([error, accuracy, *test]))
+"""
+
+
+def make_options(values):
+    return [word for name, value in values.items() for word in ("-p", name, str(value))]
+
+
+class Project:
+    """A copy of the project, in which commands are given."""
+
+    def __init__(self, path):
+        self.path = path
+        for name in ("pipeline", "notebooks"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, path / name, ignore=ignored)
+        shutil.copy2(ROOT / "helpers.py", path)
+
+    def patch(self, name):
+        command = ["git", "apply", PATCHES / f"{name}.patch"]
+        subprocess.run(command, cwd=self.path, check=True)
+
+    def start(self, *arguments, **environment):
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=self.path,
+            env=os.environ | {"PYTHONPATH": str(self.path)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def give(self, *arguments):
+        """Return the exit code and the output of a command of the pipeline."""
+        process = self.start("-m", "pipeline", *arguments)
+        output, _ = process.communicate(timeout=200)
+        return process.returncode, output
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "expected"), NETWORKS.items())
+def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
+    project, gate, name, expected
+):
+    shapes, is_compiled = expected
+    project.patch(name)
+    with (project.path / "pipeline" / "checkpoints.py").open("a") as file:
+        file.write(MIDWAY)
+    folder = RunFolder(project.path / "runs" / "own")
+    command = ["run", "--run-dir", folder.path, *make_options(OPTIONS)]
+    process = project.start("-m", "pipeline", *command, GATE=gate.port)
+    with gate.wait():
+        process.kill()
+        process.communicate()
+    code, output = project.give(*command)
+    assert code == 0, output
+    assert "Continuing after epoch 2" in folder.notebook("02_train").read_text()
+    assert "What differs from the original: num_samples 200" in output
+    assert "helpers.py, whose code has been changed" in output
+    assert "equal" not in output
+    assert (NOTE in output) == (not is_compiled)
+
+    process = project.start("-c", TRAIN)
+    metrics = folder.read_metrics()
+    names = ("train_error", "train_accuracy", "test_error", "test_accuracy")
+    found = [getattr(metrics, name) for name in names]
+    assert found == pytest.approx(json.loads(process.communicate()[0]), rel=1e-9)
+    assert [matrix.shape for matrix in folder.read_model().weights] == shapes
+
+    html = folder.report.read_text()
+    assert "the page shows what the run has stored, and does not train it" in html
+    assert "Train again" not in html
+    reads = "<option>This run" in html
+    assert reads == (name == "cross_entropy")  # which reads as the original does
+    assert reads != ("computes the scores in another way than this page" in html)
+    assert "last bit" not in html
+    assert (NOTE in html) == (not is_compiled)
+
+    code, output = project.give("verify", folder.path)
+    assert code == 0, output
+    assert "Reproduced" in output
+
+    sweep = {"name": "s", "base": OPTIONS, "grid": {"seed": [14, 2]}}
+    (project.path / "s.yaml").write_text(json.dumps(sweep))
+    code, output = project.give("sweep", "s.yaml", "--no-report")
+    assert code == 0, output
+    assert output.count(NOTE) == (0 if is_compiled else 1)
+    digests = [
+        json.loads(path.read_text())["metrics"]["weights_sha256"]
+        for path in (project.path / "runs" / "sweeps" / "s").glob("*/run.json")
+    ]
+    assert len(digests) == 2
+    assert metrics.weights_sha256 in digests
+
+
+def test_with_all_defaults_the_metrics_are_not_equal_and_helpers_is_named(project):
+    project.patch("leaky_relu")
+    code, output = project.give("run")
+    assert code == 0, output
+    assert output.count("NOT equal") == 4
+    assert output.count(" equal") == 4
+    assert "What differs from the original: helpers.py, whose code has been" in output
+    html = (project.path / "runs" / "default" / "report.html").read_text()
+    assert "A network of your own, trained on 1,000 digits" in html
+    assert "≠ NOT equal" in html
+    assert not re.search("(?<!NOT )equal</span>", html)
+
+
+def test_a_comment_replaces_no_result_and_a_change_of_the_arithmetic_does(project):
+    options = make_options(OPTIONS | {"epochs": 1})
+    assert project.give("run", *options)[0] == 0
+    helpers = project.path / "helpers.py"
+    helpers.write_text(
+        helpers.read_text().replace('"""A neural', '"""My own', 1) + "# a\n"
+    )
+    assert "nothing that it depends on has changed" in project.give("run", *options)[1]
+    project.patch("leaky_relu")
+    code, output = project.give("run", *options)
+    assert code == 0, output
+    assert "Replacing what is in runs/default, because of\n  code helpers.py" in output
+
+
+CHANGES = {  # of helpers.py, which the compiled loops do not follow
+    "of the targets": (
+        "np.eye(NUM_DIGITS)[labels]",
+        "2 * np.eye(NUM_DIGITS)[labels] - 1",
+    ),
+    "by a weight decay": (
+        "matrix -= learning_rate * gradient",
+        "matrix -= learning_rate * (gradient + 1e-6 * matrix)",
+    ),
+    "of the order": (
+        "rng, (len(inputs), hidden_size)",
+        "rng, (hidden_size, len(inputs))",
+    ),
+    "of the inputs": ("images / float(", "images[..., ::4] / float("),
+    "that Numba cannot compile": (
+        "return np.maximum(0, x)",
+        "return np.vectorize(lambda value: max(0.0, value))(x)",
+    ),
+    "by the whole vector": (
+        "return np.maximum(0, x)",
+        "return np.maximum(0, x - np.mean(x))",
+    ),
+    "that fails": ("    weights_0_1, weights_1_2 = weights\n", "    raise OSError\n"),
+}
+AGREES = "from pipeline import compiled; print(compiled.agrees_with_helpers())"
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_the_loops_are_not_used_after_a_change(project, change):
+    helpers = project.path / "helpers.py"
+    assert CHANGES[change][0] in helpers.read_text()
+    helpers.write_text(helpers.read_text().replace(*CHANGES[change]))
+    output, _ = project.start("-c", AGREES).communicate()
+    assert output == "False\n"
+
+
+def test_the_loops_follow_another_activation_without_a_stale_cache(project):
+    """The scores of leaky units, by the loops in two processes."""
+    script = """
+import numpy as np
+import helpers
+from pipeline import compiled
+
+assert compiled.agrees_with_helpers()
+weights = helpers.initial_weights(np.random.RandomState(0), 12)
+images = np.full((1, 784), 99, np.uint8)
+print(np.abs(compiled.predict(images, weights) - helpers.predict(images, weights)).max() < 1e-12)
+print(compiled.predict(images, weights).tolist())
+"""
+    first = project.start("-c", script).communicate()[0].splitlines()
+    project.patch("leaky_relu")
+    second = project.start("-c", script).communicate()[0].splitlines()
+    assert first[0] == second[0] == "True"
+    assert first[1] != second[1]
+
+
+def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
+    helpers = project.path / "helpers.py"
+    old = "    return weights_0_1, weights_1_2\n"
+    new = "    return weights_0_1, weights_1_2, np.zeros(NUM_DIGITS)\n"
+    helpers.write_text(helpers.read_text().replace(old, new))
+    code, output = project.give("run", *make_options(OPTIONS))
+    assert code == 1
+    problem = "weights_2_3 of helpers.py is float64 (10,), but must be a float64 matrix"
+    assert problem in output
+    assert "I:0" not in output
+
+
+def test_a_script_without_a_main_guard_runs_once(project):
+    options = {**OPTIONS, "epochs": 1}
+    (project.path / "mine.py").write_text(f"""
+import numpy as np
+from pipeline import parameters, runs
+from pipeline.run_folder import RunFolder
+from tests.conftest import MIDWAY
+from pipeline.sweeps import execution
+
+print("begun")
+runs.run(parameters.from_values({options}), "runs/mine")
+print(RunFolder("runs/mine").read_model().weights[0].shape)
+execution.run_sweep({{"name": "s", "base": {options}, "grid": {{"seed": [1, 2]}}}})
+""")
+    process = project.start("mine.py")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert output.count("begun") == 1
+    assert "(784, 12)" in output
+    points = RunFolder(project.path).path.glob("runs/sweeps/s/*/run.json")
+    assert [json.loads(p.read_text())["status"] for p in points] == ["done", "done"]
+
+
+def test_files_of_weights_are_numbered_without_a_gap(tmp_path):
+    folder, matrix = RunFolder(tmp_path), np.ones((2, 2))
+    for names, problem in (
+        (["weights_0_1", "weights_2_3"], "has no array weights_1_2"),
+        (["weights_1_2"], "has no array weights_0_1"),
+        ([], "has no array weights_0_1"),
+    ):
+        np.savez(folder.model, normalisation=1.0, **dict.fromkeys(names, matrix))
+        with pytest.raises(InvalidRecord, match=problem):
+            folder.read_model()
+    np.savez(folder.model, normalisation=1.0, weights_0_1=matrix.astype("float32"))
+    with pytest.raises(InvalidRecord, match="float32 .*must have a float64 matrix"):
+        folder.read_model()
+    np.savez(folder.model, normalisation=1.0, weights_0_1=matrix)
+    assert len(folder.read_model().weights) == 1
