@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from IPython import get_ipython
 
-from helpers import Weights
 from pipeline import data, provenance, run_folder
-from pipeline.data import Data, Layout
+from pipeline.data import Data, Layout, Weights
 from pipeline.errors import Diverged, InvalidRecord
 from pipeline.records import History
 from pipeline.run_folder import SMALLER, RunFolder, write_whole

@@ -160,7 +160,9 @@ def evaluate(
     images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
 ) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy, without dropout."""
-    return helpers.measure(predict(images, weights, normalisation), labels)
+    if agrees_with_helpers() and fits(weights):
+        return _evaluate(images, labels, weights, normalisation)
+    return helpers.evaluate(images, labels, weights, normalisation)
 
 
 def measure_activity(
@@ -175,7 +177,8 @@ def measure_activity(
     for start in range(0, len(images), IMAGES_PER_CALL):
         inputs = helpers.scale(images[start : start + IMAGES_PER_CALL], normalisation)
         hidden = helpers.forward(inputs, weights)[0]
-        if np.shape(hidden) != (len(inputs), len(count)):
+        expected = (len(inputs), len(count))
+        if not isinstance(hidden, np.ndarray) or hidden.shape != expected:
             return None
         count += np.sum(hidden > 0, axis=0)
     return count / len(images)
@@ -241,15 +244,16 @@ def _trains_and_predicts_alike(relu_grad_inactive: float) -> bool:
     options: Any = {"normalisation": 100.0, "learning_rate": 0.01, "dropout_rate": 0.5}
     options |= {"input_dropout_rate": 0.2, "relu_grad_inactive": relu_grad_inactive}
     results = []
-    for train, give_scores in (
-        (_train_epoch, _predict),
-        (helpers.train_epoch, helpers.predict),
+    for train, predict_, evaluate_ in (
+        (_train_epoch, _predict, _evaluate),
+        (helpers.train_epoch, helpers.predict, helpers.evaluate),
     ):
         generators = helpers.generators(1)
         # One unit more than a block: a ReLU that uses the whole vector shows.
         weights = helpers.initial_weights(generators[0], UNITS_PER_BLOCK + 1)
         metrics = [train(images, labels, weights, *generators, **options) for _ in "12"]
-        results.append([*weights, give_scores(images, weights, 100.0), *metrics])
+        metrics.append(evaluate_(images, labels, weights, 100.0))
+        results.append([*weights, predict_(images, weights, 100.0), *metrics])
     return all(
         np.max(np.abs(np.subtract(ours, theirs))) <= TOLERANCE * np.max(np.abs(theirs))
         for ours, theirs in zip(*results, strict=True)
@@ -296,3 +300,9 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     with ThreadPoolExecutor(count) as threads:
         list(threads.map(add, *parts) if count > 1 else map(add, *parts))
     return scores
+
+
+def _evaluate(
+    images: Bytes, labels: Bytes, weights: Weights, normalisation: float
+) -> tuple[float, float]:
+    return helpers.measure(_predict(images, weights, normalisation), labels)

@@ -21,6 +21,7 @@ from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
 
 Arrays = dict[str, np.ndarray]
+Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
 # The dtype or its kind, and the shape, by name; a word in it stands for any length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 

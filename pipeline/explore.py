@@ -65,11 +65,12 @@ def read_image(
     mask = np.ones((1, units))  # unscaled, unlike in training: this changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
-    hidden, _ = helpers.forward(inputs, model.weights)
+    hidden = helpers.forward(inputs, model.weights)[0]
+    is_known = isinstance(hidden, np.ndarray) and hidden.shape == (1, units)
     _, scores = helpers.forward(inputs, model.weights, mask)
     return Reading(
         image,
-        hidden[0] if np.shape(hidden) == (1, units) else None,
+        hidden[0] if is_known else None,
         mask[0] == 0,
         scores[0],
         find_contributions(inputs, model.weights, mask, scores[0]),

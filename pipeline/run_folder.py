@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from helpers import Weights
 from pipeline import data, digests, parameters, records
-from pipeline.data import DATA, Classes, Data, Layout
+from pipeline.data import DATA, Classes, Data, Layout, Weights
 from pipeline.errors import (
     Diverged,
     FolderBusy,

@@ -18,7 +18,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 import helpers
-from pipeline import compiled, data, digests, published
+from pipeline import compiled, data, published
+from pipeline.digests import digest_arrays, digest_file
 from pipeline.parameters import NOTEBOOKS
 from pipeline.reports import network
 from pipeline.reports.page import render_run
@@ -244,7 +245,7 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         )
         assert (
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 "
-            f"epochs. SHA-256 of the weights: {digests.digest_arrays(*weights)}."
+            f"epochs. SHA-256 of the weights: {digest_arrays(*weights)}."
         ) in found
         row, _ = page.locator(".tries tbody tr").all()  # the latest first
         expect(row).to_contain_text(
@@ -392,7 +393,7 @@ def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
         paths = {name: tmp_path / f"{name}.gz" for name in file if name in data.SOURCE}
         for name, path in paths.items():
             write_idx(path, file[name])
-    digests = {name: digests.digest_file(path) for name, path in paths.items()}
+    digests = {name: digest_file(path) for name, path in paths.items()}
     monkeypatch.setitem(network.KNOWN, "Fashion-MNIST", {"unpacked": False} | digests)
     folder = RunFolder(tmp_path / "run")
     page_path = tmp_path / "page.html"

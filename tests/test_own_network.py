@@ -190,6 +190,10 @@ CHANGES = {  # of helpers.py, which the compiled loops do not follow
         "return np.maximum(0, x)",
         "return np.maximum(0, x - np.mean(x))",
     ),
+    "of the evaluation": (
+        "return measure(predict(images, weights, normalisation), labels)",
+        "return measure(predict(images, weights, normalisation) / 2, labels)",
+    ),
     "that fails": ("    weights_0_1, weights_1_2 = weights\n", "    raise OSError\n"),
 }
 AGREES = "from pipeline import compiled; print(compiled.agrees_with_helpers())"
@@ -234,6 +238,34 @@ def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
     problem = "weights_2_3 of helpers.py is float64 (10,), but must be a float64 matrix"
     assert problem in output
     assert "I:0" not in output
+
+
+def test_a_mistake_in_helpers_is_named_with_its_line(project):
+    helpers = project.path / "helpers.py"
+    helpers.write_text(helpers.read_text().replace("def relu(x", "def relu(:x"))
+    code, output = project.give("run", *make_options(OPTIONS))
+    assert code == 1
+    problem = r"Error: 02_train\.ipynb failed in the cell 'imports': SyntaxError: .*"
+    assert re.search(problem + r"\(helpers\.py, line \d+\)$", output.strip()), output
+
+
+def test_hidden_units_in_another_form_leave_their_pictures_out(project):
+    """As of two layers in a tuple, whose lengths differ."""
+    helpers = project.path / "helpers.py"
+    text = helpers.read_text().replace(
+        "return hidden, scores", "return (hidden, 1), scores"
+    )
+    helpers.write_text(
+        text.replace(
+            "    _, weights_1_2 =", "    hidden, _ = hidden\n    _, weights_1_2 ="
+        )
+    )
+    code, output = project.give("run", *make_options(OPTIONS | {"epochs": 1}))
+    assert code == 0, output
+    executed = (project.path / "runs/default/03_evaluate.ipynb").read_text()
+    assert (
+        "This network has no such picture: its helpers.py has other units" in executed
+    )
 
 
 def test_a_script_without_a_main_guard_runs_once(project):

@@ -18,9 +18,8 @@ from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps import definition
 
-SIZES = {"README.md": 11_000, "CONTRIBUTING.md": 5000, "SECURITY.md": 1000}
-SIZES |= {"notebooks/README.md": 10_000, "notebooks/sweeps/README.md": 7900}
-GUIDES = [*SIZES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
+GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -32,7 +31,7 @@ def find_blocks(guide, language):
 def find_commands():
     """Return the commands in the blocks and in the text of the guides."""
     lines = find_blocks("notebooks/sweeps/README.md", "text")[0].splitlines()
-    for guide in SIZES:
+    for guide in GUIDES:
         lines += "".join(find_blocks(guide, "sh")).splitlines()
         lines += re.findall(
             r"`((?:make|python -m pipeline) [^`]+)`", (ROOT / guide).read_text()
@@ -42,15 +41,14 @@ def find_commands():
     )
 
 
-def test_guides_are_short_and_of_this_version():
-    assert [
-        each for each, size in SIZES.items() if (ROOT / each).stat().st_size > size
-    ] == []
-    assert README.count("\n") <= 130
+def test_the_citation_is_of_this_version():
     assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
 
 
-@pytest.mark.parametrize("guide", GUIDES)
+LINKED = [*GUIDES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
+
+
+@pytest.mark.parametrize("guide", LINKED)
 def test_links_lead_to_files_and_headings(guide):
     for target in re.findall(r"\]\(((?!https:)[^)]+)\)", (ROOT / guide).read_text()):
         file, _, anchor = target.partition("#")
