@@ -24,9 +24,6 @@ import helpers
 from helpers import NUM_DIGITS, PIXELS, Bytes, Floats, Weights
 from pipeline.digests import digest_syntax
 
-# The fork server imports Numba before a notebook's process gets its environment.
-config.reload_config()  # type: ignore[no-untyped-call]
-
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # bounds memory: their masks are little larger than weights_0_1
 UNITS_PER_BLOCK = 256  # their weights stay in the processor's cache between images

@@ -11,6 +11,7 @@
     └── NotebookFailed       a notebook did not run to its end
         ├── CellFailed       one of its cells raised an error
         ├── Diverged         the error of a training is no longer a finite number
+        ├── CodeChanged      the code is no longer the one that its command started with
         ├── CellTimedOut     one of its cells took longer than the time limit
         └── ProcessDied      the process that ran it ended early
 
@@ -67,6 +68,9 @@ class CellFailed(NotebookFailed): ...
 
 class Diverged(NotebookFailed):
     status = "diverged"
+
+
+class CodeChanged(NotebookFailed): ...
 
 
 class CellTimedOut(NotebookFailed):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,15 @@ from papermill.utils import nb_language
 
 from pipeline.errors import (
     CellFailed,
-    CellTimedOut,
+    CodeChanged,
     Diverged,
     InvalidRecord,
+    NotebookFailed,
     ProcessDied,
 )
 from pipeline.parameters import ROOT
+from pipeline.provenance import digest_cells
+from pipeline.records import Inputs
 from pipeline.run_folder import RUN_DIR, write_whole
 from pipeline.shell import NotebookProcess, is_ending
 
@@ -40,6 +44,7 @@ LEFT_OUT = (
 )
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 
+_stages: dict[str, NotebookNode] = {}  # by the digest of their cells
 join_streams = CoalesceStreamsPreprocessor().preprocess_cell
 log = logging.getLogger(__name__)
 
@@ -53,7 +58,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
         *,
         executed: list[NotebookNode],
         progress: "_Progress",
-        variables: Mapping[str, str],
+        process: NotebookProcess,
         time_limit: float | None,
         is_point: bool,
         **options: Any,
@@ -62,32 +67,35 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
         executed.append(nb_man.nb)
         client = PapermillNotebookClient(nb_man, stdout_file=progress)
         client.reset_execution_trackers()
-        with closing(NotebookProcess(variables)) as process:
-            for index, cell in enumerate(nb_man.nb.cells):
-                if cell.cell_type != "code" or not cell.source.strip():
-                    continue
-                if is_point and PICTURE in cell.metadata.get("tags", ()):
-                    cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
-                    continue
-                nb_man.cell_start(cell, index)
-                client.clear_before_next_output = False
-                try:
-                    for kind, content in process.run_cell(cell.source, time_limit):
-                        if kind != "done":
-                            header = {"msg_type": kind, "parent_header": {}}
-                            message = header | {"header": header, "content": content}
-                            client.process_message(message, cell, index)
-                except (CellTimedOut, ProcessDied) as error:
-                    raise type(error)(
-                        f"{progress.name}, cell {cell.id!r}: {error}."
-                    ) from None
-                finally:
-                    join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
-                cell.execution_count = content["execution_count"]
-                nb_man.cell_complete(cell, index)
-                if not content["success"]:
-                    nb_man.cell_exception(cell, index)
-                    return
+        for index, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code" or not cell.source.strip():
+                continue
+            if is_point and PICTURE in cell.metadata.get("tags", ()):
+                cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
+                continue
+            nb_man.cell_start(cell, index)
+            client.clear_before_next_output = False
+            place = f"{progress.name}, cell {cell.id!r}"
+            try:
+                for kind, content in process.run_cell(cell.source, time_limit):
+                    if kind != "done":
+                        header = {"msg_type": kind, "parent_header": {}}
+                        message = header | {"header": header, "content": content}
+                        client.process_message(message, cell, index)
+            except NotebookFailed as error:
+                raise type(error)(f"{place}: {error}.") from None
+            except Exception as error:  # noqa: BLE001 - of whatever a cell displays
+                kind = type(error).__name__
+                problem = f"an output cannot be stored ({kind}: {error})"
+                raise CellFailed(f"{place}: {problem}.") from None
+            finally:
+                join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
+            cell.execution_count = content["execution_count"]
+            nb_man.cell_complete(cell, index)
+            if not content["success"]:
+                nb_man.cell_exception(cell, index)
+                return
+        process.end()
 
 
 papermill_engines.register(ENGINE, _Engine)
@@ -123,63 +131,70 @@ def execute(
     output: Path,
     parameters: Mapping[str, object] | None = None,
     *,
+    inputs: Inputs | None = None,
     time_limit: float | None = None,
     is_point: bool = False,
 ) -> None:
     """Execute a notebook and write it. Parameters that it does not declare are left out.
 
-    output: where the executed notebook goes, as far as it came. time_limit: seconds that a cell
-    may take. is_point: of a sweep, whose points share the cores; it uses one, draws no picture and
-    shows no progress. A notebook whose process died is executed once more. Raises InvalidRecord if
-    it is no notebook in Python, and NotebookFailed.
+    output: where the executed notebook goes, as far as it came. inputs: of the run, whose
+    code and cells have to be executed; without them, what is on disk. time_limit: seconds
+    that a cell may take. is_point: of a sweep, whose points share the cores; it uses one,
+    draws no picture and shows no progress. A notebook whose process died is executed
+    once more. Raises InvalidRecord if it is no notebook in Python, and NotebookFailed.
     """
-    try:
-        _execute(notebook, output, parameters or {}, time_limit, is_point)
-    except ProcessDied as error:
-        if is_ending.is_set():
-            raise
-        log.warning(f"{error} It is executed once more.")
-        _execute(notebook, output, parameters or {}, time_limit, is_point)
-
-
-def _execute(
-    notebook: Path,
-    output: Path,
-    parameters: Mapping[str, object],
-    time_limit: float | None,
-    is_point: bool,
-) -> None:
-    node = read_notebook(notebook)
+    node = read_stage(notebook, inputs) if inputs else read_notebook(notebook)
     if nb_language(node) != "python":
         raise InvalidRecord(
             notebook, "is not in Python", "Choose a Python kernel for it."
         )
     declared = papermill.inspect_notebook(node)
-    values = {name: value for name, value in parameters.items() if name in declared}
-    variables = (
-        {RUN_DIR: str(ROOT / str(values["run_dir"]))} if "run_dir" in values else {}
-    )
-    if is_point:
-        variables["NUMBA_NUM_THREADS"] = "1"
+    values = {k: value for k, value in (parameters or {}).items() if k in declared}
+    variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
+    if "run_dir" in values:
+        variables[RUN_DIR] = str(ROOT / str(values["run_dir"]))
+    syntax = inputs.syntax if inputs else {}
+    options = {"time_limit": time_limit, "is_point": is_point}
+    for attempt in ("first", "last"):
+        progress = _Progress(notebook.name, not is_point)
+        try:
+            with (
+                closing(progress),
+                closing(NotebookProcess(variables, syntax)) as process,
+            ):
+                _execute(node, output, values, progress, process, **options)
+            return
+        except ProcessDied as error:
+            if attempt == "last" or is_ending.is_set():
+                raise
+            log.warning(f"{error} It is executed once more.")
+
+
+def _execute(
+    node: NotebookNode,
+    output: Path,
+    values: Mapping[str, object],
+    progress: "_Progress",
+    process: NotebookProcess,
+    **options: Any,
+) -> None:
     executed: list[NotebookNode] = []
     try:
-        with closing(_Progress(notebook.name, not is_point)) as progress:
-            papermill.execute_notebook(
-                node,
-                None,
-                values,
-                engine_name=ENGINE,
-                progress_bar=False,
-                executed=executed,
-                progress=progress,
-                variables=variables,
-                time_limit=time_limit,
-                is_point=is_point,
-            )
+        papermill.execute_notebook(
+            deepcopy(node),
+            None,
+            values,
+            engine_name=ENGINE,
+            progress_bar=False,
+            executed=executed,
+            progress=progress,
+            process=process,
+            **options,
+        )
     except PapermillExecutionError as error:
         kind = Diverged if error.ename == Diverged.__name__ else CellFailed
         cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
-        where = f"{notebook.name} failed in the cell {cells[error.exec_count]!r}"
+        where = f"{progress.name} failed in the cell {cells[error.exec_count]!r}"
         raise kind(f"{where}: {error.ename}: {error.evalue}") from None
     finally:
         if executed:
@@ -215,6 +230,20 @@ def execute_in_place(notebook: Path) -> None:
         ):  # a control has a random name, and needs a kernel
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, nbformat.writes(node).encode() + b"\n")
+
+
+def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
+    """Read the notebook of a stage, once: a later change does not matter to the command.
+
+    Raises CodeChanged if its cells are not those of the inputs.
+    """
+    digest = inputs.notebooks[path.stem]
+    if digest not in _stages:
+        node = read_notebook(path)
+        if digest_cells(path) != digest:
+            raise CodeChanged(f"{path.name} has been changed meanwhile. Run it again.")
+        _stages[digest] = node
+    return _stages[digest]
 
 
 def read_notebook(path: Path) -> NotebookNode:

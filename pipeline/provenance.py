@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
-from pipeline.errors import NotebookFailed
 from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, Parameters
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.run_folder import EVALUATION, OUTPUTS, STAGES, RunFolder
@@ -29,6 +28,7 @@ TRAINING_CODE = (
     "pipeline/pictures.py",
 )
 EVALUATION_CODE = ("pipeline/baselines.py",)
+CODE = TRAINING_CODE + EVALUATION_CODE
 PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
@@ -36,7 +36,7 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
     """Return what these stages of a run depend on besides the parameters."""
     stages = list(stages)
-    code = TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
+    code = CODE if EVALUATION in stages else TRAINING_CODE
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
         data=data.digest_source(parameters.source),
@@ -52,17 +52,6 @@ def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> In
 def digest_code(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
     """Return the digest of what each of these files of the project means."""
     return {name: digest_syntax(ROOT / name) for name in names}
-
-
-def check_code(inputs: Inputs) -> None:
-    """Raise NotebookFailed if the code is no longer what the inputs have, and was executed."""
-    cells = {
-        stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in inputs.notebooks
-    }
-    if (digest_code(inputs.syntax), cells) != (inputs.syntax, inputs.notebooks):
-        raise NotebookFailed(
-            "The code was changed while it was executed. Run it again."
-        )
 
 
 def has_published_helpers(inputs: Inputs) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
 from pipeline.errors import InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
-from pipeline.records import RunRecord, Status, Trained, now
+from pipeline.records import Inputs, RunRecord, Status, Trained, now
 from pipeline.reports import page
 from pipeline.run_folder import (
     EVALUATION,
@@ -78,8 +78,7 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
     folder.write_record(record)
     folder.clear()
     try:
-        outputs = execute_stages(folder, record.parameters)
-        provenance.check_code(record.inputs)
+        outputs = execute_stages(folder, record.parameters, record.inputs)
         if folder.read_data().source_sha256 != record.arrays:
             raise NotebookFailed(
                 "The data was changed while it was executed. Run it again."
@@ -95,14 +94,21 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
 
 
 def execute_stages(
-    folder: RunFolder, values: Mapping[str, object], stages: Iterable[str] = STAGES
+    folder: RunFolder,
+    values: Mapping[str, object],
+    inputs: Inputs | None = None,
+    stages: Iterable[str] = STAGES,
 ) -> dict[str, str]:
-    """Execute the notebooks of these stages, and return the digests of what they have written."""
+    """Execute the notebooks of these stages, and return the digests of what they wrote.
+
+    inputs: whose code and cells have to be executed; without them, what is on disk.
+    """
     outputs: dict[str, str] = {}
     for stage in stages:
         started, executed = time.monotonic(), folder.notebook(stage)
         notebook = NOTEBOOKS / executed.name
-        notebooks.execute(notebook, executed, {**values, "run_dir": folder.place})
+        values = {**values, "run_dir": folder.place}
+        notebooks.execute(notebook, executed, values, inputs=inputs)
         outputs |= folder.digest([executed.name, *FILES[stage]])
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
     return outputs
@@ -154,10 +160,10 @@ def train_point(
             NOTEBOOKS / executed.name,
             executed,
             record.parameters | {"run_dir": folder.place},
+            inputs=record.inputs,
             time_limit=time_limit,
             is_point=True,
         )
-        provenance.check_code(record.inputs)
         model = folder.read_model()
         trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
@@ -196,8 +202,9 @@ def _evaluate(folder: RunFolder) -> None:
             folder.write_record(record)  # of what is there if this is killed
             run_folder.write_whole(folder.data, images.to_bytes())
             try:
-                outputs = execute_stages(folder, record.parameters, [EVALUATION])
-                provenance.check_code(inputs)
+                outputs = execute_stages(
+                    folder, record.parameters, inputs, [EVALUATION]
+                )
             finally:
                 folder.data.unlink(missing_ok=True)
             record = record.replace(inputs=inputs, outputs=record.outputs | outputs)
@@ -234,7 +241,8 @@ def verify(run_dir: str) -> None:
     ]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
-        execute_stages(again, record.parameters, stages)
+        current = provenance.collect_inputs(chosen)
+        execute_stages(again, record.parameters, current, stages)
         before, after = _collect_facts(folder), _collect_facts(again)
     for name in folder.find_altered(record, run_folder.RESULTS):
         before[f"{name}, altered since"] = record.outputs[name]
@@ -278,7 +286,7 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     output = output or RUNS / "reports" / f"{name}-data.html"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         folder = RunFolder(temporary)
-        execute_stages(folder, dict(chosen), [PREPARATION])
+        execute_stages(folder, dict(chosen), stages=[PREPARATION])
         executed = folder.notebook(PREPARATION)
         page.write_notebook_report(executed, output, f"The images of {chosen.source}")
         cells = notebooks.read_notebook(executed).cells

@@ -1,18 +1,22 @@
 """Run the cells of one notebook in a process of its own, by IPython and without a kernel.
 
-The parent sends the source of a cell through a pipe. The process sends back what the cell writes
-and displays, each as it arises, as a Jupyter output: exactly what a kernel would give.
+The parent sends the source of a cell through a pipe. The process sends back what the
+cell writes and displays, each as it arises, as a Jupyter output: exactly what a kernel
+would give. What goes through the pipe is JSON, so that no object of a notebook reaches
+the parent.
 """
 
+import atexit
 import contextlib
+import gc
 import io
+import json
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection
@@ -24,29 +28,24 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.pylabtools import activate_matplotlib
+from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
-from pipeline.errors import CellTimedOut, ProcessDied
+from pipeline import own_code
+from pipeline.errors import CellTimedOut, CodeChanged, ProcessDied
 
 BACKEND = "module://matplotlib_inline.backend_inline"
 ENVIRONMENT = {  # of each notebook's process; the second line is what ipykernel sets
-    **dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-    ),
-    **{
-        "MPLBACKEND": BACKEND,
-        "TERM": "xterm-color",
-        "CLICOLOR": "1",
-        "FORCE_COLOR": "1",
-    },
-    **dict.fromkeys(("PAGER", "GIT_PAGER"), "cat"),
+    **dict.fromkeys(own_code.THREAD_VARIABLES, "1"),
+    **{"MPLBACKEND": BACKEND, "TERM": "xterm-color", "CLICOLOR": "1"},
+    **{"FORCE_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"},
 }
-CAN_FORK = (
-    sys.platform == "linux"
-)  # elsewhere forking is not safe, and a process is spawned
+CAN_FORK = sys.platform == "linux"  # elsewhere a process is spawned, to be safe
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
+SECONDS_TO_END = 1.0  # in which a process closes its files after its last cell
 
 starting = threading.Lock()  # of one process at a time
+running: set["NotebookProcess"] = set()
 is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
 
 Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
@@ -54,7 +53,7 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 
 def start_fork_server() -> None:
-    """Start the fork server early: its imports take a second, in which the caller can go on."""
+    """Start the fork server early: its imports take a second, in which we can go on."""
     if not CAN_FORK:
         return
     CONTEXT.set_forkserver_preload(["pipeline.preload"])
@@ -84,13 +83,30 @@ def hidden_main_module() -> Iterator[None]:
 
 
 class NotebookProcess:
-    """The process of one notebook, seen from its parent. Close it, or it goes on."""
+    """The process of one notebook, seen from its parent. Close it, or it goes on.
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        start_fork_server()
+    syntax: the digests of the code that it has to execute, by file, see
+    `own_code.prepare`. Raises ProcessDied if it cannot be started.
+    """
+
+    def __init__(
+        self, variables: Mapping[str, str], syntax: Mapping[str, str] | None = None
+    ) -> None:
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
+        environment = inherited | ENVIRONMENT | dict(variables)
+        try:
+            self._start(environment, syntax or {})
+        except (EOFError, ConnectionError):  # the fork server has been killed
+            try:
+                self._start(environment, syntax or {})  # which starts another one
+            except (EOFError, ConnectionError) as error:
+                raise ProcessDied(f"no process can be started ({error})") from None
+        running.add(self)
+
+    def _start(self, environment: Mapping[str, str], syntax: Mapping[str, str]) -> None:
+        start_fork_server()
         self.pipe, child_end = CONTEXT.Pipe()
-        arguments = (child_end, inherited | ENVIRONMENT | dict(variables))
+        arguments = (child_end, environment, syntax)
         self.process = CONTEXT.Process(target=run_cells, args=arguments)
         with child_end, hidden_main_module():
             self.process.start()
@@ -100,12 +116,13 @@ class NotebookProcess:
     ) -> Iterator[Message]:
         """Run a cell, and yield what comes of it; the last message is of the kind "done".
 
-        time_limit: seconds. Raises CellTimedOut and ProcessDied, without the place.
+        time_limit: seconds. Raises CellTimedOut, ProcessDied and CodeChanged, without
+        the place.
         """
         deadline = None if time_limit is None else time.monotonic() + time_limit
         kind = ""
         try:
-            self.pipe.send(source)
+            self.pipe.send_bytes(source.encode("utf-8", "replace"))
             while kind != "done":
                 left = (
                     None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -113,31 +130,53 @@ class NotebookProcess:
                 ready = connection.wait([self.pipe, self.process.sentinel], left)
                 if not ready or left == 0:
                     raise CellTimedOut(f"it took longer than {time_limit:g} seconds")
-                if (
-                    self.pipe not in ready
-                ):  # it has ended, but something else holds its end
+                if self.pipe not in ready:  # it has ended, but its end is still held
                     raise EOFError
-                kind, content = self.pipe.recv()
+                kind, content = json.loads(self.pipe.recv_bytes())
+                if kind == "refused":
+                    raise CodeChanged(content["text"])
                 yield kind, content
         except (EOFError, OSError):
             self.process.join()
-            code = self.process.exitcode
-            killed = f"was killed by {signal.Signals(-code).name}" if code < 0 else ""
-            how = killed or f"ended with exit code {code}"
-            raise ProcessDied(f"its process {how}") from None
+            raise ProcessDied(f"its process {self._describe_end()}") from None
+
+    def _describe_end(self) -> str:
+        """Say how the process has ended, as far as its exit code tells."""
+        code = self.process.exitcode
+        if code is None or code == 255:  # also what an exit code that got lost reads as
+            return "ended early"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def end(self) -> None:
+        """Let the process end in order after its last cell: its files are flushed."""
+        with contextlib.suppress(OSError):
+            self.pipe.send_bytes(b"")
+            self.process.join(SECONDS_TO_END)
+
+    def kill(self) -> None:
+        """Kill the process, whatever it does, and all that its cells have started."""
+        if hasattr(os, "killpg") and self.process.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     def close(self) -> None:
-        """End the process, whatever it does."""
-        self.process.kill()
+        """Kill the process, and wait until it is gone."""
+        self.kill()
         self.process.join()
         self.pipe.close()
+        running.discard(self)
 
 
 @contextlib.contextmanager
 def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield threads; each executes one notebook at a time. An error, or Ctrl-C, ends them at once.
+    """Yield threads, each of which executes one notebook at a time.
 
-    A thread may be about to start a process, so all are killed again until no thread is left.
+    An error, or Ctrl-C, ends them at once. A thread may be about to start a process, so
+    all are killed again until no thread is left.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:
@@ -145,45 +184,62 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     except BaseException:
         is_ending.set()
         threads.shutdown(wait=False, cancel_futures=True)
-        while any(
-            thread.name.startswith("notebook") for thread in threading.enumerate()
-        ):
-            for child in multiprocessing.active_children():
-                child.kill()
+        while any(each.name.startswith("notebook") for each in threading.enumerate()):
+            for process in running.copy():
+                process.kill()
             time.sleep(0.02)
         is_ending.clear()
         raise
     threads.shutdown()
 
 
-def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    """Run the cells that come through the pipe, until its other end is closed."""
-    if CAN_FORK:
-        os.setsid()  # so that Ctrl-C reaches the parent alone
+def run_cells(
+    pipe: connection.Connection,
+    environment: Mapping[str, str],
+    syntax: Mapping[str, str],
+) -> None:
+    """Run the cells that come through the pipe, until an empty one or its end."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # so that Ctrl-C reaches the parent alone, and a kill the whole group
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # else all children would inherit one state from the fork server
-    shell, lock = _Shell.instance(**OPTIONS), threading.Lock()
+        numpy.random.seed()  # else all would inherit one state from the fork server
+    if numba := sys.modules.get("numba"):
+        numba.config.reload_config()  # from the environment of this process
+    lock = threading.Lock()
 
     def send(kind: str, content: Mapping[str, object]) -> None:
+        text = json.dumps([kind, content], default=_to_json, ensure_ascii=False)
         with lock:  # the threads of a cell may print at once
-            pipe.send((kind, content))
+            pipe.send_bytes(text.encode("utf-8", "replace"))
 
+    if changed := own_code.prepare(syntax):
+        send("refused", {"text": changed})
+        return
+    shell = _Shell.instance(**OPTIONS)
     shell.send = send
     sys.stdout, sys.stderr = _Stream("stdout", send), _Stream("stderr", send)
     activate_matplotlib(BACKEND)
-    from matplotlib_inline.backend_inline import (
-        configure_inline_support,
-    )  # imports Matplotlib
+    # This imports Matplotlib's pyplot, which has to find the backend activated.
+    from matplotlib_inline.backend_inline import configure_inline_support
 
     configure_inline_support(shell, BACKEND)  # type: ignore[no-untyped-call]
     with contextlib.suppress(EOFError):
-        while True:
-            result = shell.run_cell(pipe.recv(), store_history=True)  # type: ignore[no-untyped-call]
+        while source := pipe.recv_bytes().decode():
+            result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
             count = shell.execution_count - 1
             send("done", {"execution_count": count, "success": bool(result.success)})
+    # Multiprocessing ends a child without Python's own end, which would do this.
+    shell.reset(new_session=False)  # type: ignore[no-untyped-call]
+    gc.collect()
+    atexit._run_exitfuncs()
+
+
+def _to_json(value: object) -> object:
+    """Return what JSON has for a value, as jupyter_client does."""
+    return json_default(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def _end_with_parent() -> None:
@@ -211,21 +267,13 @@ class _Stream(io.TextIOBase):
         return count
 
 
-def _encode(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a bundle of representations with pictures as base64 text, as JSON needs them."""
-    return {
-        k: b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()
-    }
-
-
 class _DisplayHook(DisplayHook):
     def write_output_prompt(self) -> None: ...
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        content = {"data": _encode(format_dict), "metadata": md_dict or {}}
-        _Shell.instance().send(
-            "execute_result", content | {"execution_count": self.prompt_count}
-        )
+        content = {"data": format_dict, "metadata": md_dict or {}}
+        content["execution_count"] = self.prompt_count
+        _Shell.instance().send("execute_result", content)
 
     def finish_displayhook(self) -> None: ...
 
@@ -235,12 +283,8 @@ class _DisplayPublisher(DisplayPublisher):
         self, data: Any, metadata: Any = None, **options: Any
     ) -> None:
         kind = "update_display_data" if options.get("update") else "display_data"
-        transient = options.get("transient") or {}
-        content = {
-            "data": _encode(data),
-            "metadata": metadata or {},
-            "transient": transient,
-        }
+        content = {"data": data, "metadata": metadata or {}}
+        content["transient"] = options.get("transient") or {}
         _Shell.instance().send(kind, content)
 
     def clear_output(self, wait: bool = False) -> None:

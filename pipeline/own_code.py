@@ -1,0 +1,110 @@
+"""See to it that a notebook's process executes the code that its command started with.
+
+The fork server imports the project's modules once, and keeps the digests of their files.
+So a process that is forked from it has the code of that moment, whatever is saved later.
+A process that needs other code drops these modules and imports them from disk.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.digests import digest_syntax
+
+ROOT = Path(__file__).resolve().parent.parent
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MODULES = (  # what the notebooks of a run import of the project
+    "helpers",
+    "pipeline.baselines",
+    "pipeline.checkpoints",
+    "pipeline.compiled",
+    "pipeline.plots",
+    "pipeline.published",
+    "pipeline.run_folder",
+)
+KEPT = ("pipeline", "pipeline.own_code", "pipeline.digests", "pipeline.shell")
+
+
+@dataclass
+class Imported:
+    """What the fork server has imported: digests of the files, and of their syntax."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    syntax: dict[str, str] = field(default_factory=dict)
+
+
+imported = Imported()  # empty in a process that was spawned
+
+
+def digest_files() -> dict[str, str]:
+    """Return the SHA-256 of each file of the project's code."""
+    paths = [ROOT / "helpers.py", *sorted(ROOT.glob("pipeline/**/*.py"))]
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+def preload() -> None:
+    """Import the project's modules, in the fork server, and run the loops once.
+
+    What cannot be imported is left to the process of a notebook, because the error is
+    then shown in the cell that imports it.
+    """
+    sys.path.insert(0, str(ROOT))  # of Python 3.11 the current folder comes first
+    before = digest_files()
+    try:
+        import_modules()
+        sys.modules["pipeline.compiled"].agrees_with_helpers()
+        code = sys.modules["pipeline.provenance"].CODE
+        syntax = {name: digest_syntax(ROOT / name) for name in code}
+    except Exception:  # noqa: BLE001 - of whatever stands in helpers.py
+        forget_modules()
+        return
+    if digest_files() == before:  # nothing was saved meanwhile
+        imported.files, imported.syntax = before, syntax
+
+
+def import_modules() -> None:
+    for name in MODULES:
+        importlib.import_module(name)
+
+
+def forget_modules() -> None:
+    """Forget what has been imported of the project, so that it is imported again."""
+    for name in [*sys.modules]:
+        is_own = name == "helpers" or name.startswith("pipeline.")
+        if is_own and name not in KEPT:
+            del sys.modules[name]
+
+
+def prepare(syntax: Mapping[str, str]) -> str:
+    """Let this process have the code with these digests; say why if it cannot.
+
+    syntax: by file, see `digests.digest_syntax`; empty for whatever is on disk.
+    """
+    changed_on_disk = find_differences(digest_disk(syntax), syntax)
+    if imported.files == digest_files() or changed_on_disk:
+        changed = find_differences(imported.syntax, syntax)
+        return describe(changed_on_disk or changed) if changed else ""
+    forget_modules()
+    if syntax:
+        with contextlib.suppress(Exception):  # which a cell will meet again
+            import_modules()
+        changed = find_differences(digest_disk(syntax), syntax)
+        return describe(changed) if changed else ""
+    return ""
+
+
+def digest_disk(names: Iterable[str]) -> dict[str, str]:
+    return {name: digest_syntax(ROOT / name) for name in names}
+
+
+def find_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    return [name for name in wanted if found.get(name) != wanted[name]]
+
+
+def describe(changed: Sequence[str]) -> str:
+    names = ", ".join(changed)
+    return f"{names} has been changed since this command has started. Give it again"
