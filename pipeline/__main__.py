@@ -177,9 +177,9 @@ def sweep_command(
         from pipeline.sweeps import execution
 
         ranking = execution.run_sweep(file, place, with_report=not no_report, **options)
-    failed = [point for each in ranking for point in each.points if point.has_failed]
-    if failed and not options["dry_run"]:
-        raise PointsFailed(execution.describe_failures(failed))
+    points = [point for each in ranking for point in each.points]
+    if any(point.has_failed for point in points) and not options["dry_run"]:
+        raise PointsFailed(execution.describe_failures(points))
 
 
 @main.command("verify")

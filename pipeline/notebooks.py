@@ -31,7 +31,7 @@ from pipeline.errors import (
     NotebookFailed,
     ProcessDied,
 )
-from pipeline.parameters import ROOT
+from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.provenance import digest_cells
 from pipeline.records import Inputs
 from pipeline.run_folder import RUN_DIR, write_whole
@@ -244,6 +244,12 @@ def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
             raise CodeChanged(f"{path.name} has been changed meanwhile. Run it again.")
         _stages[digest] = node
     return _stages[digest]
+
+
+def read_stages(inputs: Inputs) -> None:
+    """Read the notebooks of these stages now, see `read_stage`."""
+    for stage in inputs.notebooks:
+        read_stage(NOTEBOOKS / f"{stage}.ipynb", inputs)
 
 
 def read_notebook(path: Path) -> NotebookNode:

@@ -17,7 +17,7 @@ from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
 from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, Parameters
 from pipeline.records import Inputs, RunRecord, Status
-from pipeline.run_folder import EVALUATION, OUTPUTS, STAGES, RunFolder
+from pipeline.run_folder import EVALUATION, STAGES, RunFolder, find_lost
 
 TRAINING_CODE = (
     "helpers.py",
@@ -46,6 +46,17 @@ def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> In
         code={name: digest_file(ROOT / name) for name in code},
         syntax=digest_code(code),
         versions=find_versions(PACKAGES + keras),
+    )
+
+
+def leave_out_evaluation(inputs: Inputs) -> Inputs:
+    """Return what the training alone depends on."""
+    return Inputs(
+        data=inputs.data,
+        notebooks={k: v for k, v in inputs.notebooks.items() if k != EVALUATION},
+        code={k: v for k, v in inputs.code.items() if k not in EVALUATION_CODE},
+        syntax={k: v for k, v in inputs.syntax.items() if k not in EVALUATION_CODE},
+        versions=inputs.versions,
     )
 
 
@@ -86,9 +97,7 @@ def find_differences(
         return ["no run so far"]
     if record.status != Status.DONE:
         return [f"the last run, which did not finish (its status is {record.status})"]
-    altered = folder.find_altered(record, OUTPUTS[:-1])  # a report can be written again
-    lost = [f"{name}, which has been removed or altered since" for name in altered]
-    return compare_inputs(record, parameters, inputs) + lost
+    return compare_inputs(record, parameters, inputs) + find_lost(folder, record)
 
 
 def compare_inputs(

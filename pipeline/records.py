@@ -43,7 +43,10 @@ class Status(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     INTERRUPTED = "interrupted"
-    ELIMINATED = "eliminated"  # a point of a search whose candidate has not come so far
+    ELIMINATED = (
+        "eliminated"  # a point of a search whose candidate lost in a rung before
+    )
+    OUTDATED = "outdated"  # a point of other code, data or versions than its sweep
 
     @classmethod
     def of(cls, error: BaseException) -> "Status":
@@ -114,6 +117,10 @@ class RunRecord(_Record):
 
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=now)
+    resumed: AwareDatetime | None = None  # if it was killed, when it went on
+    earlier_s: Annotated[float, Field(ge=0)] = (
+        0  # up to its last checkpoint before that
+    )
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}  # of the source
@@ -186,10 +193,29 @@ class SweepDefinition(_Record):
 
 
 class SweepRecord(SweepDefinition):
-    """sweep.json: the definition, the parameters of each point by its id, warnings of the data."""
+    """sweep.json: the definition, and what the sweep was last started with.
 
-    ids: dict[str, dict[str, JsonValue]]
+    ids: the parameters of each point. inputs: what a training depends on besides, by the
+    source of its images; a point that was trained with others is outdated.
+    """
+
+    ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
+    inputs: dict[str, Inputs] = {}
     warnings: list[str] = []
+
+
+class TestEvaluation(_Record):
+    """A line of test_evaluations.jsonl: a point of a sweep has met the test images.
+
+    code: the start of one digest of the code that computed it.
+    """
+
+    time: AwareDatetime = Field(default_factory=now)
+    point: str
+    parameters: dict[str, JsonValue]
+    code: str
+    test_error: Error
+    test_accuracy: Accuracy
 
 
 def read_record(

@@ -322,6 +322,12 @@ class RunFolder:
             check_folder(self.path, names, "sweep.json")
 
 
+def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
+    """Describe each file of a finished run that is not what it left, but for its report."""
+    altered = folder.find_altered(record, OUTPUTS[:-1])  # a report can be written again
+    return [f"{name}, which has been removed or altered since" for name in altered]
+
+
 def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
 

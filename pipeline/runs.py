@@ -4,18 +4,21 @@ A point of a sweep is a run that only 02_train was executed for. It is evaluated
 sweep selects it or someone asks for its report.
 """
 
+import hashlib
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
-from pipeline.errors import InvalidRecord, NotebookFailed, NotReproduced
+from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed, NotReproduced
 from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, Parameters
-from pipeline.records import Inputs, RunRecord, Status, Trained, now
+from pipeline.records import Inputs, RunRecord, Status, TestEvaluation, Trained, now
 from pipeline.reports import page
 from pipeline.run_folder import (
     EVALUATION,
@@ -28,6 +31,8 @@ from pipeline.run_folder import (
 from pipeline.shell import open_threads
 
 TRAINED = (f"{TRAINING}.ipynb", *FILES[TRAINING])  # what a training leaves of a point
+
+TEST_EVALUATIONS = "test_evaluations.jsonl"  # in the folder of a sweep
 
 # What came of a point: its record, and files that are not in its folder yet, by their names.
 Outcome = tuple[RunRecord, dict[str, bytes]]
@@ -75,6 +80,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
 
 def _run(folder: RunFolder, record: RunRecord) -> None:
     started = time.monotonic()
+    record = continue_record(folder, record)
     folder.write_record(record)
     folder.clear()
     try:
@@ -83,7 +89,7 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
             raise NotebookFailed(
                 "The data was changed while it was executed. Run it again."
             )
-        duration = round(time.monotonic() - started, 1)
+        duration = round(record.earlier_s + time.monotonic() - started, 1)
         fields = {"outputs": outputs, "note": folder.read_model().note}
         _finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
@@ -91,6 +97,26 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
         folder.write_record(record.replace(status=Status.of(error), error=text))
         raise
+
+
+def continue_record(folder: RunFolder, record: RunRecord) -> RunRecord:
+    """Return the record of a training that goes on from a checkpoint, if there is one.
+
+    It began when the first leg did, and has taken the time up to the checkpoint. A
+    checkpoint of other parameters, data or code is not used, so it does not count.
+    """
+    before, wanted = folder.find_record(), parameters.from_values(record.parameters)
+    if before is None or not folder.checkpoint.exists():
+        return record
+    if provenance.compare_inputs(before, wanted, record.inputs):
+        return record
+    saved = datetime.fromtimestamp(folder.checkpoint.stat().st_mtime, UTC)
+    leg = max(saved - (before.resumed or before.started), timedelta())
+    return record.replace(
+        started=before.started,
+        resumed=record.started,
+        earlier_s=round(before.earlier_s + leg.total_seconds(), 1),
+    )
 
 
 def execute_stages(
@@ -151,7 +177,7 @@ def train_point(
     """
     started = time.monotonic()
     executed = folder.notebook(TRAINING)
-    record = record.replace(started=now())
+    record = continue_record(folder, record.replace(started=now()))
     folder.write_record(record)
     folder.clear()
     run_folder.write_whole(folder.data, content)
@@ -167,30 +193,42 @@ def train_point(
         model = folder.read_model()
         trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
-    except NotebookFailed as error:
+    except CodeChanged:
+        folder.record.unlink()  # nothing of it was trained
+        raise
+    except (NotebookFailed, InvalidRecord) as error:
         record = record.replace(status=Status.of(error), error=str(error))
-    folder.data.unlink()
-    return record.replace(duration_s=round(time.monotonic() - started, 1)), {}
+    finally:
+        folder.data.unlink()
+    duration = round(record.earlier_s + time.monotonic() - started, 1)
+    return record.replace(duration_s=duration), {}
 
 
-def evaluate(folders: Sequence[RunFolder], at_a_time: int = 1) -> None:
+def evaluate(
+    folders: Sequence[RunFolder],
+    at_a_time: int = 1,
+    inputs: Mapping[str, Inputs] | None = None,
+) -> None:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
-    Nothing is done where that has been done, unless what the evaluation depends on has changed.
-    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point, or one that
-    was trained with other code, data or versions, and NotebookFailed.
+    Nothing is done where that has been done, unless what the evaluation depends on has
+    changed. inputs: what that is, by the source of the images, if not what there is now.
+    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point,
+    or one that was trained with other code, data or versions, and NotebookFailed.
     """
     with open_threads(at_a_time) as threads:
-        list(threads.map(_evaluate, folders))
+        list(threads.map(partial(_evaluate, given=inputs or {}), folders))
 
 
-def _evaluate(folder: RunFolder) -> None:
+def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
     with run_folder.lock(folder.path):
         record, chosen = folder.read_finished()
-        inputs = provenance.collect_inputs(chosen, [TRAINING, EVALUATION])
+        inputs = given.get(chosen.source) or provenance.collect_inputs(
+            chosen, [TRAINING, EVALUATION]
+        )
         is_evaluated = folder.metrics.name in record.outputs
         if not is_evaluated or provenance.compare_inputs(record, chosen, inputs):
-            trained = provenance.collect_inputs(chosen, [TRAINING])
+            trained = provenance.leave_out_evaluation(inputs)
             if changed := provenance.compare_inputs(record, chosen, trained):
                 problem = f"was trained with other {changed[0]}"
                 raise InvalidRecord(folder.path, problem, "Run its sweep again.")
@@ -208,9 +246,28 @@ def _evaluate(folder: RunFolder) -> None:
             finally:
                 folder.data.unlink(missing_ok=True)
             record = record.replace(inputs=inputs, outputs=record.outputs | outputs)
+            add_test_evaluation(folder, record)
         elif folder.report.exists():
             return
         _finish(folder, record)
+
+
+def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
+    """Add a line to the sweep's file of all that has met the test images.
+
+    The file is only ever added to, because what has been seen cannot be unseen.
+    """
+    metrics = folder.read_metrics()
+    code = "".join(record.inputs.syntax.values())
+    evaluation = TestEvaluation(
+        point=folder.path.name,
+        parameters=record.parameters,
+        code=hashlib.sha256(code.encode()).hexdigest()[:12],
+        test_error=metrics.test_error,
+        test_accuracy=metrics.test_accuracy,
+    )
+    with (folder.path.parent / TEST_EVALUATIONS).open("a", encoding="utf-8") as file:
+        file.write(f"{evaluation.model_dump_json()}\n")
 
 
 def report(run_dir: str) -> Path:

@@ -1,12 +1,14 @@
 """List runs and sweeps on one page, and make a website of the notebooks and three reports."""
 
 import base64
+import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
@@ -24,19 +26,20 @@ from pipeline.parameters import (
     from_values,
 )
 from pipeline.published import format_duration
-from pipeline.records import Status
+from pipeline.records import METRICS, RunRecord, Status
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder, check_page, is_locked, write_whole
 from pipeline.runs import run
 from pipeline.sweeps.definition import (
+    Configuration,
     Point,
     SweepFolder,
     find_varied,
-    rank,
     read_points,
+    select,
 )
 
-SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+SPLITS = {"train": "training (dropout)", "validation": "validation", "test": "test"}
 MAX_VALUES = 6  # of a parameter that a sweep varies
 SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {  # what differs from the original
     "default": ("The original, as it was published", {}),
@@ -115,42 +118,69 @@ def describe_run(path: Path) -> Row:
 
 
 def describe_sweep(folder: SweepFolder) -> Row:
-    """Describe a sweep, with the metrics of its best configuration on the images it chose by."""
+    """Describe a sweep, with the metrics of its selected configuration."""
     sweep, points = folder.read_record(), read_points(folder)
-    records = [point.record for point in points if point.record]
+    records = [point.record for point in points if point.record and not point.changes]
     row: Row = {
         "parameters": describe_grid(points),
-        "duration": format_duration(sum(record.duration_s or 0 for record in records)),
+        "duration": format_duration(compute_wall_time(records)),
         "select": sweep.select,
     } | count_points(points, is_locked(folder.path))
     if records:
-        row["started"] = max(record.started for record in records).astimezone(UTC)
-    best = rank(points, sweep.select)[0]
-    if best.finished:
-        split = sweep.select.split("_")[0]
-        names = f"{split}_accuracy", f"{split}_error"
-        row["metrics"] = {name: best.compute_mean(name) for name in names}
-        configuration = best.describe(find_varied(points))
-        row["parameters"].append(f"best: {configuration}{best.describe_seeds()}")
+        row["started"] = min(record.started for record in records).astimezone(UTC)
+    selection = select(points, sweep.select)
+    if best := selection.configuration:
+        row["metrics"] = compute_means(best, bool(selection.selected))
+    text = selection.describe(find_varied(points))
+    seeds = best.describe_seeds() if best else ""
+    row["parameters"].append(f"{text}{seeds}")
     return row
+
+
+def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:
+    """Return the means over the seeds, of test metrics only of what was selected."""
+    measured = [point.record.metrics for point in best.finished if point.record]
+    tested = [metrics for point in best.finished if (metrics := point.find_metrics())]
+    if is_selected and len(tested) == len(measured):
+        measured = [*tested]
+    means = {}
+    for name in METRICS:
+        values: list[Any] = [getattr(each, name, None) for each in measured]
+        if None not in values:
+            means[name] = fmean(values)
+    return means
+
+
+def compute_wall_time(records: Iterable[RunRecord]) -> float:
+    """Return for how many seconds at least one of the trainings ran."""
+    total, end = 0.0, -math.inf
+    for record in sorted(records, key=lambda record: record.started):
+        began = (record.resumed or record.started).timestamp()
+        total += record.earlier_s
+        until = began + (record.duration_s or 0) - record.earlier_s
+        total += max(until - max(began, end), 0)
+        end = max(end, until)
+    return total
 
 
 def count_points(points: Sequence[Point], is_running: bool) -> Row:
     """Return the status of a sweep, and how many of its points have which."""
     counts = Counter(point.status or "left" for point in points)
     eliminated = counts.pop(Status.ELIMINATED, 0)
+    counts["left"] += counts.pop(Status.OUTDATED, 0)
     if not is_running:  # then nobody trains the points that say so
-        counts["left"] += counts.pop(Status.RUNNING, 0) + counts.pop(
-            Status.INTERRUPTED, 0
-        )
-    parts = [f"{counts.pop(Status.DONE, 0)} of {len(points) - eliminated} points done"]
+        counts["left"] += counts.pop(Status.RUNNING, 0)
+        counts["left"] += counts.pop(Status.INTERRUPTED, 0)
+    done = counts.pop(Status.DONE, 0)
+    parts = [f"{done} of {len(points) - eliminated} points done"]
     parts += [f"{count} {status}" for status, count in counts.items() if count]
     if is_running:
         status = "running"
     elif counts["left"]:
         status = "interrupted"
     else:
-        status = "failures" if len(parts) > 1 else "done"
+        has_failed = any(point.has_failed for point in points)
+        status = "failures" if has_failed else "done"
     return {"status": status, "detail": ", ".join(parts)}
 
 

@@ -10,7 +10,7 @@ the start, so a rung is nothing but more points.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, groupby, product
 from pathlib import Path
 from statistics import fmean, multimode
@@ -21,13 +21,15 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import parameters, records
+from pipeline import parameters, provenance, records
 from pipeline.errors import InvalidParameter, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.published import round_metric
 from pipeline.records import (
     Distribution,
+    Inputs,
     Metric,
+    Metrics,
     RandomSearch,
     RunRecord,
     Status,
@@ -44,11 +46,7 @@ WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
 }
 MAX_DRAWS = 100  # for each candidate, since none is taken twice
-LEFT = (
-    None,
-    Status.RUNNING,
-    Status.INTERRUPTED,
-)  # of points that have not come to an end
+UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
 
 
@@ -63,7 +61,11 @@ class SweepFolder:
 
     def read_record(self) -> SweepRecord:
         next_step = "Run the sweep: python -m pipeline sweep FILE.yaml"
-        return records.read_record(self.record, SweepRecord, next_step)
+        record = records.read_record(self.record, SweepRecord, next_step)
+        if not record.inputs:
+            problem = "is of version 2, which did not record the code of its points"
+            raise InvalidRecord(self.record, problem, next_step)
+        return record
 
     def point(self, identity: str) -> RunFolder:
         return RunFolder(self.path / identity)
@@ -77,7 +79,9 @@ class Point:
     folder: RunFolder
     record: RunRecord | None = None
     rung: int = 0  # its epochs, in a search by halving
+    is_candidate: bool = False  # of a search, where it may diverge
     is_eliminated: bool = False
+    changes: list[str] = field(default_factory=list)  # in its inputs since
 
     @property
     def id(self) -> str:
@@ -101,6 +105,8 @@ class Point:
     def status(self) -> Status | None:
         if self.is_eliminated:
             return Status.ELIMINATED
+        if self.changes:
+            return Status.OUTDATED
         return self.record.status if self.record else None
 
     @property
@@ -109,7 +115,32 @@ class Point:
 
     @property
     def has_failed(self) -> bool:
-        return self.status not in (*LEFT, Status.DONE, Status.ELIMINATED)
+        """Return whether it ended without a result; of a candidate, inf is one."""
+        results = [*UNFINISHED, Status.DONE, Status.ELIMINATED]
+        if self.is_candidate:
+            results.append(Status.DIVERGED)
+        return self.status not in results
+
+    def find_metrics(self) -> Metrics | None:
+        """Return its metrics on the test images, if its network has met them."""
+        if not (self.is_done and self.record and self.folder.metrics.exists()):
+            return None
+        metrics, trained = self.folder.read_metrics(), self.record.metrics
+        is_own = trained and metrics.weights_sha256 == trained.weights_sha256
+        return metrics if is_own else None
+
+    def load(self, inputs: Inputs) -> None:
+        """Read its record, and find what differs from what its sweep was started with."""
+        self.record, self.changes = self.folder.find_record(), []
+        if self.record:
+            self.changes = provenance.compare_inputs(
+                self.record, self.parameters, inputs
+            )
+
+    def record_result(self, record: RunRecord) -> None:
+        """Take and write the record of what came of its training."""
+        self.record, self.changes = record, []
+        self.folder.write_record(record)
 
 
 def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
@@ -171,7 +202,7 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     points: dict[str, Point] = {}
     for rung, values, seed in product(rungs, [*chosen, *sweep.points], seeds):
-        point = make_point(sweep.base | seed | values | rung, folder, bool(rung))
+        point = make_point(sweep.base | seed | values | rung, folder, sweep)
         parameters.check_source(point.parameters.source)
         if (
             sweep.select.startswith("validation")
@@ -184,11 +215,15 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
 
 
 def make_point(
-    values: Mapping[str, object], folder: SweepFolder, has_rungs: bool
+    values: Mapping[str, object], folder: SweepFolder, sweep: SweepDefinition
 ) -> Point:
     chosen = parameters.from_values(values)
-    identity = parameters.make_id(dict(chosen))
-    return Point(chosen, folder.point(identity), rung=chosen.epochs if has_rungs else 0)
+    return Point(
+        chosen,
+        folder.point(parameters.make_id(dict(chosen))),
+        rung=chosen.epochs if sweep.halving else 0,
+        is_candidate=bool(sweep.random or sweep.halving),
+    )
 
 
 def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
@@ -264,7 +299,7 @@ def climb(points: Sequence[Point], sweep: SweepDefinition) -> Iterator[list[Poin
             if not point.is_eliminated:
                 going.append(point)
         yield going
-        if sweep.halving is None or any(point.status in LEFT for point in going):
+        if sweep.halving is None or any(point.status in UNFINISHED for point in going):
             return
         ranked = rank(going, sweep.select)
         best = ranked[: max(len(ranked) // sweep.halving.factor, 1)]
@@ -274,11 +309,9 @@ def climb(points: Sequence[Point], sweep: SweepDefinition) -> Iterator[list[Poin
 def read_points(folder: SweepFolder) -> list[Point]:
     """Return the points of a sweep that has begun, with their records. Raises InvalidRecord."""
     sweep = folder.read_record()
-    points = [
-        make_point(values, folder, bool(sweep.halving)) for values in sweep.ids.values()
-    ]
+    points = [make_point(values, folder, sweep) for values in sweep.ids.values()]
     for point in points:
-        point.record = point.folder.find_record()
+        point.load(sweep.inputs[point.parameters.source])
     for _ in climb(points, sweep):
         pass
     return points
@@ -377,10 +410,43 @@ def rank(points: Iterable[Point], metric: Metric) -> list[Configuration]:
     return sorted(group(points, metric), key=lambda each: each.sort_key)
 
 
-def select(points: Sequence[Point], metric: Metric) -> Configuration | None:
-    """Return what a sweep that has ended selects, if anything of its last rung has finished."""
+@dataclass(frozen=True)
+class Selection:
+    """What a sweep selects, or who leads it as long as it has not ended.
+
+    reason: why nothing is selected, or "" if something is.
+    """
+
+    configuration: Configuration | None
+    reason: str = ""
+
+    @property
+    def selected(self) -> Configuration | None:
+        return None if self.reason else self.configuration
+
+    def describe(self, names: Iterable[str]) -> str:
+        """Return the selected configuration as words, or what there is in its place."""
+        if self.configuration is None:
+            return self.reason
+        who = self.configuration.describe(names)
+        return f"{self.reason}: {who}" if self.reason else f"selected: {who}"
+
+
+def select(points: Sequence[Point], metric: Metric) -> Selection:
+    """Return the selection of a sweep: the best of its last rung, once all have ended."""
     best, *_ = rank(points, metric)
-    return best if best.finished and best.points[0].rung == points[-1].rung else None
+    going = [point for point in points if not point.is_eliminated]
+    done = sum(point.is_done for point in going)
+    if not best.finished:
+        return Selection(None, "Nothing is selected: no point has finished")
+    if any(point.status in UNFINISHED for point in going):
+        return Selection(best, f"leads so far, of {done} of {len(going)} points")
+    if best.points[0].rung != points[-1].rung:
+        problem = (
+            f"no candidate of the last rung, {points[-1].rung} epochs, has finished"
+        )
+        return Selection(None, f"Nothing is selected: {problem}")
+    return Selection(best)
 
 
 def find_selected(run_dir: str) -> list[str]:
@@ -391,13 +457,11 @@ def find_selected(run_dir: str) -> list[str]:
     folder = SweepFolder(run_dir)
     if not folder.record.exists():
         return [run_dir]
-    points = read_points(folder)
-    best = select(points, folder.read_record().select)
-    if best is None or any(point.status in LEFT for point in points):
-        raise InvalidRecord(
-            folder.path, "has not ended with a selection", "Run the sweep again."
-        )
-    return [point.folder.place for point in best.finished]
+    selection = select(read_points(folder), folder.read_record().select)
+    if selection.selected is None:
+        problem = f"has not ended with a selection: {selection.reason}"
+        raise InvalidRecord(folder.path, problem, "Run the sweep again.")
+    return [point.folder.place for point in selection.selected.finished]
 
 
 def find_varied(points: Iterable[Point]) -> list[str]:

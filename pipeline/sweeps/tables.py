@@ -3,20 +3,21 @@
 import base64
 import html
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import ValidationError
 
 from pipeline import plots
+from pipeline.errors import InvalidRecord
 from pipeline.parameters import NAMES, describe
 from pipeline.published import round_metric
-from pipeline.records import Metric, Status, SweepDefinition
-from pipeline.run_folder import RunFolder
+from pipeline.records import Metric, SweepDefinition, TestEvaluation
+from pipeline.runs import TEST_EVALUATIONS
 from pipeline.sweeps.definition import Configuration, Point, SweepFolder
 from pipeline.sweeps.execution import UNTESTED, make_row
 
@@ -54,33 +55,81 @@ def make_ranking(
     return pd.DataFrame(rows)
 
 
-def find_looks(folder: SweepFolder) -> list[str]:
-    """Describe each configuration that has met the test images, in the order in which they did.
+def read_test_evaluations(folder: SweepFolder) -> list[TestEvaluation]:
+    """Return all that has met the test images, in that order. Raises InvalidRecord.
 
-    Those that have left the sweep's file are among them.
+    Points that have left the sweep's file, or were trained again since, are among them.
     """
-    looks: dict[str, list[tuple[float, dict[str, Any], float]]] = {}
-    for path in sorted(
-        folder.path.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime
-    ):
-        point = RunFolder(path.parent)
-        record = point.find_record()
-        if record and record.status == Status.DONE:
-            values = {
-                name: record.parameters.get(name) for name in NAMES if name != "seed"
-            }
-            look = path.stat().st_mtime, values, point.read_metrics().test_accuracy
-            looks.setdefault(str(values), []).append(look)
-    firsts = [look[0][:2] for look in looks.values()]
+    path = folder.path / TEST_EVALUATIONS
+    if not path.exists():
+        return []
+    lines = path.read_bytes().splitlines()
+    try:
+        return [TestEvaluation.model_validate_json(line) for line in lines]
+    except ValidationError as error:
+        problem = f"is damaged ({error.errors()[0]['msg']})"
+        next_step = "Remove the line that was not written by this project."
+        raise InvalidRecord(path, problem, next_step) from None
+
+
+def find_looks(evaluations: Sequence[TestEvaluation]) -> dict[str, str]:
+    """Describe each configuration that has met the test images, by its key.
+
+    One that was trained again with other code counts again. The key is its parameters
+    without the seed, and the code.
+    """
+    looks: dict[str, list[TestEvaluation]] = {}
+    for evaluation in evaluations:
+        key = make_look_key(evaluation.parameters, evaluation.code)
+        looks.setdefault(key, []).append(evaluation)
+    firsts = [look[0].parameters for look in looks.values()]
     names = [
-        name for name in NAMES[:-1] if len({str(each[name]) for _, each in firsts}) > 1
+        name
+        for name in NAMES
+        if name != "seed" and len({str(first.get(name)) for first in firsts}) > 1
     ]
-    return [
-        f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC: "
-        f"{describe({name: values[name] for name in names})}: "
-        f"test_accuracy {fmean(each for *_, each in look):.4f}, seeds: {len(look)}"
-        for (when, values), look in zip(firsts, looks.values(), strict=True)
+    texts = {}
+    for key, look in looks.items():
+        first = look[0]
+        what = describe({name: first.parameters.get(name) for name in names})
+        accuracy = fmean(each.test_accuracy for each in look)
+        seeds = len({each.point for each in look})
+        texts[key] = (
+            f"{first.time:%Y-%m-%d %H:%M} UTC: {what or 'the only configuration'}, code "
+            f"{first.code}: test_accuracy {accuracy:.4f}, seeds: {seeds}"
+        )
+    return texts
+
+
+def describe_looks(
+    evaluations: Sequence[TestEvaluation], selected: Sequence[str]
+) -> list[str]:
+    """Say in lines who has met the test images, and whether the selected one was first.
+
+    selected: the ids of its points, which have been evaluated.
+    """
+    looks = find_looks(evaluations)
+    own = [each for each in evaluations if each.point in selected]
+    lines = [
+        f"configurations of this sweep that have met the test images: {len(looks)}"
     ]
+    if own:
+        key = make_look_key(own[-1].parameters, own[-1].code)
+        before = list(looks).index(key)
+        if before:
+            lines.append(
+                f"Before the selected one there were {before}, so its test accuracy is no "
+                "longer that of unseen images."
+            )
+        else:
+            lines.append(
+                "The selected one was the first: its accuracy is of unseen images."
+            )
+    return lines + (list(looks.values()) if len(looks) > 1 else [])
+
+
+def make_look_key(values: Mapping[str, Any], code: str) -> str:
+    return describe({name: values.get(name) for name in NAMES if name != "seed"}) + code
 
 
 def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
@@ -242,6 +291,20 @@ def draw_effects(
     for axis in axes[:, 0]:
         axis.set_ylabel(label_metric(metric))
     return figure
+
+
+def describe_drawn(table: pd.DataFrame, metric: Metric) -> str:
+    """Say how many of the candidates `draw_candidates` draws, and by what.
+
+    table: the ranking, whose first row is the selected one; of a search by halving, the
+    rows of one rung.
+    """
+    drawn = min(len(table.dropna(subset="mean")), MAX_DRAWN)
+    which = "All" if drawn == len(table) else f"{drawn} of"
+    when = f" after {table['epochs'].iloc[0]} epochs" if "epochs" in table else ""
+    value = round_metric(table["mean"].iloc[0])
+    text = f"{which} {len(table)} candidates by their {metric}{when}"
+    return f"{text}, where the selected one has {value}"
 
 
 def draw_candidates(

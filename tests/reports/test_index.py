@@ -53,9 +53,10 @@ def add_sweep(path, statuses, select="validation_accuracy"):
     ]
     points = [Parameters(epochs=10, **each).model_dump() for each in settings]
     ids = {make_id(parameters): parameters for parameters in points}
-    write_whole(
-        path / "sweep.json", to_json(SweepRecord(name="trial", select=select, ids=ids))
+    record = SweepRecord(
+        name="trial", select=select, ids=ids, inputs={"sample": INPUTS}
     )
+    write_whole(path / "sweep.json", to_json(record))
     for number, (name, status) in enumerate(zip(ids, statuses, strict=True)):
         metrics = Trained(**TRAINED | {"validation_accuracy": number / 10})
         if status:
@@ -151,11 +152,13 @@ def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_b
     assert row["Status"] == "✓ done4 of 4 points done"
     assert row["Parameters"] == (
         "varied: learning_rate 0.005, 0.01; seed 1, 2fixed: epochs 10"
-        "best: learning_rate 0.01, mean of 2 seeds"
+        "selected: learning_rate 0.01, mean of 2 seeds"
     )
-    assert row["Validation accuracy"] == "0.2500 besterror 0.6000"
-    assert row["Training accuracy"] == row["Test accuracy"] == ""
-    assert (row["Started, UTC"], row["Took"]) == ("2026-01-02 03:04", "19 min")
+    assert row["Validation accuracy"] == "0.2500 selected byerror 0.6000"
+    assert row["Training (dropout) accuracy"] == "0.7500error 0.2500"
+    assert row["Test accuracy"] == ""  # nothing was evaluated
+    # All four points were trained at the same time.
+    assert (row["Started, UTC"], row["Took"]) == ("2026-01-02 03:04", "5 min")
 
 
 @pytest.mark.parametrize(
@@ -185,10 +188,15 @@ def test_the_status_of_a_sweep_is_what_its_points_come_to(tmp_path, statuses, ex
 
 def test_a_sweep_that_selects_by_an_error_marks_it(tmp_path):
     add_sweep(tmp_path / "trial", ["done"] * 4, select="train_error")
-    assert read_rows(tmp_path)[0]["Training accuracy"] == "0.7500error 0.2500 best"
+    assert read_rows(tmp_path)[0]["Training (dropout) accuracy"] == (
+        "0.7500error 0.2500 selected by"
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"ids": ["a"]}, {"ids": {"a": {"epochs": -1}}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"ids": ["a"]}, {"ids": {}}, {"ids": {"a": {"epochs": -1}}}, {"inputs": {}}],
+)
 def test_a_damaged_sweep_is_a_row_with_the_reason(tmp_path, wrong):
     add_sweep(tmp_path / "hurt", ["done"] * 4)
     path = tmp_path / "hurt" / "sweep.json"
@@ -202,7 +210,8 @@ def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
     rows = {row["Name"]: row for row in read_rows(tmp_path / "runs")}
     assert rows.keys() == {"default", "true-derivative", "small"}
     assert rows["default"]["Test accuracy"] == "0.7942error 0.4294"
-    assert rows["small"]["Validation accuracy"] == "0.7685 besterror 0.4952"
+    assert rows["small"]["Validation accuracy"] == "0.7685 selected byerror 0.4952"
+    assert rows["small"]["Test accuracy"].startswith("0.7616")
 
 
 def test_a_site_has_every_notebook_and_every_link_leads_somewhere(

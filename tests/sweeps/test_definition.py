@@ -469,8 +469,11 @@ def test_a_search_selects_from_its_last_rung_alone(tmp_path):
         last = rung
     largest = max(point.parameters.learning_rate for point in last)
     train(last, failed=(largest, 2))
-    assert definition.select(points, sweep.select).points == last  # 1 of 2 seeds
+    selection = definition.select(points, sweep.select)
+    assert selection.selected.points == last  # 1 of 2 seeds
     for point in last:
         point.record = make_point(1).record
-    assert definition.select(points, sweep.select) is None
+    selection = definition.select(points, sweep.select)
+    assert selection.selected is selection.configuration is None
+    assert "no candidate of the last rung, 81 epochs, has finished" in selection.reason
     assert definition.rank(points, sweep.select)[0].points[0].rung == 27

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline import notebooks, runs
-from pipeline.errors import CellFailed, InvalidData, InvalidParameter
+from pipeline.errors import CellFailed, InvalidData, InvalidParameter, PointsFailed
 from pipeline.run_folder import LOCK, RunFolder, lock
 from pipeline.sweeps import execution
 from tests.sweeps.conftest import QUICK, RATES, read_results, start, wait_for, write
@@ -29,7 +29,7 @@ def test_the_small_sweep_has_the_results_of_version_1(runs):
     assert read_results(runs / "small") == SMALL
     log = (runs / "small.log").read_text()
     assert re.match(
-        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores\n\[1/4\] \d\d:\d\d:\d\d ",
+        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores, 1 MB of disk\n\[1/4\] \d\d:\d\d:\d\d ",
         log,
     )
     assert (
@@ -114,7 +114,8 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
     results = read_results(tmp_path / "out")
     statuses = {(10, 1): "diverged", (0.005, 13): "died", (0.005, 14): "timed out"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
-    assert errors.startswith("Error: 3 points did not finish (--retry-failed gives")
+    assert errors.startswith("Error: 3 of 4 points did not finish:\n")
+    assert errors.endswith("The option --retry-failed gives them another try.\n")
     for reason in (
         "killed by SIGKILL",
         "took longer than 4 seconds",
@@ -130,19 +131,19 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
 
 
-def test_run_sweep_returns_the_configurations_and_what_failed_before_stays_so(
+def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
     tmp_path, caplog
 ):
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
     for count in (2, 0):
-        ranking = execution.run_sweep(file, str(tmp_path / "out"))
-        statuses = [point.status for each in ranking for point in each.points]
-        assert statuses == ["diverged", "diverged"]
+        with pytest.raises(PointsFailed, match="change what it is given") as failure:
+            execution.run_sweep(file, str(tmp_path / "out"))
+        assert str(failure.value).count(" diverged: ") == 2
         assert f"2 points: 0 done, {count} to run" in caplog.text
     assert "2 points: 0 done, 0 to run, 2 failed before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
-    assert "No point has finished, so there is nothing to select." in report
+    assert "Nothing is selected: no point has finished" in report
     assert (
         report.count("<td>diverged</td>") == 4
     )  # among all points, and among those that failed
@@ -163,10 +164,8 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     (second / "history.json").write_text("[]")
     done = pipeline("sweep", local / "s.yaml", "--no-report", "--sweep-dir", out)
     assert done.returncode == 0, done.stderr
-    again = "run again, and their old results are replaced"
-    assert done.stdout.startswith(
-        f"1 of the finished points {again}, because of model.npz, "
-    )
+    again = "1 point is outdated and trained again, because of model.npz, "
+    assert done.stdout.startswith(again)
     assert (
         "because of history.json, which has been removed or altered since\n"
         in done.stdout
@@ -185,7 +184,7 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
         done = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"4 points: {4 - count} done, {count} to run")
-        assert "\nbest train_error 0." in done.stdout
+        assert "\nselected: train_error 0." in done.stdout
     assert {
         folder: (folder / "02_train.ipynb").read_bytes() for folder in folders
     } == before
@@ -235,11 +234,10 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
 
     monkeypatch.setattr(notebooks, "execute", execute)
     file = write(tmp_path / "s.yaml", grid={"seed": list(range(9))})
-    ranking = execution.run_sweep(
-        file, str(tmp_path / "out"), workers=3, with_report=False
-    )
-    points = [point for each in ranking for point in each.points]
-    assert [point.record.error for point in points] == ["no notebook"] * 9
+    options = {"workers": 3, "with_report": False}
+    with pytest.raises(PointsFailed, match="9 of 9 points did") as failure:
+        execution.run_sweep(file, str(tmp_path / "out"), **options)
+    assert str(failure.value).count(" failed: no notebook\n") == 9
     assert len(threads) == 3
 
 
@@ -352,7 +350,9 @@ def test_a_sweep_is_verified_and_compared_by_its_selected_points(
     for command in ("verify", out), ("compare", runs / "default", out):
         refused = pipeline(*command)
         assert refused.returncode == 2
-        assert "has not ended with a selection. Run the sweep again." in refused.stderr
+        assert (
+            "has not ended with a selection: leads so far, of 2 of 3" in refused.stderr
+        )
     page = tmp_path / "c.html"
     compared = pipeline("compare", runs / "default", runs / "small", "--output", page)
     assert compared.returncode == 0, compared.stderr

@@ -1,0 +1,150 @@
+"""Plan a sweep: which of its points are to be trained, how long that takes, and how much
+room it needs on the disk."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.published import format_duration
+from pipeline.records import Inputs, SweepDefinition
+from pipeline.run_folder import find_lost
+from pipeline.sweeps import definition
+from pipeline.sweeps.definition import UNFINISHED, Point
+
+# Seconds of a point on one core of 2.5 GHz: to begin it, for an epoch, for an image and
+# for each of its hidden units. A training image is also measured after its epoch.
+BEGIN_S, EPOCH_S, IMAGE_S, UNIT_S = 0.25, 1e-3, 1.5e-6, 3.5e-8
+TRAINED_TIMES = 3  # as long as an image that is only measured
+BYTES_PER_UNIT, BYTES_PER_POINT = 8 * (784 + 10), 40_000  # of model.npz, and the rest
+
+log = logging.getLogger(__name__)
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def find_jobs(
+    points: Sequence[Point], inputs: Mapping[str, Inputs], retry_failed: bool
+) -> list[Point]:
+    """Read the records of all points, and return those to train, the new ones first.
+
+    inputs: what a training depends on now, by the source of its images. Why points are
+    trained again is logged. Of a search, the points of all rungs are returned.
+    """
+    jobs: list[Point] = []
+    again: list[Point] = []
+    reasons = Counter[str]()
+    for point in points:
+        point.load(inputs[point.parameters.source])
+        if point.is_done and point.record:
+            point.changes = find_lost(point.folder, point.record)
+        if point.changes:
+            reasons[point.changes[0]] += 1
+            again.append(point)
+        elif point.status in UNFINISHED or (retry_failed and point.has_failed):
+            point.record = None  # an old result does not count
+            jobs.append(point)
+    for reason, count in reasons.items():
+        which = "1 point is" if count == 1 else f"{count} points are"
+        log.info(f"{which} outdated and trained again, because of {reason}")
+    return jobs + again
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many points of a sweep are done, and what the others cost.
+
+    rungs: candidates and epochs of each, in a search by halving.
+    """
+
+    points: int
+    done: int
+    left: int
+    failed: int
+    seconds: float  # on one core
+    bytes: int
+    rungs: list[tuple[int, int]]
+
+    def describe(self, cores: int) -> list[str]:
+        """Return the plan in words, a line each."""
+        lines = []
+        if self.rungs:
+            stages = ", ".join(
+                f"{count} candidates at {epochs} epochs" for count, epochs in self.rungs
+            )
+            trained = sum(count * epochs for count, epochs in self.rungs)
+            most = self.rungs[0][0] * self.rungs[-1][1]
+            share = f"{trained / most:.0%} of the epochs of all at {self.rungs[-1][1]}"
+            lines.append(f"{len(self.rungs)} rungs: {stages}; {share}")
+        parts = [f"{self.points} points: {self.done} done", f"{self.left} to run"]
+        if self.failed:
+            parts.append(f"{self.failed} failed before")
+        if self.left:
+            used = max(min(cores, self.left), 1)
+            where = f"on {used} cores" if used > 1 else "on one core"
+            parts.append(f"about {format_duration(self.seconds / used)} {where}")
+            parts.append(f"{self.bytes / 1e6:,.0f} MB of disk")
+        return [*lines, ", ".join(parts)]
+
+
+def make_plan(
+    points: Sequence[Point], jobs: Sequence[Point], sweep: SweepDefinition
+) -> Plan:
+    """Count what is done and left of a sweep, and estimate what that costs."""
+    rungs = forecast_rungs(points, sweep)
+    waiting = set(jobs)
+    planned = [point for rung in rungs for point in rung]
+    left = [point for point in planned if point in waiting]
+    done = [point for point in planned if point.is_done]
+    seconds = sum(map(estimate_seconds, left))
+    if done:  # which tell how fast this machine is
+        spent = sum(point.record.duration_s or 0 for point in done if point.record)
+        seconds *= spent / sum(map(estimate_seconds, done))
+    units = sum(point.parameters.hidden_size for point in left)
+    sizes = [len({point.candidate for point in rung}) for rung in rungs]
+    return Plan(
+        points=len(planned),
+        done=len(done),
+        left=len(left),
+        failed=sum(point.has_failed for point in planned),
+        seconds=seconds,
+        bytes=BYTES_PER_UNIT * units + BYTES_PER_POINT * len(left),
+        rungs=[(size, rung[0].rung) for size, rung in zip(sizes, rungs, strict=True)]
+        if sweep.halving
+        else [],
+    )
+
+
+def forecast_rungs(
+    points: Sequence[Point], sweep: SweepDefinition
+) -> list[list[Point]]:
+    """Return the points of each rung that go on, also of those that are not known yet.
+
+    There candidates that are done, and then the first ones, stand for those that will
+    go on.
+    """
+    rungs = list(definition.climb(points, sweep))
+    for epochs in sorted({point.rung for point in points})[len(rungs) :]:
+        before = len({point.candidate for point in rungs[-1]})
+        factor = sweep.halving.factor if sweep.halving else 1
+        count = max(before // factor, 1)
+        everyone = [point for point in points if point.rung == epochs]
+        done_first = sorted(everyone, key=lambda point: not point.is_done)
+        candidates = list(dict.fromkeys(point.candidate for point in done_first))
+        going = set(candidates[:count])
+        rungs.append([point for point in everyone if point.candidate in going])
+    return rungs
+
+
+def estimate_seconds(point: Point) -> float:
+    """Return about how many seconds a point takes on one core."""
+    chosen = point.parameters
+    images = TRAINED_TIMES * chosen.num_samples + chosen.num_validation
+    per_image = IMAGE_S + UNIT_S * chosen.hidden_size
+    return BEGIN_S + chosen.epochs * (EPOCH_S + images * per_image)
