@@ -281,13 +281,21 @@ def call_main() -> int:
         click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
-        number = [*(error.__cause__ or error).args, signal.SIGINT][0]
+        number = getattr(error.__cause__ or error, "number", signal.SIGINT)
         click.echo("Interrupted. Give the same command again to go on.", err=True)
         return 128 + int(number)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal of this number has ended the command."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(number)
+    raise Interrupted(number)
 
 
 def command_line() -> None:

@@ -5,14 +5,19 @@ import contextlib
 import itertools
 import json
 import logging
+import multiprocessing
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from collections import defaultdict
 
 import nbclient
 import nbformat
 import papermill
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -27,7 +32,7 @@ from pipeline.errors import (
 from pipeline.notebooks import execute, execute_in_place
 from pipeline.parameters import NOTEBOOKS, ROOT
 from pipeline.run_folder import STAGES
-from pipeline.shell import NotebookProcess
+from pipeline.shell import NotebookProcess, open_threads
 
 LESSONS = (
     "learn",
@@ -282,6 +287,109 @@ def test_processes_share_no_state(tmp_path, monkeypatch):
         texts += read_texts(tmp_path / "out.ipynb")
     assert (texts[0], texts[2]) == ("False 1\n", "False 2\n")
     assert texts[1] != texts[3]
+
+
+ORDERLY = """
+import atexit, subprocess, sys
+file = open({path!r} + ".open", "w")
+_ = file.write("flushed")
+_ = atexit.register(lambda: open({path!r} + ".exit", "w").write("ended in order"))
+sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(sleeping.pid)
+"""
+
+
+def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp_path):
+    path = str(tmp_path / "a")
+    notebook = write_notebook(tmp_path / "a.ipynb", ORDERLY.format(path=path))
+    execute(notebook, tmp_path / "out.ipynb")
+    assert (tmp_path / "a.open").read_text() == "flushed"
+    assert (tmp_path / "a.exit").read_text() == "ended in order"
+    (pid,) = map(int, read_texts(tmp_path / "out.ipynb"))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(timeout=20)
+
+
+ODD = """
+import datetime
+import numpy
+from IPython.display import display
+
+class Text(str): ...
+
+display({"text/plain": Text("a"), "application/json": {"b": numpy.int64(1)}}, raw=True)
+display({"image/png": memoryview(b"png"), "text/plain": "p"}, raw=True)
+display({"application/json": {"when": datetime.datetime(2026, 1, 2)}}, raw=True)
+print("a lone surrogate: \\ud800")
+"""
+
+
+def test_odd_outputs_are_stored_as_json_has_them(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", ODD)
+    execute(notebook, tmp_path / "out.ipynb")
+    (cell,) = read_code_cells(tmp_path / "out.ipynb")
+    first, second, third, last = cell.outputs
+    assert first.data == {"text/plain": "a", "application/json": {"b": 1}}
+    assert second.data["image/png"] == "cG5n"
+    assert third.data["application/json"]["when"].startswith("2026-01-02T00:00:00")
+    assert last.text == "a lone surrogate: ?\n"
+
+
+def test_what_cannot_be_stored_fails_its_notebook_and_no_more(tmp_path):
+    source = "display({'application/json': {'a': object()}}, raw=True)"
+    notebook = write_notebook(tmp_path / "a.ipynb", source)
+    with pytest.raises(CellFailed, match="not JSON serializable"):
+        execute(notebook, tmp_path / "out.ipynb")
+
+
+SERVER = """
+import multiprocessing, os, signal, sys
+from multiprocessing import forkserver
+from pathlib import Path
+from pipeline.notebooks import execute
+
+other = multiprocessing.get_context("forkserver").Process(target=signal.pause)
+other.start()
+path = Path(sys.argv[1])
+execute(path, path.with_name("first.ipynb"))
+os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+execute(path, path.with_name("second.ipynb"))
+print(other.is_alive() or other.exitcode == 255)
+os.kill(other.pid, signal.SIGKILL)
+"""
+
+
+def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "print(1)")
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, notebook],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert read_texts(tmp_path / "second.ipynb") == ["1\n"]
+
+
+def test_only_our_own_children_are_killed(tmp_path):
+    """A process of the caller's own lives on after an error among our threads."""
+    context = multiprocessing.get_context("forkserver")
+    other = context.Process(target=time.sleep, args=(600,))
+    other.start()
+    notebook = write_notebook(tmp_path / "a.ipynb", "import time; time.sleep(600)")
+
+    def fail():
+        with open_threads(1) as threads:
+            threads.submit(execute, notebook, tmp_path / "out.ipynb")
+            raise ZeroDivisionError
+
+    try:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert other.is_alive()
+    finally:
+        other.kill()
 
 
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):

@@ -29,7 +29,8 @@ def test_the_small_sweep_has_the_results_of_version_1(runs):
     assert read_results(runs / "small") == SMALL
     log = (runs / "small.log").read_text()
     assert re.match(
-        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores, 1 MB of disk\n\[1/4\] \d\d:\d\d:\d\d ",
+        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores, 1 MB of disk\n"
+        r"\[1/4\] \d\d:\d\d:\d\d ",
         log,
     )
     assert (
