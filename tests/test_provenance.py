@@ -35,8 +35,9 @@ WITHOUT_PART = {
     "keras",
 }  # Keras is recorded if it is the source
 LAYERS = [
-    "helpers pipeline digests errors preload",
-    "compiled",
+    "helpers pipeline digests errors",
+    "compiled own_code",
+    "preload",
     "parameters records published baselines plots exercises pictures",
     "data",
     "run_folder",
