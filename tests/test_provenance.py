@@ -12,7 +12,6 @@ import nbformat
 import pytest
 
 from pipeline import provenance
-from pipeline.errors import NotebookFailed
 from pipeline.parameters import NOTEBOOKS, ROOT, Parameters
 from pipeline.provenance import EVALUATION_CODE, PACKAGES, TRAINING_CODE
 from pipeline.records import RunRecord, Status
@@ -205,8 +204,3 @@ def test_each_difference_is_described(tmp_path):
         f"versions numpy, which was {inputs.versions['numpy']} and is 1",
         "model.npz, which has been removed or altered since",
     ]
-    provenance.check_code(inputs)
-    with pytest.raises(
-        NotebookFailed, match="The code was changed while it was executed"
-    ):
-        provenance.check_code(changed)
