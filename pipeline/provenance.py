@@ -12,6 +12,9 @@ import platform
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
@@ -33,13 +36,18 @@ PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
 
-def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
-    """Return what these stages of a run depend on besides the parameters."""
+def collect_inputs(
+    parameters: Parameters, stages: Iterable[str] = STAGES, digest: str | None = None
+) -> Inputs:
+    """Return what these stages of a run depend on besides the parameters.
+
+    digest: that of the source, if the source is missing.
+    """
     stages = list(stages)
     code = TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
-        data=data.digest_source(parameters.source),
+        data=digest or data.digest_source(parameters.source),
         notebooks={
             stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages
         },
@@ -74,6 +82,15 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of these installed packages."""
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version()} | versions
+
+
+def describe_machine() -> str:
+    """Return the BLAS and the processor, on which the last digits of products depend."""
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    found = ", ".join(config.get("SIMD Extensions", {}).get("found", []))
+    processor = platform.processor() or platform.machine()
+    return f"BLAS {blas['name']} {blas.get('version')}, processor {processor} {found}"
 
 
 def digest_cells(notebook: Path) -> str:
