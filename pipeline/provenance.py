@@ -36,18 +36,13 @@ PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
 
-def collect_inputs(
-    parameters: Parameters, stages: Iterable[str] = STAGES, digest: str | None = None
-) -> Inputs:
-    """Return what these stages of a run depend on besides the parameters.
-
-    digest: that of the source, if the source is missing.
-    """
+def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
+    """Return what these stages of a run depend on besides the parameters."""
     stages = list(stages)
     code = TRAINING_CODE + (EVALUATION_CODE if EVALUATION in stages else ())
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
-        data=digest or data.digest_source(parameters.source),
+        data=data.digest_source(parameters.source),
         notebooks={
             stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages
         },
@@ -88,9 +83,9 @@ def describe_machine() -> str:
     """Return the BLAS and the processor, on which the last digits of products depend."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
-    found = ", ".join(config.get("SIMD Extensions", {}).get("found", []))
-    processor = platform.processor() or platform.machine()
-    return f"BLAS {blas['name']} {blas.get('version')}, processor {processor} {found}"
+    extensions = config.get("SIMD Extensions", {}).get("found", [])
+    processor = [platform.processor() or platform.machine(), *extensions]
+    return f"BLAS {blas['name']} {blas['version']}, processor {' '.join(processor)}"
 
 
 def digest_cells(notebook: Path) -> str:
