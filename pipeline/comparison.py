@@ -1,4 +1,4 @@
-"""Compare finished runs: what compare.ipynb computes, and the page that it makes."""
+"""Compare finished runs and sweeps: what compare.ipynb computes, and the page that it makes."""
 
 import itertools
 import tempfile
