@@ -237,7 +237,7 @@ def report_command(path: Path, output: Path | None) -> None:
 @click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare two to six runs or points on one page; a sweep gives its selected points."""
+    """Compare two to six runs, points or sweeps on one page."""
     with refreshed_index():
         from pipeline import comparison
 

@@ -1,14 +1,15 @@
-"""Compare finished runs: what compare.ipynb computes, and the page that it makes."""
+"""Compare finished runs and sweeps: what compare.ipynb computes, and the page that it makes."""
 
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr
+from scipy.special import bdtr, stdtrit
 
 import helpers
 from pipeline import data, notebooks, parameters, runs
@@ -20,15 +21,15 @@ from pipeline.reports import page
 from pipeline.run_folder import Model, RunFolder, check_page
 from pipeline.sweeps.definition import find_selected
 
-LETTERS = "ABCDEF"  # as many runs as there are colours and line styles
+LETTERS = "ABCDEF"  # as many as there are colours and line styles
 DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
+LEVEL = 0.05  # of all pairs together
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run, or a point of a sweep, as it is on disk; given: how it was named."""
+    """A finished run, or a point of a sweep, as it is on disk."""
 
-    given: str
     folder: RunFolder
     record: RunRecord
     parameters: Parameters
@@ -37,31 +38,102 @@ class Run:
     model: Model
 
 
-def read_runs(run_dirs: Sequence[str]) -> dict[str, Run]:
-    """Read two to six different finished runs, by letter. The default two are made if missing.
+def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
+    """Read two to six finished runs or sweeps: the runs of each, by letter and by seed.
 
-    A sweep stands for its selected points. Raises InvalidParameter, or InvalidRecord if a folder
-    holds no finished run.
+    A sweep stands for its selected points; of a single sweep, each has a letter. The
+    default two are made if missing. Raises InvalidParameter, or InvalidRecord if a
+    folder holds no finished run.
     """
-    given = {place: each for each in run_dirs for place in find_selected(each)}
-    folders = [RunFolder(place) for place in given]
-    different = {folder.path.resolve() for folder in folders}
-    if not 2 <= len(different) == len(folders) <= len(LETTERS) or len(given) < len(
-        run_dirs
-    ):
-        raise InvalidParameter(
-            f"Give two to six different runs, not {', '.join(given)}."
-        )
-    compared = {}
-    for letter, folder, name in zip(LETTERS, folders, given.values(), strict=False):
-        if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
-            runs.run(parameters.from_values(DEFAULTS[folder.place]), folder.place)
-        if folder.is_point:
-            runs.evaluate([folder])
-        record, chosen = folder.read_finished()
-        results = folder.read_metrics(), folder.read_history(), folder.read_model()
-        compared[letter] = Run(name, folder, record, chosen, *results)
+    if len(run_dirs) == 1:
+        run_dirs = find_selected(run_dirs[0])
+    columns = [[RunFolder(place) for place in find_selected(one)] for one in run_dirs]
+    paths = [folder.path.resolve() for folders in columns for folder in folders]
+    if not 2 <= len(columns) <= len(LETTERS) or len(set(paths)) < len(paths):
+        message = "Give two to six different runs or sweeps, not"
+        raise InvalidParameter(f"{message} {', '.join(run_dirs)}.")
+    compared: dict[str, dict[int, Run]] = {}
+    for letter, folders in zip(LETTERS, columns, strict=False):
+        compared[letter] = {}
+        for folder in folders:
+            if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
+                runs.run(parameters.from_values(DEFAULTS[folder.place]), folder.place)
+            run = read_run(folder)
+            compared[letter][run.parameters.seed] = run
     return compared
+
+
+def read_run(folder: RunFolder) -> Run:
+    """Read a finished run, or a point, which is evaluated if it has no metrics.json."""
+    if folder.is_point and folder.metrics.name not in folder.read_record().outputs:
+        runs.evaluate([folder])
+    record, chosen = folder.read_finished()
+    results = folder.read_metrics(), folder.read_history(), folder.read_model()
+    return Run(folder, record, chosen, *results)
+
+
+def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]:
+    """Return a run of each column: that of the first seed they share, else its first."""
+    shared = set.intersection(*(set(column) for column in compared.values()))
+    return {
+        letter: column[min(shared or column)] for letter, column in compared.items()
+    }
+
+
+def identify_images(run: Run, split: str) -> tuple[Any, ...]:
+    """Return what tells which validation, or test, images a run was measured on."""
+    chosen, digests = run.parameters, run.record.arrays
+    if split == "test":
+        return digests["x_test"], digests["y_test"]
+    sizes = chosen.num_samples, chosen.num_validation
+    return digests["x_train"], digests["y_train"], *sizes
+
+
+def estimate_difference(
+    first: pd.Series, second: pd.Series, level: float = LEVEL
+) -> dict[str, float]:
+    """Estimate the mean of second - first, metrics by seed, with its 1 - level interval.
+
+    Seeds are independent. From two shared seeds on the differences are paired, and the
+    interval is Student's; else Welch's of all seeds, or nan if one side has a single
+    seed. Source: B. L. Welch (1947), Biometrika 34, 28-35.
+    """
+    paired = (second - first).dropna()  # pandas aligns them by seed
+    groups = [paired] if len(paired) > 1 else [second, first]
+    difference = groups[0].mean() - sum(group.mean() for group in groups[1:])
+    parts = np.array([group.var() / len(group) for group in groups])
+    error, reach = np.sqrt(parts.sum()), 0.0
+    if error != 0:
+        shares = parts**2 / [len(group) - 1 for group in groups]
+        reach = error * stdtrit(error**4 / shares.sum(), 1 - level / 2)
+    counts = {"first": len(first), "second": len(second), "shared": len(paired)}
+    ends = {"low": difference - reach, "high": difference + reach}
+    return counts | {"difference": difference, "standard error": error} | ends
+
+
+def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
+    """Estimate the difference of each pair over its seeds: a row a pair and accuracy.
+
+    Accuracies on different images are left out. The pairs share LEVEL.
+    """
+    pairs = list(itertools.combinations(compared, 2))
+    rows = {}
+    for pair, split in itertools.product(pairs, ("validation", "test")):
+        name = f"{split}_accuracy"
+        columns = [compared[letter] for letter in pair]
+        every = [run for column in columns for run in column.values()]
+        images = {identify_images(run, split) for run in every}
+        is_measured = all(getattr(run.metrics, name) is not None for run in every)
+        if len(images) == 1 and is_measured:
+            first, second = (
+                pd.Series(
+                    {seed: getattr(column[seed].metrics, name) for seed in column}
+                )
+                for column in columns
+            )
+            row = estimate_difference(first, second, LEVEL / len(pairs))
+            rows[", ".join(pair), f"{split} accuracy"] = row
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,14 +165,14 @@ def compute_scores(
         try:
             found = helpers.predict(images, run.model.weights, run.model.normalisation)
             metrics = helpers.measure(found, labels)
-        except ValueError:  # as NumPy raises for weights of other shapes
+        except (ValueError, IndexError):  # for other shapes, or other matrices
             metrics = (np.nan, np.nan)
         stored = run.metrics.test_error, run.metrics.test_accuracy
         if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
             problem = (
                 f"helpers.py does not give the stored metrics of {run.folder.place}"
             )
-            raise InvalidData(f"{problem}: it has been changed. Make the run again.")
+            raise InvalidData(f"{problem}, since it has been changed.")
         scores.append(found)
     return np.stack(scores)
 
@@ -133,7 +205,7 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
 
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     """Execute compare.ipynb for these runs, and write its page, by default into runs/reports."""
-    read_runs(run_dirs)  # what is wrong is said before anything is executed
+    read_columns(run_dirs)  # what is wrong is said before anything is executed
     folders = [RunFolder(run_dir) for run_dir in run_dirs]
     name = "_and_".join(folder.path.name for folder in folders)
     output = output or RUNS / "reports" / f"{name}.html"

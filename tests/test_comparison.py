@@ -7,8 +7,10 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
@@ -32,20 +34,31 @@ def change_record(folder, **fields):
     (folder / "run.json").write_text(json.dumps(record | fields))
 
 
+def read_page(path):
+    """Return a page, and the rows of its tables by the first word and their width."""
+    page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
+    for table in page.select("table.dataframe"):
+        head, *rows = [
+            [cell.text for cell in row.select("th, td")] for row in table.select("tr")
+        ]
+        tables[head[0], len(head)] = rows
+    return page, tables
+
+
 def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
     change_record(copy, status="failed")
     many = [str(tmp_path / f"{number}") for number in range(7)]
     for run_dirs in ([], pair[:1], many, [pair[0], f"{pair[0]}/../default"]):
         with pytest.raises(
-            InvalidParameter, match="Give two to six different runs, not"
+            InvalidParameter, match="Give two to six different runs or sweeps, not"
         ):
-            comparison.read_runs(run_dirs)
+            comparison.read_columns(run_dirs)
     for other, message in (
         (many[0], "0/run.json is missing"),
         (str(copy), "is failed"),
     ):
         with pytest.raises(InvalidRecord, match=message):
-            comparison.read_runs([pair[0], other])
+            comparison.read_columns([pair[0], other])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +88,7 @@ def test_counts_are_those_of_a_plain_loop_and_the_test_is_mcnemars(skill):
 
 
 def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
-    first, second = comparison.read_runs(pair).values()
+    first, second = map(comparison.read_run, map(RunFolder, pair))
     (copy / "data.npz").unlink()
     change_record(copy, arrays={"x_test": "0" * 64, "y_test": "0" * 64})
     without_data = replace(second, folder=RunFolder(copy))
@@ -86,6 +99,99 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
         comparison.find_test_images([first, changed])
 
 
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_the_interval_over_seeds_is_students_or_welchs(level):
+    rng = np.random.default_rng(0)
+    first = pd.Series(rng.normal(0.80, 0.02, 5), [1, 2, 3, 4, 5])
+    second = pd.Series(rng.normal(0.82, 0.01, 4), [9, 5, 3, 2])
+    shared = second[[2, 3, 5]], first[[2, 3, 5]]
+    lone = pd.Series(rng.normal(0.82, 0.01, 3), [5, 6, 7])
+    for other, count, expected in (
+        (second, 3, stats.ttest_rel(*shared)),
+        (lone, 1, stats.ttest_ind(lone, first, equal_var=False)),
+    ):
+        found = comparison.estimate_difference(first, other, level)
+        interval = expected.confidence_interval(1 - level)
+        assert [found["low"], found["high"]] == pytest.approx(list(interval))
+        error = found["difference"] / found["standard error"]
+        assert (error, found["shared"]) == (pytest.approx(expected.statistic), count)
+    assert np.isnan(comparison.estimate_difference(first, first[:1])["low"])
+    equal = comparison.estimate_difference(first, first)
+    assert [equal[name] for name in ("low", "high", "standard error")] == [0, 0, 0]
+
+
+@pytest.fixture
+def sweeps(tmp_path, small_source, pipeline):
+    """The folders of two sweeps of a configuration, with seven points in all."""
+    base = f"source: {small_source[0]}, num_samples: 40, num_validation: 10, epochs: 2"
+    for name, hidden_size, seeds in (("a", 3, [1, 2, 3, 4]), ("b", 4, [2, 3, 4])):
+        text = f"name: {name}\nbase: {{{base}, hidden_size: {hidden_size}}}\n"
+        (tmp_path / f"{name}.yaml").write_text(f"{text}seeds: {seeds}\n")
+        options = ("--sweep-dir", tmp_path / name, "--workers", 1, "--no-report")
+        done = pipeline("sweep", tmp_path / f"{name}.yaml", *options)
+        assert done.returncode == 0, done.stderr
+    return [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_two_sweeps_of_seven_points_are_two_columns_with_a_difference(sweeps, tmp_path):
+    path = comparison.write_report(sweeps, tmp_path / "page.html")
+    page, tables = read_page(path)
+    assert f"B {sweeps[1]}: hidden_size 4, seed 2, 3, 4" in " ".join(page.text.split())
+    accuracies = []
+    for run_dir in sweeps:
+        points = [
+            RunFolder(place.parent)
+            for place in RunFolder(run_dir).path.glob("*/run.json")
+        ]
+        values = {
+            point.read_record().parameters["seed"]: point.read_metrics()
+            for point in points
+        }
+        accuracies.append({seed: each.test_accuracy for seed, each in values.items()})
+    metrics = {name: values for name, *values in tables["metric", 3]}
+    for text, values in zip(metrics["test accuracy"], accuracies, strict=True):
+        values = list(values.values())
+        ends = f"({min(values):.4f} to {max(values):.4f})"
+        assert text == f"{np.mean(values):.4f} {ends}"
+    first, second = accuracies
+    difference = np.mean([second[seed] - first[seed] for seed in (2, 3, 4)])
+    validation, test = tables["first, second", 7]
+    assert test[:4] == ["A, B: test accuracy", "4, 3", "3", f"{difference:+.4f}"]
+    assert validation[0] == "A, B: validation accuracy"
+    assert "correct: A (seed 2) " in page.text
+    assert tables["parameter", 3] == [
+        ["hidden_size", "3", "4"],
+        ["seed", "1, 2, 3, 4", "2, 3, 4"],
+    ]
+
+
+def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_path):
+    """Their test error is made another one, as if helpers.py had been changed since."""
+    place = next(RunFolder(sweeps[1]).path.glob("*/metrics.json")).parent
+    for path in place.parent.glob("*/run.json"):
+        inputs = json.loads(path.read_text())["inputs"]
+        inputs["syntax"]["helpers.py"] = "0" * 64
+        change_record(path.parent, inputs=inputs)
+        folder = RunFolder(path.parent)
+        metrics = json.loads(folder.metrics.read_text()) | {"test_error": 0.125}
+        folder.metrics.write_text(json.dumps(metrics))
+        outputs = folder.read_record().outputs | folder.digest(["metrics.json"])
+        change_record(path.parent, outputs=outputs)
+    path = comparison.write_report(sweeps, tmp_path / "page.html")
+    page, tables = read_page(path)
+    text = " ".join(page.text.split())
+    assert "The answers are not compared. helpers.py does not give the stored" in text
+    assert {name: last for name, *_, last in tables["metric", 3]}[
+        "test error"
+    ] == "0.1250"
+    (difference,) = tables["input", 3]
+    assert (difference[0], difference[2]) == ("code helpers.py", "0" * 12)
+    del outputs["metrics.json"]  # a point that has not been evaluated
+    change_record(folder.path, outputs=outputs)
+    with pytest.raises(InvalidRecord, match="was trained with other code helpers.py"):
+        comparison.read_columns(sweeps)
+
+
 def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
     inputs["versions"]["numpy"] = "1.0"
@@ -93,12 +199,7 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     path = comparison.write_report([pair[0], str(copy)], tmp_path / "out" / "page.html")
     assert list(path.parent.iterdir()) == [path]
     assert GENERATOR in path.read_bytes()
-    page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
-    for table in page.select("table.dataframe"):
-        head, *rows = [
-            [cell.text for cell in row.select("th, td")] for row in table.select("tr")
-        ]
-        tables[head[0], len(head)] = rows
+    page, tables = read_page(path)
     assert page.title.text == f"{pair[0]} and {copy} compared"
     metrics = {name: values for name, *values in tables["metric", 4]}
     assert metrics["train error"] == [
@@ -113,6 +214,7 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     assert verdict == "B is better by more than chance explains."
     assert len(tables["test image", 4]) == 20
     assert len(page.find_all("img", alt=True)) == 3
+    assert "Compare two sweeps to learn about other seeds." in page.text
     path.write_text("somebody's own page")
     with pytest.raises(InvalidParameter, match="was not made by this project"):
         comparison.write_report([pair[0], str(copy)], path)

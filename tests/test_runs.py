@@ -5,9 +5,11 @@ import json
 import re
 import shlex
 
+import numpy as np
 import papermill
 import pytest
 
+from pipeline import data
 from pipeline.parameters import NOTEBOOKS
 from pipeline.run_folder import EVALUATION, LOCK, OUTPUTS, RESULTS, TRAINING, RunFolder
 
@@ -164,6 +166,73 @@ def test_verify_says_what_is_equal_and_leaves_the_run_alone(small_run, pipeline)
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
     assert "is not reproduced: test_images, metrics.json" in done.stderr
+
+
+def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
+    small_run, small_source, pipeline
+):
+    folder, _ = small_run
+    small_source[0].rename(small_source[0].with_name("moved.npz"))
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 0, done.stderr
+    assert "small.npz is missing; the images are those of data.npz." in done.stdout
+    assert "Reproduced: all 12 metrics and digests are equal." in done.stdout
+    assert "changed since" not in done.stdout
+    folder.data.write_bytes(folder.data.read_bytes() + b" ")
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 2
+    assert "small.npz is missing, and it has no data.npz as its run" in done.stderr
+
+
+def test_verify_of_a_point_says_that_its_source_is_missing(
+    tmp_path, small_source, pipeline
+):
+    sizes = "num_samples: 40, num_validation: 10, hidden_size: 3, epochs: 1"
+    sweep = f"name: a\nbase: {{source: {small_source[0]}, {sizes}}}\n"
+    (tmp_path / "a.yaml").write_text(sweep)
+    options = ("--sweep-dir", tmp_path / "sweep", "--workers", 1)
+    assert pipeline("sweep", tmp_path / "a.yaml", *options).returncode == 0
+    small_source[0].rename(small_source[0].with_name("moved.npz"))
+    done = pipeline("verify", tmp_path / "sweep")
+    assert done.returncode == 2
+    assert f"cannot be made again: its source {small_source[0]} is missing" in (
+        done.stderr
+    )
+
+
+def change_weights(folder, amount):
+    """Change the weights of a run by so much, and its record with them."""
+    arrays = dict(np.load(folder.model))
+    arrays["weights_1_2"] += amount
+    folder.model.write_bytes(data.to_npz(**arrays))
+    record = folder.read_record()
+    outputs = record.outputs | folder.digest([folder.model.name])
+    folder.write_record(record.replace(outputs=outputs))
+
+
+def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pipeline):
+    folder, run = small_run
+    change_weights(folder, 1e-12)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1  # of one image at a time each digit counts
+    assert "is not reproduced: weights in model.npz" in done.stderr
+    folder.write_record(folder.read_record().replace(note="helpers.py has trained it"))
+    assert "but for the last digits" in pipeline("verify", folder.path).stdout
+    assert run("-p", "batch_size", "8").returncode == 0
+    assert "Reproduced: all 12 metrics" in pipeline("verify", folder.path).stdout
+    change_weights(folder, 1e-12)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 0, done.stderr
+    assert "metrics equal to 1e-09, weights within 1e-12 of the stored" in done.stdout
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    assert f"Here: BLAS {blas} " in done.stdout
+    change_weights(folder, 1e-6)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1
+    assert "is not reproduced: weights in model.npz" in done.stderr
+    history = folder.history.read_text()
+    folder.history.write_text(history.replace("0", "1", 1))
+    assert "history.json, altered since" in pipeline("verify", folder.path).stderr
 
 
 def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(
