@@ -48,7 +48,7 @@ class Status(StrEnum):
     @classmethod
     def of(cls, error: BaseException) -> "Status":
         """Return the status of a run that this error has ended."""
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             return cls.INTERRUPTED
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
 
@@ -188,7 +188,7 @@ class SweepDefinition(_Record):
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition, the parameters of each point by its id, warnings of the data."""
 
-    ids: dict[str, dict[str, JsonValue]]
+    ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
     warnings: list[str] = []
 
 
