@@ -7,6 +7,7 @@ and nothing in it is replaced.
 import functools
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -33,8 +34,13 @@ def make_base(config):
 def make_default_run(config):
     """Make runs/default in the temporary folder, so that each notebook can run alone."""
     command = [sys.executable, "-m", "pipeline", "run"]
-    options = {"cwd": config.rootpath, "stdout": subprocess.DEVNULL, "check": True}
-    subprocess.run(command, env=os.environ | make_base(config), **options)
+    subprocess.run(
+        command,
+        env=os.environ | make_base(config),
+        cwd=pathlib.Path(__file__).parent.parent,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 @pytest.hookimpl(wrapper=True)
