@@ -20,8 +20,6 @@ run: .venv/ready        ## prepare, train, evaluate, and compare with the publis
 	@$(BIN)/python -m pipeline run
 
 test: .venv/ready       ## run all tests, and compare each output of the notebooks
-	@$(BIN)/python -m pipeline run > /dev/null # compare.ipynb reads this run and the next
-	@$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir runs/true-derivative > /dev/null
 	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval tests notebooks
 
 check: lint             ## after each edit: lint, types, unit tests and a default run
@@ -59,8 +57,8 @@ lock: .venv/ready       ## write requirements.txt from pyproject.toml; OPTIONS=-
 		--group dev --custom-compile-command "make lock" --output-file requirements.txt \
 		$(OPTIONS) pyproject.toml
 
-clean:                  ## remove .venv, runs/ and caches; nothing that is committed
-	rm -rf .venv runs .pytest_cache .ruff_cache .mypy_cache
+clean:                  ## remove .venv and caches; runs/ stays, and what is committed
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: requirements.txt pyproject.toml

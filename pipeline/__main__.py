@@ -5,6 +5,7 @@ was started; 128 plus the number of the signal that has ended it, so 130 for Ctr
 """
 
 import gc
+import importlib.util
 import os
 import signal
 import sys
@@ -26,21 +27,28 @@ def handle_signals(handler: Any) -> None:
 
 if __name__ == "__main__":  # nothing but imports has to be ended in the first moments
     handle_signals(lambda number, frame: os._exit(128 + number))
+    if importlib.util.find_spec("papermill") is None:
+        sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")
+        sys.exit(2)
 
+import difflib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import click
 
 from pipeline import parameters
-from pipeline.errors import PipelineError, PointsFailed
+from pipeline.errors import FolderBusy, InvalidRecord, PipelineError, PointsFailed
 from pipeline.parameters import NAMED_SOURCES, RUNS, from_current_folder
 
 # Commands import what they need themselves: help and refusals should not wait for it (papermill
 # alone takes 1.2 s).
 
+RUN = "python -m pipeline run"
+RUN_SETTINGS = {"max_content_width": 160, "allow_extra_args": True}
 FOLDER = click.Path(file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -66,19 +74,39 @@ _output = click.option(
 )
 
 
+class _Log(logging.StreamHandler[Any]):
+    """The lines of a command, which ends when nobody reads them any more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
 def main(verbose: bool) -> None:
     """Train a network that is written by hand, in three notebooks. Sweep, compare and verify."""
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
-    logging.basicConfig(stream=sys.stdout, format=form, force=True)
+    logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UsageError for a parameter that is given as NAME=VALUE."""
+    for option, word in pairwise(words):
+        if option == "-p" and "=" in word:
+            command = f"-p {word.replace('=', ' ', 1)}"
+            raise click.UsageError(f"-p takes a name and a value. Write: {command}")
 
 
 def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return parameters by name; the path of a source begins in the current folder."""
     values = dict(given)
+    if "run_dir" in values:
+        command = f"{RUN} --run-dir {values['run_dir']}"
+        raise click.UsageError(f"run_dir is no parameter. Write: {command}")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
         values["source"] = from_current_folder(source)
@@ -111,7 +139,7 @@ def echo_path(what: str, path: Path) -> None:
     click.echo(f"{what}: {os.path.relpath(path)}")
 
 
-@main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
+@main.command("run", epilog=PARAMETERS, context_settings=RUN_SETTINGS)
 @click.option(
     "--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default."
 )
@@ -122,6 +150,9 @@ def run_command(
 ) -> None:
     """Prepare, train, evaluate and report."""
     chosen = parameters.from_strings(read_parameters(given))
+    for stray in click.get_current_context().args:
+        command = f"{RUN} --run-dir {stray}"
+        raise click.UsageError(f"A folder is given by its option. Write: {command}")
     parameters.check_source(chosen.source)
     with refreshed_index():
         from pipeline import runs
@@ -186,9 +217,21 @@ def sweep_command(
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again elsewhere, and compare."""
-    from pipeline import runs
+    from pipeline import run_folder, runs
     from pipeline.sweeps import definition
 
+    path = Path(run_dir)
+    if not path.exists():
+        names = [each.name for each in path.absolute().parent.glob("*/")]
+        near = difflib.get_close_matches(path.name, names, n=1)
+        hint = (
+            f"Did you mean {path.with_name(near[0])}?"
+            if near
+            else "Name a run or a sweep."
+        )
+        raise InvalidRecord(path, "is not there", hint)
+    if run_folder.is_locked(path):
+        raise FolderBusy(f"Another command is writing to {path}. Wait for it.")
     for place in definition.find_selected(from_current_folder(run_dir)):
         click.echo(place)
         runs.verify(place)
@@ -248,11 +291,13 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 
 
 @main.command("index")
-@click.argument("folder", default=RUNS, type=EXISTING)
+@click.argument("folder", default=RUNS, type=click.Path(path_type=Path))
 def index_command(folder: Path) -> None:
     """Write the list of all runs and sweeps below FOLDER, which is runs unless given."""
     from pipeline.reports import index
 
+    if not folder.is_dir():
+        raise InvalidRecord(folder, "is no folder", f"Make a run first: {RUN}")
     echo_path("index", index.write_index(folder.absolute()))
 
 
@@ -269,6 +314,7 @@ def call_main() -> int:
     """Return the exit code of the command; what the user or the system did wrong is a message."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
+        check_words(sys.argv[1:])
         main.main(prog_name=name, standalone_mode=False)
         return 0
     except click.ClickException as error:

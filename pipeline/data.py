@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import parameters, pictures
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.errors import InvalidData, InvalidRecord
-from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT
+from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, SIZES, Parameters
 from pipeline.records import SPLITS
 
 Arrays = dict[str, np.ndarray]
@@ -30,6 +30,8 @@ SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N"
 SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
+# What NumPy raises if an .npz file is cut off, altered or encrypted.
+DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Classes(tuple[str, ...]):
@@ -144,6 +146,19 @@ def load_source(source: str) -> Data:
     return Data(*sets, source, digests, **others)
 
 
+def fit_source(chosen: Parameters) -> tuple[Parameters, Data]:
+    """Load and split a source, and return the parameters with the sizes that were taken.
+
+    Of a source of one's own all images are taken, unless num_samples or num_validation
+    has been set. Raises what `split_source` does.
+    """
+    images = load_source(chosen.source)
+    is_own = chosen.source not in parameters.NAMED_SOURCES
+    if is_own and not SIZES & chosen.model_fields_set:
+        chosen = chosen.model_copy(update=fit_sizes(len(images.x_train)))
+    return chosen, split(images, chosen.num_samples, chosen.num_validation)
+
+
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
     """Load a source and split its training images, with the errors of both."""
     return split(load_source(source), num_samples, num_validation)
@@ -210,16 +225,19 @@ def to_npz(**arrays: Any) -> bytes:
 def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
     """Read the arrays of an .npz file. Raises InvalidRecord if they are not as in the layout."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it is one array, as np.save writes it")
+        with file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InvalidRecord(path, "is missing", next_step) from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
         raise InvalidRecord(path, problem, next_step) from None
     lengths: dict[str, int] = {}
     for name, (kind, shape) in layout.items():
-        if name not in arrays:
+        if not isinstance(arrays.get(name), np.ndarray):
             raise InvalidRecord(path, f"has no array {name}", next_step)
         found, dtype = arrays[name].shape, arrays[name].dtype
         needed = tuple(

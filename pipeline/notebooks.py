@@ -6,6 +6,7 @@ notebook's own (shell.py), in place of a kernel; papermill's client puts the out
 
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -31,7 +32,7 @@ from pipeline.errors import (
     NotebookFailed,
     ProcessDied,
 )
-from pipeline.parameters import NOTEBOOKS, ROOT
+from pipeline.parameters import BASE, NOTEBOOKS
 from pipeline.provenance import digest_cells
 from pipeline.records import Inputs
 from pipeline.run_folder import RUN_DIR, write_whole
@@ -152,7 +153,7 @@ def execute(
     values = {k: value for k, value in (parameters or {}).items() if k in declared}
     variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
     if "run_dir" in values:
-        variables[RUN_DIR] = str(ROOT / str(values["run_dir"]))
+        variables[RUN_DIR] = str(BASE / str(values["run_dir"]))
     syntax = inputs.syntax if inputs else {}
     options = {"time_limit": time_limit, "is_point": is_point}
     for attempt in ("first", "last"):
@@ -208,12 +209,10 @@ def execute_in_place(notebook: Path) -> None:
     Its metadata are then as JupyterLab writes them. A notebook that fails stays as it is. Raises
     NotebookFailed.
     """
-    temporary = notebook.with_name(f".{notebook.name}")
-    try:
-        execute(notebook, temporary)
-        node = read_notebook(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
+        executed = Path(temporary) / notebook.name
+        execute(notebook, executed)
+        node = read_notebook(executed)
     kernel = node.metadata["kernelspec"]
     node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
     for cell in node.cells:
@@ -259,7 +258,8 @@ def read_notebook(path: Path) -> NotebookNode:
         nbformat.validate(node)
         return node
     except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
-        problem = f"is no notebook ({str(error).splitlines()[0]})"
-        raise InvalidRecord(
-            path, problem, "Give a notebook that Jupyter opens."
-        ) from None
+        reason = str(error).splitlines()[0]
+    except (AttributeError, TypeError):
+        reason = "its JSON is that of something else"
+    next_step = "Give a notebook that Jupyter opens."
+    raise InvalidRecord(path, f"is no notebook ({reason})", next_step)

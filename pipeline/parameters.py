@@ -21,7 +21,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pipeline.errors import InvalidParameter
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS = ROOT / "runs"
+# Where the paths of results begin: elsewhere while the notebooks are tested.
+BASE = Path(os.environ.get("DIGITS_BASE", ROOT))
+RUNS = BASE / "runs"
 NOTEBOOKS = ROOT / "notebooks"
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
@@ -104,6 +106,7 @@ class NotebookParameters(Parameters):
 
 
 NAMES = tuple(Parameters.model_fields)
+SIZES = {"num_samples", "num_validation"}
 
 
 def describe_allowed(name: str) -> str:
@@ -139,8 +142,10 @@ def describe(parameters: Mapping[str, object]) -> str:
 
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
-    changed = find_changed(parameters).items()
-    options = [text for name, value in changed for text in ("-p", name, str(value))]
+    changed = find_changed(parameters)
+    if changed.get("source", "sample") not in NAMED_SOURCES and not SIZES & {*changed}:
+        changed["num_samples"] = Parameters().num_samples  # else all are taken
+    options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
     return shlex.join(
         ["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options]
     )
@@ -232,7 +237,7 @@ def check_memory(hidden_size: int) -> None:
 
 def to_project(path: Path) -> str:
     """Return a path relative to the project's root if it is inside the project, else absolute."""
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
 def from_current_folder(path: str) -> str:

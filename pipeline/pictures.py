@@ -1,7 +1,7 @@
 """Read pictures of one's own, and bring each into the form of MNIST's digits.
 
 A folder has a sub-folder of pictures for each class. A table is a .csv file in Kaggle's layout:
-below its first line, a label and 784 pixels a line.
+a label and 784 pixels a line, below a line of names, or without it.
 """
 
 import string
@@ -79,9 +79,12 @@ def read(
         or min(counts.values()) < 2
         or len(warnings) < len(lines)
     ):
+        noun = "class" if len(counts) == 1 else "classes"
         needs = (
-            f"It has {len(counts)} classes, and needs 2 to 10, of two pictures or more."
+            f"It has {len(counts)} {noun}, and needs 2 to 10, of two pictures or more."
         )
+        if not path.is_dir():
+            needs += " The first column is the label, the other 784 are pixels."
         raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
     names = tuple(
         string.digits if set(classes) <= set(string.digits) else sorted(classes)
@@ -161,9 +164,10 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
     lines = path.read_text("utf-8-sig", "replace").splitlines()
-    start = 1 if "pixel" in lines[0] else 0
-    for number, line in enumerate(lines[start:], start + 1):
+    for number, line in enumerate(lines, 1):
         label, *cells = line.split(",")
+        if number == 1 and not any(cell.strip().isdigit() for cell in cells):
+            continue  # the names of the columns
         try:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
             yield label.strip(), f"line {number}", pixels

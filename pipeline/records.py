@@ -51,7 +51,7 @@ class Status(StrEnum):
     @classmethod
     def of(cls, error: BaseException) -> "Status":
         """Return the status of a run that this error has ended."""
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             return cls.INTERRUPTED
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
 

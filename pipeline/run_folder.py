@@ -7,6 +7,7 @@ old result, so a folder never shows numbers that do not belong together.
 
 import contextlib
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from pipeline.errors import (
     InvalidParameter,
     InvalidRecord,
 )
-from pipeline.parameters import ROOT, RUNS, Parameters
+from pipeline.parameters import BASE, ROOT, RUNS, Parameters
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 
 PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
@@ -39,12 +40,14 @@ FILES = {PREPARATION: RESULTS[:1], TRAINING: RESULTS[1:3], EVALUATION: RESULTS[3
 OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *RESULTS, "report.html")
 WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
 LOCK = ".digits.lock"
-MARKS = ("run.json", "sweep.json")  # of a folder of ours
+MARKS: dict[str, Any] = {"run.json": RunRecord, "sweep.json": records.SweepRecord}
 RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
 PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
 GENERATOR = (
     b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
 )
+# A temporary file of `write_whole`, which a process that was killed has left.
+PART = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.\d+\.part")
 WEIGHTS = "weights_{}_{}"  # the name of a matrix, from one layer to the next
 SMALLER = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
@@ -113,7 +116,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = ROOT / path
+        self.path = BASE / path
         self.place = parameters.to_project(self.path)
         self.data, self.model, self.history, self.metrics = map(
             self.path.joinpath, RESULTS
@@ -276,8 +279,9 @@ class RunFolder:
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
         """Write a stage's results, unless they are there. First remove what the old ones led to."""
-        names = RESULTS[min(RESULTS.index(path.name) for path in files) :]
-        self.check_free(names)
+        first = min(WRITTEN.index(path.name) for path in files)
+        self.check_free(WRITTEN[first:])
+        names = OUTPUTS[first:]
         with contextlib.nullcontext() if self.is_held else lock(self.path):
             if all(
                 path.exists() and path.read_bytes() == files[path] for path in files
@@ -290,16 +294,14 @@ class RunFolder:
                 stages = [stage for stage, made in FILES.items() if {*made} & {*names}]
                 for path in (self.record, *map(self.notebook, stages)):
                     path.unlink(missing_ok=True)
-            for name in ("report.html", *reversed(names)):
+            for name in reversed(names):
                 (self.path / name).unlink(missing_ok=True)
             for path, content in files.items():
                 write_whole(path, content)
 
     def clear(self) -> None:
         """Remove an earlier run's files, but for its checkpoint; its report and metrics first."""
-        parts = [
-            path.name for path in self.path.glob(".*.part")
-        ]  # of a process that was killed
+        parts = [each.name for each in self.path.iterdir() if PART.fullmatch(each.name)]
         for name in (*reversed(OUTPUTS), *parts):
             (self.path / name).unlink(missing_ok=True)
 
@@ -331,28 +333,38 @@ def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
 def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
 
-    other: what marks a folder of the other kind. A folder is ours if it has our lock, or a record
-    of a run or a sweep; in any other nothing is replaced.
+    other: what marks a folder of the other kind. In a folder that is not ours nothing is replaced.
     """
     resolved = path.resolve()
-    holders = [
-        above
-        for above in resolved.parents
-        if any((above / name).exists() for name in MARKS)
-    ]
+    marks = [above / name for above in resolved.parents for name in MARKS]
+    holders = [mark for mark in marks if mark.exists() and is_ours(mark.parent)]
+    files = [above for above in resolved.parents if above.is_file()]
     foreign = [name for name in names if (path / name).exists()]
     is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
-    if resolved in (ROOT, RUNS) or is_own:
+    if is_own or resolved in (RUNS, RUNS / "sweeps"):
         problem = "one of the project's own folders"
+    elif ROOT.is_relative_to(resolved):
+        problem = f"a folder that holds the project, {ROOT}"
     elif holders:
-        problem = f"inside another result, {holders[0]}"
+        problem = f"inside another result, whose mark is {holders[0]}"
+    elif files:
+        problem = f"below a file, {files[0]}"
     elif (path / other).exists():
         problem = f"the folder of another kind of result: it holds {other}"
-    elif foreign and not any((path / name).exists() for name in (LOCK, *MARKS)):
+    elif foreign and not is_ours(path):
         problem = f"not a folder of this project, and holds {foreign[0]}, which would be replaced"
     else:
         return
     raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether a folder has our lock, or a record that reads as one of ours."""
+    for name, kind in MARKS.items():
+        with contextlib.suppress(InvalidRecord, OSError):
+            records.read_record(folder / name, kind, "")
+            return True
+    return (folder / LOCK).exists()
 
 
 @contextlib.contextmanager
@@ -395,7 +407,12 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidParameter if a file that is no page of ours stands there."""
+    """Raise InvalidParameter if a page cannot stand there, or something else does."""
+    files = [above for above in path.parents if above.is_file()]
+    if files:
+        raise InvalidParameter(
+            f"{path} is below a file, {files[0]}. Choose another --output."
+        )
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
         raise InvalidParameter(
             f"{path} was not made by this project. Move it, or choose another --output."

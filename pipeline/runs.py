@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline import data, notebooks, parameters, provenance, published, run_folder
 from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed, NotReproduced
-from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, ROOT, RUNS, Parameters
+from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, ROOT, RUNS, SIZES, Parameters
 from pipeline.records import Inputs, RunRecord, Status, TestEvaluation, Trained, now
 from pipeline.reports import page
 from pipeline.run_folder import (
@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
     """Prepare, train, evaluate and report in the run's folder, unless that has been done already.
 
-    run_dir: relative to the project's root, or absolute. force: run again, whatever is there.
+    run_dir: relative to the project's root, or absolute. force: run again, whatever is there. All
+    images of a source of one's own are taken, see `data.fit_source`.
     Raises InvalidParameter, InvalidData or FolderBusy if the folder or the source cannot be used,
     with nothing changed, and NotebookFailed: then the folder holds the notebooks as far as they
     came, and run.json the status and the error.
@@ -59,8 +60,12 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     folder = RunFolder(run_dir)
     folder.check_free()
     parameters.check_memory(chosen.hidden_size)
-    images = data.split_source(chosen.source, chosen.num_samples, chosen.num_validation)
+    given = chosen
+    chosen, images = data.fit_source(given)
     inputs = provenance.collect_inputs(chosen)
+    if chosen is not given:
+        sizes = parameters.describe(chosen.model_dump(include=SIZES))
+        log.info(f"All images of the source are taken: {sizes}")
     with run_folder.lock(folder.path):
         differences = provenance.find_differences(folder, chosen, inputs)
         if differences or force:
@@ -370,19 +375,13 @@ def _collect_facts(folder: RunFolder) -> dict[str, Any]:
 def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     """Write a page on a source, log what it has and the command that trains with it.
 
-    values: "source", and parameters as text. num_samples and num_validation fit a source of one's
-    own, unless they are given. output: a page in runs/reports by default; its path is returned.
-    Raises InvalidParameter, InvalidData and NotebookFailed.
+    values: "source", and parameters as text; see `data.fit_source`. output: a page
+    in runs/reports by default; its path is returned. Raises InvalidParameter,
+    InvalidData and NotebookFailed.
     """
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)
-    images = data.load_source(chosen.source)
-    if (
-        chosen.source not in NAMED_SOURCES
-        and not {"num_samples", "num_validation"} & values.keys()
-    ):
-        chosen = chosen.model_copy(update=data.fit_sizes(len(images.x_train)))
-    data.split(images, chosen.num_samples, chosen.num_validation)
+    chosen, _ = data.fit_source(chosen)
     name = Path(chosen.source).stem
     output = output or RUNS / "reports" / f"{name}-data.html"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:

@@ -2,13 +2,18 @@
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
+from pipeline import run_folder
 from pipeline.parameters import ROOT, Parameters
+from pipeline.records import Status
+from pipeline.run_folder import RunFolder
 
 HUNDRED = list(range(1, 101))
 SIX = ("seed", "epochs", "hidden_size", "batch_size", "num_samples", "num_validation")
@@ -28,20 +33,36 @@ REFUSED = {
     "run -p normalisation inf": ["normalisation is 'inf'", "a number above 0"],
     "run -p dropout_rate 1": ["dropout_rate is '1'", "a number from 0 to below 1"],
     "run -p seed 4294967296": ["seed is '4294967296'", "from 0 to 4294967295"],
-    "run -p run_dir x": ["There is no parameter 'run_dir'"],
+    "run -p run_dir x": ["Write: python -m pipeline run --run-dir x\n"],
+    "run -p learning_rate=0.01": ["Write: -p learning_rate 0.01\n"],
+    "run -p epochs=1 -p seed 5": ["Write: -p epochs 1\n"],
+    "run mine": ["Write: python -m pipeline run --run-dir mine\n"],
     "run --epochs 20": ["No such option", "A parameter is given as: -p epochs VALUE"],
     "run -p source {d}/no.npz": ["source is '{d}/no.npz', but must be 'sample'"],
     "run -p source {d}/empty.npz": ["empty.npz has no array x_train", "keras.datasets"],
     "run -p source {d}/dtype.npz": ["x_train float64 (60, 28, 28), but must", "uint8"],
     "run -p source {d}/labels.npz": ["y_train must hold labels from 0 to 9"],
     "run -p source {d}/cut.npz": ["cut.npz is not a whole .npz file"],
-    "run -p source {d}/small.npz": [
+    "run -p source {d}/bare.npz": [
+        "is one array, as np.save writes it",
+        "an .npz file",
+    ],
+    "run -p source {d}/encrypted.npz": ["is encrypted", "Use an .npz file"],
+    "run -p source {d}/bytes.npz": ["bytes.npz has no array x_train. Use an .npz file"],
+    "run -p source {d}/text.npz": ["has y_train |S1 (60,), but must have uint8 (60,)"],
+    "run -p source {d}/empty.csv": ["It has 0 classes, and needs 2 to 10"],
+    "run -p source {d}/last.csv": ["It has 1 class,", "The first column is the label"],
+    "run -p source {d}/small.npz -p num_samples 1000": [
         "1000 + 1000",
         "has 60 training images",
         "num_samples 48",
     ],
     "run -p hidden_size 1000000000": ["hidden_size is 1000000000", "its weights take"],
     "run --run-dir {d}/cut.npz": ["cut.npz", "is a file"],
+    "run --run-dir {d}/cut.npz/a": ["cut.npz/a is below a file, {d}/cut.npz. Choose"],
+    "report {d}/list.ipynb --output {d}/cut.npz/a.html": [
+        "is below a file, {d}/cut.npz"
+    ],
     "sweep {d}/nowhere.yaml": [
         "nowhere.yaml",
         "A sweep has a name, and may have base, grid",
@@ -59,6 +80,10 @@ REFUSED = {
     ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
+    "verify {d}/damagde": ["{d}/damagde is not there. Did you mean {d}/damaged?"],
+    "verify {d}/nowhere": ["{d}/nowhere is not there. Name a run or a sweep."],
+    "verify {d}/pointless": ["sweep.json is damaged (ids: Dictionary should have at"],
+    "index {d}/nowhere": ["nowhere is no folder. Make a run first: python -m pipeline"],
     "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
     "compare {d}/damaged {d}/nowhere": [
         "run.json is damaged",
@@ -86,6 +111,22 @@ def bad_files(tmp_path_factory):
     np.savez(folder / "labels.npz", **arrays | {"y_train": labels + np.uint8(10)})
     np.savez(folder / "empty.npz")
     (folder / "cut.npz").write_bytes((folder / "small.npz").read_bytes()[:1000])
+    np.save(folder / "bare.npy", images)
+    (folder / "bare.npy").rename(folder / "bare.npz")
+    np.savez(folder / "text.npz", **arrays | {"y_train": labels.astype("S1")})
+    with zipfile.ZipFile(folder / "bytes.npz", "w") as archive:
+        archive.writestr("x_train", b"no array")
+    encrypted = bytearray((folder / "small.npz").read_bytes())
+    for signature, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        for header in re.finditer(signature, encrypted):
+            encrypted[header.start() + flags] |= 1  # says that this file is encrypted
+    (folder / "encrypted.npz").write_bytes(encrypted)
+    (folder / "empty.csv").touch()
+    rows = [[*([0] * 784), number % 3] for number in range(30)]
+    (folder / "last.csv").write_text("\n".join(str(row)[1:-1] for row in rows))
+    (folder / "list.ipynb").write_text("[1]")
+    (folder / "pointless").mkdir()
+    (folder / "pointless" / "sweep.json").write_text('{"name": "s", "ids": {}}')
     (folder / "damaged").mkdir()
     (folder / "damaged" / "run.json").write_text('{"status": "done", "parameters": {')
     return folder
@@ -104,6 +145,7 @@ def test_a_wrong_argument_is_refused_in_one_message(
     assert refused.returncode == 2, refused.stderr
     for part in parts:
         assert part.format(d=bad_files) in refused.stderr
+    assert "Traceback" not in refused.stderr
     assert refused.stderr.count("Error: ") == 1
     assert sorted(bad_files.rglob("*")) == before
     assert not (tmp_path / "new").exists()
@@ -156,7 +198,38 @@ def test_help_names_every_parameter_and_its_default(pipeline):
 
 def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     monkeypatch.chdir(runs)
-    refused = pipeline("verify", "none")
+    refused = pipeline("compare", "none", "default")
     assert f"{runs}/none/run.json is missing" in refused.stderr
     assert refused.stderr.endswith("/none\n")
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
+
+
+def test_a_run_that_is_being_replaced_is_not_verified(tmp_path, pipeline):
+    with run_folder.lock(tmp_path):
+        refused = pipeline("verify", tmp_path)
+    message = f"Error: Another command is writing to {tmp_path}. Wait for it.\n"
+    assert (refused.returncode, refused.stderr) == (1, message)
+
+
+def test_outside_the_environment_a_command_says_to_activate_it():
+    command = [sys.executable, "-S", "-m", "pipeline", "run"]  # without packages
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    advice = "Activate the environment first: source .venv/bin/activate\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", advice)
+
+
+@pytest.mark.parametrize("command", ["run -p epochs 1 --run-dir {t}/run", "index {t}"])
+def test_a_command_whose_reader_has_left_ends_quietly(tmp_path, command):
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *command.format(t=tmp_path).split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+    if command.startswith("run"):
+        record = RunFolder(tmp_path / "run").read_record()
+        assert record.status == Status.INTERRUPTED

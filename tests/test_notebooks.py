@@ -426,6 +426,7 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
         f"display({panel}, raw=True)", metadata=kept | {"scrolled": True}
     )
     notebook = write_notebook(tmp_path / "a.ipynb", cell)
+    (tmp_path / ".a.ipynb").write_text("mine")
     execute_in_place(notebook)
     node = nbformat.read(notebook, as_version=4)
     assert set(node.metadata) == {"kernelspec", "language_info"}
@@ -434,7 +435,15 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
     content = write_notebook(notebook, "1", "1 / 0").read_bytes()
     with pytest.raises(CellFailed):
         execute_in_place(notebook)
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [content]
+    contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert contents == {".a.ipynb": b"mine", "a.ipynb": content}
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "a"])
+def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
+    (tmp_path / "a.ipynb").write_text(text)
+    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
+        notebooks.read_notebook(tmp_path / "a.ipynb")
 
 
 # ---- the committed notebooks -------------------------------------------------------------------

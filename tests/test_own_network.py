@@ -268,6 +268,22 @@ def test_hidden_units_in_another_form_leave_their_pictures_out(project):
     )
 
 
+def test_nbval_neither_reads_nor_writes_what_stands_in_runs(project):
+    mine = project.path / "runs" / "default" / "data.npz"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    (project.path / "tmp").mkdir()
+    names = [f"notebooks/{stem}.ipynb" for stem in ("02_train", "learn")]
+    process = project.start(
+        *("-m", "pytest", "--nbval", *names), TMPDIR=str(project.path / "tmp")
+    )
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert [*(project.path / "runs").rglob("*.*")] == [mine]
+    assert mine.read_text() == "mine"
+    assert not [*(project.path / "tmp").glob("digits-*")]
+
+
 def test_a_script_without_a_main_guard_runs_once(project):
     options = {**OPTIONS, "epochs": 1}
     (project.path / "mine.py").write_text(f"""

@@ -68,6 +68,10 @@ def test_what_differs_is_described_and_in_the_command():
     command = "python -m pipeline run --run-dir runs/x -p source 'my data.npz' -p num_validation 0"
     command = f"{command} -p epochs 3 -p dropout_rate 0.0"
     assert parameters.make_command(dict(chosen), "runs/x") == command
+    default = parameters.from_values({"source": "a.csv"})  # whose sizes a run would fit
+    assert parameters.make_command(dict(default), "runs/x") == (
+        "python -m pipeline run --run-dir runs/x -p source a.csv -p num_samples 1000"
+    )
 
 
 def make_names(*injected, **values):

@@ -141,7 +141,11 @@ def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
     )
     assert from_files.classes == from_table.classes == DIGITS
     assert from_files.source_sha256 == from_table.source_sha256
-    table.write_text(table.read_text() + "\n1,2,3\n")
+    lines = table.read_text().splitlines()
+    for header in (["label,1x1,1x2,1x3"], []):  # as Kaggle has it, too, and none
+        table.write_text("\n".join([*header, *lines[1:]]))
+        assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
+    table.write_text("\n".join([*lines, "1,2,3\n"]))
     with pytest.raises(
         InvalidData, match=r"784 whole numbers .* commas \(1\): line 202"
     ):
@@ -178,7 +182,7 @@ def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
         for name in ("a.png", "b.png")[:each]:
             Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
     with pytest.raises(
-        InvalidData, match=f"has {classes} classes, and needs 2 to 10, of two"
+        InvalidData, match=f"has {classes} class(es)?, and needs 2 to 10, of two"
     ):
         data.load_source(str(tmp_path))
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from unittest import mock
@@ -83,6 +84,12 @@ def test_command_exists(command):
     assert all(
         (ROOT / word).exists() for word in words if re.match("(tests|notebooks)/", word)
     )
+
+
+def test_make_clean_leaves_the_runs():
+    rules = subprocess.check_output(["make", "-n", "clean"], cwd=ROOT, text=True)
+    assert ".venv" in rules
+    assert "runs" not in rules
 
 
 def test_python_example_calls_what_there_is(runs, capsys):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline import data, digests, run_folder
-from pipeline.errors import Diverged, FolderBusy, InvalidRecord
-from pipeline.parameters import Parameters
+from pipeline.errors import Diverged, FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.parameters import ROOT, RUNS, Parameters
 from pipeline.records import RunRecord, Status
 from pipeline.run_folder import GENERATOR, LOCK, RESULTS, WRITTEN, RunFolder
 from tests.conftest import EPOCH, VALIDATED
@@ -146,10 +146,49 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
 
 
 def test_clear_removes_the_files_of_a_run_and_no_others(folder):
-    for name in (*WRITTEN, "mine.txt", ".model.npz.123.part"):
+    mine = [".mine.txt.123.part", ".model.npz.part", "mine.txt"]
+    for name in (*WRITTEN, *mine, ".model.npz.123.part"):
         (folder.path / name).touch()
     folder.clear()
-    assert list_names(folder) == ["checkpoint.npz", "mine.txt", "run.json"]
+    assert list_names(folder) == sorted(["checkpoint.npz", *mine, "run.json"])
+
+
+@pytest.mark.parametrize("name", ["report.html", "checkpoint.npz", "run.json"])
+def test_a_stage_alone_replaces_nothing_that_another_has_made(tmp_path, images, name):
+    mine = tmp_path / "theirs" / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(InvalidParameter, match=f"holds {name}, which would be replac"):
+        RunFolder(mine.parent).write_data(images)
+    assert [*mine.parent.iterdir()] == [mine]
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["run.json", "sweep.json"])
+def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path, name):
+    theirs = RunFolder(tmp_path / "theirs" / "run")
+    theirs.path.mkdir(parents=True)
+    (theirs.path / "data.npz").write_text("mine")
+    for path in (theirs.path, theirs.path.parent):
+        (path / name).write_text('{"name": "s", "status": "done"}')
+    with pytest.raises(InvalidParameter, match=r"and holds \S+, which would be replac"):
+        run_folder.check_folder(theirs.path, ["data.npz", name], "none")
+    theirs.data.unlink()
+    (theirs.path / name).unlink()
+    run_folder.check_folder(theirs.path, WRITTEN, "none")  # inside no result of ours
+    folder.write_record(make_record(folder))
+    (folder.path / LOCK).unlink()
+    folder.check_free()
+    with pytest.raises(
+        InvalidParameter, match=r"inside another .* \S+/run/run\.json\."
+    ):
+        RunFolder(folder.path / "a").check_free()
+
+
+@pytest.mark.parametrize("path", [*ROOT.parents, ROOT, RUNS, RUNS / "sweeps"], ids=str)
+def test_no_folder_that_holds_the_project_or_all_results_holds_a_run(path):
+    with pytest.raises(InvalidParameter, match=f"^{path} is .* Choose another folder"):
+        RunFolder(path).check_free()
 
 
 def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):

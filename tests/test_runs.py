@@ -110,6 +110,29 @@ def small_run(tmp_path, small_source, pipeline):
     return folder, run
 
 
+def test_all_images_of_a_source_of_ones_own_are_taken(tmp_path, small_source, pipeline):
+    options = [
+        "-p",
+        "source",
+        small_source[0],
+        "-p",
+        "hidden_size",
+        3,
+        "-p",
+        "epochs",
+        1,
+    ]
+    done = pipeline("run", "--run-dir", tmp_path / "all", *options)
+    line = "All images of the source are taken: num_samples 48, num_validation 12\n"
+    assert (done.returncode, done.stdout.splitlines(True)[0]) == (0, line)
+    assert len(RunFolder(tmp_path / "all").read_data().x_train) == 48
+    done = pipeline(
+        "run", "--run-dir", tmp_path / "a", *options, "-p", "num_samples", 9
+    )
+    assert done.returncode == 2  # num_validation is 1000 then
+    assert "What fits: num_samples 48, num_validation 12." in done.stderr
+
+
 def read_times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
 

@@ -54,7 +54,7 @@ class SweepFolder:
     """The folder of a sweep, which holds a folder for each of its points."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path = parameters.ROOT / path
+        self.path = parameters.BASE / path
         self.record, self.results, self.notebook, self.report = map(
             self.path.joinpath, FILES
         )
