@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 
@@ -59,6 +60,10 @@ REFUSED = {
     ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
+    "sweep {d}/list.yaml --scheduler=": ["--scheduler is empty", "tcp://HOST:8786"],
+    "sweep {d}/list.yaml --scheduler tcp://h:1 --workers 2": [
+        "--workers is for this machine; leave it out with --scheduler"
+    ],
     "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
     "compare {d}/damaged {d}/nowhere": [
         "run.json is damaged",
@@ -160,3 +165,35 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     assert f"{runs}/none/run.json is missing" in refused.stderr
     assert refused.stderr.endswith("/none\n")
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
+
+
+def test_an_install_without_the_project_says_what_it_needs(tmp_path):
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    install = ["uv", "pip", "install", "--quiet", "--system-certs", "--no-deps"]
+    uv = [sys.executable, "-m", *install, "--target", str(site), str(ROOT)]
+    subprocess.run(uv, check=True)
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=empty,
+            env=os.environ
+            | {"PYTHONPATH": str(site)},  # comes before an editable install
+        )
+
+    refused = call("run")
+    assert refused.returncode == 2
+    place = f"The notebooks are not at {site / 'notebooks'}: "
+    assert refused.stderr.startswith(
+        f"Error: {place}digits needs the project's folder."
+    )
+    assert refused.stderr.count("\n") == 1
+    assert not list(empty.iterdir())
+    assert not (site / "runs").exists()
+    assert (
+        call("--version").stdout == f"{importlib.metadata.version('digits-by-hand')}\n"
+    )
+    assert "Parameters, and their defaults:" in call("run", "--help").stdout

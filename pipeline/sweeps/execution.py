@@ -122,7 +122,10 @@ def run_sweep(
                 begun = point.folder.find_record() if point.record is None else None
                 if begun and begun.status == Status.RUNNING:
                     point.folder.write_record(begun.replace(status=Status.INTERRUPTED))
-            write_results(points, folder)
+            if (
+                folder.record.exists()
+            ):  # else the cluster was refused, and nothing began
+                write_results(points, folder)
         try:
             best = definition.select(points, sweep.select)
             if best:  # its points are the first to meet the test images
