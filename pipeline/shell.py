@@ -158,7 +158,7 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
     """Run the cells that come through the pipe, until its other end is closed."""
-    if CAN_FORK:
+    if hasattr(os, "setsid"):  # not on Windows
         os.setsid()  # so that Ctrl-C reaches the parent alone
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
