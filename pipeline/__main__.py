@@ -187,13 +187,10 @@ def sweep_command(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
     """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
-    if options["scheduler"] == "":
+    scheduler = options["scheduler"]
+    if scheduler == "" or (scheduler and options["workers"]):
         raise click.UsageError(
-            "--scheduler is empty; give tcp://HOST:8786, or leave it out."
-        )
-    if options["scheduler"] and options["workers"]:
-        raise click.UsageError(
-            "--workers is for this machine; leave it out with --scheduler."
+            "--scheduler needs an address, tcp://HOST:8786, and goes without --workers."
         )
     place = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():

@@ -60,9 +60,9 @@ REFUSED = {
     ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
-    "sweep {d}/list.yaml --scheduler=": ["--scheduler is empty", "tcp://HOST:8786"],
+    "sweep {d}/list.yaml --scheduler=": ["--scheduler needs an address, tcp"],
     "sweep {d}/list.yaml --scheduler tcp://h:1 --workers 2": [
-        "--workers is for this machine; leave it out with --scheduler"
+        "--scheduler needs an address, tcp://HOST:8786, and goes without --workers"
     ],
     "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
     "compare {d}/damaged {d}/nowhere": [

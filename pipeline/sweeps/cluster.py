@@ -40,8 +40,14 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # of the plugin
-TIMEOUT = 10  # seconds in which a scheduler has to answer
-WORKERLESS_S = 10  # seconds without a worker, after which the sweep says that it waits
+TIMEOUT = (
+    10  # seconds in which a scheduler has to answer, or a lost worker to come back
+)
+WORKERS_LOST = (
+    "No worker that can run the points is left; points that wait: %d. "
+    "Start one with dask worker, and the sweep goes on by itself."
+)
+SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +81,19 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
             task.add_done_callback(partial(_settle, outcome, record))
             return outcome
 
+        def watch() -> None:
+            """Log, once each time, that the last fitting worker has gone."""
+            missing_s = 0
+            while not has_ended.wait(1):
+                waiting = sum(not outcome.done() for outcome in outcomes)
+                workers = client.scheduler_info().get("workers", {}).values()
+                is_served = any(project in worker["resources"] for worker in workers)
+                missing_s = missing_s + 1 if waiting and not is_served else 0
+                if missing_s == TIMEOUT:
+                    log.warning(WORKERS_LOST, waiting)
+
         has_ended = threading.Event()
-        arguments = (client, project, outcomes, has_ended)
-        watcher = threading.Thread(target=_watch_workers, args=arguments, daemon=True)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
             yield submit
@@ -97,52 +113,25 @@ def _connect(address: str) -> Iterator[Client]:
     logger.setLevel(logging.CRITICAL)  # we say ourselves what has gone
     runner = LoopRunner(asynchronous=False)
     try:
-        with dask.config.set(
-            {"distributed.admin.large-graph-warning-threshold": "1 GB"}
-        ):
-            try:
-                runner.start()
-                runner.run_sync(_greet, address)
-                client = Client(address, timeout=TIMEOUT)
-            except (OSError, ValueError) as error:
-                reason = str(error) or f"it has said nothing for {TIMEOUT:g} seconds"
-                problem = f"No Dask scheduler answers at {address!r} ({reason})"
-                raise InvalidParameter(
-                    f"{problem}. Start one with dask scheduler."
-                ) from None
-            finally:
-                runner.stop()
-            with client:
-                yield client
+        runner.start()
+        runner.run_sync(_greet, address)
+        with dask.config.set(SETTINGS), Client(address, timeout=TIMEOUT) as client:
+            yield client
     finally:
+        runner.stop()
         logger.setLevel(level)
 
 
 async def _greet(address: str) -> None:
     """Exchange the first messages with a scheduler, for which `Client` has no time limit."""
-    security = Security().get_connection_args("client")
-    comm = await asyncio.wait_for(connect(address, TIMEOUT, **security), TIMEOUT)
-    comm.abort()
-
-
-def _watch_workers(
-    client: Client,
-    project: str,
-    outcomes: list["Future[Outcome]"],
-    has_ended: threading.Event,
-) -> None:
-    """Log, once each time, that points wait because the last worker of the project has gone."""
-    missing_s = 0
-    while not has_ended.wait(1):
-        workers = client.scheduler_info().get("workers", {})
-        waiting = sum(not outcome.done() for outcome in outcomes)
-        is_served = any(project in worker["resources"] for worker in workers.values())
-        missing_s = 0 if is_served or not waiting else missing_s + 1
-        if missing_s == WORKERLESS_S:
-            log.warning(
-                f"No worker that can run the points is left; points that wait: {waiting}. "
-                "Start one with dask worker, and the sweep goes on by itself."
-            )
+    try:
+        security = Security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, TIMEOUT, **security), TIMEOUT)
+        comm.abort()
+    except (OSError, ValueError) as error:
+        reason = str(error) or f"it has said nothing for {TIMEOUT:g} seconds"
+        problem = f"No Dask scheduler answers at {address!r} ({reason})"
+        raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
 
 
 def _offer_project(client: Client) -> str:

@@ -122,9 +122,7 @@ def run_sweep(
                 begun = point.folder.find_record() if point.record is None else None
                 if begun and begun.status == Status.RUNNING:
                     point.folder.write_record(begun.replace(status=Status.INTERRUPTED))
-            if (
-                folder.record.exists()
-            ):  # else the cluster was refused, and nothing began
+            if folder.record.exists():  # else the scheduler was refused
                 write_results(points, folder)
         try:
             best = definition.select(points, sweep.select)

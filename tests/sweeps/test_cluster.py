@@ -164,6 +164,7 @@ def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
         training.close()
         assert running.returncode == code
         assert message in errors
+        assert "Traceback" not in errors
         results = list(read_results(tmp_path).values())
         assert len(results) - results.count("interrupted") == finished
 
