@@ -42,7 +42,7 @@ import click
 
 from pipeline import parameters
 from pipeline.errors import FolderBusy, InvalidRecord, PipelineError, PointsFailed
-from pipeline.parameters import NAMED_SOURCES, RUNS, from_current_folder
+from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, from_current_folder
 
 # Commands import what they need themselves: help and refusals should not wait for it (papermill
 # alone takes 1.2 s).
@@ -83,6 +83,18 @@ class _Log(logging.StreamHandler[Any]):
         super().handleError(record)
 
 
+class Command(click.Command):
+    """A command, which needs the project's folder; its help does not."""
+
+    def invoke(self, context: click.Context) -> Any:
+        if not NOTEBOOKS.is_dir():
+            raise click.UsageError(
+                f"The notebooks are not at {NOTEBOOKS}: digits needs the project's folder. "
+                "Clone it, and install it there with pip install -e ."
+            )
+        return super().invoke(context)
+
+
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
@@ -91,6 +103,9 @@ def main(verbose: bool) -> None:
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
     logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
+
+
+main.command_class = Command
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -203,6 +218,11 @@ def sweep_command(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
     """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
+    scheduler = options["scheduler"]
+    if scheduler == "" or (scheduler and options["workers"]):
+        raise click.UsageError(
+            "--scheduler needs an address, tcp://HOST:8786, and goes without --workers."
+        )
     place = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():
         from pipeline.sweeps import execution

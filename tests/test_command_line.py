@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -84,6 +85,10 @@ REFUSED = {
     "verify {d}/nowhere": ["{d}/nowhere is not there. Name a run or a sweep."],
     "verify {d}/pointless": ["sweep.json is damaged (ids: Dictionary should have at"],
     "index {d}/nowhere": ["nowhere is no folder. Make a run first: python -m pipeline"],
+    "sweep {d}/list.yaml --scheduler=": ["--scheduler needs an address, tcp"],
+    "sweep {d}/list.yaml --scheduler tcp://h:1 --workers 2": [
+        "--scheduler needs an address, tcp://HOST:8786, and goes without --workers"
+    ],
     "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
     "compare {d}/damaged {d}/nowhere": [
         "run.json is damaged",
@@ -233,3 +238,35 @@ def test_a_command_whose_reader_has_left_ends_quietly(tmp_path, command):
     if command.startswith("run"):
         record = RunFolder(tmp_path / "run").read_record()
         assert record.status == Status.INTERRUPTED
+
+
+def test_an_install_without_the_project_says_what_it_needs(tmp_path):
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    install = ["uv", "pip", "install", "--quiet", "--system-certs", "--no-deps"]
+    uv = [sys.executable, "-m", *install, "--target", str(site), str(ROOT)]
+    subprocess.run(uv, check=True)
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=empty,
+            env=os.environ
+            | {"PYTHONPATH": str(site)},  # comes before an editable install
+        )
+
+    refused = call("run")
+    assert refused.returncode == 2
+    place = f"The notebooks are not at {site / 'notebooks'}: "
+    assert refused.stderr.startswith(
+        f"Error: {place}digits needs the project's folder."
+    )
+    assert refused.stderr.count("\n") == 1
+    assert not list(empty.iterdir())
+    assert not (site / "runs").exists()
+    assert (
+        call("--version").stdout == f"{importlib.metadata.version('digits-by-hand')}\n"
+    )
+    assert "Parameters, and their defaults:" in call("run", "--help").stdout

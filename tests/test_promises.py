@@ -34,16 +34,17 @@ def restore_signals():
 class Command:
     """A command in a process of its own; a variable marks all processes that it starts."""
 
-    def __init__(self, *arguments, cwd=ROOT):
+    def __init__(self, *arguments, cwd=ROOT, path=None, **options):
         self.mark = str(uuid.uuid4())
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", *map(str, arguments)],
             cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(cwd), "TESTED": self.mark},
+            env=os.environ | {"PYTHONPATH": str(path or cwd), "TESTED": self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             preexec_fn=restore_signals,
+            **options,
         )
 
     def wait_for(self, path):
@@ -64,10 +65,10 @@ class Command:
                 found.append(pid)
         return found
 
-    def end(self, number):
+    def end(self, number, to_group=False):
         """Send a signal, wait until all processes have ended, and return code and output."""
         assert len(self.find_processes()) > 1
-        self.process.send_signal(number)
+        (os.killpg if to_group else os.kill)(self.process.pid, number)
         output = self.process.communicate(timeout=60)[0]
         deadline = time.monotonic() + 20
         while left := self.find_processes():

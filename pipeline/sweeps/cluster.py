@@ -5,6 +5,7 @@ results come back as bytes. The scheduler cannot import the project, so what it 
 standard library alone, or is a local class, which is pickled by value.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import importlib.metadata
@@ -16,6 +17,7 @@ import pickle
 import platform
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -25,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, WorkerPlugin
+from distributed import Client, Security, WorkerPlugin
+from distributed.comm.core import connect
 from distributed.core import Status as WorkerStatus
+from distributed.utils import LoopRunner
 
 from pipeline import provenance
 from pipeline.errors import ClusterFailed, InvalidParameter
@@ -36,7 +40,14 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # of the plugin
-TIMEOUT = 10  # seconds in which a scheduler has to answer
+TIMEOUT = (
+    10  # seconds in which a scheduler has to answer, or a lost worker to come back
+)
+WORKERS_LOST = (
+    "No worker that can run the points is left; points that wait: %d. "
+    "Start one with dask worker, and the sweep goes on by itself."
+)
+SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
 
 log = logging.getLogger(__name__)
 
@@ -48,22 +59,15 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     contents: of files data.npz. Raises InvalidParameter if no scheduler answers, and
     ClusterFailed if no worker can run the points.
     """
-    logging.getLogger("distributed").setLevel(
-        logging.CRITICAL
-    )  # we say ourselves what has gone
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})
-    try:
-        client = Client(address, timeout=TIMEOUT)
-    except (OSError, ValueError) as error:
-        problem = f"No Dask scheduler answers at {address!r} ({error})"
-        raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
-    with client:
-        options: Any = {"pure": False, "resources": {_offer_project(client): 1}}
+    with _connect(address) as client:
+        project = _offer_project(client)
+        options: Any = {"pure": False, "resources": {project: 1}}
         train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
         data = {
             content: client.submit(bytes, content, **options) for content in contents
         }
         executor = client.get_executor(**options)
+        outcomes: list[Future[Outcome]] = []
 
         def submit(
             folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
@@ -73,10 +77,61 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
             arguments = (str(folder.path), to_json(record), data[content], time_limit)
             task = executor.submit(operator.call, train, *arguments)
             outcome: Future[Outcome] = Future()
+            outcomes.append(outcome)
             task.add_done_callback(partial(_settle, outcome, record))
             return outcome
 
-        yield submit
+        def watch() -> None:
+            """Log, once each time, that the last fitting worker has gone."""
+            missing_s = 0
+            while not has_ended.wait(1):
+                waiting = sum(not outcome.done() for outcome in outcomes)
+                workers = client.scheduler_info().get("workers", {}).values()
+                is_served = any(project in worker["resources"] for worker in workers)
+                missing_s = missing_s + 1 if waiting and not is_served else 0
+                if missing_s == TIMEOUT:
+                    log.warning(WORKERS_LOST, waiting)
+
+        has_ended = threading.Event()
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield submit
+        finally:
+            has_ended.set()
+            watcher.join(1)  # longer only if the scheduler has stopped answering
+
+
+@contextmanager
+def _connect(address: str) -> Iterator[Client]:
+    """Yield a client of the scheduler; until it is closed, Dask logs and warns less.
+
+    Raises InvalidParameter if no scheduler answers.
+    """
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # we say ourselves what has gone
+    runner = LoopRunner(asynchronous=False)
+    try:
+        runner.start()
+        runner.run_sync(_greet, address)
+        with dask.config.set(SETTINGS), Client(address, timeout=TIMEOUT) as client:
+            yield client
+    finally:
+        runner.stop()
+        logger.setLevel(level)
+
+
+async def _greet(address: str) -> None:
+    """Exchange the first messages with a scheduler, for which `Client` has no time limit."""
+    try:
+        security = Security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, TIMEOUT, **security), TIMEOUT)
+        comm.abort()
+    except (OSError, ValueError) as error:
+        reason = str(error) or f"it has said nothing for {TIMEOUT:g} seconds"
+        problem = f"No Dask scheduler answers at {address!r} ({reason})"
+        raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
 
 
 def _offer_project(client: Client) -> str:

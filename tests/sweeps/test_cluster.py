@@ -1,13 +1,18 @@
 """Sweeps on a cluster, with real schedulers and workers that come late, are killed, or differ."""
 
+import copy
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 
 import psutil
 import pytest
+from dask import config
 
+from pipeline.run_folder import LOCK
 from pipeline.sweeps import cluster
 from tests.sweeps.conftest import read_results, start, wait_for, write
 
@@ -74,6 +79,11 @@ class Dask:
             process.wait()
 
 
+def read_global_state():
+    """Return what a sweep changes in its process while it runs."""
+    return logging.getLogger("distributed").level, copy.deepcopy(config.config)
+
+
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory, project, local, gate):
     """A scheduler, one worker that differs, and one that has come late to a sweep and finished it.
@@ -89,11 +99,15 @@ def dask(tmp_path_factory, project, local, gate):
         training = gate.wait()
         killed.kill()
         assert training.recv(1) == b""  # it has ended with its worker
+        lines = []
+        while not lines or "points that wait" not in lines[-1]:
+            lines.append(next(running.stdout))
         dask.add_worker(GATE=gate.port)
         for _ in range(3):
             gate.wait().close()
         dask.log, errors = running.communicate(timeout=120)
         assert running.returncode == 0, dask.log + errors
+        dask.log = "".join(lines) + dask.log
         yield dask
     finally:
         dask.close()
@@ -108,18 +122,26 @@ def test_a_sweep_that_lost_a_worker_equals_a_local_one(dask, local):
         )
 
 
-def test_workers_that_differ_are_named_and_get_no_points(dask, local, tmp_path):
+def test_a_sweep_without_a_worker_says_once_what_it_waits_for(dask):
+    assert dask.log.count("No worker that can run the points is left; ") == 1
+    assert "points that wait: 3. Start one with dask worker, and the" in dask.log
+
+
+def test_workers_that_differ_are_named_and_get_no_points(
+    dask, local, tmp_path, pipeline
+):
     assert dask.log.count("gets no points") == 1
     assert "gets no points: its numpy is 1.0, not 2." in dask.log
-    running = dask.sweep(
-        local / "s.yaml", tmp_path
-    )  # of a project that is not the copy
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 1
-    assert "Error: No worker can run the points.\n" in errors
-    assert "its numpy is 1.0, not 2." in errors
-    assert "it has another version of the project; restart it" in errors
-    assert read_results(tmp_path) == {}
+    state = read_global_state()
+    place = ("--sweep-dir", tmp_path, "--scheduler", dask.address)
+    refused = pipeline("sweep", local / "s.yaml", *place)  # not of the project's copy
+    assert refused.returncode == 1
+    assert "Error: No worker can run the points.\n" in refused.stderr
+    assert "its numpy is 1.0, not 2." in refused.stderr
+    reason = "it has another version of the project; restart it"
+    assert reason in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    assert read_global_state() == state
 
 
 def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
@@ -142,23 +164,25 @@ def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
         training.close()
         assert running.returncode == code
         assert message in errors
+        assert "Traceback" not in errors
         results = list(read_results(tmp_path).values())
         assert len(results) - results.count("interrupted") == finished
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 0.5)
-    command = (
-        "sweep",
-        write(tmp_path / "s.yaml"),
-        "--sweep-dir",
-        tmp_path / "out",
-        "--scheduler",
-    )
-    for address in ("tcp://127.0.0.1:1", "nonsense://here"):
-        refused = pipeline(*command, address)
-        assert refused.returncode == 2
-        assert refused.stderr.startswith(
-            f"Error: No Dask scheduler answers at '{address}'"
-        )
-        assert not list(tmp_path.glob("out/*.json"))
+    state, out = read_global_state(), tmp_path / "out"
+    command = ("sweep", write(tmp_path / "s.yaml"), "--sweep-dir", out, "--scheduler")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        for address, reason in (
+            (mute, "it has said nothing for 0.5 seconds"),
+            ("tcp://127.0.0.1:1", "Timed out trying to connect"),
+            ("nonsense://here", "unknown address scheme"),
+        ):
+            refused = pipeline(*command, address)
+            assert refused.returncode == 2
+            message = f"Error: No Dask scheduler answers at '{address}' ({reason}"
+            assert refused.stderr.startswith(message)
+            assert [path.name for path in out.iterdir()] == [LOCK]
+    assert read_global_state() == state
