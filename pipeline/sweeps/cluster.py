@@ -40,9 +40,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # of the plugin
-TIMEOUT = (
-    10  # seconds in which a scheduler has to answer, or a lost worker to come back
-)
+TIMEOUT = 10  # seconds, of a scheduler to answer, and of a sweep without a worker
 WORKERS_LOST = (
     "No worker that can run the points is left; points that wait: %d. "
     "Start one with dask worker, and the sweep goes on by itself."
