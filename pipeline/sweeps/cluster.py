@@ -124,10 +124,10 @@ async def _greet(address: str) -> None:
     """Exchange the first messages with a scheduler, for which `Client` has no time limit."""
     try:
         security = Security().get_connection_args("client")
-        comm = await asyncio.wait_for(connect(address, TIMEOUT, **security), TIMEOUT)
+        comm = await asyncio.wait_for(connect(address, **security), TIMEOUT)
         comm.abort()
     except (OSError, ValueError) as error:
-        reason = str(error) or f"it has said nothing for {TIMEOUT:g} seconds"
+        reason = str(error) or f"nothing for {TIMEOUT:g} seconds"
         problem = f"No Dask scheduler answers at {address!r} ({reason})"
         raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
 
