@@ -40,9 +40,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # of the plugin
-TIMEOUT = (
-    10  # seconds in which a scheduler has to answer, or a lost worker to come back
-)
+TIMEOUT = 10  # seconds, of a scheduler to answer, and of a sweep without a worker
 WORKERS_LOST = (
     "No worker that can run the points is left; points that wait: %d. "
     "Start one with dask worker, and the sweep goes on by itself."
@@ -126,10 +124,10 @@ async def _greet(address: str) -> None:
     """Exchange the first messages with a scheduler, for which `Client` has no time limit."""
     try:
         security = Security().get_connection_args("client")
-        comm = await asyncio.wait_for(connect(address, TIMEOUT, **security), TIMEOUT)
+        comm = await asyncio.wait_for(connect(address, **security), TIMEOUT)
         comm.abort()
     except (OSError, ValueError) as error:
-        reason = str(error) or f"it has said nothing for {TIMEOUT:g} seconds"
+        reason = str(error) or f"nothing for {TIMEOUT:g} seconds"
         problem = f"No Dask scheduler answers at {address!r} ({reason})"
         raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
 
