@@ -26,7 +26,7 @@ MODULES = (  # what the notebooks of a run import of the project
     "pipeline.published",
     "pipeline.run_folder",
 )
-KEPT = ("pipeline", "pipeline.own_code", "pipeline.digests", "pipeline.shell")
+KEPT = tuple(f"pipeline.{name}" for name in ("digests", "own_code", "preload", "shell"))
 
 
 @dataclass

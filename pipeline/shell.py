@@ -100,7 +100,7 @@ class NotebookProcess:
             try:
                 self._start(environment, syntax or {})  # which starts another one
             except (EOFError, ConnectionError) as error:
-                raise ProcessDied(f"no process can be started ({error})") from None
+                raise ProcessDied(f"No process can be started ({error}).") from None
         running.add(self)
 
     def _start(self, environment: Mapping[str, str], syntax: Mapping[str, str]) -> None:

@@ -178,4 +178,4 @@ def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
     }  # two are optional
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
-    assert {name.lower().replace(".", "-") for name in imported} <= names
+    assert {re.sub("[._]", "-", name.lower()) for name in imported} <= names

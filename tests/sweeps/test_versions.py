@@ -98,7 +98,7 @@ def test_after_an_interruption_old_code_counts_nowhere(project, gate, tmp_path):
     page = (out / "report.html").read_text()
     assert "leads so far, of 1 of 3 points: learning_rate 0.005" in page
     # One is outdated. The one that was interrupted is of the new code.
-    assert "1 more are of other code, data or versions" in page
+    assert "1 more are outdated, and so left out" in page
     assert "Nothing is evaluated: the sweep has not ended." in page
     assert give(project, "index", out.parent)[0] == 0
     assert "1 of 3 points done, 2 left" in (tmp_path / "index.html").read_text()
