@@ -1,12 +1,16 @@
 """Compute the SHA-256 of arrays, of files, and of what a Python file means."""
 
+from __future__ import annotations
+
 import ast
 import hashlib
 import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # the fork server sets NumPy's threads before it imports NumPy
+    import numpy as np
 
 parsing = threading.Lock()  # in Python 3.11 two threads may not parse at once
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 
-from pipeline import own_code
+from pipeline import own_code  # which does not import NumPy: its threads are set below
 
 PACKAGES = (
     "IPython.core.completerlib",
@@ -24,7 +24,7 @@ PACKAGES = (
     "pydantic",
 )
 
-# Before the imports. Matrix products of several threads differ in the last digits.
+# Before NumPy is imported. Matrix products of several threads differ in the last digits.
 os.environ |= dict.fromkeys(own_code.THREAD_VARIABLES, "1")
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 

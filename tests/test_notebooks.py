@@ -21,7 +21,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline import notebooks, parameters
+from pipeline import notebooks, own_code, parameters
 from pipeline.errors import (
     CellFailed,
     CellTimedOut,
@@ -390,6 +390,30 @@ def test_only_our_own_children_are_killed(tmp_path):
         assert other.is_alive()
     finally:
         other.kill()
+
+
+def test_matrix_products_use_one_thread(tmp_path):
+    """Those of several threads differ in their last digits."""
+    source = (
+        "import ctypes, glob, os, numpy\n"
+        "folder = os.path.dirname(numpy.__file__) + '.libs'\n"
+        "(path,) = glob.glob(folder + '/libscipy_openblas*')\n"
+        "print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())"
+    )
+    write_notebook(tmp_path / "a.ipynb", source)
+    script = (
+        "from pathlib import Path; from pipeline.notebooks import execute; "
+        "execute(Path('a.ipynb'), Path('out.ipynb'))"
+    )
+    names = set(own_code.THREAD_VARIABLES)
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    subprocess.run(  # with a fork server of its own
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
 
 
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
