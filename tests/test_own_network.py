@@ -103,6 +103,9 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     code, output = project.give(*command)
     assert code == 0, output
     assert "Continuing after epoch 2" in folder.notebook("02_train").read_text()
+    record = folder.read_record()
+    assert record.started <= record.resumed
+    assert record.duration_s > record.earlier_s > 0  # the time of both legs
     assert "What differs from the original: num_samples 200" in output
     assert "helpers.py, whose code has been changed" in output
     assert "equal" not in output
