@@ -42,7 +42,8 @@ import click
 
 from pipeline import parameters
 from pipeline.errors import FolderBusy, InvalidRecord, PipelineError, PointsFailed
-from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, RUNS, from_current_folder
+from pipeline.parameters import NAMED_SOURCES
+from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
 
 # Commands import what they need themselves: help and refusals should not wait for it (papermill
 # alone takes 1.2 s).
@@ -131,12 +132,12 @@ def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
 @contextmanager
 def refreshed_index() -> Iterator[None]:
     """Start the fork server, and write the list of runs when the block ends, however it ends."""
-    from pipeline import shell
+    from pipeline import process
 
-    shell.start_fork_server()  # its imports take as long as the next one
+    process.start_fork_server()  # its imports take as long as the next one
     # jsonschema would import this one for 0.9 s, to check a format that no notebook has.
     formats: Any = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    from pipeline.reports import index
+    from pipeline import listing
 
     if formats is None:
         del sys.modules["rfc3987_syntax"]
@@ -145,7 +146,7 @@ def refreshed_index() -> Iterator[None]:
     finally:
         try:
             if RUNS.is_dir():
-                index.write_index()
+                listing.write_index()
         except (PipelineError, OSError) as error:  # which is no error of the command
             click.echo(f"The list of runs was not written: {error}", err=True)
 
@@ -237,8 +238,9 @@ def sweep_command(
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again elsewhere, and compare."""
-    from pipeline import run_folder, runs
-    from pipeline.sweeps import definition
+    from pipeline import runs
+    from pipeline.files import is_locked
+    from pipeline.sweeps.ranking import find_selected
 
     path = Path(run_dir)
     if not path.exists():
@@ -250,9 +252,9 @@ def verify_command(run_dir: str) -> None:
             else "Name a run or a sweep."
         )
         raise InvalidRecord(path, "is not there", hint)
-    if run_folder.is_locked(path):
+    if is_locked(path):
         raise FolderBusy(f"Another command is writing to {path}. Wait for it.")
-    for place in definition.find_selected(from_current_folder(run_dir)):
+    for place in find_selected(from_current_folder(run_dir)):
         click.echo(place)
         runs.verify(place)
 
@@ -281,11 +283,12 @@ def report_command(path: Path, output: Path | None) -> None:
     if path.is_dir():
         with refreshed_index():
             from pipeline import runs
-            from pipeline.sweeps import definition, execution
+            from pipeline.sweeps import execution
+            from pipeline.sweeps.points import SweepFolder
 
             place = from_current_folder(str(path))
             if (path / "sweep.json").exists():
-                output = execution.write_report(definition.SweepFolder(place))
+                output = execution.write_report(SweepFolder(place))
             else:
                 output = runs.report(place)
     else:
@@ -314,20 +317,20 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @click.argument("folder", default=RUNS, type=click.Path(path_type=Path))
 def index_command(folder: Path) -> None:
     """Write the list of all runs and sweeps below FOLDER, which is runs unless given."""
-    from pipeline.reports import index
+    from pipeline import listing
 
     if not folder.is_dir():
         raise InvalidRecord(folder, "is no folder", f"Make a run first: {RUN}")
-    echo_path("index", index.write_index(folder.absolute()))
+    echo_path("index", listing.write_index(folder.absolute()))
 
 
 @main.command("site")
 @click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
 def site_command(folder: Path) -> None:
     """Write the notebooks and three reports as a website into FOLDER, runs/site unless given."""
-    from pipeline.reports import index
+    from pipeline import listing
 
-    echo_path("site", index.write_site(folder.absolute()))
+    echo_path("site", listing.write_site(folder.absolute()))
 
 
 def call_main() -> int:

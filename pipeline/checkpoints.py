@@ -12,8 +12,9 @@ from IPython import get_ipython
 from pipeline import data, provenance, run_folder
 from pipeline.data import Data, Layout, Weights
 from pipeline.errors import Diverged, InvalidRecord
+from pipeline.files import write_whole
 from pipeline.records import History
-from pipeline.run_folder import SMALLER, RunFolder, write_whole
+from pipeline.run_folder import SMALLER, RunFolder
 
 SECONDS = 2.0  # of training that a kill may cost
 LAYOUT: Layout = {"identity": ("U", ()), "progress": ("U", ())}

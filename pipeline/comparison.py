@@ -15,11 +15,13 @@ import helpers
 from pipeline import data, notebooks, parameters, runs
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidData, InvalidParameter
-from pipeline.parameters import NOTEBOOKS, RUNS, Parameters
+from pipeline.files import check_page
+from pipeline.parameters import Parameters
+from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
-from pipeline.run_folder import Model, RunFolder, check_page
-from pipeline.sweeps.definition import find_selected
+from pipeline.run_folder import Model, RunFolder
+from pipeline.sweeps.ranking import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
 DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
@@ -57,7 +59,10 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
         compared[letter] = {}
         for folder in folders:
             if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
-                runs.run(parameters.from_values(DEFAULTS[folder.place]), folder.place)
+                runs.run(
+                    parameters.from_values(DEFAULTS[folder.display_path]),
+                    folder.display_path,
+                )
             run = read_run(folder)
             compared[letter][run.parameters.seed] = run
     return compared
@@ -169,9 +174,7 @@ def compute_scores(
             metrics = (np.nan, np.nan)
         stored = run.metrics.test_error, run.metrics.test_accuracy
         if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
-            problem = (
-                f"helpers.py does not give the stored metrics of {run.folder.place}"
-            )
+            problem = f"helpers.py does not give the stored metrics of {run.folder.display_path}"
             raise InvalidData(f"{problem}, since it has been changed.")
         scores.append(found)
     return np.stack(scores)
@@ -210,7 +213,7 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     name = "_and_".join(folder.path.name for folder in folders)
     output = output or RUNS / "reports" / f"{name}.html"
     check_page(output)
-    title = f"{' and '.join(folder.place for folder in folders)} compared"
+    title = f"{' and '.join(folder.display_path for folder in folders)} compared"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
         notebooks.execute(

@@ -17,7 +17,8 @@ import numpy as np
 from pipeline import parameters, pictures
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.errors import InvalidData, InvalidRecord
-from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, SIZES, Parameters
+from pipeline.parameters import KERAS_SOURCES, SIZES, Parameters
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
 
 Arrays = dict[str, np.ndarray]

@@ -17,7 +17,7 @@ import helpers
 from helpers import Weights
 from pipeline import parameters, plots, runs
 from pipeline.data import DIGITS, Classes, Data
-from pipeline.reports import network
+from pipeline.reports import live
 from pipeline.run_folder import Model, RunFolder
 
 NO_PICTURE = (
@@ -204,12 +204,12 @@ class LivePanel(anywidget.AnyWidget):
     """Draw and train as in a run's report, and give Python what is drawn and trained."""
 
     _esm = "\n".join(
-        map(network.read_script, ("network", "draw", "train", "step", "widget"))
+        map(live.read_script, ("network", "draw", "train", "step", "widget"))
     )
-    _css = network.read_style("live")
+    _css = live.read_style("live")
     html = traitlets.Unicode().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)
-    source = traitlets.Unicode(network.read_script("network")).tag(
+    source = traitlets.Unicode(live.read_script("network")).tag(
         sync=True
     )  # for its worker
     drawn = traitlets.CBytes(bytes(784)).tag(sync=True)
@@ -217,8 +217,8 @@ class LivePanel(anywidget.AnyWidget):
 
     def __init__(self, run_dir: str) -> None:
         folder = RunFolder(run_dir)
-        parts = network.collect_parts(folder, folder.find_record())
-        page = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+        parts = live.collect_parts(folder, folder.find_record())
+        page = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
         super().__init__(html=page, page=parts["page"])
 
     @property

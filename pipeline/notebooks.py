@@ -32,11 +32,13 @@ from pipeline.errors import (
     NotebookFailed,
     ProcessDied,
 )
-from pipeline.parameters import BASE, NOTEBOOKS
+from pipeline.files import write_whole
+from pipeline.paths import BASE
+from pipeline.process import NotebookProcess, is_ending
 from pipeline.provenance import digest_cells
 from pipeline.records import Inputs
-from pipeline.run_folder import RUN_DIR, write_whole
-from pipeline.shell import NotebookProcess, is_ending
+from pipeline.run_folder import RUN_DIR
+from pipeline.stages import STAGES
 
 ENGINE = "digits"
 PICTURE = "picture"  # the tag of cells that a point of a sweep leaves out
@@ -247,8 +249,9 @@ def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
 
 def read_stages(inputs: Inputs) -> None:
     """Read the notebooks of these stages now, see `read_stage`."""
-    for stage in inputs.notebooks:
-        read_stage(NOTEBOOKS / f"{stage}.ipynb", inputs)
+    for stage in STAGES:
+        if stage.name in inputs.notebooks:
+            read_stage(stage.notebook, inputs)
 
 
 def read_notebook(path: Path) -> NotebookNode:

@@ -26,7 +26,9 @@ MODULES = (  # what the notebooks of a run import of the project
     "pipeline.published",
     "pipeline.run_folder",
 )
-KEPT = tuple(f"pipeline.{name}" for name in ("digests", "own_code", "preload", "shell"))
+KEPT = tuple(
+    f"pipeline.{name}" for name in ("digests", "own_code", "preload", "process")
+)
 
 
 @dataclass

@@ -7,24 +7,18 @@ own in the cell after its parameters, where papermill or a reader may have set t
 import difflib
 import hashlib
 import json
-import os
 import re
 import shlex
 from collections.abc import Mapping
 from itertools import takewhile
-from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InvalidParameter
+from pipeline.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-# Where the paths of results begin: elsewhere while the notebooks are tested.
-BASE = Path(os.environ.get("DIGITS_BASE", ROOT))
-RUNS = BASE / "runs"
-NOTEBOOKS = ROOT / "notebooks"
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
 ASSIGNMENT = re.compile(r"^(\w+)(?:: *\w+)? *=", re.M)
@@ -233,13 +227,3 @@ def check_memory(hidden_size: int) -> None:
         raise InvalidParameter(
             f"hidden_size is {hidden_size}, but {sizes}. Choose a smaller one."
         )
-
-
-def to_project(path: Path) -> str:
-    """Return a path relative to the project's root if it is inside the project, else absolute."""
-    return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
-
-
-def from_current_folder(path: str) -> str:
-    """Return a path of the command line, which begins in the current folder, as `to_project`."""
-    return to_project(Path(os.path.abspath(path)))  # noqa: PTH100 - resolve would follow links

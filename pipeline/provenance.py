@@ -18,9 +18,11 @@ import numpy as np
 
 from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
-from pipeline.parameters import KERAS_SOURCES, NOTEBOOKS, ROOT, Parameters
+from pipeline.parameters import KERAS_SOURCES, Parameters
+from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status
-from pipeline.run_folder import EVALUATION, STAGES, RunFolder, find_lost
+from pipeline.run_folder import RunFolder, find_lost
+from pipeline.stages import EVALUATION, STAGES, Stage
 
 TRAINING_CODE = (
     "helpers.py",
@@ -36,16 +38,14 @@ PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
 
-def collect_inputs(parameters: Parameters, stages: Iterable[str] = STAGES) -> Inputs:
+def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on besides the parameters."""
     stages = list(stages)
     code = CODE if EVALUATION in stages else TRAINING_CODE
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
         data=data.digest_source(parameters.source),
-        notebooks={
-            stage: digest_cells(NOTEBOOKS / f"{stage}.ipynb") for stage in stages
-        },
+        notebooks={stage.name: digest_cells(stage.notebook) for stage in stages},
         code={name: digest_file(ROOT / name) for name in code},
         syntax=digest_code(code),
         versions=find_versions(PACKAGES + keras),
@@ -56,7 +56,7 @@ def leave_out_evaluation(inputs: Inputs) -> Inputs:
     """Return what the training alone depends on."""
     return Inputs(
         data=inputs.data,
-        notebooks={k: v for k, v in inputs.notebooks.items() if k != EVALUATION},
+        notebooks={k: v for k, v in inputs.notebooks.items() if k != EVALUATION.name},
         code={k: v for k, v in inputs.code.items() if k not in EVALUATION_CODE},
         syntax={k: v for k, v in inputs.syntax.items() if k not in EVALUATION_CODE},
         versions=inputs.versions,

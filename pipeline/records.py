@@ -26,10 +26,13 @@ Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
-Metric = Literal[
+SelectionMetric = Literal[
     "validation_accuracy", "validation_error", "train_accuracy", "train_error"
 ]
-METRICS = tuple(f"{split}_{each}" for split in SPLITS for each in ("error", "accuracy"))
+TRAIN_METRICS = ("train_error", "train_accuracy")
+TEST_METRICS = ("test_error", "test_accuracy")
+SELECTION_METRICS = (*TRAIN_METRICS, "validation_error", "validation_accuracy")
+METRICS = (*SELECTION_METRICS, *TEST_METRICS)
 Record = TypeVar("Record")
 
 
@@ -184,7 +187,7 @@ class SweepDefinition(_Record):
     seeds: list[Any] = []
     random: RandomSearch | None = None
     halving: Halving | None = None
-    select: Metric = "validation_accuracy"
+    select: SelectionMetric = "validation_accuracy"
 
     @property
     def drawn(self) -> dict[str, Distribution]:

@@ -9,43 +9,40 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from pipeline import data, digests, parameters, records
 from pipeline.data import DATA, Classes, Data, Layout, Weights
 from pipeline.errors import (
     Diverged,
-    FolderBusy,
     InvalidData,
-    InvalidParameter,
     InvalidRecord,
 )
-from pipeline.parameters import BASE, ROOT, RUNS, Parameters
+from pipeline.files import check_folder, lock, write_whole
+from pipeline.parameters import Parameters
+from pipeline.paths import BASE, to_project
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
-
-PREPARATION, TRAINING, EVALUATION = STAGES = ("01_prepare", "02_train", "03_evaluate")
-RESULTS = (
-    "data.npz",
-    "model.npz",
-    "history.json",
-    "metrics.json",
-)  # each made from those before
-FILES = {PREPARATION: RESULTS[:1], TRAINING: RESULTS[1:3], EVALUATION: RESULTS[3:]}
-OUTPUTS = (*(f"{stage}.ipynb" for stage in STAGES), *RESULTS, "report.html")
-WRITTEN = (*OUTPUTS, "checkpoint.npz", "run.json")
-LOCK = ".digits.lock"
-MARKS: dict[str, Any] = {"run.json": RunRecord, "sweep.json": records.SweepRecord}
-RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
-PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
-GENERATOR = (
-    b'<meta name="generator" content="python -m pipeline">'  # the mark of our pages
+from pipeline.stages import (
+    CHECKPOINT,
+    EVALUATION,
+    EXECUTED,
+    OUTPUTS,
+    PREPARATION,
+    RECORD,
+    REPORT,
+    RESULTS,
+    TRAINING,
+    WRITTEN,
+    Stage,
+    list_made_from,
 )
+
+RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
 # A temporary file of `write_whole`, which a process that was killed has left.
 PART = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.\d+\.part")
 WEIGHTS = "weights_{}_{}"  # the name of a matrix, from one layer to the next
@@ -117,13 +114,14 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = BASE / path
-        self.place = parameters.to_project(self.path)
-        self.data, self.model, self.history, self.metrics = map(
-            self.path.joinpath, RESULTS
-        )
-        self.report, self.checkpoint, self.record = map(
-            self.path.joinpath, WRITTEN[-3:]
-        )
+        self.display_path = to_project(self.path)
+        self.data = self.path / "data.npz"
+        self.model = self.path / "model.npz"
+        self.history = self.path / "history.json"
+        self.metrics = self.path / "metrics.json"
+        self.report = self.path / REPORT
+        self.checkpoint = self.path / CHECKPOINT
+        self.record = self.path / RECORD
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
@@ -133,7 +131,7 @@ class RunFolder:
         """
         values = parameters.check(namespace)
         folder = cls(namespace["run_dir"])
-        record = None if folder.is_held else folder.find_record()
+        record = None if folder.is_locked_by_our_run else folder.find_record()
         before = record.parameters if record else values
         changed = {
             name: before.get(name)
@@ -141,7 +139,9 @@ class RunFolder:
             if before.get(name) != values[name]
         }
         if changed:
-            found = f"{folder.place} holds a run with {parameters.describe(changed)}"
+            found = (
+                f"{folder.display_path} holds a run with {parameters.describe(changed)}"
+            )
             print(f"{found}. It will be replaced; to keep it, choose another run_dir.")
         return folder
 
@@ -150,7 +150,7 @@ class RunFolder:
         return (self.path.parent / "sweep.json").exists()
 
     @property
-    def is_held(self) -> bool:
+    def is_locked_by_our_run(self) -> bool:
         """Return whether this is a notebook's process, whose run has locked the folder."""
         return os.environ.get(RUN_DIR) == str(self.path)
 
@@ -161,13 +161,13 @@ class RunFolder:
             return "Run its sweep again, or name the folder of a run."
         if (self.path / "sweep.json").exists():
             return "It is the folder of a sweep: name one of its points."
-        command = f"python -m pipeline run --run-dir {shlex.quote(self.place)}"
+        command = f"python -m pipeline run --run-dir {shlex.quote(self.display_path)}"
         return (
             f"Run the notebooks before this one, or, in the project's folder: {command}"
         )
 
-    def notebook(self, stage: str) -> Path:
-        return self.path / f"{stage}.ipynb"
+    def notebook(self, stage: Stage) -> Path:
+        return self.path / stage.executed
 
     def read_data(self) -> Data:
         return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
@@ -201,24 +201,22 @@ class RunFolder:
         Raises InvalidRecord if the run has not finished, or a file is not what it has left.
         """
         record = self.read_record()
-        altered = self.find_altered(record, OUTPUTS[:-1]) if check_files else []
+        altered = find_lost(self, record) if check_files else []
         if record.status != Status.DONE:
-            command = parameters.make_command(record.parameters, self.place)
+            command = parameters.make_command(record.parameters, self.display_path)
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
             problem = (
                 f"holds a run that has not finished (its status is {record.status})"
             )
             raise InvalidRecord(self.path, problem, next_step)
         if altered:
-            problem = (
-                f"is not what its run left: {altered[0]} has been removed or altered"
-            )
+            problem = f"is not what its run left: {altered[0]}"
             raise InvalidRecord(self.path, problem, self.next_step)
         return record, parameters.from_values(record.parameters)
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
-        self._write({self.data: prepared.to_bytes()})
+        self._write(PREPARATION, {self.data: prepared.to_bytes()})
 
     def write_model(
         self,
@@ -247,7 +245,9 @@ class RunFolder:
         notes = {} if note is None else {"note": note}
         content = data.to_npz(normalisation=float(normalisation), **arrays, **notes)
         epochs = [Epoch.model_validate(epoch) for epoch in history]
-        self._write({self.history: records.to_json(epochs), self.model: content})
+        self._write(
+            TRAINING, {self.history: records.to_json(epochs), self.model: content}
+        )
         self.checkpoint.unlink(missing_ok=True)
         return self.read_model()
 
@@ -272,29 +272,34 @@ class RunFolder:
         record = Metrics(
             **metrics, test_images=test_images, weights_sha256=model.sha256
         )
-        self._write({self.metrics: records.to_json(record)})
+        self._write(EVALUATION, {self.metrics: records.to_json(record)})
 
     def write_record(self, record: RunRecord) -> None:
         write_whole(self.record, records.to_json(record))
 
-    def _write(self, files: Mapping[Path, bytes]) -> None:
-        """Write a stage's results, unless they are there. First remove what the old ones led to."""
-        first = min(WRITTEN.index(path.name) for path in files)
-        self.check_free(WRITTEN[first:])
-        names = OUTPUTS[first:]
-        with contextlib.nullcontext() if self.is_held else lock(self.path):
+    def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
+        """Write the files of a stage if their content differs.
+
+        First delete what was made from the old ones, so that no results stand together
+        that do not belong together.
+        """
+        made = list_made_from(stage)
+        names = [name for each in made for name in each.files]
+        self.check_free([*names, REPORT, CHECKPOINT, RECORD])
+        with contextlib.nullcontext() if self.is_locked_by_our_run else lock(self.path):
             if all(
                 path.exists() and path.read_bytes() == files[path] for path in files
             ):
                 return
             record = self.find_record()
-            if record and not self.is_held:
-                command = parameters.make_command(record.parameters, self.place)
-                print(f"Replacing the run in {self.place}. To make it again: {command}")
-                stages = [stage for stage, made in FILES.items() if {*made} & {*names}]
-                for path in (self.record, *map(self.notebook, stages)):
+            if record and not self.is_locked_by_our_run:
+                command = parameters.make_command(record.parameters, self.display_path)
+                print(
+                    f"Replacing the run in {self.display_path}. To make it again: {command}"
+                )
+                for path in (self.record, *map(self.notebook, made)):
                     path.unlink(missing_ok=True)
-            for name in reversed(names):
+            for name in (REPORT, *reversed(names)):
                 (self.path / name).unlink(missing_ok=True)
             for path, content in files.items():
                 write_whole(path, content)
@@ -320,100 +325,11 @@ class RunFolder:
 
     def check_free(self, names: Iterable[str] = WRITTEN) -> None:
         """Raise InvalidParameter if a run may not write files of these names into the folder."""
-        if not self.is_held:
+        if not self.is_locked_by_our_run:
             check_folder(self.path, names, "sweep.json")
 
 
 def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
     """Describe each file of a finished run that is not what it left, but for its report."""
-    altered = folder.find_altered(record, OUTPUTS[:-1])  # a report can be written again
+    altered = folder.find_altered(record, [*EXECUTED, *RESULTS])  # a report is remade
     return [f"{name}, which has been removed or altered since" for name in altered]
-
-
-def check_folder(path: Path, names: Iterable[str], other: str) -> None:
-    """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
-
-    other: what marks a folder of the other kind. In a folder that is not ours nothing is replaced.
-    """
-    resolved = path.resolve()
-    marks = [above / name for above in resolved.parents for name in MARKS]
-    holders = [mark for mark in marks if mark.exists() and is_ours(mark.parent)]
-    files = [above for above in resolved.parents if above.is_file()]
-    foreign = [name for name in names if (path / name).exists()]
-    is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
-    if is_own or resolved in (RUNS, RUNS / "sweeps"):
-        problem = "one of the project's own folders"
-    elif ROOT.is_relative_to(resolved):
-        problem = f"a folder that holds the project, {ROOT}"
-    elif holders:
-        problem = f"inside another result, whose mark is {holders[0]}"
-    elif files:
-        problem = f"below a file, {files[0]}"
-    elif (path / other).exists():
-        problem = f"the folder of another kind of result: it holds {other}"
-    elif foreign and not is_ours(path):
-        problem = f"not a folder of this project, and holds {foreign[0]}, which would be replaced"
-    else:
-        return
-    raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
-
-
-def is_ours(folder: Path) -> bool:
-    """Return whether a folder has our lock, or a record that reads as one of ours."""
-    for name, kind in MARKS.items():
-        with contextlib.suppress(InvalidRecord, OSError):
-            records.read_record(folder / name, kind, "")
-            return True
-    return (folder / LOCK).exists()
-
-
-@contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Lock the folder, made if need be, until the block or the process ends.
-
-    Raises FolderBusy if another command has locked it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / LOCK, timeout=0.3):  # `is_locked` holds it for a moment
-            yield
-    except Timeout:
-        message = f"Another command is writing to {folder}. Wait for it, or choose another folder."
-        raise FolderBusy(message) from None
-
-
-def is_locked(folder: Path) -> bool:
-    """Return whether a command is writing to the folder at this moment."""
-    if not (folder / LOCK).exists():
-        return False
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except (Timeout, OSError):
-        return True
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a temporary file beside the path, then rename it: a reader finds the old or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:  # of which a full disk names no file
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_page(path: Path) -> None:
-    """Raise InvalidParameter if a page cannot stand there, or something else does."""
-    files = [above for above in path.parents if above.is_file()]
-    if files:
-        raise InvalidParameter(
-            f"{path} is below a file, {files[0]}. Choose another --output."
-        )
-    if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
-        raise InvalidParameter(
-            f"{path} was not made by this project. Move it, or choose another --output."
-        )

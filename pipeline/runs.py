@@ -20,23 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import data, notebooks, parameters, provenance, published, run_folder
+from pipeline import data, notebooks, parameters, provenance, published
 from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed, NotReproduced
-from pipeline.parameters import NAMED_SOURCES, NOTEBOOKS, ROOT, RUNS, SIZES, Parameters
+from pipeline.files import lock, write_whole
+from pipeline.parameters import NAMED_SOURCES, SIZES, Parameters
+from pipeline.paths import ROOT, RUNS
+from pipeline.process import open_threads
 from pipeline.records import Inputs, RunRecord, Status, TestEvaluation, Trained, now
 from pipeline.reports import page
-from pipeline.run_folder import (
-    EVALUATION,
-    FILES,
-    PREPARATION,
-    STAGES,
-    TRAINING,
-    Model,
-    RunFolder,
-)
-from pipeline.shell import open_threads
+from pipeline.run_folder import Model, RunFolder
+from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES, TRAINING, Stage
 
-TRAINED = (f"{TRAINING}.ipynb", *FILES[TRAINING])  # what a training leaves of a point
+TRAINED = (TRAINING.executed, *TRAINING.files)  # what a training leaves of a point
 TOLERANCE = 1e-9  # of what is computed with a BLAS, whose last digits vary
 
 TEST_EVALUATIONS = "test_evaluations.jsonl"  # in the folder of a sweep
@@ -66,7 +61,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     if chosen is not given:
         sizes = parameters.describe(chosen.model_dump(include=SIZES))
         log.info(f"All images of the source are taken: {sizes}")
-    with run_folder.lock(folder.path):
+    with lock(folder.path):
         differences = provenance.find_differences(folder, chosen, inputs)
         if differences or force:
             if folder.record.exists():
@@ -135,7 +130,7 @@ def execute_stages(
     folder: RunFolder,
     values: Mapping[str, object],
     inputs: Inputs | None = None,
-    stages: Iterable[str] = STAGES,
+    stages: Iterable[Stage] = STAGES,
 ) -> dict[str, str]:
     """Execute the notebooks of these stages, and return the digests of what they wrote.
 
@@ -144,10 +139,9 @@ def execute_stages(
     outputs: dict[str, str] = {}
     for stage in stages:
         started, executed = time.monotonic(), folder.notebook(stage)
-        notebook = NOTEBOOKS / executed.name
-        values = {**values, "run_dir": folder.place}
-        notebooks.execute(notebook, executed, values, inputs=inputs)
-        outputs |= folder.digest([executed.name, *FILES[stage]])
+        values = {**values, "run_dir": folder.display_path}
+        notebooks.execute(stage.notebook, executed, values, inputs=inputs)
+        outputs |= folder.digest([executed.name, *stage.files])
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
     return outputs
 
@@ -192,12 +186,12 @@ def train_point(
     record = continue_record(folder, record.replace(started=now()))
     folder.write_record(record)
     folder.clear()
-    run_folder.write_whole(folder.data, content)
+    write_whole(folder.data, content)
     try:
         notebooks.execute(
-            NOTEBOOKS / executed.name,
+            TRAINING.notebook,
             executed,
-            record.parameters | {"run_dir": folder.place},
+            record.parameters | {"run_dir": folder.display_path},
             inputs=record.inputs,
             time_limit=time_limit,
             is_point=True,
@@ -233,7 +227,7 @@ def evaluate(
 
 
 def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
-    with run_folder.lock(folder.path):
+    with lock(folder.path):
         record, chosen = folder.read_finished()
         inputs = given.get(chosen.source) or provenance.collect_inputs(
             chosen, [TRAINING, EVALUATION]
@@ -250,7 +244,7 @@ def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
             outputs = {name: record.outputs[name] for name in TRAINED}
             record = record.replace(outputs=outputs)
             folder.write_record(record)  # of what is there if this is killed
-            run_folder.write_whole(folder.data, images.to_bytes())
+            write_whole(folder.data, images.to_bytes())
             try:
                 outputs = execute_stages(
                     folder, record.parameters, inputs, [EVALUATION]
@@ -292,7 +286,7 @@ def report(run_dir: str) -> Path:
         evaluate([folder])
     else:
         folder.read_record()  # else a folder that holds no run would be locked
-        with run_folder.lock(folder.path):
+        with lock(folder.path):
             _finish(folder, folder.read_finished()[0])
     return folder.report
 
@@ -308,14 +302,15 @@ def verify(run_dir: str) -> None:
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
-    altered = folder.find_altered(record, run_folder.RESULTS)
+    altered = folder.find_altered(record, RESULTS)
     is_named = chosen.source in NAMED_SOURCES
     has_source = is_named or (ROOT / chosen.source).exists()
     if not has_source and (not folder.data.exists() or folder.data.name in altered):
         problem = f"cannot be made again: its source {chosen.source} is missing, and "
         problem += "it has no data.npz as its run left it"
         raise InvalidRecord(folder.path, problem, "Put the source back.")
-    inputs = provenance.collect_inputs(chosen, record.inputs.notebooks)
+    recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
+    inputs = provenance.collect_inputs(chosen, recorded)
     stages = [
         stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()
     ]

@@ -20,8 +20,8 @@ import numpy as np
 import helpers
 from pipeline import compiled
 from pipeline.data import split_source
-from pipeline.parameters import NOTEBOOKS
-from pipeline.run_folder import STAGES
+from pipeline.paths import NOTEBOOKS
+from pipeline.stages import STAGES
 
 SWEEP = """
 name: bench
@@ -112,7 +112,7 @@ def bench_run(scratch):
 
     def execute_stages():
         for stage in STAGES:
-            papermill(stage, alone)
+            papermill(stage.name, alone)
 
     forced = (*run, "--force")
     what = "a default run with its report, by papermill's three commands"

@@ -13,7 +13,7 @@ from filelock import FileLock
 from PIL import Image
 
 from pipeline import __main__, data
-from pipeline.parameters import ROOT
+from pipeline.paths import ROOT
 
 EPOCH = {
     "train_error": 0.5,

@@ -20,10 +20,12 @@ from playwright.sync_api import expect, sync_playwright
 import helpers
 from pipeline import compiled, data, published
 from pipeline.digests import digest_arrays, digest_file
-from pipeline.parameters import NOTEBOOKS
-from pipeline.reports import network
+from pipeline.files import write_whole
+from pipeline.paths import NOTEBOOKS
+from pipeline.reports import live
 from pipeline.reports.page import render_run
-from pipeline.run_folder import STAGES, RunFolder, write_whole
+from pipeline.run_folder import RunFolder
+from pipeline.stages import STAGES
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -394,7 +396,7 @@ def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
         for name, path in paths.items():
             write_idx(path, file[name])
     digests = {name: digest_file(path) for name, path in paths.items()}
-    monkeypatch.setitem(network.KNOWN, "Fashion-MNIST", {"unpacked": False} | digests)
+    monkeypatch.setitem(live.KNOWN, "Fashion-MNIST", {"unpacked": False} | digests)
     folder = RunFolder(tmp_path / "run")
     page_path = tmp_path / "page.html"
     page_path.write_text(render_run(folder, folder.read_record()))
@@ -563,7 +565,7 @@ def lab(browser, runs, tmp_path_factory):
         tmp_path_factory.mktemp("lab"),
         tmp_path_factory.mktemp("settings"),
     )
-    for stem in (*STAGES, "explore"):
+    for stem in (*[stage.name for stage in STAGES], "explore"):
         run_dir = runs / "default" if stem == "explore" else folder / "run"
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
@@ -623,7 +625,7 @@ def run_notebook(browser, lab, stem):
 
 
 def test_the_three_stages_run_in_jupyterlab(browser, lab):
-    for stem in STAGES:
+    for stem in [stage.name for stage in STAGES]:
         with run_notebook(browser, lab, stem) as page:
             text = "".join(page.locator(".jp-OutputArea-output").all_text_contents())
     assert "Test-Err:0.429 Test-Acc:0.7942" in text

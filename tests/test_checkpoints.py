@@ -10,7 +10,8 @@ import pytest
 import helpers
 from pipeline import checkpoints, data, digests
 from pipeline.checkpoints import Checkpoint, Checkpoints
-from pipeline.parameters import NOTEBOOKS, Parameters
+from pipeline.parameters import Parameters
+from pipeline.paths import NOTEBOOKS
 from pipeline.run_folder import RunFolder
 from tests.conftest import EPOCH
 

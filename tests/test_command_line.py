@@ -11,8 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from pipeline import run_folder
-from pipeline.parameters import ROOT, Parameters
+from pipeline.files import lock
+from pipeline.parameters import Parameters
+from pipeline.paths import ROOT
 from pipeline.records import Status
 from pipeline.run_folder import RunFolder
 
@@ -210,7 +211,7 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
 
 
 def test_a_run_that_is_being_replaced_is_not_verified(tmp_path, pipeline):
-    with run_folder.lock(tmp_path):
+    with lock(tmp_path):
         refused = pipeline("verify", tmp_path)
     message = f"Error: Another command is writing to {tmp_path}. Wait for it.\n"
     assert (refused.returncode, refused.stderr) == (1, message)

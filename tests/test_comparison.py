@@ -14,7 +14,8 @@ from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
-from pipeline.run_folder import GENERATOR, RunFolder
+from pipeline.files import GENERATOR
+from pipeline.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from pipeline.errors import (
     ProcessDied,
 )
 from pipeline.notebooks import execute, execute_in_place
-from pipeline.parameters import NOTEBOOKS, ROOT
-from pipeline.run_folder import STAGES
-from pipeline.shell import NotebookProcess, open_threads
+from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.process import NotebookProcess, open_threads
+from pipeline.stages import STAGES
 
 LESSONS = (
     "learn",
@@ -108,7 +108,7 @@ def compare_with_kernel(folder, notebook, **values):
     for engine in (None, notebooks.ENGINE):
         output = folder / str(engine) / notebook.name
         output.parent.mkdir(exist_ok=True)
-        if notebook.stem in STAGES:
+        if notebook.stem in [stage.name for stage in STAGES]:
             values["run_dir"] = str(output.parent)
         if engine:
             execute(notebook, output, values)
@@ -121,7 +121,7 @@ def compare_with_kernel(folder, notebook, **values):
 
 def test_stages_give_the_outputs_of_a_kernel(tmp_path):
     for stage in STAGES:
-        compare_with_kernel(tmp_path, NOTEBOOKS / f"{stage}.ipynb")
+        compare_with_kernel(tmp_path, stage.notebook)
 
 
 def test_why_gives_the_outputs_of_a_kernel(tmp_path):
@@ -549,7 +549,7 @@ def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
 
 
 def test_every_parameter_is_declared_by_a_stage():
-    paths = [NOTEBOOKS / f"{stage}.ipynb" for stage in STAGES]
+    paths = [stage.notebook for stage in STAGES]
     declared = {
         name for path in paths for name in papermill.inspect_notebook(str(path))
     }

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.compiled import NOTE
 from pipeline.errors import InvalidRecord
-from pipeline.parameters import ROOT
+from pipeline.paths import ROOT
 from pipeline.run_folder import RunFolder
 from tests.conftest import MIDWAY
 

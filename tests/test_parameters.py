@@ -2,7 +2,8 @@ import pytest
 
 from pipeline import parameters
 from pipeline.errors import InvalidParameter
-from pipeline.parameters import ROOT, Parameters
+from pipeline.parameters import Parameters
+from pipeline.paths import ROOT, from_current_folder
 
 ORIGINAL = {
     "num_samples": 1000,
@@ -111,8 +112,8 @@ def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(ROOT / "notebooks")
-    assert parameters.from_current_folder("../runs/x") == "runs/x"
-    assert parameters.from_current_folder(str(tmp_path)) == str(tmp_path)
+    assert from_current_folder("../runs/x") == "runs/x"
+    assert from_current_folder(str(tmp_path)) == str(tmp_path)
     parameters.check_source("notebooks/data/mnist_sample.npz")
     with pytest.raises(
         InvalidParameter, match=r"source is 'data/mnist_sample\.npz', but must be"

@@ -12,7 +12,7 @@ import helpers
 from pipeline import data, pictures
 from pipeline.data import DIGITS
 from pipeline.errors import InvalidData
-from pipeline.parameters import NOTEBOOKS
+from pipeline.paths import NOTEBOOKS
 from tests.conftest import write_pictures
 
 

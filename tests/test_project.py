@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 
 from pipeline import parameters, published
 from pipeline.__main__ import main
-from pipeline.parameters import NOTEBOOKS, ROOT
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.run_folder import RunFolder
-from pipeline.sweeps import definition
+from pipeline.sweeps.points import SweepFolder, make_points, read_definition
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
 GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
@@ -143,8 +143,8 @@ def test_readme_has_the_speeds_of_the_notebook():
 def test_readme_example_is_a_sweep(tmp_path):
     (example,) = find_blocks("README.md", "yaml")
     (tmp_path / "s.yaml").write_text(example)
-    sweep = definition.read_definition(tmp_path / "s.yaml")
-    assert len(definition.make_points(sweep, definition.SweepFolder(tmp_path))) == 9
+    sweep = read_definition(tmp_path / "s.yaml")
+    assert len(make_points(sweep, SweepFolder(tmp_path))) == 9
 
 
 def test_environment_has_what_is_imported_in_the_versions_of_the_lock():

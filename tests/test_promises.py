@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.parameters import ROOT
-from pipeline.run_folder import LOCK, RunFolder
+from pipeline.files import LOCK
+from pipeline.paths import ROOT
+from pipeline.run_folder import RunFolder
 from tests.test_notebooks import write_notebook
 
 # A training of a second or more, and what version 1.0.0 gave for it.

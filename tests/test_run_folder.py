@@ -4,11 +4,14 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from pipeline import data, digests, run_folder
+from pipeline import data, digests
 from pipeline.errors import Diverged, FolderBusy, InvalidParameter, InvalidRecord
-from pipeline.parameters import ROOT, RUNS, Parameters
+from pipeline.files import GENERATOR, LOCK, check_folder, is_locked, lock, write_whole
+from pipeline.parameters import Parameters
+from pipeline.paths import ROOT, RUNS
 from pipeline.records import RunRecord, Status
-from pipeline.run_folder import GENERATOR, LOCK, RESULTS, WRITTEN, RunFolder
+from pipeline.run_folder import RunFolder
+from pipeline.stages import RESULTS, WRITTEN
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -113,7 +116,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
     read = getattr(folder, f"read_{reads.get(name, 'record')}")
     command = r"python -m pipeline run --run-dir \S+/run"
     for content in (b"PK\x03\x04", b"{", None):
-        run_folder.write_whole(folder.path / name, content or b"")
+        write_whole(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
         with pytest.raises(
@@ -172,10 +175,10 @@ def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path,
     for path in (theirs.path, theirs.path.parent):
         (path / name).write_text('{"name": "s", "status": "done"}')
     with pytest.raises(InvalidParameter, match=r"and holds \S+, which would be replac"):
-        run_folder.check_folder(theirs.path, ["data.npz", name], "none")
+        check_folder(theirs.path, ["data.npz", name], "none")
     theirs.data.unlink()
     (theirs.path / name).unlink()
-    run_folder.check_folder(theirs.path, WRITTEN, "none")  # inside no result of ours
+    check_folder(theirs.path, WRITTEN, "none")  # inside no result of ours
     folder.write_record(make_record(folder))
     (folder.path / LOCK).unlink()
     folder.check_free()
@@ -193,21 +196,21 @@ def test_no_folder_that_holds_the_project_or_all_results_holds_a_run(path):
 
 def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
     folder = tmp_path / "a"
-    with run_folder.lock(folder):
-        assert run_folder.is_locked(folder)
+    with lock(folder):
+        assert is_locked(folder)
         with (
             pytest.raises(FolderBusy, match="Another command"),
-            run_folder.lock(folder),
+            lock(folder),
         ):
             pass
-    assert not run_folder.is_locked(folder)
+    assert not is_locked(folder)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    run_folder.write_whole(tmp_path / "a" / "b", b"old")
+    write_whole(tmp_path / "a" / "b", b"old")
     monkeypatch.setattr(
         "pathlib.Path.replace", mock.Mock(side_effect=KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-        run_folder.write_whole(tmp_path / "a" / "b", b"new")
+        write_whole(tmp_path / "a" / "b", b"new")
     assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"old"]

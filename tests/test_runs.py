@@ -10,8 +10,10 @@ import papermill
 import pytest
 
 from pipeline import data
-from pipeline.parameters import NOTEBOOKS
-from pipeline.run_folder import EVALUATION, LOCK, OUTPUTS, RESULTS, TRAINING, RunFolder
+from pipeline.files import LOCK
+from pipeline.paths import NOTEBOOKS
+from pipeline.run_folder import RunFolder
+from pipeline.stages import EVALUATION, OUTPUTS, RESULTS, TRAINING
 
 PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
 PUBLISHED |= {"test_error": 0.42936252114571, "test_accuracy": 0.7942}

@@ -7,7 +7,7 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.parameters import ROOT
+from pipeline.paths import ROOT
 from pipeline.published import WEIGHTS_SHA256
 from pipeline.run_folder import RunFolder
 from tests.sweeps.conftest import read_results
@@ -19,9 +19,9 @@ SPAWN = """
 import sys
 if {"pipeline", "--multiprocessing-fork"}.intersection(sys.orig_argv):
     import multiprocessing
-    from pipeline import shell
-    shell.CAN_FORK = False
-    shell.CONTEXT = multiprocessing.get_context("spawn")
+    from pipeline import process
+    process.CAN_FORK = False
+    process.CONTEXT = multiprocessing.get_context("spawn")
 """
 
 

@@ -24,12 +24,15 @@ from traitlets.config import Config
 
 from pipeline import exercises, published
 from pipeline.data import DIGITS
+from pipeline.files import GENERATOR, check_page, write_whole
 from pipeline.notebooks import read_notebook
-from pipeline.parameters import NOTEBOOKS, find_unoriginal, from_values, make_command
+from pipeline.parameters import find_unoriginal, from_values, make_command
+from pipeline.paths import NOTEBOOKS
 from pipeline.provenance import has_published_helpers
 from pipeline.records import RunRecord
-from pipeline.reports import network
-from pipeline.run_folder import GENERATOR, STAGES, RunFolder, check_page, write_whole
+from pipeline.reports import live
+from pipeline.run_folder import RunFolder
+from pipeline.stages import STAGES
 
 GLOSSARY = "README.md#glossary"  # as notebooks link to it
 FORMATS = [
@@ -145,7 +148,7 @@ def make_exporter() -> TemplateExporter:
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
         template_file="cells.html.j2",
-        extra_template_paths=[str(network.TEMPLATES)],
+        extra_template_paths=[str(live.TEMPLATES)],
         default_preprocessors=[],
         filters={
             "markdown2html": render_markdown,
@@ -201,17 +204,17 @@ def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) ->
 
     The Content-Security-Policy allows these scripts alone, by their digests, and fetches nothing.
     """
-    texts = {name: network.read_script(name) for name in scripts}
+    texts = {name: live.read_script(name) for name in scripts}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     policy = (
         f"default-src 'none'; script-src {' '.join(sources)}; worker-src blob:; img-src data:; "
         "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
-    return network.ENVIRONMENT.get_template(template).render(
+    return live.ENVIRONMENT.get_template(template).render(
         policy=policy,
         generator=GENERATOR.decode(),
-        css=network.read_style("live") + network.read_style("page"),
+        css=live.read_style("live") + live.read_style("page"),
         scripts=texts,
         **values,
     )
@@ -301,7 +304,9 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     metrics, model = folder.read_metrics(), folder.read_model()
     is_digits = model.classes == DIGITS
     sweep = folder.path.parent.name
-    run_dir = f"runs/{sweep}-{folder.path.name}" if folder.is_point else folder.place
+    run_dir = (
+        f"runs/{sweep}-{folder.path.name}" if folder.is_point else folder.display_path
+    )
     return {
         "digits": is_digits,
         "record": record,
@@ -313,7 +318,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "comparisons": published.compare(metrics.model_dump()),
         "unoriginal": find_unoriginal(parameters),
         "command": make_command(parameters.model_dump(), run_dir),
-        "live": network.collect_parts(folder, record),
+        "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
         "digests": {
             **{

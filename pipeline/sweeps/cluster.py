@@ -34,10 +34,11 @@ from distributed.utils import LoopRunner
 
 from pipeline import provenance
 from pipeline.errors import ClusterFailed, InvalidParameter
-from pipeline.parameters import NOTEBOOKS, ROOT
+from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
+from pipeline.stages import TRAINING
 
 NAME = "digits"  # of the plugin
 TIMEOUT = 10  # seconds, of a scheduler to answer, and of a sweep without a worker
@@ -141,7 +142,7 @@ def _offer_project(client: Client) -> str:
     paths = [
         ROOT / "helpers.py",
         *ROOT.glob("pipeline/**/*.py"),
-        NOTEBOOKS / TRAINED[0],
+        TRAINING.notebook,
     ]
     files = {
         path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)
@@ -234,6 +235,6 @@ def train_on_worker(
         ended, _ = train_point(RunFolder(temporary), begun, content, time_limit)
         left = Path(temporary).iterdir()
         files = {path.name: path.read_bytes() for path in left if path.name in TRAINED}
-        notebook = TRAINED[0]
+        notebook = TRAINING.executed
         files[notebook] = files[notebook].replace(temporary.encode(), place.encode())
         return ended, files

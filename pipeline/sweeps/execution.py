@@ -14,12 +14,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline import data, notebooks, parameters, provenance, records, run_folder, runs
+from pipeline import data, notebooks, parameters, provenance, records, runs
 from pipeline.errors import InvalidData, InvalidRecord, PointsFailed
-from pipeline.parameters import NOTEBOOKS, RUNS
+from pipeline.files import check_folder, lock, write_whole
+from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.process import open_threads
 from pipeline.published import round_metric
 from pipeline.records import (
-    METRICS,
+    TEST_METRICS,
     Inputs,
     RunRecord,
     Status,
@@ -28,12 +30,19 @@ from pipeline.records import (
     Trained,
 )
 from pipeline.reports import page
-from pipeline.run_folder import EVALUATION, TRAINING, write_whole
-from pipeline.shell import open_threads
-from pipeline.sweeps import definition, plan
-from pipeline.sweeps.definition import Configuration, DataKey, Point, SweepFolder
+from pipeline.stages import EVALUATION, TRAINING
+from pipeline.sweeps import plan
+from pipeline.sweeps.points import (
+    WRITTEN,
+    DataKey,
+    Point,
+    SweepFolder,
+    find_varied,
+    make_points,
+    read_definition,
+)
+from pipeline.sweeps.ranking import Configuration, group, iterate_rungs, rank, select
 
-UNTESTED = METRICS[:4]  # what may be looked at before the choice is made
 RESULTS_INTERVAL = 10.0  # seconds between two versions of results.csv
 
 log = logging.getLogger(__name__)
@@ -99,8 +108,8 @@ def run_sweep(
         log.warning(warning)
     if dry_run:
         make_plan(sweep, retry_failed, cores)
-        return definition.rank(sweep.points, sweep.definition.select)
-    with run_folder.lock(sweep.folder.path):
+        return rank(sweep.points, sweep.definition.select)
+    with lock(sweep.folder.path):
         jobs, left = make_plan(sweep, retry_failed, cores)
         if left and scheduler:
             from pipeline.sweeps import cluster  # Dask takes 0.5 s to import
@@ -116,7 +125,7 @@ def run_sweep(
         log.info(f"report: {os.path.relpath(sweep.folder.report)}")
     if not any(point.is_done for point in sweep.points):
         raise PointsFailed(describe_failures(sweep.points))
-    return definition.rank(sweep.points, sweep.definition.select)
+    return rank(sweep.points, sweep.definition.select)
 
 
 def prepare(
@@ -124,10 +133,10 @@ def prepare(
 ) -> Sweep:
     """Check a sweep, and collect what its points need: images, code and versions."""
     source = Path(source) if isinstance(source, str) else source
-    sweep = definition.read_definition(source)
+    sweep = read_definition(source)
     folder = SweepFolder(sweep_dir or RUNS / "sweeps" / sweep.name)
-    run_folder.check_folder(folder.path, definition.FILES, "run.json")
-    points = definition.make_points(sweep, folder)
+    check_folder(folder.path, WRITTEN, "run.json")
+    points = make_points(sweep, folder)
     parameters.check_memory(max(point.parameters.hidden_size for point in points))
     prepared = Sweep(sweep, folder, points, {}, {}, {}, [])
     for key, chosen in {point.data_key: point.parameters for point in points}.items():
@@ -175,7 +184,7 @@ def train(
         write_results(sweep.points, folder)
         progress = _Progress(sweep, left)
         try:
-            for rung in definition.climb(sweep.points, sweep.definition):
+            for rung in iterate_rungs(sweep.points, sweep.definition):
                 going = set(rung)
                 futures = {}
                 for point in (point for point in jobs if point in going):
@@ -200,12 +209,12 @@ def mark_interrupted(jobs: Sequence[Point]) -> None:
 
 def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
     """Evaluate the selected configuration: its points alone meet the test images."""
-    selection = definition.select(sweep.points, sweep.definition.select)
+    selection = select(sweep.points, sweep.definition.select)
     best = selection.selected
     if best is None:
         log.info(selection.reason)
         return
-    names = definition.find_varied(sweep.points)
+    names = find_varied(sweep.points)
     log.info(f"selected: {best.describe_best(names)}")
     folders = [point.folder for point in best.finished]
     try:
@@ -230,12 +239,12 @@ class _Progress:
     """Record each point as soon as its training ends, and log how far the sweep is."""
 
     def __init__(self, sweep: Sweep, total: int) -> None:
-        configurations = definition.group(sweep.points, sweep.definition.select)
+        configurations = group(sweep.points, sweep.definition.select)
         self.sweep, self.total, self.count = sweep, total, 0
         self.configurations = {
             point: each for each in configurations for point in each.points
         }
-        self.names = definition.find_varied(sweep.points)
+        self.names = find_varied(sweep.points)
         self.has_note = False  # has been logged, see records.RunRecord
         complete = [each for each in configurations if each.is_complete]
         self.best = min(complete, key=lambda each: each.sort_key, default=None)
@@ -306,7 +315,7 @@ def make_row(point: Point) -> dict[str, object]:
     row: dict[str, object] = {"id": point.id, "configuration": configuration}
     row |= {"status": point.status or "not run"} | dict(point.parameters)
     row |= {name: getattr(metrics, name, None) for name in Trained.model_fields}
-    row |= {name: getattr(tested, name, None) for name in METRICS[4:]}
+    row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
     fields = ("started", "duration_s", "error")
     return row | {name: getattr(record, name, None) for name in fields}
 

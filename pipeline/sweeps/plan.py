@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pipeline.published import format_duration
 from pipeline.records import Inputs, SweepDefinition
 from pipeline.run_folder import find_lost
-from pipeline.sweeps import definition
-from pipeline.sweeps.definition import UNFINISHED, Point
+from pipeline.sweeps.points import UNFINISHED, Point
+from pipeline.sweeps.ranking import iterate_rungs
 
 # Seconds of a point on one core of 2.5 GHz: to begin it, for an epoch, and for an image
 # without hidden units, and for each unit. An image of the training set is trained on, and
@@ -131,7 +131,7 @@ def forecast_rungs(
     There candidates that are done, and then the first ones, stand for those that will
     go on.
     """
-    rungs = list(definition.climb(points, sweep))
+    rungs = list(iterate_rungs(points, sweep))
     for epochs in sorted({point.rung for point in points})[len(rungs) :]:
         before = len({point.candidate for point in rungs[-1]})
         factor = sweep.halving.factor if sweep.halving else 1

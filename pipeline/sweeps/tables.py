@@ -16,10 +16,17 @@ from pipeline import plots
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import NAMES, describe
 from pipeline.published import round_metric
-from pipeline.records import Metric, SweepDefinition, TestEvaluation
+from pipeline.records import (
+    SELECTION_METRICS,
+    TRAIN_METRICS,
+    SelectionMetric,
+    SweepDefinition,
+    TestEvaluation,
+)
 from pipeline.runs import TEST_EVALUATIONS
-from pipeline.sweeps.definition import Configuration, Point, SweepFolder
-from pipeline.sweeps.execution import UNTESTED, make_row
+from pipeline.sweeps.execution import make_row
+from pipeline.sweeps.points import Point, SweepFolder
+from pipeline.sweeps.ranking import Configuration
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {
@@ -30,7 +37,7 @@ OTHER: dict[str, Any] = {
 }
 MAX_DRAWN = 200  # configurations in a plot
 APART = 0.13  # of an axis, between two labels
-ROUNDED = ("mean", "lowest", "highest", *UNTESTED)
+ROUNDED = ("mean", "lowest", "highest", *SELECTION_METRICS)
 
 
 def make_results(points: Iterable[Point]) -> pd.DataFrame:
@@ -190,7 +197,7 @@ def to_html(
         name: name.replace("_", " ") for name in table.columns if name not in NAMES
     }
     words |= {
-        name: f"{words[name]}, under dropout" for name in UNTESTED[:2] if name in words
+        name: f"{words[name]}, under dropout" for name in TRAIN_METRICS if name in words
     }
     shown = pd.DataFrame(texts).rename(columns=words)
     body = shown.to_html(classes="sortable", index=False, border=0, escape=False)
@@ -237,7 +244,7 @@ def pick_labels(places: dict[Any, float]) -> dict[float, str]:
 def draw_effects(
     ranking: pd.DataFrame,
     names: Sequence[str],
-    metric: Metric,
+    metric: SelectionMetric,
     logs: Container[str] = (),
 ) -> Figure:
     """Draw what each parameter does: the metric by its value, in axes of its own.
@@ -293,7 +300,7 @@ def draw_effects(
     return figure
 
 
-def describe_drawn(table: pd.DataFrame, metric: Metric) -> str:
+def describe_drawn(table: pd.DataFrame, metric: SelectionMetric) -> str:
     """Say how many of the candidates `draw_candidates` draws, and by what.
 
     table: the ranking, whose first row is the selected one; of a search by halving, the
@@ -310,7 +317,7 @@ def describe_drawn(table: pd.DataFrame, metric: Metric) -> str:
 def draw_candidates(
     ranking: pd.DataFrame,
     names: Sequence[str],
-    metric: Metric,
+    metric: SelectionMetric,
     logs: Container[str] = (),
 ) -> Figure:
     """Draw each configuration as a line through its values and its metric: parallel coordinates.
@@ -349,7 +356,9 @@ def draw_candidates(
     return figure
 
 
-def draw_rungs(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> Figure:
+def draw_rungs(
+    ranking: pd.DataFrame, names: Sequence[str], metric: SelectionMetric
+) -> Figure:
     """Draw the metric by epochs, a line for each candidate, which ends where it was eliminated."""
     others = [name for name in names if name != "epochs"]
     table = ranking.dropna(subset="mean")
@@ -378,7 +387,7 @@ def draw_rungs(ranking: pd.DataFrame, names: Sequence[str], metric: Metric) -> F
     return figure
 
 
-def label_metric(metric: Metric) -> str:
+def label_metric(metric: SelectionMetric) -> str:
     return metric.replace("_", " ") + (
         " (fraction)" if metric.endswith("accuracy") else ""
     )

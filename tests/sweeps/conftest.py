@@ -12,10 +12,11 @@ from functools import partial
 import pytest
 import yaml
 
-from pipeline.parameters import ROOT, Parameters
+from pipeline.parameters import Parameters
+from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.run_folder import RunFolder
-from pipeline.sweeps.definition import Point
+from pipeline.sweeps.points import Point
 from tests.conftest import MIDWAY, VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}

@@ -8,33 +8,37 @@ import pytest
 
 from pipeline import parameters
 from pipeline.errors import InvalidParameter
-from pipeline.parameters import NOTEBOOKS
-from pipeline.sweeps import definition
-from pipeline.sweeps.definition import SweepFolder
+from pipeline.paths import NOTEBOOKS
+from pipeline.sweeps.points import (
+    SweepFolder,
+    find_varied,
+    make_points,
+    read_definition,
+)
+from pipeline.sweeps.ranking import group, iterate_rungs, rank, select
+from pipeline.sweeps.search import draw_candidates
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, make_point, write
 
 
-def make_points(path):
-    return definition.make_points(
-        definition.read_definition(path), SweepFolder(path.parent)
-    )
+def read_points_of(path):
+    return make_points(read_definition(path), SweepFolder(path.parent))
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
     grid = {"learning_rate": [0.01, 0.02], "seed": [1, 2]}
     added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
-    points = make_points(write(tmp_path / "s.yaml", grid=grid, points=added))
+    points = read_points_of(write(tmp_path / "s.yaml", grid=grid, points=added))
     chosen = [point.parameters for point in points]
     expected = [(0.01, 1, 4), (0.01, 2, 4), (0.02, 1, 4), (0.02, 2, 4), (0.005, 1, 9)]
     assert [(each.learning_rate, each.seed, each.epochs) for each in chosen] == expected
     assert {each.hidden_size for each in chosen} == {QUICK["hidden_size"]}
     assert len({point.folder.path for point in points}) == 5
-    assert len(make_points(write(tmp_path / "s.yaml"))) == 1  # the base
+    assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
 
 
 def test_the_ids_of_points_are_those_of_version_1():
-    points = make_points(NOTEBOOKS / "sweeps" / "small.yaml")
+    points = read_points_of(NOTEBOOKS / "sweeps" / "small.yaml")
     assert {p.id: (p.parameters.learning_rate, p.parameters.seed) for p in points} == {
         "e850960dbc2c": (0.005, 1),
         "b0e81f5af01c": (0.005, 2),
@@ -48,14 +52,14 @@ def test_the_committed_definitions_are_sweeps(monkeypatch):
         parameters, "check_source", lambda source: None
     )  # some must be made first
     for path in (NOTEBOOKS / "sweeps").glob("*.yaml"):
-        assert definition.read_definition(path).name == path.stem
-        assert make_points(path)
+        assert read_definition(path).name == path.stem
+        assert read_points_of(path)
 
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
     (tmp_path / "s.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2.0E-3]}")
     rates = [
-        point.parameters.learning_rate for point in make_points(tmp_path / "s.yaml")
+        point.parameters.learning_rate for point in read_points_of(tmp_path / "s.yaml")
     ]
     assert rates == [0.001, 0.002]
 
@@ -79,7 +83,7 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, problem):
     (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(InvalidParameter, match=re.escape(problem)) as refused:
-        definition.read_definition(tmp_path / "s.yaml")
+        read_definition(tmp_path / "s.yaml")
     assert str(refused.value).startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
     assert str(refused.value).endswith(
         "may have base, grid, points, seeds, random, halving and select."
@@ -111,7 +115,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
 )
 def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
     with pytest.raises(InvalidParameter) as refused:
-        make_points(write(tmp_path / "s.yaml", **entries))
+        read_points_of(write(tmp_path / "s.yaml", **entries))
     assert [problem for problem in problems if problem not in str(refused.value)] == []
 
 
@@ -132,16 +136,16 @@ def test_too_many_points_are_refused_by_their_count(tmp_path):
         with pytest.raises(
             InvalidParameter, match=f"{count} points, but may have 10,000 at most"
         ):
-            make_points(file)
+            read_points_of(file)
 
 
-def rank(metric, *values):
+def rank_values(metric, *values):
     """Return the hidden sizes of points as they are ranked; each has a size, a seed and a value."""
     points = [
         make_point(seed, value, metric, hidden_size=size)
         for size, seed, value in values
     ]
-    return [each.parameters["hidden_size"] for each in definition.rank(points, metric)]
+    return [each.parameters["hidden_size"] for each in rank(points, metric)]
 
 
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
@@ -149,26 +153,26 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     points = [
         make_point(seed, 0.5, hidden_size=size, epochs=n) for size, seed, n in chosen
     ]
-    configurations = definition.group(points, "validation_accuracy")
+    configurations = group(points, "validation_accuracy")
     assert [each.points for each in configurations] == [
         points[::2],
         [points[1]],
         [points[3]],
     ]
-    assert definition.find_varied(points) == ["hidden_size", "epochs"]
-    assert definition.find_varied(points[::2]) == []
+    assert find_varied(points) == ["hidden_size", "epochs"]
+    assert find_varied(points[::2]) == []
 
 
 def test_configurations_are_ranked_by_the_mean_and_not_by_one_lucky_seed():
     values = [(10, 1, 0.9), (10, 2, 0.5), (20, 1, 0.8), (20, 2, 0.7)]
-    assert rank("validation_accuracy", *values) == [20, 10]
+    assert rank_values("validation_accuracy", *values) == [20, 10]
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_an_error_is_ranked_from_below_and_an_accuracy_from_above(split):
     values = [(10, 1, 0.4), (20, 1, 0.3), (30, 1, 0.5)]
-    assert rank(f"{split}_error", *values) == [20, 10, 30]
-    assert rank(f"{split}_accuracy", *values) == [30, 10, 20]
+    assert rank_values(f"{split}_error", *values) == [20, 10, 30]
+    assert rank_values(f"{split}_accuracy", *values) == [30, 10, 20]
 
 
 @pytest.mark.parametrize(
@@ -184,13 +188,13 @@ def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
     first = make_point(1, 0.5, metric, VALIDATED | {other: worse}, hidden_size=10)
     second = make_point(1, 0.5, metric, VALIDATED | {other: better}, hidden_size=20)
     for points in ([first, second], [second, first]):
-        assert definition.rank(points, metric)[0].points == [second]
+        assert rank(points, metric)[0].points == [second]
     equal = [
         (20, 1, 0.5),
         (10, 1, 0.5 + 1e-14),
         (30, 1, 0.5 - 1e-14),
     ]  # but for rounding
-    assert rank(metric, *equal) == [20, 10, 30]
+    assert rank_values(metric, *equal) == [20, 10, 30]
 
 
 @pytest.mark.parametrize(
@@ -201,15 +205,20 @@ def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(
     metric, good, better, poor
 ):
     incomplete = [(10, 1, good), (10, 2, None), (40, 1, better), (40, 2, None)]
-    assert rank(metric, (30, 1, None), *incomplete, (20, 1, poor)) == [20, 40, 10, 30]
+    assert rank_values(metric, (30, 1, None), *incomplete, (20, 1, poor)) == [
+        20,
+        40,
+        10,
+        30,
+    ]
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
-    assert make_points(
+    assert read_points_of(
         write(tmp_path / "s.yaml", base={"num_validation": 0}, select="train_error")
     )
     point = make_point(1, 0.5, "train_accuracy", EPOCH)
-    assert definition.rank([point], "train_accuracy")[0].mean == 0.5
+    assert rank([point], "train_accuracy")[0].mean == 0.5
 
 
 def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
@@ -221,7 +230,7 @@ def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
         points = [
             make_point(seed, value, hidden_size=10) for seed, value in enumerate(values)
         ]
-        (best,) = definition.group(points, "validation_accuracy")
+        (best,) = group(points, "validation_accuracy")
         assert (
             best.describe_best(["hidden_size"])
             == f"validation_accuracy {mean}: hidden_size 10"
@@ -242,8 +251,8 @@ HALVING = {"resource": "epochs", "min_resources": 9, "factor": 3}
 
 
 def draw(**search):
-    sweep = definition.read_definition({"name": "a", "random": SEARCH | search})
-    return definition.draw_candidates(sweep.random)
+    sweep = read_definition({"name": "a", "random": SEARCH | search})
+    return draw_candidates(sweep.random)
 
 
 def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
@@ -292,7 +301,7 @@ def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(
         points=[{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}],
         seeds=[1, 2, 3],
     )
-    configurations = definition.group(make_points(file), "validation_accuracy")
+    configurations = group(read_points_of(file), "validation_accuracy")
     seeds = [
         [point.parameters.seed for point in each.points] for each in configurations
     ]
@@ -308,7 +317,7 @@ def read_search(tmp_path, **entries):
         "seeds": [1, 2, 3],
     }
     file = write(tmp_path / "s.yaml", **definitions | entries)
-    return definition.read_definition(file), make_points(file)
+    return read_definition(file), read_points_of(file)
 
 
 def train(points, failed=None):
@@ -325,14 +334,14 @@ def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_p
     *rates, largest = sorted({point.parameters.learning_rate for point in points})
     assert len(rates) == 26
     rungs = []
-    for rung in definition.climb(points, sweep):
+    for rung in iterate_rungs(points, sweep):
         train(rung, failed=(largest, 2))
         rungs.append((rung[0].rung, sorted({p.parameters.learning_rate for p in rung})))
     assert rungs == [(9, [*rates, largest]), (27, rates[-9:]), (81, rates[-3:])]
     statuses = [point.status for point in points]
     assert statuses.count("eliminated") == 243 - 117
     assert not any(point.has_failed for point in points if point.status == "eliminated")
-    best, *_ = definition.rank(points, sweep.select)
+    best, *_ = rank(points, sweep.select)
     assert (best.parameters["epochs"], best.parameters["learning_rate"]) == (
         81,
         rates[-1],
@@ -341,9 +350,9 @@ def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_p
 
 def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
     sweep, points = read_search(tmp_path)
-    first = next(definition.climb(points, sweep))
+    first = next(iterate_rungs(points, sweep))
     train(first[1:])
-    assert [len(rung) for rung in definition.climb(points, sweep)] == [81]
+    assert [len(rung) for rung in iterate_rungs(points, sweep)] == [81]
     assert {point.status for point in points} == {"done", None}
 
 
@@ -351,7 +360,7 @@ def test_one_candidate_goes_on_at_least(tmp_path):
     search = SEARCH | {"n_candidates": 2}
     sweep, points = read_search(tmp_path, random=search, base={"epochs": 100}, seeds=[])
     counts = []
-    for rung in definition.climb(points, sweep):
+    for rung in iterate_rungs(points, sweep):
         train(rung)
         counts.append((rung[0].rung, len(rung)))
     assert counts == [(9, 2), (27, 1), (81, 1)]
@@ -419,8 +428,8 @@ def test_a_wrong_search_is_refused(tmp_path, entries, problem):
 
 def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
     three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
-    assert rank("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
-    assert rank("validation_accuracy", (10, 4, 0.1), *three) == [
+    assert rank_values("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
+    assert rank_values("validation_accuracy", (10, 4, 0.1), *three) == [
         30,
         20,
         10,
@@ -433,10 +442,10 @@ def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
 def test_committed_results_are_those_of_the_committed_definition(results):
     """Its ids, which points were eliminated, and which configuration has met the test images."""
     rows = {row["id"]: row for row in csv.DictReader(results.open())}
-    sweep = definition.read_definition(results.with_suffix(".yaml"))
-    points = make_points(results.with_suffix(".yaml"))
+    sweep = read_definition(results.with_suffix(".yaml"))
+    points = read_points_of(results.with_suffix(".yaml"))
     assert [point.id for point in points] == list(rows)
-    for rung in definition.climb(points, sweep):
+    for rung in iterate_rungs(points, sweep):
         for point in rung:
             row, seed = rows[point.id], point.parameters.seed
             assert row["status"] == "done"
@@ -448,7 +457,7 @@ def test_committed_results_are_those_of_the_committed_definition(results):
     assert [point.status for point in points] == [
         rows[point.id]["status"] for point in points
     ]
-    best, *_ = definition.rank(points, sweep.select)
+    best, *_ = rank(points, sweep.select)
     tested = {identity for identity, row in rows.items() if row["test_accuracy"]}
     assert {point.id for point in best.points} == tested
     accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
@@ -464,16 +473,16 @@ def test_committed_results_are_those_of_the_committed_definition(results):
 def test_a_search_selects_from_its_last_rung_alone(tmp_path):
     search = SEARCH | {"n_candidates": 6}
     sweep, points = read_search(tmp_path, random=search, seeds=[1, 2])
-    for rung in definition.climb(points, sweep):
+    for rung in iterate_rungs(points, sweep):
         train(rung)
         last = rung
     largest = max(point.parameters.learning_rate for point in last)
     train(last, failed=(largest, 2))
-    selection = definition.select(points, sweep.select)
+    selection = select(points, sweep.select)
     assert selection.selected.points == last  # 1 of 2 seeds
     for point in last:
         point.record = make_point(1).record
-    selection = definition.select(points, sweep.select)
+    selection = select(points, sweep.select)
     assert selection.selected is selection.configuration is None
     assert "no candidate of the last rung, 81 epochs, has finished" in selection.reason
-    assert definition.rank(points, sweep.select)[0].points[0].rung == 27
+    assert rank(points, sweep.select)[0].points[0].rung == 27

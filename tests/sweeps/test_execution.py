@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import notebooks, runs
 from pipeline.errors import CellFailed, InvalidData, InvalidParameter, PointsFailed
-from pipeline.run_folder import LOCK, RunFolder, lock
+from pipeline.files import LOCK, lock
+from pipeline.run_folder import RunFolder
 from pipeline.sweeps import execution
 from tests.sweeps.conftest import QUICK, RATES, read_results, start, wait_for, write
 

@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from pipeline.parameters import ROOT
-from pipeline.sweeps import definition, plan
-from pipeline.sweeps.definition import SweepFolder
+from pipeline.paths import ROOT
+from pipeline.sweeps import plan
+from pipeline.sweeps.points import SweepFolder, make_points, read_definition
 from tests.conftest import VALIDATED
 from tests.sweeps.conftest import make_point
 
 
 def make_plan(base, **entries):
-    definition_ = definition.read_definition({"name": "s", "base": base} | entries)
-    points = definition.make_points(definition_, SweepFolder("runs/none"))
+    definition_ = read_definition({"name": "s", "base": base} | entries)
+    points = make_points(definition_, SweepFolder("runs/none"))
     return plan.make_plan(points, points, definition_)
 
 
@@ -42,7 +42,7 @@ def test_points_that_are_done_tell_how_fast_the_machine_is():
     points = [make_point(seed, 0.5, others=VALIDATED) for seed in (1, 2)]
     points[0].record = points[0].record.replace(duration_s=7.0)
     points[1].record = None
-    sweep = definition.read_definition({"name": "s", "grid": {"seed": [1, 2]}})
+    sweep = read_definition({"name": "s", "grid": {"seed": [1, 2]}})
     planned = plan.make_plan(points, points[1:], sweep)
     assert (planned.done, planned.left) == (1, 1)
     assert planned.seconds == pytest.approx(7)

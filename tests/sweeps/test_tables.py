@@ -11,7 +11,8 @@ from bs4 import BeautifulSoup
 
 from pipeline.parameters import NAMES
 from pipeline.records import SweepDefinition
-from pipeline.sweeps import definition, tables
+from pipeline.sweeps import tables
+from pipeline.sweeps.ranking import rank
 from tests.conftest import EPOCH
 from tests.sweeps.conftest import make_point
 
@@ -22,7 +23,7 @@ def make_ranking(values, names=("hidden_size", "learning_rate")):
         make_point(seed, value, hidden_size=size, learning_rate=rate)
         for (size, rate, seed), value in values.items()
     ]
-    return tables.make_ranking(definition.rank(points, "validation_accuracy"), names)
+    return tables.make_ranking(rank(points, "validation_accuracy"), names)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from pipeline.parameters import ROOT
+from pipeline.paths import ROOT
 from tests.conftest import MIDWAY
 from tests.sweeps.conftest import QUICK, RATES, start, wait_for, write
 

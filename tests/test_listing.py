@@ -10,11 +10,13 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from pipeline import listing
 from pipeline.errors import InvalidParameter
-from pipeline.parameters import NOTEBOOKS, Parameters, make_id
+from pipeline.files import lock, write_whole
+from pipeline.parameters import Parameters, make_id
+from pipeline.paths import NOTEBOOKS
 from pipeline.records import Inputs, Metrics, RunRecord, SweepRecord, Trained, to_json
-from pipeline.reports import index
-from pipeline.run_folder import RunFolder, lock, write_whole
+from pipeline.run_folder import RunFolder
 from tests.conftest import VALIDATED
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -65,7 +67,7 @@ def add_sweep(path, statuses, select="validation_accuracy"):
 
 def read_rows(runs):
     """Write the page and read it: a dict for each row, from the head of a column to its text."""
-    html = BeautifulSoup(index.write_index(runs).read_text(), "html.parser")
+    html = BeautifulSoup(listing.write_index(runs).read_text(), "html.parser")
     heads = [head.text for head in html.select("thead th")]
     rows = [row.find_all(["th", "td"]) for row in html.select("tbody tr")]
     return [
@@ -135,12 +137,12 @@ def test_names_are_escaped_and_their_links_lead_there(tmp_path):
 
 
 def test_an_empty_folder_says_so_and_another_page_is_not_replaced(tmp_path):
-    assert "no runs here yet" in index.write_index(tmp_path).read_text()
+    assert "no runs here yet" in listing.write_index(tmp_path).read_text()
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(
         InvalidParameter, match="index.html was not made by this project"
     ):
-        index.write_index(tmp_path)
+        listing.write_index(tmp_path)
 
 
 def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_by(
@@ -218,9 +220,9 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     runs, tmp_path, monkeypatch
 ):
     shutil.copytree(runs / "default", tmp_path / "runs" / "of-the-site" / "default")
-    monkeypatch.setattr(index, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(index, "SITE_RUNS", {"default": ("The original", {})})
-    first = index.write_site(tmp_path / "site")
+    monkeypatch.setattr(listing, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(listing, "SITE_RUNS", {"default": ("The original", {})})
+    first = listing.write_site(tmp_path / "site")
     pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
     assert pages.keys() == {f"{stem}.html" for stem in {"index", "default"} | stems}
@@ -248,4 +250,4 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     with pytest.raises(
         InvalidParameter, match="index.html was not made by this project"
     ):
-        index.write_site(tmp_path / "site")
+        listing.write_site(tmp_path / "site")

@@ -16,28 +16,17 @@ import nbformat
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.files import check_page, is_locked, write_whole
 from pipeline.notebooks import read_notebook
-from pipeline.parameters import (
-    NAMES,
-    NOTEBOOKS,
-    RUNS,
-    describe,
-    find_changed,
-    from_values,
-)
+from pipeline.parameters import NAMES, describe, find_changed, from_values
+from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.published import format_duration
 from pipeline.records import METRICS, RunRecord, Status
 from pipeline.reports import page
-from pipeline.run_folder import RunFolder, check_page, is_locked, write_whole
+from pipeline.run_folder import RunFolder
 from pipeline.runs import run
-from pipeline.sweeps.definition import (
-    Configuration,
-    Point,
-    SweepFolder,
-    find_varied,
-    read_points,
-    select,
-)
+from pipeline.sweeps.points import Point, SweepFolder, find_varied
+from pipeline.sweeps.ranking import Configuration, read_points, select
 
 SPLITS = {"train": "training (dropout)", "validation": "validation", "test": "test"}
 MAX_VALUES = 6  # of a parameter that a sweep varies

@@ -16,8 +16,8 @@ from pipeline import compiled, data, digests, explore, published
 from pipeline.data import Classes
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
-from pipeline.reports import network
-from pipeline.reports.network import TEMPLATES
+from pipeline.reports import live
+from pipeline.reports.live import TEMPLATES
 from pipeline.run_folder import Model, RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
@@ -138,7 +138,7 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(sample)
     _, answer = train_in_node(sample, 1000, Parameters())
     assert answer["history"][-1] == [pytest.approx(0.42039163449803, abs=1e-14), 0.817]
     assert answer["digest"] == published.WEIGHTS_SHA256
-    stored = data.read_arrays(network.NETWORKS, {}, "")["published_0_1"].ravel()
+    stored = data.read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
 
 
@@ -203,7 +203,7 @@ def make_record(code=published.HELPERS_SHA256, **values):
 
 def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
     record = make_record(num_samples=40, num_validation=10, epochs=1, seed=5)
-    parts = network.collect_parts(folder, record)
+    parts = live.collect_parts(folder, record)
     training = parts["page"]["training"]
     for name, images, labels in (
         ("", sample["x_train"][:40], sample["y_train"][:40]),
@@ -216,7 +216,7 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
     assert (training["parameters"]["seed"], training["errors"]) == (5, [0.5])
     assert training["digest"] == ZEROS.sha256
     assert parts["curves"] == {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
-    assert network.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
+    assert live.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_a_page_that_cannot_train_says_why(folder, values, reason):
     if values == {}:
         folder.data.unlink()
     record = None if values is None else make_record(**values)
-    parts = network.collect_parts(folder, record)
+    parts = live.collect_parts(folder, record)
     assert parts["page"]["training"] is None
-    html = network.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+    html = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
     assert reason in html
     assert "Train again" not in html
 
@@ -245,7 +245,7 @@ def test_a_page_reads_only_if_its_formula_gives_the_stored_metrics(folder, sampl
     answers = np.full(10_000, 0) == sample["y_test"]  # of scores that are all 0
     metrics = {"test_error": 1.0, "test_accuracy": float(np.mean(answers))}
     folder.write_metrics(model, VALIDATED | metrics, 10_000)
-    find = network.find_reading_obstacle
+    find = live.find_reading_obstacle
     assert find(folder, record, model, folder.read_metrics()) == ""
     for change in ({"test_error": 1.0 + 1e-6}, {"test_accuracy": 0.1}):
         changed = folder.read_metrics().model_copy(update=change)
@@ -261,7 +261,7 @@ def test_a_page_reads_only_if_its_formula_gives_the_stored_metrics(folder, sampl
 
 
 def test_networks_to_compare_have_the_stated_accuracy(sample):
-    networks = network.collect_networks(ZEROS, 0.5, has_own=False)
+    networks = live.collect_networks(ZEROS, 0.5, has_own=False)
     for packed, accuracy in zip(networks, (0.7942, 0.9612), strict=True):
         numbers = unpack(packed["weights"], "<f4").astype(float)
         first, second = np.split(numbers, [784 * packed["hidden_size"]])
@@ -272,13 +272,13 @@ def test_networks_to_compare_have_the_stated_accuracy(sample):
 
 
 def test_a_page_has_the_runs_network_first_and_those_that_compare(monkeypatch):
-    names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
+    names = [each["name"] for each in live.collect_networks(ZEROS, 0.25)]
     others = ["The published network", "The all-of-MNIST network"]
     assert names == ["This run's network", *others]
     monkeypatch.setattr(published, "WEIGHTS_SHA256", ZEROS.sha256)
-    names = [each["name"] for each in network.collect_networks(ZEROS, 0.25)]
+    names = [each["name"] for each in live.collect_networks(ZEROS, 0.25)]
     assert names == ["This run's (published) network", others[1]]
     model = Model(ZEROS.weights, 255.0, Classes(("cat", "dog", "owl")))  # no digits
-    assert [each["classes"] for each in network.collect_networks(model, 0.25)] == [
+    assert [each["classes"] for each in live.collect_networks(model, 0.25)] == [
         model.classes
     ]

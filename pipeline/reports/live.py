@@ -13,12 +13,12 @@ from pipeline import published
 from pipeline.data import CLOTHES, DIGITS, load_source, read_arrays
 from pipeline.parameters import (
     NAMES,
-    NOTEBOOKS,
     Parameters,
     describe_allowed,
     find_unoriginal,
     from_values,
 )
+from pipeline.paths import NOTEBOOKS
 from pipeline.provenance import has_published_helpers
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.run_folder import Model, RunFolder

@@ -1,0 +1,114 @@
+"""Own, lock and write files: whose a folder is, who is writing, and whole files alone.
+
+A folder is ours if it holds the lock file that each run, sweep and single stage leaves,
+or a record that reads as one of ours. In any other folder nothing is replaced.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline import records
+from pipeline.errors import FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.paths import ROOT, RUNS
+
+LOCK = ".digits.lock"
+RECORDS: dict[str, Any] = {
+    "run.json": records.RunRecord,
+    "sweep.json": records.SweepRecord,
+}
+PROJECT_FOLDERS = (".git", ".ci", ".venv", "notebooks", "pipeline", "tests")
+GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pages
+
+
+def check_folder(path: Path, names: Iterable[str], other: str) -> None:
+    """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
+
+    other: what marks a folder of the other kind. In a folder that is not ours nothing is replaced.
+    """
+    resolved = path.resolve()
+    marks = [above / name for above in resolved.parents for name in RECORDS]
+    holders = [mark for mark in marks if mark.exists() and is_ours(mark.parent)]
+    files = [above for above in resolved.parents if above.is_file()]
+    foreign = [name for name in names if (path / name).exists()]
+    is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
+    if is_own or resolved in (RUNS, RUNS / "sweeps"):
+        problem = "one of the project's own folders"
+    elif ROOT.is_relative_to(resolved):
+        problem = f"a folder that holds the project, {ROOT}"
+    elif holders:
+        problem = f"inside another result, whose mark is {holders[0]}"
+    elif files:
+        problem = f"below a file, {files[0]}"
+    elif (path / other).exists():
+        problem = f"the folder of another kind of result: it holds {other}"
+    elif foreign and not is_ours(path):
+        problem = f"not a folder of this project, and holds {foreign[0]}, which would be replaced"
+    else:
+        return
+    raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether a folder has our lock, or a record that reads as one of ours."""
+    for name, kind in RECORDS.items():
+        with contextlib.suppress(InvalidRecord, OSError):
+            records.read_record(folder / name, kind, "")
+            return True
+    return (folder / LOCK).exists()
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Lock the folder, made if need be, until the block or the process ends.
+
+    Raises FolderBusy if another command has locked it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0.3):  # `is_locked` holds it for a moment
+            yield
+    except Timeout:
+        message = f"Another command is writing to {folder}. Wait for it, or choose another folder."
+        raise FolderBusy(message) from None
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a command is writing to the folder at this moment."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a temporary file beside the path, then rename it: a reader finds the old or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:  # of which a full disk names no file
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_page(path: Path) -> None:
+    """Raise InvalidParameter if a page cannot stand there, or something else does."""
+    files = [above for above in path.parents if above.is_file()]
+    if files:
+        raise InvalidParameter(
+            f"{path} is below a file, {files[0]}. Choose another --output."
+        )
+    if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
+        raise InvalidParameter(
+            f"{path} was not made by this project. Move it, or choose another --output."
+        )

@@ -1,0 +1,221 @@
+"""Define a sweep: its YAML file, its folder and its points.
+
+A configuration is all points that differ in their seed alone. A search by halving has
+rungs, and all points of all rungs are known from the start, so a rung is nothing but
+more points.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline import parameters, paths, provenance, records
+from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.parameters import Parameters
+from pipeline.records import (
+    Inputs,
+    Metrics,
+    RunRecord,
+    Status,
+    SweepDefinition,
+    SweepRecord,
+)
+from pipeline.run_folder import RunFolder
+from pipeline.sweeps.search import draw_candidates, list_rungs
+
+DataKey = tuple[str, int, int]  # source, num_samples, num_validation
+
+MAX_POINTS = 10_000
+RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
+UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
+WRITTEN = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
+
+
+class SweepFolder:
+    """The folder of a sweep, which holds a folder for each of its points."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = paths.BASE / path
+        self.record = self.path / "sweep.json"
+        self.results = self.path / "results.csv"
+        self.notebook = self.path / "sweep.ipynb"
+        self.report = self.path / "report.html"
+
+    def read_record(self) -> SweepRecord:
+        next_step = "Run the sweep: python -m pipeline sweep FILE.yaml"
+        record = records.read_record(self.record, SweepRecord, next_step)
+        if not record.inputs:
+            problem = "is of version 2, which did not record the code of its points"
+            raise InvalidRecord(self.record, problem, next_step)
+        return record
+
+    def point(self, identity: str) -> RunFolder:
+        return RunFolder(self.path / identity)
+
+
+@dataclass(eq=False)
+class Point:
+    """One point of a sweep, with its record if it has been run."""
+
+    parameters: Parameters
+    folder: RunFolder
+    record: RunRecord | None = None
+    rung: int = 0  # its epochs, in a search by halving
+    is_candidate: bool = False  # of a search, where it may diverge
+    is_eliminated: bool = False
+    changes: list[str] = field(default_factory=list)  # in its inputs since
+
+    @property
+    def id(self) -> str:
+        return self.folder.path.name
+
+    @property
+    def data_key(self) -> DataKey:
+        """Return the parameters that its images depend on."""
+        return (
+            self.parameters.source,
+            self.parameters.num_samples,
+            self.parameters.num_validation,
+        )
+
+    @property
+    def candidate(self) -> str:
+        """Return what it shares with the points of its candidate, in all rungs."""
+        return self.parameters.model_dump_json(exclude={"seed", "epochs"})
+
+    @property
+    def status(self) -> Status | None:
+        if self.is_eliminated:
+            return Status.ELIMINATED
+        if self.changes:
+            return Status.OUTDATED
+        return self.record.status if self.record else None
+
+    @property
+    def is_done(self) -> bool:
+        return self.status == Status.DONE
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether it ended without a result; of a candidate, inf is one."""
+        results = [*UNFINISHED, Status.DONE, Status.ELIMINATED]
+        if self.is_candidate:
+            results.append(Status.DIVERGED)
+        return self.status not in results
+
+    def find_metrics(self) -> Metrics | None:
+        """Return its metrics on the test images, if its network has met them."""
+        if not (self.is_done and self.record and self.folder.metrics.exists()):
+            return None
+        metrics, trained = self.folder.read_metrics(), self.record.metrics
+        is_own = trained and metrics.weights_sha256 == trained.weights_sha256
+        return metrics if is_own else None
+
+    def load(self, inputs: Inputs) -> None:
+        """Read its record, and find what differs from what its sweep was started with."""
+        self.record, self.changes = self.folder.find_record(), []
+        if self.record:
+            self.changes = provenance.compare_inputs(
+                self.record, self.parameters, inputs
+            )
+
+    def record_result(self, record: RunRecord) -> None:
+        """Take and write the record of what came of its training."""
+        self.record, self.changes = record, []
+        self.folder.write_record(record)
+
+
+def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
+    """Read a sweep's file, or the same as a mapping.
+
+    Raises InvalidParameter with what is wrong and what is allowed.
+    """
+    is_path = isinstance(source, Path)
+    try:
+        content = YAML(typ="safe", pure=True).load(source) if is_path else source
+        return SweepDefinition.model_validate(content)
+    except ValidationError as error:
+        reason = "\n".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the file'}: "
+            f"{each['msg'].removeprefix('Value error, ')}, not {each['input']!r}"
+            for each in error.errors()
+        )
+    except (OSError, YAMLError, ValueError) as error:
+        reason = str(error).split("\nTo suppress")[
+            0
+        ]  # ruamel.yaml's advice to programmers
+    reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
+    *entries, last = list(SweepDefinition.model_fields)[1:]
+    advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
+    raise InvalidParameter(
+        f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}"
+    )
+
+
+def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
+    """Make all points, each once, rung by rung: grid and candidates crossed, `points`, the seeds.
+
+    They are counted before any is made. Raises InvalidParameter.
+    """
+    rungs = list_rungs(sweep)
+    both = [name for name in sweep.grid if name in sweep.drawn]
+    if both:
+        raise InvalidParameter(
+            f"{both[0]} is in grid and in random. Leave it in one of them."
+        )
+    has_grid = (
+        bool(sweep.grid or sweep.drawn) or not sweep.points
+    )  # without both, the base is a point
+    candidates = sweep.random.n_candidates if sweep.random else 1
+    count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(
+        sweep.points
+    )
+    count *= max(len(sweep.seeds), 1) * len(rungs)
+    if count > MAX_POINTS:
+        message = (
+            f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
+        )
+        raise InvalidParameter(f"{message} Make several sweeps of them.")
+    crossed = list(product(*sweep.grid.values())) if has_grid else []
+    grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
+    chosen = [
+        values | each for each in draw_candidates(sweep.random) for values in grid
+    ]
+    seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
+    points: dict[str, Point] = {}
+    for rung, values, seed in product(rungs, [*chosen, *sweep.points], seeds):
+        point = make_point(sweep.base | seed | values | rung, folder, sweep)
+        parameters.check_source(point.parameters.source)
+        if (
+            sweep.select.startswith("validation")
+            and point.parameters.num_validation == 0
+        ):
+            problem = f"select is {sweep.select}, but num_validation is 0"
+            raise InvalidParameter(f"{problem}. Select a training metric, or raise it.")
+        points[point.id] = point
+    return list(points.values())
+
+
+def make_point(
+    values: Mapping[str, object], folder: SweepFolder, sweep: SweepDefinition
+) -> Point:
+    chosen = parameters.from_values(values)
+    return Point(
+        chosen,
+        folder.point(parameters.make_id(dict(chosen))),
+        rung=chosen.epochs if sweep.halving else 0,
+        is_candidate=bool(sweep.random or sweep.halving),
+    )
+
+
+def find_varied(points: Iterable[Point]) -> list[str]:
+    """Return the parameters, other than the seed, that differ among the points."""
+    values = [point.parameters.model_dump(exclude={"seed"}) for point in points]
+    return [name for name in values[0] if len({each[name] for each in values}) > 1]

@@ -1,0 +1,205 @@
+"""Rank the configurations of a sweep, and select one.
+
+Configurations are compared by the mean over their seeds, since a single seed can be
+lucky. In a search by halving the best of a rung go on to the next one.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean, multimode
+
+from pipeline import parameters
+from pipeline.errors import InvalidRecord
+from pipeline.published import round_metric
+from pipeline.records import SelectionMetric, SweepDefinition
+from pipeline.sweeps.points import (
+    UNFINISHED,
+    Point,
+    SweepFolder,
+    make_point,
+)
+
+
+def iterate_rungs(
+    points: Sequence[Point], sweep: SweepDefinition
+) -> Iterator[list[Point]]:
+    """Yield the points of each rung that go on, and mark those that do not as eliminated.
+
+    points: in the order of their rungs. It ends at a rung of which a point is left to train, so who
+    asks for the next rung has to train this one before. Without halving there is one rung.
+    """
+    candidates = {point.candidate for point in points}
+    for _, rung in groupby(points, key=lambda point: point.rung):
+        going = []
+        for point in rung:
+            point.is_eliminated = point.candidate not in candidates
+            if not point.is_eliminated:
+                going.append(point)
+        yield going
+        if sweep.halving is None or any(point.status in UNFINISHED for point in going):
+            return
+        ranked = rank(going, sweep.select)
+        best = ranked[: max(len(ranked) // sweep.halving.factor, 1)]
+        candidates = {each.points[0].candidate for each in best}
+
+
+def read_points(folder: SweepFolder) -> list[Point]:
+    """Return the points of a sweep that has begun, with their records. Raises InvalidRecord."""
+    sweep = folder.read_record()
+    points = [make_point(values, folder, sweep) for values in sweep.ids.values()]
+    for point in points:
+        point.load(sweep.inputs[point.parameters.source])
+    for _ in iterate_rungs(points, sweep):
+        pass
+    return points
+
+
+class Configuration:
+    """Points that differ in their seed alone, ranked by a metric."""
+
+    def __init__(
+        self, points: Sequence[Point], metric: SelectionMetric, seeds: int
+    ) -> None:
+        self.points = points
+        self.metric = metric
+        self.seeds = max(
+            len(points), seeds
+        )  # as many as most configurations have, at least
+        self.parameters = points[0].parameters.model_dump(exclude={"seed"})
+
+    @property
+    def finished(self) -> list[Point]:
+        return [point for point in self.points if point.is_done]
+
+    def find_values(self, name: str) -> list[float]:
+        """Return a metric of each finished point."""
+        values = [
+            getattr(point.record.metrics, name)
+            for point in self.finished
+            if point.record
+        ]
+        return [value for value in values if value is not None]
+
+    def compute_mean(self, name: str) -> float:
+        """Return the mean of a metric over the finished points."""
+        return fmean(self.find_values(name) or [math.nan])
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of the metric that configurations are ranked by."""
+        return self.compute_mean(self.metric)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.finished) >= self.seeds
+
+    @property
+    def sort_key(self) -> list[float]:
+        """Return what configurations are sorted by, the best first.
+
+        A later rung comes before an earlier one. In it, complete ones come first, then those with
+        fewer seeds than most, then those of which a point has failed: the mean of what went well
+        flatters. Equal means are ranked by the other metric of the same images.
+        """
+        if not self.finished:
+            return [math.inf]
+        split, measure = self.metric.split("_")
+        means = [
+            -self.compute_mean(f"{split}_accuracy"),
+            self.compute_mean(f"{split}_error"),
+        ]
+        if measure == "error":
+            means.reverse()
+        missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
+        # Sums of the same numbers in another order differ in their last digits.
+        return [-self.points[0].rung, missing, *(round(mean, 12) for mean in means)]
+
+    def describe(self, names: Iterable[str]) -> str:
+        """Return these of its parameters as words."""
+        values = {name: self.parameters[name] for name in names}
+        return parameters.describe(values) or "the only configuration"
+
+    def describe_seeds(self) -> str:
+        """Return ", mean of 3 seeds", ", 2 of 3 seeds", or "" for a single seed."""
+        done = len(self.finished)
+        if done < self.seeds:
+            return f", {done} of {self.seeds} seeds"
+        return f", mean of {done} seeds" if done > 1 else ""
+
+    def describe_best(self, names: Iterable[str]) -> str:
+        """Return how good it is, over how many seeds, and its parameters."""
+        best = f"{self.metric} {round_metric(self.mean)}{self.describe_seeds()}"
+        return f"{best}: {self.describe(names)}"
+
+
+def group(points: Iterable[Point], metric: SelectionMetric) -> list[Configuration]:
+    """Return the configurations of the points, in their order."""
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        if not point.is_eliminated:
+            groups.setdefault(
+                point.parameters.model_dump_json(exclude={"seed"}), []
+            ).append(point)
+    seeds = max(multimode(map(len, groups.values())))
+    return [Configuration(points, metric, seeds) for points in groups.values()]
+
+
+def rank(points: Iterable[Point], metric: SelectionMetric) -> list[Configuration]:
+    """Return the configurations of the points, the best first."""
+    return sorted(group(points, metric), key=lambda each: each.sort_key)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a sweep selects, or who leads it as long as it has not ended.
+
+    reason: why nothing is selected, or "" if something is.
+    """
+
+    configuration: Configuration | None
+    reason: str = ""
+
+    @property
+    def selected(self) -> Configuration | None:
+        return None if self.reason else self.configuration
+
+    def describe(self, names: Iterable[str]) -> str:
+        """Return the selected configuration as words, or what there is in its place."""
+        if self.configuration is None:
+            return self.reason
+        who = self.configuration.describe(names)
+        return f"{self.reason}: {who}" if self.reason else f"selected: {who}"
+
+
+def select(points: Sequence[Point], metric: SelectionMetric) -> Selection:
+    """Return the selection of a sweep: the best of its last rung, once all have ended."""
+    best, *_ = rank(points, metric)
+    going = [point for point in points if not point.is_eliminated]
+    done = sum(point.is_done for point in going)
+    if not best.finished:
+        return Selection(None, "Nothing is selected: no point has finished")
+    if any(point.status in UNFINISHED for point in going):
+        return Selection(best, f"leads so far, of {done} of {len(going)} points")
+    if best.points[0].rung != points[-1].rung:
+        problem = (
+            f"no candidate of the last rung, {points[-1].rung} epochs, has finished"
+        )
+        return Selection(None, f"Nothing is selected: {problem}")
+    return Selection(best)
+
+
+def find_selected(run_dir: str) -> list[str]:
+    """Return the folders of a sweep's selected points, or the one folder of anything else.
+
+    Raises InvalidRecord if the sweep has not ended, or has nothing to select.
+    """
+    folder = SweepFolder(run_dir)
+    if not folder.record.exists():
+        return [run_dir]
+    selection = select(read_points(folder), folder.read_record().select)
+    if selection.selected is None:
+        problem = f"has not ended with a selection: {selection.reason}"
+        raise InvalidRecord(folder.path, problem, "Run the sweep again.")
+    return [point.folder.display_path for point in selection.selected.finished]
