@@ -36,6 +36,8 @@ def relu(x: Floats) -> Floats:
 def relu_derivative(activation: Floats, inactive: float = 1) -> Floats:
     """Return the ReLU's derivative, given its OUTPUT: 1 where active, else `inactive`.
 
+    In training the output comes after the dropout mask, so only its sign can be used.
+
     A unit is inactive where its sum is <= 0; the true derivative is 0 there. The
     original computes 1, because it tests ``>= 0`` on activations, which cannot be
     negative. So inactive units pass their gradient on, too.

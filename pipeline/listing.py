@@ -20,8 +20,9 @@ from pipeline.files import check_page, is_locked, write_whole
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NAMES, describe, find_changed, from_values
 from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.provenance import has_published_helpers
 from pipeline.published import format_duration
-from pipeline.records import METRICS, RunRecord, Status
+from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder
 from pipeline.runs import run
@@ -93,7 +94,10 @@ def describe_run(path: Path) -> Row:
     record = folder.read_record()
     row: Row = {
         "started": record.started.astimezone(UTC),
-        "parameters": [describe(find_changed(record.parameters)) or "all defaults"],
+        "parameters": [
+            describe(find_changed(record.parameters)) or "all defaults",
+            *describe_code(record.inputs),
+        ],
         "duration": format_duration(record.duration_s or 0),
         "status": record.status,
         "detail": (record.error or "").split("\n")[0],
@@ -123,7 +127,13 @@ def describe_sweep(folder: SweepFolder) -> Row:
     text = selection.describe(find_varied(points))
     seeds = best.describe_seeds() if best else ""
     row["parameters"].append(f"{text}{seeds}")
+    row["parameters"] += describe_code(next(iter(sweep.inputs.values())))
     return row
+
+
+def describe_code(inputs: Inputs) -> list[str]:
+    """Return a remark if another network was trained than the project's own."""
+    return [] if has_published_helpers(inputs) else ["with a changed helpers.py"]
 
 
 def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:

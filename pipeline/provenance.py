@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
+from pipeline.errors import InvalidData
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status
@@ -41,6 +42,7 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on besides the parameters."""
     stages = list(stages)
+    check_syntax()
     code = CODE if EVALUATION in stages else TRAINING_CODE
     keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
     return Inputs(
@@ -50,6 +52,17 @@ def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> 
         syntax=digest_code(code),
         versions=find_versions(PACKAGES + keras),
     )
+
+
+def check_syntax() -> None:
+    """Raise InvalidData if helpers.py is no Python, before anything is replaced."""
+    path = ROOT / "helpers.py"
+    try:
+        compile(path.read_bytes(), path, "exec")
+    except (SyntaxError, ValueError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        problem = f"helpers.py has a mistake{line}: {getattr(error, 'msg', error)}"
+        raise InvalidData(f"{problem}. Correct it; nothing was started.") from None
 
 
 def leave_out_evaluation(inputs: Inputs) -> Inputs:
@@ -119,7 +132,7 @@ def compare_inputs(
     before = record.parameters | flatten(record.inputs)
     now = parameters.model_dump() | flatten(inputs)
     return [
-        f"{name}, which was {str(before.get(name, 'not recorded'))[:40]} and is {str(value)[:40]}"
+        f"{name}, which was {str(before.get(name, 'not recorded'))[:12]} and is {str(value)[:12]}"
         for name, value in now.items()
         if before.get(name) != value
     ]

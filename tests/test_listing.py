@@ -15,6 +15,7 @@ from pipeline.errors import InvalidParameter
 from pipeline.files import lock, write_whole
 from pipeline.parameters import Parameters, make_id
 from pipeline.paths import NOTEBOOKS
+from pipeline.published import HELPERS_SHA256
 from pipeline.records import Inputs, Metrics, RunRecord, SweepRecord, Trained, to_json
 from pipeline.run_folder import RunFolder
 from tests.conftest import VALIDATED
@@ -25,7 +26,8 @@ TRAINED = VALIDATED | {
     "train_accuracy": 0.75,
     "weights_sha256": "0" * 64,
 }
-INPUTS = Inputs(data="", notebooks={}, code={}, versions={})
+SYNTAX = {"helpers.py": HELPERS_SHA256}
+INPUTS = Inputs(data="", notebooks={}, code={}, syntax=SYNTAX, versions={})
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}
 
 

@@ -17,6 +17,7 @@ from pipeline.compiled import NOTE
 from pipeline.errors import InvalidRecord
 from pipeline.paths import ROOT
 from pipeline.run_folder import RunFolder
+from pipeline.stages import TRAINING
 from tests.conftest import MIDWAY
 
 PATCHES = ROOT / "tests" / "networks"
@@ -102,7 +103,7 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
         process.communicate()
     code, output = project.give(*command)
     assert code == 0, output
-    assert "Continuing after epoch 2" in folder.notebook("02_train").read_text()
+    assert "Continuing after epoch 2" in folder.notebook(TRAINING).read_text()
     record = folder.read_record()
     assert record.started <= record.resumed
     assert record.duration_s > record.earlier_s > 0  # the time of both legs
@@ -243,13 +244,35 @@ def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
     assert "I:0" not in output
 
 
-def test_a_mistake_in_helpers_is_named_with_its_line(project):
+def test_a_mistake_in_helpers_is_named_before_anything_is_replaced(project):
+    options = make_options(OPTIONS | {"epochs": 1})
+    assert project.give("run", *options)[0] == 0
     helpers = project.path / "helpers.py"
     helpers.write_text(helpers.read_text().replace("def relu(x", "def relu(:x"))
-    code, output = project.give("run", *make_options(OPTIONS))
-    assert code == 1
-    problem = r"Error: 02_train\.ipynb failed in the cell 'imports': SyntaxError: .*"
-    assert re.search(problem + r"\(helpers\.py, line \d+\)$", output.strip()), output
+    code, output = project.give("run", *options)
+    assert code == 2
+    problem = (
+        r"Error: helpers\.py has a mistake in line \d+: invalid syntax\. Correct it"
+    )
+    assert re.search(problem, output), output
+    assert RunFolder(project.path / "runs" / "default").read_record().status == "done"
+
+
+def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(project):
+    """As a counter of epochs, on which a learning rate may depend."""
+    helpers = project.path / "helpers.py"
+    old = "    hidden_size = weights[0].shape[1]\n"
+    text = helpers.read_text().replace(old, f"{old}    COUNTS.append(1)\n")
+    helpers.write_text(
+        text.replace("NUM_DIGITS = 10\n", "NUM_DIGITS = 10\nCOUNTS = []\n")
+    )
+    script = """
+import helpers
+from pipeline import compiled
+
+print(compiled.agrees_with_helpers(), len(helpers.COUNTS))
+"""
+    assert project.start("-c", script).communicate()[0] == "True 0\n"
 
 
 def test_hidden_units_in_another_form_leave_their_pictures_out(project):
@@ -293,6 +316,7 @@ def test_a_script_without_a_main_guard_runs_once(project):
 import numpy as np
 from pipeline import parameters, runs
 from pipeline.run_folder import RunFolder
+from pipeline.stages import TRAINING
 from tests.conftest import MIDWAY
 from pipeline.sweeps import execution
 

@@ -16,6 +16,7 @@ import pytest
 from pipeline.files import LOCK
 from pipeline.paths import ROOT
 from pipeline.run_folder import RunFolder
+from pipeline.stages import TRAINING
 from tests.test_notebooks import write_notebook
 
 # A training of a second or more, and what version 1.0.0 gave for it.
@@ -98,7 +99,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
         assert folder.read_record().status == "running"
     Command(*command, cwd=tmp_path).process.communicate()
     record, _ = folder.read_finished()
-    assert "Continuing after epoch" in folder.notebook("02_train").read_text()
+    assert "Continuing after epoch" in folder.notebook(TRAINING).read_text()
     assert folder.read_metrics().weights_sha256 == DIGEST
     assert folder.read_metrics().test_error == TEST_ERROR
     names = {path.name for path in folder.path.iterdir()}

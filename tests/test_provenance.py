@@ -202,7 +202,7 @@ def test_each_difference_is_described(tmp_path):
     )
     assert find(folder, Parameters(seed=2), changed) == [
         "seed, which was 1 and is 2",
-        f"code helpers.py, which was {before[:40]} and is {40 * '0'}",
+        f"code helpers.py, which was {before[:12]} and is {12 * '0'}",
         f"versions numpy, which was {inputs.versions['numpy']} and is 1",
         "model.npz, which has been removed or altered since",
     ]

@@ -253,6 +253,7 @@ def collect_networks(
     return networks
 
 
+@np.errstate(over="ignore")  # of weights that are too large for single precision
 def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
     """Return a network as draw.js reads it, with both weight matrices in single precision."""
     return {

@@ -78,7 +78,8 @@ class Plan:
         lines = []
         if self.rungs:
             stages = ", ".join(
-                f"{count} candidates at {epochs} epochs" for count, epochs in self.rungs
+                f"{count} candidate{'s' if count > 1 else ''} at {epochs} epochs"
+                for count, epochs in self.rungs
             )
             trained = sum(count * epochs for count, epochs in self.rungs)
             most = self.rungs[0][0] * self.rungs[-1][1]

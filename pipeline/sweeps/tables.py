@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pipeline import plots
 from pipeline.errors import InvalidRecord
 from pipeline.parameters import NAMES, describe
+from pipeline.provenance import has_published_helpers
 from pipeline.published import round_metric
 from pipeline.records import (
     SELECTION_METRICS,
@@ -103,7 +104,7 @@ def find_looks(evaluations: Sequence[TestEvaluation]) -> dict[str, str]:
         seeds = len({each.point for each in look})
         texts[key] = (
             f"{first.time:%Y-%m-%d %H:%M} UTC: {what or 'the only configuration'}, code "
-            f"{first.code}: test_accuracy {accuracy:.4f}, seeds: {seeds}"
+            f"{first.code}: test_accuracy {accuracy:.4f}, over {seeds} seed{'s' * (seeds > 1)}"
         )
     return texts
 
@@ -121,12 +122,15 @@ def describe_looks(
         f"configurations of this sweep that have met the test images: {len(looks)}"
     ]
     if own:
-        key = make_look_key(own[-1].parameters, own[-1].code)
-        before = list(looks).index(key)
+        last = own[-1]
+        earlier = evaluations[: evaluations.index(last)]
+        keys = {make_look_key(each.parameters, each.code) for each in earlier}
+        before = len(keys - {make_look_key(last.parameters, last.code)})
         if before:
+            others = "1 other" if before == 1 else f"{before} others"
             lines.append(
-                f"Before the selected one there were {before}, so its test accuracy is no "
-                "longer that of unseen images."
+                f"{others} had met them before the selected one was evaluated, so its test "
+                "accuracy is no longer that of unseen images."
             )
         else:
             lines.append(
@@ -298,6 +302,17 @@ def draw_effects(
     for axis in axes[:, 0]:
         axis.set_ylabel(label_metric(metric))
     return figure
+
+
+def find_remarks(points: Iterable[Point]) -> list[str]:
+    """Return what has to be said of the code that trained the points."""
+    records = [point.record for point in points if point.record]
+    remarks = {record.note for record in records if record.note}
+    if not all(has_published_helpers(record.inputs) for record in records):
+        remarks.add(
+            "The network is that of a changed helpers.py, and not the project's own."
+        )
+    return sorted(remarks)
 
 
 def describe_drawn(table: pd.DataFrame, metric: SelectionMetric) -> str:

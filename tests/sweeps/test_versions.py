@@ -121,7 +121,7 @@ def test_looks_at_the_test_images_are_remembered_across_code(project, tmp_path):
     page = (out / "report.html").read_text()
     assert "have met the test images: 2\n" in page
     assert (
-        "Before the selected one there were 1, so its test accuracy is no longer"
+        "1 other had met them before the selected one was evaluated, so its test"
         in page
     )
     lines = (out / "test_evaluations.jsonl").read_text().splitlines()
