@@ -1,10 +1,10 @@
 """Read the command line: arguments in, exit codes out.
 
-Exit codes: 0 done; 1 a run or a point failed; 2 a parameter or an argument is wrong and nothing
-was started; 128 plus the number of the signal that has ended it, so 130 for Ctrl-C.
+Exit codes: 0 done; 1 a run or a point failed; 2 a parameter or an argument is wrong and
+nothing was started; 128 plus the number of the signal that has ended the command, so 130
+for Ctrl-C. Commands import what they need themselves, see startup.py.
 """
 
-import gc
 import importlib.util
 import os
 import signal
@@ -40,13 +40,10 @@ from pathlib import Path
 
 import click
 
-from pipeline import parameters
+from pipeline import parameters, startup
 from pipeline.errors import FolderBusy, InvalidRecord, PipelineError, PointsFailed
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
-
-# Commands import what they need themselves: help and refusals should not wait for it (papermill
-# alone takes 1.2 s).
 
 RUN = "python -m pipeline run"
 RUN_SETTINGS = {"max_content_width": 160, "allow_extra_args": True}
@@ -131,16 +128,9 @@ def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 @contextmanager
 def refreshed_index() -> Iterator[None]:
-    """Start the fork server, and write the list of runs when the block ends, however it ends."""
-    from pipeline import process
-
-    process.start_fork_server()  # its imports take as long as the next one
-    # jsonschema would import this one for 0.9 s, to check a format that no notebook has.
-    formats: Any = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    from pipeline import listing
-
-    if formats is None:
-        del sys.modules["rfc3987_syntax"]
+    """Write the list of runs when the block ends, however it ends."""
+    with startup.fast_imports():
+        from pipeline import listing
     try:
         yield
     finally:
@@ -370,9 +360,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def command_line() -> None:
     """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
     handle_signals(interrupt)
-    code = call_main()
-    gc.freeze()  # or Python would look through all objects for garbage, for 0.2 s
-    sys.exit(code)
+    sys.exit(call_main())
 
 
 if __name__ == "__main__":

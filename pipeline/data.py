@@ -8,7 +8,6 @@ import string
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +77,7 @@ class Data:
     source_sha256: dict[str, str]  # of the four arrays of the source
     classes: Classes = DIGITS
     notes: list[str] = field(default_factory=list)  # on one's own pictures
+    warnings: list[str] = field(default_factory=list)
     samples: dict[str, list[np.ndarray]] = field(
         default_factory=dict
     )  # see pictures.read
@@ -133,8 +133,14 @@ def load_source(source: str) -> Data:
         )
     else:
         parameters.check_source(source)
-        arrays, names, notes, samples = pictures.read(path)
-        others = {"classes": Classes(names), "notes": notes, "samples": samples}
+        own = pictures.read(path)
+        arrays = own.arrays
+        others = {
+            "classes": Classes(own.names),
+            "notes": own.notes,
+            "warnings": own.warnings,
+            "samples": own.samples,
+        }
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
             raise InvalidData(
@@ -236,15 +242,15 @@ def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
     except DAMAGE as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
         raise InvalidRecord(path, problem, next_step) from None
-    lengths: dict[str, int] = {}
+    lengths: dict[str, int] = {}  # of what a word in the layout stands for
     for name, (kind, shape) in layout.items():
         if not isinstance(arrays.get(name), np.ndarray):
             raise InvalidRecord(path, f"has no array {name}", next_step)
         found, dtype = arrays[name].shape, arrays[name].dtype
-        needed = tuple(
-            lengths.setdefault(part, length) if isinstance(part, str) else part
-            for part, length in zip_longest(shape, found)
-        )
+        for part, length in zip(shape, found, strict=False):
+            if isinstance(part, str) and part not in lengths:
+                lengths[part] = length
+        needed = tuple(lengths.get(str(part), part) for part in shape)
         if found != needed or kind not in (dtype.name, dtype.kind):
             problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
             raise InvalidRecord(path, problem, next_step)

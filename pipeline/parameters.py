@@ -9,8 +9,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping
-from itertools import takewhile
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import psutil
@@ -52,7 +51,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 42949
 
 
 class Parameters(BaseModel):
-    """The parameters that the result of a run depends on. The defaults are the original's."""
+    """What the result of a run depends on. The defaults are the original's."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True
@@ -118,7 +117,10 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
-    """Return what differs from the original. num_validation does not: it changes no metric."""
+    """Return what differs from the original.
+
+    num_validation does not, although the original has none, because it changes no metric.
+    """
     changed = find_changed(dict(parameters))
     return {name: value for name, value in changed.items() if name != "num_validation"}
 
@@ -156,60 +158,73 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a notebook's parameters in the cell after them, and return those of the result.
+    """Check a notebook's parameters in the cell after them; return those of the result.
 
-    ``parameters.check(globals())``: IPython's ``In`` has the cells just before this one that begin
-    with ``# Parameters``: the notebook's own, and then the one that papermill has injected. Raises
-    InvalidParameter if a value is wrong, or a name is not declared by the notebook.
+    ``parameters.check(globals())``. Raises InvalidParameter if a value is wrong, or if a
+    name is set that the notebook does not declare.
     """
-    cells = [
-        *takewhile(
-            lambda cell: cell.startswith("# Parameters"), namespace["In"][-2::-1]
-        )
-    ]
-    declared, *injected = [ASSIGNMENT.findall(cell) for cell in cells[::-1]] or [[]]
-    names = set(declared).union(*injected)
+    declared, injected = find_assigned(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
-    values = {name: namespace[name] for name in sorted(names | known)}
+    values = {name: namespace[name] for name in sorted(known | {*declared, *injected})}
     _validate(NotebookParameters, values)
     check_memory(values.get("hidden_size", 1))
-    if unknown := ", ".join(sorted(names.difference(declared))):
-        allowed = ", ".join(declared)
-        raise InvalidParameter(
-            f"{unknown}: not a parameter of this notebook, which has {allowed}."
-        )
+    unknown = sorted(set(injected) - set(declared))
+    if unknown:
+        problem = f"{', '.join(unknown)}: not a parameter of this notebook"
+        raise InvalidParameter(f"{problem}, which has {', '.join(declared)}.")
     return {name: value for name, value in values.items() if name in NAMES}
+
+
+def find_assigned(cells: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names that a notebook declares, and those that papermill has injected.
+
+    cells: what has been executed, the current cell last. Just before it stand the
+    notebook's own cell of parameters, and then the one that papermill has injected, if
+    there is one; both begin with ``# Parameters``.
+    """
+    found: list[list[str]] = []
+    for cell in reversed(cells[:-1]):
+        if not cell.startswith("# Parameters"):
+            break
+        found.insert(0, ASSIGNMENT.findall(cell))
+    declared = found[0] if found else []
+    return declared, [name for names in found[1:] for name in names]
 
 
 def _validate(
     model: type[Parameters], values: Mapping[str, object], text: bool = False
 ) -> Parameters:
+    validate = model.model_validate_strings if text else model.model_validate
     try:
-        return (model.model_validate_strings if text else model.model_validate)(
-            dict(values)
-        )
+        return validate(dict(values))
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
-    lines = []
-    for name, kind in problems.items():
-        if kind == "extra_forbidden":
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
-            names = ", ".join(NAMES)
-            lines.append(
-                f"There is no parameter {name!r}. {hint}The parameters are: {names}."
-            )
-        else:
-            default = NotebookParameters.model_fields[name].default
-            allowed = f"{describe_allowed(name)}. Its default is {default!r}."
-            if isinstance(values[name], (str, tuple)) and "," in str(values[name]):
-                allowed += " A decimal is written with a point, as in 0.5."
-            lines.append(f"{name} is {values[name]!r}, but must be {allowed}")
+    lines = [
+        describe_unknown(name)
+        if kind == "extra_forbidden"
+        else describe_wrong(name, values[name])
+        for name, kind in problems.items()
+    ]
     raise InvalidParameter("\n".join(lines))
 
 
+def describe_unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    names = ", ".join(NAMES)
+    return f"There is no parameter {name!r}. {hint}The parameters are: {names}."
+
+
+def describe_wrong(name: str, value: object) -> str:
+    default = NotebookParameters.model_fields[name].default
+    allowed = f"{describe_allowed(name)}. Its default is {default!r}."
+    if isinstance(value, (str, tuple)) and "," in str(value):
+        allowed += " A decimal is written with a point, as in 0.5."
+    return f"{name} is {value!r}, but must be {allowed}"
+
+
 def check_source(source: str) -> None:
-    """Raise InvalidParameter unless the source is a known name, or a file or folder of a kind."""
+    """Raise InvalidParameter unless the source has a known name, or is a path of a kind."""
     path = ROOT / source
     is_known = path.is_dir() or (
         path.is_file() and path.suffix.lower() in (".npz", ".csv")
@@ -220,10 +235,10 @@ def check_source(source: str) -> None:
 
 
 def check_memory(hidden_size: int) -> None:
-    """Raise InvalidParameter if the weights of a network do not fit into this machine's memory."""
-    needed, total = 8 * (784 + 10) * hidden_size, psutil.virtual_memory().total
+    """Raise InvalidParameter if the weights do not fit into this machine's memory."""
+    needed = 8 * (784 + 10) * hidden_size
+    total = psutil.virtual_memory().total
     if needed > total:
-        sizes = f"its weights take {needed / 1e9:,.0f} GB, and this machine has {total / 1e9:,.0f}"
-        raise InvalidParameter(
-            f"hidden_size is {hidden_size}, but {sizes}. Choose a smaller one."
-        )
+        sizes = f"{needed / 1e9:,.0f} GB, and this machine has {total / 1e9:,.0f}"
+        problem = f"hidden_size is {hidden_size}, but its weights take {sizes}"
+        raise InvalidParameter(f"{problem}. Choose a smaller one.")

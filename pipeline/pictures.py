@@ -1,12 +1,13 @@
 """Read pictures of one's own, and bring each into the form of MNIST's digits.
 
-A folder has a sub-folder of pictures for each class. A table is a .csv file in Kaggle's layout:
-a label and 784 pixels a line, below a line of names, or without it.
+A folder has a sub-folder of pictures for each class. A table is a .csv file in Kaggle's
+layout: a label and 784 pixels a line, below a line of names, or without it.
 """
 
 import string
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,93 +17,134 @@ from PIL import Image, ImageOps
 from pipeline.errors import InvalidData
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
-CENTRE = (
-    14.5  # of mass, from the left and from the top: the middle of pixel 14, as in MNIST
-)
+CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
 FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
 WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
 SEED = 1  # of the generators that draw the test images and the order of training
 Arrays = dict[str, np.ndarray]
-Problems = defaultdict[str, list[str]]  # from a problem to the pictures that have it
 Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uint8
 
 
-def read(
-    path: Path,
-) -> tuple[Arrays, tuple[str, ...], list[str], dict[str, list[np.ndarray]]]:
-    """Read a folder or a table, and split it. Raises InvalidData with all that is wrong.
+@dataclass(frozen=True)
+class Problem:
+    """What may be wrong with a picture. Without the fatal ones a source can be used."""
 
-    Return arrays as in a source, names of classes, notes, and samples of each class, (28, 28)
-    uint8, in pairs: a picture as it was and as it is now.
+    text: str
+    is_fatal: bool = False
+
+
+BLANK_PICTURE = Problem("blank, left out")
+SHADED = Problem("in shade; light it evenly, scan it, or crop it")
+EQUAL = Problem("equal once scaled; leave one out")
+FEW = Problem("fewer than 10 pictures, too few to judge by")
+NO_PICTURE = Problem("neither PNG nor JPEG, or not in the folder of a class, left out")
+UNREADABLE = Problem("Not readable as PNG or JPEG of 8 bits", is_fatal=True)
+NO_ROW = Problem(
+    "Not a label and 784 whole numbers from 0 to 255, with commas", is_fatal=True
+)
+Problems = defaultdict[Problem, list[str]]  # the pictures that have each
+
+
+@dataclass
+class Collection:
+    """The pictures of a source as they are read, by class, and what is wrong with them.
+
+    samples: the first pictures of each class in pairs, as they were and as they are now.
     """
-    problems = Problems(list)
-    classes = defaultdict[str, list[np.ndarray]](list)
-    samples = defaultdict[str, list[np.ndarray]](list)
-    first: dict[bytes, str] = {}  # the first picture that gives an image
-    inverted = 0
-    for label, name, grey in (_read_folder if path.is_dir() else _read_table)(
-        path, problems
-    ):
-        images = classes[label]
-        image, is_dark, is_shaded = to_mnist(grey)
-        if image is None:
-            problems["Warning: blank, left out"].append(name)
-            continue
-        if is_shaded:
-            problems["Warning: in shade; light it evenly, scan it, or crop it"].append(
-                name
-            )
-        other = first.setdefault(image.tobytes(), name)
-        if other != name:
-            problems["Warning: equal once scaled; leave one out"].append(
-                f"{other} = {name}"
-            )
-        if len(images) < 5:
-            before = ImageOps.pad(
-                Image.fromarray(grey), image.shape, color=int(grey[0, 0])
-            )
-            samples[label] += [np.asarray(before), image]
-        images.append(image)
-        inverted += is_dark
-    counts = {label: len(images) for label, images in classes.items()}
+
+    images: defaultdict[str, list[np.ndarray]]
+    samples: defaultdict[str, list[np.ndarray]]
+    problems: Problems
+    inverted: int = 0
+
+
+@dataclass(frozen=True)
+class OwnPictures:
+    """A source of one's own: arrays as in any source, and what is to be said of them.
+
+    samples: of each class, (28, 28) uint8, in pairs: a picture as it was and as it is now.
+    """
+
+    arrays: Arrays
+    names: tuple[str, ...]  # of the classes
+    notes: list[str]
+    warnings: list[str]
+    samples: dict[str, list[np.ndarray]]
+
+
+def read(path: Path) -> OwnPictures:
+    """Read a folder or a table, and split it. Raises InvalidData with all that is wrong."""
+    found = collect(path)
+    counts = {label: len(images) for label, images in found.images.items()}
     few = [label for label, count in counts.items() if count < 10]
     if few:
-        problems["Warning: fewer than 10 pictures, too few to judge by"] = few
-    lines = [
-        f"{problem} ({len(found)}): {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
-        for problem, found in problems.items()
-    ]
-    warnings = [line for line in lines if line.startswith("Warning")]
-    if (
-        not 2 <= len(counts) <= 10
-        or min(counts.values()) < 2
-        or len(warnings) < len(lines)
-    ):
-        noun = "class" if len(counts) == 1 else "classes"
-        needs = (
-            f"It has {len(counts)} {noun}, and needs 2 to 10, of two pictures or more."
-        )
-        if not path.is_dir():
-            needs += " The first column is the label, the other 784 are pixels."
-        raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
-    names = tuple(
-        string.digits if set(classes) <= set(string.digits) else sorted(classes)
-    )
-    note = f"{inverted} of {sum(counts.values())} pictures are dark on light and were inverted."
-    arrays = _split(
-        {names.index(label): images for label, images in sorted(classes.items())}
-    )
-    return arrays, names, [note, *warnings], samples
+        found.problems[FEW] = few
+    check(path, counts, found.problems)
+    has_digits = set(counts) <= set(string.digits)
+    names = tuple(string.digits) if has_digits else tuple(sorted(counts))
+    total = sum(counts.values())
+    note = f"{found.inverted} of {total} pictures are dark on light and were inverted."
+    warnings = [describe(problem, files) for problem, files in found.problems.items()]
+    classes = {names.index(label): found.images[label] for label in sorted(counts)}
+    return OwnPictures(_split(classes), names, [note], warnings, found.samples)
+
+
+def collect(path: Path) -> Collection:
+    """Bring each picture of a folder or a table into the form of MNIST's digits."""
+    found = Collection(defaultdict(list), defaultdict(list), defaultdict(list))
+    first: dict[bytes, str] = {}  # the first picture that gives an image
+    read_pictures = _read_folder if path.is_dir() else _read_table
+    for label, name, grey in read_pictures(path, found.problems):
+        images = found.images[label]
+        image, is_dark, is_shaded = to_mnist(grey)
+        if image is None:
+            found.problems[BLANK_PICTURE].append(name)
+            continue
+        if is_shaded:
+            found.problems[SHADED].append(name)
+        other = first.setdefault(image.tobytes(), name)
+        if other != name:
+            found.problems[EQUAL].append(f"{other} = {name}")
+        if len(images) < 5:
+            paper = int(grey[0, 0])
+            before = ImageOps.pad(Image.fromarray(grey), image.shape, color=paper)
+            found.samples[label] += [np.asarray(before), image]
+        images.append(image)
+        if is_dark:
+            found.inverted += 1
+    return found
+
+
+def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
+    """Raise InvalidData if there are too few or too many classes, or a fatal problem."""
+    is_fatal = any(problem.is_fatal for problem in problems)
+    if 2 <= len(counts) <= 10 and min(counts.values()) >= 2 and not is_fatal:
+        return
+    noun = "class" if len(counts) == 1 else "classes"
+    needs = f"It has {len(counts)} {noun}, and needs 2 to 10, of two pictures or more."
+    if not path.is_dir():
+        needs += " The first column is the label, the other 784 are pixels."
+    lines = [describe(problem, files) for problem, files in problems.items()]
+    raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
+
+
+def describe(problem: Problem, files: list[str]) -> str:
+    """Return a problem and the first five pictures that have it."""
+    severity = "" if problem.is_fatal else "Warning: "
+    listed = ", ".join(files[:5])
+    more = ", ..." if len(files) > 5 else ""
+    return f"{severity}{problem.text} ({len(files)}): {listed}{more}"
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
-    """Bring a picture (H, W) uint8 into the form of MNIST's digits: (28, 28), or None if blank.
+    """Bring a picture (H, W) uint8 into the form of MNIST's digits, or None if blank.
 
-    Its ink is cropped, scaled into 20 x 20 pixels in proportion, to full contrast, and centred by
-    its mass. A picture of 28 x 28 pixels, light on dark, stays as it is. Return also whether it is
-    dark on light, and whether a whole side is ink. Source: Y. LeCun et al. (1998), Gradient-based
-    learning applied to document recognition, section III.A.
+    Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast, and
+    centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is light
+    on dark stays as it is. Return also whether it is dark on light, and whether a whole
+    side is ink. Source: Y. LeCun et al. (1998), Gradient-based learning applied to
+    document recognition, section III.A.
     """
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     is_dark = paper > 127
@@ -145,8 +187,7 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
     pictures = find_pictures(folder)
     for file in sorted({*folder.rglob("[!.]*")}.difference(pictures)):
         if file.is_file():
-            problem = "Warning: neither PNG nor JPEG, or not in the folder of a class, left out"
-            problems[problem].append(file.relative_to(folder).as_posix())
+            problems[NO_PICTURE].append(file.relative_to(folder).as_posix())
     for file in pictures:
         name = file.relative_to(folder).as_posix()
         try:
@@ -155,7 +196,7 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
                     raise ValueError("Pillow would cut its 16 bits to 8")
                 picture = ImageOps.exif_transpose(stored).convert("RGBA")
         except Exception:  # noqa: BLE001 - Pillow's errors have no common base
-            problems["Not readable as PNG or JPEG of 8 bits"].append(name)
+            problems[UNREADABLE].append(name)
             continue
         paper = Image.new("RGBA", picture.size, "white")
         grey = Image.alpha_composite(paper, picture).convert("L")
@@ -172,8 +213,7 @@ def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
             yield label.strip(), f"line {number}", pixels
         except ValueError:
-            problem = "Not a label and 784 whole numbers from 0 to 255, with commas"
-            problems[problem].append(f"line {number}")
+            problems[NO_ROW].append(f"line {number}")
 
 
 def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:

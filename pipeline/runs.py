@@ -69,9 +69,8 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 log.info(f"Replacing what is in {run_dir}, because of{listed}")
             if force:
                 folder.checkpoint.unlink(missing_ok=True)
-            for note in images.notes:
-                if note.startswith("Warning"):
-                    log.warning(note)
+            for warning in images.warnings:
+                log.warning(warning)
             arrays = dict(images.source_sha256)
             _run(
                 folder, RunRecord(parameters=dict(chosen), inputs=inputs, arrays=arrays)

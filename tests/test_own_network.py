@@ -87,6 +87,17 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
+def check_page(html, name, is_compiled):
+    """The page says what it cannot do for a network that it does not know."""
+    assert "the page shows what the run has stored, and does not train it" in html
+    assert "Train again" not in html
+    reads = "<option>This run" in html
+    assert reads == (name == "cross_entropy")  # which reads as the original does
+    assert reads != ("computes the scores in another way than this page" in html)
+    assert "last bit" not in html
+    assert (NOTE in html) == (not is_compiled)
+
+
 @pytest.mark.parametrize(("name", "expected"), NETWORKS.items())
 def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     project, gate, name, expected
@@ -119,14 +130,7 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     assert found == pytest.approx(json.loads(process.communicate()[0]), rel=1e-9)
     assert [matrix.shape for matrix in folder.read_model().weights] == shapes
 
-    html = folder.report.read_text()
-    assert "the page shows what the run has stored, and does not train it" in html
-    assert "Train again" not in html
-    reads = "<option>This run" in html
-    assert reads == (name == "cross_entropy")  # which reads as the original does
-    assert reads != ("computes the scores in another way than this page" in html)
-    assert "last bit" not in html
-    assert (NOTE in html) == (not is_compiled)
+    check_page(folder.report.read_text(), name, is_compiled)
 
     code, output = project.give("verify", folder.path)
     assert code == 0, output

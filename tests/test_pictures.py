@@ -194,7 +194,7 @@ def test_blank_shaded_and_equal_pictures_are_warnings(folder):
     shaded[:, :12] = 100
     Image.fromarray(shaded).save(second)
     Image.fromarray(draw_seven(30, 30, dark=235)).save(third)
-    notes = "\n".join(data.load_source(str(folder)).notes)
+    notes = "\n".join(data.load_source(str(folder)).warnings)
     assert f"Warning: blank, left out (1): one/{third.name}" in notes
     assert re.search(rf"Warning: in shade; .* \(1\): one/{second.name}", notes)
     assert re.search(

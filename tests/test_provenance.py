@@ -43,7 +43,7 @@ LAYERS = [
     "data files",
     "run_folder",
     "provenance checkpoints",
-    "process notebooks reports reports.page reports.live",
+    "process notebooks reports reports.page reports.live startup",
     "runs",
     "sweeps explore comparison",
     "listing",

@@ -133,11 +133,11 @@ async def _greet(address: str) -> None:
         raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
 
 
-def _offer_project(client: Client) -> str:
-    """Send the project to all workers, wait until one has it, and return the project's name.
+def _make_plugin() -> tuple[str, WorkerPlugin]:
+    """Return the project's name, and the plugin that brings the project to a worker.
 
-    A worker that has it offers a resource of that name, which each task asks for. Raises
-    ClusterFailed if there are workers, and all have refused.
+    The plugin is of a local class, because Dask pickles such a class by value: the
+    scheduler cannot import ours.
     """
     paths = [
         ROOT / "helpers.py",
@@ -183,6 +183,16 @@ def _offer_project(client: Client) -> str:
             worker.status = WorkerStatus.paused
             worker.status = WorkerStatus.running
 
+    return project, Project()
+
+
+def _offer_project(client: Client) -> str:
+    """Send the project to all workers, wait until one has it, and return its name.
+
+    A worker that has the project offers a resource of that name, which each task asks
+    for. Raises ClusterFailed if there are workers, and all have refused.
+    """
+    project, plugin = _make_plugin()
     refusals: dict[str, str] = {}  # by a worker's address
 
     def note(event: tuple[float, tuple[str, str]]) -> None:
@@ -192,7 +202,7 @@ def _offer_project(client: Client) -> str:
             log.warning(message)
 
     client.subscribe_topic(project, note)
-    client.register_plugin(Project(), name=NAME)
+    client.register_plugin(plugin, name=NAME)
     if not client.scheduler_info()["workers"]:
         log.warning("The scheduler has no worker yet. Start one with dask worker.")
     while True:

@@ -150,7 +150,7 @@ def prepare(
         both = provenance.collect_inputs(chosen, [TRAINING, EVALUATION])
         notebooks.read_stages(both)
         prepared.inputs[chosen.source] = both
-        prepared.warnings += [n for n in images.notes if n.startswith("Warning")]
+        prepared.warnings += images.warnings
     return prepared
 
 
