@@ -57,7 +57,8 @@ Examples:
   python -m pipeline sweep notebooks/sweeps/small.yaml
 """
 PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
-    f"  {name:20} {field.description}; {parameters.describe_allowed(name)} ({field.default})"
+    f"  {name:20} {field.description}; "
+    f"{parameters.describe_allowed(name)} ({field.default})"
     for name, field in parameters.Parameters.model_fields.items()
 )
 _given = click.option(
@@ -87,8 +88,8 @@ class Command(click.Command):
     def invoke(self, context: click.Context) -> Any:
         if not NOTEBOOKS.is_dir():
             raise click.UsageError(
-                f"The notebooks are not at {NOTEBOOKS}: digits needs the project's folder. "
-                "Clone it, and install it there with pip install -e ."
+                f"The notebooks are not at {NOTEBOOKS}: digits needs the project's "
+                "folder. Clone it, and install it there with pip install -e ."
             )
         return super().invoke(context)
 
@@ -97,7 +98,7 @@ class Command(click.Command):
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
 def main(verbose: bool) -> None:
-    """Train a network that is written by hand, in three notebooks. Sweep, compare and verify."""
+    """Train a network written by hand, in three notebooks. Sweep, compare and verify."""
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
     logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
@@ -176,7 +177,7 @@ def data_command(
 ) -> None:
     """Show how a source is read and split, and print the command that trains with it.
 
-    SOURCE is what the parameter of that name may be, such as a folder of your own pictures.
+    SOURCE is what the parameter of that name may be, such as a folder of pictures.
     """
     from pipeline import runs
 
@@ -208,7 +209,7 @@ def data_command(
 def sweep_command(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
-    """Train what is left of a sweep, whose YAML is FILE, and evaluate the best configuration."""
+    """Train what is left of the sweep in FILE, and evaluate what it selects."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
         raise click.UsageError(
@@ -227,7 +228,7 @@ def sweep_command(
 @main.command("verify")
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
-    """Run a finished run, or a sweep's selected points, again elsewhere, and compare."""
+    """Run a finished run, or a sweep's selected points, again, and compare."""
     from pipeline import runs
     from pipeline.files import is_locked
     from pipeline.sweeps.ranking import find_selected
@@ -265,7 +266,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
     "--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html."
 )
 def report_command(path: Path, output: Path | None) -> None:
-    """Render an executed notebook, a run, a sweep as far as it is, or a point, as one page."""
+    """Render a notebook, a run, a point, or a sweep as far as it is, as one page."""
     if path.is_dir() and output:
         raise click.UsageError(
             "--output is for a notebook; a run's report is in its folder."
@@ -306,7 +307,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 @main.command("index")
 @click.argument("folder", default=RUNS, type=click.Path(path_type=Path))
 def index_command(folder: Path) -> None:
-    """Write the list of all runs and sweeps below FOLDER, which is runs unless given."""
+    """Write the list of all runs and sweeps below FOLDER, by default runs."""
     from pipeline import listing
 
     if not folder.is_dir():
@@ -317,14 +318,14 @@ def index_command(folder: Path) -> None:
 @main.command("site")
 @click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
 def site_command(folder: Path) -> None:
-    """Write the notebooks and three reports as a website into FOLDER, runs/site unless given."""
+    """Write the notebooks and three reports as a website into FOLDER, or runs/site."""
     from pipeline import listing
 
     echo_path("site", listing.write_site(folder.absolute()))
 
 
 def call_main() -> int:
-    """Return the exit code of the command; what the user or the system did wrong is a message."""
+    """Do what the command line says, and return the exit code."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         check_words(sys.argv[1:])
@@ -358,7 +359,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def command_line() -> None:
-    """Do what ``python -m pipeline`` does; installed as ``digits``, which a shell can complete."""
+    """Do what ``python -m pipeline`` does; it is installed as ``digits``."""
     handle_signals(interrupt)
     sys.exit(call_main())
 

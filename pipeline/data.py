@@ -65,7 +65,7 @@ def read_classes(arrays: Arrays) -> Classes:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and what they come from."""
+    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and their source."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -119,7 +119,8 @@ class Data:
 def load_source(source: str) -> Data:
     """Load the training and test images of a source, and check them.
 
-    Raises InvalidParameter if there is no such source, else InvalidRecord or InvalidData.
+    Raises InvalidParameter if there is no such source, and InvalidRecord or InvalidData
+    if it cannot be used.
     """
     path = SAMPLE if source == "sample" else ROOT / source
     others: dict[str, Any] = {}
@@ -154,7 +155,7 @@ def load_source(source: str) -> Data:
 
 
 def fit_source(chosen: Parameters) -> tuple[Parameters, Data]:
-    """Load and split a source, and return the parameters with the sizes that were taken.
+    """Load and split a source; return the parameters with the sizes that were taken.
 
     Of a source of one's own all images are taken, unless num_samples or num_validation
     has been set. Raises what `split_source` does.
@@ -172,13 +173,14 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Take training, then validation images. Raises InvalidData if the source has too few."""
+    """Take training, then validation images. Raises InvalidData if there are too few."""
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
         fitting = parameters.describe(fit_sizes(len(x)))
         raise InvalidData(
-            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}, but the "
-            f"source {data.source!r} has {len(x)} training images. What fits: {fitting}."
+            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}, "
+            f"but the source {data.source!r} has {len(x)} training images. "
+            f"What fits: {fitting}."
         )
     front, rest = slice(num_samples), slice(num_samples, end)
     return replace(
@@ -191,13 +193,13 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
 
 
 def fit_sizes(count: int) -> dict[str, int]:
-    """Return num_samples and num_validation, a fifth but at most 1000, of so many images."""
+    """Split `count` images: a fifth, at most 1000, for validation, the rest to train."""
     num_validation = min(1000, count // 5)
     return {"num_samples": count - num_validation, "num_validation": num_validation}
 
 
 def digest_source(source: str) -> str:
-    """Return the SHA-256 of a source's file, or of its folder's pictures with their names."""
+    """Return the SHA-256 of a source's file, or of its pictures with their names."""
     path = SAMPLE if source == "sample" else ROOT / source
     if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
         return f"keras.datasets.{source}"
@@ -214,10 +216,11 @@ def _load_from_keras(source: str) -> Arrays:
 
     try:
         train, test = getattr(keras.datasets, source).load_data()
-    except Exception as error:  # noqa: BLE001 - which keras raises when a download fails
+    except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
         raise InvalidData(
-            f'"{source}" could not be loaded by keras.datasets, which downloads it once ({error}). '
-            'Use the source "sample", or the path of an .npz file in the layout of keras.datasets.'
+            f'"{source}" could not be loaded by keras.datasets, which downloads it once '
+            f'({error}). Use the source "sample", or the path of an .npz file in the '
+            "layout of keras.datasets."
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))
 
@@ -230,7 +233,10 @@ def to_npz(**arrays: Any) -> bytes:
 
 
 def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
-    """Read the arrays of an .npz file. Raises InvalidRecord if they are not as in the layout."""
+    """Read the arrays of an .npz file.
+
+    Raises InvalidRecord if they are not as in the layout, with the next step.
+    """
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):

@@ -1,7 +1,8 @@
-"""Define the parameters: names, types, ranges, defaults, and the message for a wrong one.
+"""Define the parameters: names, types, ranges, defaults, and what to say of a wrong one.
 
-The command line and a sweep check their values here before anything starts. A notebook checks its
-own in the cell after its parameters, where papermill or a reader may have set them.
+The command line and a sweep check their values here before anything starts. A notebook
+checks its own in the cell after its parameters, because papermill or a reader may have
+set them there.
 """
 
 import difflib
@@ -30,7 +31,10 @@ def _check_path(value: str) -> str:
 
 
 # The text after each type is what a message says is allowed.
-SOURCES = "'sample', 'mnist', 'fashion_mnist' or a path: an .npz, a .csv or a folder of pictures"
+SOURCES = (
+    "'sample', 'mnist', 'fashion_mnist' or a path: "
+    "an .npz, a .csv or a folder of pictures"
+)
 Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
 Folders = Annotated[
@@ -85,7 +89,7 @@ class Parameters(BaseModel):
 
 
 class NotebookParameters(Parameters):
-    """What notebooks declare besides: folders, and how many recorded trainings are run again."""
+    """What notebooks declare besides: folders, and how many trainings to run again."""
 
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(
@@ -119,7 +123,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
     """Return what differs from the original.
 
-    num_validation does not, although the original has none, because it changes no metric.
+    num_validation does not: the original has none, but it changes no metric.
     """
     changed = find_changed(dict(parameters))
     return {name: value for name, value in changed.items() if name != "num_validation"}
@@ -160,8 +164,8 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Check a notebook's parameters in the cell after them; return those of the result.
 
-    ``parameters.check(globals())``. Raises InvalidParameter if a value is wrong, or if a
-    name is set that the notebook does not declare.
+    ``parameters.check(globals())``. Raises InvalidParameter if a value is wrong, or if
+    a name is set that the notebook does not declare.
     """
     declared, injected = find_assigned(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
@@ -224,7 +228,7 @@ def describe_wrong(name: str, value: object) -> str:
 
 
 def check_source(source: str) -> None:
-    """Raise InvalidParameter unless the source has a known name, or is a path of a kind."""
+    """Raise InvalidParameter unless the source has a known name, or is a known path."""
     path = ROOT / source
     is_known = path.is_dir() or (
         path.is_file() and path.suffix.lower() in (".npz", ".csv")

@@ -11,7 +11,7 @@ RUNS = BASE / "runs"
 
 
 def to_project(path: Path) -> str:
-    """Return the path relative to the project if it is inside the project, else absolute."""
+    """Return the path relative to the project if it is inside it, else absolute."""
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 

@@ -50,7 +50,7 @@ Problems = defaultdict[Problem, list[str]]  # the pictures that have each
 class Collection:
     """The pictures of a source as they are read, by class, and what is wrong with them.
 
-    samples: the first pictures of each class in pairs, as they were and as they are now.
+    samples: the first pictures of each class in pairs, as they were and as they are.
     """
 
     images: defaultdict[str, list[np.ndarray]]
@@ -63,7 +63,7 @@ class Collection:
 class OwnPictures:
     """A source of one's own: arrays as in any source, and what is to be said of them.
 
-    samples: of each class, (28, 28) uint8, in pairs: a picture as it was and as it is now.
+    samples: of each class, (28, 28) uint8, in pairs: a picture as it was and as it is.
     """
 
     arrays: Arrays
@@ -74,7 +74,10 @@ class OwnPictures:
 
 
 def read(path: Path) -> OwnPictures:
-    """Read a folder or a table, and split it. Raises InvalidData with all that is wrong."""
+    """Read a folder or a table, and split it.
+
+    Raises InvalidData with all that is wrong.
+    """
     found = collect(path)
     counts = {label: len(images) for label, images in found.images.items()}
     few = [label for label, count in counts.items() if count < 10]
@@ -117,7 +120,7 @@ def collect(path: Path) -> Collection:
 
 
 def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
-    """Raise InvalidData if there are too few or too many classes, or a fatal problem."""
+    """Raise InvalidData if there are too few or too many classes, or worse."""
     is_fatal = any(problem.is_fatal for problem in problems)
     if 2 <= len(counts) <= 10 and min(counts.values()) >= 2 and not is_fatal:
         return
@@ -140,9 +143,9 @@ def describe(problem: Problem, files: list[str]) -> str:
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     """Bring a picture (H, W) uint8 into the form of MNIST's digits, or None if blank.
 
-    Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast, and
-    centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is light
-    on dark stays as it is. Return also whether it is dark on light, and whether a whole
+    Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast,
+    and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
+    light on dark stays as it is. Return also whether it is dark on light, and whether a whole
     side is ink. Source: Y. LeCun et al. (1998), Gradient-based learning applied to
     document recognition, section III.A.
     """
@@ -178,7 +181,7 @@ def _centre(mass: np.ndarray) -> slice:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in the folders of classes, by name; hidden files are left out."""
+    """Return the pictures in the folders of classes, by name, without hidden files."""
     files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
     return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
@@ -217,7 +220,10 @@ def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
 
 
 def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:
-    """Draw a fifth of each class to test on. Shuffle the others, each class spread evenly."""
+    """Draw a fifth of each class to test on, and shuffle the rest, each class spread evenly.
+
+    classes: the images of each label.
+    """
     arrays = defaultdict[str, list[Any]](list)
     places: list[float] = []  # of the training images, from 0 to 1
     rng = np.random.RandomState(SEED)

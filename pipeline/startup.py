@@ -1,4 +1,4 @@
-"""Do what is done only so that a command starts fast; each trick saves most of a second.
+"""Do what is done only so that a command starts fast: each trick saves most of a second.
 
 Besides, commands import what they need when they are given, because papermill takes more
 than a second, and neither help nor a refusal should wait for it.
@@ -20,7 +20,8 @@ def fast_imports() -> Iterator[None]:
     from pipeline import process
 
     process.start_fork_server()
-    grammar: Any = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    modules: dict[str, Any] = sys.modules
+    grammar = modules.setdefault("rfc3987_syntax", None)
     try:
         yield
     finally:
