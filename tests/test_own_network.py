@@ -202,6 +202,10 @@ CHANGES = {  # of helpers.py, which the compiled loops do not follow
         "return measure(predict(images, weights, normalisation), labels)",
         "return measure(predict(images, weights, normalisation) / 2, labels)",
     ),
+    "by another parameter": (
+        "    batch_size: int = 1,\n",
+        "    batch_size: int = 1,\n    weight_decay: float = 0,\n",
+    ),
     "that fails": ("    weights_0_1, weights_1_2 = weights\n", "    raise OSError\n"),
 }
 AGREES = "from pipeline import compiled; print(compiled.agrees_with_helpers())"
