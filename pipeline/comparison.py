@@ -70,7 +70,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 
 
 def read_run(folder: RunFolder) -> Run:
-    """Read a finished run or point; a point that has not been evaluated is evaluated."""
+    """Read a finished run, or a point, which is evaluated first if it has not been."""
     if folder.is_point and folder.metrics.name not in folder.read_record().outputs:
         runs.evaluate([folder])
     record, chosen = folder.read_finished()
@@ -79,7 +79,7 @@ def read_run(folder: RunFolder) -> Run:
 
 
 def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]:
-    """Return one run of each column: of the smallest shared seed, else of its smallest."""
+    """Return one run of each column, with the smallest seed that all share, if any."""
     shared = set.intersection(*(set(column) for column in compared.values()))
     return {
         letter: column[min(shared or column)] for letter, column in compared.items()

@@ -237,7 +237,7 @@ class LivePanel(anywidget.AnyWidget):
 
     @property
     def image(self) -> np.ndarray:
-        """Return the drawing in the form of MNIST's digits: (784,) uint8, 0 at first."""
+        """Return the drawing in the form of MNIST's digits: (784,) uint8."""
         return np.frombuffer(self.drawn, np.uint8)
 
     @property

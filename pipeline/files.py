@@ -68,9 +68,10 @@ def is_ours(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Lock a folder until the block or the process ends; make it first if it is missing.
+    """Lock a folder until the block or the process ends.
 
-    Raises FolderBusy if another command has locked it.
+    The folder is made if it is missing. Raises FolderBusy if another command has locked
+    it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

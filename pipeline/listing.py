@@ -50,7 +50,7 @@ remove_outputs = ClearOutputPreprocessor().preprocess
 
 
 def write_index(runs: Path = RUNS) -> Path:
-    """Write index.html, which lists all runs and sweeps in the folder; return its path."""
+    """Write index.html, a list of all runs and sweeps in a folder; return its path."""
     runs = runs.absolute()
     path = runs / "index.html"
     check_page(path)
@@ -191,9 +191,9 @@ def count_points(points: Sequence[Point], is_running: bool) -> Row:
 
 
 def describe_grid(points: Sequence[Point]) -> list[str]:
-    """Describe which parameters vary among the points, and which fixed ones are changed.
+    """Describe the parameters that vary among the points, and the fixed ones.
 
-    A fixed parameter is listed if it differs from its default.
+    A fixed parameter is left out if it has its default value.
     """
     ranges, constants = [], {}
     for name in NAMES:
@@ -215,7 +215,7 @@ def describe_grid(points: Sequence[Point]) -> list[str]:
 
 
 def write_site(folder: Path) -> Path:
-    """Write the guide's notebooks and three reports as a website; return its first page.
+    """Write a website of the notebooks and three reports, and return its first page.
 
     The three runs are made first, in runs/of-the-site, unless they are finished there.
     The folder students gets the notebooks without their outputs.

@@ -214,7 +214,7 @@ def _execute(
 
 
 def execute_in_place(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, and write it as it is to be committed.
+    """Execute a notebook with its own parameters, and replace it by the result.
 
     Whatever differs from run to run is stripped, so its metadata are those that
     JupyterLab writes. If a cell fails, the notebook stays as it was. Raises

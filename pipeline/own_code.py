@@ -88,9 +88,10 @@ def forget_modules() -> None:
 
 
 def prepare(syntax: Mapping[str, str]) -> str:
-    """Give this process the code with these digests; return "", or why it cannot be had.
+    """Give this process the code that has these digests.
 
     syntax: digests by file, see `digests.digest_syntax`; empty for whatever is on disk.
+    Return "", or the reason why the process cannot have that code.
     """
     changed_on_disk = find_differences(digest_disk(syntax), syntax)
     if imported.files == digest_files() or changed_on_disk:

@@ -155,7 +155,7 @@ class NotebookProcess:
         return f"ended with exit code {code}"
 
     def end(self) -> None:
-        """Let the process end in order after its last cell, so that files are closed."""
+        """Let the process end in order after its last cell, so that it closes files."""
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")
             self.process.join(SECONDS_TO_END)

@@ -100,7 +100,7 @@ class Renderer(IPythonRenderer):
         return f"<code>{path}</code>" if text == stem else text
 
     def table(self, text: str) -> str:
-        """Render a table, and let it scroll on phones if it has three columns or more."""
+        """Render a table, which scrolls on phones if it has three columns or more."""
         table = f"<table>\n{text}</table>\n"
         if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
             return table
@@ -128,13 +128,13 @@ class Renderer(IPythonRenderer):
 
 
 def make_anchor(stem: str, heading: str) -> str:
-    """Return a heading's anchor, given its text or the form that JupyterLab links to."""
+    """Return a heading's anchor, from its text or from JupyterLab's link to it."""
     words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
     return "-".join([stem, *words])
 
 
 def convert_formula(source: str, display: str) -> str:
-    """Convert a formula to MathML, or leave it as it was typed if that is impossible."""
+    """Convert a formula to MathML, or leave it as it was typed if that fails."""
     try:
         return convert(source, display=display)
     except Exception:  # noqa: BLE001 - latex2mathml's errors have no common base
@@ -151,7 +151,7 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
 
 @cache
 def make_exporter() -> TemplateExporter:
-    """Return the exporter, which is made once because compiling its templates is slow."""
+    """Return the exporter, made only once because compiling its templates is slow."""
     return TemplateExporter(
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
@@ -209,10 +209,11 @@ def render(
 
 
 def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) -> str:
-    """Fill a template that extends base.html.j2, and return the page. Values are escaped.
+    """Fill a template that extends base.html.j2, and return the page.
 
-    scripts: the names of the page's scripts. The Content-Security-Policy allows only
-    these, by their digests, and lets the page fetch nothing.
+    The values are escaped. scripts: the names of the page's scripts. The
+    Content-Security-Policy allows only these, by their digests, and lets the page fetch
+    nothing.
     """
     texts = {name: live.read_script(name) for name in scripts}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
@@ -295,14 +296,14 @@ def remove_dead_links(html: str) -> str:
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run, whose run.json holds this record or soon will."""
+    """Write the report of a finished run; its run.json may still have to be written."""
     write_whole(folder.report, render_run(folder, record).encode())
 
 
 def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
-    """Render the report of a finished run: its result, then its notebooks, last one first.
+    """Render the report of a finished run: its result, then its notebooks.
 
-    site: see `render`.
+    The last notebook comes first. site: see `render`.
     """
     paths = [path for path in map(folder.notebook, reversed(STAGES)) if path.exists()]
     notebooks = {path.stem: read_notebook(path) for path in paths}
