@@ -146,9 +146,7 @@ class NotebookProcess:
     def _describe_end(self) -> str:
         """Return in words how the process has ended, as far as its exit code tells."""
         code = self.process.exitcode
-        if (
-            code is None or code == 255
-        ):  # 255 also stands for an exit code that was lost
+        if code is None or code == 255:  # 255 also means that the code was lost
             return "ended early"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"

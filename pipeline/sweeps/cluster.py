@@ -100,9 +100,7 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
             yield submit
         finally:
             has_ended.set()
-            watcher.join(
-                1
-            )  # not longer, since the scheduler may have stopped answering
+            watcher.join(1)  # no longer, since the scheduler may not answer any more
 
 
 @contextmanager
