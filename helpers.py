@@ -12,9 +12,10 @@ The loss of one image is half its squared error; its gradient with respect to th
 scores is (scores - target). The reported error is the squared error without the half,
 averaged over the images, as in the original.
 
-What stands here is what is trained, measured and stored. Change it, and run: "Your own
-network" in notebooks/README.md says what each function must take and return.
-`pipeline.compiled` does the same faster, and is used as long as it gives the same.
+These functions define the network that is trained, measured and stored, so you change
+the network by changing them. "Your own network" in notebooks/README.md says what each
+function must take and return. `pipeline.compiled` computes the same faster, so runs use
+it as long as its results agree with these.
 """
 
 import numpy as np
@@ -29,7 +30,7 @@ Weights = tuple[Floats, ...]
 
 
 def relu(x: Floats) -> Floats:
-    """Return x where it is positive, else 0 (rectified linear unit), of the same shape."""
+    """Return x where it is positive, else 0, elementwise (rectified linear unit)."""
     return np.maximum(0, x)
 
 
@@ -38,9 +39,9 @@ def relu_derivative(activation: Floats, inactive: float = 1) -> Floats:
 
     In training the output comes after the dropout mask, so only its sign can be used.
 
-    A unit is inactive where its sum is <= 0; the true derivative is 0 there. The
-    original computes 1, because it tests ``>= 0`` on activations, which cannot be
-    negative. So inactive units pass their gradient on, too.
+    A unit is inactive where its weighted sum is <= 0, and the true derivative is 0
+    there. But the original computes 1, because it tests ``>= 0`` on activations, which
+    cannot be negative. So inactive units pass their gradient on, too.
     """
     return np.where(activation > 0, 1.0, inactive)
 
@@ -48,11 +49,12 @@ def relu_derivative(activation: Floats, inactive: float = 1) -> Floats:
 def dropout_mask(
     rng: np.random.RandomState, shape: tuple[int, ...], rate: float
 ) -> Floats:
-    """Draw an inverted dropout mask: 0 for a dropped unit, 1 / (1 - rate) for a kept one.
+    """Draw an inverted dropout mask: 0 drops a unit, 1 / (1 - rate) keeps one.
 
-    The rate is the fraction of units to drop, in [0, 1). The mean of the mask stays 1.
-    At 0.5 the generator draws integers, as in the original, at 0 nothing, and at any
-    other rate floats. One call for many rows draws the same numbers as one call per row.
+    The rate is the fraction of units to drop, in [0, 1), so the mean of the mask is 1.
+    At rate 0.5 the generator draws integers, because the original does. At 0 it draws
+    nothing, and at any other rate floats. One call for many rows draws the same numbers
+    as one call per row.
 
     Source: N. Srivastava et al. (2014), Dropout, Journal of Machine Learning Research
     15, section 10.
@@ -65,11 +67,12 @@ def dropout_mask(
 
 
 def drop_pixels(images: Bytes, rng: np.random.RandomState | None, rate: float) -> Bytes:
-    """Set a fraction of the pixels, the rate in [0, 1), to 0: (N, 784) uint8 to the same.
+    """Set a random fraction of the pixels to 0: (N, 784) uint8 to the same.
 
-    At 0 nothing is drawn. Divided by normalisation * (1 - rate), the pixels have the
-    mean that they had before, as units have with `dropout_mask`. Raises ValueError if
-    pixels are to be dropped and there is no generator.
+    The rate is that fraction, in [0, 1); at 0 nothing is drawn. The kept pixels are not
+    scaled up here. So that their mean stays the same, the caller divides them by
+    normalisation * (1 - rate). Raises ValueError if pixels are to be dropped and there
+    is no generator.
     """
     if rate == 0:
         return images
@@ -80,10 +83,10 @@ def drop_pixels(images: Bytes, rng: np.random.RandomState | None, rate: float) -
 
 
 def generators(seed: int) -> tuple[np.random.RandomState, np.random.RandomState]:
-    """Return the generator of weights and hidden masks, and that of dropped pixels.
+    """Return two generators: of weights and hidden masks, and of dropped pixels.
 
-    They are separate so that dropping pixels changes neither first weights nor hidden
-    masks.
+    They are separate so that dropping pixels changes neither the initial weights nor
+    the hidden masks.
     """
     return np.random.RandomState(seed), np.random.RandomState([seed, 1])
 
@@ -97,7 +100,7 @@ def initial_weights(rng: np.random.RandomState, hidden_size: int) -> Weights:
 
 @np.errstate(over="ignore")  # a normalisation near 0 makes pixels infinite
 def scale(images: Bytes, normalisation: float) -> Floats:
-    """Divide the pixels by `normalisation` (> 0): (N, 784) uint8 to (N, 784) float64."""
+    """Divide pixels by `normalisation` (> 0): (N, 784) uint8 to (N, 784) float64."""
     return images / float(normalisation)
 
 
@@ -111,9 +114,9 @@ def forward(
 ) -> tuple[Floats, Floats]:
     """Compute the hidden activations (B, H), after dropout, and the scores (B, 10).
 
-    The inputs (B, 784) are the scaled pixels of B images. The mask (B, H) comes from
-    `dropout_mask` while training; 1.0 keeps every unit. The largest of the ten scores
-    is the prediction; there is no softmax.
+    The inputs (B, 784) are the scaled pixels of B images. In training the mask (B, H)
+    comes from `dropout_mask`, while 1.0 keeps every unit. There is no softmax: the
+    prediction is the digit with the largest score.
     """
     weights_0_1, weights_1_2 = weights
     hidden = relu(inputs @ weights_0_1) * mask  # (B, 784) @ (784, H) -> (B, H)
@@ -132,10 +135,10 @@ def backward(
 ) -> Weights:
     """Compute the gradients of half the squared error, averaged over the batch.
 
-    There is one for each weight matrix, in the same order and of the same shape. The
-    inputs, weights and mask are those that `forward` took; hidden and scores are what
-    it returned; the targets (B, 10) are one-hot. Only with relu_grad_inactive 0 are the
-    gradients true: see `relu_derivative`.
+    There is one gradient for each weight matrix, in the same order and of the same
+    shape. The inputs, weights and mask are those that `forward` took, while hidden and
+    scores are what it returned. The targets (B, 10) are one-hot. The gradients are the
+    true ones only if relu_grad_inactive is 0, see `relu_derivative`.
 
     Source: M. Nielsen (2015), Neural Networks and Deep Learning, chapter 2.
     """
@@ -163,12 +166,12 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train on every image once, in order. The weights are changed IN PLACE.
 
-    `generators` makes rng, which draws the masks of the hidden units, and input_rng,
-    which draws the pixels to drop, both one row per image, in order. The update of a
-    batch is the learning rate times the mean of its gradients; the last batch may be
-    smaller.
+    `generators` makes both generators: rng draws the masks of the hidden units, and
+    input_rng the pixels to drop. Each draws one row per image, in order. The update of
+    a batch is the learning rate times the mean of its gradients. The last batch may be
+    smaller than the others.
 
-    Return the mean squared error per image and the accuracy (fraction), each image
+    Return the mean squared error per image and the accuracy (fraction). Each image is
     measured under dropout, before the update of its batch. Raises ValueError if pixels
     are to be dropped and there is no input_rng.
     """
@@ -204,7 +207,8 @@ def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floa
 @np.errstate(over="ignore", invalid="ignore")
 def measure(scores: Floats, labels: Bytes) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy of scores (N, 10)."""
-    errors = np.cumsum((scores - one_hot(labels)) ** 2)  # in order, unlike np.sum
+    # cumsum adds in order, unlike np.sum, so every machine gets the same last digits.
+    errors = np.cumsum((scores - one_hot(labels)) ** 2)
     accuracy = np.mean(scores.argmax(axis=1) == labels)
     return float(errors[-1] / len(labels)), float(accuracy)
 

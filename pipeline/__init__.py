@@ -1,4 +1,4 @@
-"""Run the notebooks: parameters, runs, sweeps and reports. The network is in helpers.py.
+"""Run the notebooks: parameters, runs, sweeps, reports. helpers.py is the network.
 
 Importing this package has no effect. These are meant for scripts of your own:
 

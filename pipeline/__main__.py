@@ -1,8 +1,8 @@
 """Read the command line: arguments in, exit codes out.
 
 Exit codes: 0 done; 1 a run or a point failed; 2 a parameter or an argument is wrong and
-nothing was started; 128 plus the number of the signal that has ended the command, so 130
-for Ctrl-C. Commands import what they need themselves, see startup.py.
+nothing was started; 128 plus the number of the signal that has ended the command, so
+130 for Ctrl-C. Commands import what they need themselves, see startup.py.
 """
 
 import importlib.util
@@ -98,7 +98,7 @@ class Command(click.Command):
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
 def main(verbose: bool) -> None:
-    """Train a network written by hand, in three notebooks. Sweep, compare and verify."""
+    """Train a network written by hand, in notebooks. Sweep, compare and verify."""
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
     logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)

@@ -1,7 +1,7 @@
-"""Classify images without a network: what a network has to be better than.
+"""Classify images by simple methods, which a network has to be better than.
 
-Each function takes images (N, 784) uint8 with labels (N,) to learn from, and images (M, 784) to
-classify, and returns the classes (M,).
+Each function learns from images (N, 784) uint8 with labels (N,). It classifies the
+others (M, 784), and returns their classes (M,).
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
-STRENGTHS = 10.0 ** np.arange(-1, 5)  # of the penalty, the sum of the squared weights
-MIDDLE = np.float32(
-    128
-)  # of the pixels: so shifted, their products are exact in float32
+STRENGTHS = 10.0 ** np.arange(-1, 5)  # factors of the penalty on squared weights
+# Once 128 is subtracted from the pixels, the sums of their products are exact in
+# float32.
+MIDDLE = np.float32(128)
 
 
 def classify_by_frequency(images: Bytes, labels: Bytes, others: Bytes) -> Classes:
@@ -31,18 +31,25 @@ def classify_by_nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Cla
 def classify_by_nearest_neighbour(
     images: Bytes, labels: Bytes, others: Bytes
 ) -> Classes:
-    """Return the class of the nearest image, by squared distance (T. Cover and P. Hart 1967)."""
+    """Return the class of the nearest image, by squared distance.
+
+    Source: T. Cover and P. Hart (1967), IEEE Transactions on Information Theory 13,
+    21-27.
+    """
     return labels[_find_nearest(images, others)].astype(np.intp)
 
 
 def classify_by_ridge_regression(
     images: Bytes, labels: Bytes, others: Bytes, validation: tuple[Bytes, Bytes]
 ) -> tuple[Classes, float]:
-    """Fit the one-hot labels by a linear function of the pixels (A. Hoerl and R. Kennard 1970).
+    """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
-    Return also the one of STRENGTHS that classifies most of the validation images correctly.
+    Return also the strength of the penalty: the one of STRENGTHS with which most of the
+    validation images are classified correctly.
+
+    Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """
-    used = images.any(axis=0)  # (784,), P of them: the others are 0 in all images
+    used = images.any(axis=0)  # (784,), true for the P pixels that are not always 0
     inputs, targets = images[:, used] / 255, one_hot(labels)  # (N, P), (N, 10)
     centre, mean = inputs.mean(axis=0), targets.mean(axis=0)
     inputs -= centre
@@ -60,11 +67,12 @@ def classify_by_ridge_regression(
 
 
 def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:
-    """Return the index of the nearest of the points (K, 784) for each image (M, 784)."""
+    """Return, for each image (M, 784), the index of the nearest point (K, 784)."""
     known = points - MIDDLE
     half = np.sum(known**2, axis=1, dtype=float) / 2
-    blocks = np.array_split(others, -(-len(others) // 500))  # which bounds the memory
-    # |a - b|^2 = a^2 + b^2 - 2 a b, and a^2 is the same for all points b
+    blocks = np.array_split(others, -(-len(others) // 500))  # limits the memory
+    # |a - b|^2 = a^2 + b^2 - 2 a b. As a^2 is the same for all points b, the nearest
+    # one has the largest a b - b^2 / 2.
     return np.concatenate(
         [np.argmax((block - MIDDLE) @ known.T - half, axis=1) for block in blocks]
     )

@@ -1,4 +1,8 @@
-"""Save a training every few seconds, so that it continues to the same bits after a kill."""
+"""Save a training every few seconds, so that it can continue after it was killed.
+
+A training that continues gives the same weights, to the last bit, as one without a
+break.
+"""
 
 import json
 import math
@@ -16,32 +20,35 @@ from pipeline.files import write_whole
 from pipeline.records import History
 from pipeline.run_folder import SMALLER, RunFolder
 
-SECONDS = 2.0  # of training that a kill may cost
+SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"identity": ("U", ()), "progress": ("U", ())}
-IMPORTED_CODE = (
-    provenance.digest_code()
-)  # a session goes on with the code that it has imported
+# Digested on import, because a session keeps the code that it has imported.
+IMPORTED_CODE = provenance.digest_code()
 
 
 @dataclass
 class Checkpoint:
-    """What a training needs, besides its generators, to continue after an epoch."""
+    """What a training needs to continue after an epoch, apart from its generators.
+
+    The learning rate is that of the next epoch. Raises InvalidData if the weights
+    cannot be stored, so that a training is refused before its first epoch and not after
+    its last.
+    """
 
     weights: Weights
     history: History
-    learning_rate: float  # of the next epoch
+    learning_rate: float
 
     def __post_init__(self) -> None:
-        run_folder.name_weights(
-            self.weights
-        )  # refused now, and not after the last epoch
+        run_folder.name_weights(self.weights)
 
 
 class Checkpoints:
-    """The checkpoints of one training: used only if all that it depends on is the same.
+    """Save and load the checkpoints of one training.
 
-    hyperparameters: every parameter that the weights depend on. A training that takes less than
-    SECONDS writes no checkpoint.
+    A checkpoint is loaded only if all that the training depends on is the same.
+    hyperparameters: every parameter that the weights depend on. A training that takes
+    less than SECONDS writes no checkpoint.
     """
 
     def __init__(
@@ -61,13 +68,16 @@ class Checkpoints:
 
     @property
     def identity(self) -> str:
-        """Return what the training depends on, with the source of the cell that trains."""
+        """Return all that the training depends on, as JSON.
+
+        The source of the cell that trains is part of it.
+        """
         return json.dumps([*self.depends_on, self.cells[-1]], sort_keys=True)
 
     def load(self, *generators: np.random.RandomState) -> Checkpoint | None:
         """Read the checkpoint, and set the generators to their states in it.
 
-        Return None if there is none, and print why one is not used.
+        Return None if there is no checkpoint, or if it cannot be used; then print why.
         """
         if not self.path.exists():
             return None
@@ -80,7 +90,8 @@ class Checkpoints:
             return None
         if str(arrays["identity"]) != self.identity:
             print(
-                f"{self.path.name} is of other parameters, data or code, and is not used."
+                f"{self.path.name} is of other parameters, data or code, "
+                "and is not used."
             )
             return None
         progress = json.loads(str(arrays["progress"]))
@@ -94,7 +105,7 @@ class Checkpoints:
     def save_when_due(
         self, checkpoint: Checkpoint, *generators: np.random.RandomState
     ) -> None:
-        """Save, if the last save was more than SECONDS ago."""
+        """Save the checkpoint if the last save was at least SECONDS ago."""
         if time.monotonic() - self.saved_at < SECONDS:
             return
         states = [generator.get_state(legacy=False) for generator in generators]
@@ -113,9 +124,15 @@ class Checkpoints:
 def check_finite(
     metrics: Mapping[str, float], epoch: int, learning_rate: float
 ) -> None:
-    """Raise Diverged if a metric of an epoch, counted from 0, is infinite or not a number."""
+    """Raise Diverged if a metric of an epoch is infinite or not a number.
+
+    The epoch is counted from 0.
+    """
     for name, value in metrics.items():
         if not math.isfinite(value):
             place = f"in epoch {epoch + 1}, with learning_rate {learning_rate:g}"
-            problem = f"{name} became {value} {place}: each update overshoots by more than the last"
+            problem = (
+                f"{name} became {value} {place}: "
+                "each update overshoots by more than the last"
+            )
             raise Diverged(f"{problem}. {SMALLER}")

@@ -1,4 +1,4 @@
-"""Compare finished runs and sweeps: what compare.ipynb computes, and the page that it makes."""
+"""Compare finished runs and sweeps, for compare.ipynb and its page."""
 
 import itertools
 import tempfile
@@ -25,7 +25,7 @@ from pipeline.sweeps.ranking import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
 DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
-LEVEL = 0.05  # of all pairs together
+LEVEL = 0.05  # the probability of an error, for all pairs together
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +43,10 @@ class Run:
 def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     """Read two to six finished runs or sweeps: the runs of each, by letter and by seed.
 
-    A sweep stands for its selected points; of a single sweep, each has a letter. The
-    default two are made if missing. Raises InvalidParameter, or InvalidRecord if a
-    folder holds no finished run.
+    A sweep stands for its selected points. But if it is the only one, each of its
+    points has a letter of its own. The two runs of DEFAULTS are made if they are
+    missing. Raises InvalidParameter if these are not two to six different folders, and
+    InvalidRecord if one holds no finished run.
     """
     if len(run_dirs) == 1:
         run_dirs = find_selected(run_dirs[0])
@@ -69,7 +70,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 
 
 def read_run(folder: RunFolder) -> Run:
-    """Read a finished run, or a point, which is evaluated if it has no metrics.json."""
+    """Read a finished run, or a point, which is evaluated first if it has not been."""
     if folder.is_point and folder.metrics.name not in folder.read_record().outputs:
         runs.evaluate([folder])
     record, chosen = folder.read_finished()
@@ -78,7 +79,7 @@ def read_run(folder: RunFolder) -> Run:
 
 
 def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]:
-    """Return a run of each column: that of the first seed they share, else its first."""
+    """Return one run of each column, with the smallest seed that all share, if any."""
     shared = set.intersection(*(set(column) for column in compared.values()))
     return {
         letter: column[min(shared or column)] for letter, column in compared.items()
@@ -86,7 +87,11 @@ def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]
 
 
 def identify_images(run: Run, split: str) -> tuple[Any, ...]:
-    """Return what tells which validation, or test, images a run was measured on."""
+    """Return what identifies the images of this split that a run was measured on.
+
+    split: "validation" or "test". Validation images depend on how the training images
+    were split, so the sizes of the split are part of the result.
+    """
     chosen, digests = run.parameters, run.record.arrays
     if split == "test":
         return digests["x_test"], digests["y_test"]
@@ -97,11 +102,14 @@ def identify_images(run: Run, split: str) -> tuple[Any, ...]:
 def estimate_difference(
     first: pd.Series, second: pd.Series, level: float = LEVEL
 ) -> dict[str, float]:
-    """Estimate the mean of second - first, metrics by seed, with its 1 - level interval.
+    """Estimate the mean of second - first, with its confidence interval.
 
-    Seeds are independent. From two shared seeds on the differences are paired, and the
-    interval is Student's; else Welch's of all seeds, or nan if one side has a single
-    seed. Source: B. L. Welch (1947), Biometrika 34, 28-35.
+    first, second: a metric by seed. level: the probability that the interval misses the
+    mean. Seeds are independent. If at least two are shared, the differences are paired,
+    and the interval is Student's. Otherwise it is Welch's, over all seeds, or nan if
+    one side has a single seed.
+
+    Source: B. L. Welch (1947), Biometrika 34, 28-35.
     """
     paired = (second - first).dropna()  # pandas aligns them by seed
     groups = [paired] if len(paired) > 1 else [second, first]
@@ -117,9 +125,10 @@ def estimate_difference(
 
 
 def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
-    """Estimate the difference of each pair over its seeds: a row a pair and accuracy.
+    """Estimate the difference of each pair over its seeds: a row for each accuracy.
 
-    Accuracies on different images are left out. The pairs share LEVEL.
+    Accuracies that were measured on different images are left out. The interval of each
+    pair has the level LEVEL / number of pairs (Bonferroni).
     """
     pairs = list(itertools.combinations(compared, 2))
     rows = {}
@@ -142,7 +151,10 @@ def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
 
 
 def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test images (N, 784) and labels (N,). Raises InvalidData if a run had others."""
+    """Return the test images (N, 784) and labels (N,) that all runs were evaluated on.
+
+    Raises InvalidData if a run had others.
+    """
     folder, source = compared[0].folder, compared[0].parameters.source
     images = folder.read_data() if folder.data.exists() else data.load_source(source)
     tests = {"x_test": images.x_test, "y_test": images.y_test}
@@ -160,31 +172,34 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
 def compute_scores(
     compared: Sequence[Run], images: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Return the scores (R, N, 10) of each run's network on the test images.
+    """Return the scores (R, N, 10) of the networks of R runs on the test images.
 
-    Raises InvalidData if they do not give the metrics that the run has stored, because
-    helpers.py has been changed since.
+    Raises InvalidData if the scores do not give the metrics that a run has stored,
+    because helpers.py has been changed since.
     """
     scores = []
     for run in compared:
         try:
             found = helpers.predict(images, run.model.weights, run.model.normalisation)
             metrics = helpers.measure(found, labels)
-        except (ValueError, IndexError):  # for other shapes, or other matrices
+        except (ValueError, IndexError):  # a changed helpers.py may need other matrices
             metrics = (np.nan, np.nan)
         stored = run.metrics.test_error, run.metrics.test_accuracy
         if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
-            problem = f"helpers.py does not give the stored metrics of {run.folder.display_path}"
+            problem = (
+                "helpers.py does not give the stored metrics of "
+                f"{run.folder.display_path}"
+            )
             raise InvalidData(f"{problem}, since it has been changed.")
         scores.append(found)
     return np.stack(scores)
 
 
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
-    """Count for each pair of R runs who is correct, with McNemar's exact test: a row a pair.
+    """Count, for each pair of R runs, on how many images which of them is correct.
 
-    correct (R, N) bool, answers (R, N). p: the probability that chance alone splits the images on
-    which only one is correct at least as unevenly. Source: Q. McNemar (1947), Psychometrika 12.
+    correct (R, N) bool, answers (R, N). A row for each pair; p is the two-sided p-value
+    of McNemar's exact test. Source: Q. McNemar (1947), Psychometrika 12, 153-157.
     """
     rows = {}
     for i, j in itertools.combinations(range(len(correct)), 2):
@@ -199,16 +214,19 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "only second": second,
             "both wrong, alike": np.sum(wrong & alike),
             "both wrong, differently": np.sum(wrong & ~alike),
-            "p": min(
-                1.0, 2 * bdtr(min(first, second), first + second, 0.5)
-            ),  # binomial, 2 sides
+            # twice one tail of the binomial distribution
+            "p": min(1.0, 2 * bdtr(min(first, second), first + second, 0.5)),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
-    """Execute compare.ipynb for these runs, and write its page, by default into runs/reports."""
-    read_columns(run_dirs)  # what is wrong is said before anything is executed
+    """Execute compare.ipynb for these runs, write its page, and return the page's path.
+
+    output: the page, by default one in runs/reports. Raises what `read_columns` does,
+    InvalidParameter if the page may not be written there, and NotebookFailed.
+    """
+    read_columns(run_dirs)  # raises before anything is executed
     folders = [RunFolder(run_dir) for run_dir in run_dirs]
     name = "_and_".join(folder.path.name for folder in folders)
     output = output or RUNS / "reports" / f"{name}.html"

@@ -1,12 +1,12 @@
-"""Do what helpers.py does for one image at a time, in loops that Numba compiles.
+"""Compute what helpers.py computes, in loops over the images that Numba compiles.
 
-`train_epoch`, `predict` and `evaluate` are helpers' own, but some 30 times faster. The
-activation is helpers' `relu`, compiled; the sums around it are written a second time.
-So before these loops are used, `agrees_with_helpers` has both train and predict, and
-compares. Where they differ, helpers does the work.
+`train_epoch`, `predict` and `evaluate` do what those of helpers do, but some 30 times
+faster. The activation is helpers' own `relu`, compiled, while the sums around it are
+written a second time. So before the loops are used, `agrees_with_helpers` trains and
+predicts with both, and compares the results. If they differ, helpers does the work.
 
-The loops give the same bits on every machine and with any number of threads, since
-every sum is taken in one fixed order. Pixels of 0 add nothing and are left out.
+The loops give the same bits on every machine and with any number of threads, because
+every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left out.
 """
 # mypy: allow-untyped-defs
 
@@ -27,13 +27,14 @@ from helpers import NUM_DIGITS, PIXELS, Bytes, Floats, Weights
 from pipeline.digests import digest_syntax
 
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
-IMAGES_PER_CALL = 1000  # bounds memory: their masks are little larger than weights_0_1
-UNITS_PER_BLOCK = 256  # their weights stay in the processor's cache between images
-VALUES_PER_THREAD = 20_000  # hidden values: a millisecond, more than a thread costs
-TOLERANCE = 1e-12  # relative; both add the same numbers, in different orders
+IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
+UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
+VALUES_PER_THREAD = 20_000  # hidden values that take longer than to start a thread
+TOLERANCE = 1e-12  # relative, because both add the same numbers in different orders
 NOTE = (
-    "helpers.py computes something else than pipeline/compiled.py, so helpers.py itself "
-    "trains: some 30 times slower, and its last digits may differ from machine to machine."
+    "helpers.py computes something else than pipeline/compiled.py, so helpers.py "
+    "itself trains: some 30 times slower, and its last digits may differ from machine "
+    "to machine."
 )
 
 relu: Any = njit(helpers.relu)
@@ -43,10 +44,11 @@ _digest = hashlib.sha256("".join(map(digest_syntax, _files)).encode()).hexdigest
 
 
 def compile_loop(function: Any) -> Any:
-    """Compile a loop, and cache it for this very helpers.py.
+    """Compile a loop, and cache it for the present helpers.py alone.
 
-    Numba names what it caches by the function's name, and looks for changes only in the
-    file in which the function stands. So the name gets a digest of both files.
+    Numba finds a cached function by its name, and looks for changes only in the file in
+    which it is defined. But the loops also depend on helpers.py, so a digest of both
+    files is added to the name.
     """
     function.__qualname__ += f"_{_digest[:12]}"
     return njit(cache=True, nogil=True)(function)
@@ -54,10 +56,11 @@ def compile_loop(function: Any) -> Any:
 
 @compile_loop
 def forward_image(image, scaled, weights, mask, hidden, scores):
-    """Write hidden (H,), add to scores (10,), and return where the pixels are above 0.
+    """Compute an image's hidden activations and scores; return the indices of its ink.
 
-    image (784,) uint8; scaled (256,): PIXEL_VALUES, scaled; weights: both matrices;
-    mask (H,).
+    image (784,) uint8. scaled (256,): the scaled value of each pixel value. weights:
+    both matrices. mask (H,). The activations are written into hidden (H,), and the
+    scores are added to scores (10,).
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
@@ -70,7 +73,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
         p = places[0]
         for h in range(len(hidden)):
             hidden[h] += scaled[image[p]] * weights_0_1[p, h]
-    # In pairs, so that hidden is read and written half as often.
+    # Rows are added in pairs, so that hidden is read and written half as often.
     for k in range(count % 2, count, 2):
         p, q = places[k], places[k + 1]
         pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
@@ -90,7 +93,10 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
 def update_weights(
     images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
 ):
-    """Update the weights after each image. Return its scores (N, 10) before the update."""
+    """Train on each image in turn, and return the scores (N, 10) before each update.
+
+    The weights are changed in place. images (N, 784) uint8, labels (N,), masks (N, H).
+    """
     weights_0_1, weights_1_2 = weights
     scores = np.zeros((len(images), NUM_DIGITS))
     scores_delta = np.empty(NUM_DIGITS)
@@ -115,7 +121,10 @@ def update_weights(
 
 @compile_loop
 def add_scores(scaled, weights, images, scores):
-    """Add the scores without dropout to scores (N, 10), block by block of hidden units."""
+    """Add the scores of images (N, 784), without dropout, to scores (N, 10).
+
+    The hidden units are taken in blocks, see UNITS_PER_BLOCK.
+    """
     for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
         units = slice(start, start + UNITS_PER_BLOCK)
         block = weights[0][:, units].copy(), weights[1][units]
@@ -137,8 +146,8 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Do what `helpers.train_epoch` does, with the same parameters.
 
-    Batches of several images are left to helpers. So is everything if helpers computes
-    something else than the loops here; then NOTE is printed, once.
+    Batches of several images are left to helpers. If helpers computes something else
+    than the loops, all work is left to it, and NOTE is printed once.
     """
     arguments = images, labels, weights, rng, input_rng
     if not agrees_with_helpers():
@@ -169,8 +178,8 @@ def measure_activity(
 ) -> Floats | None:
     """Return the fraction of images on which each hidden unit is active: (H,).
 
-    None if `helpers.forward` gives no activation for each column of the first matrix,
-    because somebody has changed the network.
+    Return None if the activations of `helpers.forward` are not one for each column of
+    the first matrix, as after a change of the network.
     """
     count = np.zeros(weights[0].shape[1])
     for start in range(0, len(images), IMAGES_PER_CALL):
@@ -184,7 +193,7 @@ def measure_activity(
 
 
 def find_note() -> str | None:
-    """Return NOTE if helpers computes something else than the loops here, else None."""
+    """Return NOTE if helpers computes something else than the loops, else None."""
     return None if agrees_with_helpers() else NOTE
 
 
@@ -195,11 +204,11 @@ def print_note() -> None:
 
 @cache
 def agrees_with_helpers() -> bool:
-    """Return whether the loops here give what helpers gives, to TOLERANCE.
+    """Return whether the loops give the same results as helpers, to TOLERANCE.
 
     Numba checks no bounds, so shapes and types are compared before the loops run. An
-    error in either of them counts as a difference. A second copy of helpers is compared,
-    so that whatever helpers may keep between epochs stays as it was.
+    error in helpers or in a loop counts as a difference. The comparison runs a second
+    copy of helpers, so that whatever helpers keeps between epochs stays as it was.
     """
     try:
         twin = _load_twin()
@@ -211,7 +220,7 @@ def agrees_with_helpers() -> bool:
 
 
 def fits(weights: Weights) -> bool:
-    """Return whether these are the two matrices (784, H) and (H, 10) of the loops here."""
+    """Return whether the weights are the loops' two matrices, (784, H) and (H, 10)."""
     shapes = [matrix.shape for matrix in weights]
     known = [(PIXELS, len(weights[-1])), (len(weights[-1]), NUM_DIGITS)]
     return shapes == known and all(
@@ -235,7 +244,7 @@ def _load_twin() -> Any:
 
 
 def _gives_known_arrays(twin: Any) -> bool:
-    """Return whether helpers takes and gives what the loops know: names, shapes, types."""
+    """Return whether helpers takes and gives the names, shapes and types known here."""
     rng, vector = np.random.RandomState(0), np.linspace(-1, 1, 5)
     given: list[Any] = [
         twin.scale(PIXEL_VALUES, 255),
@@ -255,7 +264,10 @@ def _gives_known_arrays(twin: Any) -> bool:
 
 
 def _trains_and_predicts_alike(twin: Any, relu_grad_inactive: float) -> bool:
-    """Return whether two epochs of three images, and predictions, are equal to TOLERANCE."""
+    """Return whether the loops and the copy of helpers agree, to TOLERANCE.
+
+    Both train for two epochs on three images, predict and evaluate.
+    """
     rng = np.random.RandomState(0)
     images = rng.randint(256, size=(3, PIXELS)).astype(np.uint8)
     images[rng.random_sample(images.shape) < 0.8] = 0  # as much paper as a digit has
@@ -268,7 +280,7 @@ def _trains_and_predicts_alike(twin: Any, relu_grad_inactive: float) -> bool:
         (twin.train_epoch, twin.predict, twin.evaluate),
     ):
         generators = twin.generators(1)
-        # One unit more than a block: a ReLU that uses the whole vector shows.
+        # With one unit more than a block, a ReLU that is not elementwise is noticed.
         weights = twin.initial_weights(generators[0], UNITS_PER_BLOCK + 1)
         metrics = [train(images, labels, weights, *generators, **options) for _ in "12"]
         metrics.append(evaluate_(images, labels, weights, 100.0))

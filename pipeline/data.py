@@ -173,13 +173,13 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Take training, then validation images. Raises InvalidData if there are too few."""
+    """Take training, then validation images. Raises InvalidData if they are too few."""
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
         fitting = parameters.describe(fit_sizes(len(x)))
         raise InvalidData(
-            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}, "
-            f"but the source {data.source!r} has {len(x)} training images. "
+            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
+            f", but the source {data.source!r} has {len(x)} training images. "
             f"What fits: {fitting}."
         )
     front, rest = slice(num_samples), slice(num_samples, end)
@@ -193,7 +193,7 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
 
 
 def fit_sizes(count: int) -> dict[str, int]:
-    """Split `count` images: a fifth, at most 1000, for validation, the rest to train."""
+    """Split `count` images: a fifth, but at most 1000, for validation."""
     num_validation = min(1000, count // 5)
     return {"num_samples": count - num_validation, "num_validation": num_validation}
 
@@ -218,8 +218,8 @@ def _load_from_keras(source: str) -> Arrays:
         train, test = getattr(keras.datasets, source).load_data()
     except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
         raise InvalidData(
-            f'"{source}" could not be loaded by keras.datasets, which downloads it once '
-            f'({error}). Use the source "sample", or the path of an .npz file in the '
+            f'"{source}" could not be loaded by keras.datasets, which downloads it '
+            f'once ({error}). Use the source "sample", or the path of an .npz file in the '
             "layout of keras.datasets."
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))

@@ -16,7 +16,8 @@
         └── ProcessDied      the process that ran it ended early
 
 A message names the thing, its value, what is allowed and the next step. The first three
-are ValueErrors: what the user gave is wrong, nothing has started, and the exit code is 2.
+are ValueErrors: what the user gave is wrong, nothing has started, and the exit code is
+2.
 """
 
 from pathlib import Path

@@ -1,11 +1,15 @@
-"""Check the answers to the exercises of why.ipynb, without holding them."""
+"""Check the answers to the exercises of why.ipynb by their digests.
+
+The answers themselves are not in this file, so that nobody reads them by accident.
+"""
 
 import hashlib
 from collections.abc import Callable
 
 import numpy as np
 
-DIGESTS = (  # of the answers
+# The digests of the answers, from exercise 1 on.
+DIGESTS = (
     *("ca4e43bd", "cf2e6530", "ca926c83", "20f84e06"),
     *("960ab9ae", "fead7641", "891eb196", "ea438b44"),
 )
@@ -16,16 +20,19 @@ Function = Callable[[np.ndarray], np.ndarray]
 def check(exercise: int, answer: object) -> None:
     """Print whether an answer is correct, by the digest of its text."""
     print(
-        f"exercise {exercise}: {'correct' if _is_correct(exercise, answer) else 'not correct'}"
+        f"exercise {exercise}: "
+        f"{'correct' if _is_correct(exercise, answer) else 'not correct'}"
     )
 
 
 def check_derivative(
     exercise: int, loss: Function, signal: Function, shape: tuple[int, ...]
 ) -> None:
-    """Print whether a loss and its error signal are correct, at a random place of that shape.
+    """Print whether a loss and its error signal are correct.
 
-    The loss is checked by the digest of its value, the signal by central differences.
+    Both are computed at a random point, an array of that shape. The loss is checked by
+    the digest of its value, and the error signal, its derivative, by central
+    differences.
     """
     place = np.random.RandomState(exercise).uniform(-2, 2, shape)
     steps = STEP * np.eye(place.size).reshape(-1, *shape)

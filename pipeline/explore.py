@@ -1,4 +1,4 @@
-"""Explore a trained network: how it reads one image, and the two panels of explore.ipynb."""
+"""Explore how a network reads an image, with the two panels of explore.ipynb."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ NO_PICTURE = (
 class Reading:
     """One image as the network reads it, with some of its hidden units dropped.
 
-    activations and contributions are None where the helpers.py of the network computes
-    in another way than they suppose.
+    activations and contributions are None if a changed helpers.py computes in another
+    way than they assume.
     """
 
     image: np.ndarray  # (784,) uint8
-    activations: np.ndarray | None  # (H,), as without dropout
+    activations: np.ndarray | None  # (H,), before units are dropped
     dropped: np.ndarray  # (H,) bool
     scores: np.ndarray  # (10,)
     contributions: np.ndarray | None  # (784, 10), see `compute_contributions`
@@ -47,7 +47,10 @@ class Reading:
 
 
 def load(run_dir: str) -> tuple[Data, Model]:
-    """Read the data and the network of a run; make the default run if the folder has neither."""
+    """Read the data and the network of a run.
+
+    If the folder has neither, the default run is made in it first.
+    """
     folder = RunFolder(run_dir)
     if not folder.data.exists() and not folder.model.exists():
         runs.run(parameters.Parameters(), run_dir)
@@ -60,9 +63,12 @@ def read_image(
     dropped: Sequence[int] = (),
     true: int | None = None,
 ) -> Reading:
-    """Show an image (784,) uint8 to the network with these hidden units dropped."""
+    """Show an image (784,) uint8 to the network with these hidden units dropped.
+
+    dropped: indices of hidden units. true: the label, if it is known.
+    """
     units = model.weights[0].shape[1]
-    mask = np.ones((1, units))  # unscaled, unlike in training: this changes no answer
+    mask = np.ones((1, units))  # not scaled up as in training, which changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     hidden = helpers.forward(inputs, model.weights)[0]
@@ -82,7 +88,10 @@ def read_image(
 def find_contributions(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray, scores: np.ndarray
 ) -> np.ndarray | None:
-    """Return the contributions of the pixels; None if they do not add up to the scores."""
+    """Return the contributions of the pixels to the scores: (784, 10).
+
+    Return None if they do not add up to the scores, as after a change of the network.
+    """
     size = mask.shape[1]
     if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
         return None
@@ -94,11 +103,13 @@ def find_contributions(
 def compute_contributions(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray
 ) -> np.ndarray:
-    """Compute what each pixel of an image (1, 784), scaled, adds to each score: (784, 10).
+    """Compute each pixel's contribution to each score, gradient times input: (784, 10).
 
-    With no biases, the score of digit d is the sum over the pixels p of x_p * sum_h
-    W1[p, h] * mask_h * [h is active] * W2[h, d]. Source: A. Shrikumar et al. (2016),
-    arXiv:1605.01713.
+    inputs (1, 784): the scaled pixels. As there are no biases, the score of digit d is
+    the sum over the pixels p of x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h,
+    d].
+
+    Source: A. Shrikumar et al. (2016), arXiv:1605.01713.
     """
     weights_0_1, weights_1_2 = weights
     gate = (inputs @ weights_0_1 > 0) * mask  # (1, H)
@@ -106,7 +117,7 @@ def compute_contributions(
 
 
 def describe(reading: Reading) -> str:
-    """Describe the answer, whether it is correct, and what the hidden units do."""
+    """Describe in words the answer, whether it is correct, and what the units do."""
     names, scores, true = reading.classes.outputs, reading.scores, reading.true
     answer, second = np.argsort(-scores, stable=True)[:2]
     text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "
@@ -123,7 +134,7 @@ def describe(reading: Reading) -> str:
 
 
 def draw(reading: Reading) -> Figure:
-    """Draw the image, the pixels for and against the answer, the scores and the hidden units."""
+    """Draw a reading: image, contributions of the pixels, scores and hidden units."""
     names, scores = reading.classes.outputs, reading.scores
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
     figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
@@ -155,7 +166,7 @@ def draw(reading: Reading) -> Figure:
 
 
 def draw_units(axis: Axes, reading: Reading) -> None:
-    """Draw the activation of each hidden unit, with a cross on those that are dropped."""
+    """Draw the activation of each hidden unit, and a cross on each dropped one."""
     heights = reading.activations
     if heights is None:
         axis.text(0.5, 0.5, NO_PICTURE, ha="center", transform=axis.transAxes)
@@ -168,7 +179,11 @@ def draw_units(axis: Axes, reading: Reading) -> None:
 
 
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Show what `read` returns for an image, 0 to count - 1, and the hidden units to drop."""
+    """Show a slider for the image, a list of units to drop, and the resulting reading.
+
+    read: takes the index of the image, below count, and the units, and returns a
+    Reading.
+    """
 
     def __init__(
         self, read: Callable[..., Reading], count: int, hidden_size: int
@@ -201,7 +216,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
 
 class LivePanel(anywidget.AnyWidget):
-    """Draw and train as in a run's report, and give Python what is drawn and trained."""
+    """Let the user draw and train as in a run's report, and pass both to Python."""
 
     _esm = "\n".join(
         map(live.read_script, ("network", "draw", "train", "step", "widget"))
@@ -209,9 +224,8 @@ class LivePanel(anywidget.AnyWidget):
     _css = live.read_style("live")
     html = traitlets.Unicode().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)
-    source = traitlets.Unicode(live.read_script("network")).tag(
-        sync=True
-    )  # for its worker
+    # The browser trains in a worker, which has to be given its script.
+    source = traitlets.Unicode(live.read_script("network")).tag(sync=True)
     drawn = traitlets.CBytes(bytes(784)).tag(sync=True)
     trained = traitlets.Dict().tag(sync=True)
 
@@ -223,12 +237,12 @@ class LivePanel(anywidget.AnyWidget):
 
     @property
     def image(self) -> np.ndarray:
-        """Return what has been drawn, in the form of MNIST's digits: (784,) uint8, 0 at first."""
+        """Return the drawing in the form of MNIST's digits: (784,) uint8."""
         return np.frombuffer(self.drawn, np.uint8)
 
     @property
     def model(self) -> Model | None:
-        """Return the network that was last trained in the browser; None before."""
+        """Return the network last trained in the browser, or None if none was."""
         if not self.trained:
             return None
         first, second = (

@@ -1,7 +1,7 @@
-"""Own, lock and write files: whose a folder is, who is writing, and whole files alone.
+"""Check whose a folder is, lock it, and write whole files into it.
 
 A folder is ours if it holds the lock file that each run, sweep and single stage leaves,
-or a record that reads as one of ours. In any other folder nothing is replaced.
+or a record that can be read as one of ours. In any other folder no file is replaced.
 """
 
 import contextlib
@@ -26,9 +26,10 @@ GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pa
 
 
 def check_folder(path: Path, names: Iterable[str], other: str) -> None:
-    """Raise InvalidParameter unless a run, or a sweep, may write such files into the folder.
+    """Raise InvalidParameter unless files of these names may be written into a folder.
 
-    other: what marks a folder of the other kind. In a folder that is not ours nothing is replaced.
+    other: the file that marks the other kind of result, which is sweep.json for a run
+    and run.json for a sweep. In a folder that is not ours no file may be replaced.
     """
     resolved = path.resolve()
     marks = [above / name for above in resolved.parents for name in RECORDS]
@@ -47,14 +48,17 @@ def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     elif (path / other).exists():
         problem = f"the folder of another kind of result: it holds {other}"
     elif foreign and not is_ours(path):
-        problem = f"not a folder of this project, and holds {foreign[0]}, which would be replaced"
+        problem = (
+            f"not a folder of this project, and holds {foreign[0]}, "
+            "which would be replaced"
+        )
     else:
         return
     raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
 
 
 def is_ours(folder: Path) -> bool:
-    """Return whether a folder has our lock, or a record that reads as one of ours."""
+    """Return whether a folder has our lock file, or a record in one of our formats."""
     for name, kind in RECORDS.items():
         with contextlib.suppress(InvalidRecord, OSError):
             records.read_record(folder / name, kind, "")
@@ -64,21 +68,26 @@ def is_ours(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Lock the folder, made if need be, until the block or the process ends.
+    """Lock a folder until the block or the process ends.
 
-    Raises FolderBusy if another command has locked it.
+    The folder is made if it is missing. Raises FolderBusy if another command has locked
+    it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / LOCK, timeout=0.3):  # `is_locked` holds it for a moment
+        # The short wait is for `is_locked`, which holds the lock for a moment.
+        with FileLock(folder / LOCK, timeout=0.3):
             yield
     except Timeout:
-        message = f"Another command is writing to {folder}. Wait for it, or choose another folder."
+        message = (
+            f"Another command is writing to {folder}. "
+            "Wait for it, or choose another folder."
+        )
         raise FolderBusy(message) from None
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a command is writing to the folder at this moment."""
+    """Return whether a command has locked the folder at this moment."""
     if not (folder / LOCK).exists():
         return False
     try:
@@ -89,20 +98,28 @@ def is_locked(folder: Path) -> bool:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a temporary file beside the path, then rename it: a reader finds the old or the new."""
+    """Write a file so that a reader finds either its old content or all of the new.
+
+    The content goes to a temporary file in the same folder, which is then renamed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_bytes(content)
         temporary.replace(path)
-    except OSError as error:  # of which a full disk names no file
+    except OSError as error:
+        # The error of a full disk does not name the file, so name it here.
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidParameter if a page cannot stand there, or something else does."""
+    """Raise InvalidParameter if a page may not be written to the path.
+
+    It may not if the path is below a file, is a folder, or is a file that is not a page
+    of this project.
+    """
     files = [above for above in path.parents if above.is_file()]
     if files:
         raise InvalidParameter(

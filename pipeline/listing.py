@@ -1,4 +1,4 @@
-"""List runs and sweeps on one page, and make a website of the notebooks and three reports."""
+"""List runs and sweeps on one page, and make a website of notebooks and reports."""
 
 import base64
 import math
@@ -30,8 +30,9 @@ from pipeline.sweeps.points import Point, SweepFolder, find_varied
 from pipeline.sweeps.ranking import Configuration, read_points, select
 
 SPLITS = {"train": "training (dropout)", "validation": "validation", "test": "test"}
-MAX_VALUES = 6  # of a parameter that a sweep varies
-SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {  # what differs from the original
+MAX_VALUES = 6  # that are listed of a parameter that a sweep varies
+# The runs of the website: a title, and the parameters that differ from the original.
+SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
     "default": ("The original, as it was published", {}),
     "true-derivative": ("Its slip corrected", {"relu_grad_inactive": 0}),
     "pixels-dropped": (
@@ -39,15 +40,17 @@ SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {  # what differs from the 
         {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
     ),
 }
-LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)  # in the guide's table
-LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # of Markdown
-TAKES = re.compile(r"^\| takes \| (.*?) \|", re.M)  # in the table below a title
+# A notebook in the table of notebooks/README.md.
+LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)
+LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # in Markdown
+# How long a notebook takes, in the table below its title.
+TAKES = re.compile(r"^\| takes \| (.*?) \|", re.M)
 Row = dict[str, Any]  # as index.html.j2 shows it
 remove_outputs = ClearOutputPreprocessor().preprocess
 
 
 def write_index(runs: Path = RUNS) -> Path:
-    """Write index.html, with all runs and sweeps in the folder, and return its path."""
+    """Write index.html, a list of all runs and sweeps in a folder; return its path."""
     runs = runs.absolute()
     path = runs / "index.html"
     check_page(path)
@@ -60,7 +63,7 @@ def write_index(runs: Path = RUNS) -> Path:
 
 
 def find_rows(runs: Path) -> Iterator[Row]:
-    """Yield a row for each run, and for each sweep with its points."""
+    """Yield a row for each run, and one for each sweep together with its points."""
     for path, folders, files in os.walk(runs):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if "sweep.json" in files:
@@ -132,12 +135,15 @@ def describe_sweep(folder: SweepFolder) -> Row:
 
 
 def describe_code(inputs: Inputs) -> list[str]:
-    """Return a remark if another network was trained than the project's own."""
+    """Return a remark, in a list, if the helpers.py was not the published one."""
     return [] if has_published_helpers(inputs) else ["with a changed helpers.py"]
 
 
 def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:
-    """Return the means over the seeds, of test metrics only of what was selected."""
+    """Return the mean of each metric over the finished seeds of a configuration.
+
+    Test metrics are among them only if the configuration was selected and evaluated.
+    """
     measured = [point.record.metrics for point in best.finished if point.record]
     tested = [metrics for point in best.finished if (metrics := point.find_metrics())]
     if is_selected and len(tested) == len(measured):
@@ -151,7 +157,7 @@ def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:
 
 
 def compute_wall_time(records: Iterable[RunRecord]) -> float:
-    """Return for how many seconds at least one of the trainings ran."""
+    """Return for how many seconds at least one of the trainings was running."""
     total, end = 0.0, -math.inf
     for record in sorted(records, key=lambda record: record.started):
         began = (record.resumed or record.started).timestamp()
@@ -163,11 +169,12 @@ def compute_wall_time(records: Iterable[RunRecord]) -> float:
 
 
 def count_points(points: Sequence[Point], is_running: bool) -> Row:
-    """Return the status of a sweep, and how many of its points have which."""
+    """Return the status of a sweep, and how many of its points have which status."""
     counts = Counter(point.status or "left" for point in points)
     eliminated = counts.pop(Status.ELIMINATED, 0)
     counts["left"] += counts.pop(Status.OUTDATED, 0)
-    if not is_running:  # then nobody trains the points that say so
+    # If the sweep is not running, its running points were left by a killed process.
+    if not is_running:
         counts["left"] += counts.pop(Status.RUNNING, 0)
         counts["left"] += counts.pop(Status.INTERRUPTED, 0)
     done = counts.pop(Status.DONE, 0)
@@ -184,7 +191,10 @@ def count_points(points: Sequence[Point], is_running: bool) -> Row:
 
 
 def describe_grid(points: Sequence[Point]) -> list[str]:
-    """Describe what varies among the points, and what else differs from the defaults."""
+    """Describe the parameters that vary among the points, and the fixed ones.
+
+    A fixed parameter is left out if it has its default value.
+    """
     ranges, constants = [], {}
     for name in NAMES:
         values = list(
@@ -205,11 +215,10 @@ def describe_grid(points: Sequence[Point]) -> list[str]:
 
 
 def write_site(folder: Path) -> Path:
-    """Write the notebooks of the guide and three reports as a website, and return its first page.
+    """Write a website of the notebooks and three reports, and return its first page.
 
-    The folder students has the notebooks without their outputs.
-
-    The runs are made first, in runs/of-the-site, unless they are finished.
+    The three runs are made first, in runs/of-the-site, unless they are finished there.
+    The folder students gets the notebooks without their outputs.
     """
     guide = (NOTEBOOKS / "README.md").read_text("utf-8")
     notebooks = {

@@ -1,7 +1,8 @@
 """Execute a notebook with papermill, and write it whole, also when it fails.
 
-papermill finds and injects the parameters. Its engine here has the cells run in a process of the
-notebook's own (shell.py), in place of a kernel; papermill's client puts the outputs together.
+papermill finds the parameters and injects their values. Our engine then runs the cells
+in one process per notebook (process.py) instead of a kernel, and papermill's client
+stores what they output.
 """
 
 import logging
@@ -41,13 +42,13 @@ from pipeline.run_folder import RUN_DIR
 from pipeline.stages import STAGES
 
 ENGINE = "digits"
-PICTURE = "picture"  # the tag of cells that a point of a sweep leaves out
+PICTURE = "picture"  # the tag of cells that are left out for a point of a sweep
 LEFT_OUT = (
     "This picture was left out. The notebook draws it when it is run by itself.\n"
 )
 LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
 
-_stages: dict[str, NotebookNode] = {}  # by the digest of their cells
+_stages: dict[str, NotebookNode] = {}  # notebooks, by the digest of their cells
 join_streams = CoalesceStreamsPreprocessor().preprocess_cell
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,11 @@ papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""A file that shows lines overwritten with \r: all in a terminal, some in a log."""
+    r"""Show the progress lines that a notebook overwrites with \r.
+
+    A terminal gets each of them, a log one every LOG_INTERVAL seconds. papermill's
+    client writes to this object as to a file.
+    """
 
     def __init__(self, name: str, is_shown: bool) -> None:
         self.name, self.is_shown, self.logged_at = name, is_shown, time.monotonic()
@@ -138,13 +143,16 @@ def execute(
     time_limit: float | None = None,
     is_point: bool = False,
 ) -> None:
-    """Execute a notebook and write it. Parameters that it does not declare are left out.
+    """Execute a notebook, and write it with its outputs.
 
-    output: where the executed notebook goes, as far as it came. inputs: of the run, whose
-    code and cells have to be executed; without them, what is on disk. time_limit: seconds
-    that a cell may take. is_point: of a sweep, whose points share the cores; it uses one,
-    draws no picture and shows no progress. A notebook whose process died is executed
-    once more. Raises InvalidRecord if it is no notebook in Python, and NotebookFailed.
+    parameters: those that the notebook does not declare are left out. output: where the
+    executed notebook is written, also when a cell fails. inputs: the code and cells
+    that have to be executed; None for what is on disk. time_limit: seconds that a cell
+    may take. is_point: execute it for a point of a sweep. Because points share the
+    cores, it then uses one core, and it draws no pictures and shows no progress.
+
+    A notebook whose process died is executed once more. Raises InvalidRecord if it is
+    not a notebook in Python, and NotebookFailed if a cell fails.
     """
     node = read_stage(notebook, inputs) if inputs else read_notebook(notebook)
     if nb_language(node) != "python":
@@ -201,14 +209,15 @@ def _execute(
         raise kind(f"{where}: {error.ename}: {error.evalue}") from None
     finally:
         if executed:
-            executed[0].metadata.pop("papermill", None)  # it has paths of this machine
+            executed[0].metadata.pop("papermill", None)  # has paths of this machine
             write_whole(output, nbformat.writes(executed[0]).encode())
 
 
 def execute_in_place(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, and strip what differs from run to run.
+    """Execute a notebook with its own parameters, and replace it by the result.
 
-    Its metadata are then as JupyterLab writes them. A notebook that fails stays as it is. Raises
+    Whatever differs from run to run is stripped, so its metadata are those that
+    JupyterLab writes. If a cell fails, the notebook stays as it was. Raises
     NotebookFailed.
     """
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
@@ -218,25 +227,22 @@ def execute_in_place(notebook: Path) -> None:
     kernel = node.metadata["kernelspec"]
     node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
     for cell in node.cells:
-        kept = (
-            "tags",
-            "collapsed",
-            "jupyter",
-        )  # the last two hide outputs in JupyterLab
+        # The last two hide outputs in JupyterLab.
+        kept = ("tags", "collapsed", "jupyter")
         cell.metadata = {
             name: cell.metadata[name] for name in kept if cell.metadata.get(name)
         }
-        for each in cell.get(
-            "outputs", ()
-        ):  # a control has a random name, and needs a kernel
+        # A control has a random name, and shows nothing without a kernel.
+        for each in cell.get("outputs", ()):
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, nbformat.writes(node).encode() + b"\n")
 
 
 def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
-    """Read the notebook of a stage, once: a later change does not matter to the command.
+    """Read the notebook of a stage, or return it as it was first read.
 
-    Raises CodeChanged if its cells are not those of the inputs.
+    So a change that is saved later does not affect a command that is running. Raises
+    CodeChanged if its cells are not those of the inputs.
     """
     digest = inputs.notebooks[path.stem]
     if digest not in _stages:
@@ -248,14 +254,17 @@ def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
 
 
 def read_stages(inputs: Inputs) -> None:
-    """Read the notebooks of these stages now, see `read_stage`."""
+    """Read the notebooks of these stages before they are executed, see `read_stage`."""
     for stage in STAGES:
         if stage.name in inputs.notebooks:
             read_stage(stage.notebook, inputs)
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook of any version as one of version 4. Raises InvalidRecord."""
+    """Read a notebook of any format version, converted to version 4.
+
+    Raises InvalidRecord if the file is missing, or is not a notebook.
+    """
     try:
         node: NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validate(node)

@@ -1,8 +1,9 @@
-"""See to it that a notebook's process executes the code that its command started with.
+"""Make a notebook's process execute the code that its command started with.
 
-The fork server imports the project's modules once, and keeps the digests of their files.
-So a process that is forked from it has the code of that moment, whatever is saved later.
-A process that needs other code drops these modules and imports them from disk.
+The fork server imports the project's modules once, and keeps the digests of their
+files. So a process that is forked from it has the code of that moment, even if a file
+is saved later. But a process that needs other code drops these modules, and imports
+them from disk.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ from pipeline.digests import digest_syntax
 
 ROOT = Path(__file__).resolve().parent.parent
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-MODULES = (  # what the notebooks of a run import of the project
+# The modules of the project that the notebooks of a run import.
+MODULES = (
     "helpers",
     "pipeline.baselines",
     "pipeline.checkpoints",
@@ -26,6 +28,7 @@ MODULES = (  # what the notebooks of a run import of the project
     "pipeline.published",
     "pipeline.run_folder",
 )
+# Modules that start a process and check its code, so `forget_modules` must keep them.
 KEPT = tuple(
     f"pipeline.{name}" for name in ("digests", "own_code", "preload", "process")
 )
@@ -33,28 +36,31 @@ KEPT = tuple(
 
 @dataclass
 class Imported:
-    """What the fork server has imported: digests of the files, and of their syntax."""
+    """What the fork server has imported: digests of files, and of their syntax trees.
+
+    Both are empty in a process that was spawned, since that has imported nothing.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     syntax: dict[str, str] = field(default_factory=dict)
 
 
-imported = Imported()  # empty in a process that was spawned
+imported = Imported()
 
 
 def digest_files() -> dict[str, str]:
-    """Return the SHA-256 of each file of the project's code."""
+    """Return the SHA-256 of each file of the project's code, by its path."""
     paths = [ROOT / "helpers.py", *sorted(ROOT.glob("pipeline/**/*.py"))]
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 def preload() -> None:
-    """Import the project's modules, in the fork server, and run the loops once.
+    """Import the project's modules in the fork server, and run the compiled loops once.
 
-    What cannot be imported is left to the process of a notebook, because the error is
-    then shown in the cell that imports it.
+    If a module cannot be imported, nothing is kept. Then the process of a notebook
+    imports it again, so the error is shown in the cell that needs it.
     """
-    sys.path.insert(0, str(ROOT))  # of Python 3.11 the current folder comes first
+    sys.path.insert(0, str(ROOT))  # before the current folder, which 3.11 puts first
     before = digest_files()
     try:
         import_modules()
@@ -74,7 +80,7 @@ def import_modules() -> None:
 
 
 def forget_modules() -> None:
-    """Forget what has been imported of the project, so that it is imported again."""
+    """Drop the project's modules, so that they are imported again."""
     for name in [*sys.modules]:
         is_own = name == "helpers" or name.startswith("pipeline.")
         if is_own and name not in KEPT:
@@ -82,9 +88,10 @@ def forget_modules() -> None:
 
 
 def prepare(syntax: Mapping[str, str]) -> str:
-    """Let this process have the code with these digests; say why if it cannot.
+    """Give this process the code that has these digests.
 
-    syntax: by file, see `digests.digest_syntax`; empty for whatever is on disk.
+    syntax: digests by file, see `digests.digest_syntax`; empty for whatever is on disk.
+    Return "", or the reason why the process cannot have that code.
     """
     changed_on_disk = find_differences(digest_disk(syntax), syntax)
     if imported.files == digest_files() or changed_on_disk:
@@ -92,7 +99,8 @@ def prepare(syntax: Mapping[str, str]) -> str:
         return describe(changed_on_disk or changed) if changed else ""
     forget_modules()
     if syntax:
-        with contextlib.suppress(Exception):  # which a cell will meet again
+        # A cell that imports the same module will show the error.
+        with contextlib.suppress(Exception):
             import_modules()
         changed = find_differences(digest_disk(syntax), syntax)
         return describe(changed) if changed else ""

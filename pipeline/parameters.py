@@ -1,4 +1,4 @@
-"""Define the parameters: names, types, ranges, defaults, and what to say of a wrong one.
+"""Define the parameters: their names, types, ranges, defaults and messages.
 
 The command line and a sweep check their values here before anything starts. A notebook
 checks its own in the cell after its parameters, because papermill or a reader may have

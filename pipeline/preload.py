@@ -1,6 +1,6 @@
-"""Import what notebooks import, in the fork server from which their processes are forked.
+"""Import what notebooks import, in the fork server, so that their processes start fast.
 
-The server is a process of its own, so its environment may be changed.
+The server is a process of its own, so this module may change its environment.
 """
 
 import gc
@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 
-from pipeline import own_code  # which does not import NumPy: its threads are set below
+from pipeline import own_code  # does not import NumPy, whose threads are set below
 
 PACKAGES = (
     "IPython.core.completerlib",
@@ -24,16 +24,17 @@ PACKAGES = (
     "pydantic",
 )
 
-# Before NumPy is imported. Matrix products of several threads differ in the last digits.
+# Set before NumPy is imported, because the last digits of a matrix product depend on
+# the number of threads.
 os.environ |= dict.fromkeys(own_code.THREAD_VARIABLES, "1")
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 gc.disable()
 modules = {name: importlib.import_module(name) for name in PACKAGES}
-modules["pydantic"].TypeAdapter(dict[str, int])  # most comes with its first use
+modules["pydantic"].TypeAdapter(dict[str, int])  # imports the rest of pydantic
 figure = modules["matplotlib.pyplot"].Figure()
-figure.add_subplot().set_title("text")  # finds the fonts
+figure.add_subplot().set_title("text")  # makes Matplotlib find its fonts
 figure.savefig(io.BytesIO(), format="png")
-own_code.preload()  # which also starts Numba's compiler
+own_code.preload()  # also starts Numba's compiler
 gc.enable()
-gc.freeze()  # so that no child looks through all these objects for garbage
+gc.freeze()  # so that no child searches all these objects for garbage

@@ -1,9 +1,8 @@
-"""Run the cells of one notebook in a process of its own, by IPython and without a kernel.
+"""Run the cells of one notebook in a process of its own, with IPython but no kernel.
 
-The parent sends the source of a cell through a pipe. The process sends back what the
-cell writes and displays, each as it arises, as a Jupyter output: exactly what a kernel
-would give. What goes through the pipe is JSON, so that no object of a notebook reaches
-the parent.
+The parent sends the source of a cell through a pipe. The process sends back each output
+of the cell as soon as it arises, in exactly the form that a kernel would give it.
+Outputs are sent as JSON, so no object of a notebook reaches the parent.
 """
 
 import atexit
@@ -35,16 +34,17 @@ from pipeline import own_code
 from pipeline.errors import CellTimedOut, CodeChanged, ProcessDied
 
 BACKEND = "module://matplotlib_inline.backend_inline"
-ENVIRONMENT = {  # of each notebook's process; the second line is what ipykernel sets
+# The variables of each notebook's process. ipykernel sets those of the last two lines.
+ENVIRONMENT = {
     **dict.fromkeys(own_code.THREAD_VARIABLES, "1"),
     **{"MPLBACKEND": BACKEND, "TERM": "xterm-color", "CLICOLOR": "1"},
     **{"FORCE_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"},
 }
-CAN_FORK = sys.platform == "linux"  # elsewhere a process is spawned, to be safe
+CAN_FORK = sys.platform == "linux"  # on macOS, forking is not safe
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
-SECONDS_TO_END = 1.0  # in which a process closes its files after its last cell
+SECONDS_TO_END = 1.0  # for a process to close its files after its last cell
 
-starting = threading.Lock()  # of one process at a time
+starting = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
 is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
 
@@ -53,13 +53,14 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 
 def start_fork_server() -> None:
-    """Start the fork server early: its imports take a second, in which we can go on."""
+    """Start the fork server, so that its imports run while this process goes on."""
     if not CAN_FORK:
         return
     CONTEXT.set_forkserver_preload(["pipeline.preload"])
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    try:  # the server, which ignores Ctrl-C only after its imports, inherits that
+    # The server ignores Ctrl-C only after its imports, so let it inherit that earlier.
+    try:
         multiprocessing.forkserver.ensure_running()  # type: ignore[attr-defined]
     finally:
         if in_main_thread:
@@ -68,10 +69,10 @@ def start_fork_server() -> None:
 
 @contextlib.contextmanager
 def hidden_main_module() -> Iterator[None]:
-    """Let an empty module stand for the main one, while a process starts.
+    """Replace the main module by an empty one while a process starts.
 
-    Otherwise multiprocessing has the process import the script that the user has
-    started, which would execute it a second time.
+    Otherwise multiprocessing would import the user's script in the new process, and so
+    execute it a second time.
     """
     with starting:
         main = sys.modules["__main__"]
@@ -83,10 +84,11 @@ def hidden_main_module() -> Iterator[None]:
 
 
 class NotebookProcess:
-    """The process of one notebook, seen from its parent. Close it, or it goes on.
+    """The process of one notebook, seen from its parent, who has to close it.
 
-    syntax: the digests of the code that it has to execute, by file, see
-    `own_code.prepare`. Raises ProcessDied if it cannot be started.
+    variables: set in its environment. syntax: the digests of the code that it has to
+    execute, by file, see `own_code.prepare`. Raises ProcessDied if it cannot be
+    started.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class NotebookProcess:
             self._start(environment, syntax or {})
         except (EOFError, ConnectionError):  # the fork server has been killed
             try:
-                self._start(environment, syntax or {})  # which starts another one
+                self._start(environment, syntax or {})  # starts another fork server
             except (EOFError, ConnectionError) as error:
                 raise ProcessDied(f"No process can be started ({error}).") from None
         running.add(self)
@@ -114,10 +116,10 @@ class NotebookProcess:
     def run_cell(
         self, source: str, time_limit: float | None = None
     ) -> Iterator[Message]:
-        """Run a cell, and yield what comes of it; the last message is of the kind "done".
+        """Run a cell, and yield its outputs; the last message is of the kind "done".
 
-        time_limit: seconds. Raises CellTimedOut, ProcessDied and CodeChanged, without
-        the place.
+        time_limit: seconds. Raises CellTimedOut, ProcessDied and CodeChanged; the
+        caller adds to the message which cell it was.
         """
         deadline = None if time_limit is None else time.monotonic() + time_limit
         kind = ""
@@ -130,7 +132,8 @@ class NotebookProcess:
                 ready = connection.wait([self.pipe, self.process.sentinel], left)
                 if not ready or left == 0:
                     raise CellTimedOut(f"it took longer than {time_limit:g} seconds")
-                if self.pipe not in ready:  # it has ended, but its end is still held
+                # The process has ended, though another one still holds its end open.
+                if self.pipe not in ready:
                     raise EOFError
                 kind, content = json.loads(self.pipe.recv_bytes())
                 if kind == "refused":
@@ -141,22 +144,22 @@ class NotebookProcess:
             raise ProcessDied(f"its process {self._describe_end()}") from None
 
     def _describe_end(self) -> str:
-        """Say how the process has ended, as far as its exit code tells."""
+        """Return in words how the process has ended, as far as its exit code tells."""
         code = self.process.exitcode
-        if code is None or code == 255:  # also what an exit code that got lost reads as
+        if code is None or code == 255:  # 255 also means that the code was lost
             return "ended early"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
     def end(self) -> None:
-        """Let the process end in order after its last cell: its files are flushed."""
+        """Let the process end in order after its last cell, so that it closes files."""
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")
             self.process.join(SECONDS_TO_END)
 
     def kill(self) -> None:
-        """Kill the process, whatever it does, and all that its cells have started."""
+        """Kill the process, together with all processes that its cells have started."""
         if hasattr(os, "killpg") and self.process.pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -173,10 +176,11 @@ class NotebookProcess:
 
 @contextlib.contextmanager
 def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield threads, each of which executes one notebook at a time.
+    """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
-    An error, or Ctrl-C, ends them at once. A thread may be about to start a process, so
-    all are killed again until no thread is left.
+    An error, or Ctrl-C, ends them at once, because their processes are killed. As a
+    thread may be about to start another process, this is repeated until no thread is
+    left.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:
@@ -198,14 +202,16 @@ def run_cells(
     environment: Mapping[str, str],
     syntax: Mapping[str, str],
 ) -> None:
-    """Run the cells that come through the pipe, until an empty one or its end."""
+    """Run each cell that comes through the pipe, until an empty one or its end."""
+    # In a group of its own, Ctrl-C does not reach this process, and a kill reaches all
+    # that it starts.
     if hasattr(os, "setsid"):
-        os.setsid()  # so that Ctrl-C reaches the parent alone, and a kill the whole group
+        os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # else all would inherit one state from the fork server
+        numpy.random.seed()  # else all processes have the fork server's random state
     if numba := sys.modules.get("numba"):
         numba.config.reload_config()  # from the environment of this process
     lock = threading.Lock()
@@ -231,18 +237,19 @@ def run_cells(
             result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
             count = shell.execution_count - 1
             send("done", {"execution_count": count, "success": bool(result.success)})
-    # Multiprocessing ends a child without Python's own end, which would do this.
+    # Python itself would do this at exit, but multiprocessing ends a child without it.
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     gc.collect()
     atexit._run_exitfuncs()
 
 
 def _to_json(value: object) -> object:
-    """Return what JSON has for a value, as jupyter_client does."""
+    """Convert a value that JSON does not know, as jupyter_client does."""
     return json_default(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def _end_with_parent() -> None:
+    """Wait for the end of the parent process, then end this one."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -279,7 +286,7 @@ class _DisplayHook(DisplayHook):
 
 
 class _DisplayPublisher(DisplayPublisher):
-    def publish(  # type: ignore[override]  # which has options that nobody uses
+    def publish(  # type: ignore[override]  # the base class names more options
         self, data: Any, metadata: Any = None, **options: Any
     ) -> None:
         kind = "update_display_data" if options.get("update") else "display_data"
@@ -296,12 +303,12 @@ class _Shell(InteractiveShell):
     send: Any
 
     def enable_gui(self, gui: object = None) -> None:
-        """Do nothing: the pictures of a notebook need no event loop."""
+        """Do nothing, because the pictures of a notebook need no event loop."""
 
     def _showtraceback(
         self, etype: type, evalue: BaseException, stb: list[str]
     ) -> None:
-        """Send an error, as ipykernel does: the base class would print it."""
+        """Send an error as ipykernel does, where the base class would print it."""
         content = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.send("error", content)
 

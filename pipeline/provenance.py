@@ -1,8 +1,9 @@
 """Digest what a result depends on, and find what has changed since.
 
-A result depends on its parameters, its data, the cells of its notebooks, the modules that compute
-something for them, and the versions of the packages that these use. The modules and packages are
-the lists below; a test compares them with what Python imports for the notebooks.
+A result depends on its parameters, its data, the cells of its notebooks, the modules
+that compute something for them, and the versions of the packages that these use. The
+modules and packages are listed below. A test compares the lists with what Python
+imports for the notebooks.
 """
 
 import hashlib
@@ -40,7 +41,10 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 
 
 def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
-    """Return what these stages of a run depend on besides the parameters."""
+    """Return what these stages of a run depend on, apart from the parameters.
+
+    Raises InvalidData if helpers.py cannot be parsed, or the source cannot be read.
+    """
     stages = list(stages)
     check_syntax()
     code = CODE if EVALUATION in stages else TRAINING_CODE
@@ -55,7 +59,10 @@ def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> 
 
 
 def check_syntax() -> None:
-    """Raise InvalidData if helpers.py is no Python, before anything is replaced."""
+    """Raise InvalidData if helpers.py has a syntax error.
+
+    A command checks this first, so that no result is replaced before the error is seen.
+    """
     path = ROOT / "helpers.py"
     try:
         compile(path.read_bytes(), path, "exec")
@@ -66,7 +73,7 @@ def check_syntax() -> None:
 
 
 def leave_out_evaluation(inputs: Inputs) -> Inputs:
-    """Return what the training alone depends on."""
+    """Return the part of the inputs that a training depends on."""
     return Inputs(
         data=inputs.data,
         notebooks={k: v for k, v in inputs.notebooks.items() if k != EVALUATION.name},
@@ -77,7 +84,7 @@ def leave_out_evaluation(inputs: Inputs) -> Inputs:
 
 
 def digest_code(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of what each of these files of the project means."""
+    """Return the digest of the syntax tree of each of these files, by its name."""
     return {name: digest_syntax(ROOT / name) for name in names}
 
 
@@ -93,7 +100,7 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def describe_machine() -> str:
-    """Return the BLAS and the processor, on which the last digits of products depend."""
+    """Name the BLAS and the processor, on which the last digits of products depend."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     extensions = config.get("SIMD Extensions", {}).get("found", [])
@@ -102,7 +109,10 @@ def describe_machine() -> str:
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of a notebook's cells, without outputs and values of parameters."""
+    """Return the SHA-256 of a notebook's cells.
+
+    Outputs and the values of parameters do not count.
+    """
     cells = []
     for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
         source = "".join(cell["source"])
@@ -116,7 +126,10 @@ def digest_cells(notebook: Path) -> str:
 def find_differences(
     folder: RunFolder, parameters: Parameters, inputs: Inputs
 ) -> list[str]:
-    """Describe what differs between a folder's finished run and what would be made now."""
+    """Describe how a folder's finished run differs from the one that would be made now.
+
+    The list is empty if the run need not be made again.
+    """
     record = folder.find_record()
     if record is None:
         return ["no run so far"]
@@ -128,18 +141,22 @@ def find_differences(
 def compare_inputs(
     record: RunRecord, parameters: Parameters, inputs: Inputs
 ) -> list[str]:
-    """Describe each parameter and input that is not what the record has; of a digest its start."""
+    """Describe each parameter and input that differs from the record.
+
+    Values are cut to 12 characters, because most are digests.
+    """
     before = record.parameters | flatten(record.inputs)
     now = parameters.model_dump() | flatten(inputs)
     return [
-        f"{name}, which was {str(before.get(name, 'not recorded'))[:12]} and is {str(value)[:12]}"
+        f"{name}, which was {str(before.get(name, 'not recorded'))[:12]} "
+        f"and is {str(value)[:12]}"
         for name, value in now.items()
         if before.get(name) != value
     ]
 
 
 def flatten(inputs: Inputs) -> dict[str, str]:
-    """Return the inputs one by one, by names such as "versions numpy"."""
+    """Return all inputs in one mapping, with names such as "versions numpy"."""
     groups = {
         "notebooks": inputs.notebooks,
         "code": inputs.syntax,

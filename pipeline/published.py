@@ -1,4 +1,4 @@
-"""Compare a run's metrics with the published ones, write metrics, and say how certain they are."""
+"""Compare metrics with the published ones, format them, and bound their certainty."""
 
 import math
 from typing import Any
@@ -9,23 +9,26 @@ PUBLISHED = {
     "test_error": "0.429",
     "test_accuracy": "0.7942",
 }
-WEIGHTS_SHA256 = (
-    "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"  # default run
-)
-# Of the syntax tree of helpers.py, with which the published metrics are reproduced.
+# The digest of the weights of the default run.
+WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
+# The digest of the syntax tree of the helpers.py that reproduces the published metrics.
 HELPERS_SHA256 = "76cce13ffce17fad65aab9de223e9e5aa2dc7f9e36690b4ca570286338f4d412"
-Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
+# 95 % of a normal distribution lie within so many standard deviations of its mean.
+Z = 1.959963984540054
 
 
 def cut(error: float) -> str:
-    """Write an error as the original prints it: its first five characters, cut, not rounded."""
-    if error >= 1e5:  # five characters would be another number
+    """Format an error as the original prints it: its first five characters."""
+    if error >= 1e5:  # cut to five characters, it would be another number
         return f"{error:.0e}"
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 
 
 def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
-    """Compare a run's metrics with the published ones: errors as printed, accuracies exactly."""
+    """Compare a run's metrics with the published ones, and return a row for each.
+
+    Errors are compared as the original prints them, accuracies exactly.
+    """
     rows = []
     for metric, published in PUBLISHED.items():
         value, name = metrics[metric], metric.replace("_", " ")
@@ -44,7 +47,11 @@ def format_table(
     other: str = "NOT equal",
     has_digits: bool = True,
 ) -> str:
-    """Format the comparison, with a word in its last column; without digits the metrics alone."""
+    """Format the comparison of a run's metrics with the published ones as a table.
+
+    equal, other: the words in its last column. has_digits: whether the images are
+    digits; if not, the published metrics are left out.
+    """
     lines = [f"{'':16}{'published':>10}{'this run':>10}"] if has_digits else []
     for row in compare(metrics):
         published = f"{row['published']:>10}" if has_digits else ""
@@ -56,14 +63,21 @@ def format_table(
 
 
 def round_metric(value: float, sign: str = "") -> str:
-    """Write a metric in four decimals, a large one in four digits; sign "+" writes a plus, too."""
+    """Format a metric with four decimals, or from 100000 on with four digits.
+
+    sign: "+" writes the sign of a positive number, too.
+    """
     return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
 
 
 def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of an accuracy (fraction) on so many images (>= 1).
+    """Return the 95 % confidence interval of an accuracy, by Wilson's method.
 
-    Source: E. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
+    The accuracy and the interval's ends are fractions. images: on how many the accuracy
+    was measured, at least 1.
+
+    Source: E. Wilson (1927), Journal of the American Statistical Association 22,
+    209-212.
     """
     shrinkage = 1 + Z**2 / images
     centre = (accuracy + Z**2 / (2 * images)) / shrinkage

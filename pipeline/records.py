@@ -1,6 +1,8 @@
-"""Model the records of runs and sweeps: run.json, history.json, metrics.json and sweep.json.
+"""Model the records of runs and sweeps, which are stored as JSON.
 
-A field that is not known is refused when a record is made, and ignored when one is read.
+These are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
+An unknown field is refused when a record is made, but ignored when one is read, so that
+a record of another version can be read.
 """
 
 from datetime import UTC, datetime
@@ -37,7 +39,11 @@ Record = TypeVar("Record")
 
 
 class Status(StrEnum):
-    """How far a run, or a point of a sweep, has come, or how it ended."""
+    """How far a run, or a point of a sweep, has come, or how it ended.
+
+    ELIMINATED: a point of a search whose candidate lost in an earlier rung. OUTDATED: a
+    point that was trained with other code, data or versions than its sweep has now.
+    """
 
     RUNNING = "running"
     DONE = "done"
@@ -46,14 +52,12 @@ class Status(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     INTERRUPTED = "interrupted"
-    ELIMINATED = (
-        "eliminated"  # a point of a search whose candidate lost in a rung before
-    )
-    OUTDATED = "outdated"  # a point of other code, data or versions than its sweep
+    ELIMINATED = "eliminated"
+    OUTDATED = "outdated"
 
     @classmethod
     def of(cls, error: BaseException) -> "Status":
-        """Return the status of a run that this error has ended."""
+        """Return the status of a run that was ended by this error."""
         if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             return cls.INTERRUPTED
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
@@ -68,7 +72,10 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of one epoch: training under dropout and without it, and validation, if any."""
+    """The metrics of one epoch: of training, under dropout and without, and validation.
+
+    Those of validation are None if there are no validation images.
+    """
 
     train_error: Error
     train_accuracy: Accuracy
@@ -78,19 +85,20 @@ class Epoch(_Record):
     validation_accuracy: Accuracy | None = None
 
 
-# In memory a history is a list of plain dictionaries, without the metrics that were not measured.
+# In memory, a history is a list of plain dictionaries, without the metrics that are
+# None.
 History = list[dict[str, float]]
 HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
 
 class Trained(Epoch):
-    """The metrics of the last epoch, and the SHA-256 of the weights."""
+    """The metrics of the last epoch, with the SHA-256 of the weights after it."""
 
     weights_sha256: Digest
 
 
 class Metrics(Trained):
-    """metrics.json: these, and the metrics on the test images."""
+    """metrics.json: the metrics of the last epoch, and those on the test images."""
 
     test_error: Error
     test_accuracy: Accuracy
@@ -98,11 +106,11 @@ class Metrics(Trained):
 
 
 class Inputs(_Record):
-    """What a result depends on besides its parameters: digests, and versions of packages.
+    """What a result depends on, apart from its parameters: digests and versions.
 
-    Of each file of code there are two: that of the file, and that of its syntax tree
-    without docstrings. By the second one results are compared, so that a comment
-    replaces none.
+    A file of code has two digests: one of its bytes, and one of its syntax tree without
+    docstrings. Results are compared by the second one, so that none has to be made
+    again because of a comment.
     """
 
     data: str
@@ -113,35 +121,38 @@ class Inputs(_Record):
 
 
 class RunRecord(_Record):
-    """run.json: what a run, or a point of a sweep, was given, and what came of it.
+    """run.json: what a run, or a point of a sweep, was given, and its result.
 
-    The parameters are a plain mapping: one that this version does not know must not hide a run.
+    resumed: when the run last continued from a checkpoint, if it did. earlier_s: the
+    seconds that it had taken up to that checkpoint. arrays: the digests of the source's
+    arrays. metrics: those of a point, because it has no metrics.json until it is
+    evaluated. note: that of the model, see `run_folder.Model`. outputs: the digests of
+    the run's files.
+
+    The parameters are a plain mapping, so that a run can be read even if it has a
+    parameter that this version does not know.
     """
 
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=now)
-    resumed: AwareDatetime | None = None  # if it was killed, when it went on
-    earlier_s: Annotated[float, Field(ge=0)] = (
-        0  # up to its last checkpoint before that
-    )
+    resumed: AwareDatetime | None = None
+    earlier_s: Annotated[float, Field(ge=0)] = 0
     parameters: dict[str, JsonValue]
     inputs: Inputs
-    arrays: dict[str, Digest] = {}  # of the source
-    metrics: Trained | None = (
-        None  # of a point, which has no metrics.json until it is evaluated
-    )
+    arrays: dict[str, Digest] = {}
+    metrics: Trained | None = None
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
-    note: str | None = None  # of the model, if helpers.py itself has trained it
-    outputs: dict[str, Digest] = {}  # of the run's files
+    note: str | None = None
+    outputs: dict[str, Digest] = {}
 
     def replace(self, **fields: Any) -> "RunRecord":
-        """Return a record with some fields replaced, and checked again."""
+        """Return a copy with some fields replaced, and all fields checked again."""
         return RunRecord.model_validate(dict(self) | fields)
 
 
 class Distribution(_Record):
-    """What a parameter is drawn from: numbers between two ends, or a list of values."""
+    """What a parameter is drawn from: numbers from min to max, or a list of values."""
 
     distribution: Literal["uniform", "log_uniform"] = "uniform"
     min: Finite | None = None
@@ -162,7 +173,7 @@ class Distribution(_Record):
 
 
 class RandomSearch(_Record):
-    """Candidates to draw, as the entry `random` has them."""
+    """The entry `random` of a sweep: how many candidates to draw, and from what."""
 
     n_candidates: Annotated[int, Field(ge=1)]
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -170,7 +181,10 @@ class RandomSearch(_Record):
 
 
 class Halving(_Record):
-    """Successive halving: the first rung has the fewest epochs, each next one `factor` times."""
+    """The entry `halving` of a sweep, for successive halving.
+
+    The first rung has min_resources epochs, and each next one `factor` times as many.
+    """
 
     resource: Literal["epochs"] = "epochs"
     min_resources: Annotated[int, Field(ge=1)]
@@ -178,7 +192,7 @@ class Halving(_Record):
 
 
 class SweepDefinition(_Record):
-    """What the YAML file of a sweep holds."""
+    """The content of a sweep's YAML file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
     base: dict[str, Any] = {}
@@ -191,15 +205,16 @@ class SweepDefinition(_Record):
 
     @property
     def drawn(self) -> dict[str, Distribution]:
-        """Return what is drawn at random, by parameter."""
+        """Return the distributions that parameters are drawn from, by parameter."""
         return self.random.parameters if self.random else {}
 
 
 class SweepRecord(SweepDefinition):
-    """sweep.json: the definition, and what the sweep was last started with.
+    """sweep.json: the definition of a sweep, and what it was last started with.
 
-    ids: the parameters of each point. inputs: what a training depends on besides, by the
-    source of its images; a point that was trained with others is outdated.
+    ids: the parameters of each point, by its id. inputs: what else a training depends
+    on, by the source of its images. A point that was trained with other inputs is
+    outdated.
     """
 
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
@@ -210,7 +225,7 @@ class SweepRecord(SweepDefinition):
 class TestEvaluation(_Record):
     """A line of test_evaluations.jsonl: a point of a sweep has met the test images.
 
-    code: the start of one digest of the code that computed it.
+    code: the first digits of a digest of all the code that computed its metrics.
     """
 
     time: AwareDatetime = Field(default_factory=now)
@@ -224,7 +239,10 @@ class TestEvaluation(_Record):
 def read_record(
     path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str
 ) -> Record:
-    """Read a file of JSON as a model. Raises InvalidRecord, with the next step."""
+    """Read a JSON file as a record of this kind.
+
+    Raises InvalidRecord, with the next step, if the file is missing or damaged.
+    """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
         return adapter.validate_json(path.read_bytes(), extra="ignore")
@@ -239,6 +257,6 @@ def read_record(
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:
-    """Return the content of a record's file, without the fields that are None."""
+    """Return a record as the content of its file, without the fields that are None."""
     adapter = HISTORY if isinstance(record, list) else TypeAdapter(type(record))
     return adapter.dump_json(record, indent=2, exclude_none=True) + b"\n"  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
-"""Know the files of a run: read them, write them whole, and say whose a folder is.
+"""Read and write the files of a run.
 
-01_prepare writes data.npz, 02_train model.npz and history.json, 03_evaluate metrics.json, and the
-pipeline run.json and report.html. A stage that gives something new removes what was made from its
-old result, so a folder never shows numbers that do not belong together.
+01_prepare writes data.npz, 02_train writes model.npz and history.json, and 03_evaluate
+writes metrics.json. The pipeline itself writes run.json and report.html. A stage whose
+result changes first deletes all that was made from the old one, so the files in a
+folder always belong together.
 """
 
 import contextlib
@@ -42,10 +43,11 @@ from pipeline.stages import (
     list_made_from,
 )
 
-RUN_DIR = "DIGITS_RUN_DIR"  # names, to a notebook, the folder that its run has locked
-# A temporary file of `write_whole`, which a process that was killed has left.
+# This environment variable tells a notebook which folder its run has locked.
+RUN_DIR = "DIGITS_RUN_DIR"
+# A killed process leaves a temporary file of `write_whole`, with such a name.
 PART = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.\d+\.part")
-WEIGHTS = "weights_{}_{}"  # the name of a matrix, from one layer to the next
+WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
 SMALLER = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
@@ -55,26 +57,26 @@ SMALLER = (
 class Model:
     """A trained network: its weights, its normalisation, and the names of its classes.
 
-    The weights are float64 matrices, as helpers.py takes and returns them.
+    The weights are float64 matrices, as helpers.py takes and returns them. The note
+    says that helpers.py itself has trained the network. It is None if the compiled
+    loops did.
     """
 
     weights: Weights
     normalisation: float
     classes: Classes = data.DIGITS
-    note: str | None = (
-        None  # if helpers.py itself has trained it, not the compiled loops
-    )
+    note: str | None = None
 
     @property
     def sha256(self) -> str:
-        """Return the digest of the weights that metrics.json has."""
+        """Return the SHA-256 of the weights, which metrics.json records."""
         return digests.digest_arrays(*self.weights)
 
 
 def name_weights(weights: Weights) -> dict[str, np.ndarray]:
-    """Return weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
+    """Return the weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
 
-    Raises InvalidData if they are no tuple of float64 matrices.
+    Raises InvalidData if the weights are not a tuple of float64 matrices.
     """
     if not isinstance(weights, tuple):
         kind = type(weights).__name__
@@ -90,7 +92,10 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
 
 
 def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
-    """Return the weight matrices of a file, in order. Raises InvalidRecord."""
+    """Return the weight matrices among a file's arrays, in the order of the layers.
+
+    Raises InvalidRecord if one is missing, or is not a float64 matrix.
+    """
     found = {
         name: array for name, array in arrays.items() if name.startswith("weights")
     }
@@ -109,7 +114,8 @@ def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
 class RunFolder:
     """The folder of a run, or of a point of a sweep.
 
-    `read_*` raise InvalidRecord if a file is missing or damaged; `find_record` returns None then.
+    `read_*` raise InvalidRecord if a file is missing or damaged, while `find_record`
+    returns None.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -125,9 +131,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
-        """Check a notebook's parameters, and return its folder: ``RunFolder.open(globals())``.
+        """Check a notebook's parameters, and return the folder of its run.
 
-        Print which run in the folder will be replaced, if it has other parameters.
+        A notebook calls ``RunFolder.open(globals())``. If the folder holds a run with
+        other parameters, print that it will be replaced.
         """
         values = parameters.check(namespace)
         folder = cls(namespace["run_dir"])
@@ -151,12 +158,12 @@ class RunFolder:
 
     @property
     def is_locked_by_our_run(self) -> bool:
-        """Return whether this is a notebook's process, whose run has locked the folder."""
+        """Return whether this process runs a notebook for the run that has the lock."""
         return os.environ.get(RUN_DIR) == str(self.path)
 
     @property
     def next_step(self) -> str:
-        """Return what to do about a file that is missing or damaged."""
+        """Return advice on what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
         if (self.path / "sweep.json").exists():
@@ -198,7 +205,8 @@ class RunFolder:
     def read_finished(self, check_files: bool = True) -> tuple[RunRecord, Parameters]:
         """Return the record of a finished run, and its parameters.
 
-        Raises InvalidRecord if the run has not finished, or a file is not what it has left.
+        Raises InvalidRecord if the run has not finished, or if one of its files has
+        been changed or removed since.
         """
         record = self.read_record()
         altered = find_lost(self, record) if check_files else []
@@ -228,10 +236,9 @@ class RunFolder:
     ) -> Model:
         """Write history.json and model.npz, and return the model.
 
-        note: what is to be said about the training, see `Model`.
-
-        Raises InvalidRecord if data.npz is no longer what it was trained on, and Diverged if a
-        weight is not finite, as after a last epoch whose error still was.
+        note: see `Model`. Raises InvalidRecord if data.npz has changed since the
+        training read it, and Diverged if a weight is not finite, which the metrics need
+        not show.
         """
         if self.read_data().sha256 != trained_on.sha256:
             raise InvalidRecord(
@@ -254,10 +261,10 @@ class RunFolder:
     def write_metrics(
         self, model: Model, metrics: Mapping[str, float], test_images: int
     ) -> None:
-        """Write metrics.json: the last epoch's metrics, and those on so many test images.
+        """Write metrics.json: the metrics of the last epoch and of the test images.
 
-        Raises InvalidRecord if model.npz is no longer the network that was measured, and Diverged
-        if the error on the test images is not finite.
+        test_images: how many there are. Raises InvalidRecord if model.npz has changed
+        since the network was measured, and Diverged if the test error is not finite.
         """
         if self.read_model().sha256 != model.sha256:
             raise InvalidRecord(
@@ -280,8 +287,8 @@ class RunFolder:
     def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         """Write the files of a stage if their content differs.
 
-        First delete what was made from the old ones, so that no results stand together
-        that do not belong together.
+        First delete what was made from the old files, so that the results in a folder
+        always belong together.
         """
         made = list_made_from(stage)
         names = [name for each in made for name in each.files]
@@ -295,7 +302,8 @@ class RunFolder:
             if record and not self.is_locked_by_our_run:
                 command = parameters.make_command(record.parameters, self.display_path)
                 print(
-                    f"Replacing the run in {self.display_path}. To make it again: {command}"
+                    f"Replacing the run in {self.display_path}. "
+                    f"To make it again: {command}"
                 )
                 for path in (self.record, *map(self.notebook, made)):
                     path.unlink(missing_ok=True)
@@ -305,31 +313,38 @@ class RunFolder:
                 write_whole(path, content)
 
     def clear(self) -> None:
-        """Remove an earlier run's files, but for its checkpoint; its report and metrics first."""
+        """Remove the files of an earlier run, except its checkpoint.
+
+        The report and the metrics go first, so that none is left without the files that
+        it was made from.
+        """
         parts = [each.name for each in self.path.iterdir() if PART.fullmatch(each.name)]
         for name in (*reversed(OUTPUTS), *parts):
             (self.path / name).unlink(missing_ok=True)
 
     def digest(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
-        """Return the SHA-256 of each of the files that is there."""
+        """Return the SHA-256 of each of these files that exists, by its name."""
         paths = {name: self.path / name for name in names}
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def find_altered(
         self, record: RunRecord, names: Iterable[str] = OUTPUTS
     ) -> list[str]:
-        """Return those of the recorded files that have been removed or altered since."""
+        """Return the recorded files that have been removed or altered since."""
         recorded = [name for name in names if name in record.outputs]
         digests = self.digest(recorded)
         return [name for name in recorded if digests.get(name) != record.outputs[name]]
 
     def check_free(self, names: Iterable[str] = WRITTEN) -> None:
-        """Raise InvalidParameter if a run may not write files of these names into the folder."""
+        """Raise InvalidParameter if a run may not write these files into the folder."""
         if not self.is_locked_by_our_run:
             check_folder(self.path, names, "sweep.json")
 
 
 def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
-    """Describe each file of a finished run that is not what it left, but for its report."""
-    altered = folder.find_altered(record, [*EXECUTED, *RESULTS])  # a report is remade
+    """Describe each file of a finished run that has been removed or altered since.
+
+    The report does not count, because it can be made again from the other files.
+    """
+    altered = folder.find_altered(record, [*EXECUTED, *RESULTS])
     return [f"{name}, which has been removed or altered since" for name in altered]

@@ -1,7 +1,7 @@
 """Run the three notebooks in sequence, skip a run that is finished, and verify one.
 
-A point of a sweep is a run that only 02_train was executed for. It is evaluated here, when its
-sweep selects it or someone asks for its report.
+A point of a sweep is a run for which only 02_train is executed at first. It is
+evaluated later, when its sweep selects it or a command needs its metrics.
 """
 
 import hashlib
@@ -31,26 +31,30 @@ from pipeline.reports import page
 from pipeline.run_folder import Model, RunFolder
 from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES, TRAINING, Stage
 
-TRAINED = (TRAINING.executed, *TRAINING.files)  # what a training leaves of a point
-TOLERANCE = 1e-9  # of what is computed with a BLAS, whose last digits vary
+TRAINED = (TRAINING.executed, *TRAINING.files)  # the files that a training leaves
+# Results of a BLAS may differ by this, because its last digits vary between machines.
+TOLERANCE = 1e-9
 
 TEST_EVALUATIONS = "test_evaluations.jsonl"  # in the folder of a sweep
 
-# What came of a point: its record, and files that are not in its folder yet, by their names.
+# The result of training a point: its record, and files that are not in its folder yet.
 Outcome = tuple[RunRecord, dict[str, bytes]]
+# A function that starts the training of a point and takes what `train_point` takes.
 Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
 
 log = logging.getLogger(__name__)
 
 
 def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
-    """Prepare, train, evaluate and report in the run's folder, unless that has been done already.
+    """Prepare, train, evaluate and report, unless the folder holds this run finished.
 
-    run_dir: relative to the project's root, or absolute. force: run again, whatever is there. All
-    images of a source of one's own are taken, see `data.fit_source`.
-    Raises InvalidParameter, InvalidData or FolderBusy if the folder or the source cannot be used,
-    with nothing changed, and NotebookFailed: then the folder holds the notebooks as far as they
-    came, and run.json the status and the error.
+    run_dir: relative to the project's root, or absolute. force: run again in any case.
+    All images of a source of your own are used, see `data.fit_source`.
+
+    Raises InvalidParameter, InvalidData or FolderBusy if the folder or the source
+    cannot be used; then nothing has been changed. Raises NotebookFailed if a notebook
+    fails; then the folder holds the notebooks as far as they were executed, and
+    run.json holds the status and the error.
     """
     folder = RunFolder(run_dir)
     folder.check_free()
@@ -106,10 +110,11 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
 
 
 def continue_record(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Return the record of a training that goes on from a checkpoint, if there is one.
+    """Add the time before a checkpoint to a record whose training continues from one.
 
-    It began when the first leg did, and has taken the time up to the checkpoint. A
-    checkpoint of other parameters, data or code is not used, so it does not count.
+    Such a training began when it was first started, and has already taken the time up
+    to its checkpoint. A checkpoint of other parameters, data or code is not used, so
+    its time does not count.
     """
     before, wanted = folder.find_record(), parameters.from_values(record.parameters)
     if before is None or not folder.checkpoint.exists():
@@ -131,9 +136,9 @@ def execute_stages(
     inputs: Inputs | None = None,
     stages: Iterable[Stage] = STAGES,
 ) -> dict[str, str]:
-    """Execute the notebooks of these stages, and return the digests of what they wrote.
+    """Execute the notebooks of these stages, and return the digests of their files.
 
-    inputs: whose code and cells have to be executed; without them, what is on disk.
+    inputs: the code and cells that have to be executed; None for what is on disk.
     """
     outputs: dict[str, str] = {}
     for stage in stages:
@@ -146,14 +151,14 @@ def execute_stages(
 
 
 def _finish(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report, and then that the run is done."""
+    """Write the report, then record that the run is done."""
     page.write_run_report(folder, record)
     outputs = record.outputs | folder.digest([folder.report.name])
     folder.write_record(record.replace(status=Status.DONE, outputs=outputs))
 
 
 def summarise(folder: RunFolder) -> str:
-    """Return a finished run's metrics beside the published ones, and its report's path."""
+    """Return a run's metrics beside the published ones, and the path of its report."""
     record, model = folder.read_record(), folder.read_model()
     changed = parameters.find_unoriginal(parameters.from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
@@ -176,9 +181,11 @@ def summarise(folder: RunFolder) -> str:
 def train_point(
     folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
 ) -> Outcome:
-    """Execute 02_train in the folder, and return the record of what came of it.
+    """Train a point by executing 02_train in its folder, and return its record.
 
-    content: of data.npz, which is in the folder only while it trains.
+    content: the bytes of data.npz, which is in the folder only while the point trains.
+    time_limit: seconds for a cell, or None. A failed training is recorded, not raised.
+    Raises CodeChanged if the project's code has changed since the command started.
     """
     started = time.monotonic()
     executed = folder.notebook(TRAINING)
@@ -199,7 +206,7 @@ def train_point(
         trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
     except CodeChanged:
-        folder.record.unlink()  # nothing of it was trained
+        folder.record.unlink()  # because nothing was trained
         raise
     except (NotebookFailed, InvalidRecord) as error:
         record = record.replace(status=Status.of(error), error=str(error))
@@ -216,10 +223,14 @@ def evaluate(
 ) -> None:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
-    Nothing is done where that has been done, unless what the evaluation depends on has
-    changed. inputs: what that is, by the source of the images, if not what there is now.
+    A point that has been evaluated is skipped, unless what its evaluation depends on
+    has changed. at_a_time: how many points to evaluate at once. inputs: what the
+    evaluation depends on, by the source of the images; collected now for a source that
+    is left out.
+
     Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point,
-    or one that was trained with other code, data or versions, and NotebookFailed.
+    or one that was trained with other code, data or versions. Raises NotebookFailed if
+    03_evaluate fails.
     """
     with open_threads(at_a_time) as threads:
         list(threads.map(partial(_evaluate, given=inputs or {}), folders))
@@ -242,7 +253,8 @@ def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
             )
             outputs = {name: record.outputs[name] for name in TRAINED}
             record = record.replace(outputs=outputs)
-            folder.write_record(record)  # of what is there if this is killed
+            # If this process is killed now, the record names only the trained files.
+            folder.write_record(record)
             write_whole(folder.data, images.to_bytes())
             try:
                 outputs = execute_stages(
@@ -258,9 +270,9 @@ def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
 
 
 def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
-    """Add a line to the sweep's file of all that has met the test images.
+    """Add a point to the sweep's list of those that have met the test images.
 
-    The file is only ever added to, because what has been seen cannot be unseen.
+    Lines are only ever added, because a result that has been seen cannot be unseen.
     """
     metrics = folder.read_metrics()
     code = "".join(record.inputs.syntax.values())
@@ -276,28 +288,28 @@ def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
 
 
 def report(run_dir: str) -> Path:
-    """Write the report of a finished run, or of a point, which is evaluated if need be.
+    """Write the report of a finished run or point, and return its path.
 
-    Return its path. Raises what `evaluate` does.
+    A point that has not been evaluated is evaluated first. Raises what `evaluate` does.
     """
     folder = RunFolder(run_dir)
     if folder.is_point:
         evaluate([folder])
     else:
-        folder.read_record()  # else a folder that holds no run would be locked
+        folder.read_record()  # raises before a folder without a run gets a lock file
         with lock(folder.path):
             _finish(folder, folder.read_finished()[0])
     return folder.report
 
 
 def verify(run_dir: str) -> None:
-    """Run a finished run, or point, again in a temporary folder, and log what is equal.
+    """Run a finished run or point again in a temporary folder, and log what is equal.
 
-    If the source has moved, the images are those of the run's data.npz. Results that a
-    BLAS has computed may differ from the stored ones by TOLERANCE.
+    If its source is missing, the images are taken from the run's data.npz. Results that
+    a BLAS has computed may differ from the stored ones by TOLERANCE.
 
-    Raises InvalidRecord if there is no finished run, or neither its source nor its
-    data.npz, and NotReproduced if anything differs.
+    Raises InvalidRecord if there is no finished run, or if both its source and its
+    data.npz are missing. Raises NotReproduced if any result differs by more.
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
@@ -341,16 +353,17 @@ def verify(run_dir: str) -> None:
         log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
     elif is_close:
         log.info(
-            f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, weights "
-            f"within {distance:.1g} of the stored ones. Another BLAS or processor rounds "
-            f"products of matrices differently. Here: {provenance.describe_machine()}."
+            f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
+            f"weights within {distance:.1g} of the stored ones. Another BLAS or "
+            "processor rounds products of matrices differently. "
+            f"Here: {provenance.describe_machine()}."
         )
     else:
         raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(different)}.")
 
 
 def _measure_distance(one: Model, other: Model) -> float:
-    """Return by how much two models' weights differ at most, or inf in other shapes."""
+    """Return the largest difference of two models' weights, inf if shapes differ."""
     if [matrix.shape for matrix in one.weights] != [m.shape for m in other.weights]:
         return math.inf
     pairs = zip(one.weights, other.weights, strict=True)
@@ -358,7 +371,10 @@ def _measure_distance(one: Model, other: Model) -> float:
 
 
 def _collect_facts(folder: RunFolder) -> dict[str, Any]:
-    """Return the metrics of a run, as far as it was evaluated, and digests of its results."""
+    """Return a run's metrics, and the digests of its weights and its history.
+
+    The metrics on test images are among them if the run has been evaluated.
+    """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
     if folder.metrics.exists():
         facts |= folder.read_metrics().model_dump(exclude_none=True)
@@ -367,11 +383,12 @@ def _collect_facts(folder: RunFolder) -> dict[str, Any]:
 
 
 def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
-    """Write a page on a source, log what it has and the command that trains with it.
+    """Write a page about the images of a source, and return its path.
 
-    values: "source", and parameters as text; see `data.fit_source`. output: a page
-    in runs/reports by default; its path is returned. Raises InvalidParameter,
-    InvalidData and NotebookFailed.
+    Also log how many images it has, and the command that trains with them. values: the
+    "source", and other parameters, as text; see `data.fit_source`. output: the page, by
+    default one in runs/reports. Raises InvalidParameter, InvalidData and
+    NotebookFailed.
     """
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)

@@ -1,7 +1,7 @@
-"""Do what is done only so that a command starts fast: each trick saves most of a second.
+"""Do what is done only so that a command starts fast: it saves most of a second.
 
-Besides, commands import what they need when they are given, because papermill takes more
-than a second, and neither help nor a refusal should wait for it.
+Besides, commands import what they need when they are given, because papermill takes
+more than a second, and neither help nor a refusal should wait for it.
 """
 
 import sys

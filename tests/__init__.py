@@ -1,4 +1,7 @@
-"""Tests have one thread for matrix products, as notebooks have: else last digits may differ."""
+"""Give the tests one thread for matrix products, as notebooks have.
+
+With more threads, the last digits may differ.
+"""
 
 import os
 

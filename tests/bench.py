@@ -1,7 +1,7 @@
 """Time what users wait for, as ratios of two times: make bench, on a quiet machine.
 
-Each line has the median ratio of some turns, and the bar that it should stay below. Give names of
-groups, such as ``run sweeps``, to choose among them.
+Each line has the median ratio of some turns, and the bar that it should stay below. To
+choose among the groups, give their names, such as ``run sweeps``.
 """
 
 import ctypes
@@ -28,10 +28,12 @@ name: bench
 base: {{epochs: {epochs}}}
 grid: {{learning_rate: {rates}, seed: [1, 2, 3]}}
 """
-# The steps of the compiled loop, for a number of hidden units that the compiler of C knows.
+# The steps of the compiled loop, in C with a number of hidden units that is known
+# early.
 C = """
-void train(const unsigned char *images, const unsigned char *labels, const double *masks,
-          double *restrict w1, double *restrict w2, int n, double rate) {
+void train(const unsigned char *images, const unsigned char *labels,
+          const double *masks, double *restrict w1, double *restrict w2, int n,
+          double rate) {
     double hidden[H], hidden_delta[H], scaled[256];
     int places[784];
     for (int i = 0; i < 256; i++) scaled[i] = i / 255.0;
@@ -66,7 +68,7 @@ void train(const unsigned char *images, const unsigned char *labels, const doubl
 
 
 def measure(work):
-    """Return the seconds that it takes."""
+    """Return how many seconds a function takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
@@ -79,7 +81,8 @@ def compare(what, ours, others, bar, turns=3):
     first, second = (statistics.median(times) for times in zip(*pairs, strict=True))
     verdict = "" if ratio <= bar else "  ABOVE THE BAR"
     print(
-        f"{what:60} {first:7.3f} / {second:7.3f} s = {ratio:.2f}   bar {bar:.2f}{verdict}",
+        f"{what:60} {first:7.3f} / {second:7.3f} s = {ratio:.2f}   "
+        f"bar {bar:.2f}{verdict}",
         flush=True,
     )
 
@@ -142,7 +145,7 @@ def bench_training(scratch):
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
         library.train(*pointers, len(x), ctypes.c_double(0.005))
 
-    train(compiled.train_epoch, 1)  # loads what is compiled
+    train(compiled.train_epoch, 1)  # loads the compiled loops
     what = "100 epochs, by C with every flag and a known number of units"
     ours, in_c = (
         (lambda: train(compiled.train_epoch, 100)),
@@ -162,7 +165,7 @@ def bench_evaluation(scratch):
         for x, y in (validation, test):
 
             def evaluate_in_parts(x=x, y=y, weights=weights):
-                for start in range(0, len(x), 1000):  # to spare memory
+                for start in range(0, len(x), 1000):  # to limit memory
                     helpers.evaluate(
                         x[start : start + 1000], y[start : start + 1000], weights
                     )

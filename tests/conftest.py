@@ -35,13 +35,15 @@ def save_and_stop(self, checkpoint, *generators):
     if seed == 13 and "DEADLY" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
     if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
-        socket.create_connection(("127.0.0.1", int(os.environ["GATE"])), timeout=100).recv(1)
+        gate = "127.0.0.1", int(os.environ["GATE"])
+        socket.create_connection(gate, timeout=100).recv(1)
 
 
 Checkpoints.save_when_due = save_and_stop
 '''
 VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
-COMMANDS = {  # by the README
+# The commands of the README.
+COMMANDS = {
     "default": ["run"],
     "true-derivative": ["run", "-p", "relu_grad_inactive", "0"],
     "small": ["sweep", "notebooks/sweeps/small.yaml"],
@@ -50,9 +52,10 @@ COMMANDS = {  # by the README
 
 @pytest.fixture(scope="session")
 def pipeline():
-    """Return a function that does what ``python -m pipeline`` does, in this process.
+    """Return a function that runs ``python -m pipeline`` in this process.
 
-    With options of subprocess.run it is done in a process of its own. Return the finished process.
+    If it is given options of subprocess.run, it runs the command in a process of its
+    own. It returns the finished process.
     """
 
     def call(*arguments, **options):
@@ -80,12 +83,11 @@ def pipeline():
 def shared(tmp_path_factory, worker_id):
     """Return a function that makes a folder once for all of pytest's processes.
 
-    Tests must leave the folder as it is.
+    Because they share it, tests must leave the folder as it is.
     """
     base = tmp_path_factory.getbasetemp()
-    common = (
-        base if worker_id == "master" else base.parent
-    )  # master: there are no others
+    # The worker is called master if there are no others.
+    common = base if worker_id == "master" else base.parent
 
     def make_once(name, make):
         folder = common / name
@@ -115,16 +117,19 @@ def runs(shared, pipeline):
 
 @pytest.fixture(scope="session")
 def sample():
-    """The committed sample, flat: x_train (2000, 784), y_train, x_test (10000, 784), y_test."""
+    """The committed sample, with x_train (2000, 784) and x_test (10000, 784)."""
     arrays = data.load_source("sample").arrays
     return {name: array for name, array in arrays.items() if "validation" not in name}
 
 
 class Gate(socket.socket):
-    """Where trainings of `project` stop, if the environment variable GATE is the gate's port."""
+    """A socket at which trainings of `project` stop, until a test lets them go on.
+
+    They do so if the environment variable GATE is the gate's port.
+    """
 
     def wait(self):
-        """Wait for a training, and return its connection; when that is closed, it goes on."""
+        """Wait for a training, and return its connection; close it to let it go on."""
         return self.accept()[0]
 
 
@@ -140,7 +145,10 @@ def gate():
 
 @pytest.fixture
 def small_source(tmp_path):
-    """An .npz file in the layout of keras.datasets, and its arrays: 60 and 30 images of noise."""
+    """An .npz file in the layout of keras.datasets, with 60 and 30 images of noise.
+
+    Its arrays come with it.
+    """
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.integers(0, 256, (60, 28, 28), np.uint8),
@@ -153,13 +161,19 @@ def small_source(tmp_path):
 
 
 def load_optical_digits():
-    """Return images (1797, 8, 8) uint8, light on dark, and labels; see tests/data/README.md."""
+    """Return images (1797, 8, 8) uint8, light on dark, and their labels.
+
+    Source: see tests/data/README.md.
+    """
     arrays = np.load(ROOT / "tests" / "data" / "optical_digits.npz")
     return np.round(arrays["images"] * (255 / 16)).astype(np.uint8), arrays["labels"]
 
 
 def write_pictures(folder, names, count=None):
-    """Write the optical digits that have a name into folders; every other one dark on light."""
+    """Write the optical digits of some classes into a folder for each.
+
+    Every other one is written dark on light.
+    """
     digits, labels = load_optical_digits()
     for place in np.flatnonzero(np.isin(labels, list(names)))[:count]:
         picture = Image.fromarray(digits[place])

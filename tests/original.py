@@ -1,4 +1,4 @@
-"""The original's loop, written plainly: its own names and order of operations."""
+"""The training loop of the original, with its own names and order of operations."""
 
 import numpy as np
 
@@ -8,7 +8,10 @@ def relu(arr):
 
 
 def relu2deriv(arr, inactive):
-    """Return 1 where arr > 0, else `inactive`: the original tests ``>= 0``, which is always 1."""
+    """Return 1 where arr > 0, else `inactive`.
+
+    The original tests ``>= 0``, so it always gives 1.
+    """
     return (arr >= 0).astype(int) if inactive == 1 else (arr > 0).astype(int)
 
 

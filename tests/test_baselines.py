@@ -9,7 +9,10 @@ SAMPLE = data.split_source("sample", 1000, 1000)
 
 
 def test_baselines_reach_what_is_known_of_them():
-    """0.7655 and 0.8690 are another implementation's, and so is the range of ridge regression."""
+    """The numbers 0.7655 and 0.8690 come from another implementation.
+
+    So does the range of ridge regression.
+    """
     known = SAMPLE.x_train, SAMPLE.y_train, SAMPLE.x_test
     for classify, accuracy in (
         (baselines.classify_by_frequency, np.mean(SAMPLE.y_test == 7)),
@@ -36,7 +39,7 @@ def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
 
 
 def test_ridge_regression_solves_its_normal_equations(monkeypatch):
-    """Here for one strength, with the constant as one more pixel that costs nothing."""
+    """Check one strength. The constant is one more pixel, which is not penalised."""
     monkeypatch.setattr(baselines, "STRENGTHS", [50.0])
     inputs = np.column_stack([np.ones(1000), SAMPLE.x_train / 255])
     penalty = 50.0 * np.diag([0.0, *np.ones(784)])

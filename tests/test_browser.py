@@ -1,4 +1,4 @@
-"""What a reader meets in a browser: reports, opened from a disk offline, and JupyterLab."""
+"""Reports, opened from a disk in a browser that is offline, and JupyterLab."""
 
 import contextlib
 import gzip
@@ -42,13 +42,14 @@ FITS = "document.documentElement.scrollWidth <= innerWidth"
 SEVEN = [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
 NETWORKS = ("This run's network", "The published network", "The all-of-MNIST network")
 FAILED = '[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]'
-# The events of a mouse, without the frame that a browser waits for between two of its own.
+# The events of a mouse are sent at once, since a browser waits a frame between its own.
 DRAW_AND_READ = """async (strokes) => {
     const part = (name) => document.querySelector(`.drawing .${name}`);
     part("clear").click();
     const { left, top, width, height } = part("pad").getBoundingClientRect();
     const send = (type, [x, y]) => part("pad").dispatchEvent(new PointerEvent(type, {
-        clientX: left + x * width, clientY: top + y * height, pointerId: 1, isPrimary: true,
+        clientX: left + x * width, clientY: top + y * height,
+        pointerId: 1, isPrimary: true,
     }));
     for (const stroke of strokes) {
         stroke.forEach((point, i) => send(i ? "pointermove" : "pointerdown", point));
@@ -58,7 +59,8 @@ DRAW_AND_READ = """async (strokes) => {
     for (const option of part("network").options) {
         option.selected = true;
         part("network").dispatchEvent(new Event("change"));
-        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        await new Promise((done) =>
+            requestAnimationFrame(() => requestAnimationFrame(done)));
         answers.push(part("reads").textContent);
     }
     return answers;
@@ -91,7 +93,7 @@ def browser():
 
 @contextlib.contextmanager
 def open_page(browser, path, width=1280, **options):
-    """Open a file offline. Check that it complains of nothing, and asks for nothing else."""
+    """Open a page offline; check that it logs no message and requests no other file."""
     size = {"width": width, "height": 900}
     with browser.new_context(offline=True, viewport=size, **options) as context:
         page = context.new_page()
@@ -123,8 +125,8 @@ def reports(runs, pipeline, tmp_path_factory):
 
 
 def find_violations(page, where=None):
-    """Return what axe-core finds against its rules for accessibility, a line an element."""
-    page.evaluate(ONE_TOKEN_OF_EACH_COLOUR)  # of thousands that are alike
+    """Return the violations of axe-core's rules of accessibility, an element a line."""
+    page.evaluate(ONE_TOKEN_OF_EACH_COLOUR)  # the other thousands are alike
     page.add_style_tag(content=NO_SHADE)  # axe-core sees no contrast on a gradient
     rules = Axe().run(page, context=where).response["violations"]
     return [
@@ -135,7 +137,7 @@ def find_violations(page, where=None):
 
 
 def find_places(page, stroke):
-    """Return where a stroke's points, in fractions of the pad, stand on the screen."""
+    """Convert a stroke's points from fractions of the pad to places on the screen."""
     box = page.get_by_label("Drawing pad").bounding_box()
     return [
         (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
@@ -154,7 +156,7 @@ def draw_with_mouse(page, strokes):
 
 
 def draw_with_keys(page, strokes=SEVEN):
-    """Draw the seven: from the middle to the top left, along the top, and down to the left."""
+    """Draw a seven: from the middle to the top left, to the right, down to the left."""
     page.get_by_label("Drawing pad").focus()
     keys = ["Up"] * 8 + ["Left"] * 6 + [" "] + ["Right"] * 12
     for key in (*keys, *["Down", "Down", "Down", "Left"] * 5, " ", "Right"):
@@ -203,7 +205,8 @@ def test_a_report_trains_its_network_again_to_the_published_digest(browser, repo
         assert wait_for_training(page) == (
             "As good as the run: accuracy 0.800 on the validation images. "
             f"Equal: 100 epochs. SHA-256 of the weights: {published.WEIGHTS_SHA256}. "
-            "All errors and weights are the run's, to the last bit. It reads what you draw now."
+            "All errors and weights are the run's, to the last bit. "
+            "It reads what you draw now."
         )
         for name in ("masked", "fitted", "validation"):
             lines = [page.locator(f".{whose}-{name}") for whose in ("live", "run")]
@@ -246,8 +249,8 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             r"Worse than the run by 0\.\d{3}: accuracy 0\.\d{3} on the valid", found
         )
         assert (
-            "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5: 5 "
-            f"epochs. SHA-256 of the weights: {digest_arrays(*weights)}."
+            "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, "
+            f"epochs 5: 5 epochs. SHA-256 of the weights: {digest_arrays(*weights)}."
         ) in found
         row, _ = page.locator(".tries tbody tr").all()  # the latest first
         expect(row).to_contain_text(
@@ -279,7 +282,8 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         for name, value in values.items():
             expect(page.get_by_label(name, exact=True)).to_have_value(value)
         expect(page.locator(".outcome")).to_have_text(
-            "The address has dropout_rate 2, which cannot be; the run's own value is kept."
+            "The address has dropout_rate 2, which cannot be; "
+            "the run's own value is kept."
         )
         page.get_by_role("button", name="Defaults").click()
         expect(page.get_by_label("seed", exact=True)).to_have_value("1")
@@ -313,8 +317,8 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
         assert find_violations(page, ".steps") == []
         steps.get_by_role("button", name="Play").click()
         expect(steps.locator(".first-epoch")).to_have_text(
-            "First epoch: error 0.8547, accuracy 0.332; equal to the first entry of the run's "
-            "history.",
+            "First epoch: error 0.8547, accuracy 0.332; "
+            "equal to the first entry of the run's history.",
             timeout=60_000,
         )
 
@@ -351,11 +355,13 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
             (["cut.npz"], "cut.npz cannot be used: it is damaged."),
             (
                 ["cut"],
-                "cut cannot be used: its test images are cut short, or of another shape.",
+                "cut cannot be used: "
+                "its test images are cut short, or of another shape.",
             ),
             (
                 ["text"],
-                "text cannot be used: it is neither an .npz file nor one of the four off",
+                "text cannot be used: "
+                "it is neither an .npz file nor one of the four off",
             ),
             (
                 ["other.npz"],
@@ -363,7 +369,8 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
             ),
             (
                 official,
-                "The page's training and validation images are, byte for byte, those of",
+                "The page's training and validation images are, "
+                "byte for byte, those of",
             ),
             (
                 ["mnist.npz"],
@@ -385,7 +392,7 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
 def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
     browser, runs, tmp_path, monkeypatch
 ):
-    """With digits that are called clothes, and the digests of their own files."""
+    """Its files hold digits named as clothes; their digests replace the known ones."""
     shutil.copytree(runs / "default", tmp_path / "run")
     for name in ("data.npz", "model.npz"):
         with np.load(tmp_path / "run" / name) as file:
@@ -483,7 +490,10 @@ def test_fifty_drawings_are_read_by_each_of_three_networks(browser, reports):
 def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(
     browser, reports, tmp_path
 ):
-    foreign = '<script>window.foreign = 1</script><img src="https://example.org/x" onerror="x()">'
+    foreign = (
+        "<script>window.foreign = 1</script>"
+        '<img src="https://example.org/x" onerror="x()">'
+    )
     text = reports["run"].read_text().replace("</main>", f"{foreign}</main>")
     (tmp_path / "page.html").write_text(text)
     messages, page = [], browser.new_page()
@@ -560,7 +570,7 @@ def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, re
 
 @pytest.fixture(scope="module")
 def lab(browser, runs, tmp_path_factory):
-    """The address of a JupyterLab, with nobody's settings, over copies of four notebooks."""
+    """The address of a JupyterLab with default settings, and copies of notebooks."""
     folder, settings = (
         tmp_path_factory.mktemp("lab"),
         tmp_path_factory.mktemp("settings"),
@@ -603,7 +613,7 @@ def lab(browser, runs, tmp_path_factory):
 
 @contextlib.contextmanager
 def run_notebook(browser, lab, stem):
-    """Open a notebook, clear its outputs, choose Run All, and check that no cell fails."""
+    """Open a notebook, clear its outputs, choose Run All, and check that none fails."""
     cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
     count = sum(cell.cell_type == "code" for cell in cells)
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:

@@ -1,4 +1,4 @@
-"""A training continues to the same bits, and only from a checkpoint of its own."""
+"""A training continues from its own checkpoint, and gives the same bits."""
 
 import importlib.metadata
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.conftest import EPOCH
 
 @pytest.fixture
 def training(small_source, tmp_path, monkeypatch):
-    """Return the arguments of Checkpoints, which are always due."""
+    """Return the arguments of Checkpoints, which are then saved after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
     images, folder = (
         data.split_source(str(small_source[0]), 40, 10),
@@ -66,7 +66,7 @@ def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
 
 
 def test_the_notebook_continues_with_every_parameter_of_the_training(training):
-    """Its loop is interrupted after the steps of its second epoch, and begun again."""
+    """The loop is interrupted at the end of its second epoch, and started again."""
     cells = nbformat.read(NOTEBOOKS / "02_train.ipynb", as_version=4).cells
     source = {cell.id: cell.source for cell in cells}
     names = {"In": ["", source["parameters"], source["check"]]}  # as IPython keeps them

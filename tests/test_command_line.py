@@ -28,7 +28,7 @@ SWEEPS = {
     "metric.yaml": "name: a\nselect: test_accuracy",
     "none.yaml": "name: a\nbase: {num_validation: 0}",
 }
-# Arguments, and what the message has. {d} is the folder of the files; nothing may be written.
+# Arguments, and parts of the message; nothing may be written. {d} is the files' folder.
 REFUSED = {
     "run -p learning_rte 1": ["'learning_rte'", "Did you mean learning_rate?"],
     "run -p epochs 1.5": ["epochs is '1.5'", "a whole number from 1 to 100,000"],
@@ -106,7 +106,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def bad_files(tmp_path_factory):
-    """A folder of sources, sweeps and a run that are not what they should be."""
+    """A folder of sources, sweeps and a run that are damaged or wrong."""
     folder = tmp_path_factory.mktemp("bad")
     for name, text in SWEEPS.items():
         (folder / name).write_text(text)
@@ -187,7 +187,8 @@ sys.argv = ["pipeline", *{arguments}]
 try:
     runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
 except SystemExit:
-    print({{"papermill", "numpy", "matplotlib", "IPython", "nbformat"}} & set(sys.modules))"""
+    slow = {{"papermill", "numpy", "matplotlib", "IPython", "nbformat"}}
+    print(slow & set(sys.modules))"""
     assert run_python(code) == "set()"
 
 

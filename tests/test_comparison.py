@@ -20,7 +20,7 @@ from pipeline.run_folder import RunFolder
 
 @pytest.fixture
 def pair(runs):
-    """Return the folders of the published run and of the one with the true derivative."""
+    """Return the folders of the published run and of that with the true derivative."""
     return [str(runs / name) for name in ("default", "true-derivative")]
 
 
@@ -62,9 +62,8 @@ def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
             comparison.read_columns([pair[0], other])
 
 
-@pytest.mark.parametrize(
-    "skill", [0, 0.05, 0.3]
-)  # how much oftener the first one is correct
+# skill: by how much the first one is correct more often.
+@pytest.mark.parametrize("skill", [0, 0.05, 0.3])
 def test_counts_are_those_of_a_plain_loop_and_the_test_is_mcnemars(skill):
     rng = np.random.default_rng(0)
     labels, answers = rng.integers(0, 3, 500), rng.integers(0, 3, (2, 500))
@@ -167,7 +166,7 @@ def test_two_sweeps_of_seven_points_are_two_columns_with_a_difference(sweeps, tm
 
 
 def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_path):
-    """Their test error is made another one, as if helpers.py had been changed since."""
+    """Their test error is replaced, as if helpers.py had been changed since."""
     place = next(RunFolder(sweeps[1]).path.glob("*/metrics.json")).parent
     sweep = json.loads((place.parent / "sweep.json").read_text())
     (inputs,) = sweep["inputs"].values()
@@ -207,11 +206,8 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     page, tables = read_page(path)
     assert page.title.text == f"{pair[0]} and {copy} compared"
     metrics = {name: values for name, *values in tables["metric", 4]}
-    assert metrics["train error"] == [
-        "0.4204",
-        "0.2746",
-        "-0.1458",
-    ]  # the published metrics
+    # The published metrics.
+    assert metrics["train error"] == ["0.4204", "0.2746", "-0.1458"]
     assert metrics["test accuracy"] == ["0.7942", "0.8500", "+0.0558"]
     assert tables["parameter", 3] == [["relu_grad_inactive", "1", "0"]]
     assert tables["input", 3] == [["versions numpy", np.__version__, "1.0"]]

@@ -1,4 +1,4 @@
-"""The compiled loops: equal to helpers, the published digests, the same bits everywhere."""
+"""The compiled loops agree with helpers and the published digests, to the same bits."""
 
 import hashlib
 import inspect
@@ -14,8 +14,9 @@ from numpy._core._multiarray_umath import __cpu_features__ as CPU
 import helpers
 from pipeline import compiled
 
+# The SHA-256 of the weights, then the metrics.
 PUBLISHED = """ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6
-0.42039163449803474 0.817 0.4293625211457075 0.7942"""  # SHA-256 of the weights; metrics
+0.42039163449803474 0.817 0.4293625211457075 0.7942"""
 OTHER = {"dropout_rate": 0.3, "input_dropout_rate": 0.2, "relu_grad_inactive": 0}
 
 
@@ -65,9 +66,8 @@ def test_images_in_several_calls_give_the_same_bits_with_little_memory(
     examples = np.tile(sample["x_train"], (3, 1)), np.tile(sample["y_train"], 3)
     tracemalloc.start()
     found = train(compiled.train_epoch, examples, epochs=1, **OTHER)
-    assert (
-        tracemalloc.get_traced_memory()[1] < 15e6
-    )  # 38 MB of random numbers for all images
+    # The random numbers for all images at once would take 38 MB.
+    assert tracemalloc.get_traced_memory()[1] < 15e6
     tracemalloc.stop()
     monkeypatch.setattr(compiled, "IMAGES_PER_CALL", 6000)
     assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
@@ -78,10 +78,8 @@ def test_images_in_several_calls_give_the_same_bits_with_little_memory(
 def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, threads):
     images = sample["x_test"][:12].copy()
     images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
-    assert set((images > 0).sum(axis=1) % 2) == {
-        0,
-        1,
-    }  # the compiled loop takes pairs of pixels
+    # The compiled loop takes pixels in pairs, so test odd and even numbers of them.
+    assert set((images > 0).sum(axis=1) % 2) == {0, 1}
     weights = helpers.initial_weights(np.random.RandomState(1), units)
     monkeypatch.setattr(compiled.config, "NUMBA_NUM_THREADS", threads)
     monkeypatch.setattr(compiled, "VALUES_PER_THREAD", units)
@@ -111,7 +109,8 @@ import numpy as np
 import helpers
 from pipeline import compiled
 {inspect.getsource(train)}
-file = np.load(helpers.__file__.replace("helpers.py", "notebooks/data/mnist_sample.npz"))
+sample = helpers.__file__.replace("helpers.py", "notebooks/data/mnist_sample.npz")
+file = np.load(sample)
 examples = file["x_train"][:1000].reshape(-1, 784), file["y_train"][:1000]
 weights, metrics, digest = train(compiled.train_epoch, examples, epochs=100)
 metrics += compiled.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], weights)

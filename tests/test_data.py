@@ -13,7 +13,7 @@ from pipeline.run_folder import RunFolder
 
 
 def test_the_samples_test_set_is_mnists():
-    """Written as the IDX files that MNIST is published as, it has their known SHA-256."""
+    """Written in the IDX format of the published MNIST, it has their known SHA-256."""
     sample = data.load_source("sample")
     images = np.array((0x803, 10000, 28, 28), ">i4").tobytes() + sample.x_test.tobytes()
     labels = np.array((0x801, 10000), ">i4").tobytes() + sample.y_test.tobytes()

@@ -1,4 +1,4 @@
-"""Wrong answers are seen; that correct ones are, solutions.ipynb shows."""
+"""Wrong answers are recognised. Correct ones are tested by solutions.ipynb."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How a network reads an image, and what the panels of explore.ipynb give and take."""
+"""How a network reads an image, and what explore.ipynb's panels show and return."""
 
 from dataclasses import replace
 from unittest import mock
@@ -49,7 +49,10 @@ def test_an_image_is_read_as_by_a_network_without_the_dropped_units(sample, drop
 
 @pytest.fixture
 def reading():
-    """Return a reading that answers 1: two units are dropped, one is active, two are inactive."""
+    """Return a reading that answers 1.
+
+    Two of its units are dropped, one is active, and two are inactive.
+    """
     scores = np.array([0.1, 0.9, 0.5, *[0.0] * 7])
     activations, dropped = (
         np.array([1.0, 0, 2, 0, 0]),
@@ -77,13 +80,11 @@ def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     assert "Pixels for and against 1" in (pixels.get_title(), pixels.get_title("left"))
     (answer,) = scores.containers[1]
     assert (answer.get_y() + answer.get_height() / 2, answer.get_width()) == (1, 0.9)
-    assert [line.get_xydata().tolist() for line in scores.lines] == [
-        [[0.5, 2]]
-    ]  # the true digit
+    # The dot marks the true digit.
+    assert [line.get_xydata().tolist() for line in scores.lines] == [[[0.5, 2]]]
     assert [bar.get_height() for bar in units.containers[0]] == [1, 0, 2, 0, 0]
-    assert [line.get_xydata().tolist() for line in units.lines] == [
-        [[0, 1], [1, 0]]
-    ]  # dropped
+    # The crosses mark the dropped units.
+    assert [line.get_xydata().tolist() for line in units.lines] == [[[0, 1], [1, 0]]]
     plt.close(figure)
 
 
@@ -130,9 +131,8 @@ def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path
     )
     assert not panel.image.any()
     assert panel.model is None
-    panel.drawn = memoryview(
-        bytes([*range(256)] * 3 + [7] * 16)
-    )  # as it comes from the browser
+    # The browser sends a drawing in this form.
+    panel.drawn = memoryview(bytes([*range(256)] * 3 + [7] * 16))
     assert (panel.image.shape, panel.image[-1]) == ((784,), 7)
     first, second = (matrix.tobytes() for matrix in MODEL.weights)
     panel.trained = {"first": first, "second": second, "normalisation": 510}

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's lists of places are complete: a copy of the project is extended by them."""
+"""CONTRIBUTING's table of places is complete: a copy of the project is extended by it."""
 
 import json
 

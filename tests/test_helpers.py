@@ -43,9 +43,8 @@ def test_dropout_mask_of_many_rows_draws_what_single_rows_draw(rate):
     )
     following = at_once.random_sample()
     assert following == one_by_one.random_sample()
-    assert (following == np.random.RandomState(3).random_sample()) == (
-        rate == 0
-    )  # draws nothing
+    # Only at rate 0 is nothing drawn.
+    assert (following == np.random.RandomState(3).random_sample()) == (rate == 0)
 
 
 def test_drop_pixels_sets_the_given_fraction_to_0_and_draws_what_single_rows_draw():
@@ -98,7 +97,7 @@ def test_one_hot_puts_a_1_at_the_label():
 
 
 def small_case(batch, seed, hidden_size=7):
-    """Return inputs, targets, weights and a mask, with no hidden unit near its kink."""
+    """Return inputs, targets, weights and a mask, with no hidden unit's sum near 0."""
     rng = np.random.RandomState(seed)
     inputs = rng.uniform(0, 1, (batch, 784))
     targets = helpers.one_hot(rng.randint(10, size=batch))
@@ -116,7 +115,7 @@ def compute_loss(inputs, targets, weights, mask):
 
 
 def largest_gradient_error(relu_grad_inactive, batch, seed):
-    """Return the largest difference between backward and central differences of the loss."""
+    """Return the largest difference between `backward` and central differences."""
     inputs, targets, weights, mask = small_case(batch, seed)
     hidden, scores = helpers.forward(inputs, weights, mask)
     gradients = helpers.backward(

@@ -46,9 +46,10 @@ def add_run(path, **fields):
 
 
 def add_sweep(path, statuses, select="validation_accuracy"):
-    """Write a sweep of two learning rates with two seeds each, of points with these statuses.
+    """Write a sweep of two learning rates with two seeds each, with these statuses.
 
-    The n-th point has a validation accuracy of n tenths; None stands for one that was not run.
+    The n-th point has a validation accuracy of n tenths. None stands for a point that
+    has not been run.
     """
     settings = [
         {"learning_rate": rate, "seed": seed}
@@ -68,7 +69,7 @@ def add_sweep(path, statuses, select="validation_accuracy"):
 
 
 def read_rows(runs):
-    """Write the page and read it: a dict for each row, from the head of a column to its text."""
+    """Write the page, and return its rows: texts, by the heads of their columns."""
     html = BeautifulSoup(listing.write_index(runs).read_text(), "html.parser")
     heads = [head.text for head in html.select("thead th")]
     rows = [row.find_all(["th", "td"]) for row in html.select("tbody tr")]

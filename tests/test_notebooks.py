@@ -1,4 +1,4 @@
-"""How a notebook is executed, with real kernels as the measure; and the form of the committed."""
+"""How notebooks are executed, beside real kernels, and how committed ones look."""
 
 import ast
 import contextlib
@@ -34,15 +34,8 @@ from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.process import NotebookProcess, open_threads
 from pipeline.stages import STAGES
 
-LESSONS = (
-    "learn",
-    "why",
-    "solutions",
-    "dropout",
-    "keras",
-    "explore",
-    "speed",
-)  # which may be longer
+# Lessons may have more cells than other notebooks.
+LESSONS = ("learn", "why", "solutions", "dropout", "keras", "explore", "speed")
 MOST_CELLS = dict.fromkeys(LESSONS, 40) | {
     "01_prepare": 18,
     "02_train": 16,
@@ -73,14 +66,14 @@ def read_texts(path):
     return [output.text for cell in read_code_cells(path) for output in cell.outputs]
 
 
-# ---- the same as in a kernel -------------------------------------------------------------------
+# ---- the same as in a kernel ----
 
 
 def simplify(cell):
     """Return the count and the outputs of a cell, without what need not be equal.
 
-    A kernel buffers stdout and stderr apart, so only the text of each can be compared. It has
-    other names of files, from which colours of errors follow.
+    A kernel buffers stdout and stderr separately, so only the text of each can be
+    compared. It also has other file names, and the colours of errors depend on these.
     """
     texts, others = defaultdict(str), []
     for output in cell.outputs:
@@ -95,15 +88,14 @@ def simplify(cell):
             }
         others.append(re.sub(r"0x[0-9a-f]+", "0x", json.dumps(output, sort_keys=True)))
     for name, text in texts.items():
-        text = re.sub(
-            r"[^\n]*\r(?=[^\n])", "", text
-        )  # what a later line has overwritten
+        # Remove lines that a later one has overwritten.
+        text = re.sub(r"[^\n]*\r(?=[^\n])", "", text)
         texts[name] = re.sub(r"\S+:(\d+: \w*Warning)", r"\1", text)
     return cell.execution_count, dict(texts), others
 
 
 def compare_with_kernel(folder, notebook, **values):
-    """Execute a notebook by papermill's own engine and by ours, and compare all outputs."""
+    """Execute a notebook with papermill's engine and with ours; compare all outputs."""
     found = []
     for engine in (None, notebooks.ENGINE):
         output = folder / str(engine) / notebook.name
@@ -142,14 +134,17 @@ handle.update({"text/plain": "second"}, raw=True)""",
     "print('cleared'); clear_output(wait=True); display(HTML('<b>2</b>'))",
     "display(3); print('at once'); clear_output(); clear_output(wait=True)",
     "handle.update({'text/plain': 'third'}, raw=True); print('not cleared')",
-    "import matplotlib.pyplot as plt; plt.plot([1, 2]); print(1); plt.figure(); plt.bar(1, 2)",
+    "import matplotlib.pyplot as plt; plt.plot([1, 2]); print(1); plt.figure(); "
+    "plt.bar(1, 2)",
     "%precision 3\n3.14159",
     "files = !echo one two; echo three\nfiles",
     "object(), In[2][:6], Out[6], _",
     "_ = 7; 8;",
-    "import os; [os.environ[name] for name in ('TERM', 'CLICOLOR', 'PAGER', 'MPLBACKEND')]",
+    "import os; "
+    "[os.environ[name] for name in ('TERM', 'CLICOLOR', 'PAGER', 'MPLBACKEND')]",
     "",
-    "from threading import Thread; t = Thread(target=print, args=(1,)); t.start(); t.join()",
+    "from threading import Thread; "
+    "t = Thread(target=print, args=(1,)); t.start(); t.join()",
 ]
 ERRORS = [
     "raise ValueError('x') from KeyError('y')",
@@ -165,7 +160,7 @@ def test_outputs_of_all_kinds_are_those_of_a_kernel(tmp_path):
 
 
 def test_errors_are_those_of_a_kernel():
-    """papermill ends at the first one, so the cells are run by what is below it."""
+    """The cells are run without papermill, because it ends at the first error."""
     node = new_notebook(cells=[new_code_cell(source) for source in ERRORS])
     nbclient.NotebookClient(node, kernel_name="python3", allow_errors=True).execute()
     with contextlib.closing(NotebookProcess({})) as process:
@@ -181,7 +176,7 @@ def test_errors_are_those_of_a_kernel():
             assert not done["success"]
 
 
-# ---- failures ----------------------------------------------------------------------------------
+# ---- failures ----
 
 DIVERGENCE = (
     "import pipeline.checkpoints as c; c.check_finite({'e': float('nan')}, 3, 0.5)"
@@ -271,11 +266,11 @@ def test_a_notebook_that_is_none_or_of_another_language_is_refused(tmp_path):
         execute(notebook, tmp_path / "out.ipynb")
 
 
-# ---- how it is executed ------------------------------------------------------------------------
+# ---- how it is executed ----
 
 
 def test_processes_share_no_state(tmp_path, monkeypatch):
-    """They are forked from one server."""
+    """All processes are forked from one server, which they could share state with."""
     cells = (
         "import os; print('x' in globals(), os.environ['MINE'])",
         "import numpy; print(numpy.random.rand()); x = 1",
@@ -373,7 +368,7 @@ def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
 
 
 def test_only_our_own_children_are_killed(tmp_path):
-    """A process of the caller's own lives on after an error among our threads."""
+    """A child process of the caller's lives on after an error in one of our threads."""
     context = multiprocessing.get_context("forkserver")
     other = context.Process(target=time.sleep, args=(600,))
     other.start()
@@ -393,7 +388,7 @@ def test_only_our_own_children_are_killed(tmp_path):
 
 
 def test_matrix_products_use_one_thread(tmp_path):
-    """Those of several threads differ in their last digits."""
+    """With several threads, they would differ in their last digits."""
     source = (
         "import ctypes, glob, os, numpy\n"
         "folder = os.path.dirname(numpy.__file__) + '.libs'\n"
@@ -407,7 +402,8 @@ def test_matrix_products_use_one_thread(tmp_path):
     )
     names = set(own_code.THREAD_VARIABLES)
     clean = {name: value for name, value in os.environ.items() if name not in names}
-    subprocess.run(  # with a fork server of its own
+    # The command has a fork server of its own.
+    subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
         env=clean | {"PYTHONPATH": str(ROOT)},
@@ -470,7 +466,7 @@ def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
         notebooks.read_notebook(tmp_path / "a.ipynb")
 
 
-# ---- the committed notebooks -------------------------------------------------------------------
+# ---- the committed notebooks ----
 
 
 @each

@@ -1,4 +1,4 @@
-"""A changed helpers.py is what is trained, resumed, swept, verified and reported.
+"""A changed helpers.py is trained, resumed, swept, verified and reported.
 
 Each change is a patch of helpers.py alone, in a copy of the project.
 """
@@ -30,7 +30,7 @@ NETWORKS = {
     "second_layer": ([(784, 12), (12, 12), (12, 10)], False),
     "cross_entropy": ([(784, 12), (12, 10)], False),
 }
-# With the helpers.py of the folder, and nothing of the project's.
+# A training with the helpers.py of a folder, but no other file of the project.
 TRAIN = """
 import json
 import numpy as np
@@ -52,7 +52,7 @@ def make_options(values):
 
 
 class Project:
-    """A copy of the project, in which commands are given."""
+    """A copy of the project, in which commands are run."""
 
     def __init__(self, path):
         self.path = path
@@ -176,7 +176,8 @@ def test_a_comment_replaces_no_result_and_a_change_of_the_arithmetic_does(projec
     assert "Replacing what is in runs/default, because of\n  code helpers.py" in output
 
 
-CHANGES = {  # of helpers.py, which the compiled loops do not follow
+# Changes of helpers.py that the compiled loops do not follow.
+CHANGES = {
     "of the targets": (
         "np.eye(NUM_DIGITS)[labels]",
         "2 * np.eye(NUM_DIGITS)[labels] - 1",
@@ -221,7 +222,7 @@ def test_the_loops_are_not_used_after_a_change(project, change):
 
 
 def test_the_loops_follow_another_activation_without_a_stale_cache(project):
-    """The scores of leaky units, by the loops in two processes."""
+    """The loops compute the scores of leaky units, in two processes."""
     script = """
 import numpy as np
 import helpers
@@ -230,7 +231,8 @@ from pipeline import compiled
 assert compiled.agrees_with_helpers()
 weights = helpers.initial_weights(np.random.RandomState(0), 12)
 images = np.full((1, 784), 99, np.uint8)
-print(np.abs(compiled.predict(images, weights) - helpers.predict(images, weights)).max() < 1e-12)
+differences = compiled.predict(images, weights) - helpers.predict(images, weights)
+print(np.abs(differences).max() < 1e-12)
 print(compiled.predict(images, weights).tolist())
 """
     first = project.start("-c", script).communicate()[0].splitlines()
@@ -267,7 +269,7 @@ def test_a_mistake_in_helpers_is_named_before_anything_is_replaced(project):
 
 
 def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(project):
-    """As a counter of epochs, on which a learning rate may depend."""
+    """A counter of epochs, for instance, on which a learning rate may depend."""
     helpers = project.path / "helpers.py"
     old = "    hidden_size = weights[0].shape[1]\n"
     text = helpers.read_text().replace(old, f"{old}    COUNTS.append(1)\n")
@@ -284,7 +286,7 @@ print(compiled.agrees_with_helpers(), len(helpers.COUNTS))
 
 
 def test_hidden_units_in_another_form_leave_their_pictures_out(project):
-    """As of two layers in a tuple, whose lengths differ."""
+    """For instance those of two layers of different lengths, in a tuple."""
     helpers = project.path / "helpers.py"
     text = helpers.read_text().replace(
         "return hidden, scores", "return (hidden, 1), scores"

@@ -18,7 +18,8 @@ ORIGINAL |= {
     "batch_size": 1,
     "seed": 1,
 }
-WRONG = [  # as a notebook or YAML may give them; tests of the command line have texts
+# Values as a notebook or YAML may give them; the tests of the command line have texts.
+WRONG = [
     ("source", " ", "'sample', 'mnist', 'fashion_mnist'"),
     ("hidden_size", 40.0, "a whole number"),
     ("learning_rate", float("nan"), "above 0"),
@@ -66,17 +67,21 @@ def test_what_differs_is_described_and_in_the_command():
     }
     assert parameters.find_changed(dict(chosen)) == values
     assert "num_validation" not in parameters.find_unoriginal(chosen)
-    command = "python -m pipeline run --run-dir runs/x -p source 'my data.npz' -p num_validation 0"
+    command = (
+        "python -m pipeline run --run-dir runs/x "
+        "-p source 'my data.npz' -p num_validation 0"
+    )
     command = f"{command} -p epochs 3 -p dropout_rate 0.0"
     assert parameters.make_command(dict(chosen), "runs/x") == command
-    default = parameters.from_values({"source": "a.csv"})  # whose sizes a run would fit
+    # A run would fit the sizes to such a source.
+    default = parameters.from_values({"source": "a.csv"})
     assert parameters.make_command(dict(default), "runs/x") == (
         "python -m pipeline run --run-dir runs/x -p source a.csv -p num_samples 1000"
     )
 
 
 def make_names(*injected, **values):
-    """Return the names of a notebook whose cell after the parameters is being executed."""
+    """Return the names of a notebook that executes the cell after its parameters."""
     cells = ["", "# Parameters\nepohcs = 1", "import numpy"]
     cells += [
         "# Parameters\nepochs: int = 100  # passes\nseed = 1",

@@ -1,4 +1,7 @@
-"""Pictures of one's own: in the form of MNIST's digits, split, with all that is wrong at once."""
+"""Your own pictures take the form of MNIST's digits and are split.
+
+All that is wrong with them is said at once.
+"""
 
 import re
 import shutil
@@ -44,9 +47,8 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
         [np.ptp(np.flatnonzero(grey.min(axis=axis) < 128)) + 1 for axis in (1, 0)]
     )
     box = [np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (1, 0)]
-    assert (
-        np.abs(box - 20 * ink / ink.max()).max() <= 1
-    )  # the proportions are kept, to a pixel
+    # The proportions are kept, to a pixel.
+    assert np.abs(box - 20 * ink / ink.max()).max() <= 1
     mass = image / image.sum()
     centre = [np.sum(mass.sum(axis=axis) * np.arange(28)) for axis in (1, 0)]
     assert np.abs(np.array(centre) - 14).max() <= 0.5
@@ -76,9 +78,8 @@ def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enla
 def test_every_format_gives_the_same_image(tmp_path):
     grey = Image.fromarray(draw_seven(60, 50))
     transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))
-    transparent.putalpha(
-        Image.eval(grey, lambda value: 255 - value)
-    )  # black ink on nothing
+    # Black ink on a transparent ground.
+    transparent.putalpha(Image.eval(grey, lambda value: 255 - value))
     turned, exif = grey.transpose(Image.Transpose.ROTATE_90), Image.Exif()
     exif[0x0112] = 6  # which turns it back
     for label in "ab":
@@ -110,9 +111,8 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
     assert "10 of 23 pictures are dark on light and were inverted." in source.notes
     counts = [len(list((folder / name).iterdir())) for name in source.classes]
     assert np.bincount(source.y_test).tolist() == [count // 5 for count in counts]
-    assert source.source_sha256["y_train"].startswith(
-        "e26b1efacdf1e129"
-    )  # as version 1 has it
+    # As in version 1.
+    assert source.source_sha256["y_train"].startswith("e26b1efacdf1e129")
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
     for name in source.classes:  # five pairs of before and after
         assert np.shape(source.samples[name]) == (10, 28, 28)

@@ -10,9 +10,8 @@ from pipeline import plots
 
 def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
     figure, axis = plots.plt.subplots()
-    axis.imshow(
-        np.linspace(0, 1, 10_000).reshape(100, 100), cmap="Blues"
-    )  # has nearly white
+    # This colour map begins nearly white.
+    axis.imshow(np.linspace(0, 1, 10_000).reshape(100, 100), cmap="Blues")
     picture = PIL.Image.open(io.BytesIO(plots.to_png(figure)))
     assert picture.mode == "P"
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
@@ -65,10 +64,8 @@ def test_learning_curves_have_a_line_for_what_was_measured():
     for history, count in (([validated] * 2, 3), ([epoch] * 2, 2)):
         for axis in plots.draw_learning_curves(history).axes:
             assert [line.get_label() for line in axis.lines] == labels[:count]
-    for count, marker in (
-        (2, "None"),
-        (1, "o"),
-    ):  # a single epoch has no line to be seen
+    # A single epoch has a marker, because it has no line that could be seen.
+    for count, marker in ((2, "None"), (1, "o")):
         _, axis = plots.draw_learning_curves([validated] * count).axes
         assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.75, 0.5]
         assert {line.get_marker() for line in axis.lines} == {marker}

@@ -71,9 +71,8 @@ def test_command_exists(command):
     for name, tool in tools.items():
         if f"{command} ".startswith(f"{name} "):
             arguments = shlex.split(command.removeprefix(name), comments=True)
-            tool.make_parser(tool.context_class(tool)).parse_args(
-                arguments
-            )  # or click's error
+            # Raises click's error if the arguments are wrong.
+            tool.make_parser(tool.context_class(tool)).parse_args(arguments)
             return
     words = shlex.split(command, comments=True)
     assert (
@@ -169,13 +168,8 @@ def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
     sources += [cell.source for cell in cells if cell.cell_type == "code"]
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
-    own = {
-        *sys.stdlib_module_names,
-        "helpers",
-        "pipeline",
-        "torch",
-        "sklearn",
-    }  # two are optional
+    # The last two are optional.
+    own = {*sys.stdlib_module_names, "helpers", "pipeline", "torch", "sklearn"}
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     assert {re.sub("[._]", "-", name.lower()) for name in imported} <= names

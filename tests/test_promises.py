@@ -1,4 +1,7 @@
-"""What design.md promises, against kills, signals, other commands, other files and a full disk."""
+"""The promises of design.md hold in spite of whatever disturbs a command.
+
+That is kills, signals, other commands, files of others and a full disk.
+"""
 
 import os
 import re
@@ -28,13 +31,16 @@ TEST_ERROR = 0.2505001535129097
 
 
 def restore_signals():
-    """Stop ignoring signals, as what has started the tests may do."""
+    """Stop ignoring signals, because the program that started the tests may do so."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 class Command:
-    """A command in a process of its own; a variable marks all processes that it starts."""
+    """A command in a process of its own.
+
+    A variable of its environment marks all processes that it starts.
+    """
 
     def __init__(self, *arguments, cwd=ROOT, path=None, **options):
         self.mark = str(uuid.uuid4())
@@ -68,7 +74,7 @@ class Command:
         return found
 
     def end(self, number, to_group=False):
-        """Send a signal, wait until all processes have ended, and return code and output."""
+        """Send a signal, wait for the end of all processes; return code and output."""
         assert len(self.find_processes()) > 1
         (os.killpg if to_group else os.kill)(self.process.pid, number)
         output = self.process.communicate(timeout=60)[0]
@@ -80,7 +86,7 @@ class Command:
 
 
 def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
-    """In a copy of the project that saves each epoch of a training."""
+    """This is done in a copy of the project that saves each epoch of a training."""
     for name in ("pipeline", "notebooks"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy2(ROOT / "helpers.py", tmp_path)
@@ -164,11 +170,8 @@ def test_a_full_disk_is_named_and_with_room_the_command_finishes(
         "1",
     ]
     filler = small_disk / "filler"
-    for room in (
-        0,
-        100_000,
-        900_000,
-    ):  # for the record, for a stage, for all but the report
+    # Too little room for the record, for a stage, and for the report.
+    for room in (0, 100_000, 900_000):
         filler.unlink(missing_ok=True)
         filler.write_bytes(bytes(max(0, shutil.disk_usage(small_disk).free - room)))
         failed = pipeline(*command)
@@ -182,7 +185,8 @@ def test_a_full_disk_is_named_and_with_room_the_command_finishes(
     RunFolder(small_disk / "run").read_finished()
 
 
-OTHERS = {  # a command, and another's file that it would replace, or the mark of another result
+# A command, and another's file that it would replace, or the mark of another result.
+OTHERS = {
     "run --run-dir {t}/theirs": "theirs/metrics.json",
     "sweep {t}/s.yaml --sweep-dir {t}/theirs": "theirs/results.csv",
     "report {t}/01.ipynb --output {t}/page.html": "page.html",

@@ -1,4 +1,4 @@
-"""What a result depends on, what has changed since, and how the project's modules build up."""
+"""What a result depends on, what has changed since, and the layers of the modules."""
 
 import ast
 import graphlib
@@ -19,7 +19,7 @@ from pipeline.records import RunRecord, Status
 from pipeline.run_folder import RunFolder
 from pipeline.stages import PREPARATION, STAGES, TRAINING
 
-# Imported by the notebooks of a run, and without a part in what it computes.
+# Modules that the notebooks of a run import, but that have no part in its results.
 INERT = (
     "__init__",
     "errors",
@@ -30,11 +30,8 @@ INERT = (
     "records",
 )
 INERT += ("files", "paths", "run_folder", "stages")
-WITHOUT_PART = {
-    "digits-by-hand",
-    "ipython",
-    "keras",
-}  # Keras is recorded if it is the source
+# Keras is recorded only for a run whose source it loads.
+WITHOUT_PART = {"digits-by-hand", "ipython", "keras"}
 LAYERS = [
     "helpers pipeline digests errors paths",
     "compiled own_code stages",
@@ -93,9 +90,11 @@ for path in sys.argv[1:]:
     for cell in json.load(open(path))["cells"]:
         if cell["cell_type"] == "code":
             nodes = ast.parse("".join(cell["source"])).body
-            nodes = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+            imports = ast.Import, ast.ImportFrom
+            nodes = [node for node in nodes if isinstance(node, imports)]
             exec(compile(ast.Module(nodes, []), path, "exec"))
-print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in ("helpers", "pipeline")))
+own = "helpers", "pipeline"
+print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in own))
 """
 
 
@@ -118,9 +117,8 @@ def test_the_lists_have_every_package_that_these_modules_import():
     paths = [ROOT / name for name in TRAINING_CODE + EVALUATION_CODE]
     names = {name.split(".")[0] for path in paths for name in find_imports(path)}
     packages = {each.lower() for name in names for each in distributions.get(name, ())}
-    assert packages - WITHOUT_PART == set(PACKAGES) - {
-        "llvmlite"
-    }  # which Numba imports
+    # Only Numba imports llvmlite.
+    assert packages - WITHOUT_PART == set(PACKAGES) - {"llvmlite"}
 
 
 CHANGES = """
@@ -128,20 +126,23 @@ import logging
 from pathlib import Path
 from pipeline.sweeps import execution
 file, folder = Path("s.yaml"), Path("sweep").absolute()
-file.write_text("name: s\\nbase: {num_samples: 20, epochs: 1}\\ngrid: {hidden_size: [2, 3]}")
-for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/tables.py", "pipeline/plots.py",
-               "pipeline/baselines.py", "helpers.py"):
+file.write_text('''name: s
+base: {num_samples: 20, epochs: 1}
+grid: {hidden_size: [2, 3]}''')
+for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/tables.py",
+               "pipeline/plots.py", "pipeline/baselines.py", "helpers.py"):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
     if change:
         with open(change, "a") as module: module.write("CHANGED = True\\n")
     assert execution.run_sweep(file, str(folder), with_report=False)
     after = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
-    print(change, *sorted(path.stem for path in after if after[path] != before.get(path)))
+    changed = [path.stem for path in after if after[path] != before.get(path)]
+    print(change, *sorted(changed))
 """
 
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
-    """In a copy of the project; of two points, the better one is evaluated."""
+    """This is done in a copy of the project. Of two points, the better is evaluated."""
     for name in ("pipeline", "notebooks"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy2(ROOT / "helpers.py", tmp_path)

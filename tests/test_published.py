@@ -20,7 +20,7 @@ OURS = {
 
 
 def test_cut_prints_errors_as_the_original():
-    """The original has str(error)[0:5]; very small and very large errors would be misleading."""
+    """For very small or large errors, the original's str(error)[0:5] would mislead."""
     for error in (0.42999, 1.0, 12.3456):
         assert cut(error) == str(error)[0:5]
     assert (cut(1.2e-5), cut(123456.0)) == ("0.000", "1e+05")
@@ -53,7 +53,8 @@ def test_round_metric_keeps_four_decimals_or_four_digits():
     ("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)]
 )
 def test_the_interval_is_wilsons(correct, images):
-    from scipy.stats import binomtest  # takes 0.7 s, in each of pytest's processes
+    # Imported here, because it takes 0.7 s in each of pytest's processes.
+    from scipy.stats import binomtest
 
     expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")
     interval = compute_wilson_interval(correct / images, images)

@@ -64,7 +64,8 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
     folder.write_record(make_record(folder))
     folder.report.write_bytes(GENERATOR)
     names, model = list_names(folder), folder.read_model()
-    stages = {  # by what is left after each has given something else
+    # The files that are left after a stage has written another result.
+    stages = {
         RESULTS[:1]: lambda data, _, __: folder.write_data(data),
         RESULTS[:3]: lambda _, scale, __: folder.write_model(
             WEIGHTS, scale, [VALIDATED], images

@@ -1,4 +1,4 @@
-"""Runs through the command line: the published metrics, what is skipped, run again and verified."""
+"""Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
 import hashlib
 import json
@@ -19,17 +19,20 @@ PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
 PUBLISHED |= {"test_error": 0.42936252114571, "test_accuracy": 0.7942}
 TRUE = {"train_error": 0.2745660507842, "train_accuracy": 0.897}
 TRUE |= {"test_error": 0.3350810442969, "test_accuracy": 0.85}
-DIGESTS = (  # of the weights, and of all metrics; the latter as version 1.0.0 gave it
+# The digests of the weights and of all metrics; version 1.0.0 gave the latter.
+DIGESTS = (
     "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6",
     "c65750368bef970b116b47dca5008fcb9e2d2008c881b2abb8fe6e48dd1e9986",
 )
-# Of other parameters, the digests of the weights and of all metrics that version 1.0.0 gave.
+# Other parameters, and the digests of the weights and metrics that version 1.0.0 gave.
 HELD_OUT = {
-    "hidden_size 123 epochs 20 dropout_rate 0.3 input_dropout_rate 0.2 relu_grad_inactive 0": (
+    "hidden_size 123 epochs 20 dropout_rate 0.3 input_dropout_rate 0.2 "
+    "relu_grad_inactive 0": (
         "059ecf585009adcb1b78085e222719c14fabbd4a97da2b0ab2fe6f531573d29f",
         "4d961ae291af88a4b177a5ea4f1b1ca1116fe9f67ba4571ca3b726bb2e8c8f4f",
     ),
-    "normalisation 510 learning_rate 0.02 learning_rate_decay 0.97 epochs 25 seed 4294967295": (
+    "normalisation 510 learning_rate 0.02 learning_rate_decay 0.97 epochs 25 "
+    "seed 4294967295": (
         "203d1ed60a383df1465fd951359ab8e2e646ad492855638b90b49c260818b452",
         "3585f536c2b443ff2173c115951aa21c7b6e87d312d3f63dcdc075cb1076c124",
     ),
@@ -89,7 +92,7 @@ def test_another_run_gives_the_bits_of_version_1(tmp_path, pipeline, options, di
 
 
 def test_a_run_of_batches_gives_the_metrics_of_version_1(tmp_path, pipeline):
-    """Matrix products of batches have other last digits on other processors."""
+    """The last digits are not compared: in products of matrices, processors differ."""
     options = make_options("learning_rate 0.05 epochs 20 batch_size 10")
     assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
     metrics = RunFolder(tmp_path / "run").read_metrics()
@@ -101,9 +104,12 @@ def test_a_run_of_batches_gives_the_metrics_of_version_1(tmp_path, pipeline):
 
 @pytest.fixture
 def small_run(tmp_path, small_source, pipeline):
-    """A finished run of few images, and a function that runs it again with more options."""
+    """A finished run of few images, and a function to repeat it with more options."""
     folder = RunFolder(tmp_path / "run")
-    options = f"source {small_source[0]} num_samples 40 num_validation 10 hidden_size 3 epochs 2"
+    options = (
+        f"source {small_source[0]} num_samples 40 num_validation 10 "
+        "hidden_size 3 epochs 2"
+    )
 
     def run(*more):
         return pipeline("run", "--run-dir", folder.path, *make_options(options), *more)
@@ -226,7 +232,7 @@ def test_verify_of_a_point_says_that_its_source_is_missing(
 
 
 def change_weights(folder, amount):
-    """Change the weights of a run by so much, and its record with them."""
+    """Change the weights of a run by this amount, and its record with them."""
     arrays = dict(np.load(folder.model))
     arrays["weights_1_2"] += amount
     folder.model.write_bytes(data.to_npz(**arrays))
@@ -239,7 +245,7 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     folder, run = small_run
     change_weights(folder, 1e-12)
     done = pipeline("verify", folder.path)
-    assert done.returncode == 1  # of one image at a time each digit counts
+    assert done.returncode == 1  # with batches of one image, each digit counts
     assert "is not reproduced: weights in model.npz" in done.stderr
     folder.write_record(folder.read_record().replace(note="helpers.py has trained it"))
     assert "but for the last digits" in pipeline("verify", folder.path).stdout

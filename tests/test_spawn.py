@@ -1,4 +1,4 @@
-"""The same with processes that are spawned, as on macOS, where forking is not safe."""
+"""Runs whose processes are spawned, as on macOS, where forking is not safe."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ if {"pipeline", "--multiprocessing-fork"}.intersection(sys.orig_argv):
 
 @pytest.fixture
 def spawn(tmp_path, monkeypatch):
-    """Have the commands of a test spawn their processes."""
+    """Make the commands of a test spawn their processes."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SPAWN)
     path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])

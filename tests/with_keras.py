@@ -1,7 +1,7 @@
-"""What needs Keras: the network against an independent one, and the sources of keras.datasets.
+"""The tests that need Keras: of the network, and of the sources of keras.datasets.
 
-test_keras.py runs this file in a process of its own: JAX, with which Keras computes, has threads,
-and a process that has them should not fork others, as tests do.
+test_keras.py runs this file in a process of its own, because Keras computes with JAX,
+which starts threads. A process with threads should not fork others, as our tests do.
 """
 
 import gzip
@@ -39,8 +39,8 @@ def float64():
 def half_squared_error(targets, scores):
     """Return our loss.
 
-    Keras 3.15 computes its own mean_squared_error with a factor in float32, whatever the dtype
-    policy, which is wrong in the eighth digit.
+    The mean_squared_error of Keras 3.15 has a factor in float32, whatever the dtype
+    policy. So it is wrong in the eighth digit.
     """
     return keras.ops.sum(keras.ops.square(scores - targets), axis=-1) / 2
 
@@ -94,7 +94,7 @@ def check_arrays(loaded, arrays):
 
 
 def test_mnist_comes_through_keras_datasets(keras_home, small_source, monkeypatch):
-    """Replace only the download of keras.datasets.mnist, by a small local file."""
+    """Only the download of keras.datasets.mnist is replaced, by a small local file."""
     import keras.src.datasets.mnist as module
 
     path, arrays = small_source
@@ -124,9 +124,8 @@ def test_fashion_mnist_comes_through_keras_datasets(
     }
 
     def get_file(fname, **options):
-        header = bytes(
-            16 if "images" in fname else 8
-        )  # the IDX header, which keras skips
+        # Keras skips the IDX header.
+        header = bytes(16 if "images" in fname else 8)
         content = arrays[names["-".join(fname.split("-")[:2])]].tobytes()
         path = tmp_path / fname
         path.write_bytes(gzip.compress(header + content))
@@ -143,10 +142,13 @@ def test_fashion_mnist_comes_through_keras_datasets(
 def test_without_a_network_one_message_names_the_alternatives(
     keras_home, source, monkeypatch
 ):
-    """Send the real download to a port of this machine where nothing listens."""
+    """The real download goes to a port of this machine where nothing listens."""
     addresses = {"https": "http://127.0.0.1:9", "http": "http://127.0.0.1:9"}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(addresses))
     monkeypatch.setattr(urllib.request, "_opener", opener)
-    message = f'"{source}" could not be loaded .* the source "sample", .* path of an .npz file'
+    message = (
+        f'"{source}" could not be loaded .* '
+        'the source "sample", .* path of an .npz file'
+    )
     with pytest.raises(InvalidData, match=message):
         data.load_source(source)

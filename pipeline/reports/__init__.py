@@ -1,1 +1,1 @@
-"""Make pages that open without a network: executed notebooks, runs, and the list of all runs."""
+"""Make pages that open without a network connection: executed notebooks, and runs."""

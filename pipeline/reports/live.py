@@ -1,4 +1,7 @@
-"""Collect what draws and trains in a page, a report's or explore's: networks, images, results."""
+"""Collect the networks, images and results with which a page reads drawings and trains.
+
+Such a page is the report of a run, or the panel of explore.ipynb.
+"""
 
 import base64
 import re
@@ -32,7 +35,8 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
-KNOWN: dict[str, dict[str, str | bool]] = {  # the SHA-256 of the official files
+# The SHA-256 of the official files, unpacked or as they are downloaded.
+KNOWN: dict[str, dict[str, str | bool]] = {
     "MNIST": {
         "unpacked": True,
         "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -49,8 +53,8 @@ KNOWN: dict[str, dict[str, str | bool]] = {  # the SHA-256 of the official files
     },
 }
 DATASETS = {DIGITS: "MNIST", CLOTHES: "Fashion-MNIST"}
-MAX_IMAGES = 5000  # some 700 kB of a page
-MAX_HIDDEN_SIZE = 400  # some 1.6 MB of a page
+MAX_IMAGES = 5000  # that a page holds; they add some 700 kB to it
+MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
 def read_style(name: str) -> str:
@@ -58,21 +62,25 @@ def read_style(name: str) -> str:
 
 
 def read_script(name: str) -> str:
-    """Read a script without imports and exports, since the scripts of a page share their names."""
+    """Read a script without its imports and exports.
+
+    A page needs none, because its scripts share one scope.
+    """
     text = (TEMPLATES / f"{name}.js").read_text("utf-8")
     return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
 
 
 def pack(content: bytes) -> str:
-    """Return bytes as a page holds them: compressed, as base64."""
+    """Compress bytes, and return them as base64, the form that a page holds."""
     return base64.b64encode(zlib.compress(content)).decode()
 
 
 def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]:
     """Return what training.html.j2 and drawing.html.j2 show of a folder.
 
-    record: of its run; None if its notebooks were run alone. `page` is what the scripts
-    read; `no_training` and `no_reading` say why a page can do less than usual.
+    record: of its run, or None if its notebooks were run by themselves. In the result,
+    `page` is for the scripts, while `no_training` and `no_reading` say why the page
+    cannot train, or cannot read with the run's network ("" if it can).
     """
     history, model = folder.read_history(), folder.read_model()
     metrics = folder.read_metrics() if folder.metrics.exists() else None
@@ -106,8 +114,9 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
         return (
             "These files were written by notebooks that were run alone, in a folder "
             "without a run, so their parameters are not recorded. To train again here, "
-            "make a run, and run this cell again: python -m pipeline run, with --run-dir, "
-            "and with -p NAME VALUE for each parameter that is not at its default."
+            "make a run, and run this cell again: python -m pipeline run, with "
+            "--run-dir, and with -p NAME VALUE for each parameter that is not at its "
+            "default."
         )
     parameters = from_values(record.parameters)
     if not has_published_helpers(record.inputs) or record.note:
@@ -137,9 +146,10 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
 def find_reading_obstacle(
     folder: RunFolder, record: RunRecord | None, model: Model, metrics: Metrics | None
 ) -> str:
-    """Return why a page cannot read with a run's network, or "" if it can.
+    """Return why a page cannot read drawings with a run's network, or "" if it can.
 
-    It can if the page's own formula gives the metrics that the run has stored.
+    It can if the formula of the page's script gives the metrics that the run has
+    stored.
     """
     not_among = "This run's own network is not among them"
     if metrics is None:
@@ -159,8 +169,8 @@ def find_reading_obstacle(
         if np.allclose(found, stored, rtol=1e-9, atol=0):
             return ""
     return (
-        f"{not_among}: its helpers.py computes the scores in another way than this page, "
-        "so the page cannot say what it would read."
+        f"{not_among}: its helpers.py computes the scores in another way than this "
+        "page, so the page cannot say what it would read."
     )
 
 
@@ -168,13 +178,14 @@ def find_reading_obstacle(
 def evaluate_as_a_page(
     model: Model, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, float]:
-    """Return error and accuracy of the formula that pages compute scores by.
+    """Return the error and the accuracy of a network by the formula that pages use.
 
-    It is ``max(0, pixels / normalisation @ W1) @ W2``. images (N, 784), labels (N,).
+    It is ``scores = max(0, pixels / normalisation @ W1) @ W2``. images (N, 784) uint8,
+    labels (N,).
     """
     first, second = model.weights
     error = correct = 0.0
-    for start in range(0, len(images), 1000):  # to spare memory
+    for start in range(0, len(images), 1000):  # to limit memory
         chunk = slice(start, start + 1000)
         scores = np.maximum(0, images[chunk] / model.normalisation @ first) @ second
         error += np.sum((scores - np.eye(10)[labels[chunk]]) ** 2)
@@ -185,7 +196,10 @@ def evaluate_as_a_page(
 def collect_curves(
     history: History, measure: str = "accuracy"
 ) -> dict[str, list[float]]:
-    """Return the metrics by epoch that a page draws, without those that were not measured."""
+    """Return the curves that a page draws: a metric of each epoch, by the curve's name.
+
+    measure: "accuracy" or "error". Metrics that were not measured are left out.
+    """
     metrics = {
         "masked": f"train_{measure}",
         "fitted": f"train_{measure}_no_dropout",
@@ -201,7 +215,7 @@ def collect_curves(
 def collect_training(
     folder: RunFolder, parameters: Parameters, model: Model
 ) -> dict[str, Any]:
-    """Return what train.js reads."""
+    """Return the parameters, images and results that train.js reads."""
     history = folder.read_history()
     data = folder.read_data()
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
@@ -225,10 +239,11 @@ def collect_training(
 def collect_networks(
     model: Model, accuracy: float | None, has_own: bool = True
 ) -> list[dict[str, Any]]:
-    """Return the networks that read a drawing: the run's, if a page can, and others.
+    """Return the networks that read a drawing: the run's own, and the committed ones.
 
-    Those read digits, so they do not stand beside a network of other classes. accuracy:
-    the run's on its test images, None if it is not known.
+    accuracy: the run's on its test images, or None if it is not known. has_own: whether
+    a page can read with the run's network. The committed networks read digits, so they
+    are left out beside a network of other classes.
     """
     is_published = has_own and model.sha256 == published.WEIGHTS_SHA256
     networks = []
@@ -253,9 +268,9 @@ def collect_networks(
     return networks
 
 
-@np.errstate(over="ignore")  # of weights that are too large for single precision
+@np.errstate(over="ignore")  # weights may be too large for single precision
 def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
-    """Return a network as draw.js reads it, with both weight matrices in single precision."""
+    """Return a network as draw.js reads it, with its weights in single precision."""
     return {
         "name": name,
         "accuracy": accuracy,

@@ -1,6 +1,7 @@
-"""Render executed notebooks, and runs, as one HTML file that fetches nothing from a network.
+"""Render executed notebooks, or a run, as one HTML file that needs no other file.
 
-nbconvert renders the cells; formulas become MathML, which browsers draw by themselves.
+nbconvert renders the cells. Formulas become MathML, because browsers can draw it
+without a script.
 """
 
 import base64
@@ -34,7 +35,7 @@ from pipeline.reports import live
 from pipeline.run_folder import RunFolder
 from pipeline.stages import STAGES
 
-GLOSSARY = "README.md#glossary"  # as notebooks link to it
+GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
 FORMATS = [
     "text/html",
     "text/markdown",
@@ -43,8 +44,8 @@ FORMATS = [
     "image/jpeg",
     "text/plain",
 ]
-TABLE = "\n\n| | |\n"  # of what a notebook reads and writes
-ERROR_CELL = "papermill-error-cell-tag"  # of cells that papermill adds
+TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
+ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
@@ -52,8 +53,9 @@ LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
-    stems: the notebooks; `stem` is the current one. site: those that have a page beside this one.
-    down: by how many levels headings are lowered.
+    stems: the names of the notebooks; `stem` is that of the current one. site: the
+    names of notebooks with a page beside this one. down: by how many levels to lower
+    headings.
     """
 
     def __init__(
@@ -86,9 +88,8 @@ class Renderer(IPythonRenderer):
             return super().link(text, url, title)
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
-        if (
-            path == "report.html" and self.site
-        ):  # the default run's, as it is called there
+        # On the website, the report of the default run has another name.
+        if path == "report.html" and self.site:
             return f'<a href="default.html#{heading}">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
@@ -99,34 +100,41 @@ class Renderer(IPythonRenderer):
         return f"<code>{path}</code>" if text == stem else text
 
     def table(self, text: str) -> str:
-        """Let a table of three columns or more scroll, for phones."""
+        """Render a table, which scrolls on phones if it has three columns or more."""
         table = f"<table>\n{text}</table>\n"
         if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
             return table
-        return f'<div class="scroll" role="group" aria-label="Table" tabindex="0">{table}</div>'
+        return (
+            '<div class="scroll" role="group" aria-label="Table" '
+            f'tabindex="0">{table}</div>'
+        )
 
     def table_head(self, text: str) -> str:
-        words = re.sub(
-            r"<[^>]+>|\s", "", text
-        )  # none: Markdown has no table without a head
+        # Markdown has no table without a head, so an empty head stands for none.
+        words = re.sub(r"<[^>]+>|\s", "", text)
         return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
 
     def block_math(self, body: str) -> str:
-        math = convert_formula(body, "block")  # Firefox scrolls only what is around it
-        return f'<span class="formula" role="group" aria-label="Formula" tabindex="0">{math}</span>'
+        math = convert_formula(body, "block")
+        # Firefox does not scroll a formula itself, but it does scroll an element around
+        # it.
+        return (
+            '<span class="formula" role="group" aria-label="Formula" '
+            f'tabindex="0">{math}</span>'
+        )
 
     def inline_math(self, body: str) -> str:
         return convert_formula(body, "inline")
 
 
 def make_anchor(stem: str, heading: str) -> str:
-    """Return the same for a heading's text and for JupyterLab's link to it."""
+    """Return a heading's anchor, from its text or from JupyterLab's link to it."""
     words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
     return "-".join([stem, *words])
 
 
 def convert_formula(source: str, display: str) -> str:
-    """Return a formula as MathML, or as it was typed if it cannot be converted."""
+    """Convert a formula to MathML, or leave it as it was typed if that fails."""
     try:
         return convert(source, display=display)
     except Exception:  # noqa: BLE001 - latex2mathml's errors have no common base
@@ -143,7 +151,7 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
 
 @cache
 def make_exporter() -> TemplateExporter:
-    """Return the one exporter, since to compile its templates takes 0.2 s."""
+    """Return the exporter, made only once because compiling its templates is slow."""
     return TemplateExporter(
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
@@ -163,10 +171,11 @@ def render(
     site: Container[str] = (),
     summary: Mapping[str, Any] | None = None,
 ) -> str:
-    """Render executed notebooks, by their stems, as one page.
+    """Render executed notebooks as one page.
 
-    site: the stems of notebooks that have a page beside this one. summary: of a run, whose page
-    has a title of its own, with the notebooks' below it.
+    notebooks: by their names, without .ipynb. site: the names of notebooks that have a
+    page beside this one. summary: of a run, see `summarise_run`. The page of a run has
+    a title of its own, so the headings of its notebooks are lowered by one level.
     """
     exporter = make_exporter()
     renderer = Renderer(list(notebooks), site, down=1 if summary else 0)
@@ -200,16 +209,18 @@ def render(
 
 
 def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) -> str:
-    """Return a page made from a template that extends base.html.j2; values are escaped.
+    """Fill a template that extends base.html.j2, and return the page.
 
-    The Content-Security-Policy allows these scripts alone, by their digests, and fetches nothing.
+    The values are escaped. scripts: the names of the page's scripts. The
+    Content-Security-Policy allows only these, by their digests, and lets the page fetch
+    nothing.
     """
     texts = {name: live.read_script(name) for name in scripts}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     policy = (
-        f"default-src 'none'; script-src {' '.join(sources)}; worker-src blob:; img-src data:; "
-        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {' '.join(sources)}; worker-src blob:; "
+        "img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
     return live.ENVIRONMENT.get_template(template).render(
         policy=policy,
@@ -221,7 +232,10 @@ def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) ->
 
 
 def fold_set_up(notebook: NotebookNode) -> NotebookNode:
-    """Fold what stands between a notebook's title and its first section, if it has both."""
+    """Fold the cells between a notebook's title and its first section, if it has both.
+
+    They stay open if one of them failed.
+    """
     cells = notebook.cells
     prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
     sections = [
@@ -252,9 +266,10 @@ def render_glossary() -> str:
 def write_notebook_report(
     notebook: Path, output: Path, title: str | None = None
 ) -> None:
-    """Render one notebook as it was last executed; title: in place of the notebook's own.
+    """Write a page of one notebook as it was last executed.
 
-    Raises InvalidRecord if it is no notebook, InvalidParameter if the output is another's file.
+    title: replaces the notebook's own. Raises InvalidRecord if it is not a notebook,
+    and InvalidParameter if the output is a file that this project has not made.
     """
     check_page(output)
     node = read_notebook(notebook)
@@ -276,17 +291,20 @@ def write_notebook_report(
 
 
 def remove_dead_links(html: str) -> str:
-    """Return a page without the links to files beside its notebook."""
+    """Replace each link to a file in another folder by its text."""
     return LINK_TO_FOLDER.sub(r"\1", html)
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run; the record is what run.json has, or will have."""
+    """Write the report of a finished run; its run.json may still have to be written."""
     write_whole(folder.report, render_run(folder, record).encode())
 
 
 def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
-    """Render the report of a finished run: its result, then its notebooks, the last one first."""
+    """Render the report of a finished run: its result, then its notebooks.
+
+    The last notebook comes first. site: see `render`.
+    """
     paths = [path for path in map(folder.notebook, reversed(STAGES)) if path.exists()]
     notebooks = {path.stem: read_notebook(path) for path in paths}
     return render(notebooks, make_title(folder), site, summarise_run(folder, record))

@@ -1,8 +1,9 @@
 """Train the points of a sweep on the workers of a Dask cluster.
 
-The project reaches the workers in a plugin, which Dask also gives to late and restarted ones, and
-results come back as bytes. The scheduler cannot import the project, so what it unpickles names the
-standard library alone, or is a local class, which is pickled by value.
+A plugin brings the project to the workers, because Dask also gives it to those that
+come late or restart. The results come back as bytes. As the scheduler cannot import the
+project, whatever it unpickles comes from the standard library, or is a local class,
+which is pickled by value.
 """
 
 import asyncio
@@ -40,8 +41,8 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import TRAINED, Outcome, Submit, train_point
 from pipeline.stages import TRAINING
 
-NAME = "digits"  # of the plugin
-TIMEOUT = 10  # seconds, of a scheduler to answer, and of a sweep without a worker
+NAME = "digits"  # the name of the plugin
+TIMEOUT = 10  # seconds, for a scheduler to answer, and for a sweep without a worker
 WORKERS_LOST = (
     "No worker that can run the points is left; points that wait: %d. "
     "Start one with dask worker, and the sweep goes on by itself."
@@ -53,10 +54,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
-    """Yield a function that has a worker of the scheduler at this address execute `train_point`.
+    """Yield a function that trains a point on a worker of a Dask scheduler.
 
-    contents: of files data.npz. Raises InvalidParameter if no scheduler answers, and
-    ClusterFailed if no worker can run the points.
+    address: of the scheduler. contents: those of all data.npz, which are sent once.
+    Raises InvalidParameter if no scheduler answers, and ClusterFailed if no worker can
+    train the points.
     """
     with _connect(address) as client:
         project = _offer_project(client)
@@ -81,7 +83,7 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
             return outcome
 
         def watch() -> None:
-            """Log, once each time, that the last fitting worker has gone."""
+            """Log, once each time, that no worker that can train is left."""
             missing_s = 0
             while not has_ended.wait(1):
                 waiting = sum(not outcome.done() for outcome in outcomes)
@@ -98,18 +100,19 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
             yield submit
         finally:
             has_ended.set()
-            watcher.join(1)  # longer only if the scheduler has stopped answering
+            watcher.join(1)  # no longer, since the scheduler may not answer any more
 
 
 @contextmanager
 def _connect(address: str) -> Iterator[Client]:
-    """Yield a client of the scheduler; until it is closed, Dask logs and warns less.
+    """Yield a client of the scheduler.
 
-    Raises InvalidParameter if no scheduler answers.
+    Until it is closed, Dask logs critical errors alone. Raises InvalidParameter if no
+    scheduler answers.
     """
     logger = logging.getLogger("distributed")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # we say ourselves what has gone
+    logger.setLevel(logging.CRITICAL)  # because we log ourselves that a worker is lost
     runner = LoopRunner(asynchronous=False)
     try:
         runner.start()
@@ -122,7 +125,11 @@ def _connect(address: str) -> Iterator[Client]:
 
 
 async def _greet(address: str) -> None:
-    """Exchange the first messages with a scheduler, for which `Client` has no time limit."""
+    """Exchange the first messages with a scheduler, within TIMEOUT.
+
+    `Client` has no time limit for these. Raises InvalidParameter if no scheduler
+    answers.
+    """
     try:
         security = Security().get_connection_args("client")
         comm = await asyncio.wait_for(connect(address, **security), TIMEOUT)
@@ -166,20 +173,24 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
             if loaded and not Path(loaded).is_relative_to(folder):
                 reasons.append("it has another version of the project; restart it")
             if reasons:
-                message = f"The worker at {worker.address} gets no points: {'; '.join(reasons)}"
+                message = (
+                    f"The worker at {worker.address} gets no points: "
+                    f"{'; '.join(reasons)}"
+                )
                 worker.log_event(project, (worker.address, message))
                 return
             for name, content in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
             sys.path.insert(0, str(folder))
-            # A fork server of Python 3.11 finds packages by this variable.
+            # The fork server of Python 3.11 finds the project only by this variable.
             others = os.environ.get("PYTHONPATH", "")
             os.environ["PYTHONPATH"] = os.pathsep.join(
                 filter(None, [str(folder), others])
             )
             await worker.set_resources(**{project: worker.state.nthreads})
-            # The scheduler gives waiting tasks to a worker only when its status changes.
+            # The scheduler gives waiting tasks to a worker only when its status
+            # changes.
             worker.status = WorkerStatus.paused
             worker.status = WorkerStatus.running
 
@@ -207,7 +218,8 @@ def _offer_project(client: Client) -> str:
         log.warning("The scheduler has no worker yet. Start one with dask worker.")
     while True:
         workers = client.scheduler_info()["workers"]
-        for event in client.get_events(project):  # some came before the subscription
+        # Events from before the subscription have to be asked for.
+        for event in client.get_events(project):
             if event[1][0] in workers:
                 note(event)
         if any(project in worker["resources"] for worker in workers.values()):
@@ -219,14 +231,14 @@ def _offer_project(client: Client) -> str:
 
 
 def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") -> None:
-    """Give what came of a point's task to the future of its outcome."""
+    """Pass the result of a point's task on to the future of its outcome."""
     try:
         outcome.set_result(task.result())
     except CancelledError:
         outcome.set_exception(
             ClusterFailed("The Dask scheduler has gone. Run the sweep again.")
         )
-    except Exception as error:  # noqa: BLE001 - whatever a worker raises is that point's failure
+    except Exception as error:  # noqa: BLE001 - an error on a worker fails one point
         failed = {"status": Status.FAILED, "error": f"{type(error).__name__}: {error}"}
         outcome.set_result((record.replace(**failed), {}))
 
@@ -234,11 +246,12 @@ def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") 
 def train_on_worker(
     place: str, record: bytes, content: bytes, time_limit: int | None
 ) -> Outcome:
-    """Do what `train_point` does in a temporary folder, and return the files, too.
+    """Train a point in a temporary folder, and return its record and its files.
 
-    place: the point's folder, which the executed notebook names.
+    place: the path of the point's folder, which replaces that of the temporary folder
+    in the executed notebook.
     """
-    # A worker with a nanny is a daemon, which may have no children unless it is told otherwise.
+    # A worker with a nanny is a daemon, which multiprocessing allows no children.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)

@@ -1,4 +1,4 @@
-"""Train what is left of a sweep, evaluate the selected configuration alone, and report."""
+"""Train the points that are left of a sweep, evaluate the selected ones, and report."""
 
 import csv
 import logging
@@ -50,10 +50,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Sweep:
-    """A sweep that has been checked, and what it was started with.
+    """A sweep that has been checked, with all that its points need.
 
-    contents: of data.npz. drafts: of run.json, without the parameters. inputs: what
-    training and evaluation depend on, by the source of the images.
+    contents: of each data.npz, as bytes. drafts: of each run.json, without parameters.
+    inputs: what training and evaluation depend on, by the source of the images.
     """
 
     definition: SweepDefinition
@@ -88,21 +88,21 @@ def run_sweep(
     with_report: bool = True,
     dry_run: bool = False,
 ) -> list[Configuration]:
-    """Run what is left of a sweep, and return its configurations, the best first.
+    """Train the points that are left of a sweep, and rank its configurations.
 
-    source: the YAML file, or what it holds. sweep_dir: runs/sweeps/NAME unless given.
-    workers: points at a time on this machine, one a core unless given. scheduler: the
-    address of a Dask scheduler to use instead. retry_failed: run failed points, too.
-    time_limit: seconds for a cell of a training. dry_run: log what would run, and do
-    nothing.
+    Return the configurations, the best first. source: the YAML file, or its content.
+    sweep_dir: by default runs/sweeps/NAME. workers: how many points to train at a time
+    on this machine, by default one for each core. scheduler: the address of a Dask
+    scheduler to use instead. retry_failed: train failed points, too. time_limit:
+    seconds for a cell of a training. dry_run: only log what would be trained.
 
-    Raises InvalidParameter, InvalidData or FolderBusy before anything starts;
-    ClusterFailed or CodeChanged if points cannot be trained; and PointsFailed if none
-    has finished, or one cannot be evaluated. Finished ones are kept.
+    Raises InvalidParameter, InvalidData or FolderBusy before anything starts. Raises
+    ClusterFailed or CodeChanged if points cannot be trained, and PointsFailed if none
+    has finished, or if a selected one cannot be evaluated. Finished points are kept.
     """
     sweep = prepare(source, sweep_dir)
     at_a_time = workers or plan.count_cores()
-    # Nobody knows how many cores a cluster will have.
+    # A cluster's number of cores is unknown, so its plan is for one.
     cores = 1 if scheduler else min(at_a_time, plan.count_cores())
     for warning in sweep.warnings:
         log.warning(warning)
@@ -112,7 +112,8 @@ def run_sweep(
     with lock(sweep.folder.path):
         jobs, left = make_plan(sweep, retry_failed, cores)
         if left and scheduler:
-            from pipeline.sweeps import cluster  # Dask takes 0.5 s to import
+            # Imported here, because importing Dask takes half a second.
+            from pipeline.sweeps import cluster
 
             trainer = cluster.train_there(scheduler, sweep.contents.values())
         else:
@@ -131,7 +132,10 @@ def run_sweep(
 def prepare(
     source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
 ) -> Sweep:
-    """Check a sweep, and collect what its points need: images, code and versions."""
+    """Check a sweep, and collect what its points need: images, code and versions.
+
+    Raises InvalidParameter or InvalidData.
+    """
     source = Path(source) if isinstance(source, str) else source
     sweep = read_definition(source)
     folder = SweepFolder(sweep_dir or RUNS / "sweeps" / sweep.name)
@@ -155,7 +159,10 @@ def prepare(
 
 
 def make_plan(sweep: Sweep, retry_failed: bool, cores: int) -> tuple[list[Point], int]:
-    """Log what is done and left; return the points that may be trained, and how many will."""
+    """Log the plan of a sweep; return the points to train, and how many will be.
+
+    With halving, fewer will be trained, because most points are eliminated before.
+    """
     jobs = plan.find_jobs(sweep.points, sweep.training_inputs, retry_failed)
     made = plan.make_plan(sweep.points, jobs, sweep.definition)
     for line in made.describe(cores):
@@ -172,8 +179,9 @@ def train(
 ) -> None:
     """Train the points rung by rung, and record each as soon as it ends.
 
-    sweep.json gets what the sweep is started with before the first point is trained, so
-    that results of other code are outdated from then on.
+    jobs: the points that may be trained. left: how many of them will be. sweep.json is
+    written before the first point is trained, so that results of other code count as
+    outdated from then on.
     """
     folder, record = sweep.folder, records.to_json(sweep.to_record())
     with trainer as submit:
@@ -200,7 +208,7 @@ def train(
 
 
 def mark_interrupted(jobs: Sequence[Point]) -> None:
-    """Write into the records of points that nobody trains any longer that this is so."""
+    """Change the status of points that are still recorded as running to interrupted."""
     for point in jobs:
         begun = point.folder.find_record()
         if begun and begun.status == Status.RUNNING:
@@ -208,7 +216,7 @@ def mark_interrupted(jobs: Sequence[Point]) -> None:
 
 
 def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
-    """Evaluate the selected configuration: its points alone meet the test images."""
+    """Evaluate the selected configuration, and no other one, on the test images."""
     selection = select(sweep.points, sweep.definition.select)
     best = selection.selected
     if best is None:
@@ -227,7 +235,10 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
 
 
 def write_report(folder: SweepFolder) -> Path:
-    """Execute sweep.ipynb for a sweep as far as it is, write its report, and return its path."""
+    """Execute sweep.ipynb for a sweep in its present state, and write its report.
+
+    Return the path of the report.
+    """
     name = folder.read_record().name
     notebook = NOTEBOOKS / folder.notebook.name
     notebooks.execute(notebook, folder.notebook, {"sweep_dir": str(folder.path)})
@@ -245,7 +256,7 @@ class _Progress:
             point: each for each in configurations for point in each.points
         }
         self.names = find_varied(sweep.points)
-        self.has_note = False  # has been logged, see records.RunRecord
+        self.has_note = False  # whether the note of a record has been logged
         complete = [each for each in configurations if each.is_complete]
         self.best = min(complete, key=lambda each: each.sort_key, default=None)
         self.written_at = time.monotonic()
@@ -287,13 +298,13 @@ class _Progress:
 
 @contextmanager
 def _train_here(count: int) -> Iterator[runs.Submit]:
-    """Yield a function that has a thread execute `runs.train_point`, so many at a time."""
+    """Yield a function that trains a point on this machine, `count` at a time."""
     with open_threads(count) as threads:
         yield lambda *job: threads.submit(runs.train_point, *job)
 
 
 def write_results(points: Sequence[Point], folder: SweepFolder) -> None:
-    """Write results.csv, a row a point that is not outdated, with all digits."""
+    """Write results.csv: a row for each point that is not outdated, with all digits."""
     text = StringIO()
     writer = csv.DictWriter(text, list(make_row(points[0])), lineterminator="\n")
     writer.writeheader()
@@ -303,9 +314,10 @@ def write_results(points: Sequence[Point], folder: SweepFolder) -> None:
 
 
 def make_row(point: Point) -> dict[str, object]:
-    """Return a point's row: what it is, its metrics, and those on test images, if any.
+    """Return a point's row of results.csv: its parameters, status and metrics.
 
-    Points that differ in their seed alone have the same `configuration`.
+    Points that differ in their seed alone have the same `configuration`. A value that
+    is not known is None.
     """
     is_counted = point.status not in (Status.ELIMINATED, Status.OUTDATED)
     record = point.record if is_counted else None
@@ -321,7 +333,10 @@ def make_row(point: Point) -> dict[str, object]:
 
 
 def describe_failures(points: Sequence[Point]) -> str:
-    """Describe points that have no result, the first 20 in a line each, and what to do."""
+    """Describe the points that have failed or diverged, and what to do about them.
+
+    At most 20 are listed, in a line each.
+    """
     failed = [point for point in points if point.has_failed] or [
         point for point in points if point.status == Status.DIVERGED
     ]

@@ -1,5 +1,4 @@
-"""Plan a sweep: which of its points are to be trained, how long that takes, and how much
-room it needs on the disk."""
+"""Plan a sweep: find the points to train, and estimate their time and disk space."""
 
 import logging
 import os
@@ -13,13 +12,14 @@ from pipeline.run_folder import find_lost
 from pipeline.sweeps.points import UNFINISHED, Point
 from pipeline.sweeps.ranking import iterate_rungs
 
-# Seconds of a point on one core of 2.5 GHz: to begin it, for an epoch, and for an image
-# without hidden units, and for each unit. An image of the training set is trained on, and
-# measured after the epoch, as those of the validation set are.
+# The seconds that a point takes on one core of 2.5 GHz: to start it, for each epoch,
+# for each image, and for each hidden unit of each image. A training image is trained on
+# and then measured after the epoch, while a validation image is only measured.
 BEGIN_S, EPOCH_S = 0.25, 1e-3
 TRAIN_S, TRAIN_UNIT_S = 4e-7, 1.0e-7
 MEASURE_S, MEASURE_UNIT_S = 1.3e-6, 4.6e-8
-BYTES_PER_UNIT, BYTES_PER_POINT = 8 * (784 + 10), 40_000  # of model.npz, and the rest
+# The bytes of model.npz for each hidden unit, and those of a point's other files.
+BYTES_PER_UNIT, BYTES_PER_POINT = 8 * (784 + 10), 40_000
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,9 @@ def find_jobs(
 ) -> list[Point]:
     """Read the records of all points, and return those to train, the new ones first.
 
-    inputs: what a training depends on now, by the source of its images. Why points are
-    trained again is logged. Of a search, the points of all rungs are returned.
+    inputs: what a training depends on now, by the source of its images. retry_failed:
+    train failed points, too. With halving, points of all rungs are returned. The log
+    gets the reasons why points are trained again.
     """
     jobs: list[Point] = []
     again: list[Point] = []
@@ -60,21 +61,22 @@ def find_jobs(
 
 @dataclass(frozen=True)
 class Plan:
-    """How many points of a sweep are done, and what the others cost.
+    """How many points of a sweep are done and left, and what those that are left cost.
 
-    rungs: candidates and epochs of each, in a search by halving.
+    seconds: on one core. bytes: on the disk. rungs: the number of candidates and the
+    epochs of each rung, in a search by halving.
     """
 
     points: int
     done: int
     left: int
     failed: int
-    seconds: float  # on one core
+    seconds: float
     bytes: int
     rungs: list[tuple[int, int]]
 
     def describe(self, cores: int) -> list[str]:
-        """Return the plan in words, a line each."""
+        """Return the plan as lines of text."""
         lines = []
         if self.rungs:
             stages = ", ".join(
@@ -99,14 +101,17 @@ class Plan:
 def make_plan(
     points: Sequence[Point], jobs: Sequence[Point], sweep: SweepDefinition
 ) -> Plan:
-    """Count what is done and left of a sweep, and estimate what that costs."""
+    """Count the points of a sweep that are done and left, and estimate the costs.
+
+    jobs: the points that may be trained, see `find_jobs`.
+    """
     rungs = forecast_rungs(points, sweep)
     waiting = set(jobs)
     planned = [point for rung in rungs for point in rung]
     left = [point for point in planned if point in waiting]
     done = [point for point in planned if point.is_done]
     seconds = sum(map(estimate_seconds, left))
-    if done:  # which tell how fast this machine is
+    if done:  # the time that these took tells how fast this machine is
         spent = sum(point.record.duration_s or 0 for point in done if point.record)
         seconds *= spent / sum(map(estimate_seconds, done))
     units = sum(point.parameters.hidden_size for point in left)
@@ -127,10 +132,11 @@ def make_plan(
 def forecast_rungs(
     points: Sequence[Point], sweep: SweepDefinition
 ) -> list[list[Point]]:
-    """Return the points of each rung that go on, also of those that are not known yet.
+    """Return the points of each rung that go on, with a guess for later rungs.
 
-    There candidates that are done, and then the first ones, stand for those that will
-    go on.
+    Who goes on to a later rung is known only when the rung before is finished. Until
+    then, candidates that are already done there are counted, and after them the first
+    ones.
     """
     rungs = list(iterate_rungs(points, sweep))
     for epochs in sorted({point.rung for point in points})[len(rungs) :]:
@@ -146,7 +152,7 @@ def forecast_rungs(
 
 
 def estimate_seconds(point: Point) -> float:
-    """Return about how many seconds a point takes on one core."""
+    """Estimate how many seconds a point takes on one core."""
     chosen = point.parameters
     units, measured = chosen.hidden_size, chosen.num_samples + chosen.num_validation
     training = chosen.num_samples * (TRAIN_S + TRAIN_UNIT_S * units)

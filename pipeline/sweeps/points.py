@@ -1,8 +1,8 @@
 """Define a sweep: its YAML file, its folder and its points.
 
-A configuration is all points that differ in their seed alone. A search by halving has
-rungs, and all points of all rungs are known from the start, so a rung is nothing but
-more points.
+A configuration consists of all points that differ in their seed alone. A search by
+halving has rungs. As all points of all rungs are known from the start, a rung is stored
+as nothing but more points.
 """
 
 import math
@@ -62,15 +62,21 @@ class SweepFolder:
 
 @dataclass(eq=False)
 class Point:
-    """One point of a sweep, with its record if it has been run."""
+    """One point of a sweep, with its record if it has been run.
+
+    rung: the number of its epochs in a search by halving, else 0. is_candidate: whether
+    it belongs to a search, where a training that diverges is a result. is_eliminated:
+    whether its candidate lost in an earlier rung. changes: what has changed in its
+    inputs since it was trained.
+    """
 
     parameters: Parameters
     folder: RunFolder
     record: RunRecord | None = None
-    rung: int = 0  # its epochs, in a search by halving
-    is_candidate: bool = False  # of a search, where it may diverge
+    rung: int = 0
+    is_candidate: bool = False
     is_eliminated: bool = False
-    changes: list[str] = field(default_factory=list)  # in its inputs since
+    changes: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -78,7 +84,7 @@ class Point:
 
     @property
     def data_key(self) -> DataKey:
-        """Return the parameters that its images depend on."""
+        """Return the parameters that the point's images depend on."""
         return (
             self.parameters.source,
             self.parameters.num_samples,
@@ -87,7 +93,7 @@ class Point:
 
     @property
     def candidate(self) -> str:
-        """Return what it shares with the points of its candidate, in all rungs."""
+        """Return the parameters that identify the point's candidate in all rungs."""
         return self.parameters.model_dump_json(exclude={"seed", "epochs"})
 
     @property
@@ -104,14 +110,20 @@ class Point:
 
     @property
     def has_failed(self) -> bool:
-        """Return whether it ended without a result; of a candidate, inf is one."""
+        """Return whether the point ended without a result.
+
+        If the training of a candidate diverges, that counts as a result.
+        """
         results = [*UNFINISHED, Status.DONE, Status.ELIMINATED]
         if self.is_candidate:
             results.append(Status.DIVERGED)
         return self.status not in results
 
     def find_metrics(self) -> Metrics | None:
-        """Return its metrics on the test images, if its network has met them."""
+        """Return the point's metrics on the test images, or None if it has none.
+
+        Those of an earlier training do not count.
+        """
         if not (self.is_done and self.record and self.folder.metrics.exists()):
             return None
         metrics, trained = self.folder.read_metrics(), self.record.metrics
@@ -119,7 +131,7 @@ class Point:
         return metrics if is_own else None
 
     def load(self, inputs: Inputs) -> None:
-        """Read its record, and find what differs from what its sweep was started with."""
+        """Read the point's record, and find how its inputs differ from these."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
             self.changes = provenance.compare_inputs(
@@ -127,15 +139,15 @@ class Point:
             )
 
     def record_result(self, record: RunRecord) -> None:
-        """Take and write the record of what came of its training."""
+        """Store the record of the point's training, here and in its folder."""
         self.record, self.changes = record, []
         self.folder.write_record(record)
 
 
 def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
-    """Read a sweep's file, or the same as a mapping.
+    """Read the definition of a sweep from its file, or from a mapping.
 
-    Raises InvalidParameter with what is wrong and what is allowed.
+    Raises InvalidParameter, which says what is wrong and what is allowed.
     """
     is_path = isinstance(source, Path)
     try:
@@ -148,9 +160,8 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
             for each in error.errors()
         )
     except (OSError, YAMLError, ValueError) as error:
-        reason = str(error).split("\nTo suppress")[
-            0
-        ]  # ruamel.yaml's advice to programmers
+        # What follows in a message of ruamel.yaml is advice to programmers.
+        reason = str(error).split("\nTo suppress")[0]
     reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
     *entries, last = list(SweepDefinition.model_fields)[1:]
     advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
@@ -160,9 +171,12 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 
 
 def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
-    """Make all points, each once, rung by rung: grid and candidates crossed, `points`, the seeds.
+    """Make all points of a sweep, rung by rung, and each only once.
 
-    They are counted before any is made. Raises InvalidParameter.
+    Each candidate is crossed with the grid. The entries of `points` are added to these,
+    and all are crossed with the seeds. The points are counted before any is made, since
+    a few lines of YAML can mean more of them than fit into memory. Raises
+    InvalidParameter if there are too many, or if a value or a source cannot be used.
     """
     rungs = list_rungs(sweep)
     both = [name for name in sweep.grid if name in sweep.drawn]
@@ -170,9 +184,8 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
         raise InvalidParameter(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
-    has_grid = (
-        bool(sweep.grid or sweep.drawn) or not sweep.points
-    )  # without both, the base is a point
+    # A sweep with neither a grid nor points has one point, its base.
+    has_grid = bool(sweep.grid or sweep.drawn) or not sweep.points
     candidates = sweep.random.n_candidates if sweep.random else 1
     count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(
         sweep.points

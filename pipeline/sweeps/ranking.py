@@ -1,7 +1,7 @@
 """Rank the configurations of a sweep, and select one.
 
-Configurations are compared by the mean over their seeds, since a single seed can be
-lucky. In a search by halving the best of a rung go on to the next one.
+Configurations are compared by their mean over the seeds, because a single seed can be
+lucky. In a search by halving, the best of each rung go on to the next one.
 """
 
 import math
@@ -25,10 +25,11 @@ from pipeline.sweeps.points import (
 def iterate_rungs(
     points: Sequence[Point], sweep: SweepDefinition
 ) -> Iterator[list[Point]]:
-    """Yield the points of each rung that go on, and mark those that do not as eliminated.
+    """Yield each rung's points that are not eliminated, and mark those that are.
 
-    points: in the order of their rungs. It ends at a rung of which a point is left to train, so who
-    asks for the next rung has to train this one before. Without halving there is one rung.
+    points: in the order of their rungs. Which candidates go on depends on the results
+    of a rung, so train it before you take the next one: a rung that is not finished is
+    the last. Without halving there is a single rung.
     """
     candidates = {point.candidate for point in points}
     for _, rung in groupby(points, key=lambda point: point.rung):
@@ -46,7 +47,10 @@ def iterate_rungs(
 
 
 def read_points(folder: SweepFolder) -> list[Point]:
-    """Return the points of a sweep that has begun, with their records. Raises InvalidRecord."""
+    """Read the points of a sweep that has been started, with their records.
+
+    Raises InvalidRecord if sweep.json is missing or damaged.
+    """
     sweep = folder.read_record()
     points = [make_point(values, folder, sweep) for values in sweep.ids.values()]
     for point in points:
@@ -57,16 +61,17 @@ def read_points(folder: SweepFolder) -> list[Point]:
 
 
 class Configuration:
-    """Points that differ in their seed alone, ranked by a metric."""
+    """Points that differ in their seed alone, ranked by a metric.
+
+    seeds: how many points most configurations of the sweep have.
+    """
 
     def __init__(
         self, points: Sequence[Point], metric: SelectionMetric, seeds: int
     ) -> None:
         self.points = points
         self.metric = metric
-        self.seeds = max(
-            len(points), seeds
-        )  # as many as most configurations have, at least
+        self.seeds = max(len(points), seeds)
         self.parameters = points[0].parameters.model_dump(exclude={"seed"})
 
     @property
@@ -74,7 +79,7 @@ class Configuration:
         return [point for point in self.points if point.is_done]
 
     def find_values(self, name: str) -> list[float]:
-        """Return a metric of each finished point."""
+        """Return a metric of each finished point that has it."""
         values = [
             getattr(point.record.metrics, name)
             for point in self.finished
@@ -83,7 +88,7 @@ class Configuration:
         return [value for value in values if value is not None]
 
     def compute_mean(self, name: str) -> float:
-        """Return the mean of a metric over the finished points."""
+        """Return the mean of a metric over the finished points, nan without any."""
         return fmean(self.find_values(name) or [math.nan])
 
     @property
@@ -97,11 +102,12 @@ class Configuration:
 
     @property
     def sort_key(self) -> list[float]:
-        """Return what configurations are sorted by, the best first.
+        """Return the key by which configurations are sorted, the best first.
 
-        A later rung comes before an earlier one. In it, complete ones come first, then those with
-        fewer seeds than most, then those of which a point has failed: the mean of what went well
-        flatters. Equal means are ranked by the other metric of the same images.
+        A later rung comes before an earlier one. Within a rung, complete configurations
+        come first, then those with fewer seeds than most. Those with a point that has
+        not finished come last, because the mean of the others flatters them. Equal
+        means are ranked by the other metric of the same images.
         """
         if not self.finished:
             return [math.inf]
@@ -113,11 +119,11 @@ class Configuration:
         if measure == "error":
             means.reverse()
         missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
-        # Sums of the same numbers in another order differ in their last digits.
+        # Rounded, because a sum in another order differs in its last digits.
         return [-self.points[0].rung, missing, *(round(mean, 12) for mean in means)]
 
     def describe(self, names: Iterable[str]) -> str:
-        """Return these of its parameters as words."""
+        """Return the values of these parameters as words."""
         values = {name: self.parameters[name] for name in names}
         return parameters.describe(values) or "the only configuration"
 
@@ -129,13 +135,16 @@ class Configuration:
         return f", mean of {done} seeds" if done > 1 else ""
 
     def describe_best(self, names: Iterable[str]) -> str:
-        """Return how good it is, over how many seeds, and its parameters."""
+        """Return its mean, the number of seeds and these parameters, as words."""
         best = f"{self.metric} {round_metric(self.mean)}{self.describe_seeds()}"
         return f"{best}: {self.describe(names)}"
 
 
 def group(points: Iterable[Point], metric: SelectionMetric) -> list[Configuration]:
-    """Return the configurations of the points, in their order."""
+    """Group points into configurations, in the order of the points.
+
+    Eliminated points are left out.
+    """
     groups: dict[str, list[Point]] = {}
     for point in points:
         if not point.is_eliminated:
@@ -147,15 +156,15 @@ def group(points: Iterable[Point], metric: SelectionMetric) -> list[Configuratio
 
 
 def rank(points: Iterable[Point], metric: SelectionMetric) -> list[Configuration]:
-    """Return the configurations of the points, the best first."""
+    """Group points into configurations, and return these with the best first."""
     return sorted(group(points, metric), key=lambda each: each.sort_key)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a sweep selects, or who leads it as long as it has not ended.
+    """The configuration that a sweep selects, or that leads until it has ended.
 
-    reason: why nothing is selected, or "" if something is.
+    reason: why nothing is selected yet, or "" if the configuration is.
     """
 
     configuration: Configuration | None
@@ -166,7 +175,7 @@ class Selection:
         return None if self.reason else self.configuration
 
     def describe(self, names: Iterable[str]) -> str:
-        """Return the selected configuration as words, or what there is in its place."""
+        """Return in words the selected configuration, or why there is none."""
         if self.configuration is None:
             return self.reason
         who = self.configuration.describe(names)
@@ -174,7 +183,7 @@ class Selection:
 
 
 def select(points: Sequence[Point], metric: SelectionMetric) -> Selection:
-    """Return the selection of a sweep: the best of its last rung, once all have ended."""
+    """Select the best configuration of the last rung, once all points have ended."""
     best, *_ = rank(points, metric)
     going = [point for point in points if not point.is_eliminated]
     done = sum(point.is_done for point in going)
@@ -191,7 +200,7 @@ def select(points: Sequence[Point], metric: SelectionMetric) -> Selection:
 
 
 def find_selected(run_dir: str) -> list[str]:
-    """Return the folders of a sweep's selected points, or the one folder of anything else.
+    """Return the folders of a sweep's selected points; any other folder as it is.
 
     Raises InvalidRecord if the sweep has not ended, or has nothing to select.
     """

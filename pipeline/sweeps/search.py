@@ -1,4 +1,4 @@
-"""Draw the candidates of a search, and list the rungs that they iterate_rungs."""
+"""Draw the candidates of a random search, and list the rungs of successive halving."""
 
 import math
 from itertools import chain
@@ -11,17 +11,20 @@ from pipeline.errors import InvalidParameter
 from pipeline.parameters import Parameters
 from pipeline.records import Distribution, RandomSearch, SweepDefinition
 
+# The parameters that are integers.
 WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
 }
-MAX_DRAWS = 100  # for each candidate, since none is taken twice
+MAX_DRAWS = 100  # for each candidate, because one that was drawn before is drawn again
 
 
 def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
-    """Draw the candidates of a random search, one after the other and no one twice.
+    """Draw the different candidates of a random search, one after the other.
 
-    Each takes one number a parameter from NumPy's RandomState, whose sequence is frozen, in the
-    order of the file. So the first ones stay the same if more are drawn. Raises InvalidParameter.
+    For each parameter, in the order of the file, one number is taken from NumPy's
+    RandomState, whose sequence never changes. So the first candidates stay the same if
+    more are drawn. Raises InvalidParameter if there are fewer different ones than
+    wanted.
     """
     if search is None:
         return [{}]
@@ -35,21 +38,25 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
         candidates.setdefault(repr(drawn), drawn)
         if len(candidates) == search.n_candidates:
             return list(candidates.values())
-    problem = f"n_candidates is {search.n_candidates}, but there are {len(candidates)} different"
+    problem = (
+        f"n_candidates is {search.n_candidates}, "
+        f"but there are {len(candidates)} different"
+    )
     raise InvalidParameter(
         f"random: {problem} candidates. Lower it, or widen the ranges."
     )
 
 
 def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
-    """Return the value at this fraction, from 0 to below 1, of a distribution.
+    """Return the value of a distribution at this fraction, in [0, 1).
 
-    Numbers have three significant digits, so no last bit of a power matters.
+    whole: whether the parameter is an integer. Numbers are rounded to three significant
+    digits, so they do not depend on how a machine rounds the last bit of a power.
     """
     if distribution.values is not None:
         return distribution.values[int(fraction * len(distribution.values))]
     low, high = float(distribution.min or 0), float(distribution.max or 0)
-    end = high + whole  # a whole number is what is left of its decimals
+    end = high + whole  # integers are rounded down, so their range ends at high + 1
     if distribution.distribution == "log_uniform":
         value = low * (end / low) ** fraction
     else:
@@ -59,9 +66,10 @@ def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
 
 
 def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
-    """Return the epochs of each rung, the fewest first; [{}] without halving.
+    """Return the epochs of each rung, the fewest first, or [{}] without halving.
 
-    Raises InvalidParameter if `epochs` stands elsewhere, too, or the first rung has too many.
+    Raises InvalidParameter if `epochs` is also set elsewhere, or if the first rung has
+    more epochs than the base.
     """
     if sweep.halving is None:
         return [{}]

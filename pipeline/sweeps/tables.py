@@ -1,4 +1,8 @@
-"""Make the tables and plots of a sweep's report, and count who has met the test images."""
+"""Make the tables and plots of a sweep's report.
+
+They also say which configurations have met the test images, that is, have been
+evaluated on them.
+"""
 
 import base64
 import html
@@ -37,7 +41,7 @@ OTHER: dict[str, Any] = {
     "linewidth": 0.8,
 }
 MAX_DRAWN = 200  # configurations in a plot
-APART = 0.13  # of an axis, between two labels
+APART = 0.13  # the least distance between two labels, as a fraction of the axis
 ROUNDED = ("mean", "lowest", "highest", *SELECTION_METRICS)
 
 
@@ -49,7 +53,10 @@ def make_results(points: Iterable[Point]) -> pd.DataFrame:
 def make_ranking(
     configurations: Iterable[Configuration], names: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a row for each configuration: these parameters, and the metric over its seeds."""
+    """Return a row for each configuration: these parameters, and its metric.
+
+    The metric has three columns: its mean over the seeds, the lowest and the highest.
+    """
     rows = []
     for each in configurations:
         values = each.find_values(each.metric) or [math.nan]
@@ -64,9 +71,10 @@ def make_ranking(
 
 
 def read_test_evaluations(folder: SweepFolder) -> list[TestEvaluation]:
-    """Return all that has met the test images, in that order. Raises InvalidRecord.
+    """Read which points have met the test images, in the order in which they have.
 
-    Points that have left the sweep's file, or were trained again since, are among them.
+    Points that are no longer in the sweep's file, or have been trained again since, are
+    among them. Raises InvalidRecord if the file is damaged.
     """
     path = folder.path / TEST_EVALUATIONS
     if not path.exists():
@@ -83,8 +91,8 @@ def read_test_evaluations(folder: SweepFolder) -> list[TestEvaluation]:
 def find_looks(evaluations: Sequence[TestEvaluation]) -> dict[str, str]:
     """Describe each configuration that has met the test images, by its key.
 
-    One that was trained again with other code counts again. The key is its parameters
-    without the seed, and the code.
+    The key consists of the parameters without the seed, and the code. So a
+    configuration that was trained again with other code counts once more.
     """
     looks: dict[str, list[TestEvaluation]] = {}
     for evaluation in evaluations:
@@ -103,8 +111,9 @@ def find_looks(evaluations: Sequence[TestEvaluation]) -> dict[str, str]:
         accuracy = fmean(each.test_accuracy for each in look)
         seeds = len({each.point for each in look})
         texts[key] = (
-            f"{first.time:%Y-%m-%d %H:%M} UTC: {what or 'the only configuration'}, code "
-            f"{first.code}: test_accuracy {accuracy:.4f}, over {seeds} seed{'s' * (seeds > 1)}"
+            f"{first.time:%Y-%m-%d %H:%M} UTC: {what or 'the only configuration'}, "
+            f"code {first.code}: test_accuracy {accuracy:.4f}, "
+            f"over {seeds} seed{'s' * (seeds > 1)}"
         )
     return texts
 
@@ -112,9 +121,10 @@ def find_looks(evaluations: Sequence[TestEvaluation]) -> dict[str, str]:
 def describe_looks(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Say in lines who has met the test images, and whether the selected one was first.
+    """Return lines that say which configurations have met the test images.
 
-    selected: the ids of its points, which have been evaluated.
+    They also say whether the selected one was the first. selected: the ids of its
+    points.
     """
     looks = find_looks(evaluations)
     own = [each for each in evaluations if each.point in selected]
@@ -129,8 +139,8 @@ def describe_looks(
         if before:
             others = "1 other" if before == 1 else f"{before} others"
             lines.append(
-                f"{others} had met them before the selected one was evaluated, so its test "
-                "accuracy is no longer that of unseen images."
+                f"{others} had met them before the selected one was evaluated, "
+                "so its test accuracy is no longer that of unseen images."
             )
         else:
             lines.append(
@@ -144,7 +154,7 @@ def make_look_key(values: Mapping[str, Any], code: str) -> str:
 
 
 def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
-    """Describe the selected values that are the smallest or the largest of those tried."""
+    """Describe the parameters whose selected value is the smallest or largest tried."""
     edges = []
     for name in names:
         values, chosen = sorted(ranking[name].unique()), ranking.loc[0, name]
@@ -157,10 +167,13 @@ def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
 
 
 def describe_certainty(values: Sequence[float], metric: str, images: int) -> str:
-    """Return the mean and range over seeds and, of an accuracy, its standard error by images.
+    """Return in words a metric's mean, and how certain it is.
 
-    That is not 0 where all images are classified correctly. Source: A. Agresti and B. Coull (1998),
-    The American Statistician 52, 119-126.
+    values: one for each seed; their range is given. images: on how many each was
+    measured; of an accuracy, the standard error for so many images is given. It is not
+    0 even if all of them are classified correctly.
+
+    Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.
     """
     mean, measured = fmean(values), f"{images:,} images"
     if metric.endswith("accuracy"):
@@ -179,10 +192,10 @@ def to_html(
     find_page: Callable[[str], str] | None = None,
     download: pd.DataFrame | None = None,
 ) -> str:
-    """Return a table that a report makes sortable, and a link that downloads it as CSV.
+    """Return a table as HTML, and below it a link that downloads it as CSV.
 
-    find_page: returns the address of a point's report by its id, or "". download: what the link
-    has in place of the table, with all digits.
+    The scripts of a report make the table sortable. find_page: returns the address of a
+    point's report by the point's id, or "". download: another table for the link.
     """
 
     def to_text(column: str, value: Any) -> str:
@@ -213,7 +226,10 @@ def to_html(
 
 
 def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
-    """Return where each value stands on an axis from 0 to 1, true to scale."""
+    """Return the position of each value on an axis from 0 to 1.
+
+    Numbers are placed to scale, linear or logarithmic, and texts at equal distances.
+    """
     ordered = sorted(set(values))
     numbers = [*range(len(ordered))] if isinstance(ordered[0], str) else ordered
     if is_log:
@@ -226,7 +242,11 @@ def place(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
 def find_log_scales(
     ranking: pd.DataFrame, names: Iterable[str], sweep: SweepDefinition
 ) -> set[str]:
-    """Return the parameters with logarithmic axes: as they were drawn, or from a factor of ten."""
+    """Return the parameters whose axes are logarithmic.
+
+    These are the ones that were drawn log-uniformly. Of parameters that were not drawn,
+    they are those whose values span a factor of ten or more.
+    """
     logs: set[str] = set()
     for name in names:
         low, high, drawn = min(ranking[name]), max(ranking[name]), sweep.drawn.get(name)
@@ -237,7 +257,7 @@ def find_log_scales(
 
 
 def pick_labels(places: dict[Any, float]) -> dict[float, str]:
-    """Return the labels of an axis by their places, without those that would overlap."""
+    """Return the labels of an axis by their positions, but none that would overlap."""
     labels: dict[float, str] = {}
     for value, at in places.items():
         if not labels or at - max(labels) >= APART:
@@ -251,10 +271,10 @@ def draw_effects(
     metric: SelectionMetric,
     logs: Container[str] = (),
 ) -> Figure:
-    """Draw what each parameter does: the metric by its value, in axes of its own.
+    """Draw the metric over the values of each parameter, in axes of its own.
 
-    A line joins configurations that differ in that parameter alone. A bar reaches from the lowest
-    to the highest seed. The large dot is the best configuration.
+    A line joins configurations that differ in that parameter alone. A bar reaches from
+    the lowest to the highest seed. The large dot is the best configuration.
     """
     complete = ranking[ranking["complete"]]
     table = (ranking.dropna(subset="mean") if complete.empty else complete).head(
@@ -273,17 +293,15 @@ def draw_effects(
         places = place(table[name], name in logs)
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
-        apart = (
-            0.12 if len(lines) < len(table) else 0
-        )  # bars at one value, if there are several
+        # Several bars at one value are drawn side by side.
+        apart = 0.12 if len(lines) < len(table) else 0
         for number, line in enumerate(lines):
             line = line.sort_values(name)
             shift = apart * ((number + 0.5) / len(lines) - 0.5)
             at = line[name].map(places) + shift
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
-            bars = [
-                bar.clip(0) for bar in bars
-            ]  # a mean of equal values may be rounded
+            # Because of rounding, the mean of equal values may lie outside their range.
+            bars = [bar.clip(0) for bar in bars]
             looks = SELECTED if best.name in line.index else OTHER
             axis.errorbar(
                 at, line["mean"], bars, marker="o", markersize=4, capsize=2, **looks
@@ -305,7 +323,7 @@ def draw_effects(
 
 
 def find_remarks(points: Iterable[Point]) -> list[str]:
-    """Return what has to be said of the code that trained the points."""
+    """Return remarks on the code that trained the points: a note, a changed network."""
     records = [point.record for point in points if point.record]
     remarks = {record.note for record in records if record.note}
     if not all(has_published_helpers(record.inputs) for record in records):
@@ -316,10 +334,10 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
 
 
 def describe_drawn(table: pd.DataFrame, metric: SelectionMetric) -> str:
-    """Say how many of the candidates `draw_candidates` draws, and by what.
+    """Return a caption for `draw_candidates`: how many it draws, and by which metric.
 
-    table: the ranking, whose first row is the selected one; of a search by halving, the
-    rows of one rung.
+    table: the ranking, whose first row is the selected configuration. In a search by
+    halving it has the rows of one rung.
     """
     drawn = min(len(table.dropna(subset="mean")), MAX_DRAWN)
     which = "All" if drawn == len(table) else f"{drawn} of"
@@ -335,13 +353,13 @@ def draw_candidates(
     metric: SelectionMetric,
     logs: Container[str] = (),
 ) -> Figure:
-    """Draw each configuration as a line through its values and its metric: parallel coordinates.
+    """Draw each configuration as a line in parallel coordinates.
 
-    The darker, the better; the first one, which is the selected one, is thick and orange.
+    The line goes through the configuration's values and its metric. The darker it is,
+    the better the configuration. The selected one, the first, is thick and orange.
     """
-    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[
-        ::-1
-    ]  # the first one last, so on top
+    # In reverse order, so that the first configuration is drawn last and lies on top.
+    table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     columns = [*names, "mean"]
     places = {name: place(table[name], name in logs) for name in columns}
@@ -374,7 +392,10 @@ def draw_candidates(
 def draw_rungs(
     ranking: pd.DataFrame, names: Sequence[str], metric: SelectionMetric
 ) -> Figure:
-    """Draw the metric by epochs, a line for each candidate, which ends where it was eliminated."""
+    """Draw the metric over the epochs of the rungs, a line for each candidate.
+
+    A line ends at the rung in which its candidate was eliminated.
+    """
     others = [name for name in names if name != "epochs"]
     table = ranking.dropna(subset="mean")
     best = table.iloc[0]

@@ -1,4 +1,4 @@
-"""The network in a page: its scripts in Node against Python, and what a page is given."""
+"""The network in a page: its scripts in Node against Python, and the data of a page."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ ZEROS = Model((np.zeros((784, 2)), np.zeros((2, 10))), 255.0)
 
 
 def run_node(script, **given):
-    """Run a script that has `network`, `draw` and `given`, and returns what JSON can hold."""
+    """Run a script in Node with `network`, `draw` and `given`; return its result."""
     source = DRIVER + script + "\n})();\nconsole.log(JSON.stringify(answer));\n"
     command = [NODE, "--input-type=module", "--eval", source]
     done = subprocess.run(
@@ -87,14 +87,15 @@ for (last of network.train(bytes(given.images), bytes(given.labels), given.param
   history.push([last.error, last.accuracy]);
 const { first, second } = last.weights;
 const others = [bytes(given.others), bytes(given.answers)];
-const metrics = network.evaluate(...others, last.weights, given.parameters.normalisation);
+const { normalisation } = given.parameters;
+const metrics = network.evaluate(...others, last.weights, normalisation);
 const digest = network.digestOf(last.weights);
 return { history, metrics, first: text(first), second: text(second), digest };
 """
 
 
 def train_in_node(sample, count, parameters):
-    """Train on so many images, and evaluate on the first 50 test images, one of them blank."""
+    """Train in Node, and evaluate on the first 50 test images, one of them blank."""
     others = sample["x_test"][:50].copy()
     others[4] = 0
     given = {"images": sample["x_train"][:count], "labels": sample["y_train"][:count]}
@@ -173,7 +174,8 @@ def test_a_page_reads_as_python_does(sample):
     const weights = { first: numbers(given.first), second: numbers(given.second) };
     const read = draw.read(bytes(given.image), { normalisation: 300, weights });
     const arrays = Object.entries(read).filter(([, value]) => value.length);
-    return { ...read, ...Object.fromEntries(arrays.map(([name, each]) => [name, text(each)])) };
+    const texts = arrays.map(([name, each]) => [name, text(each)]);
+    return { ...read, ...Object.fromEntries(texts) };
     """
     first, second = map(encode, weights)
     answer = run_node(script, first=first, second=second, image=encode(image))
@@ -242,7 +244,8 @@ def test_a_page_that_cannot_train_says_why(folder, values, reason):
 
 def test_a_page_reads_only_if_its_formula_gives_the_stored_metrics(folder, sample):
     record, model = make_record(code="0" * 64), folder.read_model()
-    answers = np.full(10_000, 0) == sample["y_test"]  # of scores that are all 0
+    # If all scores are 0, the answer is the digit 0.
+    answers = np.full(10_000, 0) == sample["y_test"]
     metrics = {"test_error": 1.0, "test_accuracy": float(np.mean(answers))}
     folder.write_metrics(model, VALIDATED | metrics, 10_000)
     find = live.find_reading_obstacle

@@ -1,4 +1,4 @@
-"""Pages of notebooks and of runs: structure, links, figures, formulas, and what they allow."""
+"""Pages of notebooks and of runs: structure, links, figures, formulas, and policy."""
 
 import base64
 import itertools
@@ -22,7 +22,10 @@ def parse(html):
 
 
 def render(*cells, site=(), **others):
-    """Render a page of a notebook 02_train of these cells, and of others; text is Markdown."""
+    """Render a page of a notebook 02_train with these cells, and of other notebooks.
+
+    A text stands for a cell of Markdown.
+    """
     cells = [
         new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells
     ]
@@ -41,7 +44,7 @@ def make_picture(**metadata):
 
 
 def check_page(html):
-    """Check that a page has one title, headings that nest, and links that lead somewhere."""
+    """Check that a page has one title, nested headings, and no dead links."""
     assert html.html["lang"] == "en"
     levels = [int(heading.name[1]) for heading in html.find_all(re.compile("^h[1-6]$"))]
     assert levels[0] == 1
@@ -85,7 +88,7 @@ def test_formulas_are_mathml_and_one_that_cannot_be_converted_is_shown_as_typed(
     assert html.main.code.text == r"\frac{1}{"
 
 
-def test_figures_are_numbered_through_the_page_and_captioned_by_their_text_alternatives():
+def test_figures_are_numbered_through_the_page_and_captioned_by_their_texts():
     first = make_code("show()", make_picture(alt="x < y"), make_picture(alt="second"))
     other = new_notebook(cells=[make_code("show()", make_picture(alt="third"))])
     html = render("# Title", first, make_code("plot()", make_picture()), other=other)
@@ -151,8 +154,8 @@ def test_wide_tables_scroll_and_an_empty_head_is_left_out():
 def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_text():
     text = (
         "[on](03_evaluate.ipynb), [in](03_evaluate.ipynb#Its-part), [own](#One-way), "
-        "[out](why.ipynb#Further-reading), [site](https://example.org), [code](../helpers.py), "
-        "[speed](speed.ipynb)"
+        "[out](why.ipynb#Further-reading), [site](https://example.org), "
+        "[code](../helpers.py), [speed](speed.ipynb)"
     )
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
     html = render(

@@ -1,4 +1,4 @@
-"""What the tests of sweeps share: definitions, points, and trainings that stop midway."""
+"""What tests of sweeps share: definitions, points, and trainings that stop midway."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def write(path, **definition):
 def make_point(
     seed=1, value=None, metric="validation_accuracy", others=VALIDATED, **fields
 ):
-    """Return a point with that value of the metric, or, without one, a point that diverged."""
+    """Return a point with that value of the metric; one that diverged if it is None."""
     chosen = Parameters(seed=seed, **fields)
     inputs = Inputs(data="", notebooks={}, code={}, versions={})
     record = RunRecord(
@@ -46,7 +46,10 @@ def make_point(
 
 
 def read_results(folder):
-    """Return the digest of each point's weights, or its status, by its learning rate and seed."""
+    """Return the digest of each point's weights, or its status if it has none.
+
+    The keys are the points' learning rates and seeds.
+    """
     results = {}
     for path in folder.glob("*/run.json"):
         record = json.loads(path.read_text())
@@ -64,9 +67,8 @@ def start(*arguments, cwd=ROOT, **environment):
         text=True,
         cwd=cwd,
         env=os.environ | environment,
-        preexec_fn=partial(
-            signal.signal, signal.SIGINT, signal.SIG_DFL
-        ),  # ignored in background
+        # Processes in the background may ignore Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -94,7 +96,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def local(shared, pipeline):
-    """A finished sweep over three learning rates, without a report, and its definition."""
+    """A finished sweep over three learning rates, without a report; its definition."""
 
     def make(folder):
         file = write(folder / "s.yaml", grid=RATES)

@@ -1,4 +1,7 @@
-"""Sweeps on a cluster, with real schedulers and workers that come late, are killed, or differ."""
+"""Sweeps on a cluster, with real schedulers and workers.
+
+Some workers come late, are killed, or have another version of a package.
+"""
 
 import copy
 import logging
@@ -18,7 +21,8 @@ from tests.sweeps.conftest import read_results, start, wait_for, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
-# The editable install puts the project on the path of all that share its environment.
+# A worker of this environment could import the project, because of the editable
+# install. So this code takes the project off its path.
 ALONE = """
 import os, sys
 sys.path = [path for path in sys.path if not os.path.exists(path + "/helpers.py")]
@@ -31,12 +35,17 @@ class Numpy:
 
 true, all = metadata.version, metadata.distributions
 metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
-metadata.distributions = lambda: [Numpy if each.name == "numpy" else each for each in all()]
+metadata.distributions = lambda: [
+    Numpy if each.name == "numpy" else each for each in all()
+]
 """
 
 
 class Dask:
-    """A scheduler, and workers, each in a folder of its own; none finds the project on a path."""
+    """A scheduler and its workers, each in a folder of its own.
+
+    None of them has the project on its path.
+    """
 
     def __init__(self, folder):
         self.folder, self.processes = folder, []
@@ -60,7 +69,7 @@ class Dask:
         return process
 
     def add_worker(self, *options, **more):
-        """Start a worker with a thread, and return its process when it has registered."""
+        """Start a worker with one thread; return its process once it is registered."""
         worker = self.start("worker", self.address, "--nthreads", "1", *options, **more)
         wait_for("Registered to", worker.stderr)
         return worker
@@ -80,15 +89,16 @@ class Dask:
 
 
 def read_global_state():
-    """Return what a sweep changes in its process while it runs."""
+    """Return the global state that a sweep changes in its process while it runs."""
     return logging.getLogger("distributed").level, copy.deepcopy(config.config)
 
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory, project, local, gate):
-    """A scheduler, one worker that differs, and one that has come late to a sweep and finished it.
+    """A scheduler whose sweep lost its first worker and was finished by a late one.
 
-    The first worker of the sweep was killed midway. The last is at the gate in each training.
+    It also has a worker with another NumPy. The late worker stops at the gate in each
+    training.
     """
     dask = Dask(tmp_path_factory.mktemp("dask"))
     try:
@@ -147,7 +157,7 @@ def test_workers_that_differ_are_named_and_get_no_points(
 def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
     dask, project, local, gate, tmp_path
 ):
-    """The last test of the scheduler, which is killed in the second round."""
+    """This has to be the last test, because its second round kills the scheduler."""
     for finished, code, message in (
         (1, 130, "Interrupted. "),
         (2, 1, "Error: The Dask sched"),

@@ -1,4 +1,4 @@
-"""What a sweep's file means: its points, their configurations, and how these are ranked."""
+"""The meaning of a sweep's file: points, their configurations, and how these rank."""
 
 import csv
 import re
@@ -48,9 +48,8 @@ def test_the_ids_of_points_are_those_of_version_1():
 
 
 def test_the_committed_definitions_are_sweeps(monkeypatch):
-    monkeypatch.setattr(
-        parameters, "check_source", lambda source: None
-    )  # some must be made first
+    # Some of their sources have to be made first.
+    monkeypatch.setattr(parameters, "check_source", lambda source: None)
     for path in (NOTEBOOKS / "sweeps").glob("*.yaml"):
         assert read_definition(path).name == path.stem
         assert read_points_of(path)
@@ -120,12 +119,8 @@ def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
 
 
 def test_too_many_points_are_refused_by_their_count(tmp_path):
-    names = (
-        "seed",
-        "epochs",
-        "hidden_size",
-        "batch_size",
-    )  # 10^12 points fit into no memory
+    # Their 10^12 points do not fit into memory.
+    names = ("seed", "epochs", "hidden_size", "batch_size")
     large = write(
         tmp_path / "l.yaml", grid={name: list(range(1, 1001)) for name in names}
     )
@@ -140,7 +135,10 @@ def test_too_many_points_are_refused_by_their_count(tmp_path):
 
 
 def rank_values(metric, *values):
-    """Return the hidden sizes of points as they are ranked; each has a size, a seed and a value."""
+    """Return the hidden sizes of points as they are ranked.
+
+    Each point is given by its hidden size, its seed and its value.
+    """
     points = [
         make_point(seed, value, metric, hidden_size=size)
         for size, seed, value in values
@@ -189,11 +187,8 @@ def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
     second = make_point(1, 0.5, metric, VALIDATED | {other: better}, hidden_size=20)
     for points in ([first, second], [second, first]):
         assert rank(points, metric)[0].points == [second]
-    equal = [
-        (20, 1, 0.5),
-        (10, 1, 0.5 + 1e-14),
-        (30, 1, 0.5 - 1e-14),
-    ]  # but for rounding
+    # These are equal but for rounding.
+    equal = [(20, 1, 0.5), (10, 1, 0.5 + 1e-14), (30, 1, 0.5 - 1e-14)]
     assert rank_values(metric, *equal) == [20, 10, 30]
 
 
@@ -276,9 +271,8 @@ def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
     assert {type(each["hidden_size"]) for each in candidates} == {int}
     assert {each["input_dropout_rate"] for each in candidates} == {0, 0.1, 0.2}
     rates = [each["learning_rate"] for each in draw(n_candidates=400)]
-    assert sum(rate < 0.01 for rate in rates) == pytest.approx(
-        200, abs=30
-    )  # by their logarithms
+    # Half of them are below the middle of the logarithms.
+    assert sum(rate < 0.01 for rate in rates) == pytest.approx(200, abs=30)
 
 
 def test_no_candidate_is_drawn_twice():
@@ -321,7 +315,10 @@ def read_search(tmp_path, **entries):
 
 
 def train(points, failed=None):
-    """Give each point of a rung a metric that grows with its learning rate; that of one fails."""
+    """Give each point of a rung a metric that grows with its learning rate.
+
+    One of the points fails instead.
+    """
     for point in points:
         seed, rate = point.parameters.seed, point.parameters.learning_rate
         value = None if (rate, seed) == failed else rate + seed / 10_000
@@ -413,7 +410,8 @@ def test_one_candidate_goes_on_at_least(tmp_path):
         ],
         (
             {"random": SEARCH | {"parameters": {"seed": {"distribution": "normal"}}}},
-            "seed.distribution: Input should be 'uniform' or 'log_uniform', not 'normal'",
+            "seed.distribution: Input should be 'uniform' or 'log_uniform', "
+            "not 'normal'",
         ),
         (
             {"random": SEARCH | {"parameters": {"rate": {"min": 0, "max": 1}}}},
@@ -429,18 +427,15 @@ def test_a_wrong_search_is_refused(tmp_path, entries, problem):
 def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
     three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
     assert rank_values("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
-    assert rank_values("validation_accuracy", (10, 4, 0.1), *three) == [
-        30,
-        20,
-        10,
-    ]  # one seed more
+    # One seed more than most have is no disadvantage.
+    assert rank_values("validation_accuracy", (10, 4, 0.1), *three) == [30, 20, 10]
 
 
 @pytest.mark.parametrize(
     "results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem
 )
 def test_committed_results_are_those_of_the_committed_definition(results):
-    """Its ids, which points were eliminated, and which configuration has met the test images."""
+    """Compare ids, eliminated points, and the one that has met the test images."""
     rows = {row["id"]: row for row in csv.DictReader(results.open())}
     sweep = read_definition(results.with_suffix(".yaml"))
     points = read_points_of(results.with_suffix(".yaml"))

@@ -1,4 +1,4 @@
-"""Sweeps on this machine: results, points that fail, kills, and what the same command does."""
+"""Sweeps on this machine: results, points that fail, kills, and a second start."""
 
 import csv
 import re
@@ -16,7 +16,8 @@ from pipeline.run_folder import RunFolder
 from pipeline.sweeps import execution
 from tests.sweeps.conftest import QUICK, RATES, read_results, start, wait_for, write
 
-SMALL = {  # the digests of the weights that version 1 gave, by learning rate and seed
+# The digests of the weights that version 1 gave, by learning rate and seed.
+SMALL = {
     (0.005, 1): "9e3a24928ed180d50840ac9f781f1b57741b5e91ac9b14d95d2a7986fa97fc2a",
     (0.005, 2): "46308d27a2635ec30ee9f181e0cc1b47e0f1c68930613ab6014a92474b2f0a8e",
     (0.01, 1): "6bd37db35ec5f698f6c933a6758e1200d58c27d35c12967b8d251f54d174ad31",
@@ -146,9 +147,8 @@ def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
     assert "2 points: 0 done, 0 to run, 2 failed before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Nothing is selected: no point has finished" in report
-    assert (
-        report.count("<td>diverged</td>") == 4
-    )  # among all points, and among those that failed
+    # Both are listed twice: among all points, and among those that failed.
+    assert report.count("<td>diverged</td>") == 4
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ SEARCH = {
 
 
 def read_table(folder):
-    """Return the rows of results.csv, without what is measured by a clock."""
+    """Return the rows of results.csv, without the times."""
     rows = list(csv.DictReader((folder / "results.csv").open()))
     return [{**row, "started": "", "duration_s": ""} for row in rows]
 

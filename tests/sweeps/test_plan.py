@@ -1,4 +1,4 @@
-"""What a sweep is said to cost before it runs."""
+"""The estimated costs of a sweep that has not run yet."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def test_the_disk_is_what_the_weights_take():
 @pytest.mark.parametrize(
     ("base", "seconds"),
     [
-        # Measured on one core, where the forecast was 2.5 to 3 times too low once.
+        # Measured on one core, where an earlier forecast was 2.5 to 3 times too low.
         ({"hidden_size": 4, "epochs": 1000}, 5.5),
         ({"num_samples": 50, "epochs": 1000, "num_validation": 1950}, 4.6),
         ({"epochs": 100}, 1.2),

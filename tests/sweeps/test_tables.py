@@ -1,4 +1,7 @@
-"""The tables and plots of a sweep's report, in which one configuration alone has a test metric."""
+"""The tables and plots of a sweep's report.
+
+Only one configuration in it has test metrics.
+"""
 
 import base64
 import io
@@ -18,7 +21,10 @@ from tests.sweeps.conftest import make_point
 
 
 def make_ranking(values, names=("hidden_size", "learning_rate")):
-    """Return the table of points: from hidden size, learning rate and seed to an accuracy."""
+    """Return the ranking of points.
+
+    values: an accuracy for each hidden size, learning rate and seed.
+    """
     points = [
         make_point(seed, value, hidden_size=size, learning_rate=rate)
         for (size, rate, seed), value in values.items()
@@ -151,7 +157,8 @@ def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs
             [0.7, 0.8],
             "test_accuracy",
             49,
-            "(range over 2 seeds: 0.7000 to 0.8000; standard error of 49 images: 0.061)",
+            "(range over 2 seeds: 0.7000 to 0.8000; "
+            "standard error of 49 images: 0.061)",
         ),
         (
             [1.0],
@@ -208,9 +215,8 @@ def test_a_search_is_drawn_by_its_candidates_and_by_its_rungs():
     }
     ranking = pd.DataFrame(table | {"seeds": 1})
     lines = tables.draw_candidates(ranking, names, metric).axes[0].lines
-    assert [list(line.get_ydata()) for line in lines[2:3]] == [
-        [0, 1, 1]
-    ]  # the best one, on top
+    # The best one is drawn last, so it lies on top.
+    assert [list(line.get_ydata()) for line in lines[2:3]] == [[0, 1, 1]]
     (axis,) = tables.draw_rungs(ranking, names, metric).axes
     ends = sorted([*line.get_xdata()] for line in axis.lines)
     assert ends == [[3], [3, 9]]

@@ -1,5 +1,8 @@
-"""A sweep and its code: what was trained by other code counts nowhere, and what is saved
-while a sweep runs changes nothing in it."""
+"""A sweep and its code.
+
+Points that were trained by other code do not count, and a file that is saved while a
+sweep runs does not affect it.
+"""
 
 import csv
 import json
@@ -29,7 +32,7 @@ def project(tmp_path):
 
 
 def change(project, step):
-    """Let helpers.py change its weights by another step."""
+    """Change the step by which helpers.py updates its weights."""
     path = project / "helpers.py"
     text = (ROOT / "helpers.py").read_text()
     assert STEP in text
@@ -174,7 +177,7 @@ def test_a_mistake_saved_while_a_sweep_runs_changes_nothing_in_it(
 
 
 def test_a_search_whose_last_rung_diverges_says_so_and_is_no_failure(project, tmp_path):
-    """Every training diverges after three epochs here, which only the last rung has."""
+    """Every training diverges after three epochs, and only the last rung has more."""
     ranges = {"learning_rate": {"min": 0.001, "max": 0.002}}
     random = {"n_candidates": 2, "parameters": ranges}
     halving = {"min_resources": 2, "factor": 2}
@@ -185,8 +188,8 @@ def test_a_search_whose_last_rung_diverges_says_so_and_is_no_failure(project, tm
         module.write(
             "_check = check_finite\n\n\n"
             "def check_finite(metrics, epoch, learning_rate):\n"
-            "    _check(metrics | {'train_error': float('nan') if epoch > 2 else 0}, epoch, "
-            "learning_rate)\n"
+            "    _check(metrics | {'train_error': float('nan') if epoch > 2 else 0}, "
+            "epoch, learning_rate)\n"
         )
     out = tmp_path / "out"
     code, output = give(project, "sweep", file, "--sweep-dir", out)
