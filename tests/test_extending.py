@@ -1,4 +1,4 @@
-"""CONTRIBUTING's table of places is complete: a copy of the project is extended by it."""
+"""CONTRIBUTING's table of places is complete: a copy is extended by it."""
 
 import json
 
