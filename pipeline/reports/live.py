@@ -60,7 +60,7 @@ def read_style(name: str) -> str:
 def read_script(name: str) -> str:
     """Read a script without imports and exports, since the scripts of a page share their names."""
     text = (TEMPLATES / f"{name}.js").read_text("utf-8")
-    return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
+    return re.sub(r"^(import [^;]*;\n|export (?!default))", "", text, flags=re.M)
 
 
 def pack(content: bytes) -> str:

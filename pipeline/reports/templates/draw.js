@@ -8,14 +8,22 @@ const UNITS = 40; // shown at most: the one that is pressed, and the most active
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const EAGER = 5; // times the learning rate, with which "Teach it" makes its one update
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
-const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+const ARROWS = {
+  ArrowLeft: [-STEP, 0],
+  ArrowRight: [STEP, 0],
+  ArrowUp: [0, -STEP],
+  ArrowDown: [0, STEP],
+};
 
 const between = (low, value, high) => Math.max(low, Math.min(high, value));
 
 // Lines as an image of 28 x 28 bytes, moved by (right, down); the edges of the pen are grey.
 function inked(lines, right, down) {
   const [near, image] = [new Float64Array(PIXELS).fill(Infinity), new Uint8Array(PIXELS)];
-  const span = (a, b) => [Math.max(0, Math.floor(Math.min(a, b) - PEN)), Math.min(SIDE, Math.max(a, b) + PEN)];
+  const span = (a, b) => [
+    Math.max(0, Math.floor(Math.min(a, b) - PEN)),
+    Math.min(SIDE, Math.max(a, b) + PEN),
+  ];
   const draw = (ax, ay, bx, by) => {
     const [[left, end], [top, bottom], dx, dy] = [span(ax, bx), span(ay, by), bx - ax, by - ay];
     for (let row = top; row < bottom; row++) {
@@ -27,7 +35,9 @@ function inked(lines, right, down) {
     }
   };
   for (const line of lines) {
-    [line[0], ...line.slice(0, -1)].forEach(([x, y], i) => draw(x + right, y + down, line[i][0] + right, line[i][1] + down));
+    [line[0], ...line.slice(0, -1)].forEach(([x, y], i) =>
+      draw(x + right, y + down, line[i][0] + right, line[i][1] + down),
+    );
   }
   return image.map((_, p) => Math.round(255 * between(0, PEN / 2 + 0.5 - near[p], 1)));
 }
@@ -38,10 +48,15 @@ function inked(lines, right, down) {
 export function imageOf(strokes) {
   const points = strokes.flat();
   if (points.length === 0) return new Uint8Array(PIXELS);
-  const ends = (k) => [Math.min(...points.map((point) => point[k])), Math.max(...points.map((point) => point[k]))];
+  const ends = (k) => [
+    Math.min(...points.map((point) => point[k])),
+    Math.max(...points.map((point) => point[k])),
+  ];
   const [[left, right], [top, bottom]] = [ends(0), ends(1)];
   const scale = (20 - PEN) / Math.max(right - left, bottom - top, 0.05);
-  const lines = strokes.map((stroke) => stroke.map(([x, y]) => [(x - left) * scale, (y - top) * scale]));
+  const lines = strokes.map((stroke) =>
+    stroke.map(([x, y]) => [(x - left) * scale, (y - top) * scale]),
+  );
   const first = inked(lines, 4, 4);
   let [mass, across, below] = [0, 0, 0];
   first.forEach((ink, p) => {
@@ -57,26 +72,44 @@ export function imageOf(strokes) {
 // The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's part of the answer's.
 export function read(image, { normalisation, weights }, dropped = new Set()) {
   const size = weights.second.length / DIGITS;
-  const [scores, hidden, scaled] = [new Float64Array(DIGITS), new Float64Array(size), scales(normalisation)];
-  const places = forward(image, scaled, weights, hidden.map((_, h) => Number(!dropped.has(h))), hidden, scores);
+  const [scores, hidden, scaled] = [
+    new Float64Array(DIGITS),
+    new Float64Array(size),
+    scales(normalisation),
+  ];
+  const places = forward(
+    image,
+    scaled,
+    weights,
+    hidden.map((_, h) => Number(!dropped.has(h))),
+    hidden,
+    scores,
+  );
   const answer = largest(scores);
   const second = largest(scores.slice().fill(-Infinity, answer, answer + 1));
   const parts = new Float64Array(PIXELS);
-  for (const p of places) for (let h = 0; h < size; h++) {
-    const through = hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
-    parts[p] += scaled[image[p]] * through;
-  }
+  for (const p of places)
+    for (let h = 0; h < size; h++) {
+      const through =
+        hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
+      parts[p] += scaled[image[p]] * through;
+    }
   return { scores, hidden, answer, second, parts };
 }
 
 export async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+  return new Response(
+    new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")),
+  ).arrayBuffer();
 }
 
 export async function unpackNetwork({ hidden_size, normalisation, weights }) {
   const [numbers, cut] = [new Float32Array(await unpacked(weights)), PIXELS * hidden_size];
-  return { normalisation, weights: { first: numbers.subarray(0, cut), second: numbers.subarray(cut) } };
+  return {
+    normalisation,
+    weights: { first: numbers.subarray(0, cut), second: numbers.subarray(cut) },
+  };
 }
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white at 0.
@@ -96,17 +129,32 @@ export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
 // The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
 export function drawUnits(canvas, { first }, size) {
   const shown = Math.min(size, 40);
-  [canvas.hidden, canvas.width, canvas.height] = [false, 30 * COLUMNS, 30 * Math.ceil(shown / COLUMNS)];
-  const colour = diverging(2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length));
+  [canvas.hidden, canvas.width, canvas.height] = [
+    false,
+    30 * COLUMNS,
+    30 * Math.ceil(shown / COLUMNS),
+  ];
+  const colour = diverging(
+    2 * Math.sqrt(first.reduce((sum, weight) => sum + weight * weight, 0) / first.length),
+  );
   for (let h = 0; h < shown; h++) {
-    paint(canvas, Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])), 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
+    paint(
+      canvas,
+      Array.from({ length: PIXELS }, (_, p) => colour(first[p * size + h])),
+      30 * (h % COLUMNS),
+      30 * Math.floor(h / COLUMNS),
+    );
   }
 }
 
 // Shows the run's weights, unless its network is too large for the page.
 export async function showRun(root, [network]) {
   if (!network.name.startsWith("This run")) return;
-  drawUnits(root.querySelector(".forming"), (await unpackNetwork(network)).weights, network.hidden_size);
+  drawUnits(
+    root.querySelector(".forming"),
+    (await unpackNetwork(network)).weights,
+    network.hidden_size,
+  );
 }
 
 export const nameOf = (classes, output) => classes[output] ?? "unused"; // where there are fewer classes than outputs
@@ -137,7 +185,10 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
       row.hidden = !(d in network.classes) && d !== found.answer && d !== found.second;
       row.style.setProperty("--part", between(0, found.scores[d] / 1.2, 1));
       row.classList.toggle("answer", isDrawn && d === found.answer);
-      [row.firstElementChild.textContent, row.lastElementChild.textContent] = [nameOf(network.classes, d), fixed(found.scores[d])];
+      [row.firstElementChild.textContent, row.lastElementChild.textContent] = [
+        nameOf(network.classes, d),
+        fixed(found.scores[d]),
+      ];
     });
     showUnits(found.hidden);
     part("unit").hidden = unit === null;
@@ -147,7 +198,9 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
     if (pen === null) drawn(image);
   }
 
-  const ask = () => { asked ||= requestAnimationFrame(show); };
+  const ask = () => {
+    asked ||= requestAnimationFrame(show);
+  };
   function drawPad() {
     const [context, side] = [pad.getContext("2d"), pad.width];
     context.clearRect(0, 0, side, side);
@@ -155,18 +208,28 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
       context.imageSmoothingEnabled = false;
       context.drawImage(part("seen"), 0, 0, side, side);
     }
-    [context.lineWidth, context.lineCap, context.lineJoin, context.strokeStyle] = [0.075 * side, "round", "round", getComputedStyle(pad).color];
+    [context.lineWidth, context.lineCap, context.lineJoin, context.strokeStyle] = [
+      0.075 * side,
+      "round",
+      "round",
+      getComputedStyle(pad).color,
+    ];
     for (const stroke of strokes) {
       context.beginPath();
-      for (const [x, y] of [[stroke[0][0] - 0.001, stroke[0][1]], ...stroke]) context.lineTo(x * side, y * side); // a dot is short
+      for (const [x, y] of [[stroke[0][0] - 0.001, stroke[0][1]], ...stroke])
+        context.lineTo(x * side, y * side); // a dot is short
       context.stroke();
     }
     context.lineWidth = 3;
-    if (pad.matches(byKeys ? ":focus" : ":focus-visible")) context.strokeRect(at[0] * side - 10, at[1] * side - 10, 20, 20); // the pen
+    if (pad.matches(byKeys ? ":focus" : ":focus-visible"))
+      context.strokeRect(at[0] * side - 10, at[1] * side - 10, 20, 20); // the pen
   }
 
   function showUnits(hidden) {
-    const [most, order] = [Math.max(...hidden, 1e-9), [...hidden.keys()].sort((a, b) => (b === unit) - (a === unit) || hidden[b] - hidden[a])];
+    const [most, order] = [
+      Math.max(...hidden, 1e-9),
+      [...hidden.keys()].sort((a, b) => (b === unit) - (a === unit) || hidden[b] - hidden[a]),
+    ];
     const [shown, buttons] = [order.slice(0, UNITS).sort((a, b) => a - b), part("units").children];
     while (buttons.length < shown.length) part("units").append(document.createElement("button"));
     while (buttons.length > shown.length) buttons[0].remove();
@@ -174,7 +237,10 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
       [buttons[i].type, buttons[i].value] = ["button", h];
       buttons[i].style.setProperty("--part", hidden[h] / most);
       buttons[i].classList.toggle("dropped", dropped.has(h));
-      buttons[i].setAttribute("aria-label", `Hidden unit ${h}: ${dropped.has(h) ? "dropped" : fixed(hidden[h])}`);
+      buttons[i].setAttribute(
+        "aria-label",
+        `Hidden unit ${h}: ${dropped.has(h) ? "dropped" : fixed(hidden[h])}`,
+      );
       buttons[i].setAttribute("aria-pressed", h === unit);
     });
   }
@@ -183,18 +249,29 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
     const own = Array.from({ length: PIXELS }, (_, p) => first[p * hidden.length + unit]);
     paint(part("weights"), own.map(diverging(largestOf(own))));
     const adds = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
-    const state = dropped.has(unit) ? "is dropped; press it again to take it back" : `has the activation ${fixed(hidden[unit])}; press it again to drop it`;
-    part("about-unit").textContent = `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. To the scores it adds these:`;
-    part("to-scores").replaceChildren(...adds.map((value, d) => {
-      const bar = Object.assign(document.createElement("li"), { textContent: `${classes[d]}: ${fixed(value)}`, className: value < 0 ? "against" : "" });
-      bar.style.setProperty("--part", Math.abs(value) / largestOf(adds) || 0);
-      return bar;
-    }));
+    const state = dropped.has(unit)
+      ? "is dropped; press it again to take it back"
+      : `has the activation ${fixed(hidden[unit])}; press it again to drop it`;
+    part("about-unit").textContent =
+      `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. To the scores it adds these:`;
+    part("to-scores").replaceChildren(
+      ...adds.map((value, d) => {
+        const bar = Object.assign(document.createElement("li"), {
+          textContent: `${classes[d]}: ${fixed(value)}`,
+          className: value < 0 ? "against" : "",
+        });
+        bar.style.setProperty("--part", Math.abs(value) / largestOf(adds) || 0);
+        return bar;
+      }),
+    );
   }
 
   function answerOf({ scores, answer, second }, image, classes) {
-    const sentences = [`This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`];
-    if (scores[answer] - scores[second] < CLOSE) sentences.push("Not sure: their scores are close.");
+    const sentences = [
+      `This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`,
+    ];
+    if (scores[answer] - scores[second] < CLOSE)
+      sentences.push("Not sure: their scores are close.");
     for (const other of known.filter(({ weights }) => weights)) {
       const its = nameOf(other.classes, read(image, other).answer);
       if (its !== nameOf(classes, answer)) sentences.push(`${other.name} reads ${its}.`);
@@ -203,10 +280,13 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   }
 
   async function unpack() {
-    for (const [i, network] of networks.entries()) Object.assign(known[i], await unpackNetwork(network));
+    for (const [i, network] of networks.entries())
+      Object.assign(known[i], await unpackNetwork(network));
     ask();
   }
-  const complain = (error) => { part("reads").textContent = `This browser could not unpack the networks: ${error}`; };
+  const complain = (error) => {
+    part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+  };
   function keep(kept, by = null) {
     [strokes, pen, given, part("taught").textContent] = [kept, by, null, ""];
     if (!known[0].weights) unpack().catch(complain);
@@ -217,7 +297,10 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
     return [between(0, (clientX - left) / width, 1), between(0, (clientY - top) / height, 1)]; // ink beyond would not be seen
   };
   const on = (name, event, act) => part(name).addEventListener(event, act);
-  for (const event of ["pointerdown", "keydown"]) on("pad", event, ({ type }) => { byKeys = type === "keydown"; });
+  for (const event of ["pointerdown", "keydown"])
+    on("pad", event, ({ type }) => {
+      byKeys = type === "keydown";
+    });
   on("pad", "pointerdown", (event) => {
     if (event.button !== 0 || (!event.isPrimary && typeof pen === "number")) return; // another finger may rest elsewhere
     pad.setPointerCapture(event.pointerId);
@@ -229,7 +312,8 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
     ask();
   });
   const lift = (by) => (pen === by ? keep(strokes) : ask());
-  for (const end of ["pointerup", "pointercancel"]) on("pad", end, ({ pointerId }) => lift(pointerId));
+  for (const end of ["pointerup", "pointercancel"])
+    on("pad", end, ({ pointerId }) => lift(pointerId));
   on("pad", "keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === " " && pen === "keys") event.repeat || lift("keys");
@@ -247,7 +331,12 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   const choose = () => {
     [unit, part("taught").textContent] = [null, ""];
     dropped.clear();
-    [...part("label").options].forEach((option, d) => { [option.hidden, option.textContent] = [!(d in current().classes), nameOf(current().classes, d)]; });
+    [...part("label").options].forEach((option, d) => {
+      [option.hidden, option.textContent] = [
+        !(d in current().classes),
+        nameOf(current().classes, d),
+      ];
+    });
     part("forget").setAttribute("aria-disabled", !current().before);
     ask();
   };
@@ -255,9 +344,15 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   async function teach() {
     const [network, image] = [current(), imageNow()];
     if (!network.weights || image.every((ink) => ink === 0)) return;
-    const { learning_rate: rate, relu_grad_inactive: inactive } = training?.parameters ?? { learning_rate: 0.005, relu_grad_inactive: 1 };
+    const { learning_rate: rate, relu_grad_inactive: inactive } = training?.parameters ?? {
+      learning_rate: 0.005,
+      relu_grad_inactive: 1,
+    };
     network.before ??= network.weights;
-    const weights = { first: Float64Array.from(network.weights.first), second: Float64Array.from(network.weights.second) };
+    const weights = {
+      first: Float64Array.from(network.weights.first),
+      second: Float64Array.from(network.weights.second),
+    };
     const scaled = scales(network.normalisation);
     const [hidden, signal] = [0, 1].map(() => new Float64Array(weights.second.length / DIGITS));
     const [scores, mask] = [new Float64Array(DIGITS), hidden.map(() => 1)];
@@ -267,23 +362,33 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
     update(weights, image, scaled, places, mask, hidden, delta, signal, EAGER * rate, inactive);
     network.weights = weights;
     const now = await validated(network);
-    part("taught").textContent = old === null ? `One update was made, with ${EAGER} times the learning rate.` : `One update was made, with ${EAGER} times the learning rate. Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
+    part("taught").textContent =
+      old === null
+        ? `One update was made, with ${EAGER} times the learning rate.`
+        : `One update was made, with ${EAGER} times the learning rate. Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
     part("forget").setAttribute("aria-disabled", false);
     ask();
   }
   async function validated({ weights, normalisation, classes }) {
-    if (!(await unpackValidation()) || String(classes) !== String(training.parameters.classes)) return null;
+    if (!(await unpackValidation()) || String(classes) !== String(training.parameters.classes))
+      return null;
     return evaluate(...validation, weights, normalisation)[1];
   }
   async function unpackValidation() {
     const packed = training ? [training.validation_images, training.validation_labels] : [];
-    validation ??= await Promise.all(packed.map(async (text) => new Uint8Array(await unpacked(text))));
+    validation ??= await Promise.all(
+      packed.map(async (text) => new Uint8Array(await unpacked(text))),
+    );
     return validation.length > 0 && validation[1].length > 0;
   }
   function forget() {
     const network = current();
     if (!network.before) return;
-    [network.weights, network.before, part("taught").textContent] = [network.before, null, "As it was before."];
+    [network.weights, network.before, part("taught").textContent] = [
+      network.before,
+      null,
+      "As it was before.",
+    ];
     part("forget").setAttribute("aria-disabled", true);
     ask();
   }
@@ -307,7 +412,8 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   on("forget", "click", forget);
   part("mistake")?.addEventListener("click", showMistake);
   on("network", "change", choose);
-  on("units", "click", ({ target: { type, value } }) => { // the first press chooses a unit, the next drop it and take it back
+  on("units", "click", ({ target: { type, value } }) => {
+    // the first press chooses a unit, the next drop it and take it back
     if (type !== "button") return;
     if (Number(value) === unit) dropped.delete(unit) || dropped.add(unit);
     unit = Number(value);
@@ -316,7 +422,10 @@ export function setUpPad(root, networks, training, drawn = () => {}) {
   return (network) => {
     const name = "The network trained here";
     if (known.length === networks.length) part("network").add(new Option(name));
-    [known[networks.length], part("network").selectedIndex] = [{ name, ...network }, networks.length];
+    [known[networks.length], part("network").selectedIndex] = [
+      { name, ...network },
+      networks.length,
+    ];
     choose(); // another network may have fewer units
   };
 }

@@ -99,12 +99,25 @@ export function forward(image, scaled, { first, second }, mask, hidden, scores) 
   return places;
 }
 
-export const largest = (scores) => scores.reduce((best, score, d) => (score > scores[best] ? d : best), 0);
-export const scales = (divisor) => Float64Array.from({ length: 256 }, (_, value) => value / divisor);
+export const largest = (scores) =>
+  scores.reduce((best, score, d) => (score > scores[best] ? d : best), 0);
+export const scales = (divisor) =>
+  Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
 // Moves the weights against the gradient of one image, after `forward`. delta: scores minus targets. Writes signal, the
 // error signals of the hidden units.
-export function update({ first, second }, image, scaled, places, mask, hidden, delta, signal, rate, inactive) {
+export function update(
+  { first, second },
+  image,
+  scaled,
+  places,
+  mask,
+  hidden,
+  delta,
+  signal,
+  rate,
+  inactive,
+) {
   const size = hidden.length;
   for (let h = 0; h < size; h++) {
     const [row, step] = [h * DIGITS, rate * hidden[h]];
@@ -124,23 +137,43 @@ export function update({ first, second }, image, scaled, places, mask, hidden, d
 // was made of. error and correct are sums over the epoch so far, measured under dropout.
 export class Training {
   constructor(images, labels, parameters) {
-    const [vector, { seed, hidden_size: size, input_dropout_rate: dropped }] = [(n) => new Float64Array(n), parameters];
-    Object.assign(this, { images, labels, parameters, epoch: 1, place: 0, error: 0, correct: 0, rate: parameters.learning_rate });
+    const [vector, { seed, hidden_size: size, input_dropout_rate: dropped }] = [
+      (n) => new Float64Array(n),
+      parameters,
+    ];
+    Object.assign(this, {
+      images,
+      labels,
+      parameters,
+      epoch: 1,
+      place: 0,
+      error: 0,
+      correct: 0,
+      rate: parameters.learning_rate,
+    });
     [this.rng, this.inputRng] = [new RandomState(seed), new RandomState([seed, 1])];
     [this.weights, this.image] = [initialWeights(this.rng, size), new Uint8Array(PIXELS)];
-    [this.hidden, this.signal, this.mask, this.scores, this.delta] = [size, size, size, DIGITS, DIGITS].map(vector);
+    [this.hidden, this.signal, this.mask, this.scores, this.delta] = [
+      size,
+      size,
+      size,
+      DIGITS,
+      DIGITS,
+    ].map(vector);
     this.scaled = scales(parameters.normalisation * (1 - dropped));
   }
 
   next() {
-    const { labels, parameters, image, scaled, weights, mask, hidden, scores, delta, signal } = this;
+    const { labels, parameters, image, scaled, weights, mask, hidden, scores, delta, signal } =
+      this;
     if (this.place === labels.length) {
       [this.epoch, this.place, this.error, this.correct] = [this.epoch + 1, 0, 0, 0];
       this.rate *= parameters.learning_rate_decay;
     }
     const [i, dropped] = [this.place++, parameters.input_dropout_rate];
     image.set(this.images.subarray(i * PIXELS, (i + 1) * PIXELS));
-    if (dropped > 0) for (let p = 0; p < PIXELS; p++) if (this.inputRng.sample() < dropped) image[p] = 0;
+    if (dropped > 0)
+      for (let p = 0; p < PIXELS; p++) if (this.inputRng.sample() < dropped) image[p] = 0;
     drawMask(this.rng, mask, parameters.dropout_rate);
     const places = forward(image, scaled, weights, mask, hidden, scores);
     this.correct += largest(scores) === labels[i];
@@ -148,13 +181,27 @@ export class Training {
       delta[d] = scores[d] - (d === labels[i]);
       this.error += delta[d] * delta[d];
     }
-    update(weights, image, scaled, places, mask, hidden, delta, signal, this.rate, parameters.relu_grad_inactive);
+    update(
+      weights,
+      image,
+      scaled,
+      places,
+      mask,
+      hidden,
+      delta,
+      signal,
+      this.rate,
+      parameters.relu_grad_inactive,
+    );
   }
 }
 
 // Error and accuracy without dropout.
 export function evaluate(images, labels, weights, normalisation) {
-  const [hidden, scores] = [new Float64Array(weights.second.length / DIGITS), new Float64Array(DIGITS)];
+  const [hidden, scores] = [
+    new Float64Array(weights.second.length / DIGITS),
+    new Float64Array(DIGITS),
+  ];
   const [mask, scaled] = [hidden.map(() => 1), scales(normalisation)];
   let [error, correct] = [0, 0];
   for (let i = 0; i < labels.length; i++) {
@@ -172,8 +219,14 @@ export function evaluate(images, labels, weights, normalisation) {
 export function* train(images, labels, parameters) {
   const training = new Training(images, labels, parameters);
   for (let epoch = 1; epoch <= parameters.epochs; epoch++) {
-    do training.next(); while (training.place < labels.length);
-    yield { epoch, error: training.error / labels.length, accuracy: training.correct / labels.length, weights: training.weights };
+    do training.next();
+    while (training.place < labels.length);
+    yield {
+      epoch,
+      error: training.error / labels.length,
+      accuracy: training.correct / labels.length,
+      weights: training.weights,
+    };
   }
 }
 
@@ -194,15 +247,27 @@ export function sha256(bytes) {
     for (let t = 0; t < 16; t++) words[t] = view.getInt32(block + 4 * t);
     for (let t = 16; t < 64; t++) {
       const [x, y] = [words[t - 15], words[t - 2]];
-      words[t] = words[t - 16] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + words[t - 7] + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
+      words[t] =
+        words[t - 16] +
+        (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) +
+        words[t - 7] +
+        (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
     }
     let [a, b, c, d, e, f, g, h] = sums;
     for (let t = 0; t < 64; t++) {
-      const one = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + constants[t] + words[t]) | 0;
+      const one =
+        (h +
+          (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) +
+          ((e & f) ^ (~e & g)) +
+          constants[t] +
+          words[t]) |
+        0;
       const two = ((turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))) | 0;
       [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
     }
-    [a, b, c, d, e, f, g, h].forEach((value, i) => { sums[i] += value; });
+    [a, b, c, d, e, f, g, h].forEach((value, i) => {
+      sums[i] += value;
+    });
   }
   return Array.from(sums, (sum) => (sum >>> 0).toString(16).padStart(8, "0")).join("");
 }

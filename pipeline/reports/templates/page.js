@@ -4,20 +4,28 @@ const what = document.querySelector(".answer") ? "all code and answers" : "all c
 [button.hidden, button.textContent] = [!document.querySelector("details.source"), `Show ${what}`];
 button.addEventListener("click", () => {
   const show = button.textContent.startsWith("Show");
-  document.querySelectorAll("details:is(.source, .set-up, .answer)").forEach((each) => { each.open = show; });
+  document.querySelectorAll("details:is(.source, .set-up, .answer)").forEach((each) => {
+    each.open = show;
+  });
   button.textContent = `${show ? "Hide" : "Show"} ${what}`;
 });
 // What leads to the glossary opens it.
 document.querySelectorAll('a[href="#glossary"]').forEach((link) => {
-  link.addEventListener("click", () => { document.querySelector("details.glossary").open = true; });
+  link.addEventListener("click", () => {
+    document.querySelector("details.glossary").open = true;
+  });
 });
 // Set-up, answers, and where everything came from are folded on a screen, and printed.
 const folded = document.querySelectorAll(":is(.origins, .set-up, .answer):not([open])");
-const unfold = (open) => folded.forEach((each) => { each.open = open; });
+const unfold = (open) =>
+  folded.forEach((each) => {
+    each.open = open;
+  });
 window.addEventListener("beforeprint", () => unfold(true));
 window.addEventListener("afterprint", () => unfold(false));
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
-if (window.matchMedia("(max-width: 60rem)").matches) document.querySelector("nav details").open = false;
+if (window.matchMedia("(max-width: 60rem)").matches)
+  document.querySelector("nav details").open = false;
 // The head of a column of a sortable table sorts its rows: numbers by value, ids and words by letter.
 document.querySelectorAll("table.sortable").forEach((table) => {
   table.querySelectorAll("thead th").forEach((head, column) => {
@@ -32,7 +40,9 @@ document.querySelectorAll("table.sortable").forEach((table) => {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const order = (a, b) => {
         const [x, y] = [a, b].map((row) => row.cells[column].textContent);
-        return [x, y].every((text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text)) ? x - y : x.localeCompare(y);
+        return [x, y].every((text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text))
+          ? x - y
+          : x.localeCompare(y);
       };
       const [body] = table.tBodies;
       body.append(...[...body.rows].sort((a, b) => (down ? order(b, a) : order(a, b))));
@@ -45,12 +55,22 @@ if (digests) {
   for (const code of document.querySelectorAll(".prose code")) {
     const number = code.textContent.match(/^exercises\.check\((\d+), /)?.[1];
     if (!number) continue;
-    const field = Object.assign(document.createElement("input"), { size: 8, ariaLabel: `Answer to exercise ${number}` });
-    const check = Object.assign(document.createElement("button"), { type: "button", className: "action", textContent: "Check" });
+    const field = Object.assign(document.createElement("input"), {
+      size: 8,
+      ariaLabel: `Answer to exercise ${number}`,
+    });
+    const check = Object.assign(document.createElement("button"), {
+      type: "button",
+      className: "action",
+      textContent: "Check",
+    });
     const verdict = Object.assign(document.createElement("span"), { role: "status" });
     check.addEventListener("click", () => {
       const digest = sha256(new TextEncoder().encode(`exercise ${number}: ${field.value.trim()}`));
-      verdict.textContent = JSON.parse(digests.textContent)[number - 1] === digest.slice(0, 8) ? "correct" : "not correct";
+      verdict.textContent =
+        JSON.parse(digests.textContent)[number - 1] === digest.slice(0, 8)
+          ? "correct"
+          : "not correct";
     });
     code.after(" or here: ", field, " ", check, " ", verdict);
   }
