@@ -50,7 +50,7 @@ site: .venv/ready       ## write the notebooks and three reports as a website, i
 lint: .venv/ready       ## check the style of the code and of the scripts, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/biome format
+	$(BIN)/biome check --error-on-warnings
 	$(BIN)/mypy
 
 lock: .venv/ready       ## write requirements.txt from pyproject.toml; OPTIONS=--upgrade upgrades
