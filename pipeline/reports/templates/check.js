@@ -80,8 +80,8 @@ function readOfficial(bytes, file) {
   return { [name]: { shape, bytes: bytes.subarray(4 + 4 * shape.length), file } };
 }
 
-// The arrays of one file by name: an .npz file in Keras's layout, or one of the four official files,
-// gzipped or not.
+// The arrays of one file by name: an .npz file in Keras's layout, or one of the four official
+// files, gzipped or not.
 async function readFile(upload) {
   const file = new Uint8Array(await upload.arrayBuffer());
   const isGzip = file[0] === 0x1f && file[1] === 0x8b;
@@ -230,8 +230,8 @@ class Copy {
   }
 }
 
-// Sets up the section in `root`, which has check.html.j2. Returns a function that evaluates a network
-// on the copy.
+// Sets up the section in `root`, which has check.html.j2. Returns a function that evaluates a
+// network on the copy.
 export function setUpCheck(root, run) {
   const copy = new Copy(root, run);
   copy.listen();

@@ -11,7 +11,8 @@ const BLUE = [33, 102, 172];
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
-// Lowers the distance of each pixel near a piece of a line, from (ax, ay) to (bx, by), to that piece.
+// Lowers the distance of each pixel near a piece of a line, from (ax, ay) to (bx, by), to that
+// piece.
 function measureDistances(distances, ax, ay, bx, by) {
   const left = Math.max(0, Math.floor(Math.min(ax, bx) - PEN));
   const right = Math.min(SIDE, Math.max(ax, bx) + PEN);
@@ -60,10 +61,10 @@ function findCentre(image) {
   return [across / mass, below / mass];
 }
 
-// Strokes, lists of points [x, y] in fractions of the pad, in the form of MNIST's digits, wherever on
-// the pad and however large they are: fitted into 20 x 20 pixels, proportions kept, the centre of
-// mass in the middle (Y. LeCun et al. 1998, Gradient-based learning applied to document recognition,
-// section III.A). A dot stays a dot.
+// Strokes, lists of points [x, y] in fractions of the pad, in the form of MNIST's digits, wherever
+// on the pad and however large they are: fitted into 20 x 20 pixels, proportions kept, the centre
+// of mass in the middle (Y. LeCun et al. 1998, Gradient-based learning applied to document
+// recognition, section III.A). A dot stays a dot.
 export function imageOf(strokes) {
   const points = strokes.flat();
   if (points.length === 0) return new Uint8Array(PIXELS);

@@ -1,5 +1,5 @@
-// Checks exercises whose answer is a number in the page, as exercises.check does in the notebook: by
-// the digest of "exercise N: answer".
+// Checks exercises whose answer is a number in the page, as exercises.check does in the notebook:
+// by the digest of "exercise N: answer".
 import { sha256 } from "./network.js";
 
 function addField(code, number, known) {

@@ -7,8 +7,8 @@
 export const PIXELS = 784;
 export const DIGITS = 10;
 
-// NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998). The seed is a
-// number or a list of numbers.
+// NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998). The seed is
+// a number or a list of numbers.
 export class RandomState {
   constructor(seed) {
     this.state = new Uint32Array(624);
@@ -131,8 +131,8 @@ export const argmax = (values) =>
 export const scalePixelValues = (divisor) =>
   Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
-// Moves the weights against the gradient of one image, after `forward`. delta: scores minus targets.
-// It writes signal, the error signals of the hidden units.
+// Moves the weights against the gradient of one image, after `forward`. delta: scores minus
+// targets. It writes signal, the error signals of the hidden units.
 export function update(
   { first, second },
   image,
@@ -161,9 +161,9 @@ export function update(
   }
 }
 
-// A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one update,
-// and leaves what it was made of. error and correct are sums over the epoch so far, measured under
-// dropout.
+// A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
+// update, and leaves what it was made of. error and correct are sums over the epoch so far,
+// measured under dropout.
 export class Training {
   constructor(images, labels, parameters) {
     const size = parameters.hidden_size;

@@ -405,9 +405,9 @@ class Pad {
   }
 }
 
-// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them, and what
-// train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns a function that
-// adds a network that has been trained here, and chooses it.
+// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them, and
+// what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns a
+// function that adds a network that has been trained here, and chooses it.
 export function setUpPad(root, networks, training, onDrawn = () => {}) {
   const pad = new Pad(root, networks, training, onDrawn);
   pad.listenToPointers();

@@ -1,5 +1,5 @@
-// Trains the run's network again, in this page, and compares the error of every epoch, and the digest
-// of the weights.
+// Trains the run's network again, in this page, and compares the error of every epoch, and the
+// digest of the weights.
 import { drawUnits, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
 
@@ -39,10 +39,10 @@ function* measureEpochs([images, labels], others, parameters) {
 
 // Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
 function startWorker(source, training, others, parameters, onEpoch, onError) {
+  const imports = "const { digestOf, evaluate, train } = network_js;\n";
   const work =
-    "const { digestOf, evaluate, train } = network_js;\n" +
-    "onmessage = ({ data }) => { for (const value of measureEpochs(...data)) postMessage(value); };";
-  const parts = [source, measureEpochs, "\n", work];
+    "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
+  const parts = [source, imports, measureEpochs, "\n", work];
   const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
   const worker = new Worker(address);
   worker.onmessage = ({ data }) => onEpoch(data);
@@ -87,7 +87,8 @@ function labelEnds(svg) {
 
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
-// Says what a learner wants to know first; nothing without validation images, whose accuracy is NaN.
+// Says what a learner wants to know first; nothing without validation images, whose accuracy is
+// NaN.
 function judge(accuracies, { validation, finite }) {
   if (!(validation >= 0 && finite)) return "";
   const old = accuracies.at(-1);
@@ -130,7 +131,8 @@ class TrainingPanel {
     this.isBusy = false;
     this.tries = 0;
     this.latest = []; // the two tries that are drawn
-    this.isInPage = !root.closest(".live-panel"); // and not in a notebook, whose address is another's
+    // In a notebook the address is another's.
+    this.isInPage = !root.closest(".live-panel");
   }
 
   part(name) {
