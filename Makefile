@@ -47,9 +47,10 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site
 
-lint: .venv/ready       ## check the code's style and its types
+lint: .venv/ready       ## check the style of the code and of the scripts, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/biome check --error-on-warnings
 	$(BIN)/mypy
 
 lock: .venv/ready       ## write requirements.txt from pyproject.toml; OPTIONS=--upgrade upgrades

@@ -219,8 +219,8 @@ def _load_from_keras(source: str) -> Arrays:
     except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
         raise InvalidData(
             f'"{source}" could not be loaded by keras.datasets, which downloads it '
-            f'once ({error}). Use the source "sample", or the path of an .npz file in the '
-            "layout of keras.datasets."
+            f'once ({error}). Use the source "sample", or the path of an .npz file in '
+            "the layout of keras.datasets."
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))
 

@@ -146,8 +146,8 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast,
     and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
     light on dark stays as it is. Return also whether it is dark on light, and whether a
-    whole side is ink. Source: Y. LeCun et al. (1998), Gradient-based learning applied to
-    document recognition, section III.A.
+    whole side is ink. Source: Y. LeCun et al. (1998), Gradient-based learning applied
+    to document recognition, section III.A.
     """
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     is_dark = paper > 127

@@ -52,6 +52,8 @@ KNOWN: dict[str, dict[str, str | bool]] = {
         "y_test": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     },
 }
+IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
+EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 DATASETS = {DIGITS: "MNIST", CLOTHES: "Fashion-MNIST"}
 MAX_IMAGES = 5000  # that a page holds; they add some 700 kB to it
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
@@ -62,12 +64,16 @@ def read_style(name: str) -> str:
 
 
 def read_script(name: str) -> str:
-    """Read a script without its imports and exports.
+    """Read a module as a script in a scope of its own, since a page has no modules.
 
-    A page needs none, because its scripts share one scope.
+    Its one global name, such as network_js, is that of an object with what the module
+    exports. What it imports is taken from the objects of the scripts before it.
     """
     text = (TEMPLATES / f"{name}.js").read_text("utf-8")
-    return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.M)
+    text = IMPORT.sub(r"const \1 = \2_js;", text)
+    exports = ", ".join(EXPORT.findall(text))
+    body = text.replace("\nexport ", "\n")
+    return f"const {name}_js = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
 
 
 def pack(content: bytes) -> str:

@@ -189,11 +189,15 @@ def render(
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
     has_exercises = "<code>exercises.check(" in "".join(sections)
-    scripts: Sequence[str] = ("network", "page") if has_exercises else ("page",)
+    scripts = ["page"]  # each after those that it imports
+    if summary or has_exercises:
+        scripts.append("network")
+    if has_exercises:
+        scripts.append("exercises")
     if summary:
-        scripts = ("network", "draw", "page")
+        scripts += ["draw", "pad", "report"]
         if summary["live"]["page"]["training"]:
-            scripts = ("network", "draw", "train", "step", "check", "page")
+            scripts += ["train", "step", "check", "report_training"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import zlib
 
@@ -141,6 +142,19 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(sample)
     assert answer["digest"] == published.WEIGHTS_SHA256
     stored = data.read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
+
+
+SCRIPTS = {path.stem for path in TEMPLATES.glob("*.js")}
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_a_script_has_one_global_name_and_imports_only_what_is_exported(name):
+    script = live.read_script(name)
+    assert re.findall(r"^\S.*[{(]$", script, re.M)[0] == f"const {name}_js = (() => {{"
+    assert not re.search("^(import|export) ", script, re.M)
+    for names, other in live.IMPORT.findall((TEMPLATES / f"{name}.js").read_text()):
+        exported = re.search("return {(.*)};\n}\\)", live.read_script(other))[1]
+        assert set(re.findall(r"\w+", names)) <= set(re.findall(r"\w+", exported))
 
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]

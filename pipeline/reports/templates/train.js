@@ -1,183 +1,384 @@
-// Trains the run's network again, in this page, and compares the error of every epoch, and the digest of the weights.
+// Trains the run's network again, in this page, and compares the error of every epoch, and the
+// digest of the weights.
+import { drawUnits, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
-import { drawUnits, unpacked } from "./draw.js";
 
-// What is shown of each epoch, the weights now and then. It runs in a worker, which has network.js too.
-function* epochs([images, labels], others, parameters) {
+const WIDTH = 600; // of a plot
+const HEIGHT = 200;
+const MAX_POINTS = 200; // at which a line is drawn while it grows
+const KINDS = ["accuracy", "error"]; // of plots
+const MEASURES = ["masked", "fitted", "validation"]; // of accuracy
+
+// Yields what is shown of each epoch, the weights now and then. It runs in a worker, which has
+// network.js too.
+function* measureEpochs([images, labels], others, parameters) {
+  const { epochs, normalisation } = parameters;
   let drawn = 0;
   for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
-    const [fittedError, fitted] = evaluate(images, labels, weights, parameters.normalisation);
-    const [validationError, validation] = evaluate(...others, weights, parameters.normalisation);
-    const finite = [error, fittedError, others[1].length ? validationError : 0].every(Number.isFinite); // as in 02_train
-    const last = epoch === parameters.epochs || !finite;
-    const shown = last || Date.now() - drawn > 50 ? weights : null;
-    yield { epoch, error, masked: accuracy, fitted, validation, validationError, finite, weights: shown, digest: last ? digestOf(weights) : null };
-    if (last) return;
-    if (shown) drawn = Date.now();
+    const [fittedError, fitted] = evaluate(images, labels, weights, normalisation);
+    const [validationError, validation] = evaluate(...others, weights, normalisation);
+    const errors = [error, fittedError, others[1].length ? validationError : 0];
+    const finite = errors.every(Number.isFinite); // as in 02_train
+    const isLast = epoch === epochs || !finite;
+    const isShown = isLast || Date.now() - drawn > 50;
+    yield {
+      epoch,
+      error,
+      masked: accuracy,
+      fitted,
+      validation,
+      validationError,
+      finite,
+      weights: isShown ? weights : null,
+      digest: isLast ? digestOf(weights) : null,
+    };
+    if (isLast) return;
+    if (isShown) drawn = Date.now();
   }
 }
 
 // Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
-function start(source, training, others, parameters, each, fail) {
-  const work = "onmessage = ({ data }) => { for (const value of epochs(...data)) postMessage(value); };";
-  const code = URL.createObjectURL(new Blob([source, epochs, "\n", work], { type: "text/javascript" }));
-  const worker = new Worker(code);
-  worker.onmessage = ({ data }) => each(data);
-  worker.onerror = ({ message }) => fail(message);
+function startWorker(source, training, others, parameters, onEpoch, onError) {
+  const imports = "const { digestOf, evaluate, train } = network_js;\n";
+  const work =
+    "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
+  const parts = [source, imports, measureEpochs, "\n", work];
+  const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
+  const worker = new Worker(address);
+  worker.onmessage = ({ data }) => onEpoch(data);
+  worker.onerror = ({ message }) => onError(message);
   worker.postMessage([training, others, parameters]);
-  return () => { worker.terminate(); URL.revokeObjectURL(code); };
+  return () => {
+    worker.terminate();
+    URL.revokeObjectURL(address);
+  };
 }
 
-// A line in a plot, which is 600 wide and 200 high; the run's own epochs fix its width.
-function line(polyline, values, count) {
+// Draws a line in a plot; the run's own epochs fix its width.
+function drawLine(polyline, values, count) {
   const { top } = polyline.ownerSVGElement.dataset; // the highest value
-  const points = values.map((value, i) => `${(600 * (i + 1)) / count},${(200 * (1 - Math.min(value / top, 1.1))).toFixed(1)}`);
-  if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0")); // one point alone would not be seen
+  const points = values.map((value, i) => {
+    const x = (WIDTH * (i + 1)) / count;
+    const y = (HEIGHT * (1 - Math.min(value / top, 1.1))).toFixed(1);
+    return `${x},${y}`;
+  });
+  // One point alone would not be seen.
+  if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
   polyline.setAttribute("points", points.join(" "));
 }
 
 // Writes beside the end of each line what it is, one below the other.
 function labelEnds(svg) {
-  svg.querySelectorAll(".end").forEach((text) => text.remove());
-  const ends = [...svg.querySelectorAll("polyline[data-label][points]")].map(({ dataset, points }) => [points[points.length - 1], dataset.label]).filter(([end]) => end);
+  for (const text of svg.querySelectorAll(".end")) text.remove();
+  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
+    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
+    .filter(({ point }) => point)
+    .sort((a, b) => a.point.y - b.point.y);
   let below = -Infinity;
-  for (const [end, label] of ends.sort(([a], [b]) => a.y - b.y)) {
-    below = Math.max(below + 24, end.y + 6);
+  for (const { point, label } of ends) {
+    below = Math.max(below + 24, point.y + 6);
     const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
-    [text.textContent, text.className.baseVal] = [label, "end"];
-    [["x", end.x + 6], ["y", below]].forEach(([name, value]) => text.setAttribute(name, value));
+    text.textContent = label;
+    text.className.baseVal = "end";
+    text.setAttribute("x", point.x + 6);
+    text.setAttribute("y", below);
   }
 }
 
-const counted = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
+const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
-// What a learner wants to know first; nothing without validation images, whose accuracy is NaN.
-function judge(own, { validation, finite }) {
+// Says what a learner wants to know first; nothing without validation images, whose accuracy is
+// NaN.
+function judge(accuracies, { validation, finite }) {
   if (!(validation >= 0 && finite)) return "";
-  const [was, by] = [own.at(-1), Math.abs(validation - own.at(-1))];
-  const words = validation > was ? `Better than the run by ${by.toFixed(3)}` : validation < was ? `Worse than the run by ${by.toFixed(3)}` : "As good as the run";
+  const old = accuracies.at(-1);
+  const difference = Math.abs(validation - old).toFixed(3);
+  let words = "As good as the run";
+  if (validation > old) words = `Better than the run by ${difference}`;
+  if (validation < old) words = `Worse than the run by ${difference}`;
   return `${words}: accuracy ${validation.toFixed(3)} on the validation images. `;
 }
 
-function outcome(run, changes, differs, { epoch, finite, digest }) {
-  const trained = `${counted(epoch)}. SHA-256 of the weights: ${digest}.`;
-  if (!finite) return `Stopped after ${counted(epoch)}. The error is no longer a number: make learning_rate smaller. This network is not kept, and does not read what you draw.`;
-  if (changes) return `Another training, with ${changes}: ${trained}`;
-  if (digest === run.digest && !differs) return `Equal: ${trained} All errors and weights are the run's, to the last bit.`;
-  return `NOT equal: ${trained} The run's is ${run.digest}; the first epoch that differs is ${differs ?? "none"}.`;
+// Says how a training ended; differs: the first epoch whose error is not the run's, or null.
+function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
+  const epochs = countEpochs(epoch);
+  if (!finite) {
+    return (
+      `Stopped after ${epochs}. The error is no longer a number: make learning_rate smaller. ` +
+      "This network is not kept, and does not read what you draw."
+    );
+  }
+  const trained = `${epochs}. SHA-256 of the weights: ${digest}.`;
+  const reads = "It reads what you draw now.";
+  if (changes) return `Another training, with ${changes}: ${trained} ${reads}`;
+  if (digest === run.digest && !differs) {
+    return `Equal: ${trained} All errors and weights are the run's, to the last bit. ${reads}`;
+  }
+  return (
+    `NOT equal: ${trained} The run's is ${run.digest}; ` +
+    `the first epoch that differs is ${differs ?? "none"}. ${reads}`
+  );
 }
 
-// A row of the table of tries, the latest first, with a link whose fragment has what was changed.
-function addTry(part, changes, fields, parameters, { epoch, validation, validationError }, seconds, inPage) {
-  part.hidden = false;
-  const row = part.querySelector("tbody").insertRow(0);
-  const [error, accuracy] = [validationError, validation].map((value) => (value >= 0 ? value.toFixed(4) : "-"));
-  for (const text of [changes || "nothing", epoch, error, accuracy, `${seconds.toFixed(1)} s`]) row.insertCell().textContent = text;
-  const settings = fields.filter(({ value, defaultValue }) => value !== defaultValue).map(({ name }) => `${name}=${parameters[name]}`);
-  const link = Object.assign(document.createElement("a"), { href: `#${settings.join("&") || "summary"}`, textContent: "link" });
-  row.insertCell().append(inPage ? link : "");
-}
+// The section with the buttons, the plots, the fields of the parameters and the table of tries.
+class TrainingPanel {
+  constructor(root, run, source, keep) {
+    this.root = root;
+    this.run = run;
+    this.source = source;
+    this.keep = keep;
+    this.fields = [...this.part("change").querySelectorAll("input")];
+    this.isBusy = false;
+    this.tries = 0;
+    this.latest = []; // the two tries that are drawn
+    // In a notebook the address is another's.
+    this.isInPage = !root.closest(".live-panel");
+  }
 
-// Sets up the button in `root`, which has training.html.j2; `keep` gets a network that has been trained to its end. Returns what stops.
-export function setUpTraining(root, run, source, keep = () => {}) {
-  const part = (name) => root.querySelector(`.${name}`);
-  const fields = [...part("change").querySelectorAll("input")];
-  let [busy, tries] = [false, 0];
-  const latest = []; // the two tries that are drawn
-  const inPage = !root.closest(".live-panel"); // and not in a notebook, whose address is another's
-  const set = (on) => { // not by `disabled`, with which a button loses the focus
-    busy = on;
-    for (const [name, off] of Object.entries({ train: on, again: on, stop: !on })) part(name).setAttribute("aria-disabled", off);
-  };
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
 
-  const say = (first, more = "") => part("outcome").replaceChildren(Object.assign(document.createElement("strong"), { textContent: first }), more);
+  say(first, more = "") {
+    const strong = document.createElement("strong");
+    strong.textContent = first;
+    this.part("outcome").replaceChildren(strong, more);
+  }
 
-  async function begin() {
-    if (busy) return;
-    const wrong = fields.find((field) => !field.checkValidity());
+  // It does not use `disabled`, with which a button loses the focus.
+  setBusy(isBusy) {
+    this.isBusy = isBusy;
+    this.part("train").setAttribute("aria-disabled", isBusy);
+    this.part("again").setAttribute("aria-disabled", isBusy);
+    this.part("stop").setAttribute("aria-disabled", !isBusy);
+  }
+
+  begin() {
+    if (this.isBusy) return;
+    const wrong = this.fields.find((field) => !field.checkValidity());
     if (wrong) {
-      part("change").open = true; // where the browser's message can be seen
-      return wrong.reportValidity();
+      this.part("change").open = true; // where the browser's message can be seen
+      wrong.reportValidity();
+      return;
     }
-    const parameters = { ...run.parameters, ...Object.fromEntries(fields.map(({ name, valueAsNumber }) => [name, valueAsNumber])) };
-    const changes = fields.filter(({ name }) => parameters[name] !== run.parameters[name]).map(({ name }) => `${name} ${parameters[name]}`).join(", ");
-    const [lines, count] = [{ masked: [], fitted: [], validation: [] }, Math.max(parameters.epochs, run.errors.length)];
-    let [stop, differs, stopped, kept] = [() => {}, null, false, null];
-    const errors = [];
-    const started = performance.now();
-    const finish = (first, more = "") => { stop(); set(false); part("stop").onclick = null; say(first, more); };
-    const note = (found) => {
-      latest.unshift({ label: `try ${++tries}`, accuracy: lines.validation, error: errors });
-      latest.length = Math.min(latest.length, 2);
-      for (const kind of ["accuracy", "error"]) {
-        root.querySelectorAll(`.${kind} .try`).forEach((polyline, i) => {
-          if (!latest[i]?.[kind].length) return;
-          line(polyline, latest[i][kind], Number(part("epochs").textContent));
-          polyline.dataset.label = latest[i].label;
-        });
-        labelEnds(part(kind));
+    const values = this.fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]);
+    new Attempt(this, { ...this.run.parameters, ...Object.fromEntries(values) }).begin();
+  }
+
+  describeChanges(parameters) {
+    return this.fields
+      .filter(({ name }) => parameters[name] !== this.run.parameters[name])
+      .map(({ name }) => `${name} ${parameters[name]}`)
+      .join(", ");
+  }
+
+  drawRun(count) {
+    for (const [name, values] of Object.entries(this.run.curves)) {
+      drawLine(this.part(`run-${name}`), values, count);
+    }
+    for (const [name, values] of Object.entries(this.run.errorCurves)) {
+      drawLine(this.part(`error-run-${name}`), values, count);
+    }
+    for (const text of this.root.querySelectorAll(".epochs")) text.textContent = count;
+  }
+
+  // Draws a try, which has its lines by the kind of the plot, and the one before it.
+  drawTry(lines) {
+    this.tries++;
+    this.latest.unshift({ label: `try ${this.tries}`, ...lines });
+    this.latest.length = Math.min(this.latest.length, 2);
+    const count = Number(this.part("epochs").textContent);
+    for (const kind of KINDS) {
+      const polylines = this.root.querySelectorAll(`.${kind} .try`);
+      for (const [i, each] of this.latest.entries()) {
+        if (each[kind].length === 0) continue;
+        drawLine(polylines[i], each[kind], count);
+        polylines[i].dataset.label = each.label;
       }
-      keep({ ...parameters, weights: found.weights });
-      addTry(part("tries"), changes, fields, parameters, found, (performance.now() - started) / 1000, inPage);
-    };
-    const fail = (error) => finish(`This browser could not train it: ${error}`);
-    const show = (found) => {
-      if (!changes && differs === null && found.error !== run.errors[found.epoch - 1]) differs = found.epoch;
-      for (const [name, accuracies] of Object.entries(lines)) {
-        if (found[name] >= 0) accuracies.push(found[name]); // NaN of no images
-        if (found.weights || found.epoch % Math.ceil(count / 200) === 0) line(part(`live-${name}`), accuracies, count); // not at each of very many
-      }
-      if (found.validationError >= 0) errors.push(found.validationError);
-      if (found.weights) line(part("error-live-validation"), errors, count);
-      if (found.weights && found.finite) kept = found;
-      if (found.weights && found.finite) drawUnits(part("forming"), found.weights, parameters.hidden_size);
-      const [under, without, valid] = Object.keys(lines).map((name) => found[name].toFixed(3));
-      part("progress").value = found.epoch;
-      part("shown").textContent = `Thick, this training: epoch ${found.epoch}, ${without}, under dropout ${under}${found.validation >= 0 ? `, validation ${valid}` : ""}.`;
-      if (!found.digest) return;
-      finish(judge(run.curves.validation, found), `${outcome(run, changes, differs, found)}${found.finite ? " It reads what you draw now." : ""}`);
-      if (found.finite) note(found);
-    };
-    part("stop").onclick = () => {
-      stopped = true;
-      finish(kept ? `Stopped after ${counted(kept.epoch)}. This network is kept as it is, and reads what you draw.` : "Stopped before the first epoch.");
-      if (kept) note(kept);
-    };
-    set(true);
-    part("stage").scrollIntoView({ block: "nearest" }); // what grows
-    [part("progress").max, part("progress").value] = [parameters.epochs, 0];
-    say("Training.");
-    part("shown").textContent = "";
-    for (const name of Object.keys(lines)) line(part(`live-${name}`), [], count);
-    try {
-      const buffers = await Promise.all([run.images, run.labels, run.validation_images, run.validation_labels].map(unpacked));
-      const [images, labels, ...others] = buffers.map((buffer) => new Uint8Array(buffer));
-      for (const [name, values] of Object.entries(run.curves)) line(part(`run-${name}`), values, count);
-      for (const [name, values] of Object.entries(run.errorCurves)) line(part(`error-run-${name}`), values, count);
-      root.querySelectorAll(".epochs").forEach((text) => { text.textContent = count; });
-      if (!stopped) stop = start(source, [images, labels], others, parameters, show, fail);
-    } catch (error) {
-      fail(error);
+      labelEnds(this.part(kind));
     }
   }
+
+  // Adds a row to the table of tries, the latest first, with a link whose fragment has what was
+  // changed.
+  addRow(parameters, { epoch, validation, validationError }, seconds) {
+    const table = this.part("tries");
+    table.hidden = false;
+    const row = table.querySelector("tbody").insertRow(0);
+    const format = (value) => (value >= 0 ? value.toFixed(4) : "-");
+    const changes = this.describeChanges(parameters) || "nothing";
+    const metrics = [format(validationError), format(validation)];
+    for (const text of [changes, epoch, ...metrics, `${seconds.toFixed(1)} s`]) {
+      row.insertCell().textContent = text;
+    }
+    const settings = this.fields
+      .filter(({ value, defaultValue }) => value !== defaultValue)
+      .map(({ name }) => `${name}=${parameters[name]}`);
+    const link = document.createElement("a");
+    link.href = `#${settings.join("&") || "summary"}`;
+    link.textContent = "link";
+    row.insertCell().append(this.isInPage ? link : "");
+  }
+
   // Takes the settings in the page's address, such as #learning_rate=0.01&seed=3, into the fields.
-  function readAddress() {
+  readAddress() {
     const refused = [];
     for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-      const field = fields.find((each) => each.name === name);
+      const field = this.fields.find((each) => each.name === name);
       if (!field || value === "") continue;
       field.value = value;
-      if (field.value !== "" && field.checkValidity()) part("change").open = true;
-      else [field.value] = [field.defaultValue, refused.push(`${name} ${value}`)];
+      if (field.value !== "" && field.checkValidity()) {
+        this.part("change").open = true;
+      } else {
+        field.value = field.defaultValue;
+        refused.push(`${name} ${value}`);
+      }
     }
-    if (refused.length) say(`The address has ${refused.join(", ")}, which cannot be; the run's own value is kept.`);
+    if (refused.length === 0) return;
+    const settings = refused.join(", ");
+    this.say(`The address has ${settings}, which cannot be; the run's own value is kept.`);
   }
-  ["accuracy", "error"].forEach((kind) => labelEnds(part(kind)));
-  part("defaults").addEventListener("click", () => fields.forEach((field) => { field.value = field.defaultValue; }));
-  if (inPage) {
-    readAddress();
-    window.addEventListener("hashchange", readAddress);
+
+  setUp() {
+    for (const kind of KINDS) labelEnds(this.part(kind));
+    this.part("defaults").addEventListener("click", () => {
+      for (const field of this.fields) field.value = field.defaultValue;
+    });
+    if (this.isInPage) {
+      this.readAddress();
+      window.addEventListener("hashchange", () => this.readAddress());
+    }
+    for (const name of ["train", "again"]) {
+      this.part(name).addEventListener("click", () => this.begin());
+    }
   }
-  for (const name of ["train", "again"]) part(name).addEventListener("click", begin);
-  return () => part("stop").click(); // which does nothing where nothing is trained
+}
+
+// One training, from the press of a button to its end.
+class Attempt {
+  constructor(panel, parameters) {
+    this.panel = panel;
+    this.parameters = parameters;
+    this.changes = panel.describeChanges(parameters);
+    this.count = Math.max(parameters.epochs, panel.run.errors.length);
+    this.accuracies = { masked: [], fitted: [], validation: [] };
+    this.errors = []; // on the validation images
+    this.differs = null; // the first epoch whose error is not the run's
+    this.kept = null; // the last epoch that came with weights
+    this.isStopped = false;
+    this.stopWorker = () => {};
+    this.started = performance.now();
+  }
+
+  async begin() {
+    this.showBeginning();
+    try {
+      const { images, labels, validation_images, validation_labels } = this.panel.run;
+      const packed = [images, labels, validation_images, validation_labels];
+      const arrays = await Promise.all(packed.map(unpackBytes));
+      this.panel.drawRun(this.count);
+      if (!this.isStopped) this.startTraining(arrays.slice(0, 2), arrays.slice(2));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  showBeginning() {
+    const { panel, count } = this;
+    panel.part("stop").onclick = () => this.stop();
+    panel.setBusy(true);
+    panel.part("stage").scrollIntoView({ block: "nearest" }); // what grows
+    panel.part("progress").max = this.parameters.epochs;
+    panel.part("progress").value = 0;
+    panel.say("Training.");
+    panel.part("shown").textContent = "";
+    for (const name of MEASURES) drawLine(panel.part(`live-${name}`), [], count);
+  }
+
+  startTraining(training, others) {
+    this.stopWorker = startWorker(
+      this.panel.source,
+      training,
+      others,
+      this.parameters,
+      (result) => this.show(result),
+      (error) => this.fail(error),
+    );
+  }
+
+  show(result) {
+    const { panel, parameters } = this;
+    const isEqual = result.error === panel.run.errors[result.epoch - 1];
+    if (!this.changes && this.differs === null && !isEqual) this.differs = result.epoch;
+    this.drawLines(result);
+    if (result.weights && result.finite) {
+      this.kept = result;
+      drawUnits(panel.part("forming"), result.weights, parameters.hidden_size);
+    }
+    panel.part("progress").value = result.epoch;
+    this.showEpoch(result);
+    if (!result.digest) return;
+    const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
+    this.finish(judge(panel.run.curves.validation, result), outcome);
+    if (result.finite) this.keep(result);
+  }
+
+  drawLines(result) {
+    const { panel, count } = this;
+    const isDrawn = result.weights || result.epoch % Math.ceil(count / MAX_POINTS) === 0;
+    for (const name of MEASURES) {
+      const accuracies = this.accuracies[name];
+      if (result[name] >= 0) accuracies.push(result[name]); // and not NaN, of no images
+      if (isDrawn) drawLine(panel.part(`live-${name}`), accuracies, count);
+    }
+    if (result.validationError >= 0) this.errors.push(result.validationError);
+    if (result.weights) drawLine(panel.part("error-live-validation"), this.errors, count);
+  }
+
+  showEpoch({ epoch, fitted, masked, validation }) {
+    const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
+    this.panel.part("shown").textContent =
+      `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
+      `under dropout ${masked.toFixed(3)}${known}.`;
+  }
+
+  stop() {
+    const kept = this.kept;
+    this.isStopped = true;
+    if (kept) {
+      const epochs = countEpochs(kept.epoch);
+      this.finish(
+        `Stopped after ${epochs}. This network is kept as it is, and reads what you draw.`,
+      );
+      this.keep(kept);
+    } else {
+      this.finish("Stopped before the first epoch.");
+    }
+  }
+
+  fail(error) {
+    this.finish(`This browser could not train it: ${error}`);
+  }
+
+  finish(first, more = "") {
+    this.stopWorker();
+    this.panel.setBusy(false);
+    this.panel.part("stop").onclick = null;
+    this.panel.say(first, more);
+  }
+
+  keep(result) {
+    const { panel, parameters } = this;
+    panel.drawTry({ accuracy: this.accuracies.validation, error: this.errors });
+    panel.keep({ ...parameters, weights: result.weights });
+    panel.addRow(parameters, result, (performance.now() - this.started) / 1000);
+  }
+}
+
+// Sets up the buttons in `root`, which has training.html.j2. `keep` gets a network that has been
+// trained to its end. Returns what stops a training.
+export function setUpTraining(root, run, source, keep = () => {}) {
+  const panel = new TrainingPanel(root, run, source, keep);
+  panel.setUp();
+  return () => panel.part("stop").click(); // which does nothing where nothing is trained
 }

@@ -1,0 +1,417 @@
+// Reads what is drawn on a pad, while it is drawn, and shows how the answer arises.
+import {
+  clamp,
+  findWeightsOfUnit,
+  formatNumber,
+  grey,
+  imageOf,
+  maxAbs,
+  nameOf,
+  paint,
+  paintSigned,
+  read,
+  unpackBytes,
+  unpackNetwork,
+} from "./draw.js";
+import { DIGITS, evaluate, forward, PIXELS, scalePixelValues, update } from "./network.js";
+
+const MAX_UNITS = 40; // that are shown: the one that is pressed, and the most active
+const STEP = 0.04; // of the pad, by one press of an arrow key
+const EAGER = 5; // times the learning rate, with which "Teach it" makes its one update
+const CLOSE = 0.2; // scores less than this apart are not a sure answer
+const ARROWS = {
+  ArrowLeft: [-STEP, 0],
+  ArrowRight: [STEP, 0],
+  ArrowUp: [0, -STEP],
+  ArrowDown: [0, STEP],
+};
+const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1 }; // where a page cannot train
+
+// Returns the weights after one update of copies of them with an image and its label, without
+// dropout.
+function learnImage({ weights, normalisation }, image, label, parameters) {
+  const copies = {
+    first: Float64Array.from(weights.first),
+    second: Float64Array.from(weights.second),
+  };
+  const scaled = scalePixelValues(normalisation);
+  const hidden = new Float64Array(copies.second.length / DIGITS);
+  const signal = new Float64Array(hidden.length);
+  const mask = hidden.map(() => 1);
+  const scores = new Float64Array(DIGITS);
+  const places = forward(image, scaled, copies, mask, hidden, scores);
+  const delta = scores.map((score, d) => score - (d === label));
+  const rate = EAGER * parameters.learning_rate;
+  const inactive = parameters.relu_grad_inactive;
+  update(copies, image, scaled, places, mask, hidden, delta, signal, rate, inactive);
+  return copies;
+}
+
+// The pad in `root`, with what is drawn on it, and the networks that read it.
+class Pad {
+  constructor(root, networks, training, onDrawn) {
+    this.root = root;
+    this.networks = networks;
+    this.training = training;
+    this.onDrawn = onDrawn;
+    this.canvas = this.part("pad");
+    // Beside the page's networks, one that was trained here; weights are there once unpacked.
+    this.known = networks.map(({ name, classes }) => ({ name, classes }));
+    this.strokes = [];
+    this.picture = null; // an image in place of strokes
+    this.pen = null; // what holds it down, a pointer's id or "keys"
+    this.position = [0.5, 0.5]; // of the pen that keys move
+    this.byKeys = false;
+    this.frame = 0; // that is asked for
+    this.unit = null; // that is chosen
+    this.dropped = new Set();
+    this.mistakes = 0; // that were looked for
+    this.validation = null; // images and labels, once unpacked
+  }
+
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
+
+  on(name, event, act) {
+    this.part(name).addEventListener(event, act);
+  }
+
+  get network() {
+    return this.known[this.part("network").selectedIndex];
+  }
+
+  get image() {
+    return this.picture ?? imageOf(this.strokes);
+  }
+
+  askForFrame() {
+    this.frame ||= requestAnimationFrame(() => this.show());
+  }
+
+  show() {
+    this.frame = 0;
+    const image = this.image;
+    const network = this.network;
+    paint(this.part("seen"), [...image].map(grey));
+    this.drawPad(); // of what is seen, if there is a picture
+    if (!network.weights) return; // not unpacked yet
+    const isDrawn = this.picture !== null || this.strokes.length > 0;
+    const reading = read(image, network, this.dropped);
+    paintSigned(this.part("parts"), reading.parts);
+    this.showScores(reading, network.classes, isDrawn);
+    this.showUnits(reading.hidden);
+    this.part("unit").hidden = this.unit === null;
+    if (this.unit !== null) this.showUnit(network, reading.hidden);
+    const answer = isDrawn
+      ? this.describe(reading, image, network.classes)
+      : "Nothing is drawn yet.";
+    const reads = this.part("reads");
+    if (reads.textContent !== answer) reads.textContent = answer; // a change is announced
+    if (this.pen === null) this.onDrawn(image);
+  }
+
+  drawPad() {
+    const context = this.canvas.getContext("2d");
+    const side = this.canvas.width;
+    context.clearRect(0, 0, side, side);
+    if (this.picture) {
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.part("seen"), 0, 0, side, side);
+    }
+    context.lineWidth = 0.075 * side;
+    context.lineCap = "round";
+    context.lineJoin = "round";
+    context.strokeStyle = getComputedStyle(this.canvas).color;
+    for (const stroke of this.strokes) {
+      const [[firstX, firstY]] = stroke;
+      context.beginPath();
+      context.lineTo((firstX - 0.001) * side, firstY * side); // so that a dot is a short line
+      for (const [x, y] of stroke) context.lineTo(x * side, y * side);
+      context.stroke();
+    }
+    this.drawPen(context, side);
+  }
+
+  drawPen(context, side) {
+    if (!this.canvas.matches(this.byKeys ? ":focus" : ":focus-visible")) {
+      return;
+    }
+    const [x, y] = this.position;
+    context.lineWidth = 3;
+    context.strokeRect(x * side - 10, y * side - 10, 20, 20);
+  }
+
+  showScores({ scores, answer, second }, classes, isDrawn) {
+    [...this.part("scores").children].forEach((row, d) => {
+      row.hidden = !(d in classes) && d !== answer && d !== second;
+      row.style.setProperty("--part", clamp(scores[d] / 1.2, 0, 1));
+      row.classList.toggle("answer", isDrawn && d === answer);
+      row.firstElementChild.textContent = nameOf(classes, d);
+      row.lastElementChild.textContent = formatNumber(scores[d]);
+    });
+  }
+
+  // The places of the hidden units that are shown.
+  findUnits(hidden) {
+    const isChosen = (h) => h === this.unit;
+    const order = [...hidden.keys()].sort(
+      (a, b) => isChosen(b) - isChosen(a) || hidden[b] - hidden[a],
+    );
+    return order.slice(0, MAX_UNITS).sort((a, b) => a - b);
+  }
+
+  showUnits(hidden) {
+    const most = Math.max(...hidden, 1e-9);
+    const units = this.findUnits(hidden);
+    const list = this.part("units");
+    while (list.children.length < units.length) list.append(document.createElement("button"));
+    while (list.children.length > units.length) list.children[0].remove();
+    units.forEach((h, i) => {
+      const button = list.children[i];
+      const isDropped = this.dropped.has(h);
+      const state = isDropped ? "dropped" : formatNumber(hidden[h]);
+      button.type = "button";
+      button.value = h;
+      button.style.setProperty("--part", hidden[h] / most);
+      button.classList.toggle("dropped", isDropped);
+      button.setAttribute("aria-label", `Hidden unit ${h}: ${state}`);
+      button.setAttribute("aria-pressed", h === this.unit);
+    });
+  }
+
+  showUnit({ weights: { first, second }, classes }, hidden) {
+    const unit = this.unit;
+    paintSigned(this.part("weights"), findWeightsOfUnit(first, hidden.length, unit));
+    const state = this.dropped.has(unit)
+      ? "is dropped; press it again to take it back"
+      : `has the activation ${formatNumber(hidden[unit])}; press it again to drop it`;
+    this.part("about-unit").textContent =
+      `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. ` +
+      "To the scores it adds these:";
+    const summands = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
+    const bars = summands.map((value, d) => {
+      const bar = document.createElement("li");
+      bar.textContent = `${classes[d]}: ${formatNumber(value)}`;
+      bar.className = value < 0 ? "against" : "";
+      bar.style.setProperty("--part", Math.abs(value) / maxAbs(summands) || 0);
+      return bar;
+    });
+    this.part("to-scores").replaceChildren(...bars);
+  }
+
+  describe({ scores, answer, second }, image, classes) {
+    const name = nameOf(classes, answer);
+    const sentences = [`This network reads ${name}, runner-up ${nameOf(classes, second)}.`];
+    if (scores[answer] - scores[second] < CLOSE) {
+      sentences.push("Not sure: their scores are close.");
+    }
+    for (const other of this.known.filter(({ weights }) => weights)) {
+      const otherName = nameOf(other.classes, read(image, other).answer);
+      if (otherName !== name) sentences.push(`${other.name} reads ${otherName}.`);
+    }
+    return sentences.join(" ");
+  }
+
+  async unpackNetworks() {
+    for (const [i, network] of this.networks.entries()) {
+      Object.assign(this.known[i], await unpackNetwork(network));
+    }
+    this.askForFrame();
+  }
+
+  // Takes strokes in place of what is on the pad; pen: what holds it down.
+  keep(strokes, pen = null) {
+    this.strokes = strokes;
+    this.pen = pen;
+    this.picture = null;
+    this.part("taught").textContent = "";
+    if (!this.known[0].weights) {
+      this.unpackNetworks().catch((error) => {
+        this.part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+      });
+    }
+    this.askForFrame();
+  }
+
+  lift(pen) {
+    if (this.pen === pen) this.keep(this.strokes);
+    else this.askForFrame();
+  }
+
+  // Where a pointer is, in fractions of the pad; ink beyond it would not be seen.
+  locate({ clientX, clientY }) {
+    const { left, top, width, height } = this.canvas.getBoundingClientRect();
+    return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
+  }
+
+  listenToPointers() {
+    this.on("pad", "pointerdown", (event) => {
+      this.byKeys = false;
+      const isHeldByOther = !event.isPrimary && typeof this.pen === "number"; // another finger
+      if (event.button !== 0 || isHeldByOther) return;
+      this.canvas.setPointerCapture(event.pointerId);
+      this.keep([...this.strokes, [this.locate(event)]], event.pointerId);
+    });
+    this.on("pad", "pointermove", (event) => {
+      if (this.pen !== event.pointerId) return;
+      this.strokes.at(-1).push(this.locate(event));
+      this.askForFrame();
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.on("pad", end, ({ pointerId }) => this.lift(pointerId));
+    }
+  }
+
+  listenToKeys() {
+    this.on("pad", "keydown", (event) => {
+      this.byKeys = true;
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      if (event.key === " ") {
+        if (!event.repeat) this.pressSpace();
+      } else if (event.key in ARROWS) {
+        this.movePen(ARROWS[event.key]);
+      } else {
+        return;
+      }
+      event.preventDefault();
+    });
+    for (const change of ["focus", "blur"]) {
+      this.on("pad", change, () => this.lift("keys"));
+    }
+  }
+
+  pressSpace() {
+    if (this.pen === "keys") this.lift("keys");
+    else this.keep([...this.strokes, [this.position]], "keys");
+  }
+
+  movePen([right, down]) {
+    const [x, y] = this.position;
+    this.position = [clamp(x + right, 0, 1), clamp(y + down, 0, 1)];
+    if (this.pen === "keys") this.strokes.at(-1).push(this.position);
+    this.askForFrame();
+  }
+
+  listenToButtons() {
+    this.on("undo", "click", () => this.keep(this.strokes.slice(0, -1)));
+    this.on("clear", "click", () => this.keep([]));
+    this.on("teach", "click", () => this.teach());
+    this.on("forget", "click", () => this.forget());
+    this.part("mistake")?.addEventListener("click", () => this.showMistake());
+    this.on("network", "change", () => this.chooseNetwork());
+    this.on("units", "click", ({ target: { type, value } }) => {
+      if (type === "button") this.pressUnit(Number(value));
+    });
+  }
+
+  // The first press chooses a unit, the next ones drop it and take it back.
+  pressUnit(unit) {
+    if (unit === this.unit) {
+      const wasDropped = this.dropped.delete(unit);
+      if (!wasDropped) this.dropped.add(unit);
+    }
+    this.unit = unit;
+    this.askForFrame();
+  }
+
+  chooseNetwork() {
+    const { classes, before } = this.network;
+    this.unit = null;
+    this.part("taught").textContent = "";
+    this.dropped.clear();
+    [...this.part("label").options].forEach((option, d) => {
+      option.hidden = !(d in classes);
+      option.textContent = nameOf(classes, d);
+    });
+    this.part("forget").setAttribute("aria-disabled", !before);
+    this.askForFrame();
+  }
+
+  // Makes one update with what is drawn.
+  async teach() {
+    const network = this.network;
+    const image = this.image;
+    if (!network.weights || image.every((ink) => ink === 0)) return;
+    const label = this.part("label").selectedIndex;
+    network.before ??= network.weights;
+    const weights = learnImage(network, image, label, this.training?.parameters ?? DEFAULTS);
+    const old = await this.validate(network);
+    network.weights = weights;
+    const now = await this.validate(network);
+    const change =
+      old === null
+        ? ""
+        : ` Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
+    this.part("taught").textContent =
+      `One update was made, with ${EAGER} times the learning rate.${change}`;
+    this.part("forget").setAttribute("aria-disabled", false);
+    this.askForFrame();
+  }
+
+  // The accuracy on the validation images; null if there are none, or of other classes.
+  async validate({ weights, normalisation, classes }) {
+    if (!(await this.unpackValidation())) return null;
+    if (String(classes) !== String(this.training.parameters.classes)) return null;
+    const [, accuracy] = evaluate(...this.validation, weights, normalisation);
+    return accuracy;
+  }
+
+  // Returns whether there are validation images.
+  async unpackValidation() {
+    const training = this.training;
+    const packed = training ? [training.validation_images, training.validation_labels] : [];
+    this.validation ??= await Promise.all(packed.map(unpackBytes));
+    return this.validation.length > 0 && this.validation[1].length > 0;
+  }
+
+  forget() {
+    const network = this.network;
+    if (!network.before) return;
+    network.weights = network.before;
+    network.before = null;
+    this.part("taught").textContent = "As it was before.";
+    this.part("forget").setAttribute("aria-disabled", true);
+    this.askForFrame();
+  }
+
+  // Puts the next of the validation images that the network misreads on the pad.
+  async showMistake() {
+    const network = this.network;
+    if (!network.weights) await this.unpackNetworks();
+    if (!(await this.unpackValidation())) return;
+    const [images, labels] = this.validation;
+    for (let count = 0; count < labels.length; count++) {
+      const i = this.mistakes++ % labels.length;
+      const image = images.subarray(i * PIXELS, (i + 1) * PIXELS);
+      if (read(image, network).answer === labels[i]) continue;
+      this.keep([]);
+      this.picture = image;
+      this.part("label").selectedIndex = labels[i];
+      return;
+    }
+    this.part("taught").textContent = "This network reads all validation images correctly.";
+  }
+
+  // Adds a network that has been trained here, in place of the last one, and chooses it.
+  add(network) {
+    const name = "The network trained here";
+    const place = this.networks.length;
+    const choice = this.part("network");
+    if (this.known.length === place) choice.add(new Option(name));
+    this.known[place] = { name, ...network };
+    choice.selectedIndex = place;
+    this.chooseNetwork(); // which may have fewer units
+  }
+}
+
+// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them, and
+// what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns a
+// function that adds a network that has been trained here, and chooses it.
+export function setUpPad(root, networks, training, onDrawn = () => {}) {
+  const pad = new Pad(root, networks, training, onDrawn);
+  pad.listenToPointers();
+  pad.listenToKeys();
+  pad.listenToButtons();
+  return (network) => pad.add(network);
+}

@@ -1,0 +1,15 @@
+// Sets up the report of a run that can be trained again; what is trained there can read, too.
+import { setUpCheck } from "./check.js";
+import { addNetwork } from "./report.js";
+import { setUpSteps } from "./step.js";
+import { setUpTraining } from "./train.js";
+
+const { training } = JSON.parse(document.getElementById("run").textContent);
+const source = document.getElementById("script-network").textContent;
+const copy = document.querySelector(".check"); // there is none where the data has no name
+const evaluateOnCopy = copy ? setUpCheck(copy, training) : () => {};
+setUpTraining(document.querySelector(".training"), training, source, (network) => {
+  addNetwork(network);
+  evaluateOnCopy(network);
+});
+setUpSteps(document.querySelector(".steps"), training);
