@@ -1,4 +1,4 @@
-"""For ``pytest --nbval notebooks/``: which notebooks run, where, and in which processes.
+"""For ``pytest --nbval notebooks/``: which notebooks run, where, in which processes.
 
 Their results go to a temporary folder, so that nothing depends on what stands in runs/,
 and nothing in it is replaced.
@@ -32,7 +32,7 @@ def make_base(config):
 
 @functools.cache
 def make_default_run(config):
-    """Make runs/default in the temporary folder, so that each notebook can run alone."""
+    """Make runs/default in the temporary folder, so that a notebook can run alone."""
     command = [sys.executable, "-m", "pipeline", "run"]
     subprocess.run(
         command,
