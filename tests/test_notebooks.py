@@ -1,4 +1,4 @@
-"""How notebooks are executed, compared with real kernels, and how committed ones look."""
+"""How notebooks are executed, compared with real kernels, and the committed ones."""
 
 import ast
 import contextlib

@@ -39,7 +39,7 @@ ZEROS = Model((np.zeros((784, 2)), np.zeros((2, 10))), 255.0)
 
 
 def run_node(script, **given):
-    """Run a script in Node with `network`, `draw` and `given`, and return its result."""
+    """Run a script with `network`, `draw` and `given` in Node; return its result."""
     source = DRIVER + script + "\n})();\nconsole.log(JSON.stringify(answer));\n"
     command = [NODE, "--input-type=module", "--eval", source]
     done = subprocess.run(
