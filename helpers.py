@@ -207,7 +207,7 @@ def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floa
 @np.errstate(over="ignore", invalid="ignore")
 def measure(scores: Floats, labels: Bytes) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy of scores (N, 10)."""
-    # cumsum adds in order, unlike np.sum, so every machine gets the same last digits.
+    # cumsum adds in one fixed order, which np.sum does not promise.
     errors = np.cumsum((scores - one_hot(labels)) ** 2)
     accuracy = np.mean(scores.argmax(axis=1) == labels)
     return float(errors[-1] / len(labels)), float(accuracy)

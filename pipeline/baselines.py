@@ -11,8 +11,7 @@ from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # factors of the penalty on squared weights
-# Once 128 is subtracted from the pixels, the sums of their products are exact in
-# float32.
+# With 128 subtracted from the pixels, the sums of their products are exact in float32.
 MIDDLE = np.float32(128)
 
 

@@ -125,7 +125,7 @@ def estimate_difference(
 
 
 def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
-    """Estimate the difference of each pair over its seeds: a row for each accuracy.
+    """Estimate, for each pair, the difference of each accuracy over the seeds.
 
     Accuracies that were measured on different images are left out. The interval of each
     pair has the level LEVEL / number of pairs (Bonferroni).

@@ -60,7 +60,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
 
     image (784,) uint8. scaled (256,): the scaled value of each pixel value. weights:
     both matrices. mask (H,). The activations are written into hidden (H,), and the
-    scores are added to scores (10,).
+    scores are added to scores (10,). The ink consists of the pixels above 0.
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)

@@ -106,8 +106,9 @@ def compute_contributions(
     """Compute each pixel's contribution to each score, gradient times input: (784, 10).
 
     inputs (1, 784): the scaled pixels. As there are no biases, the score of digit d is
-    the sum over the pixels p of x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h,
-    d].
+    the sum over the pixels p of
+
+        x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d].
 
     Source: A. Shrikumar et al. (2016), arXiv:1605.01713.
     """

@@ -203,8 +203,8 @@ def run_cells(
     syntax: Mapping[str, str],
 ) -> None:
     """Run each cell that comes through the pipe, until an empty one or its end."""
-    # In a group of its own, Ctrl-C does not reach this process, and a kill reaches all
-    # that it starts.
+    # The process gets a group of its own, so that Ctrl-C does not reach it, and a kill
+    # reaches all that it has started.
     if hasattr(os, "setsid"):
         os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -43,7 +43,7 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    Raises InvalidData if helpers.py cannot be parsed, or the source cannot be read.
+    Raises InvalidData if helpers.py has a syntax error.
     """
     stages = list(stages)
     check_syntax()

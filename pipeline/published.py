@@ -18,7 +18,11 @@ Z = 1.959963984540054
 
 
 def cut(error: float) -> str:
-    """Format an error as the original prints it: its first five characters."""
+    """Format an error as the original prints it, cut to five characters, not rounded.
+
+    An error for which these would mislead, because it is very small or large, is
+    formatted in another way.
+    """
     if error >= 1e5:  # cut to five characters, it would be another number
         return f"{error:.0e}"
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]

@@ -85,8 +85,7 @@ class Epoch(_Record):
     validation_accuracy: Accuracy | None = None
 
 
-# In memory, a history is a list of plain dictionaries, without the metrics that are
-# None.
+# In memory, a history is a list of plain dictionaries without metrics that are None.
 History = list[dict[str, float]]
 HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 

@@ -57,9 +57,9 @@ SMALLER = (
 class Model:
     """A trained network: its weights, its normalisation, and the names of its classes.
 
-    The weights are float64 matrices, as helpers.py takes and returns them. The note
-    says that helpers.py itself has trained the network. It is None if the compiled
-    loops did.
+    The weights are float64 matrices, as helpers.py takes and returns them. If
+    helpers.py computes something else than the compiled loops, the note says that it
+    has trained the network itself. Otherwise the note is None.
     """
 
     weights: Weights

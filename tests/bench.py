@@ -28,8 +28,7 @@ name: bench
 base: {{epochs: {epochs}}}
 grid: {{learning_rate: {rates}, seed: [1, 2, 3]}}
 """
-# The steps of the compiled loop, in C with a number of hidden units that is known
-# early.
+# The steps of the compiled loop in C, compiled for a fixed number of hidden units.
 C = """
 void train(const unsigned char *images, const unsigned char *labels,
           const double *masks, double *restrict w1, double *restrict w2, int n,

@@ -22,7 +22,7 @@ from tests.conftest import MIDWAY
 
 PATCHES = ROOT / "tests" / "networks"
 OPTIONS = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
-OPTIONS |= {"seed": 14}  # which stops at the gate
+OPTIONS |= {"seed": 14}  # a training with this seed stops at the gate
 # The shapes of the matrices, and whether the compiled loops still train.
 NETWORKS = {
     "leaky_relu": ([(784, 12), (12, 10)], True),

@@ -114,7 +114,7 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
     # As in version 1.
     assert source.source_sha256["y_train"].startswith("e26b1efacdf1e129")
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
-    for name in source.classes:  # five pairs of before and after
+    for name in source.classes:  # five pictures, before and after
         assert np.shape(source.samples[name]) == (10, 28, 28)
         assert images.issuperset(
             image.tobytes() for image in source.samples[name][1::2]
@@ -142,7 +142,7 @@ def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
     assert from_files.classes == from_table.classes == DIGITS
     assert from_files.source_sha256 == from_table.source_sha256
     lines = table.read_text().splitlines()
-    for header in (["label,1x1,1x2,1x3"], []):  # as Kaggle has it, too, and none
+    for header in (["label,1x1,1x2,1x3"], []):  # as on Kaggle, and without
         table.write_text("\n".join([*header, *lines[1:]]))
         assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
     table.write_text("\n".join([*lines, "1,2,3\n"]))

@@ -22,7 +22,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.stages import TRAINING
 from tests.test_notebooks import write_notebook
 
-# A training of a second or more, and what version 1.0.0 gave for it.
+# A training of a second or more, and its results in version 1.0.0.
 LONG = "hidden_size 200 epochs 40 learning_rate_decay 0.99 dropout_rate 0.3"
 LONG = f"{LONG} input_dropout_rate 0.2 relu_grad_inactive 0".split()
 LONG = [word for i in range(0, len(LONG), 2) for word in ("-p", *LONG[i : i + 2])]

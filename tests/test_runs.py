@@ -137,7 +137,7 @@ def test_all_images_of_a_source_of_ones_own_are_taken(tmp_path, small_source, pi
     done = pipeline(
         "run", "--run-dir", tmp_path / "a", *options, "-p", "num_samples", 9
     )
-    assert done.returncode == 2  # num_validation is 1000 then
+    assert done.returncode == 2  # because num_validation is then 1000, its default
     assert "What fits: num_samples 48, num_validation 12." in done.stderr
 
 

@@ -116,8 +116,7 @@ class Renderer(IPythonRenderer):
 
     def block_math(self, body: str) -> str:
         math = convert_formula(body, "block")
-        # Firefox does not scroll a formula itself, but it does scroll an element around
-        # it.
+        # Firefox scrolls only an element around a formula, not the formula itself.
         return (
             '<span class="formula" role="group" aria-label="Formula" '
             f'tabindex="0">{math}</span>'

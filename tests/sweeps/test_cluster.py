@@ -144,7 +144,9 @@ def test_workers_that_differ_are_named_and_get_no_points(
     assert "gets no points: its numpy is 1.0, not 2." in dask.log
     state = read_global_state()
     place = ("--sweep-dir", tmp_path, "--scheduler", dask.address)
-    refused = pipeline("sweep", local / "s.yaml", *place)  # not of the project's copy
+    refused = pipeline(
+        "sweep", local / "s.yaml", *place
+    )  # by the project, not its copy
     assert refused.returncode == 1
     assert "Error: No worker can run the points.\n" in refused.stderr
     assert "its numpy is 1.0, not 2." in refused.stderr

@@ -231,7 +231,7 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
 
     def execute(*_, **__):
         threads.add(threading.get_ident())
-        together.wait()  # for two others
+        together.wait()  # until two others are here, too
         raise CellFailed("no notebook")
 
     monkeypatch.setattr(notebooks, "execute", execute)
