@@ -287,9 +287,12 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     }
     log, errors = (again := start(*command, cwd=project)).communicate(timeout=120)
     assert again.returncode == 0, errors
-    assert len(before) >= 20
-    assert f"28 points: {len(before)} done, {28 - len(before)} to run" in log
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    done = int(re.search(r"28 points: (\d+) done", log)[1])
+    # Each of two workers may have been killed between a model and its record.
+    assert 20 <= done <= len(before) <= done + 2
+    assert f"28 points: {done} done, {28 - done} to run" in log
+    kept = [path for path, time in before.items() if path.stat().st_mtime_ns == time]
+    assert len(kept) == done
     rows = read_table(tmp_path / "1")
     assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
     statuses = [row["status"] for row in rows]
