@@ -17,7 +17,7 @@ from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidData, InvalidParameter
 from pipeline.files import check_page
 from pipeline.parameters import Parameters
-from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.paths import NOTEBOOKS, RUNS, to_project
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
 from pipeline.run_folder import Model, RunFolder
@@ -84,6 +84,11 @@ def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]
     return {
         letter: column[min(shared or column)] for letter, column in compared.items()
     }
+
+
+def find_sweep(folder: RunFolder) -> str:
+    """Return the folder of the sweep that a point belongs to, as commands name it."""
+    return to_project(folder.path.parent)
 
 
 def identify_images(run: Run, split: str) -> tuple[Any, ...]:

@@ -58,6 +58,11 @@ _NAMES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
 CLOTHES = Classes(_NAMES.split())
 
 
+def find_record(name: str) -> Path:
+    """Return the path of a file that is committed beside the sample of MNIST."""
+    return SAMPLE.parent / name
+
+
 def read_classes(arrays: Arrays) -> Classes:
     """Return the classes of a file with these arrays."""
     return Classes(map(str, arrays["classes"])) if "classes" in arrays else DIGITS

@@ -333,6 +333,18 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
     return sorted(remarks)
 
 
+def order_metrics(metric: SelectionMetric) -> list[str]:
+    """Return the metrics that a sweep can select by, first the one that it does."""
+    return sorted(SELECTION_METRICS, key=lambda name: name != metric)
+
+
+def find_first_rung(ranking: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the candidates of a search's first rung, the one that leads in front."""
+    first = ranking[ranking["epochs"] == ranking["epochs"].min()]
+    others = (first[names] != ranking.loc[0, names]).any(axis=1)
+    return pd.DataFrame(first.loc[others.sort_values(kind="stable").index])
+
+
 def describe_drawn(table: pd.DataFrame, metric: SelectionMetric) -> str:
     """Return a caption for `draw_candidates`: how many it draws, and by which metric.
 
