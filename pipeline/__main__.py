@@ -41,7 +41,7 @@ from pathlib import Path
 import click
 
 from pipeline import parameters, startup
-from pipeline.errors import FolderBusy, InvalidRecord, PipelineError, PointsFailed
+from pipeline.errors import CommandFailed, InvalidRecord, PipelineError
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
 
@@ -222,7 +222,7 @@ def sweep_command(
         ranking = execution.run_sweep(file, place, with_report=not no_report, **options)
     points = [point for each in ranking for point in each.points]
     if any(point.has_failed for point in points) and not options["dry_run"]:
-        raise PointsFailed(execution.describe_failures(points))
+        raise CommandFailed(execution.describe_failures(points))
 
 
 @main.command("verify")
@@ -244,7 +244,7 @@ def verify_command(run_dir: str) -> None:
         )
         raise InvalidRecord(path, "is not there", hint)
     if is_locked(path):
-        raise FolderBusy(f"Another command is writing to {path}. Wait for it.")
+        raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
     for place in find_selected(from_current_folder(run_dir)):
         click.echo(place)
         runs.verify(place)

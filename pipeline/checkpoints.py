@@ -30,7 +30,7 @@ IMPORTED_CODE = provenance.digest_code()
 class Checkpoint:
     """What a training needs to continue after an epoch, apart from its generators.
 
-    The learning rate is that of the next epoch. Raises InvalidData if the weights
+    The learning rate is that of the next epoch. Raises InvalidInput if the weights
     cannot be stored, so that a training is refused before its first epoch and not after
     its last.
     """

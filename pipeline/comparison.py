@@ -14,7 +14,7 @@ from scipy.special import bdtr, stdtrit
 import helpers
 from pipeline import data, notebooks, parameters, runs
 from pipeline.digests import digest_arrays
-from pipeline.errors import InvalidData, InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.files import check_page
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, RUNS, to_project
@@ -45,7 +45,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 
     A sweep stands for its selected points. But if it is the only one, each of its
     points has a letter of its own. The two runs of DEFAULTS are made if they are
-    missing. Raises InvalidParameter if these are not two to six different folders, and
+    missing. Raises InvalidInput if these are not two to six different folders, and
     InvalidRecord if one holds no finished run.
     """
     if len(run_dirs) == 1:
@@ -54,7 +54,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     paths = [folder.path.resolve() for folders in columns for folder in folders]
     if not 2 <= len(columns) <= len(LETTERS) or len(set(paths)) < len(paths):
         message = "Give two to six different runs or sweeps, not"
-        raise InvalidParameter(f"{message} {', '.join(run_dirs)}.")
+        raise InvalidInput(f"{message} {', '.join(run_dirs)}.")
     compared: dict[str, dict[int, Run]] = {}
     for letter, folders in zip(LETTERS, columns, strict=False):
         compared[letter] = {}
@@ -158,7 +158,7 @@ def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
 def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     """Return the test images (N, 784) and labels (N,) that all runs were evaluated on.
 
-    Raises InvalidData if a run had others.
+    Raises InvalidInput if a run had others.
     """
     folder, source = compared[0].folder, compared[0].parameters.source
     images = folder.read_data() if folder.data.exists() else data.load_source(source)
@@ -170,7 +170,9 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
         problem = (
             f"Not all runs were evaluated on the test images that {source} has now"
         )
-        raise InvalidData(f"{problem}. Compare runs of one source, and run them again.")
+        raise InvalidInput(
+            f"{problem}. Compare runs of one source, and run them again."
+        )
     return images.x_test, images.y_test
 
 
@@ -179,7 +181,7 @@ def compute_scores(
 ) -> np.ndarray:
     """Return the scores (R, N, 10) of the networks of R runs on the test images.
 
-    Raises InvalidData if the scores do not give the metrics that a run has stored,
+    Raises InvalidInput if the scores do not give the metrics that a run has stored,
     because helpers.py has been changed since.
     """
     scores = []
@@ -195,7 +197,7 @@ def compute_scores(
                 "helpers.py does not give the stored metrics of "
                 f"{run.folder.display_path}"
             )
-            raise InvalidData(f"{problem}, since it has been changed.")
+            raise InvalidInput(f"{problem}, since it has been changed.")
         scores.append(found)
     return np.stack(scores)
 
@@ -229,7 +231,7 @@ def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     """Execute compare.ipynb for these runs, write its page, and return the page's path.
 
     output: the page, by default one in runs/reports. Raises what `read_columns` does,
-    InvalidParameter if the page may not be written there, and NotebookFailed.
+    InvalidInput if the page may not be written there, and NotebookFailed.
     """
     read_columns(run_dirs)  # raises before anything is executed
     folders = [RunFolder(run_dir) for run_dir in run_dirs]

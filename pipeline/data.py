@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline import parameters, pictures
 from pipeline.digests import digest_arrays, digest_file
-from pipeline.errors import InvalidData, InvalidRecord
+from pipeline.errors import InvalidInput, InvalidRecord
 from pipeline.parameters import KERAS_SOURCES, SIZES, Parameters
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
@@ -124,8 +124,7 @@ class Data:
 def load_source(source: str) -> Data:
     """Load the training and test images of a source, and check them.
 
-    Raises InvalidParameter if there is no such source, and InvalidRecord or InvalidData
-    if it cannot be used.
+    Raises InvalidInput if there is no such source, or if it cannot be used.
     """
     path = SAMPLE if source == "sample" else ROOT / source
     others: dict[str, Any] = {}
@@ -149,7 +148,7 @@ def load_source(source: str) -> Data:
         }
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
-            raise InvalidData(
+            raise InvalidInput(
                 f"{source}: {name} must hold labels from 0 to 9, at least one."
             )
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
@@ -178,11 +177,14 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Take training, then validation images. Raises InvalidData if they are too few."""
+    """Take the training, then the validation images.
+
+    Raises InvalidInput if there are too few.
+    """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
         fitting = parameters.describe(fit_sizes(len(x)))
-        raise InvalidData(
+        raise InvalidInput(
             f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
             f", but the source {data.source!r} has {len(x)} training images. "
             f"What fits: {fitting}."
@@ -222,7 +224,7 @@ def _load_from_keras(source: str) -> Arrays:
     try:
         train, test = getattr(keras.datasets, source).load_data()
     except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
-        raise InvalidData(
+        raise InvalidInput(
             f'"{source}" could not be loaded by keras.datasets, which downloads it '
             f'once ({error}). Use the source "sample", or the path of an .npz file in '
             "the layout of keras.datasets."

@@ -1,23 +1,17 @@
 """Name every error that a user can meet.
 
     PipelineError
-    ├── InvalidParameter     a name, a type or a value that the user gave
-    ├── InvalidData          images, or helpers.py, are not what they should be
-    ├── InvalidRecord        a file of a run or a sweep is missing or damaged
-    ├── FolderBusy           another command is writing to the folder
-    ├── ClusterFailed        a cluster has no scheduler or no worker any more
-    ├── PointsFailed         a sweep has ended with points that did not finish
-    ├── NotReproduced        a run, executed again, gives another result
+    ├── InvalidInput         what the user gave cannot be used
+    │   └── InvalidRecord    a file of a run or a sweep is missing or damaged
+    ├── CommandFailed        a command could not start, or has ended without its result
     └── NotebookFailed       a notebook did not run to its end
-        ├── CellFailed       one of its cells raised an error
         ├── Diverged         the error of a training is no longer a finite number
         ├── CodeChanged      its code is no longer what its command started with
         ├── CellTimedOut     one of its cells took longer than the time limit
         └── ProcessDied      the process that ran it ended early
 
-A message names the thing, its value, what is allowed and the next step. The first three
-are ValueErrors: what the user gave is wrong, nothing has started, and the exit code is
-2.
+A message names the thing, its value, what is allowed and the next step. InvalidInput is
+a ValueError: nothing has started, and the exit code of a command is 2.
 """
 
 from pathlib import Path
@@ -36,14 +30,12 @@ class PipelineError(Exception):
         return lines
 
 
-class InvalidParameter(PipelineError, ValueError): ...
+class InvalidInput(PipelineError, ValueError):
+    """A parameter, images, helpers.py or a folder that the user gave cannot be used."""
 
 
-class InvalidData(PipelineError, ValueError): ...
-
-
-class InvalidRecord(PipelineError, ValueError):
-    """A file is not what it should be.
+class InvalidRecord(InvalidInput):
+    """A file of a run or a sweep is not what it should be.
 
     problem: a clause such as "is damaged". next_step: a sentence.
     """
@@ -52,34 +44,35 @@ class InvalidRecord(PipelineError, ValueError):
         super().__init__(f"{path} {problem}. {next_step}".rstrip())
 
 
-class FolderBusy(PipelineError): ...
+class CommandFailed(PipelineError):
+    """A command could not start, or has ended without the result that it was to have.
+
+    Its folder is in use, a cluster has no worker, points of a sweep did not finish, or
+    a verified run gave another result.
+    """
 
 
-class ClusterFailed(PipelineError): ...
-
-
-class PointsFailed(PipelineError): ...
-
-
-class NotReproduced(PipelineError): ...
-
-
-class NotebookFailed(PipelineError): ...
-
-
-class CellFailed(NotebookFailed): ...
+class NotebookFailed(PipelineError):
+    """A notebook did not run to its end, for example because a cell failed."""
 
 
 class Diverged(NotebookFailed):
+    """The error of a training is no longer a finite number."""
+
     status = "diverged"
 
 
-class CodeChanged(NotebookFailed): ...
+class CodeChanged(NotebookFailed):
+    """The code on disk is no longer the one that the command started with."""
 
 
 class CellTimedOut(NotebookFailed):
+    """A cell took longer than the time limit."""
+
     status = "timed out"
 
 
 class ProcessDied(NotebookFailed):
+    """The process of a notebook ended before the notebook did."""
+
     status = "died"

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline import records
-from pipeline.errors import FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.errors import CommandFailed, InvalidInput, InvalidRecord
 from pipeline.paths import ROOT, RUNS
 
 LOCK = ".digits.lock"
@@ -26,7 +26,7 @@ GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pa
 
 
 def check_folder(path: Path, names: Iterable[str], other: str) -> None:
-    """Raise InvalidParameter unless files of these names may be written into a folder.
+    """Raise InvalidInput unless files of these names may be written into a folder.
 
     other: the file that marks the other kind of result, which is sweep.json for a run
     and run.json for a sweep. In a folder that is not ours no file may be replaced.
@@ -54,7 +54,7 @@ def check_folder(path: Path, names: Iterable[str], other: str) -> None:
         )
     else:
         return
-    raise InvalidParameter(f"{path} is {problem}. Choose another folder.")
+    raise InvalidInput(f"{path} is {problem}. Choose another folder.")
 
 
 def is_ours(folder: Path) -> bool:
@@ -70,8 +70,8 @@ def is_ours(folder: Path) -> bool:
 def lock(folder: Path) -> Iterator[None]:
     """Lock a folder until the block or the process ends.
 
-    The folder is made if it is missing. Raises FolderBusy if another command has locked
-    it.
+    The folder is made if it is missing. Raises CommandFailed if another command has
+    locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -83,7 +83,7 @@ def lock(folder: Path) -> Iterator[None]:
             f"Another command is writing to {folder}. "
             "Wait for it, or choose another folder."
         )
-        raise FolderBusy(message) from None
+        raise CommandFailed(message) from None
 
 
 def is_locked(folder: Path) -> bool:
@@ -115,17 +115,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidParameter if a page may not be written to the path.
+    """Raise InvalidInput if a page may not be written to the path.
 
     It may not if the path is below a file, is a folder, or is a file that is not a page
     of this project.
     """
     files = [above for above in path.parents if above.is_file()]
     if files:
-        raise InvalidParameter(
+        raise InvalidInput(
             f"{path} is below a file, {files[0]}. Choose another --output."
         )
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
-        raise InvalidParameter(
+        raise InvalidInput(
             f"{path} was not made by this project. Move it, or choose another --output."
         )

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import nbformat
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidInput
 from pipeline.files import check_page, is_locked, write_whole
 from pipeline.notebooks import read_notebook
 from pipeline.parameters import NAMES, describe, find_changed, from_values
@@ -78,7 +78,7 @@ def make_row(path: Path, runs: Path, kind: str) -> Row:
         row = (
             describe_sweep(SweepFolder(path)) if kind == "sweep" else describe_run(path)
         )
-    except (InvalidRecord, InvalidParameter) as error:
+    except InvalidInput as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
     timestamp = (path / f"{kind}.json").stat().st_mtime

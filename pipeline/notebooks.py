@@ -26,7 +26,6 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_language
 
 from pipeline.errors import (
-    CellFailed,
     CodeChanged,
     Diverged,
     InvalidRecord,
@@ -91,7 +90,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
             except Exception as error:  # noqa: BLE001 - of whatever a cell displays
                 kind = type(error).__name__
                 problem = f"an output cannot be stored ({kind}: {error})"
-                raise CellFailed(f"{place}: {problem}.") from None
+                raise NotebookFailed(f"{place}: {problem}.") from None
             finally:
                 join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
             cell.execution_count = content["execution_count"]
@@ -203,7 +202,7 @@ def _execute(
             **options,
         )
     except PapermillExecutionError as error:
-        kind = Diverged if error.ename == Diverged.__name__ else CellFailed
+        kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
         cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
         where = f"{progress.name} failed in the cell {cells[error.exec_count]!r}"
         raise kind(f"{where}: {error.ename}: {error.evalue}") from None

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.paths import ROOT
 
 KERAS_SOURCES = ("mnist", "fashion_mnist")
@@ -152,19 +152,19 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
-    """Check Python values, the others at their defaults. Raises InvalidParameter."""
+    """Check Python values, the others at their defaults. Raises InvalidInput."""
     return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Check text, read by each parameter's type. Raises InvalidParameter."""
+    """Check text, read by each parameter's type. Raises InvalidInput."""
     return _validate(Parameters, values, text=True)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Check a notebook's parameters in the cell after them; return those of the result.
 
-    ``parameters.check(globals())``. Raises InvalidParameter if a value is wrong, or if
+    ``parameters.check(globals())``. Raises InvalidInput if a value is wrong, or if
     a name is set that the notebook does not declare.
     """
     declared, injected = find_assigned(namespace.get("In", [""]))
@@ -175,7 +175,7 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(injected) - set(declared))
     if unknown:
         problem = f"{', '.join(unknown)}: not a parameter of this notebook"
-        raise InvalidParameter(f"{problem}, which has {', '.join(declared)}.")
+        raise InvalidInput(f"{problem}, which has {', '.join(declared)}.")
     return {name: value for name, value in values.items() if name in NAMES}
 
 
@@ -209,7 +209,7 @@ def _validate(
         else describe_wrong(name, values[name])
         for name, kind in problems.items()
     ]
-    raise InvalidParameter("\n".join(lines))
+    raise InvalidInput("\n".join(lines))
 
 
 def describe_unknown(name: str) -> str:
@@ -228,21 +228,21 @@ def describe_wrong(name: str, value: object) -> str:
 
 
 def check_source(source: str) -> None:
-    """Raise InvalidParameter unless the source has a known name, or is a known path."""
+    """Raise InvalidInput unless the source has a known name, or is a known path."""
     path = ROOT / source
     is_known = path.is_dir() or (
         path.is_file() and path.suffix.lower() in (".npz", ".csv")
     )
     if source not in NAMED_SOURCES and not is_known:
         problem = f"source is {source!r}, but must be {SOURCES}"
-        raise InvalidParameter(f"{problem}. Nothing of that kind is at {path}.")
+        raise InvalidInput(f"{problem}. Nothing of that kind is at {path}.")
 
 
 def check_memory(hidden_size: int) -> None:
-    """Raise InvalidParameter if the weights do not fit into this machine's memory."""
+    """Raise InvalidInput if the weights do not fit into this machine's memory."""
     needed = 8 * (784 + 10) * hidden_size
     total = psutil.virtual_memory().total
     if needed > total:
         sizes = f"{needed / 1e9:,.0f} GB, and this machine has {total / 1e9:,.0f}"
         problem = f"hidden_size is {hidden_size}, but its weights take {sizes}"
-        raise InvalidParameter(f"{problem}. Choose a smaller one.")
+        raise InvalidInput(f"{problem}. Choose a smaller one.")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from pipeline.errors import InvalidData
+from pipeline.errors import InvalidInput
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
 CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
@@ -76,7 +76,7 @@ class OwnPictures:
 def read(path: Path) -> OwnPictures:
     """Read a folder or a table, and split it.
 
-    Raises InvalidData with all that is wrong.
+    Raises InvalidInput with all that is wrong.
     """
     found = collect(path)
     counts = {label: len(images) for label, images in found.images.items()}
@@ -120,7 +120,7 @@ def collect(path: Path) -> Collection:
 
 
 def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
-    """Raise InvalidData if there are too few or too many classes, or worse."""
+    """Raise InvalidInput if there are too few or too many classes, or worse."""
     is_fatal = any(problem.is_fatal for problem in problems)
     if 2 <= len(counts) <= 10 and min(counts.values()) >= 2 and not is_fatal:
         return
@@ -129,7 +129,7 @@ def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
     if not path.is_dir():
         needs += " The first column is the label, the other 784 are pixels."
     lines = [describe(problem, files) for problem, files in problems.items()]
-    raise InvalidData("\n".join([f"{path} cannot be used. {needs}", *lines]))
+    raise InvalidInput("\n".join([f"{path} cannot be used. {needs}", *lines]))
 
 
 def describe(problem: Problem, files: list[str]) -> str:

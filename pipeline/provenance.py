@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline import data, published
 from pipeline.digests import digest_file, digest_syntax
-from pipeline.errors import InvalidData
+from pipeline.errors import InvalidInput
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status
@@ -43,7 +43,7 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    Raises InvalidData if helpers.py has a syntax error.
+    Raises InvalidInput if helpers.py has a syntax error.
     """
     stages = list(stages)
     check_syntax()
@@ -59,7 +59,7 @@ def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> 
 
 
 def check_syntax() -> None:
-    """Raise InvalidData if helpers.py has a syntax error.
+    """Raise InvalidInput if helpers.py has a syntax error.
 
     A command checks this first, so that no result is replaced before the error is seen.
     """
@@ -69,7 +69,7 @@ def check_syntax() -> None:
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         problem = f"helpers.py has a mistake{line}: {getattr(error, 'msg', error)}"
-        raise InvalidData(f"{problem}. Correct it; nothing was started.") from None
+        raise InvalidInput(f"{problem}. Correct it; nothing was started.") from None
 
 
 def leave_out_evaluation(inputs: Inputs) -> Inputs:

@@ -21,7 +21,7 @@ from pipeline import data, digests, parameters, records
 from pipeline.data import DATA, Classes, Data, Layout, Weights
 from pipeline.errors import (
     Diverged,
-    InvalidData,
+    InvalidInput,
     InvalidRecord,
 )
 from pipeline.files import check_folder, lock, write_whole
@@ -76,18 +76,18 @@ class Model:
 def name_weights(weights: Weights) -> dict[str, np.ndarray]:
     """Return the weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
 
-    Raises InvalidData if the weights are not a tuple of float64 matrices.
+    Raises InvalidInput if the weights are not a tuple of float64 matrices.
     """
     if not isinstance(weights, tuple):
         kind = type(weights).__name__
         problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
-        raise InvalidData(f"{problem} of float64 matrices. Change initial_weights.")
+        raise InvalidInput(f"{problem} of float64 matrices. Change initial_weights.")
     for number, matrix in enumerate(weights):
         if np.ndim(matrix) != 2 or np.asarray(matrix).dtype != np.float64:
             found = f"{np.asarray(matrix).dtype} {np.shape(matrix)}"
             name = WEIGHTS.format(number, number + 1)
             problem = f"{name} of helpers.py is {found}, but must be a float64 matrix"
-            raise InvalidData(f"{problem}, such as (1, H) for a bias.")
+            raise InvalidInput(f"{problem}, such as (1, H) for a bias.")
     return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
 
 
@@ -336,7 +336,7 @@ class RunFolder:
         return [name for name in recorded if digests.get(name) != record.outputs[name]]
 
     def check_free(self, names: Iterable[str] = WRITTEN) -> None:
-        """Raise InvalidParameter if a run may not write these files into the folder."""
+        """Raise InvalidInput if a run may not write these files into the folder."""
         if not self.is_locked_by_our_run:
             check_folder(self.path, names, "sweep.json")
 

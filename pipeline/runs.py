@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import data, notebooks, parameters, provenance, published
-from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed, NotReproduced
+from pipeline.errors import CodeChanged, CommandFailed, InvalidRecord, NotebookFailed
 from pipeline.files import lock, write_whole
 from pipeline.parameters import NAMED_SOURCES, SIZES, Parameters
 from pipeline.paths import ROOT, RUNS
@@ -51,10 +51,10 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     run_dir: relative to the project's root, or absolute. force: run again in any case.
     All images of a source of your own are used, see `data.fit_source`.
 
-    Raises InvalidParameter, InvalidData or FolderBusy if the folder or the source
-    cannot be used; then nothing has been changed. Raises NotebookFailed if a notebook
-    fails; then the folder holds the notebooks as far as they were executed, and
-    run.json holds the status and the error.
+    Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
+    another command uses the folder; then nothing has been changed. Raises
+    NotebookFailed if a notebook fails; then the folder holds the notebooks as far as
+    they were executed, and run.json holds the status and the error.
     """
     folder = RunFolder(run_dir)
     folder.check_free()
@@ -228,9 +228,9 @@ def evaluate(
     evaluation depends on, by the source of the images; collected now for a source that
     is left out.
 
-    Raises InvalidRecord, InvalidData or FolderBusy if a folder holds no finished point,
-    or one that was trained with other code, data or versions. Raises NotebookFailed if
-    03_evaluate fails.
+    Raises InvalidInput if a folder holds no finished point, or one that was trained
+    with other code, data or versions. Raises CommandFailed if another command uses a
+    folder, and NotebookFailed if 03_evaluate fails.
     """
     with open_threads(at_a_time) as threads:
         list(threads.map(partial(_evaluate, given=inputs or {}), folders))
@@ -309,7 +309,7 @@ def verify(run_dir: str) -> None:
     a BLAS has computed may differ from the stored ones by TOLERANCE.
 
     Raises InvalidRecord if there is no finished run, or if both its source and its
-    data.npz are missing. Raises NotReproduced if any result differs by more.
+    data.npz are missing. Raises CommandFailed if any result differs by more.
     """
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
@@ -359,7 +359,7 @@ def verify(run_dir: str) -> None:
             f"Here: {provenance.describe_machine()}."
         )
     else:
-        raise NotReproduced(f"{run_dir} is not reproduced: {', '.join(different)}.")
+        raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
 
 
 def _measure_distance(one: Model, other: Model) -> float:
@@ -387,8 +387,7 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
 
     Also log how many images it has, and the command that trains with them. values: the
     "source", and other parameters, as text; see `data.fit_source`. output: the page, by
-    default one in runs/reports. Raises InvalidParameter, InvalidData and
-    NotebookFailed.
+    default one in runs/reports. Raises InvalidInput and NotebookFailed.
     """
     chosen = parameters.from_strings(values)
     parameters.check_source(chosen.source)

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from scipy import stats
 
 from pipeline import comparison
-from pipeline.errors import InvalidData, InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidInput, InvalidRecord
 from pipeline.files import GENERATOR
 from pipeline.run_folder import RunFolder
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
     many = [str(tmp_path / f"{number}") for number in range(7)]
     for run_dirs in ([], pair[:1], many, [pair[0], f"{pair[0]}/../default"]):
         with pytest.raises(
-            InvalidParameter, match="Give two to six different runs or sweeps, not"
+            InvalidInput, match="Give two to six different runs or sweeps, not"
         ):
             comparison.read_columns(run_dirs)
     for other, message in (
@@ -95,7 +95,7 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     images, _ = comparison.find_test_images([without_data, first])
     assert np.array_equal(images, first.folder.read_data().x_test)
     changed = replace(second, record=RunFolder(copy).read_record())
-    with pytest.raises(InvalidData, match="sample has now. Compare runs of one source"):
+    with pytest.raises(InvalidInput, match="sample has now. Compare runs of one"):
         comparison.find_test_images([first, changed])
 
 
@@ -217,5 +217,5 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     assert len(page.find_all("img", alt=True)) == 3
     assert "Compare two sweeps to learn about other seeds." in page.text
     path.write_text("somebody's own page")
-    with pytest.raises(InvalidParameter, match="was not made by this project"):
+    with pytest.raises(InvalidInput, match="was not made by this project"):
         comparison.write_report([pair[0], str(copy)], path)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import data
 from pipeline.data import DIGITS, Classes
-from pipeline.errors import InvalidData, InvalidRecord
+from pipeline.errors import InvalidInput, InvalidRecord
 from pipeline.run_folder import RunFolder
 
 
@@ -100,7 +100,7 @@ def test_split_refuses_more_images_than_there_are_with_what_fits(small_source):
     message = (
         "is 50 \\+ 11 = 61, but .* has 60 .* fits: num_samples 48, num_validation 12"
     )
-    with pytest.raises(InvalidData, match=message):
+    with pytest.raises(InvalidInput, match=message):
         data.split_source(str(path), 50, 11)
     assert data.fit_sizes(60_000) == {"num_samples": 59_000, "num_validation": 1000}
 

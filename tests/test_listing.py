@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline import listing
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.files import lock, write_whole
 from pipeline.parameters import Parameters, make_id
 from pipeline.paths import NOTEBOOKS
@@ -142,9 +142,7 @@ def test_names_are_escaped_and_their_links_lead_there(tmp_path):
 def test_an_empty_folder_says_so_and_another_page_is_not_replaced(tmp_path):
     assert "no runs here yet" in listing.write_index(tmp_path).read_text()
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(
-        InvalidParameter, match="index.html was not made by this project"
-    ):
+    with pytest.raises(InvalidInput, match="index.html was not made by this project"):
         listing.write_index(tmp_path)
 
 
@@ -250,7 +248,5 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     assert "The original: 79.42 %" in text
     assert "Train the network. " in text
     first.write_text("mine")
-    with pytest.raises(
-        InvalidParameter, match="index.html was not made by this project"
-    ):
+    with pytest.raises(InvalidInput, match="index.html was not made by this project"):
         listing.write_site(tmp_path / "site")

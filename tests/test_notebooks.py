@@ -23,10 +23,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import notebooks, own_code, parameters
 from pipeline.errors import (
-    CellFailed,
     CellTimedOut,
     Diverged,
     InvalidRecord,
+    NotebookFailed,
     ProcessDied,
 )
 from pipeline.notebooks import execute, execute_in_place
@@ -150,7 +150,7 @@ ERRORS = [
     "raise ValueError('x') from KeyError('y')",
     "1 +",
     "import sys; sys.exit(3)",
-    "import pipeline.errors as e; raise e.InvalidData('no') from OSError('c')",
+    "import pipeline.errors as e; raise e.InvalidInput('no') from OSError('c')",
     "%nosuch",
 ]
 
@@ -183,11 +183,11 @@ DIVERGENCE = (
 )
 FAILURES = [
     (
-        CellFailed,
+        NotebookFailed,
         "1 / 0",
         "failed in the cell 'bad': ZeroDivisionError: division by zero",
     ),
-    (CellFailed, "%nosuch", "failed in the cell 'bad': CellExecutionError"),
+    (NotebookFailed, "%nosuch", "failed in the cell 'bad': CellExecutionError"),
     (Diverged, DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5"),
     (
         CellTimedOut,
@@ -333,7 +333,7 @@ def test_odd_outputs_are_stored_as_json_has_them(tmp_path):
 def test_what_cannot_be_stored_fails_its_notebook_and_no_more(tmp_path):
     source = "display({'application/json': {'a': object()}}, raw=True)"
     notebook = write_notebook(tmp_path / "a.ipynb", source)
-    with pytest.raises(CellFailed, match="not JSON serializable"):
+    with pytest.raises(NotebookFailed, match="not JSON serializable"):
         execute(notebook, tmp_path / "out.ipynb")
 
 
@@ -453,7 +453,7 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
     assert node.cells[0].metadata == kept
     assert node.cells[0].outputs[0].data == {"text/plain": "panel"}
     content = write_notebook(notebook, "1", "1 / 0").read_bytes()
-    with pytest.raises(CellFailed):
+    with pytest.raises(NotebookFailed):
         execute_in_place(notebook)
     contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert contents == {".a.ipynb": b"mine", "a.ipynb": content}

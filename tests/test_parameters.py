@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline import parameters
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT, from_current_folder
 
@@ -36,7 +36,7 @@ def test_defaults_are_the_originals():
 
 @pytest.mark.parametrize(("name", "value", "allowed"), WRONG)
 def test_a_wrong_value_is_refused_with_what_is_allowed(name, value, allowed):
-    with pytest.raises(InvalidParameter) as caught:
+    with pytest.raises(InvalidInput) as caught:
         parameters.from_values({name: value, "seed": -1})
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{name} is {value!r}, but must be ")
@@ -47,7 +47,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(name, value, allowed):
 
 @pytest.mark.parametrize("value", [(0, 5), "0,5"])
 def test_a_decimal_comma_is_understood(value):
-    with pytest.raises(InvalidParameter, match=r"written with a point, as in 0\.5\.$"):
+    with pytest.raises(InvalidInput, match=r"written with a point, as in 0\.5\.$"):
         parameters.from_values({"dropout_rate": value})
 
 
@@ -107,7 +107,7 @@ def test_a_notebook_takes_what_it_declares():
     ],
 )
 def test_a_notebook_refuses_what_is_wrong_or_not_its_own(name, value, message):
-    with pytest.raises(InvalidParameter, match=message):
+    with pytest.raises(InvalidInput, match=message):
         parameters.check(
             make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value})
         )
@@ -121,6 +121,6 @@ def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
     assert from_current_folder(str(tmp_path)) == str(tmp_path)
     parameters.check_source("notebooks/data/mnist_sample.npz")
     with pytest.raises(
-        InvalidParameter, match=r"source is 'data/mnist_sample\.npz', but must be"
+        InvalidInput, match=r"source is 'data/mnist_sample\.npz', but must be"
     ):
         parameters.check_source("data/mnist_sample.npz")

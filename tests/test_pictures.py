@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 import helpers
 from pipeline import data, pictures
 from pipeline.data import DIGITS
-from pipeline.errors import InvalidData
+from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from tests.conftest import write_pictures
 
@@ -147,7 +147,7 @@ def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
         assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
     table.write_text("\n".join([*lines, "1,2,3\n"]))
     with pytest.raises(
-        InvalidData, match=r"784 whole numbers .* commas \(1\): line 202"
+        InvalidInput, match=r"784 whole numbers .* commas \(1\): line 202"
     ):
         data.load_source(str(table))
 
@@ -161,7 +161,7 @@ def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
     (folder / "readme.md").write_text("not in a class")
     (folder / "single").mkdir()
     Image.fromarray(draw_seven(20, 20)).save(folder / "single" / "1.png")
-    with pytest.raises(InvalidData) as caught:
+    with pytest.raises(InvalidInput) as caught:
         data.load_source(str(folder))
     broken = ", ".join(f"zero/broken{number}.png" for number in range(4))
     for line in (
@@ -182,7 +182,7 @@ def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
         for name in ("a.png", "b.png")[:each]:
             Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
     with pytest.raises(
-        InvalidData, match=f"has {classes} class(es)?, and needs 2 to 10, of two"
+        InvalidInput, match=f"has {classes} class(es)?, and needs 2 to 10, of two"
     ):
         data.load_source(str(tmp_path))
 

@@ -70,7 +70,7 @@ def test_the_status_of_a_run_follows_from_its_error():
         errors.Diverged("x"): Status.DIVERGED,
         errors.CellTimedOut("x"): Status.TIMED_OUT,
         errors.ProcessDied("x"): Status.DIED,
-        errors.CellFailed("x"): Status.FAILED,
+        errors.NotebookFailed("x"): Status.FAILED,
         KeyboardInterrupt(): Status.INTERRUPTED,
         OSError(): Status.FAILED,
     }

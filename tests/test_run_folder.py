@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline import data, digests
-from pipeline.errors import Diverged, FolderBusy, InvalidParameter, InvalidRecord
+from pipeline.errors import CommandFailed, Diverged, InvalidInput, InvalidRecord
 from pipeline.files import GENERATOR, LOCK, check_folder, is_locked, lock, write_whole
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT, RUNS
@@ -162,7 +162,7 @@ def test_a_stage_alone_replaces_nothing_that_another_has_made(tmp_path, images, 
     mine = tmp_path / "theirs" / name
     mine.parent.mkdir()
     mine.write_text("mine")
-    with pytest.raises(InvalidParameter, match=f"holds {name}, which would be replac"):
+    with pytest.raises(InvalidInput, match=f"holds {name}, which would be replac"):
         RunFolder(mine.parent).write_data(images)
     assert [*mine.parent.iterdir()] == [mine]
     assert mine.read_text() == "mine"
@@ -175,7 +175,7 @@ def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path,
     (theirs.path / "data.npz").write_text("mine")
     for path in (theirs.path, theirs.path.parent):
         (path / name).write_text('{"name": "s", "status": "done"}')
-    with pytest.raises(InvalidParameter, match=r"and holds \S+, which would be replac"):
+    with pytest.raises(InvalidInput, match=r"and holds \S+, which would be replac"):
         check_folder(theirs.path, ["data.npz", name], "none")
     theirs.data.unlink()
     (theirs.path / name).unlink()
@@ -183,15 +183,13 @@ def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path,
     folder.write_record(make_record(folder))
     (folder.path / LOCK).unlink()
     folder.check_free()
-    with pytest.raises(
-        InvalidParameter, match=r"inside another .* \S+/run/run\.json\."
-    ):
+    with pytest.raises(InvalidInput, match=r"inside another .* \S+/run/run\.json\."):
         RunFolder(folder.path / "a").check_free()
 
 
 @pytest.mark.parametrize("path", [*ROOT.parents, ROOT, RUNS, RUNS / "sweeps"], ids=str)
 def test_no_folder_that_holds_the_project_or_all_results_holds_a_run(path):
-    with pytest.raises(InvalidParameter, match=f"^{path} is .* Choose another folder"):
+    with pytest.raises(InvalidInput, match=f"^{path} is .* Choose another folder"):
         RunFolder(path).check_free()
 
 
@@ -200,7 +198,7 @@ def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
     with lock(folder):
         assert is_locked(folder)
         with (
-            pytest.raises(FolderBusy, match="Another command"),
+            pytest.raises(CommandFailed, match="Another command"),
             lock(folder),
         ):
             pass

@@ -17,7 +17,7 @@ import pytest
 
 import helpers
 from pipeline import compiled, data
-from pipeline.errors import InvalidData
+from pipeline.errors import InvalidInput
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_fashion_mnist_comes_through_keras_datasets(
     monkeypatch.setattr(module, "get_file", get_file)
     check_arrays(data.load_source("fashion_mnist"), arrays)
     arrays["y_test"] = arrays["y_test"] + np.uint8(10)
-    with pytest.raises(InvalidData, match="fashion_mnist: y_test must hold labels"):
+    with pytest.raises(InvalidInput, match="fashion_mnist: y_test must hold labels"):
         data.load_source("fashion_mnist")
 
 
@@ -150,5 +150,5 @@ def test_without_a_network_one_message_names_the_alternatives(
         f'"{source}" could not be loaded .* '
         'the source "sample", .* path of an .npz file'
     )
-    with pytest.raises(InvalidData, match=message):
+    with pytest.raises(InvalidInput, match=message):
         data.load_source(source)

@@ -272,7 +272,7 @@ def write_notebook_report(
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own. Raises InvalidRecord if it is not a notebook,
-    and InvalidParameter if the output is a file that this project has not made.
+    and InvalidInput if the output is a file that this project has not made.
     """
     check_page(output)
     node = read_notebook(notebook)

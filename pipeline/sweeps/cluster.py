@@ -34,7 +34,7 @@ from distributed.core import Status as WorkerStatus
 from distributed.utils import LoopRunner
 
 from pipeline import provenance
-from pipeline.errors import ClusterFailed, InvalidParameter
+from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
@@ -57,7 +57,7 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
     address: of the scheduler. contents: those of all data.npz, which are sent once.
-    Raises InvalidParameter if no scheduler answers, and ClusterFailed if no worker can
+    Raises InvalidInput if no scheduler answers, and CommandFailed if no worker can
     train the points.
     """
     with _connect(address) as client:
@@ -107,7 +107,7 @@ def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
 def _connect(address: str) -> Iterator[Client]:
     """Yield a client of the scheduler.
 
-    Until it is closed, Dask logs critical errors alone. Raises InvalidParameter if no
+    Until it is closed, Dask logs critical errors alone. Raises InvalidInput if no
     scheduler answers.
     """
     logger = logging.getLogger("distributed")
@@ -127,7 +127,7 @@ def _connect(address: str) -> Iterator[Client]:
 async def _greet(address: str) -> None:
     """Exchange the first messages with a scheduler, within TIMEOUT.
 
-    `Client` has no time limit for these. Raises InvalidParameter if no scheduler
+    `Client` has no time limit for these. Raises InvalidInput if no scheduler
     answers.
     """
     try:
@@ -137,7 +137,7 @@ async def _greet(address: str) -> None:
     except (OSError, ValueError) as error:
         reason = str(error) or f"nothing for {TIMEOUT:g} seconds"
         problem = f"No Dask scheduler answers at {address!r} ({reason})"
-        raise InvalidParameter(f"{problem}. Start one with dask scheduler.") from None
+        raise InvalidInput(f"{problem}. Start one with dask scheduler.") from None
 
 
 def _make_plugin() -> tuple[str, WorkerPlugin]:
@@ -201,7 +201,7 @@ def _offer_project(client: Client) -> str:
     """Send the project to all workers, wait until one has it, and return its name.
 
     A worker that has the project offers a resource of that name, which each task asks
-    for. Raises ClusterFailed if there are workers, and all have refused.
+    for. Raises CommandFailed if there are workers, and all have refused.
     """
     project, plugin = _make_plugin()
     refusals: dict[str, str] = {}  # by a worker's address
@@ -226,7 +226,7 @@ def _offer_project(client: Client) -> str:
             return project
         if workers and refusals.keys() >= workers.keys():
             reasons = [refusals[worker] for worker in workers]
-            raise ClusterFailed("\n".join(["No worker can run the points.", *reasons]))
+            raise CommandFailed("\n".join(["No worker can run the points.", *reasons]))
         time.sleep(0.2)
 
 
@@ -236,7 +236,7 @@ def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") 
         outcome.set_result(task.result())
     except CancelledError:
         outcome.set_exception(
-            ClusterFailed("The Dask scheduler has gone. Run the sweep again.")
+            CommandFailed("The Dask scheduler has gone. Run the sweep again.")
         )
     except Exception as error:  # noqa: BLE001 - an error on a worker fails one point
         failed = {"status": Status.FAILED, "error": f"{type(error).__name__}: {error}"}

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline import data, notebooks, parameters, provenance, records, runs
-from pipeline.errors import InvalidData, InvalidRecord, PointsFailed
+from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.files import check_folder, lock, write_whole
 from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.process import open_threads
@@ -96,9 +96,10 @@ def run_sweep(
     scheduler to use instead. retry_failed: train failed points, too. time_limit:
     seconds for a cell of a training. dry_run: only log what would be trained.
 
-    Raises InvalidParameter, InvalidData or FolderBusy before anything starts. Raises
-    ClusterFailed or CodeChanged if points cannot be trained, and PointsFailed if none
-    has finished, or if a selected one cannot be evaluated. Finished points are kept.
+    Raises InvalidInput before anything starts. Raises CommandFailed if another command
+    uses the folder, if no worker can train the points, if none of them has finished, or
+    if a selected one cannot be evaluated. Raises CodeChanged if the code on disk has
+    changed meanwhile. Finished points are kept.
     """
     sweep = prepare(source, sweep_dir)
     at_a_time = workers or plan.count_cores()
@@ -125,7 +126,7 @@ def run_sweep(
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.folder.report)}")
     if not any(point.is_done for point in sweep.points):
-        raise PointsFailed(describe_failures(sweep.points))
+        raise CommandFailed(describe_failures(sweep.points))
     return rank(sweep.points, sweep.definition.select)
 
 
@@ -134,7 +135,7 @@ def prepare(
 ) -> Sweep:
     """Check a sweep, and collect what its points need: images, code and versions.
 
-    Raises InvalidParameter or InvalidData.
+    Raises InvalidInput.
     """
     source = Path(source) if isinstance(source, str) else source
     sweep = read_definition(source)
@@ -227,8 +228,8 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
     folders = [point.folder for point in best.finished]
     try:
         runs.evaluate(folders, at_a_time, sweep.inputs)
-    except (InvalidData, InvalidRecord) as error:
-        raise PointsFailed(f"All points are kept, but: {error}") from error
+    except InvalidInput as error:
+        raise CommandFailed(f"All points are kept, but: {error}") from error
     accuracy = fmean(folder.read_metrics().test_accuracy for folder in folders)
     log.info(f"its test accuracy: {accuracy:.4f}{best.describe_seeds()}")
     write_results(sweep.points, sweep.folder)

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline import parameters, paths, provenance, records
-from pipeline.errors import InvalidParameter, InvalidRecord
+from pipeline.errors import InvalidInput, InvalidRecord
 from pipeline.parameters import Parameters
 from pipeline.records import (
     Inputs,
@@ -147,7 +147,7 @@ class Point:
 def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     """Read the definition of a sweep from its file, or from a mapping.
 
-    Raises InvalidParameter, which says what is wrong and what is allowed.
+    Raises InvalidInput, which says what is wrong and what is allowed.
     """
     is_path = isinstance(source, Path)
     try:
@@ -165,7 +165,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
     *entries, last = list(SweepDefinition.model_fields)[1:]
     advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
-    raise InvalidParameter(
+    raise InvalidInput(
         f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}"
     )
 
@@ -176,12 +176,12 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
     Each candidate is crossed with the grid. The entries of `points` are added to these,
     and all are crossed with the seeds. The points are counted before any is made, since
     a few lines of YAML can mean more of them than fit into memory. Raises
-    InvalidParameter if there are too many, or if a value or a source cannot be used.
+    InvalidInput if there are too many, or if a value or a source cannot be used.
     """
     rungs = list_rungs(sweep)
     both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
-        raise InvalidParameter(
+        raise InvalidInput(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
     # A sweep with neither a grid nor points has one point, its base.
@@ -195,7 +195,7 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
         message = (
             f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
         )
-        raise InvalidParameter(f"{message} Make several sweeps of them.")
+        raise InvalidInput(f"{message} Make several sweeps of them.")
     crossed = list(product(*sweep.grid.values())) if has_grid else []
     grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
     chosen = [
@@ -211,7 +211,7 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
             and point.parameters.num_validation == 0
         ):
             problem = f"select is {sweep.select}, but num_validation is 0"
-            raise InvalidParameter(f"{problem}. Select a training metric, or raise it.")
+            raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
         points[point.id] = point
     return list(points.values())
 

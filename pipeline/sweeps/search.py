@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import parameters
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.records import Distribution, RandomSearch, SweepDefinition
 
@@ -23,7 +23,7 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
 
     For each parameter, in the order of the file, one number is taken from NumPy's
     RandomState, whose sequence never changes. So the first candidates stay the same if
-    more are drawn. Raises InvalidParameter if there are fewer different ones than
+    more are drawn. Raises InvalidInput if there are fewer different ones than
     wanted.
     """
     if search is None:
@@ -42,9 +42,7 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
         f"n_candidates is {search.n_candidates}, "
         f"but there are {len(candidates)} different"
     )
-    raise InvalidParameter(
-        f"random: {problem} candidates. Lower it, or widen the ranges."
-    )
+    raise InvalidInput(f"random: {problem} candidates. Lower it, or widen the ranges.")
 
 
 def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
@@ -68,17 +66,17 @@ def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
 def list_rungs(sweep: SweepDefinition) -> list[dict[str, int]]:
     """Return the epochs of each rung, the fewest first, or [{}] without halving.
 
-    Raises InvalidParameter if `epochs` is also set elsewhere, or if the first rung has
+    Raises InvalidInput if `epochs` is also set elsewhere, or if the first rung has
     more epochs than the base.
     """
     if sweep.halving is None:
         return [{}]
     if "epochs" in {*sweep.grid, *sweep.drawn, *chain(*sweep.points)}:
         problem = "epochs is in grid, points or random, but halving sets it"
-        raise InvalidParameter(f"{problem}. Put the largest number into base.")
+        raise InvalidInput(f"{problem}. Put the largest number into base.")
     least, most = sweep.halving.min_resources, parameters.from_values(sweep.base).epochs
     if least > most:
         problem = f"min_resources is {least}, but base has {most} epochs"
-        raise InvalidParameter(f"halving: {problem}. Lower it, or raise epochs.")
+        raise InvalidInput(f"halving: {problem}. Lower it, or raise epochs.")
     count = int(math.log(most / least, sweep.halving.factor) + 1e-9) + 1
     return [{"epochs": least * sweep.halving.factor**rung} for rung in range(count)]

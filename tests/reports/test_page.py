@@ -112,7 +112,7 @@ def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
     assert not folded.has_attr("open")
     assert all(text in folded.text for text in ("reads", "1 + 1"))
     assert not any(text in folded.text for text in ("meaning", "Section"))
-    error = new_output("error", ename="InvalidParameter", evalue="no", traceback=["no"])
+    error = new_output("error", ename="InvalidInput", evalue="no", traceback=["no"])
     html = render(title, make_code("1 + 1", error), "## Section")
     assert html.select_one("details.set-up").has_attr("open")
     assert not render("# Title\n\n## Section", make_code("1")).select("details.set-up")

@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 
 from pipeline import parameters
-from pipeline.errors import InvalidParameter
+from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.sweeps.points import (
     SweepFolder,
@@ -81,7 +81,7 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
 )
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, problem):
     (tmp_path / "s.yaml").write_text(content)
-    with pytest.raises(InvalidParameter, match=re.escape(problem)) as refused:
+    with pytest.raises(InvalidInput, match=re.escape(problem)) as refused:
         read_definition(tmp_path / "s.yaml")
     assert str(refused.value).startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
     assert str(refused.value).endswith(
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
     ],
 )
 def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
-    with pytest.raises(InvalidParameter) as refused:
+    with pytest.raises(InvalidInput) as refused:
         read_points_of(write(tmp_path / "s.yaml", **entries))
     assert [problem for problem in problems if problem not in str(refused.value)] == []
 
@@ -129,7 +129,7 @@ def test_too_many_points_are_refused_by_their_count(tmp_path):
     )
     for file, count in ((large, "1,000,000,000,000"), (small, "10,001")):
         with pytest.raises(
-            InvalidParameter, match=f"{count} points, but may have 10,000 at most"
+            InvalidInput, match=f"{count} points, but may have 10,000 at most"
         ):
             read_points_of(file)
 
@@ -280,7 +280,7 @@ def test_no_candidate_is_drawn_twice():
     drawn = draw(n_candidates=9, parameters=sizes)
     assert sorted(each["hidden_size"] for each in drawn) == list(range(1, 10))
     with pytest.raises(
-        InvalidParameter, match="n_candidates is 10, but there are 9 different"
+        InvalidInput, match="n_candidates is 10, but there are 9 different"
     ):
         draw(n_candidates=10, parameters=sizes)
 
@@ -420,7 +420,7 @@ def test_one_candidate_goes_on_at_least(tmp_path):
     ],
 )
 def test_a_wrong_search_is_refused(tmp_path, entries, problem):
-    with pytest.raises(InvalidParameter, match=re.escape(problem)):
+    with pytest.raises(InvalidInput, match=re.escape(problem)):
         read_search(tmp_path, **entries)
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline import notebooks, runs
-from pipeline.errors import CellFailed, InvalidData, InvalidParameter, PointsFailed
+from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.files import LOCK, lock
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps import execution
@@ -140,7 +140,7 @@ def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
     for count in (2, 0):
-        with pytest.raises(PointsFailed, match="change what it is given") as failure:
+        with pytest.raises(CommandFailed, match="change what it is given") as failure:
             execution.run_sweep(file, str(tmp_path / "out"))
         assert str(failure.value).count(" diverged: ") == 2
         assert f"2 points: 0 done, {count} to run" in caplog.text
@@ -210,9 +210,7 @@ def test_a_sweep_that_cannot_evaluate_keeps_its_points(
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     for grid in ({"num_samples": [20, 10**5]}, {"hidden_size": [5, 10**9]}):
         file = write(tmp_path / "s.yaml", grid=grid)
-        with pytest.raises(
-            (InvalidData, InvalidParameter), match=r"100000|weights take"
-        ):
+        with pytest.raises(InvalidInput, match=r"100000|weights take"):
             execution.run_sweep(file, str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
 
@@ -232,12 +230,12 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
     def execute(*_, **__):
         threads.add(threading.get_ident())
         together.wait()  # until two others are here, too
-        raise CellFailed("no notebook")
+        raise NotebookFailed("no notebook")
 
     monkeypatch.setattr(notebooks, "execute", execute)
     file = write(tmp_path / "s.yaml", grid={"seed": list(range(9))})
     options = {"workers": 3, "with_report": False}
-    with pytest.raises(PointsFailed, match="9 of 9 points did") as failure:
+    with pytest.raises(CommandFailed, match="9 of 9 points did") as failure:
         execution.run_sweep(file, str(tmp_path / "out"), **options)
     assert str(failure.value).count(" failed: no notebook\n") == 9
     assert len(threads) == 3
