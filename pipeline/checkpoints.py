@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from IPython import get_ipython
 
-from pipeline import data, provenance, run_folder
+from pipeline import data, provenance
 from pipeline.data import Data, Layout, Weights
 from pipeline.errors import Diverged, InvalidRecord
 from pipeline.files import write_whole
+from pipeline.model import name_weights, take_weights
 from pipeline.records import History
 from pipeline.run_folder import SMALLER, RunFolder
 
@@ -40,7 +41,7 @@ class Checkpoint:
     learning_rate: float
 
     def __post_init__(self) -> None:
-        run_folder.name_weights(self.weights)
+        name_weights(self.weights)
 
 
 class Checkpoints:
@@ -84,7 +85,7 @@ class Checkpoints:
         try:
             next_step = "Training starts from the beginning."
             arrays = data.read_arrays(self.path, LAYOUT, next_step)
-            weights = run_folder.take_weights(arrays, self.path, next_step)
+            weights = take_weights(arrays, self.path, next_step)
         except InvalidRecord as error:
             print(error)
             return None
@@ -114,7 +115,7 @@ class Checkpoints:
             "learning_rate": checkpoint.learning_rate,
         }
         text = json.dumps(progress | {"states": states}, default=np.ndarray.tolist)
-        weights = run_folder.name_weights(checkpoint.weights)
+        weights = name_weights(checkpoint.weights)
         write_whole(
             self.path, data.to_npz(identity=self.identity, progress=text, **weights)
         )

@@ -16,11 +16,12 @@ from pipeline import data, notebooks, parameters, runs
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
 from pipeline.files import check_page
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, RUNS, to_project
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from pipeline.sweeps.ranking import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles

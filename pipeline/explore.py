@@ -17,8 +17,9 @@ import helpers
 from helpers import Weights
 from pipeline import parameters, plots, runs
 from pipeline.data import DIGITS, Classes, Data
+from pipeline.model import Model
 from pipeline.reports import live
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 
 NO_PICTURE = (
     "This network has no such picture:\nits helpers.py computes in another way."

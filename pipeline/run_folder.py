@@ -11,20 +11,16 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import data, digests, parameters, records
-from pipeline.data import DATA, Classes, Data, Layout, Weights
-from pipeline.errors import (
-    Diverged,
-    InvalidInput,
-    InvalidRecord,
-)
+from pipeline.data import DATA, Data, Weights
+from pipeline.errors import Diverged, InvalidRecord
 from pipeline.files import check_folder, lock, write_whole
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.paths import BASE, to_project
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
@@ -47,68 +43,9 @@ from pipeline.stages import (
 RUN_DIR = "DIGITS_RUN_DIR"
 # A killed process leaves a temporary file of `write_whole`, with such a name.
 PART = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.\d+\.part")
-WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
 SMALLER = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A trained network: its weights, its normalisation, and the names of its classes.
-
-    The weights are float64 matrices, as helpers.py takes and returns them. If
-    helpers.py computes something else than the compiled loops, the note says that it
-    has trained the network itself. Otherwise the note is None.
-    """
-
-    weights: Weights
-    normalisation: float
-    classes: Classes = data.DIGITS
-    note: str | None = None
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of the weights, which metrics.json records."""
-        return digests.digest_arrays(*self.weights)
-
-
-def name_weights(weights: Weights) -> dict[str, np.ndarray]:
-    """Return the weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
-
-    Raises InvalidInput if the weights are not a tuple of float64 matrices.
-    """
-    if not isinstance(weights, tuple):
-        kind = type(weights).__name__
-        problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
-        raise InvalidInput(f"{problem} of float64 matrices. Change initial_weights.")
-    for number, matrix in enumerate(weights):
-        if np.ndim(matrix) != 2 or np.asarray(matrix).dtype != np.float64:
-            found = f"{np.asarray(matrix).dtype} {np.shape(matrix)}"
-            name = WEIGHTS.format(number, number + 1)
-            problem = f"{name} of helpers.py is {found}, but must be a float64 matrix"
-            raise InvalidInput(f"{problem}, such as (1, H) for a bias.")
-    return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
-
-
-def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
-    """Return the weight matrices among a file's arrays, in the order of the layers.
-
-    Raises InvalidRecord if one is missing, or is not a float64 matrix.
-    """
-    found = {
-        name: array for name, array in arrays.items() if name.startswith("weights")
-    }
-    count = max(len(found), 1)
-    names = [WEIGHTS.format(number, number + 1) for number in range(count)]
-    for name in names:
-        if name not in found:
-            raise InvalidRecord(path, f"has no array {name}", next_step)
-        if found[name].ndim != 2 or found[name].dtype != np.float64:
-            problem = f"has {name} {found[name].dtype} {found[name].shape}"
-            problem += ", but must have a float64 matrix"
-            raise InvalidRecord(path, problem, next_step)
-    return tuple(found[name] for name in names)
 
 
 class RunFolder:
@@ -180,12 +117,7 @@ class RunFolder:
         return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
 
     def read_model(self) -> Model:
-        layout: Layout = {"normalisation": ("float64", ())}
-        arrays = data.read_arrays(self.model, layout, self.next_step)
-        weights = take_weights(arrays, self.model, self.next_step)
-        note = str(arrays["note"]) if "note" in arrays else None
-        normalisation = float(arrays["normalisation"])
-        return Model(weights, normalisation, data.read_classes(arrays), note)
+        return Model.read(self.model, self.next_step)
 
     def read_history(self) -> History:
         epochs = records.read_record(self.history, records.HISTORY, self.next_step)
@@ -248,15 +180,14 @@ class RunFolder:
             )
         if not all(np.isfinite(matrix).all() for matrix in weights):
             raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
-        arrays = name_weights(weights) | trained_on.classes.to_arrays()
-        notes = {} if note is None else {"note": note}
-        content = data.to_npz(normalisation=float(normalisation), **arrays, **notes)
+        trained = Model(weights, normalisation, trained_on.classes, note)
+        content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
         self._write(
             TRAINING, {self.history: records.to_json(epochs), self.model: content}
         )
         self.checkpoint.unlink(missing_ok=True)
-        return self.read_model()
+        return trained
 
     def write_metrics(
         self, model: Model, metrics: Mapping[str, float], test_images: int

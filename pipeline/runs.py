@@ -23,12 +23,13 @@ import numpy as np
 from pipeline import data, notebooks, parameters, provenance, published
 from pipeline.errors import CodeChanged, CommandFailed, InvalidRecord, NotebookFailed
 from pipeline.files import lock, write_whole
+from pipeline.model import Model
 from pipeline.parameters import NAMED_SOURCES, SIZES, Parameters
 from pipeline.paths import ROOT, RUNS
 from pipeline.process import open_threads
 from pipeline.records import Inputs, RunRecord, Status, TestEvaluation, Trained, now
 from pipeline.reports import page
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES, TRAINING, Stage
 
 TRAINED = (TRAINING.executed, *TRAINING.files)  # the files that a training leaves

@@ -11,8 +11,9 @@ import helpers
 from pipeline import data, explore, runs
 from pipeline.data import DIGITS, Classes
 from pipeline.errors import InvalidRecord
+from pipeline.model import Model
 from pipeline.parameters import Parameters
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 
 MODEL = Model(helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
 from pipeline.data import CLOTHES, DIGITS, load_source, read_arrays
+from pipeline.model import Model
 from pipeline.parameters import (
     NAMES,
     Parameters,
@@ -24,7 +25,7 @@ from pipeline.parameters import (
 from pipeline.paths import NOTEBOOKS
 from pipeline.provenance import has_published_helpers
 from pipeline.records import History, Metrics, RunRecord
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENT = Environment(

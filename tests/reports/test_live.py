@@ -15,11 +15,12 @@ from playwright._impl._driver import compute_driver_executable
 import helpers
 from pipeline import compiled, data, digests, explore, published
 from pipeline.data import Classes
+from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.live import TEMPLATES
-from pipeline.run_folder import Model, RunFolder
+from pipeline.run_folder import RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
 NODE = compute_driver_executable()[0]
