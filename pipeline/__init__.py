@@ -4,7 +4,7 @@ Importing this package has no effect. These are meant for scripts of your own:
 
     pipeline.parameters.from_values    check parameters
     pipeline.runs.run                  prepare, train, evaluate and report
-    pipeline.runs.verify               run again, and compare
+    pipeline.verification.verify             run again, and compare
     pipeline.sweeps.execution.run_sweep
     pipeline.run_folder.RunFolder      read what a run has written
     pipeline.errors                    what may go wrong

@@ -22,6 +22,7 @@ from pipeline.paths import NOTEBOOKS, RUNS, to_project
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder
+from pipeline.sweeps.evaluation import evaluate
 from pipeline.sweeps.ranking import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
@@ -73,7 +74,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 def read_run(folder: RunFolder) -> Run:
     """Read a finished run, or a point, which is evaluated first if it has not been."""
     if folder.is_point and folder.metrics.name not in folder.read_record().outputs:
-        runs.evaluate([folder])
+        evaluate([folder])
     record, chosen = folder.read_finished()
     results = folder.read_metrics(), folder.read_history(), folder.read_model()
     return Run(folder, record, chosen, *results)

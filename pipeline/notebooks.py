@@ -238,7 +238,7 @@ def execute_in_place(notebook: Path) -> None:
 
 
 def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
-    """Read the notebook of a stage, or return it as it was first read.
+    """Read the notebook of a stage once, and return the same one from then on.
 
     So a change that is saved later does not affect a command that is running. Raises
     CodeChanged if its cells are not those of the inputs.
@@ -252,7 +252,7 @@ def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
     return _stages[digest]
 
 
-def read_stages(inputs: Inputs) -> None:
+def cache_stages(inputs: Inputs) -> None:
     """Read the notebooks of these stages before they are executed, see `read_stage`."""
     for stage in STAGES:
         if stage.name in inputs.notebooks:

@@ -29,9 +29,7 @@ MODULES = (
     "pipeline.run_folder",
 )
 # Modules that start a process and check its code, so `forget_modules` must keep them.
-KEPT = tuple(
-    f"pipeline.{name}" for name in ("digests", "own_code", "preload", "process")
-)
+KEPT = tuple(f"pipeline.{name}" for name in ("digests", "own_code", "preload", "shell"))
 
 
 @dataclass
@@ -64,7 +62,7 @@ def preload() -> None:
     before = digest_files()
     try:
         import_modules()
-        sys.modules["pipeline.compiled"].agrees_with_helpers()
+        sys.modules["pipeline.agreement"].agrees_with_helpers()
         code = sys.modules["pipeline.provenance"].CODE
         syntax = {name: digest_syntax(ROOT / name) for name in code}
     except Exception:  # noqa: BLE001 - of whatever stands in helpers.py

@@ -28,10 +28,12 @@ from pipeline.stages import EVALUATION, STAGES, Stage
 
 TRAINING_CODE = (
     "helpers.py",
+    "pipeline/agreement.py",
     "pipeline/checkpoints.py",
     "pipeline/compiled.py",
     "pipeline/data.py",
     "pipeline/digests.py",
+    "pipeline/loops.py",
     "pipeline/pictures.py",
 )
 EVALUATION_CODE = ("pipeline/baselines.py",)
@@ -40,17 +42,19 @@ PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
 
-def collect_inputs(parameters: Parameters, stages: Iterable[Stage] = STAGES) -> Inputs:
+def collect_inputs(source: str, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
+
+    source: that of the images.
 
     Raises InvalidInput if helpers.py has a syntax error.
     """
     stages = list(stages)
     check_syntax()
     code = CODE if EVALUATION in stages else TRAINING_CODE
-    keras = ("keras", "jax") if parameters.source in KERAS_SOURCES else ()
+    keras = ("keras", "jax") if source in KERAS_SOURCES else ()
     return Inputs(
-        data=data.digest_source(parameters.source),
+        data=data.digest_source(source),
         notebooks={stage.name: digest_cells(stage.notebook) for stage in stages},
         code={name: digest_file(ROOT / name) for name in code},
         syntax=digest_code(code),

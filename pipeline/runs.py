@@ -1,47 +1,22 @@
-"""Run the three notebooks in sequence, skip a run that is finished, and verify one.
+"""Run the three notebooks in sequence, unless the run is finished already."""
 
-A point of a sweep is a run for which only 02_train is executed at first. It is
-evaluated later, when its sweep selects it or a command needs its metrics.
-"""
-
-import hashlib
 import logging
-import math
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pipeline import data, notebooks, parameters, provenance, published
-from pipeline.errors import CodeChanged, CommandFailed, InvalidRecord, NotebookFailed
-from pipeline.files import lock, write_whole
-from pipeline.model import Model
-from pipeline.parameters import NAMED_SOURCES, SIZES, Parameters
-from pipeline.paths import ROOT, RUNS
-from pipeline.process import open_threads
-from pipeline.records import Inputs, RunRecord, Status, TestEvaluation, Trained, now
+from pipeline.errors import NotebookFailed
+from pipeline.files import lock
+from pipeline.parameters import SIZES, Parameters
+from pipeline.paths import RUNS
+from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder
-from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES, TRAINING, Stage
-
-TRAINED = (TRAINING.executed, *TRAINING.files)  # the files that a training leaves
-# Results of a BLAS may differ by this, because its last digits vary between machines.
-TOLERANCE = 1e-9
-
-TEST_EVALUATIONS = "test_evaluations.jsonl"  # in the folder of a sweep
-
-# The result of training a point: its record, and files that are not in its folder yet.
-Outcome = tuple[RunRecord, dict[str, bytes]]
-# A function that starts the training of a point and takes what `train_point` takes.
-Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
+from pipeline.stages import PREPARATION, STAGES, Stage
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +37,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     parameters.check_memory(chosen.hidden_size)
     given = chosen
     chosen, images = data.fit_source(given)
-    inputs = provenance.collect_inputs(chosen)
+    inputs = provenance.collect_inputs(chosen.source)
     if chosen is not given:
         sizes = parameters.describe(chosen.model_dump(include=SIZES))
         log.info(f"All images of the source are taken: {sizes}")
@@ -85,7 +60,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 f"{run_dir} is finished, and nothing that it depends on has changed."
             )
             if not folder.report.exists():
-                _finish(folder, folder.read_record())
+                finish(folder, folder.read_record())
     log.info(summarise(folder))
 
 
@@ -102,7 +77,7 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
             )
         duration = round(record.earlier_s + time.monotonic() - started, 1)
         fields = {"outputs": outputs, "note": folder.read_model().note}
-        _finish(folder, record.replace(duration_s=duration, **fields))
+        finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
         folder.metrics.unlink(missing_ok=True)
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
@@ -151,7 +126,7 @@ def execute_stages(
     return outputs
 
 
-def _finish(folder: RunFolder, record: RunRecord) -> None:
+def finish(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, then record that the run is done."""
     page.write_run_report(folder, record)
     outputs = record.outputs | folder.digest([folder.report.name])
@@ -179,208 +154,15 @@ def summarise(folder: RunFolder) -> str:
     return "\n" + "\n\n".join(parts)
 
 
-def train_point(
-    folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
-) -> Outcome:
-    """Train a point by executing 02_train in its folder, and return its record.
+def report(folder: RunFolder) -> Path:
+    """Write the report of a finished run, and return its path.
 
-    content: the bytes of data.npz, which is in the folder only while the point trains.
-    time_limit: seconds for a cell, or None. A failed training is recorded, not raised.
-    Raises CodeChanged if the project's code has changed since the command started.
+    Raises InvalidRecord if there is no finished run.
     """
-    started = time.monotonic()
-    executed = folder.notebook(TRAINING)
-    record = continue_record(folder, record.replace(started=now()))
-    folder.write_record(record)
-    folder.clear()
-    write_whole(folder.data, content)
-    try:
-        notebooks.execute(
-            TRAINING.notebook,
-            executed,
-            record.parameters | {"run_dir": folder.display_path},
-            inputs=record.inputs,
-            time_limit=time_limit,
-            is_point=True,
-        )
-        model = folder.read_model()
-        trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
-        record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
-    except CodeChanged:
-        folder.record.unlink()  # because nothing was trained
-        raise
-    except (NotebookFailed, InvalidRecord) as error:
-        record = record.replace(status=Status.of(error), error=str(error))
-    finally:
-        folder.data.unlink()
-    duration = round(record.earlier_s + time.monotonic() - started, 1)
-    return record.replace(duration_s=duration), {}
-
-
-def evaluate(
-    folders: Sequence[RunFolder],
-    at_a_time: int = 1,
-    inputs: Mapping[str, Inputs] | None = None,
-) -> None:
-    """Execute 03_evaluate for points of a sweep, and write their reports.
-
-    A point that has been evaluated is skipped, unless what its evaluation depends on
-    has changed. at_a_time: how many points to evaluate at once. inputs: what the
-    evaluation depends on, by the source of the images; collected now for a source that
-    is left out.
-
-    Raises InvalidInput if a folder holds no finished point, or one that was trained
-    with other code, data or versions. Raises CommandFailed if another command uses a
-    folder, and NotebookFailed if 03_evaluate fails.
-    """
-    with open_threads(at_a_time) as threads:
-        list(threads.map(partial(_evaluate, given=inputs or {}), folders))
-
-
-def _evaluate(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
+    folder.read_record()  # raises before a folder without a run gets a lock file
     with lock(folder.path):
-        record, chosen = folder.read_finished()
-        inputs = given.get(chosen.source) or provenance.collect_inputs(
-            chosen, [TRAINING, EVALUATION]
-        )
-        is_evaluated = folder.metrics.name in record.outputs
-        if not is_evaluated or provenance.compare_inputs(record, chosen, inputs):
-            trained = provenance.leave_out_evaluation(inputs)
-            if changed := provenance.compare_inputs(record, chosen, trained):
-                problem = f"was trained with other {changed[0]}"
-                raise InvalidRecord(folder.path, problem, "Run its sweep again.")
-            images = data.split_source(
-                chosen.source, chosen.num_samples, chosen.num_validation
-            )
-            outputs = {name: record.outputs[name] for name in TRAINED}
-            record = record.replace(outputs=outputs)
-            # If this process is killed now, the record names only the trained files.
-            folder.write_record(record)
-            write_whole(folder.data, images.to_bytes())
-            try:
-                outputs = execute_stages(
-                    folder, record.parameters, inputs, [EVALUATION]
-                )
-            finally:
-                folder.data.unlink(missing_ok=True)
-            record = record.replace(inputs=inputs, outputs=record.outputs | outputs)
-            add_test_evaluation(folder, record)
-        elif folder.report.exists():
-            return
-        _finish(folder, record)
-
-
-def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
-    """Add a point to the sweep's list of those that have met the test images.
-
-    Lines are only ever added, because a result that has been seen cannot be unseen.
-    """
-    metrics = folder.read_metrics()
-    code = "".join(record.inputs.syntax.values())
-    evaluation = TestEvaluation(
-        point=folder.path.name,
-        parameters=record.parameters,
-        code=hashlib.sha256(code.encode()).hexdigest()[:12],
-        test_error=metrics.test_error,
-        test_accuracy=metrics.test_accuracy,
-    )
-    with (folder.path.parent / TEST_EVALUATIONS).open("a", encoding="utf-8") as file:
-        file.write(f"{evaluation.model_dump_json()}\n")
-
-
-def report(run_dir: str) -> Path:
-    """Write the report of a finished run or point, and return its path.
-
-    A point that has not been evaluated is evaluated first. Raises what `evaluate` does.
-    """
-    folder = RunFolder(run_dir)
-    if folder.is_point:
-        evaluate([folder])
-    else:
-        folder.read_record()  # raises before a folder without a run gets a lock file
-        with lock(folder.path):
-            _finish(folder, folder.read_finished()[0])
+        finish(folder, folder.read_finished()[0])
     return folder.report
-
-
-def verify(run_dir: str) -> None:
-    """Run a finished run or point again in a temporary folder, and log what is equal.
-
-    If its source is missing, the images are taken from the run's data.npz. Results that
-    a BLAS has computed may differ from the stored ones by TOLERANCE.
-
-    Raises InvalidRecord if there is no finished run, or if both its source and its
-    data.npz are missing. Raises CommandFailed if any result differs by more.
-    """
-    folder = RunFolder(run_dir)
-    record, chosen = folder.read_finished(check_files=False)
-    altered = folder.find_altered(record, RESULTS)
-    is_named = chosen.source in NAMED_SOURCES
-    has_source = is_named or (ROOT / chosen.source).exists()
-    if not has_source and (not folder.data.exists() or folder.data.name in altered):
-        problem = f"cannot be made again: its source {chosen.source} is missing, and "
-        problem += "it has no data.npz as its run left it"
-        raise InvalidRecord(folder.path, problem, "Put the source back.")
-    recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
-    inputs = provenance.collect_inputs(chosen, recorded)
-    stages = [
-        stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()
-    ]
-    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
-        again = RunFolder(temporary)
-        if not has_source:
-            log.info(f"{chosen.source} is missing; the images are those of data.npz.")
-            shutil.copy(folder.data, again.data)
-            stages.remove(PREPARATION)
-            inputs = inputs.model_copy(update={"data": record.inputs.data})
-        execute_stages(again, record.parameters, stages=stages)
-        before, after = _collect_facts(folder), _collect_facts(again)
-        distance = _measure_distance(folder.read_model(), again.read_model())
-    for name in altered:
-        before[f"{name}, altered since"] = record.outputs[name]
-    different = [name for name in before if before[name] != after.get(name)]
-    numbers = [name for name in different if isinstance(before[name], float | int)]
-    old, new = [[facts[name] for name in numbers] for facts in (before, after)]
-    uses_blas = chosen.batch_size > 1 or record.note is not None
-    is_close = uses_blas and not altered and distance <= TOLERANCE
-    is_close = is_close and np.allclose(old, new, rtol=TOLERANCE, atol=0)
-    other = "in other digits" if is_close else "NOT equal"
-    for name, value in before.items():
-        verdict = f"{other} {after.get(name, '')}" if name in different else "equal"
-        log.info(f"  {name:25} {value}  {verdict}")
-    for change in provenance.compare_inputs(record, chosen, inputs):
-        log.info(f"What has changed since: {change}")
-    if not different:
-        log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
-    elif is_close:
-        log.info(
-            f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
-            f"weights within {distance:.1g} of the stored ones. Another BLAS or "
-            "processor rounds products of matrices differently. "
-            f"Here: {provenance.describe_machine()}."
-        )
-    else:
-        raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
-
-
-def _measure_distance(one: Model, other: Model) -> float:
-    """Return the largest difference of two models' weights, inf if shapes differ."""
-    if [matrix.shape for matrix in one.weights] != [m.shape for m in other.weights]:
-        return math.inf
-    pairs = zip(one.weights, other.weights, strict=True)
-    return max(float(np.abs(first - second).max()) for first, second in pairs)
-
-
-def _collect_facts(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's metrics, and the digests of its weights and its history.
-
-    The metrics on test images are among them if the run has been evaluated.
-    """
-    facts: dict[str, Any] = dict(folder.read_history()[-1])
-    if folder.metrics.exists():
-        facts |= folder.read_metrics().model_dump(exclude_none=True)
-    weights = {"weights in model.npz": folder.read_model().sha256}
-    return facts | weights | folder.digest([folder.history.name])
 
 
 def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:

@@ -415,7 +415,7 @@ def test_matrix_products_use_one_thread(tmp_path):
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
-    cores = "from pipeline import compiled; print(compiled.config.NUMBA_NUM_THREADS)"
+    cores = "from pipeline import loops; print(loops.config.NUMBA_NUM_THREADS)"
     notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
     for is_point, texts in (
         (False, ["drawn\n", "2\n"]),

@@ -211,7 +211,7 @@ CHANGES = {
     ),
     "that fails": ("    weights_0_1, weights_1_2 = weights\n", "    raise OSError\n"),
 }
-AGREES = "from pipeline import compiled; print(compiled.agrees_with_helpers())"
+AGREES = "from pipeline import agreement; print(agreement.agrees_with_helpers())"
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -228,9 +228,9 @@ def test_the_loops_follow_another_activation_without_a_stale_cache(project):
     script = """
 import numpy as np
 import helpers
-from pipeline import compiled
+from pipeline import agreement, compiled
 
-assert compiled.agrees_with_helpers()
+assert agreement.agrees_with_helpers()
 weights = helpers.initial_weights(np.random.RandomState(0), 12)
 images = np.full((1, 784), 99, np.uint8)
 differences = compiled.predict(images, weights) - helpers.predict(images, weights)
@@ -280,9 +280,9 @@ def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(proj
     )
     script = """
 import helpers
-from pipeline import compiled
+from pipeline import agreement
 
-print(compiled.agrees_with_helpers(), len(helpers.COUNTS))
+print(agreement.agrees_with_helpers(), len(helpers.COUNTS))
 """
     assert project.start("-c", script).communicate()[0] == "True 0\n"
 

@@ -14,7 +14,7 @@ from distributed.cli import dask_scheduler, dask_worker
 from ruamel.yaml import YAML
 
 from pipeline import parameters, published
-from pipeline.__main__ import main
+from pipeline.commands import main
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps.points import SweepFolder, make_points, read_definition

@@ -29,21 +29,27 @@ INERT = (
     "published",
     "records",
 )
-INERT += ("files", "paths", "run_folder", "stages")
+INERT += ("files", "model", "paths", "run_folder", "stages")
 # Keras is recorded only for a run whose source it loads.
 WITHOUT_PART = {"digits-by-hand", "ipython", "keras"}
 LAYERS = [
     "helpers pipeline digests errors paths",
-    "compiled own_code stages",
+    "loops own_code stages",
+    "agreement",
+    "compiled",
     "preload",
     "parameters records published baselines plots exercises pictures",
     "data files",
+    "model",
     "run_folder",
     "provenance checkpoints",
-    "process notebooks reports reports.page reports.live startup",
+    "shell process notebooks startup",
+    "reports reports.markdown reports.page reports.live",
     "runs",
+    "verification",
     "sweeps explore comparison",
     "listing",
+    "commands",
     "__main__",
 ]
 LAYERS = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
@@ -186,7 +192,7 @@ def test_cells_are_an_input_without_values_of_parameters_and_outputs(
 
 
 def test_each_difference_is_described(tmp_path):
-    folder, inputs = RunFolder(tmp_path), provenance.collect_inputs(Parameters())
+    folder, inputs = RunFolder(tmp_path), provenance.collect_inputs("sample")
     find = provenance.find_differences
     assert find(folder, Parameters(), inputs) == ["no run so far"]
     record = RunRecord(parameters=dict(Parameters()), inputs=inputs, status=Status.DIED)

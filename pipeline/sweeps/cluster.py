@@ -38,8 +38,8 @@ from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
-from pipeline.runs import TRAINED, Outcome, Submit, train_point
 from pipeline.stages import TRAINING
+from pipeline.sweeps.training import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # the name of the plugin
 TIMEOUT = 10  # seconds, for a scheduler to answer, and for a sweep without a worker
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def train_there(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
+def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
     address: of the scheduler. contents: those of all data.npz, which are sent once.

@@ -1,80 +1,46 @@
 """Train the points that are left of a sweep, evaluate the selected ones, and report."""
 
-import csv
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from io import StringIO
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline import data, notebooks, parameters, provenance, records, runs
+from pipeline import notebooks, parameters, records
 from pipeline.errors import CommandFailed, InvalidInput
-from pipeline.files import check_folder, lock, write_whole
-from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.files import lock, write_whole
+from pipeline.paths import NOTEBOOKS
 from pipeline.process import open_threads
 from pipeline.published import round_metric
 from pipeline.records import (
-    TEST_METRICS,
-    Inputs,
-    RunRecord,
     Status,
-    SweepDefinition,
-    SweepRecord,
-    Trained,
 )
 from pipeline.reports import page
-from pipeline.stages import EVALUATION, TRAINING
-from pipeline.sweeps import plan
+from pipeline.sweeps import evaluation, plan, training
 from pipeline.sweeps.points import (
-    WRITTEN,
-    DataKey,
     Point,
     SweepFolder,
     find_varied,
-    make_points,
-    read_definition,
 )
-from pipeline.sweeps.ranking import Configuration, group, iterate_rungs, rank, select
+from pipeline.sweeps.preparation import Sweep, prepare
+from pipeline.sweeps.ranking import (
+    Configuration,
+    group,
+    iterate_rungs,
+    mark_eliminated,
+    rank,
+    select,
+)
+from pipeline.sweeps.results import describe_failures, write_results
 
 RESULTS_INTERVAL = 10.0  # seconds between two versions of results.csv
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Sweep:
-    """A sweep that has been checked, with all that its points need.
-
-    contents: of each data.npz, as bytes. drafts: of each run.json, without parameters.
-    inputs: what training and evaluation depend on, by the source of the images.
-    """
-
-    definition: SweepDefinition
-    folder: SweepFolder
-    points: list[Point]
-    contents: dict[DataKey, bytes]
-    drafts: dict[DataKey, RunRecord]
-    inputs: dict[str, Inputs]
-    warnings: list[str]
-
-    @property
-    def training_inputs(self) -> dict[str, Inputs]:
-        return {key[0]: draft.inputs for key, draft in self.drafts.items()}
-
-    def to_record(self) -> SweepRecord:
-        return SweepRecord(
-            **dict(self.definition),
-            ids={point.id: dict(point.parameters) for point in self.points},
-            inputs=self.training_inputs,
-            warnings=self.warnings,
-        )
 
 
 def run_sweep(
@@ -90,11 +56,17 @@ def run_sweep(
 ) -> list[Configuration]:
     """Train the points that are left of a sweep, and rank its configurations.
 
-    Return the configurations, the best first. source: the YAML file, or its content.
-    sweep_dir: by default runs/sweeps/NAME. workers: how many points to train at a time
-    on this machine, by default one for each core. scheduler: the address of a Dask
-    scheduler to use instead. retry_failed: train failed points, too. time_limit:
-    seconds for a cell of a training. dry_run: only log what would be trained.
+    source: the YAML file, or its content.
+    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME.
+    workers: how many points to train at a time on this machine; by default one for each
+        core.
+    scheduler: the address of a Dask scheduler to use instead.
+    retry_failed: whether to train failed points, too.
+    time_limit: seconds for a cell of a training; by default there is none.
+    with_report: whether to write report.html.
+    dry_run: whether only to log what would be trained.
+
+    Return the configurations, the best first.
 
     Raises InvalidInput before anything starts. Raises CommandFailed if another command
     uses the folder, if no worker can train the points, if none of them has finished, or
@@ -116,9 +88,10 @@ def run_sweep(
             # Imported here, because importing Dask takes half a second.
             from pipeline.sweeps import cluster
 
-            trainer = cluster.train_there(scheduler, sweep.contents.values())
+            contents = [each.content for each in sweep.images.values()]
+            trainer = cluster.open_cluster_trainer(scheduler, contents)
         else:
-            trainer = _train_here(at_a_time)
+            trainer = open_local_trainer(at_a_time)
         train(sweep, jobs, left, trainer, time_limit)
         select_and_evaluate(sweep, at_a_time)
         if with_report and (left or not sweep.folder.report.exists()):
@@ -128,35 +101,6 @@ def run_sweep(
     if not any(point.is_done for point in sweep.points):
         raise CommandFailed(describe_failures(sweep.points))
     return rank(sweep.points, sweep.definition.select)
-
-
-def prepare(
-    source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
-) -> Sweep:
-    """Check a sweep, and collect what its points need: images, code and versions.
-
-    Raises InvalidInput.
-    """
-    source = Path(source) if isinstance(source, str) else source
-    sweep = read_definition(source)
-    folder = SweepFolder(sweep_dir or RUNS / "sweeps" / sweep.name)
-    check_folder(folder.path, WRITTEN, "run.json")
-    points = make_points(sweep, folder)
-    parameters.check_memory(max(point.parameters.hidden_size for point in points))
-    prepared = Sweep(sweep, folder, points, {}, {}, {}, [])
-    for key, chosen in {point.data_key: point.parameters for point in points}.items():
-        images = data.split_source(*key).without_test()
-        prepared.contents[key] = images.to_bytes()
-        prepared.drafts[key] = RunRecord(
-            parameters={},
-            inputs=provenance.collect_inputs(chosen, [TRAINING]),
-            arrays=dict(images.source_sha256),
-        )
-        both = provenance.collect_inputs(chosen, [TRAINING, EVALUATION])
-        notebooks.read_stages(both)
-        prepared.inputs[chosen.source] = both
-        prepared.warnings += images.warnings
-    return prepared
 
 
 def make_plan(sweep: Sweep, retry_failed: bool, cores: int) -> tuple[list[Point], int]:
@@ -175,7 +119,7 @@ def train(
     sweep: Sweep,
     jobs: Sequence[Point],
     left: int,
-    trainer: AbstractContextManager[runs.Submit],
+    trainer: AbstractContextManager[training.Submit],
     time_limit: int | None,
 ) -> None:
     """Train the points rung by rung, and record each as soon as it ends.
@@ -194,17 +138,19 @@ def train(
         progress = _Progress(sweep, left)
         try:
             for rung in iterate_rungs(sweep.points, sweep.definition):
+                mark_eliminated(sweep.points, sweep.definition)
                 going = set(rung)
                 futures = {}
-                for point in (point for point in jobs if point in going):
-                    draft = sweep.drafts[point.data_key]
-                    draft = draft.replace(parameters=dict(point.parameters))
-                    content = sweep.contents[point.data_key]
-                    future = submit(point.folder, draft, content, time_limit)
-                    futures[future] = point
+                for point in jobs:
+                    if point in going:
+                        content = sweep.images[point.images].content
+                        begun = sweep.make_record(point)
+                        future = submit(point.folder, begun, content, time_limit)
+                        futures[future] = point
                 progress.record(futures)
         finally:
             mark_interrupted(jobs)
+            mark_eliminated(sweep.points, sweep.definition)
             write_results(sweep.points, folder)
 
 
@@ -227,7 +173,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
     log.info(f"selected: {best.describe_best(names)}")
     folders = [point.folder for point in best.finished]
     try:
-        runs.evaluate(folders, at_a_time, sweep.inputs)
+        evaluation.evaluate(folders, at_a_time, sweep.inputs)
     except InvalidInput as error:
         raise CommandFailed(f"All points are kept, but: {error}") from error
     accuracy = fmean(folder.read_metrics().test_accuracy for folder in folders)
@@ -262,7 +208,7 @@ class _Progress:
         self.best = min(complete, key=lambda each: each.sort_key, default=None)
         self.written_at = time.monotonic()
 
-    def record(self, futures: dict["Future[runs.Outcome]", Point]) -> None:
+    def record(self, futures: dict["Future[training.Outcome]", Point]) -> None:
         for future in as_completed(futures):
             point = futures.pop(future)
             record, files = future.result()
@@ -271,7 +217,7 @@ class _Progress:
             if record.note and not self.has_note:
                 log.warning(record.note)
                 self.has_note = True
-            outputs = point.folder.digest(runs.TRAINED)
+            outputs = point.folder.digest(training.TRAINED)
             point.record_result(record.replace(outputs=outputs))
             self._log(point)
             if time.monotonic() - self.written_at > RESULTS_INTERVAL:
@@ -298,55 +244,7 @@ class _Progress:
 
 
 @contextmanager
-def _train_here(count: int) -> Iterator[runs.Submit]:
+def open_local_trainer(count: int) -> Iterator[training.Submit]:
     """Yield a function that trains a point on this machine, `count` at a time."""
     with open_threads(count) as threads:
-        yield lambda *job: threads.submit(runs.train_point, *job)
-
-
-def write_results(points: Sequence[Point], folder: SweepFolder) -> None:
-    """Write results.csv: a row for each point that is not outdated, with all digits."""
-    text = StringIO()
-    writer = csv.DictWriter(text, list(make_row(points[0])), lineterminator="\n")
-    writer.writeheader()
-    current = (point for point in points if point.status != Status.OUTDATED)
-    writer.writerows(map(make_row, current))
-    write_whole(folder.results, text.getvalue().encode())
-
-
-def make_row(point: Point) -> dict[str, object]:
-    """Return a point's row of results.csv: its parameters, status and metrics.
-
-    Points that differ in their seed alone have the same `configuration`. A value that
-    is not known is None.
-    """
-    is_counted = point.status not in (Status.ELIMINATED, Status.OUTDATED)
-    record = point.record if is_counted else None
-    metrics = record and record.metrics
-    tested = point.find_metrics()
-    configuration = parameters.make_id(point.parameters.model_dump(exclude={"seed"}))
-    row: dict[str, object] = {"id": point.id, "configuration": configuration}
-    row |= {"status": point.status or "not run"} | dict(point.parameters)
-    row |= {name: getattr(metrics, name, None) for name in Trained.model_fields}
-    row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
-    fields = ("started", "duration_s", "error")
-    return row | {name: getattr(record, name, None) for name in fields}
-
-
-def describe_failures(points: Sequence[Point]) -> str:
-    """Describe the points that have failed or diverged, and what to do about them.
-
-    At most 20 are listed, in a line each.
-    """
-    failed = [point for point in points if point.has_failed] or [
-        point for point in points if point.status == Status.DIVERGED
-    ]
-    lines = [f"{len(failed)} of {len(points)} points did not finish:"]
-    for point in failed[:20]:
-        error = str(point.record and point.record.error).split("\n")[0]
-        lines.append(f"{point.id} {point.status}: {error}")
-    if any(point.status != Status.DIVERGED for point in failed):
-        lines.append("The option --retry-failed gives them another try.")
-    else:
-        lines.append("The same training diverges again: change what it is given.")
-    return "\n".join(lines)
+        yield lambda *job: threads.submit(training.train_point, *job)

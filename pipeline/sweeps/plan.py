@@ -10,7 +10,7 @@ from pipeline.published import format_duration
 from pipeline.records import Inputs, SweepDefinition
 from pipeline.run_folder import find_lost
 from pipeline.sweeps.points import UNFINISHED, Point
-from pipeline.sweeps.ranking import iterate_rungs
+from pipeline.sweeps.ranking import mark_eliminated
 
 # The seconds that a point takes on one core of 2.5 GHz: to start it, for each epoch,
 # for each image, and for each hidden unit of each image. A training image is trained on
@@ -134,11 +134,11 @@ def forecast_rungs(
 ) -> list[list[Point]]:
     """Return the points of each rung that go on, with a guess for later rungs.
 
-    Who goes on to a later rung is known only when the rung before is finished. Until
-    then, candidates that are already done there are counted, and after them the first
-    ones.
+    Which candidates go on to a later rung is known only when the rung before is
+    finished. Until then we guess: first those that were already trained in the later
+    rung, then the others in their order.
     """
-    rungs = list(iterate_rungs(points, sweep))
+    rungs = mark_eliminated(points, sweep)
     for epochs in sorted({point.rung for point in points})[len(rungs) :]:
         before = len({point.candidate for point in rungs[-1]})
         factor = sweep.halving.factor if sweep.halving else 1

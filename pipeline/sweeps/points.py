@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -30,12 +30,18 @@ from pipeline.records import (
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps.search import draw_candidates, list_rungs
 
-DataKey = tuple[str, int, int]  # source, num_samples, num_validation
-
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
 UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 WRITTEN = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
+
+
+class Images(NamedTuple):
+    """What the images of a point depend on: points that share it have the same ones."""
+
+    source: str
+    num_samples: int
+    num_validation: int
 
 
 class SweepFolder:
@@ -83,9 +89,8 @@ class Point:
         return self.folder.path.name
 
     @property
-    def data_key(self) -> DataKey:
-        """Return the parameters that the point's images depend on."""
-        return (
+    def images(self) -> Images:
+        return Images(
             self.parameters.source,
             self.parameters.num_samples,
             self.parameters.num_validation,
@@ -173,10 +178,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
     """Make all points of a sweep, rung by rung, and each only once.
 
-    Each candidate is crossed with the grid. The entries of `points` are added to these,
-    and all are crossed with the seeds. The points are counted before any is made, since
-    a few lines of YAML can mean more of them than fit into memory. Raises
-    InvalidInput if there are too many, or if a value or a source cannot be used.
+    Raises InvalidInput if there are too many, or if a value or a source cannot be used.
     """
     rungs = list_rungs(sweep)
     both = [name for name in sweep.grid if name in sweep.drawn]
@@ -184,46 +186,68 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
         raise InvalidInput(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
-    # A sweep with neither a grid nor points has one point, its base.
-    has_grid = bool(sweep.grid or sweep.drawn) or not sweep.points
-    candidates = sweep.random.n_candidates if sweep.random else 1
-    count = has_grid * candidates * math.prod(map(len, sweep.grid.values())) + len(
-        sweep.points
-    )
-    count *= max(len(sweep.seeds), 1) * len(rungs)
-    if count > MAX_POINTS:
-        message = (
-            f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most."
-        )
-        raise InvalidInput(f"{message} Make several sweeps of them.")
-    crossed = list(product(*sweep.grid.values())) if has_grid else []
-    grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
-    chosen = [
-        values | each for each in draw_candidates(sweep.random) for values in grid
-    ]
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
+    # Counted before any is made, because a few lines of YAML can mean more points than
+    # fit into memory.
+    count = count_combinations(sweep) * len(seeds) * len(rungs)
+    if count > MAX_POINTS:
+        problem = f"The sweep has {count:,} points, but may have {MAX_POINTS:,} at most"
+        raise InvalidInput(f"{problem}. Make several sweeps of them.")
     points: dict[str, Point] = {}
-    for rung, values, seed in product(rungs, [*chosen, *sweep.points], seeds):
+    for rung, values, seed in product(rungs, list_combinations(sweep), seeds):
         point = make_point(sweep.base | seed | values | rung, folder, sweep)
-        parameters.check_source(point.parameters.source)
-        if (
-            sweep.select.startswith("validation")
-            and point.parameters.num_validation == 0
-        ):
-            problem = f"select is {sweep.select}, but num_validation is 0"
-            raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
+        check_point(point, sweep)
         points[point.id] = point
     return list(points.values())
+
+
+def uses_grid(sweep: SweepDefinition) -> bool:
+    """Return whether the grid gives points, as an empty one does: the base itself.
+
+    Otherwise the sweep has no points but the entries of `points`.
+    """
+    return bool(sweep.grid or sweep.drawn) or not sweep.points
+
+
+def count_combinations(sweep: SweepDefinition) -> int:
+    """Return how many combinations of values `list_combinations` would return."""
+    if not uses_grid(sweep):
+        return len(sweep.points)
+    candidates = sweep.random.n_candidates if sweep.random else 1
+    return candidates * math.prod(map(len, sweep.grid.values())) + len(sweep.points)
+
+
+def list_combinations(sweep: SweepDefinition) -> list[dict[str, Any]]:
+    """Return the values of the points, apart from their seed and their rung.
+
+    Each candidate of a search is combined with each point of the grid. The entries of
+    `points` follow as they are.
+    """
+    if not uses_grid(sweep):
+        return sweep.points
+    crossed = product(*sweep.grid.values())
+    grid = [dict(zip(sweep.grid, values, strict=True)) for values in crossed]
+    candidates = draw_candidates(sweep.random)
+    return [*(drawn | values for drawn in candidates for values in grid), *sweep.points]
+
+
+def check_point(point: Point, sweep: SweepDefinition) -> None:
+    """Raise InvalidInput if a point has no source, or not the metric to select by."""
+    parameters.check_source(point.parameters.source)
+    needs_validation = sweep.select.startswith("validation")
+    if needs_validation and point.parameters.num_validation == 0:
+        problem = f"select is {sweep.select}, but num_validation is 0"
+        raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
 
 
 def make_point(
     values: Mapping[str, object], folder: SweepFolder, sweep: SweepDefinition
 ) -> Point:
-    chosen = parameters.from_values(values)
+    checked = parameters.from_values(values)
     return Point(
-        chosen,
-        folder.point(parameters.make_id(dict(chosen))),
-        rung=chosen.epochs if sweep.halving else 0,
+        checked,
+        folder.point(parameters.make_id(dict(checked))),
+        rung=checked.epochs if sweep.halving else 0,
         is_candidate=bool(sweep.random or sweep.halving),
     )
 

@@ -25,25 +25,36 @@ from pipeline.sweeps.points import (
 def iterate_rungs(
     points: Sequence[Point], sweep: SweepDefinition
 ) -> Iterator[list[Point]]:
-    """Yield each rung's points that are not eliminated, and mark those that are.
+    """Yield the points of each rung whose candidates have not been eliminated before.
 
     points: in the order of their rungs. Which candidates go on depends on the results
-    of a rung, so train it before you take the next one: a rung that is not finished is
-    the last. Without halving there is a single rung.
+    of a rung, so train it before you ask for the next one: after a rung that is not
+    finished, the generator stops. Without halving there is a single rung.
     """
     candidates = {point.candidate for point in points}
     for _, rung in groupby(points, key=lambda point: point.rung):
-        going = []
-        for point in rung:
-            point.is_eliminated = point.candidate not in candidates
-            if not point.is_eliminated:
-                going.append(point)
+        going = [point for point in rung if point.candidate in candidates]
         yield going
         if sweep.halving is None or any(point.status in UNFINISHED for point in going):
             return
         ranked = rank(going, sweep.select)
         best = ranked[: max(len(ranked) // sweep.halving.factor, 1)]
         candidates = {each.points[0].candidate for each in best}
+
+
+def mark_eliminated(
+    points: Sequence[Point], sweep: SweepDefinition
+) -> list[list[Point]]:
+    """Mark the points that are eliminated, and return the rungs that are known so far.
+
+    A point of a known rung is eliminated if its candidate lost in an earlier one.
+    """
+    rungs = list(iterate_rungs(points, sweep))
+    going = {point for rung in rungs for point in rung}
+    known = {point.rung for point in going}
+    for point in points:
+        point.is_eliminated = point.rung in known and point not in going
+    return rungs
 
 
 def read_points(folder: SweepFolder) -> list[Point]:
@@ -55,8 +66,7 @@ def read_points(folder: SweepFolder) -> list[Point]:
     points = [make_point(values, folder, sweep) for values in sweep.ids.values()]
     for point in points:
         point.load(sweep.inputs[point.parameters.source])
-    for _ in iterate_rungs(points, sweep):
-        pass
+    mark_eliminated(points, sweep)
     return points
 
 

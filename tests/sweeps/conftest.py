@@ -16,7 +16,9 @@ from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status, Trained
 from pipeline.run_folder import RunFolder
+from pipeline.sweeps import tables
 from pipeline.sweeps.points import Point
+from pipeline.sweeps.ranking import rank
 from tests.conftest import MIDWAY, VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
@@ -104,3 +106,15 @@ def local(shared, pipeline):
         assert done.returncode == 0, done.stderr
 
     return shared("local", make)
+
+
+def make_ranking(values, names=("hidden_size", "learning_rate")):
+    """Return the ranking of points.
+
+    values: an accuracy for each hidden size, learning rate and seed.
+    """
+    points = [
+        make_point(seed, value, hidden_size=size, learning_rate=rate)
+        for (size, rate, seed), value in values.items()
+    ]
+    return tables.make_ranking(rank(points, "validation_accuracy"), names)

@@ -15,7 +15,7 @@ from pipeline.sweeps.points import (
     make_points,
     read_definition,
 )
-from pipeline.sweeps.ranking import group, iterate_rungs, rank, select
+from pipeline.sweeps.ranking import group, iterate_rungs, mark_eliminated, rank, select
 from pipeline.sweeps.search import draw_candidates
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, make_point, write
@@ -335,6 +335,7 @@ def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_p
         train(rung, failed=(largest, 2))
         rungs.append((rung[0].rung, sorted({p.parameters.learning_rate for p in rung})))
     assert rungs == [(9, [*rates, largest]), (27, rates[-9:]), (81, rates[-3:])]
+    mark_eliminated(points, sweep)
     statuses = [point.status for point in points]
     assert statuses.count("eliminated") == 243 - 117
     assert not any(point.has_failed for point in points if point.status == "eliminated")
@@ -349,7 +350,7 @@ def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
     sweep, points = read_search(tmp_path)
     first = next(iterate_rungs(points, sweep))
     train(first[1:])
-    assert [len(rung) for rung in iterate_rungs(points, sweep)] == [81]
+    assert [len(rung) for rung in mark_eliminated(points, sweep)] == [81]
     assert {point.status for point in points} == {"done", None}
 
 
@@ -449,6 +450,7 @@ def test_committed_results_are_those_of_the_committed_definition(results):
             point.record = make_point(
                 seed, value, sweep.select, VALIDATED | others
             ).record
+    mark_eliminated(points, sweep)
     assert [point.status for point in points] == [
         rows[point.id]["status"] for point in points
     ]
@@ -471,6 +473,7 @@ def test_a_search_selects_from_its_last_rung_alone(tmp_path):
     for rung in iterate_rungs(points, sweep):
         train(rung)
         last = rung
+    mark_eliminated(points, sweep)
     largest = max(point.parameters.learning_rate for point in last)
     train(last, failed=(largest, 2))
     selection = select(points, sweep.select)

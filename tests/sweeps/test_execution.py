@@ -9,7 +9,7 @@ import threading
 import psutil
 import pytest
 
-from pipeline import notebooks, runs
+from pipeline import notebooks
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.files import LOCK, lock
 from pipeline.run_folder import RunFolder
@@ -197,8 +197,8 @@ def test_a_sweep_that_cannot_evaluate_keeps_its_points(
     small_source, tmp_path, pipeline, monkeypatch
 ):
     source, _ = small_source
-    evaluate = runs.evaluate
-    monkeypatch.setattr(runs, "evaluate", lambda *a: (source.unlink(), evaluate(*a)))
+    select = execution.select
+    monkeypatch.setattr(execution, "select", lambda *a: source.unlink() or select(*a))
     base = QUICK | {"source": str(source), "num_samples": 40, "num_validation": 20}
     file, out = write(tmp_path / "s.yaml", base=base), tmp_path / "out"
     failed = pipeline("sweep", file, "--no-report", "--sweep-dir", out)

@@ -1,0 +1,290 @@
+"""Define the commands of the command line, their options and their help.
+
+Commands import what they need themselves, see startup.py.
+"""
+
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import parameters, startup
+from pipeline.errors import CommandFailed, InvalidRecord, PipelineError
+from pipeline.parameters import NAMED_SOURCES
+from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
+
+RUN = "python -m pipeline run"
+RUN_SETTINGS = {"max_content_width": 160, "allow_extra_args": True}
+FOLDER = click.Path(file_okay=False)
+PAGE = click.Path(dir_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, path_type=Path)
+EXAMPLES = """\b
+Examples:
+  python -m pipeline run -p epochs 20 --run-dir runs/short
+  python -m pipeline compare runs/default runs/short
+  python -m pipeline sweep notebooks/sweeps/small.yaml
+"""
+PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
+    f"  {name:20} {field.description}; "
+    f"{parameters.describe_allowed(name)} ({field.default})"
+    for name, field in parameters.Parameters.model_fields.items()
+)
+_given = click.option(
+    *("-p", "given"),
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter.",
+)
+_output = click.option(
+    "--output", type=PAGE, help="The page to write; in runs/reports by default."
+)
+
+
+class _Log(logging.StreamHandler[Any]):
+    """The lines of a command, which ends when nobody reads them any more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
+class Command(click.Command):
+    """A command, which needs the project's folder; its help does not."""
+
+    def invoke(self, context: click.Context) -> Any:
+        if not NOTEBOOKS.is_dir():
+            raise click.UsageError(
+                f"The notebooks are not at {NOTEBOOKS}: digits needs the project's "
+                "folder. Clone it, and install it there with pip install -e ."
+            )
+        return super().invoke(context)
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="digits-by-hand", message="%(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
+def main(verbose: bool) -> None:
+    """Train a network written by hand, in notebooks. Sweep, compare and verify."""
+    form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
+    logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+
+
+main.command_class = Command
+
+
+def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return parameters by name; the path of a source begins in the current folder."""
+    values = dict(given)
+    if "run_dir" in values:
+        command = f"{RUN} --run-dir {values['run_dir']}"
+        raise click.UsageError(f"run_dir is no parameter. Write: {command}")
+    source = values.get("source", "sample")
+    if source.strip() and source not in NAMED_SOURCES:
+        values["source"] = from_current_folder(source)
+    return values
+
+
+@contextmanager
+def refreshed_index() -> Iterator[None]:
+    """Write the list of runs when the block ends, however it ends."""
+    with startup.fast_imports():
+        from pipeline import listing
+    try:
+        yield
+    finally:
+        try:
+            if RUNS.is_dir():
+                listing.write_index()
+        except (PipelineError, OSError) as error:  # which is no error of the command
+            click.echo(f"The list of runs was not written: {error}", err=True)
+
+
+def echo_path(what: str, path: Path) -> None:
+    click.echo(f"{what}: {os.path.relpath(path)}")
+
+
+@main.command("run", epilog=PARAMETERS, context_settings=RUN_SETTINGS)
+@click.option(
+    "--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default."
+)
+@_given
+@click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
+def run_command(
+    run_dir: str | None, given: Sequence[tuple[str, str]], force: bool
+) -> None:
+    """Prepare, train, evaluate and report."""
+    chosen = parameters.from_strings(read_parameters(given))
+    for stray in click.get_current_context().args:
+        command = f"{RUN} --run-dir {stray}"
+        raise click.UsageError(f"A folder is given by its option. Write: {command}")
+    parameters.check_source(chosen.source)
+    with refreshed_index():
+        from pipeline import runs
+
+        place = "runs/default" if run_dir is None else from_current_folder(run_dir)
+        runs.run(chosen, place, force)
+
+
+@main.command("data")
+@click.argument("source", type=click.Path())
+@_given
+@_output
+def data_command(
+    source: str, given: Sequence[tuple[str, str]], output: Path | None
+) -> None:
+    """Show how a source is read and split, and print the command that trains with it.
+
+    SOURCE is what the parameter of that name may be, such as a folder of pictures.
+    """
+    from pipeline import runs
+
+    echo_path(
+        "report",
+        runs.show_source(read_parameters([*given, ("source", source)]), output),
+    )
+
+
+@main.command("sweep")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--workers", type=click.IntRange(1), help="Points at a time; one a core by default."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
+)
+@click.option(
+    "--retry-failed", is_flag=True, help="Run the points that failed before, too."
+)
+@click.option(
+    "--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training."
+)
+@click.option(
+    "--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME."
+)
+@click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
+def sweep_command(
+    file: Path, sweep_dir: str | None, no_report: bool, **options: Any
+) -> None:
+    """Train what is left of the sweep in FILE, and evaluate what it selects."""
+    scheduler = options["scheduler"]
+    if scheduler == "" or (scheduler and options["workers"]):
+        raise click.UsageError(
+            "--scheduler needs an address, tcp://HOST:8786, and goes without --workers."
+        )
+    place = from_current_folder(sweep_dir) if sweep_dir else None
+    with refreshed_index():
+        from pipeline.sweeps.execution import run_sweep
+        from pipeline.sweeps.results import describe_failures
+
+        ranking = run_sweep(file, place, with_report=not no_report, **options)
+    points = [point for each in ranking for point in each.points]
+    if any(point.has_failed for point in points) and not options["dry_run"]:
+        raise CommandFailed(describe_failures(points))
+
+
+@main.command("verify")
+@click.argument("run_dir", type=FOLDER)
+def verify_command(run_dir: str) -> None:
+    """Run a finished run, or a sweep's selected points, again, and compare."""
+    from pipeline.files import is_locked
+    from pipeline.sweeps.ranking import find_selected
+    from pipeline.verification import verify
+
+    path = Path(run_dir)
+    if not path.exists():
+        names = [each.name for each in path.absolute().parent.glob("*/")]
+        near = difflib.get_close_matches(path.name, names, n=1)
+        hint = (
+            f"Did you mean {path.with_name(near[0])}?"
+            if near
+            else "Name a run or a sweep."
+        )
+        raise InvalidRecord(path, "is not there", hint)
+    if is_locked(path):
+        raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
+    for place in find_selected(from_current_folder(run_dir)):
+        click.echo(place)
+        verify(place)
+
+
+@main.command("notebooks")
+@click.argument("paths", nargs=-1, required=True, type=EXISTING)
+def notebooks_command(paths: tuple[Path, ...]) -> None:
+    """Execute notebooks again, in place."""
+    from pipeline import notebooks
+
+    for path in paths:
+        notebooks.execute_in_place(path)
+
+
+@main.command("report")
+@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
+@click.option(
+    "--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html."
+)
+def report_command(path: Path, output: Path | None) -> None:
+    """Render a notebook, a run, a point, or a sweep as far as it is, as one page."""
+    if path.is_dir() and output:
+        raise click.UsageError(
+            "--output is for a notebook; a run's report is in its folder."
+        )
+    if path.is_dir():
+        with refreshed_index():
+            from pipeline.sweeps import evaluation, execution
+            from pipeline.sweeps.points import SweepFolder
+
+            place = from_current_folder(str(path))
+            if (path / "sweep.json").exists():
+                output = execution.write_report(SweepFolder(place))
+            else:
+                output = evaluation.report(place)
+    else:
+        from pipeline.reports import page
+
+        output = output or RUNS / "reports" / f"{path.stem}.html"
+        page.write_notebook_report(path, output)
+    echo_path("report", output)
+
+
+@main.command("compare")
+@click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
+@_output
+def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
+    """Compare two to six runs, points or sweeps on one page."""
+    with refreshed_index():
+        from pipeline import comparison
+
+        echo_path(
+            "report",
+            comparison.write_report([*map(from_current_folder, run_dirs)], output),
+        )
+
+
+@main.command("index")
+@click.argument("folder", default=RUNS, type=click.Path(path_type=Path))
+def index_command(folder: Path) -> None:
+    """Write the list of all runs and sweeps below FOLDER, by default runs."""
+    from pipeline import listing
+
+    if not folder.is_dir():
+        raise InvalidRecord(folder, "is no folder", f"Make a run first: {RUN}")
+    echo_path("index", listing.write_index(folder.absolute()))
+
+
+@main.command("site")
+@click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
+def site_command(folder: Path) -> None:
+    """Write the notebooks and three reports as a website into FOLDER, or runs/site."""
+    from pipeline import listing
+
+    echo_path("site", listing.write_site(folder.absolute()))

@@ -1,0 +1,123 @@
+"""Render the Markdown of a page's notebooks: headings, links, tables and formulas.
+
+Formulas become MathML, because browsers can draw it without a script.
+"""
+
+import re
+from collections.abc import Container, Sequence
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import jinja2
+from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from pipeline.paths import NOTEBOOKS
+
+GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
+
+
+class Renderer(IPythonRenderer):
+    """Render the Markdown of a page's notebooks, and collect its headings.
+
+    stems: the names of the notebooks; `stem` is that of the current one. site: the
+    names of notebooks with a page beside this one. down: by how many levels to lower
+    headings.
+    """
+
+    def __init__(
+        self, stems: Sequence[str], site: Container[str] = (), down: int = 0
+    ) -> None:
+        super().__init__(escape=False)
+        self.stems, self.site, self.down = stems, site, down
+        self.stem = stems[0]
+        self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
+        self.figures = 0
+
+    def count_figure(self) -> int:
+        self.figures += 1
+        return self.figures
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        level += self.down
+        plain = re.sub("<[^<>]+>", "", text)
+        anchor = make_anchor(self.stem, "" if level == 1 + self.down else plain)
+        while anchor in self.headings:
+            anchor += "-2"
+        self.headings[anchor] = level, plain
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        path, _, heading = url.partition("#")
+        stem = Path(path).stem if path else self.stem
+        anchor = make_anchor(stem, heading)
+        if urlsplit(url).scheme:
+            return super().link(text, url, title)
+        if url == GLOSSARY:
+            return f'<a href="#glossary">{text}</a>'
+        # On the website, the report of the default run has another name.
+        if path == "report.html" and self.site:
+            return f'<a href="default.html#{heading}">{text}</a>'
+        if path and not path.endswith(".ipynb"):
+            return text
+        if stem in self.stems:
+            return f'<a href="#{anchor}">{text}</a>'
+        if stem in self.site:
+            return f'<a href="{stem}.html#{anchor}">{text}</a>'
+        return f"<code>{path}</code>" if text == stem else text
+
+    def table(self, text: str) -> str:
+        """Render a table, which scrolls on phones if it has three columns or more."""
+        table = f"<table>\n{text}</table>\n"
+        if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
+            return table
+        return (
+            '<div class="scroll" role="group" aria-label="Table" '
+            f'tabindex="0">{table}</div>'
+        )
+
+    def table_head(self, text: str) -> str:
+        # Markdown has no table without a head, so an empty head stands for none.
+        words = re.sub(r"<[^>]+>|\s", "", text)
+        return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
+
+    def block_math(self, body: str) -> str:
+        math = convert_formula(body, "block")
+        # Firefox scrolls only an element around a formula, not the formula itself.
+        return (
+            '<span class="formula" role="group" aria-label="Formula" '
+            f'tabindex="0">{math}</span>'
+        )
+
+    def inline_math(self, body: str) -> str:
+        return convert_formula(body, "inline")
+
+
+def make_anchor(stem: str, heading: str) -> str:
+    """Return a heading's anchor, from its text or from JupyterLab's link to it."""
+    words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
+    return "-".join([stem, *words])
+
+
+def convert_formula(source: str, display: str) -> str:
+    """Convert a formula to MathML, or leave it as it was typed if that fails."""
+    try:
+        return convert(source, display=display)
+    except Exception:  # noqa: BLE001 - latex2mathml's errors have no common base
+        return f"<code>{escape(source)}</code>"
+
+
+@jinja2.pass_context
+def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
+    """Render the Markdown of a cell, as a filter in nbconvert's templates."""
+    renderer = context["resources"]["renderer"]
+    renderer.attachments = context["cell"].get("attachments", {})
+    return MarkdownWithMath(renderer).render(source)
+
+
+def render_glossary() -> str:
+    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
+    text = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return MarkdownWithMath(Renderer(["glossary"])).render(text)

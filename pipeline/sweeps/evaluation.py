@@ -1,0 +1,206 @@
+"""Evaluate points of a sweep on the test images, and remember which ones have been.
+
+Each sweep lists them in its folder, in test_evaluations.jsonl. Lines are only ever
+added to the list, because a result that has been seen cannot be unseen.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+from pydantic import ValidationError
+
+from pipeline import data, provenance, runs
+from pipeline.errors import InvalidRecord
+from pipeline.files import lock, write_whole
+from pipeline.parameters import NAMES, describe, from_values
+from pipeline.process import open_threads
+from pipeline.records import Inputs, RunRecord, TestEvaluation
+from pipeline.run_folder import RunFolder
+from pipeline.stages import EVALUATION, TRAINING
+from pipeline.sweeps.training import TRAINED
+
+FILE = "test_evaluations.jsonl"
+
+Groups = Mapping[str, Sequence[TestEvaluation]]  # by configuration, see `identify`
+
+
+def evaluate(
+    folders: Sequence[RunFolder],
+    at_a_time: int = 1,
+    inputs: Mapping[str, Inputs] | None = None,
+) -> None:
+    """Execute 03_evaluate for points of a sweep, and write their reports.
+
+    A point that has been evaluated is skipped, unless what its evaluation depends on
+    has changed.
+
+    at_a_time: how many points to evaluate at once.
+    inputs: from the source of the images to what an evaluation with them depends on.
+        What is missing is collected now.
+
+    Raises InvalidInput if a folder holds no finished point, or one that was trained
+    with other code, data or versions. Raises CommandFailed if another command uses a
+    folder, and NotebookFailed if 03_evaluate fails.
+    """
+    with open_threads(at_a_time) as threads:
+        list(threads.map(partial(_evaluate_point, given=inputs or {}), folders))
+
+
+def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
+    with lock(folder.path):
+        record, parameters = folder.read_finished()
+        inputs = given.get(parameters.source) or provenance.collect_inputs(
+            parameters.source, [TRAINING, EVALUATION]
+        )
+        is_evaluated = folder.metrics.name in record.outputs
+        if not is_evaluated or provenance.compare_inputs(record, parameters, inputs):
+            trained = provenance.leave_out_evaluation(inputs)
+            if changed := provenance.compare_inputs(record, parameters, trained):
+                problem = f"was trained with other {changed[0]}"
+                raise InvalidRecord(folder.path, problem, "Run its sweep again.")
+            record = _execute_evaluation(folder, record, inputs)
+            add_test_evaluation(folder, record)
+        elif folder.report.exists():
+            return
+        runs.finish(folder, record)
+
+
+def _execute_evaluation(
+    folder: RunFolder, record: RunRecord, inputs: Inputs
+) -> RunRecord:
+    """Execute 03_evaluate, and return the record with its inputs and files."""
+    outputs = {name: record.outputs[name] for name in TRAINED}
+    record = record.replace(outputs=outputs)
+    # If this process is killed now, the record names only the files of the training.
+    folder.write_record(record)
+    parameters = from_values(record.parameters)
+    images = data.split_source(
+        parameters.source, parameters.num_samples, parameters.num_validation
+    )
+    write_whole(folder.data, images.to_bytes())
+    try:
+        evaluated = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
+    finally:
+        folder.data.unlink(missing_ok=True)
+    return record.replace(inputs=inputs, outputs=outputs | evaluated)
+
+
+def report(run_dir: str) -> Path:
+    """Write the report of a finished run or point, and return its path.
+
+    A point that has not been evaluated is evaluated first. Raises what `evaluate` does.
+    """
+    folder = RunFolder(run_dir)
+    if folder.is_point:
+        evaluate([folder])
+        return folder.report
+    return runs.report(folder)
+
+
+def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
+    """Add a point that has just been evaluated to the list of its sweep."""
+    metrics = folder.read_metrics()
+    code = "".join(record.inputs.syntax.values())
+    evaluation = TestEvaluation(
+        point=folder.path.name,
+        parameters=record.parameters,
+        code=hashlib.sha256(code.encode()).hexdigest()[:12],
+        test_error=metrics.test_error,
+        test_accuracy=metrics.test_accuracy,
+    )
+    with (folder.path.parent / FILE).open("a", encoding="utf-8") as file:
+        file.write(f"{evaluation.model_dump_json()}\n")
+
+
+def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
+    """Read the list of a sweep, in the order in which points have met the test images.
+
+    Points that are no longer in the sweep's file, or have been trained again since, are
+    among them. Raises InvalidRecord if the file is damaged.
+    """
+    path = sweep_dir / FILE
+    if not path.exists():
+        return []
+    lines = path.read_bytes().splitlines()
+    try:
+        return [TestEvaluation.model_validate_json(line) for line in lines]
+    except ValidationError as error:
+        problem = f"is damaged ({error.errors()[0]['msg']})"
+        next_step = "Remove the line that was not written by this project."
+        raise InvalidRecord(path, problem, next_step) from None
+
+
+def describe_test_evaluations(
+    evaluations: Sequence[TestEvaluation], selected: Sequence[str]
+) -> list[str]:
+    """Return lines that say which configurations of a sweep have met the test images.
+
+    They also say whether the selected one was the first. selected: the ids of its
+    points.
+    """
+    groups: dict[str, list[TestEvaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(identify(evaluation), []).append(evaluation)
+    lines = [
+        f"configurations of this sweep that have met the test images: {len(groups)}"
+    ]
+    of_selected = [each for each in evaluations if each.point in selected]
+    if of_selected:
+        last = of_selected[-1]
+        earlier = evaluations[: evaluations.index(last)]
+        others = {identify(each) for each in earlier} - {identify(last)}
+        lines.append(describe_order(len(others)))
+    return lines + (describe_groups(groups) if len(groups) > 1 else [])
+
+
+def identify(evaluation: TestEvaluation) -> str:
+    """Return what identifies a configuration: its code, and all but the seed.
+
+    So a configuration that was trained again with other code is another one.
+    """
+    names = [name for name in NAMES if name != "seed"]
+    return evaluation.code + describe(pick(evaluation, names))
+
+
+def pick(evaluation: TestEvaluation, names: Sequence[str]) -> dict[str, object]:
+    return {name: evaluation.parameters.get(name) for name in names}
+
+
+def describe_order(others: int) -> str:
+    """Say whether the test images were unseen when the selected points met them.
+
+    others: how many other configurations had met them before.
+    """
+    if others == 0:
+        return "The selected one was the first: its accuracy is of unseen images."
+    who = "1 other" if others == 1 else f"{others} others"
+    return (
+        f"{who} had met them before the selected one was evaluated, "
+        "so its test accuracy is no longer that of unseen images."
+    )
+
+
+def describe_groups(groups: Groups) -> list[str]:
+    """Describe each configuration by what it does not share with all others."""
+    firsts = [evaluations[0] for evaluations in groups.values()]
+    varied = [
+        name
+        for name in NAMES
+        if name != "seed"
+        and len({str(first.parameters.get(name)) for first in firsts}) > 1
+    ]
+    lines = []
+    for evaluations in groups.values():
+        first = evaluations[0]
+        what = describe(pick(first, varied)) or "the only configuration"
+        accuracy = fmean(each.test_accuracy for each in evaluations)
+        seeds = len({each.point for each in evaluations})
+        lines.append(
+            f"{first.time:%Y-%m-%d %H:%M} UTC: {what}, code {first.code}: "
+            f"test_accuracy {accuracy:.4f}, over {seeds} "
+            + ("seed" if seeds == 1 else "seeds")
+        )
+    return lines

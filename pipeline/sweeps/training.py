@@ -1,0 +1,62 @@
+"""Train a point of a sweep: a run of which only 02_train is executed at first.
+
+It is evaluated later, when its sweep selects it or a command needs its metrics.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from pipeline import notebooks
+from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed
+from pipeline.files import write_whole
+from pipeline.records import RunRecord, Status, Trained, now
+from pipeline.run_folder import RunFolder
+from pipeline.runs import continue_record
+from pipeline.stages import TRAINING
+
+TRAINED = (TRAINING.executed, *TRAINING.files)  # the files that a training leaves
+
+# The result of training a point: its record, and files that are not in its folder yet.
+Outcome = tuple[RunRecord, dict[str, bytes]]
+
+# A function that starts the training of a point and takes what `train_point` takes.
+Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
+
+
+def train_point(
+    folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
+) -> Outcome:
+    """Train a point by executing 02_train in its folder, and return its record.
+
+    content: the bytes of data.npz, which is in the folder only while the point trains.
+    time_limit: seconds for a cell, or None. A failed training is recorded, not raised.
+    Raises CodeChanged if the project's code has changed since the command started.
+    """
+    started = time.monotonic()
+    executed = folder.notebook(TRAINING)
+    record = continue_record(folder, record.replace(started=now()))
+    folder.write_record(record)
+    folder.clear()
+    write_whole(folder.data, content)
+    try:
+        notebooks.execute(
+            TRAINING.notebook,
+            executed,
+            record.parameters | {"run_dir": folder.display_path},
+            inputs=record.inputs,
+            time_limit=time_limit,
+            is_point=True,
+        )
+        model = folder.read_model()
+        trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
+        record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
+    except CodeChanged:
+        folder.record.unlink()  # because nothing was trained
+        raise
+    except (NotebookFailed, InvalidRecord) as error:
+        record = record.replace(status=Status.of(error), error=str(error))
+    finally:
+        folder.data.unlink()
+    duration = round(record.earlier_s + time.monotonic() - started, 1)
+    return record.replace(duration_s=duration), {}
