@@ -123,9 +123,8 @@ def check_page(path: Path) -> None:
     files = [above for above in path.parents if above.is_file()]
     if files:
         raise InvalidInput(
-            f"{path} is below a file, {files[0]}. Choose another --output."
+            f"{path} is below a file, {files[0]}. Write the page elsewhere."
         )
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
-        raise InvalidInput(
-            f"{path} was not made by this project. Move it, or choose another --output."
-        )
+        problem = f"{path} was not made by this project"
+        raise InvalidInput(f"{problem}. Move it, or write the page elsewhere.")

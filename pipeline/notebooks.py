@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.utils import nb_language
+from papermill.utils import nb_kernel_name, nb_language
 
 from pipeline.errors import (
     CodeChanged,
@@ -154,10 +154,7 @@ def execute(
     not a notebook in Python, and NotebookFailed if a cell fails.
     """
     node = read_stage(notebook, inputs) if inputs else read_notebook(notebook)
-    if nb_language(node) != "python":
-        raise InvalidRecord(
-            notebook, "is not in Python", "Choose a Python kernel for it."
-        )
+    check_language(node, notebook)
     declared = papermill.inspect_notebook(node)
     values = {k: value for k, value in (parameters or {}).items() if k in declared}
     variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
@@ -178,6 +175,16 @@ def execute(
             if attempt == "last" or is_ending.is_set():
                 raise
             log.warning(f"{error} It is executed once more.")
+
+
+def check_language(node: NotebookNode, path: Path) -> None:
+    """Raise InvalidRecord unless the notebook names a kernel, and is in Python."""
+    try:
+        is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
+    except ValueError:  # it names neither a kernel nor a language
+        is_python = False
+    if not is_python:
+        raise InvalidRecord(path, "is not in Python", "Choose a Python kernel for it.")
 
 
 def _execute(
@@ -247,7 +254,8 @@ def read_stage(path: Path, inputs: Inputs) -> NotebookNode:
     if digest not in _stages:
         node = read_notebook(path)
         if digest_cells(path) != digest:
-            raise CodeChanged(f"{path.name} has been changed meanwhile. Run it again.")
+            problem = f"{path.name} has been changed since this command started"
+            raise CodeChanged(f"{problem}. Start the command again.")
         _stages[digest] = node
     return _stages[digest]
 

@@ -58,7 +58,8 @@ def preload() -> None:
     If a module cannot be imported, nothing is kept. Then the process of a notebook
     imports it again, so the error is shown in the cell that needs it.
     """
-    sys.path.insert(0, str(ROOT))  # before the current folder, which 3.11 puts first
+    # Python 3.11 puts the current folder first, and our root has to come before it.
+    sys.path.insert(0, str(ROOT))
     before = digest_files()
     try:
         import_modules()
@@ -85,23 +86,25 @@ def forget_modules() -> None:
             del sys.modules[name]
 
 
-def prepare(syntax: Mapping[str, str]) -> str:
-    """Give this process the code that has these digests.
+def take_code(syntax: Mapping[str, str]) -> str:
+    """Make sure that this process runs the code that has these digests.
 
     syntax: digests by file, see `digests.digest_syntax`; empty for whatever is on disk.
-    Return "", or the reason why the process cannot have that code.
+    Return "", or the reason why the process cannot run that code.
     """
-    changed_on_disk = find_differences(digest_disk(syntax), syntax)
-    if imported.files == digest_files() or changed_on_disk:
-        changed = find_differences(imported.syntax, syntax)
-        return describe(changed_on_disk or changed) if changed else ""
+    if syntax and not find_differences(imported.syntax, syntax):
+        return ""  # it is what the fork server has imported
+    if not syntax and imported.files == digest_files():
+        return ""  # no file has changed since the fork server imported it
+    if changed := find_differences(digest_disk(syntax), syntax):
+        return describe(changed)
     forget_modules()
     if syntax:
         # A cell that imports the same module will show the error.
         with contextlib.suppress(Exception):
             import_modules()
-        changed = find_differences(digest_disk(syntax), syntax)
-        return describe(changed) if changed else ""
+        if changed := find_differences(digest_disk(syntax), syntax):
+            return describe(changed)  # it was saved while it was imported
     return ""
 
 
@@ -115,4 +118,4 @@ def find_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> lis
 
 def describe(changed: Sequence[str]) -> str:
     names = ", ".join(changed)
-    return f"{names} has been changed since this command has started. Give it again"
+    return f"{names} changed after this command started; start the command again"

@@ -48,7 +48,10 @@ Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 100,0
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
 Decay = Annotated[float, Field(gt=0, le=1), "a number above 0, at most 1"]
 Rate = Annotated[
-    float, Field(ge=0, lt=1), AfterValidator(abs), "a number from 0 to below 1"
+    float,
+    Field(ge=0, lt=1),
+    AfterValidator(abs),  # makes -0.0 the same value as 0.0
+    "a number from 0 to below 1",
 ]
 ZeroOrOne = Annotated[int, Field(ge=0, le=1), "0 or 1"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 4294967295"]
@@ -89,7 +92,7 @@ class Parameters(BaseModel):
 
 
 class NotebookParameters(Parameters):
-    """What notebooks declare besides: folders, and how many trainings to run again."""
+    """The parameters, and the other values that notebooks declare."""
 
     run_dir: Folder = Field("runs/default", description="the folder of the run's files")
     run_dirs: Folders = Field(
@@ -112,6 +115,22 @@ def describe_allowed(name: str) -> str:
     return next(text for text in metadata if isinstance(text, str))
 
 
+def find_range(name: str) -> dict[str, object]:
+    """Return the range of a number as the attributes of an HTML input field.
+
+    HTML has no attribute for a limit that is itself excluded, so these two are ours.
+    """
+    field = Parameters.model_fields[name]
+    limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
+    attributes: dict[str, object] = {
+        attribute: getattr(constraint, limit)
+        for constraint in field.metadata
+        for limit, attribute in limits.items()
+        if hasattr(constraint, limit)
+    }
+    return attributes | {"step": "any" if field.annotation is float else 1}
+
+
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that are not at their defaults."""
     defaults = Parameters().model_dump()
@@ -123,7 +142,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
     """Return what differs from the original.
 
-    num_validation does not: the original has none, but it changes no metric.
+    num_validation is left out, because it changes no published metric.
     """
     changed = find_changed(dict(parameters))
     return {name: value for name, value in changed.items() if name != "num_validation"}

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing import connection
 from types import ModuleType
 from typing import Any
@@ -33,7 +34,7 @@ SECONDS_TO_END = 1.0  # for a process to close its files after its last cell
 
 starting = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
-is_ending = threading.Event()  # set while `open_threads` kills what its threads execute
+is_ending = threading.Event()  # set while all these processes are being killed
 
 Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
 
@@ -73,7 +74,7 @@ class NotebookProcess:
     """The process of one notebook, seen from its parent, who has to close it.
 
     variables: set in its environment. syntax: the digests of the code that it has to
-    execute, by file, see `own_code.prepare`. Raises ProcessDied if it cannot be
+    execute, by file, see `own_code.take_code`. Raises ProcessDied if it cannot be
     started.
     """
 
@@ -118,7 +119,8 @@ class NotebookProcess:
                 ready = connection.wait([self.pipe, self.process.sentinel], left)
                 if not ready or left == 0:
                     raise CellTimedOut(f"it took longer than {time_limit:g} seconds")
-                # The process has ended, though another one still holds its end open.
+                # Nothing can be read if the process has ended while another one, which
+                # its cells have started, still holds its end of the pipe open.
                 if self.pipe not in ready:
                     raise EOFError
                 kind, content = json.loads(self.pipe.recv_bytes())
@@ -165,19 +167,21 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
     An error, or Ctrl-C, ends them at once, because their processes are killed. As a
-    thread may be about to start another process, this is repeated until no thread is
-    left.
+    thread may be about to start another process, this is repeated until all threads
+    have ended.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:
         yield threads
     except BaseException:
         is_ending.set()
-        threads.shutdown(wait=False, cancel_futures=True)
-        while any(each.name.startswith("notebook") for each in threading.enumerate()):
+        shutdown = partial(threads.shutdown, cancel_futures=True)  # waits for them
+        ending = threading.Thread(target=shutdown)
+        ending.start()
+        while ending.is_alive():
             for process in running.copy():
                 process.kill()
-            time.sleep(0.02)
+            ending.join(0.02)
         is_ending.clear()
         raise
     threads.shutdown()

@@ -72,9 +72,8 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
     try:
         outputs = execute_stages(folder, record.parameters, record.inputs)
         if folder.read_data().source_sha256 != record.arrays:
-            raise NotebookFailed(
-                "The data was changed while it was executed. Run it again."
-            )
+            problem = "The source has changed while the run read it"
+            raise NotebookFailed(f"{problem}. Start the command again.")
         duration = round(record.earlier_s + time.monotonic() - started, 1)
         fields = {"outputs": outputs, "note": folder.read_model().note}
         finish(folder, record.replace(duration_s=duration, **fields))

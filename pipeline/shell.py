@@ -58,7 +58,7 @@ def run_cells(
         with lock:  # the threads of a cell may print at once
             pipe.send_bytes(text.encode("utf-8", "replace"))
 
-    if changed := own_code.prepare(syntax):
+    if changed := own_code.take_code(syntax):
         send("refused", {"text": changed})
         return
     shell = _Shell.instance(**OPTIONS)

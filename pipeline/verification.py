@@ -4,6 +4,8 @@ import logging
 import math
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipeline.errors import CommandFailed, InvalidRecord
 from pipeline.model import Model
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import ROOT
+from pipeline.records import RunRecord
 from pipeline.run_folder import RunFolder
 from pipeline.runs import execute_stages
 from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES
@@ -22,6 +25,33 @@ log = logging.getLogger(__name__)
 
 # Results of a BLAS may differ by this, because its last digits vary between machines.
 TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The results of a run, and those of the same run made again, by their names.
+
+    is_close: whether they differ in no more than the last digits, by TOLERANCE.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    is_close: bool
+
+    @property
+    def different(self) -> list[str]:
+        return [name for name in self.before if self.before[name] != self.find(name)]
+
+    def find(self, name: str) -> Any:
+        """Return a result of the run made again, or None if it has none."""
+        return self.after.get(name)
+
+    def log(self) -> None:
+        different = self.different
+        other = "in other digits" if self.is_close else "NOT equal"
+        for name, value in self.before.items():
+            verdict = f"{other} {self.find(name)}" if name in different else "equal"
+            log.info(f"  {name:25} {value}  {verdict}")
 
 
 def verify(run_dir: str) -> None:
@@ -40,7 +70,7 @@ def verify(run_dir: str) -> None:
     has_source = is_named or (ROOT / chosen.source).exists()
     if not has_source and (not folder.data.exists() or folder.data.name in altered):
         problem = f"cannot be made again: its source {chosen.source} is missing, and "
-        problem += "it has no data.npz as its run left it"
+        problem += "its data.npz is missing, too, or has been altered"
         raise InvalidRecord(folder.path, problem, "Put the source back.")
     recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
     inputs = provenance.collect_inputs(chosen.source, recorded)
@@ -55,25 +85,16 @@ def verify(run_dir: str) -> None:
             stages.remove(PREPARATION)
             inputs = inputs.model_copy(update={"data": record.inputs.data})
         execute_stages(again, record.parameters, stages=stages)
-        before, after = _collect_facts(folder), _collect_facts(again)
         distance = _measure_distance(folder.read_model(), again.read_model())
-    for name in altered:
-        before[f"{name}, altered since"] = record.outputs[name]
-    different = [name for name in before if before[name] != after.get(name)]
-    numbers = [name for name in different if isinstance(before[name], float | int)]
-    old, new = [[facts[name] for name in numbers] for facts in (before, after)]
-    uses_blas = chosen.batch_size > 1 or record.note is not None
-    is_close = uses_blas and not altered and distance <= TOLERANCE
-    is_close = is_close and np.allclose(old, new, rtol=TOLERANCE, atol=0)
-    other = "in other digits" if is_close else "NOT equal"
-    for name, value in before.items():
-        verdict = f"{other} {after.get(name, '')}" if name in different else "equal"
-        log.info(f"  {name:25} {value}  {verdict}")
+        comparison = _compare(folder, again, record, altered, distance)
+    comparison.log()
     for change in provenance.compare_inputs(record, chosen, inputs):
         log.info(f"What has changed since: {change}")
+    different = comparison.different
     if not different:
-        log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
-    elif is_close:
+        count = len(comparison.before)
+        log.info(f"Reproduced: all {count} metrics and digests are equal.")
+    elif comparison.is_close:
         log.info(
             f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
             f"weights within {distance:.1g} of the stored ones. Another BLAS or "
@@ -82,6 +103,31 @@ def verify(run_dir: str) -> None:
         )
     else:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
+
+
+def _compare(
+    folder: RunFolder,
+    again: RunFolder,
+    record: RunRecord,
+    altered: Sequence[str],
+    distance: float,
+) -> Comparison:
+    """Compare the results in two folders, of which the second has just been made.
+
+    altered: files of the first that are not as its run left them. distance: the largest
+    difference of two weights.
+    """
+    before, after = _collect_facts(folder), _collect_facts(again)
+    for name in altered:
+        before[f"{name}, altered since"] = record.outputs[name]
+    numbers = [name for name in before if isinstance(before[name], float | int)]
+    stored = [before[name] for name in numbers]
+    found = [after.get(name, math.nan) for name in numbers]
+    # Only a BLAS, which the compiled loops do not use, gives other digits elsewhere.
+    uses_blas = record.parameters["batch_size"] != 1 or record.note is not None
+    is_close = uses_blas and not altered and distance <= TOLERANCE
+    are_close = np.allclose(stored, found, rtol=TOLERANCE, atol=0)
+    return Comparison(before, after, is_close and are_close)
 
 
 def _measure_distance(one: Model, other: Model) -> float:

@@ -1,4 +1,4 @@
-"""Collect the networks, images and results with which a page reads drawings and trains.
+"""Collect what a page needs to read drawings and to train: networks, images, results.
 
 Such a page is the report of a run, or the panel of explore.ipynb.
 """
@@ -13,12 +13,13 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
-from pipeline.data import CLOTHES, DIGITS, load_source, read_arrays
+from pipeline.data import DIGITS, load_source, read_arrays
 from pipeline.model import Model
 from pipeline.parameters import (
     NAMES,
     Parameters,
     describe_allowed,
+    find_range,
     find_unoriginal,
     from_values,
 )
@@ -55,7 +56,7 @@ KNOWN: dict[str, dict[str, str | bool]] = {
 }
 IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
-DATASETS = {DIGITS: "MNIST", CLOTHES: "Fashion-MNIST"}
+DATASETS = {"sample": "MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 MAX_IMAGES = 5000  # that a page holds; they add some 700 kB to it
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
@@ -67,8 +68,8 @@ def read_style(name: str) -> str:
 def read_script(name: str) -> str:
     """Read a module as a script in a scope of its own, since a page has no modules.
 
-    Its one global name, such as network_js, is that of an object with what the module
-    exports. What it imports is taken from the objects of the scripts before it.
+    The script defines one object, such as network_js, which holds what the module
+    exports. What the module imports is taken from the objects of earlier scripts.
     """
     text = (TEMPLATES / f"{name}.js").read_text("utf-8")
     text = IMPORT.sub(r"const \1 = \2_js;", text)
@@ -103,7 +104,8 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     return {
         "fields": Parameters.model_fields,
         "allowed": {name: describe_allowed(name) for name in NAMES},
-        "dataset": DATASETS.get(model.classes),
+        "ranges": {name: find_range(name) for name in NAMES},
+        "dataset": DATASETS.get(str(record.parameters["source"])) if record else None,
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
@@ -121,9 +123,9 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
         return (
             "These files were written by notebooks that were run alone, in a folder "
             "without a run, so their parameters are not recorded. To train again here, "
-            "make a run, and run this cell again: python -m pipeline run, with "
-            "--run-dir, and with -p NAME VALUE for each parameter that is not at its "
-            "default."
+            "make a run first: python -m pipeline run --run-dir DIR, with "
+            "-p NAME VALUE for each parameter that is not at its default. Then run "
+            "this cell again."
         )
     parameters = from_values(record.parameters)
     if not has_published_helpers(record.inputs) or record.note:
@@ -227,12 +229,13 @@ def collect_training(
     data = folder.read_data()
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     return {
+        "numValidation": count,
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
         "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
-        "known": KNOWN.get(DATASETS.get(data.classes, "")),
+        "known": KNOWN.get(DATASETS.get(parameters.source, "")),
         "published": None
         if find_unoriginal(parameters)
         else [*published.PUBLISHED.values()][2:],

@@ -42,7 +42,9 @@ from pipeline.stages import TRAINING
 from pipeline.sweeps.training import TRAINED, Outcome, Submit, train_point
 
 NAME = "digits"  # the name of the plugin
-TIMEOUT = 10  # seconds, for a scheduler to answer, and for a sweep without a worker
+# How many seconds to wait for a scheduler's answer, and before a sweep without a worker
+# says so.
+TIMEOUT = 10
 WORKERS_LOST = (
     "No worker that can run the points is left; points that wait: %d. "
     "Start one with dask worker, and the sweep goes on by itself."
@@ -244,20 +246,22 @@ def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") 
 
 
 def train_on_worker(
-    place: str, record: bytes, content: bytes, time_limit: int | None
+    path: str, record: bytes, data: bytes, time_limit: int | None
 ) -> Outcome:
     """Train a point in a temporary folder, and return its record and its files.
 
-    place: the path of the point's folder, which replaces that of the temporary folder
-    in the executed notebook.
+    path: that of the point's folder, which replaces that of the temporary folder in the
+    executed notebook. data: the content of data.npz.
     """
     # A worker with a nanny is a daemon, which multiprocessing allows no children.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)
-        ended, _ = train_point(RunFolder(temporary), begun, content, time_limit)
+        ended, _ = train_point(RunFolder(temporary), begun, data, time_limit)
         left = Path(temporary).iterdir()
         files = {path.name: path.read_bytes() for path in left if path.name in TRAINED}
         notebook = TRAINING.executed
-        files[notebook] = files[notebook].replace(temporary.encode(), place.encode())
+        if notebook in files:  # not if no process could be started
+            content = files[notebook]
+            files[notebook] = content.replace(temporary.encode(), path.encode())
         return ended, files

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -80,10 +80,10 @@ def run_sweep(
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
-        make_plan(sweep, retry_failed, cores)
+        log_plan(sweep, retry_failed, cores)
         return rank(sweep.points, sweep.definition.select)
     with lock(sweep.folder.path):
-        jobs, left = make_plan(sweep, retry_failed, cores)
+        jobs, left = log_plan(sweep, retry_failed, cores)
         if left and scheduler:
             # Imported here, because importing Dask takes half a second.
             from pipeline.sweeps import cluster
@@ -103,7 +103,7 @@ def run_sweep(
     return rank(sweep.points, sweep.definition.select)
 
 
-def make_plan(sweep: Sweep, retry_failed: bool, cores: int) -> tuple[list[Point], int]:
+def log_plan(sweep: Sweep, retry_failed: bool, cores: int) -> tuple[list[Point], int]:
     """Log the plan of a sweep; return the points to train, and how many will be.
 
     With halving, fewer will be trained, because most points are eliminated before.
@@ -124,34 +124,41 @@ def train(
 ) -> None:
     """Train the points rung by rung, and record each as soon as it ends.
 
-    jobs: the points that may be trained. left: how many of them will be. sweep.json is
-    written before the first point is trained, so that results of other code count as
-    outdated from then on.
+    jobs: the points to train, of all rungs.
+    left: the expected number of them, without those that will be eliminated.
+    trainer: yields the function that starts the training of a point.
+
+    sweep.json is written before the first point is trained, so that results of other
+    code count as outdated from then on.
     """
     folder, record = sweep.folder, records.to_json(sweep.to_record())
-    with trainer as submit:
+    with ExitStack() as afterwards, trainer as submit:
         is_same = folder.record.exists() and folder.record.read_bytes() == record
         if left or not is_same:
             folder.report.unlink(missing_ok=True)
             write_whole(folder.record, record)
         write_results(sweep.points, folder)
+        # This is called after the trainer has ended all trainings, also on Ctrl-C.
+        afterwards.callback(record_end, sweep, jobs)
         progress = _Progress(sweep, left)
-        try:
-            for rung in iterate_rungs(sweep.points, sweep.definition):
-                mark_eliminated(sweep.points, sweep.definition)
-                going = set(rung)
-                futures = {}
-                for point in jobs:
-                    if point in going:
-                        content = sweep.images[point.images].content
-                        begun = sweep.make_record(point)
-                        future = submit(point.folder, begun, content, time_limit)
-                        futures[future] = point
-                progress.record(futures)
-        finally:
-            mark_interrupted(jobs)
+        for rung in iterate_rungs(sweep.points, sweep.definition):
             mark_eliminated(sweep.points, sweep.definition)
-            write_results(sweep.points, folder)
+            going = set(rung)
+            futures = {}
+            for point in jobs:
+                if point in going:
+                    content = sweep.images[point.images].content
+                    begun = sweep.make_record(point)
+                    future = submit(point.folder, begun, content, time_limit)
+                    futures[future] = point
+            progress.collect(futures)
+
+
+def record_end(sweep: Sweep, jobs: Sequence[Point]) -> None:
+    """Record which points were eliminated or interrupted, and write results.csv."""
+    mark_eliminated(sweep.points, sweep.definition)
+    mark_interrupted(jobs)
+    write_results(sweep.points, sweep.folder)
 
 
 def mark_interrupted(jobs: Sequence[Point]) -> None:
@@ -208,7 +215,7 @@ class _Progress:
         self.best = min(complete, key=lambda each: each.sort_key, default=None)
         self.written_at = time.monotonic()
 
-    def record(self, futures: dict["Future[training.Outcome]", Point]) -> None:
+    def collect(self, futures: dict["Future[training.Outcome]", Point]) -> None:
         for future in as_completed(futures):
             point = futures.pop(future)
             record, files = future.result()

@@ -87,7 +87,8 @@ class Plan:
             most = self.rungs[0][0] * self.rungs[-1][1]
             share = f"{trained / most:.0%} of the epochs of all at {self.rungs[-1][1]}"
             lines.append(f"{len(self.rungs)} rungs: {stages}; {share}")
-        parts = [f"{self.points} points: {self.done} done", f"{self.left} to run"]
+        points = "1 point" if self.points == 1 else f"{self.points} points"
+        parts = [f"{points}: {self.done} done", f"{self.left} to run"]
         if self.failed:
             parts.append(f"{self.failed} failed before")
         if self.left:

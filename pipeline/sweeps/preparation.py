@@ -81,7 +81,7 @@ def prepare(
     for key in dict.fromkeys(point.images for point in points):
         split = data.split_source(*key).without_test()
         images[key] = SplitImages(split.to_bytes(), dict(split.source_sha256))
-        warnings += split.warnings
+        warnings += [each for each in split.warnings if each not in warnings]
     inputs = {
         source: provenance.collect_inputs(source, [TRAINING, EVALUATION])
         for source in dict.fromkeys(key.source for key in images)

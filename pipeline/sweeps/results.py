@@ -47,7 +47,8 @@ def describe_failures(points: Sequence[Point]) -> str:
     failed = [point for point in points if point.has_failed] or [
         point for point in points if point.status == Status.DIVERGED
     ]
-    lines = [f"{len(failed)} of {len(points)} points did not finish:"]
+    count = "1 point" if len(points) == 1 else f"{len(points)} points"
+    lines = [f"{len(failed)} of {count} did not finish:"]
     for point in failed[:20]:
         error = str(point.record and point.record.error).split("\n")[0]
         lines.append(f"{point.id} {point.status}: {error}")

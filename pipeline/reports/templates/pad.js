@@ -15,9 +15,9 @@ import {
 } from "./draw.js";
 import { DIGITS, evaluate, forward, PIXELS, scalePixelValues, update } from "./network.js";
 
-const MAX_UNITS = 40; // that are shown: the one that is pressed, and the most active
+const MAX_UNITS = 40; // units on the screen: the pressed one, and the most active others
 const STEP = 0.04; // of the pad, by one press of an arrow key
-const EAGER = 5; // times the learning rate, with which "Teach it" makes its one update
+const EAGER = 5; // the step of "Teach it", in learning rates
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = {
   ArrowLeft: [-STEP, 0],
@@ -59,13 +59,13 @@ class Pad {
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
     this.strokes = [];
     this.picture = null; // an image in place of strokes
-    this.pen = null; // what holds it down, a pointer's id or "keys"
-    this.position = [0.5, 0.5]; // of the pen that keys move
+    this.pen = null; // the pointer's id, or "keys", while the pen is down
+    this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
-    this.frame = 0; // that is asked for
-    this.unit = null; // that is chosen
+    this.frame = 0; // the id of the requested animation frame, or 0
+    this.unit = null; // the chosen hidden unit
     this.dropped = new Set();
-    this.mistakes = 0; // that were looked for
+    this.nextImage = 0; // the validation image where the next search for a mistake begins
     this.validation = null; // images and labels, once unpacked
   }
 
@@ -220,8 +220,8 @@ class Pad {
     this.askForFrame();
   }
 
-  // Takes strokes in place of what is on the pad; pen: what holds it down.
-  keep(strokes, pen = null) {
+  // Replaces what is on the pad by strokes. pen: see above.
+  setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
     this.picture = null;
@@ -235,7 +235,7 @@ class Pad {
   }
 
   lift(pen) {
-    if (this.pen === pen) this.keep(this.strokes);
+    if (this.pen === pen) this.setStrokes(this.strokes);
     else this.askForFrame();
   }
 
@@ -251,7 +251,7 @@ class Pad {
       const isHeldByOther = !event.isPrimary && typeof this.pen === "number"; // another finger
       if (event.button !== 0 || isHeldByOther) return;
       this.canvas.setPointerCapture(event.pointerId);
-      this.keep([...this.strokes, [this.locate(event)]], event.pointerId);
+      this.setStrokes([...this.strokes, [this.locate(event)]], event.pointerId);
     });
     this.on("pad", "pointermove", (event) => {
       if (this.pen !== event.pointerId) return;
@@ -283,7 +283,7 @@ class Pad {
 
   pressSpace() {
     if (this.pen === "keys") this.lift("keys");
-    else this.keep([...this.strokes, [this.position]], "keys");
+    else this.setStrokes([...this.strokes, [this.position]], "keys");
   }
 
   movePen([right, down]) {
@@ -294,8 +294,8 @@ class Pad {
   }
 
   listenToButtons() {
-    this.on("undo", "click", () => this.keep(this.strokes.slice(0, -1)));
-    this.on("clear", "click", () => this.keep([]));
+    this.on("undo", "click", () => this.setStrokes(this.strokes.slice(0, -1)));
+    this.on("clear", "click", () => this.setStrokes([]));
     this.on("teach", "click", () => this.teach());
     this.on("forget", "click", () => this.forget());
     this.part("mistake")?.addEventListener("click", () => this.showMistake());
@@ -379,13 +379,13 @@ class Pad {
   async showMistake() {
     const network = this.network;
     if (!network.weights) await this.unpackNetworks();
-    if (!(await this.unpackValidation())) return;
+    await this.unpackValidation();
     const [images, labels] = this.validation;
     for (let count = 0; count < labels.length; count++) {
-      const i = this.mistakes++ % labels.length;
-      const image = images.subarray(i * PIXELS, (i + 1) * PIXELS);
+      const i = this.nextImage++ % labels.length;
+      const image = images.slice(i * PIXELS, (i + 1) * PIXELS); // a copy, with a buffer of its own
       if (read(image, network).answer === labels[i]) continue;
-      this.keep([]);
+      this.setStrokes([]);
       this.picture = image;
       this.part("label").selectedIndex = labels[i];
       return;

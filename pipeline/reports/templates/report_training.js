@@ -6,7 +6,7 @@ import { setUpTraining } from "./train.js";
 
 const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;
-const copy = document.querySelector(".check"); // there is none where the data has no name
+const copy = document.querySelector(".check"); // null unless the data is MNIST or Fashion-MNIST
 const evaluateOnCopy = copy ? setUpCheck(copy, training) : () => {};
 setUpTraining(document.querySelector(".training"), training, source, (network) => {
   addNetwork(network);

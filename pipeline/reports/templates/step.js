@@ -14,7 +14,7 @@ class Steps {
     this.root = root;
     this.run = run;
     this.training = null;
-    this.frame = 0; // that is asked for while it plays
+    this.frame = 0; // the id of the requested animation frame while it plays, or 0
     this.unit = null; // that is chosen
     this.after = new Float64Array(DIGITS); // the scores after the update
   }

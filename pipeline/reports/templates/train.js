@@ -85,10 +85,18 @@ function labelEnds(svg) {
   }
 }
 
+// Returns whether a field's value is allowed; HTML itself knows no limit that is excluded.
+function isAllowed(field) {
+  const { above = -Infinity, below = Infinity, allowed } = field.dataset;
+  const value = field.valueAsNumber;
+  const isAtLimit = value <= Number(above) || value >= Number(below);
+  field.setCustomValidity(isAtLimit ? `${field.name} must be ${allowed}.` : "");
+  return field.checkValidity();
+}
+
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
-// Says what a learner wants to know first; nothing without validation images, whose accuracy is
-// NaN.
+// Compares the validation accuracy with the run's; "" without validation images.
 function judge(accuracies, { validation, finite }) {
   if (!(validation >= 0 && finite)) return "";
   const old = accuracies.at(-1);
@@ -155,7 +163,7 @@ class TrainingPanel {
 
   begin() {
     if (this.isBusy) return;
-    const wrong = this.fields.find((field) => !field.checkValidity());
+    const wrong = this.fields.find((field) => !isAllowed(field));
     if (wrong) {
       this.part("change").open = true; // where the browser's message can be seen
       wrong.reportValidity();
@@ -182,7 +190,7 @@ class TrainingPanel {
     for (const text of this.root.querySelectorAll(".epochs")) text.textContent = count;
   }
 
-  // Draws a try, which has its lines by the kind of the plot, and the one before it.
+  // Draws the two latest tries. lines: the values of the new one, by the kind of plot.
   drawTry(lines) {
     this.tries++;
     this.latest.unshift({ label: `try ${this.tries}`, ...lines });
@@ -212,7 +220,7 @@ class TrainingPanel {
       row.insertCell().textContent = text;
     }
     const settings = this.fields
-      .filter(({ value, defaultValue }) => value !== defaultValue)
+      .filter(({ name }) => parameters[name] !== this.run.parameters[name])
       .map(({ name }) => `${name}=${parameters[name]}`);
     const link = document.createElement("a");
     link.href = `#${settings.join("&") || "summary"}`;
@@ -227,7 +235,7 @@ class TrainingPanel {
       const field = this.fields.find((each) => each.name === name);
       if (!field || value === "") continue;
       field.value = value;
-      if (field.value !== "" && field.checkValidity()) {
+      if (field.value !== "" && isAllowed(field)) {
         this.part("change").open = true;
       } else {
         field.value = field.defaultValue;

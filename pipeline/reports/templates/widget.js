@@ -1,5 +1,5 @@
-// The front end of pipeline.explore.live: in a notebook, what a run's report has, and Python gets
-// what comes of it.
+// The front end of explore.LivePanel: what a run's report has, in a notebook. It sends drawings and
+// trained weights to Python.
 import { showRun } from "./draw.js";
 import { setUpPad } from "./pad.js";
 import { setUpSteps } from "./step.js";
