@@ -55,10 +55,10 @@ class Checkpoints:
     def __init__(
         self, folder: RunFolder, trained_on: Data, hyperparameters: Mapping[str, float]
     ) -> None:
-        folder.check_free([folder.checkpoint.name])
+        folder.check_free([folder.checkpoint_path.name])
         shell = get_ipython()
         versions = provenance.find_versions(provenance.PACKAGES)
-        self.path, self.saved_at = folder.checkpoint, time.monotonic()
+        self.path, self.saved_at = folder.checkpoint_path, time.monotonic()
         self.depends_on = [
             trained_on.sha256,
             dict(hyperparameters),

@@ -61,7 +61,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     for letter, folders in zip(LETTERS, columns, strict=False):
         compared[letter] = {}
         for folder in folders:
-            if list(run_dirs) == list(DEFAULTS) and not folder.record.exists():
+            if list(run_dirs) == list(DEFAULTS) and not folder.record_path.exists():
                 runs.run(
                     parameters.from_values(DEFAULTS[folder.display_path]),
                     folder.display_path,
@@ -73,7 +73,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 
 def read_run(folder: RunFolder) -> Run:
     """Read a finished run, or a point, which is evaluated first if it has not been."""
-    if folder.is_point and folder.metrics.name not in folder.read_record().outputs:
+    if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
         evaluate([folder])
     record, chosen = folder.read_finished()
     results = folder.read_metrics(), folder.read_history(), folder.read_model()
@@ -119,16 +119,28 @@ def estimate_difference(
     Source: B. L. Welch (1947), Biometrika 34, 28-35.
     """
     paired = (second - first).dropna()  # pandas aligns them by seed
-    groups = [paired] if len(paired) > 1 else [second, first]
-    difference = groups[0].mean() - sum(group.mean() for group in groups[1:])
-    parts = np.array([group.var() / len(group) for group in groups])
-    error, reach = np.sqrt(parts.sum()), 0.0
-    if error != 0:
-        shares = parts**2 / [len(group) - 1 for group in groups]
-        reach = error * stdtrit(error**4 / shares.sum(), 1 - level / 2)
-    counts = {"first": len(first), "second": len(second), "shared": len(paired)}
-    ends = {"low": difference - reach, "high": difference + reach}
-    return counts | {"difference": difference, "standard error": error} | ends
+    if len(paired) > 1:
+        difference = paired.mean()
+        error = np.sqrt(paired.var() / len(paired))
+        degrees_of_freedom = len(paired) - 1.0
+    else:
+        difference = second.mean() - first.mean()
+        counts = np.array([len(first), len(second)])
+        variances = np.array([first.var(), second.var()]) / counts
+        error = np.sqrt(variances.sum())
+        # By Welch and Satterthwaite.
+        degrees_of_freedom = error**4 / np.sum(variances**2 / (counts - 1))
+    # If all seeds differ by the same amount, there is nothing to be uncertain about.
+    reach = error * stdtrit(degrees_of_freedom, 1 - level / 2) if error != 0 else 0.0
+    return {
+        "first": len(first),
+        "second": len(second),
+        "shared": len(paired),
+        "difference": difference,
+        "standard error": error,
+        "low": difference - reach,
+        "high": difference + reach,
+    }
 
 
 def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
@@ -163,7 +175,8 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     Raises InvalidInput if a run had others.
     """
     folder, source = compared[0].folder, compared[0].parameters.source
-    images = folder.read_data() if folder.data.exists() else data.load_source(source)
+    has_data = folder.data_path.exists()
+    images = folder.read_data() if has_data else data.load_source(source)
     tests = {"x_test": images.x_test, "y_test": images.y_test}
     digests = {name: digest_arrays(array) for name, array in tests.items()}
     if any(

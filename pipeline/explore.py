@@ -53,7 +53,7 @@ def load(run_dir: str) -> tuple[Data, Model]:
     If the folder has neither, the default run is made in it first.
     """
     folder = RunFolder(run_dir)
-    if not folder.data.exists() and not folder.model.exists():
+    if not folder.data_path.exists() and not folder.model_path.exists():
         runs.run(parameters.Parameters(), run_dir)
     return folder.read_data(), folder.read_model()
 

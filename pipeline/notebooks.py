@@ -81,10 +81,13 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
             place = f"{progress.name}, cell {cell.id!r}"
             try:
                 for kind, content in process.run_cell(cell.source, time_limit):
-                    if kind != "done":
-                        header = {"msg_type": kind, "parent_header": {}}
-                        message = header | {"header": header, "content": content}
-                        client.process_message(message, cell, index)
+                    if kind == "done":
+                        end = content
+                        break
+                    # nbclient looks for the kind of a message in two places.
+                    header = {"msg_type": kind, "parent_header": {}}
+                    message = header | {"header": header, "content": content}
+                    client.process_message(message, cell, index)
             except NotebookFailed as error:
                 raise type(error)(f"{place}: {error}.") from None
             except Exception as error:  # noqa: BLE001 - of whatever a cell displays
@@ -93,9 +96,9 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                 raise NotebookFailed(f"{place}: {problem}.") from None
             finally:
                 join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
-            cell.execution_count = content["execution_count"]
+            cell.execution_count = end["execution_count"]
             nb_man.cell_complete(cell, index)
-            if not content["success"]:
+            if not end["success"]:
                 nb_man.cell_exception(cell, index)
                 return
         process.end()

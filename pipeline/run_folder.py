@@ -58,13 +58,13 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = BASE / path
         self.display_path = to_project(self.path)
-        self.data = self.path / "data.npz"
-        self.model = self.path / "model.npz"
-        self.history = self.path / "history.json"
-        self.metrics = self.path / "metrics.json"
-        self.report = self.path / REPORT
-        self.checkpoint = self.path / CHECKPOINT
-        self.record = self.path / RECORD
+        self.data_path = self.path / "data.npz"
+        self.model_path = self.path / "model.npz"
+        self.history_path = self.path / "history.json"
+        self.metrics_path = self.path / "metrics.json"
+        self.report_path = self.path / REPORT
+        self.checkpoint_path = self.path / CHECKPOINT
+        self.record_path = self.path / RECORD
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any]) -> "RunFolder":
@@ -110,24 +110,24 @@ class RunFolder:
             f"Run the notebooks before this one, or, in the project's folder: {command}"
         )
 
-    def notebook(self, stage: Stage) -> Path:
+    def executed_path(self, stage: Stage) -> Path:
         return self.path / stage.executed
 
     def read_data(self) -> Data:
-        return Data.from_arrays(data.read_arrays(self.data, DATA, self.next_step))
+        return Data.from_arrays(data.read_arrays(self.data_path, DATA, self.next_step))
 
     def read_model(self) -> Model:
-        return Model.read(self.model, self.next_step)
+        return Model.read(self.model_path, self.next_step)
 
     def read_history(self) -> History:
-        epochs = records.read_record(self.history, records.HISTORY, self.next_step)
+        epochs = records.read_record(self.history_path, records.HISTORY, self.next_step)
         return [epoch.model_dump(exclude_none=True) for epoch in epochs]
 
     def read_metrics(self) -> Metrics:
-        return records.read_record(self.metrics, Metrics, self.next_step)
+        return records.read_record(self.metrics_path, Metrics, self.next_step)
 
     def read_record(self) -> RunRecord:
-        return records.read_record(self.record, RunRecord, self.next_step)
+        return records.read_record(self.record_path, RunRecord, self.next_step)
 
     def find_record(self) -> RunRecord | None:
         with contextlib.suppress(InvalidRecord):
@@ -156,7 +156,7 @@ class RunFolder:
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
-        self._write(PREPARATION, {self.data: prepared.to_bytes()})
+        self._write(PREPARATION, {self.data_path: prepared.to_bytes()})
 
     def write_model(
         self,
@@ -174,7 +174,7 @@ class RunFolder:
         """
         if self.read_data().sha256 != trained_on.sha256:
             raise InvalidRecord(
-                self.data,
+                self.data_path,
                 "has changed since this notebook read it",
                 "Run this notebook again.",
             )
@@ -183,10 +183,9 @@ class RunFolder:
         trained = Model(weights, normalisation, trained_on.classes, note)
         content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
-        self._write(
-            TRAINING, {self.history: records.to_json(epochs), self.model: content}
-        )
-        self.checkpoint.unlink(missing_ok=True)
+        files = {self.history_path: records.to_json(epochs), self.model_path: content}
+        self._write(TRAINING, files)
+        self.checkpoint_path.unlink(missing_ok=True)
         return trained
 
     def write_metrics(
@@ -199,7 +198,7 @@ class RunFolder:
         """
         if self.read_model().sha256 != model.sha256:
             raise InvalidRecord(
-                self.model,
+                self.model_path,
                 "has changed since this notebook read it",
                 "Run this notebook again.",
             )
@@ -210,10 +209,10 @@ class RunFolder:
         record = Metrics(
             **metrics, test_images=test_images, weights_sha256=model.sha256
         )
-        self._write(EVALUATION, {self.metrics: records.to_json(record)})
+        self._write(EVALUATION, {self.metrics_path: records.to_json(record)})
 
     def write_record(self, record: RunRecord) -> None:
-        write_whole(self.record, records.to_json(record))
+        write_whole(self.record_path, records.to_json(record))
 
     def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         """Write the files of a stage if their content differs.
@@ -236,7 +235,7 @@ class RunFolder:
                     f"Replacing the run in {self.display_path}. "
                     f"To make it again: {command}"
                 )
-                for path in (self.record, *map(self.notebook, made)):
+                for path in (self.record_path, *map(self.executed_path, made)):
                     path.unlink(missing_ok=True)
             for name in (REPORT, *reversed(names)):
                 (self.path / name).unlink(missing_ok=True)

@@ -44,11 +44,11 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     with lock(folder.path):
         differences = provenance.find_differences(folder, chosen, inputs)
         if differences or force:
-            if folder.record.exists():
+            if folder.record_path.exists():
                 listed = "".join(f"\n  {each}" for each in differences or ["--force"])
                 log.info(f"Replacing what is in {run_dir}, because of{listed}")
             if force:
-                folder.checkpoint.unlink(missing_ok=True)
+                folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:
                 log.warning(warning)
             arrays = dict(images.source_sha256)
@@ -59,7 +59,7 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
             log.info(
                 f"{run_dir} is finished, and nothing that it depends on has changed."
             )
-            if not folder.report.exists():
+            if not folder.report_path.exists():
                 finish(folder, folder.read_record())
     log.info(summarise(folder))
 
@@ -78,7 +78,7 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
         fields = {"outputs": outputs, "note": folder.read_model().note}
         finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
-        folder.metrics.unlink(missing_ok=True)
+        folder.metrics_path.unlink(missing_ok=True)
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
         folder.write_record(record.replace(status=Status.of(error), error=text))
         raise
@@ -92,11 +92,11 @@ def continue_record(folder: RunFolder, record: RunRecord) -> RunRecord:
     its time does not count.
     """
     before, wanted = folder.find_record(), parameters.from_values(record.parameters)
-    if before is None or not folder.checkpoint.exists():
+    if before is None or not folder.checkpoint_path.exists():
         return record
     if provenance.compare_inputs(before, wanted, record.inputs):
         return record
-    saved = datetime.fromtimestamp(folder.checkpoint.stat().st_mtime, UTC)
+    saved = datetime.fromtimestamp(folder.checkpoint_path.stat().st_mtime, UTC)
     leg = max(saved - (before.resumed or before.started), timedelta())
     return record.replace(
         started=before.started,
@@ -117,7 +117,7 @@ def execute_stages(
     """
     outputs: dict[str, str] = {}
     for stage in stages:
-        started, executed = time.monotonic(), folder.notebook(stage)
+        started, executed = time.monotonic(), folder.executed_path(stage)
         values = {**values, "run_dir": folder.display_path}
         notebooks.execute(stage.notebook, executed, values, inputs=inputs)
         outputs |= folder.digest([executed.name, *stage.files])
@@ -128,7 +128,7 @@ def execute_stages(
 def finish(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, then record that the run is done."""
     page.write_run_report(folder, record)
-    outputs = record.outputs | folder.digest([folder.report.name])
+    outputs = record.outputs | folder.digest([folder.report_path.name])
     folder.write_record(record.replace(status=Status.DONE, outputs=outputs))
 
 
@@ -149,7 +149,7 @@ def summarise(folder: RunFolder) -> str:
         parts.insert(0, f"What differs from the original: {', '.join(differences)}")
     if record.note:
         parts.append(record.note)
-    parts.append(f"report: {os.path.relpath(folder.report)}")
+    parts.append(f"report: {os.path.relpath(folder.report_path)}")
     return "\n" + "\n\n".join(parts)
 
 
@@ -161,7 +161,7 @@ def report(folder: RunFolder) -> Path:
     folder.read_record()  # raises before a folder without a run gets a lock file
     with lock(folder.path):
         finish(folder, folder.read_finished()[0])
-    return folder.report
+    return folder.report_path
 
 
 def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
@@ -179,7 +179,7 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         folder = RunFolder(temporary)
         execute_stages(folder, dict(chosen), stages=[PREPARATION])
-        executed = folder.notebook(PREPARATION)
+        executed = folder.executed_path(PREPARATION)
         page.write_notebook_report(executed, output, f"The images of {chosen.source}")
         cells = notebooks.read_notebook(executed).cells
     for cell in cells:

@@ -66,22 +66,22 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, chosen = folder.read_finished(check_files=False)
     altered = folder.find_altered(record, RESULTS)
-    is_named = chosen.source in NAMED_SOURCES
-    has_source = is_named or (ROOT / chosen.source).exists()
-    if not has_source and (not folder.data.exists() or folder.data.name in altered):
+    has_source = chosen.source in NAMED_SOURCES or (ROOT / chosen.source).exists()
+    has_data = folder.data_path.exists() and folder.data_path.name not in altered
+    if not has_source and not has_data:
         problem = f"cannot be made again: its source {chosen.source} is missing, and "
         problem += "its data.npz is missing, too, or has been altered"
         raise InvalidRecord(folder.path, problem, "Put the source back.")
     recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
     inputs = provenance.collect_inputs(chosen.source, recorded)
     stages = [
-        stage for stage in STAGES if stage != EVALUATION or folder.metrics.exists()
+        stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
     ]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         if not has_source:
             log.info(f"{chosen.source} is missing; the images are those of data.npz.")
-            shutil.copy(folder.data, again.data)
+            shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
             inputs = inputs.model_copy(update={"data": record.inputs.data})
         execute_stages(again, record.parameters, stages=stages)
@@ -144,7 +144,7 @@ def _collect_facts(folder: RunFolder) -> dict[str, Any]:
     The metrics on test images are among them if the run has been evaluated.
     """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
-    if folder.metrics.exists():
+    if folder.metrics_path.exists():
         facts |= folder.read_metrics().model_dump(exclude_none=True)
     weights = {"weights in model.npz": folder.read_model().sha256}
-    return facts | weights | folder.digest([folder.history.name])
+    return facts | weights | folder.digest([folder.history_path.name])

@@ -47,7 +47,7 @@ def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
     elif change == "numba":
         monkeypatch.setattr(importlib.metadata, "version", lambda name: f"0 of {name}")
     elif change == "damage":
-        folder.checkpoint.write_bytes(folder.checkpoint.read_bytes()[:1000])
+        folder.checkpoint_path.write_bytes(folder.checkpoint_path.read_bytes()[:1000])
     found = Checkpoints(*training).load(*others)
     if change:
         assert found is None
@@ -76,7 +76,7 @@ def test_the_notebook_continues_with_every_parameter_of_the_training(training):
     for cell in ("check", "loop"):
         exec(source[cell], names)
     expected = digests.digest_arrays(*names["weights"]), names["history"]
-    training[0].checkpoint.unlink()
+    training[0].checkpoint_path.unlink()
     train_epoch, calls = names["train_epoch"], []
 
     def train_some(*arguments, **options):

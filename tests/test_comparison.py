@@ -177,8 +177,8 @@ def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_p
         inputs["syntax"]["helpers.py"] = "0" * 64
         change_record(path.parent, inputs=inputs)
         folder = RunFolder(path.parent)
-        metrics = json.loads(folder.metrics.read_text()) | {"test_error": 0.125}
-        folder.metrics.write_text(json.dumps(metrics))
+        metrics = json.loads(folder.metrics_path.read_text()) | {"test_error": 0.125}
+        folder.metrics_path.write_text(json.dumps(metrics))
         outputs = folder.read_record().outputs | folder.digest(["metrics.json"])
         change_record(path.parent, outputs=outputs)
     path = comparison.write_report(sweeps, tmp_path / "page.html")

@@ -51,7 +51,7 @@ def test_a_stage_is_a_line_of_the_table_and_its_notebook(project):
     record = folder.read_record()
     assert {"count.json", "04_count.ipynb"} <= record.outputs.keys()
     assert "04_count" in record.inputs.notebooks
-    assert "Count the weights" in folder.report.read_text()
+    assert "Count the weights" in folder.report_path.read_text()
     assert (
         "nothing that it depends on has changed"
         in project.give("run", *make_options(OPTIONS))[1]

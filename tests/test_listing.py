@@ -40,8 +40,8 @@ def write_record(path, status="done", parameters=None, **fields):
 def add_run(path, **fields):
     """Write a finished run."""
     folder = RunFolder(path)
-    write_whole(folder.metrics, to_json(Metrics(**METRICS)))
-    write_whole(folder.report, b"report")
+    write_whole(folder.metrics_path, to_json(Metrics(**METRICS)))
+    write_whole(folder.report_path, b"report")
     write_record(path, outputs=folder.digest(["metrics.json"]), **fields)
 
 

@@ -116,7 +116,7 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
         process.communicate()
     code, output = project.give(*command)
     assert code == 0, output
-    assert "Continuing after epoch 2" in folder.notebook(TRAINING).read_text()
+    assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
     record = folder.read_record()
     assert record.started <= record.resumed
     assert record.duration_s > record.earlier_s > 0  # the time of both legs
@@ -132,7 +132,7 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     assert found == pytest.approx(json.loads(process.communicate()[0]), rel=1e-9)
     assert [matrix.shape for matrix in folder.read_model().weights] == shapes
 
-    check_page(folder.report.read_text(), name, is_compiled)
+    check_page(folder.report_path.read_text(), name, is_compiled)
 
     code, output = project.give("verify", folder.path)
     assert code == 0, output
@@ -352,11 +352,11 @@ def test_files_of_weights_are_numbered_without_a_gap(tmp_path):
         (["weights_1_2"], "has no array weights_0_1"),
         ([], "has no array weights_0_1"),
     ):
-        np.savez(folder.model, normalisation=1.0, **dict.fromkeys(names, matrix))
+        np.savez(folder.model_path, normalisation=1.0, **dict.fromkeys(names, matrix))
         with pytest.raises(InvalidRecord, match=problem):
             folder.read_model()
-    np.savez(folder.model, normalisation=1.0, weights_0_1=matrix.astype("float32"))
+    np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix.astype("float32"))
     with pytest.raises(InvalidRecord, match="float32 .*must have a float64 matrix"):
         folder.read_model()
-    np.savez(folder.model, normalisation=1.0, weights_0_1=matrix)
+    np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix)
     assert len(folder.read_model().weights) == 1

@@ -105,7 +105,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
         assert folder.read_record().status == "running"
     Command(*command, cwd=tmp_path).process.communicate()
     record, _ = folder.read_finished()
-    assert "Continuing after epoch" in folder.notebook(TRAINING).read_text()
+    assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()
     assert folder.read_metrics().weights_sha256 == DIGEST
     assert folder.read_metrics().test_error == TEST_ERROR
     names = {path.name for path in folder.path.iterdir()}
@@ -118,7 +118,7 @@ def test_a_signal_ends_a_run_and_until_then_another_is_refused(
 ):
     folder = RunFolder(tmp_path / "run")
     running = Command("run", "--run-dir", folder.path, *LONG)
-    running.wait_for(folder.data)
+    running.wait_for(folder.data_path)
     second = pipeline("run", "--run-dir", folder.path)
     assert second.returncode == 1
     assert f"Another command is writing to {folder.path}. Wait for it" in second.stderr
@@ -127,7 +127,7 @@ def test_a_signal_ends_a_run_and_until_then_another_is_refused(
     assert output.endswith("Interrupted. Give the same command again to go on.\n")
     assert "Traceback" not in output
     assert folder.read_record().status == "interrupted"
-    assert not folder.metrics.exists()
+    assert not folder.metrics_path.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -199,10 +199,10 @@ def test_each_difference_is_described(tmp_path):
     folder.write_record(record)
     (difference,) = find(folder, Parameters(), inputs)
     assert difference == "the last run, which did not finish (its status is died)"
-    folder.model.write_bytes(b"1")
+    folder.model_path.write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
     assert find(folder, Parameters(), inputs) == []
-    folder.model.write_bytes(b"2")
+    folder.model_path.write_bytes(b"2")
     before, code = inputs.syntax["helpers.py"], inputs.syntax | {"helpers.py": "0" * 64}
     changed = inputs.model_copy(
         update={"syntax": code, "versions": inputs.versions | {"numpy": "1"}}

@@ -62,7 +62,7 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
     folder, images, capsys, left
 ):
     folder.write_record(make_record(folder))
-    folder.report.write_bytes(GENERATOR)
+    folder.report_path.write_bytes(GENERATOR)
     names, model = list_names(folder), folder.read_model()
     # The files that are left after a stage has written another result.
     stages = {
@@ -99,7 +99,7 @@ def test_results_are_not_written_beside_what_they_were_not_made_from(folder, ima
 
 
 def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
-    metrics = folder.metrics.read_bytes()
+    metrics = folder.metrics_path.read_bytes()
     with pytest.raises(Diverged, match="The error on the test images is inf. Make"):
         folder.write_metrics(
             folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, 30
@@ -108,7 +108,7 @@ def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
         Diverged, match="no longer finite numbers. Make learning_rate smaller"
     ):
         folder.write_model((WEIGHTS[0] + np.inf, WEIGHTS[1]), 127.5, [EPOCH], images)
-    assert folder.metrics.read_bytes() == metrics
+    assert folder.metrics_path.read_bytes() == metrics
 
 
 @pytest.mark.parametrize("name", [*RESULTS, "run.json"])
@@ -140,8 +140,8 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
             folder.read_finished()
     folder.write_record(make_record(folder))
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
-    folder.model.write_bytes(b"")
-    folder.history.unlink()
+    folder.model_path.write_bytes(b"")
+    folder.history_path.unlink()
     assert folder.find_altered(folder.read_record()) == ["model.npz", "history.json"]
     with pytest.raises(
         InvalidRecord, match=r"model\.npz.* has been removed or altered"
@@ -177,7 +177,7 @@ def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path,
         (path / name).write_text('{"name": "s", "status": "done"}')
     with pytest.raises(InvalidInput, match=r"and holds \S+, which would be replac"):
         check_folder(theirs.path, ["data.npz", name], "none")
-    theirs.data.unlink()
+    theirs.data_path.unlink()
     (theirs.path / name).unlink()
     check_folder(theirs.path, WRITTEN, "none")  # inside no result of ours
     folder.write_record(make_record(folder))

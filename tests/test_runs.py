@@ -77,11 +77,10 @@ def test_a_run_gives_the_published_metrics(runs, name, expected):
         assert compute_digests(folder) == DIGESTS
         assert (
             "I:99 Train-Err:0.420 Train-Acc:0.817"
-            in folder.notebook(TRAINING).read_text()
+            in folder.executed_path(TRAINING).read_text()
         )
-        assert (
-            "Test-Err:0.429 Test-Acc:0.7942" in folder.notebook(EVALUATION).read_text()
-        )
+        executed = folder.executed_path(EVALUATION).read_text()
+        assert "Test-Err:0.429 Test-Acc:0.7942" in executed
 
 
 @pytest.mark.parametrize(("options", "digests"), HELD_OUT.items())
@@ -152,11 +151,11 @@ def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_ru
     assert folder.read_record().outputs == folder.digest()
     assert "is finished, and nothing that it depends on has changed." in run().stdout
     assert read_times(folder) == times
-    folder.report.unlink()
+    folder.report_path.unlink()
     assert run().returncode == 0
     written = {name for name, time in read_times(folder).items() if time != times[name]}
     assert written == {"report.html", "run.json"}
-    folder.model.write_bytes(b"")
+    folder.model_path.write_bytes(b"")
     assert (
         f"Replacing what is in {folder.path}, because of\n  model.npz, " in run().stdout
     )
@@ -179,7 +178,7 @@ def test_a_run_that_diverges_says_where_and_what_to_change(small_run, pipeline):
     record = folder.read_record()
     assert record.status == "diverged"
     assert record.error.startswith(message)
-    assert not folder.model.exists()
+    assert not folder.model_path.exists()
     refused = pipeline("verify", folder.path)
     assert refused.returncode == 2
     assert "(its status is diverged)" in refused.stderr
@@ -192,8 +191,10 @@ def test_verify_says_what_is_equal_and_leaves_the_run_alone(small_run, pipeline)
         pipeline("verify", folder.path).stdout
     )
     assert read_times(folder) == times
-    content = folder.metrics.read_text()
-    folder.metrics.write_text(content.replace('"test_images": 30', '"test_images": 31'))
+    content = folder.metrics_path.read_text()
+    folder.metrics_path.write_text(
+        content.replace('"test_images": 30', '"test_images": 31')
+    )
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
     assert "is not reproduced: test_images, metrics.json" in done.stderr
@@ -209,7 +210,7 @@ def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
     assert "small.npz is missing; the images are those of data.npz." in done.stdout
     assert "Reproduced: all 12 metrics and digests are equal." in done.stdout
     assert "changed since" not in done.stdout
-    folder.data.write_bytes(folder.data.read_bytes() + b" ")
+    folder.data_path.write_bytes(folder.data_path.read_bytes() + b" ")
     done = pipeline("verify", folder.path)
     assert done.returncode == 2
     assert "small.npz is missing, and it has no data.npz as its run" in done.stderr
@@ -233,11 +234,11 @@ def test_verify_of_a_point_says_that_its_source_is_missing(
 
 def change_weights(folder, amount):
     """Change the weights of a run by this amount, and its record with them."""
-    arrays = dict(np.load(folder.model))
+    arrays = dict(np.load(folder.model_path))
     arrays["weights_1_2"] += amount
-    folder.model.write_bytes(data.to_npz(**arrays))
+    folder.model_path.write_bytes(data.to_npz(**arrays))
     record = folder.read_record()
-    outputs = record.outputs | folder.digest([folder.model.name])
+    outputs = record.outputs | folder.digest([folder.model_path.name])
     folder.write_record(record.replace(outputs=outputs))
 
 
@@ -261,8 +262,8 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
     assert "is not reproduced: weights in model.npz" in done.stderr
-    history = folder.history.read_text()
-    folder.history.write_text(history.replace("0", "1", 1))
+    history = folder.history_path.read_text()
+    folder.history_path.write_text(history.replace("0", "1", 1))
     assert "history.json, altered since" in pipeline("verify", folder.path).stderr
 
 

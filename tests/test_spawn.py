@@ -60,7 +60,7 @@ def test_ctrl_c_ends_a_spawned_run_and_its_process(spawn, tmp_path):
     running = Command(
         "run", "--run-dir", folder.path, *long, path=spawn, start_new_session=True
     )
-    running.wait_for(folder.checkpoint)
+    running.wait_for(folder.checkpoint_path)
     group = running.process.pid
     children = psutil.Process(group).children(recursive=True)
     commands = {child.pid: " ".join(child.cmdline()) for child in children}

@@ -91,7 +91,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     cannot train, or cannot read with the run's network ("" if it can).
     """
     history, model = folder.read_history(), folder.read_model()
-    metrics = folder.read_metrics() if folder.metrics.exists() else None
+    metrics = folder.read_metrics() if folder.metrics_path.exists() else None
     no_training = find_training_obstacle(folder, record)
     no_reading = find_reading_obstacle(folder, record, model, metrics)
     accuracy = metrics.test_accuracy if metrics else None
@@ -144,7 +144,7 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
             f"This run has {parameters.num_samples} training images; a page holds "
             f"{MAX_IMAGES} at most."
         )
-    if not folder.data.exists():
+    if not folder.data_path.exists():
         return (
             "The training images of a point of a sweep are not kept with it, so this "
             "page cannot train it again."
@@ -169,7 +169,7 @@ def find_reading_obstacle(
             return (
                 f"{not_among}: with {size:,} hidden units it is too large for a page."
             )
-        if folder.data.exists() or record is None:
+        if folder.data_path.exists() or record is None:
             images = folder.read_data()
         else:
             images = load_source(from_values(record.parameters).source)

@@ -190,7 +190,7 @@ def remove_dead_links(html: str) -> str:
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report of a finished run; its run.json may still have to be written."""
-    write_whole(folder.report, render_run(folder, record).encode())
+    write_whole(folder.report_path, render_run(folder, record).encode())
 
 
 def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
@@ -198,8 +198,8 @@ def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) 
 
     The last notebook comes first. site: see `render`.
     """
-    paths = [path for path in map(folder.notebook, reversed(STAGES)) if path.exists()]
-    notebooks = {path.stem: read_notebook(path) for path in paths}
+    paths = map(folder.executed_path, reversed(STAGES))
+    notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     return render(notebooks, make_title(folder), site, summarise_run(folder, record))
 
 

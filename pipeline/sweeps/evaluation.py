@@ -55,7 +55,7 @@ def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
         inputs = given.get(parameters.source) or provenance.collect_inputs(
             parameters.source, [TRAINING, EVALUATION]
         )
-        is_evaluated = folder.metrics.name in record.outputs
+        is_evaluated = folder.metrics_path.name in record.outputs
         if not is_evaluated or provenance.compare_inputs(record, parameters, inputs):
             trained = provenance.leave_out_evaluation(inputs)
             if changed := provenance.compare_inputs(record, parameters, trained):
@@ -63,7 +63,7 @@ def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
                 raise InvalidRecord(folder.path, problem, "Run its sweep again.")
             record = _execute_evaluation(folder, record, inputs)
             add_test_evaluation(folder, record)
-        elif folder.report.exists():
+        elif folder.report_path.exists():
             return
         runs.finish(folder, record)
 
@@ -80,11 +80,11 @@ def _execute_evaluation(
     images = data.split_source(
         parameters.source, parameters.num_samples, parameters.num_validation
     )
-    write_whole(folder.data, images.to_bytes())
+    write_whole(folder.data_path, images.to_bytes())
     try:
         evaluated = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
     finally:
-        folder.data.unlink(missing_ok=True)
+        folder.data_path.unlink(missing_ok=True)
     return record.replace(inputs=inputs, outputs=outputs | evaluated)
 
 
@@ -96,7 +96,7 @@ def report(run_dir: str) -> Path:
     folder = RunFolder(run_dir)
     if folder.is_point:
         evaluate([folder])
-        return folder.report
+        return folder.report_path
     return runs.report(folder)
 
 

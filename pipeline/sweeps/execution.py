@@ -94,10 +94,10 @@ def run_sweep(
             trainer = open_local_trainer(at_a_time)
         train(sweep, jobs, left, trainer, time_limit)
         select_and_evaluate(sweep, at_a_time)
-        if with_report and (left or not sweep.folder.report.exists()):
+        if with_report and (left or not sweep.folder.report_path.exists()):
             write_report(sweep.folder)
     if with_report:
-        log.info(f"report: {os.path.relpath(sweep.folder.report)}")
+        log.info(f"report: {os.path.relpath(sweep.folder.report_path)}")
     if not any(point.is_done for point in sweep.points):
         raise CommandFailed(describe_failures(sweep.points))
     return rank(sweep.points, sweep.definition.select)
@@ -133,10 +133,10 @@ def train(
     """
     folder, record = sweep.folder, records.to_json(sweep.to_record())
     with ExitStack() as afterwards, trainer as submit:
-        is_same = folder.record.exists() and folder.record.read_bytes() == record
-        if left or not is_same:
-            folder.report.unlink(missing_ok=True)
-            write_whole(folder.record, record)
+        path = folder.record_path
+        if left or not path.exists() or path.read_bytes() != record:
+            folder.report_path.unlink(missing_ok=True)
+            write_whole(path, record)
         write_results(sweep.points, folder)
         # This is called after the trainer has ended all trainings, also on Ctrl-C.
         afterwards.callback(record_end, sweep, jobs)
@@ -193,11 +193,12 @@ def write_report(folder: SweepFolder) -> Path:
 
     Return the path of the report.
     """
-    name = folder.read_record().name
-    notebook = NOTEBOOKS / folder.notebook.name
-    notebooks.execute(notebook, folder.notebook, {"sweep_dir": str(folder.path)})
-    page.write_notebook_report(folder.notebook, folder.report, f"Sweep {name}")
-    return folder.report
+    title = f"Sweep {folder.read_record().name}"
+    executed = folder.notebook_path
+    values = {"sweep_dir": str(folder.path)}
+    notebooks.execute(NOTEBOOKS / executed.name, executed, values)
+    page.write_notebook_report(executed, folder.report_path, title)
+    return folder.report_path
 
 
 class _Progress:

@@ -49,17 +49,17 @@ class SweepFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = paths.BASE / path
-        self.record = self.path / "sweep.json"
-        self.results = self.path / "results.csv"
-        self.notebook = self.path / "sweep.ipynb"
-        self.report = self.path / "report.html"
+        self.record_path = self.path / "sweep.json"
+        self.results_path = self.path / "results.csv"
+        self.notebook_path = self.path / "sweep.ipynb"
+        self.report_path = self.path / "report.html"
 
     def read_record(self) -> SweepRecord:
         next_step = "Run the sweep: python -m pipeline sweep FILE.yaml"
-        record = records.read_record(self.record, SweepRecord, next_step)
+        record = records.read_record(self.record_path, SweepRecord, next_step)
         if not record.inputs:
             problem = "is of version 2, which did not record the code of its points"
-            raise InvalidRecord(self.record, problem, next_step)
+            raise InvalidRecord(self.record_path, problem, next_step)
         return record
 
     def point(self, identity: str) -> RunFolder:
@@ -129,7 +129,7 @@ class Point:
 
         Those of an earlier training do not count.
         """
-        if not (self.is_done and self.record and self.folder.metrics.exists()):
+        if not (self.is_done and self.record and self.folder.metrics_path.exists()):
             return None
         metrics, trained = self.folder.read_metrics(), self.record.metrics
         is_own = trained and metrics.weights_sha256 == trained.weights_sha256

@@ -73,7 +73,7 @@ def read_points(folder: SweepFolder) -> list[Point]:
 class Configuration:
     """Points that differ in their seed alone, ranked by a metric.
 
-    seeds: how many points most configurations of the sweep have.
+    seeds: the usual number of seeds, which most configurations of the sweep have.
     """
 
     def __init__(
@@ -114,10 +114,11 @@ class Configuration:
     def sort_key(self) -> list[float]:
         """Return the key by which configurations are sorted, the best first.
 
-        A later rung comes before an earlier one. Within a rung, complete configurations
-        come first, then those with fewer seeds than most. Those with a point that has
-        not finished come last, because the mean of the others flatters them. Equal
-        means are ranked by the other metric of the same images.
+        A later rung comes before an earlier one. Within a rung, configurations whose
+        seeds have all finished come first, then those that have fewer seeds than most.
+        Those with a point that has not finished come last, because the mean of the
+        others flatters them. Then the mean decides, and between equal means the other
+        metric of the same images.
         """
         if not self.finished:
             return [math.inf]
@@ -128,9 +129,14 @@ class Configuration:
         ]
         if measure == "error":
             means.reverse()
-        missing = 2 if len(self.finished) < len(self.points) else not self.is_complete
+        if len(self.finished) < len(self.points):
+            tier = 2
+        elif self.is_complete:
+            tier = 0
+        else:
+            tier = 1
         # Rounded, because a sum in another order differs in its last digits.
-        return [-self.points[0].rung, missing, *(round(mean, 12) for mean in means)]
+        return [-self.points[0].rung, tier, *(round(mean, 12) for mean in means)]
 
     def describe(self, names: Iterable[str]) -> str:
         """Return the values of these parameters as words."""
@@ -210,12 +216,12 @@ def select(points: Sequence[Point], metric: SelectionMetric) -> Selection:
 
 
 def find_selected(run_dir: str) -> list[str]:
-    """Return the folders of a sweep's selected points; any other folder as it is.
+    """Return the folders of a sweep's selected points, or the folder of a run itself.
 
     Raises InvalidRecord if the sweep has not ended, or has nothing to select.
     """
     folder = SweepFolder(run_dir)
-    if not folder.record.exists():
+    if not folder.record_path.exists():
         return [run_dir]
     selection = select(read_points(folder), folder.read_record().select)
     if selection.selected is None:

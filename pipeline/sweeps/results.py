@@ -17,7 +17,7 @@ def write_results(points: Sequence[Point], folder: SweepFolder) -> None:
     writer.writeheader()
     current = (point for point in points if point.status != Status.OUTDATED)
     writer.writerows(map(make_row, current))
-    write_whole(folder.results, text.getvalue().encode())
+    write_whole(folder.results_path, text.getvalue().encode())
 
 
 def make_row(point: Point) -> dict[str, object]:

@@ -1,8 +1,4 @@
-"""Make the tables and plots of a sweep's report.
-
-They also say which configurations have met the test images, that is, have been
-evaluated on them.
-"""
+"""Make the tables of a sweep's report, and the sentences about its metrics."""
 
 import base64
 import html
@@ -108,16 +104,20 @@ def to_html(
         return f'<a href="{page}">{text}</a>' if page else text
 
     texts = {
-        name: [to_text(name, value) for value in table[name]] for name in table.columns
+        column: [to_text(column, value) for value in table[column]]
+        for column in table.columns
     }
-    words = {
-        name: name.replace("_", " ") for name in table.columns if name not in NAMES
-    }
-    words |= {
-        name: f"{words[name]}, under dropout" for name in TRAIN_METRICS if name in words
-    }
-    shown = pd.DataFrame(texts).rename(columns=words)
-    body = shown.to_html(classes="sortable", index=False, border=0, escape=False)
+    titles = {}
+    for column in table.columns:
+        if column not in NAMES:
+            titles[column] = column.replace("_", " ")
+        if column in TRAIN_METRICS:
+            titles[column] += ", under dropout"
+    body = (
+        pd.DataFrame(texts)
+        .rename(columns=titles)
+        .to_html(classes="sortable", index=False, border=0, escape=False)
+    )
     content = (table if download is None else download).to_csv(index=False)
     address = f"data:text/csv;base64,{base64.b64encode(content.encode()).decode()}"
     return (

@@ -34,11 +34,11 @@ def train_point(
     Raises CodeChanged if the project's code has changed since the command started.
     """
     started = time.monotonic()
-    executed = folder.notebook(TRAINING)
+    executed = folder.executed_path(TRAINING)
     record = continue_record(folder, record.replace(started=now()))
     folder.write_record(record)
     folder.clear()
-    write_whole(folder.data, content)
+    write_whole(folder.data_path, content)
     try:
         notebooks.execute(
             TRAINING.notebook,
@@ -52,11 +52,11 @@ def train_point(
         trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
     except CodeChanged:
-        folder.record.unlink()  # because nothing was trained
+        folder.record_path.unlink()  # because nothing was trained
         raise
     except (NotebookFailed, InvalidRecord) as error:
         record = record.replace(status=Status.of(error), error=str(error))
     finally:
-        folder.data.unlink()
+        folder.data_path.unlink()
     duration = round(record.earlier_s + time.monotonic() - started, 1)
     return record.replace(duration_s=duration), {}

@@ -248,7 +248,7 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
 )
 def test_a_page_that_cannot_train_says_why(folder, values, reason):
     if values == {}:
-        folder.data.unlink()
+        folder.data_path.unlink()
     record = None if values is None else make_record(**values)
     parts = live.collect_parts(folder, record)
     assert parts["page"]["training"] is None
