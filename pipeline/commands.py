@@ -35,8 +35,8 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
     f"{parameters.describe_allowed(name)} ({field.default})"
     for name, field in parameters.Parameters.model_fields.items()
 )
-_given = click.option(
-    *("-p", "given"),
+_parameters = click.option(
+    *("-p", "options"),
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
@@ -57,7 +57,7 @@ class _Log(logging.StreamHandler[Any]):
 
 
 class Command(click.Command):
-    """A command, which needs the project's folder; its help does not."""
+    """A command that is refused outside the project's folder, where its help still works."""
 
     def invoke(self, context: click.Context) -> Any:
         if not NOTEBOOKS.is_dir():
@@ -81,9 +81,9 @@ def main(verbose: bool) -> None:
 main.command_class = Command
 
 
-def read_parameters(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return parameters by name; the path of a source begins in the current folder."""
-    values = dict(given)
+    values = dict(options)
     if "run_dir" in values:
         command = f"{RUN} --run-dir {values['run_dir']}"
         raise click.UsageError(f"run_dir is no parameter. Write: {command}")
@@ -116,30 +116,30 @@ def echo_path(what: str, path: Path) -> None:
 @click.option(
     "--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default."
 )
-@_given
+@_parameters
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(
-    run_dir: str | None, given: Sequence[tuple[str, str]], force: bool
+    run_dir: str | None, options: Sequence[tuple[str, str]], force: bool
 ) -> None:
     """Prepare, train, evaluate and report."""
-    chosen = parameters.from_strings(read_parameters(given))
+    checked = parameters.from_strings(read_parameters(options))
     for stray in click.get_current_context().args:
         command = f"{RUN} --run-dir {stray}"
         raise click.UsageError(f"A folder is given by its option. Write: {command}")
-    parameters.check_source(chosen.source)
+    parameters.check_source(checked.source)
     with refreshed_index():
         from pipeline import runs
 
-        place = "runs/default" if run_dir is None else from_current_folder(run_dir)
-        runs.run(chosen, place, force)
+        folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
+        runs.run(checked, folder, force)
 
 
 @main.command("data")
 @click.argument("source", type=click.Path())
-@_given
+@_parameters
 @_output
 def data_command(
-    source: str, given: Sequence[tuple[str, str]], output: Path | None
+    source: str, options: Sequence[tuple[str, str]], output: Path | None
 ) -> None:
     """Show how a source is read and split, and print the command that trains with it.
 
@@ -149,7 +149,7 @@ def data_command(
 
     echo_path(
         "report",
-        runs.show_source(read_parameters([*given, ("source", source)]), output),
+        runs.show_source(read_parameters([*options, ("source", source)]), output),
     )
 
 
@@ -181,12 +181,12 @@ def sweep_command(
         raise click.UsageError(
             "--scheduler needs an address, tcp://HOST:8786, and goes without --workers."
         )
-    place = from_current_folder(sweep_dir) if sweep_dir else None
+    folder = from_current_folder(sweep_dir) if sweep_dir else None
     with refreshed_index():
         from pipeline.sweeps.execution import run_sweep
         from pipeline.sweeps.results import describe_failures
 
-        ranking = run_sweep(file, place, with_report=not no_report, **options)
+        ranking = run_sweep(file, folder, with_report=not no_report, **options)
     points = [point for each in ranking for point in each.points]
     if any(point.has_failed for point in points) and not options["dry_run"]:
         raise CommandFailed(describe_failures(points))
@@ -212,9 +212,9 @@ def verify_command(run_dir: str) -> None:
         raise InvalidRecord(path, "is not there", hint)
     if is_locked(path):
         raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
-    for place in find_selected(from_current_folder(run_dir)):
-        click.echo(place)
-        verify(place)
+    for folder in find_selected(from_current_folder(run_dir)):
+        click.echo(folder)
+        verify(folder)
 
 
 @main.command("notebooks")
@@ -243,11 +243,11 @@ def report_command(path: Path, output: Path | None) -> None:
             from pipeline.sweeps import evaluation, execution
             from pipeline.sweeps.points import SweepFolder
 
-            place = from_current_folder(str(path))
+            folder = from_current_folder(str(path))
             if (path / "sweep.json").exists():
-                output = execution.write_report(SweepFolder(place))
+                output = execution.write_report(SweepFolder(folder))
             else:
-                output = evaluation.report(place)
+                output = evaluation.report(folder)
     else:
         from pipeline.reports import page
 

@@ -12,12 +12,12 @@ import pandas as pd
 from scipy.special import bdtr, stdtrit
 
 import helpers
-from pipeline import data, notebooks, parameters, runs
+from pipeline import data, notebooks, runs
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
 from pipeline.files import check_page
 from pipeline.model import Model
-from pipeline.parameters import Parameters
+from pipeline.parameters import Parameters, from_values
 from pipeline.paths import NOTEBOOKS, RUNS, to_project
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
@@ -52,7 +52,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     """
     if len(run_dirs) == 1:
         run_dirs = find_selected(run_dirs[0])
-    columns = [[RunFolder(place) for place in find_selected(one)] for one in run_dirs]
+    columns = [list(map(RunFolder, find_selected(each))) for each in run_dirs]
     paths = [folder.path.resolve() for folders in columns for folder in folders]
     if not 2 <= len(columns) <= len(LETTERS) or len(set(paths)) < len(paths):
         message = "Give two to six different runs or sweeps, not"
@@ -63,7 +63,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
         for folder in folders:
             if list(run_dirs) == list(DEFAULTS) and not folder.record_path.exists():
                 runs.run(
-                    parameters.from_values(DEFAULTS[folder.display_path]),
+                    from_values(DEFAULTS[folder.display_path]),
                     folder.display_path,
                 )
             run = read_run(folder)
@@ -75,9 +75,9 @@ def read_run(folder: RunFolder) -> Run:
     """Read a finished run, or a point, which is evaluated first if it has not been."""
     if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
         evaluate([folder])
-    record, chosen = folder.read_finished()
+    record, parameters = folder.read_finished()
     results = folder.read_metrics(), folder.read_history(), folder.read_model()
-    return Run(folder, record, chosen, *results)
+    return Run(folder, record, parameters, *results)
 
 
 def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]:
@@ -99,10 +99,10 @@ def identify_images(run: Run, split: str) -> tuple[Any, ...]:
     split: "validation" or "test". Validation images depend on how the training images
     were split, so the sizes of the split are part of the result.
     """
-    chosen, digests = run.parameters, run.record.arrays
+    parameters, digests = run.parameters, run.record.arrays
     if split == "test":
         return digests["x_test"], digests["y_test"]
-    sizes = chosen.num_samples, chosen.num_validation
+    sizes = parameters.num_samples, parameters.num_validation
     return digests["x_train"], digests["y_train"], *sizes
 
 

@@ -13,16 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import parameters, pictures
+from pipeline import pictures
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.errors import InvalidInput, InvalidRecord
-from pipeline.parameters import KERAS_SOURCES, SIZES, Parameters
+from pipeline.parameters import (
+    KERAS_SOURCES,
+    NAMED_SOURCES,
+    SIZES,
+    Parameters,
+    check_source,
+    describe,
+)
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
 
 Arrays = dict[str, np.ndarray]
 Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# The dtype or its kind, and the shape, by name; a word in it stands for any length.
+# From the name of an array to its dtype (or its kind) and its shape. A word in a shape
+# stands for any length, and the same word for the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
@@ -58,7 +66,7 @@ _NAMES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
 CLOTHES = Classes(_NAMES.split())
 
 
-def find_record(name: str) -> Path:
+def find_committed_file(name: str) -> Path:
     """Return the path of a file that is committed beside the sample of MNIST."""
     return SAMPLE.parent / name
 
@@ -137,7 +145,7 @@ def load_source(source: str) -> Data:
             path, SOURCE, "Use an .npz file in the layout of keras.datasets."
         )
     else:
-        parameters.check_source(source)
+        check_source(source)
         own = pictures.read(path)
         arrays = own.arrays
         others = {
@@ -158,17 +166,17 @@ def load_source(source: str) -> Data:
     return Data(*sets, source, digests, **others)
 
 
-def fit_source(chosen: Parameters) -> tuple[Parameters, Data]:
+def fit_source(parameters: Parameters) -> tuple[Parameters, Data]:
     """Load and split a source; return the parameters with the sizes that were taken.
 
     Of a source of one's own all images are taken, unless num_samples or num_validation
     has been set. Raises what `split_source` does.
     """
-    images = load_source(chosen.source)
-    is_own = chosen.source not in parameters.NAMED_SOURCES
-    if is_own and not SIZES & chosen.model_fields_set:
-        chosen = chosen.model_copy(update=fit_sizes(len(images.x_train)))
-    return chosen, split(images, chosen.num_samples, chosen.num_validation)
+    images = load_source(parameters.source)
+    is_own = parameters.source not in NAMED_SOURCES
+    if is_own and not SIZES & parameters.model_fields_set:
+        parameters = parameters.model_copy(update=fit_sizes(len(images.x_train)))
+    return parameters, split(images, parameters.num_samples, parameters.num_validation)
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
@@ -183,7 +191,7 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
-        fitting = parameters.describe(fit_sizes(len(x)))
+        fitting = describe(fit_sizes(len(x)))
         raise InvalidInput(
             f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
             f", but the source {data.source!r} has {len(x)} training images. "

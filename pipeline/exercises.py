@@ -34,13 +34,13 @@ def check_derivative(
     the digest of its value, and the error signal, its derivative, by central
     differences.
     """
-    place = np.random.RandomState(exercise).uniform(-2, 2, shape)
-    steps = STEP * np.eye(place.size).reshape(-1, *shape)
-    rises = [loss(place + step) - loss(place - step) for step in steps]
+    at = np.random.RandomState(exercise).uniform(-2, 2, shape)
+    steps = STEP * np.eye(at.size).reshape(-1, *shape)
+    rises = [loss(at + step) - loss(at - step) for step in steps]
     derivative = np.reshape(rises, shape) / (2 * STEP)
-    if not _is_correct(exercise, f"{loss(place.copy()):.6f}"):
+    if not _is_correct(exercise, f"{loss(at.copy()):.6f}"):
         verdict = "not correct: the loss is another one"
-    elif not np.allclose(derivative, signal(place.copy()), rtol=0, atol=1e-6):
+    elif not np.allclose(derivative, signal(at.copy()), rtol=0, atol=1e-6):
         verdict = "not correct: the loss is, but the error signal is not its derivative"
     else:
         verdict = "correct"

@@ -191,21 +191,21 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self, read: Callable[..., Reading], count: int, hidden_size: int
     ) -> None:
         self.read = read
-        self.place = widgets.IntSlider(
+        self.index = widgets.IntSlider(
             max=count - 1, description="Image", continuous_update=False
         )
         self.dropped = widgets.SelectMultiple(
             options=range(hidden_size), description="Dropped"
         )
         self.view = widgets.HTML()
-        super().__init__([self.place, self.dropped, self.view])
-        self.place.observe(self.update, "value")
+        super().__init__([self.index, self.dropped, self.view])
+        self.index.observe(self.update, "value")
         self.dropped.observe(self.update, "value")
         self.update()
 
     def update(self, change: object = None) -> None:
         """Read the chosen image again, and show a sentence and a picture."""
-        reading = self.read(self.place.value, self.dropped.value)
+        reading = self.read(self.index.value, self.dropped.value)
         sentence = escape(describe(reading))
         source = base64.b64encode(plots.to_png(draw(reading))).decode()
         picture = (

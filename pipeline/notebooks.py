@@ -78,7 +78,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                 continue
             nb_man.cell_start(cell, index)
             client.clear_before_next_output = False
-            place = f"{progress.name}, cell {cell.id!r}"
+            where = f"{progress.name}, cell {cell.id!r}"
             try:
                 for kind, content in process.run_cell(cell.source, time_limit):
                     if kind == "done":
@@ -89,11 +89,11 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
                     message = header | {"header": header, "content": content}
                     client.process_message(message, cell, index)
             except NotebookFailed as error:
-                raise type(error)(f"{place}: {error}.") from None
+                raise type(error)(f"{where}: {error}.") from None
             except Exception as error:  # noqa: BLE001 - of whatever a cell displays
                 kind = type(error).__name__
                 problem = f"an output cannot be stored ({kind}: {error})"
-                raise NotebookFailed(f"{place}: {problem}.") from None
+                raise NotebookFailed(f"{where}: {problem}.") from None
             finally:
                 join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
             cell.execution_count = end["execution_count"]

@@ -8,10 +8,20 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline import data, notebooks, parameters, provenance, published
+from pipeline import data, notebooks, provenance, published
 from pipeline.errors import NotebookFailed
 from pipeline.files import lock
-from pipeline.parameters import SIZES, Parameters
+from pipeline.parameters import (
+    SIZES,
+    Parameters,
+    check_memory,
+    check_source,
+    describe,
+    find_unoriginal,
+    from_strings,
+    from_values,
+    make_command,
+)
 from pipeline.paths import RUNS
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.reports import page
@@ -21,7 +31,9 @@ from pipeline.stages import PREPARATION, STAGES, Stage
 log = logging.getLogger(__name__)
 
 
-def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) -> None:
+def run(
+    parameters: Parameters, run_dir: str = "runs/default", force: bool = False
+) -> None:
     """Prepare, train, evaluate and report, unless the folder holds this run finished.
 
     run_dir: relative to the project's root, or absolute. force: run again in any case.
@@ -34,15 +46,15 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
     """
     folder = RunFolder(run_dir)
     folder.check_free()
-    parameters.check_memory(chosen.hidden_size)
-    given = chosen
-    chosen, images = data.fit_source(given)
-    inputs = provenance.collect_inputs(chosen.source)
-    if chosen is not given:
-        sizes = parameters.describe(chosen.model_dump(include=SIZES))
+    check_memory(parameters.hidden_size)
+    requested = parameters
+    parameters, images = data.fit_source(requested)
+    inputs = provenance.collect_inputs(parameters.source)
+    if parameters is not requested:
+        sizes = describe(parameters.model_dump(include=SIZES))
         log.info(f"All images of the source are taken: {sizes}")
     with lock(folder.path):
-        differences = provenance.find_differences(folder, chosen, inputs)
+        differences = provenance.find_differences(folder, parameters, inputs)
         if differences or force:
             if folder.record_path.exists():
                 listed = "".join(f"\n  {each}" for each in differences or ["--force"])
@@ -51,20 +63,21 @@ def run(chosen: Parameters, run_dir: str = "runs/default", force: bool = False) 
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:
                 log.warning(warning)
-            arrays = dict(images.source_sha256)
-            _run(
-                folder, RunRecord(parameters=dict(chosen), inputs=inputs, arrays=arrays)
+            record = RunRecord(
+                parameters=dict(parameters),
+                inputs=inputs,
+                arrays=dict(images.source_sha256),
             )
+            _execute_run(folder, record)
         else:
-            log.info(
-                f"{run_dir} is finished, and nothing that it depends on has changed."
-            )
+            unchanged = "nothing that it depends on has changed"
+            log.info(f"{run_dir} is finished, and {unchanged}.")
             if not folder.report_path.exists():
                 finish(folder, folder.read_record())
     log.info(summarise(folder))
 
 
-def _run(folder: RunFolder, record: RunRecord) -> None:
+def _execute_run(folder: RunFolder, record: RunRecord) -> None:
     started = time.monotonic()
     record = continue_record(folder, record)
     folder.write_record(record)
@@ -78,6 +91,7 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
         fields = {"outputs": outputs, "note": folder.read_model().note}
         finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
+        # Without metrics nobody can take the folder for that of a finished run.
         folder.metrics_path.unlink(missing_ok=True)
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
         folder.write_record(record.replace(status=Status.of(error), error=text))
@@ -85,13 +99,13 @@ def _run(folder: RunFolder, record: RunRecord) -> None:
 
 
 def continue_record(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Add the time before a checkpoint to a record whose training continues from one.
+    """If a training will continue from a checkpoint, add the time before it.
 
-    Such a training began when it was first started, and has already taken the time up
-    to its checkpoint. A checkpoint of other parameters, data or code is not used, so
-    its time does not count.
+    The record gets the first start of the training, and the time up to the checkpoint.
+    A checkpoint of other parameters, data or code is not used, so the record stays as
+    it is.
     """
-    before, wanted = folder.find_record(), parameters.from_values(record.parameters)
+    before, wanted = folder.find_record(), from_values(record.parameters)
     if before is None or not folder.checkpoint_path.exists():
         return record
     if provenance.compare_inputs(before, wanted, record.inputs):
@@ -135,9 +149,9 @@ def finish(folder: RunFolder, record: RunRecord) -> None:
 def summarise(folder: RunFolder) -> str:
     """Return a run's metrics beside the published ones, and the path of its report."""
     record, model = folder.read_record(), folder.read_model()
-    changed = parameters.find_unoriginal(parameters.from_values(record.parameters))
+    changed = find_unoriginal(from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
-    differences = [parameters.describe(changed)] if changed else []
+    differences = [describe(changed)] if changed else []
     if not provenance.has_published_helpers(record.inputs):
         differences.append("helpers.py, whose code has been changed")
     metrics, has_digits = (
@@ -171,20 +185,22 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     "source", and other parameters, as text; see `data.fit_source`. output: the page, by
     default one in runs/reports. Raises InvalidInput and NotebookFailed.
     """
-    chosen = parameters.from_strings(values)
-    parameters.check_source(chosen.source)
-    chosen, _ = data.fit_source(chosen)
-    name = Path(chosen.source).stem
+    parameters = from_strings(values)
+    check_source(parameters.source)
+    parameters, _ = data.fit_source(parameters)
+    name = Path(parameters.source).stem
     output = output or RUNS / "reports" / f"{name}-data.html"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         folder = RunFolder(temporary)
-        execute_stages(folder, dict(chosen), stages=[PREPARATION])
+        execute_stages(folder, dict(parameters), stages=[PREPARATION])
         executed = folder.executed_path(PREPARATION)
-        page.write_notebook_report(executed, output, f"The images of {chosen.source}")
+        page.write_notebook_report(
+            executed, output, f"The images of {parameters.source}"
+        )
         cells = notebooks.read_notebook(executed).cells
     for cell in cells:
         if cell.id in ("split", "counts-printed"):
             log.info("".join(each.text for each in cell.outputs))
-    command = parameters.make_command(dict(chosen), f"runs/{name}-run")
+    command = make_command(dict(parameters), f"runs/{name}-run")
     log.info(f"Train with, in the project's folder: {command}")
     return output

@@ -64,23 +64,29 @@ def verify(run_dir: str) -> None:
     data.npz are missing. Raises CommandFailed if any result differs by more.
     """
     folder = RunFolder(run_dir)
-    record, chosen = folder.read_finished(check_files=False)
+    record, parameters = folder.read_finished(check_files=False)
     altered = folder.find_altered(record, RESULTS)
-    has_source = chosen.source in NAMED_SOURCES or (ROOT / chosen.source).exists()
+    has_source = (
+        parameters.source in NAMED_SOURCES or (ROOT / parameters.source).exists()
+    )
     has_data = folder.data_path.exists() and folder.data_path.name not in altered
     if not has_source and not has_data:
-        problem = f"cannot be made again: its source {chosen.source} is missing, and "
+        problem = (
+            f"cannot be made again: its source {parameters.source} is missing, and "
+        )
         problem += "its data.npz is missing, too, or has been altered"
         raise InvalidRecord(folder.path, problem, "Put the source back.")
     recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
-    inputs = provenance.collect_inputs(chosen.source, recorded)
+    inputs = provenance.collect_inputs(parameters.source, recorded)
     stages = [
         stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
     ]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         if not has_source:
-            log.info(f"{chosen.source} is missing; the images are those of data.npz.")
+            log.info(
+                f"{parameters.source} is missing; the images are those of data.npz."
+            )
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
             inputs = inputs.model_copy(update={"data": record.inputs.data})
@@ -88,7 +94,7 @@ def verify(run_dir: str) -> None:
         distance = _measure_distance(folder.read_model(), again.read_model())
         comparison = _compare(folder, again, record, altered, distance)
     comparison.log()
-    for change in provenance.compare_inputs(record, chosen, inputs):
+    for change in provenance.compare_inputs(record, parameters, inputs):
         log.info(f"What has changed since: {change}")
     different = comparison.different
     if not different:

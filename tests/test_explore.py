@@ -99,7 +99,7 @@ def test_the_panel_reads_what_is_chosen(sample):
     panel = explore.ReadingPanel(read, 5, 40)
     assert "The class is 7" in panel.view.value
     before = panel.view.value.partition("base64,")[2]
-    panel.place.value = 3
+    panel.index.value = 3
     assert "The class is &lt;img&gt;" in panel.view.value
     assert panel.view.value.partition("base64,")[2] not in ("", before)
     panel.dropped.value = (2, 3)

@@ -138,7 +138,7 @@ def fold_set_up(notebook: NotebookNode) -> NotebookNode:
     cells = notebook.cells
     prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
     sections = [
-        place for place, text in enumerate(prose) if re.search("^## ", text, re.M)
+        index for index, text in enumerate(prose) if re.search("^## ", text, re.M)
     ]
     if not sections or not sections[0] or not prose[0]:
         return notebook

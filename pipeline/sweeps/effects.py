@@ -40,8 +40,8 @@ def find_positions(values: Iterable[Any], is_log: bool) -> dict[Any, float]:
     if is_log:
         numbers = [*map(math.log, ordered)]
     width = numbers[-1] - numbers[0]
-    places = [(number - numbers[0]) / width if width else 0.5 for number in numbers]
-    return dict(zip(ordered, places, strict=True))
+    positions = [(number - numbers[0]) / width if width else 0.5 for number in numbers]
+    return dict(zip(ordered, positions, strict=True))
 
 
 def find_log_scales(
@@ -61,10 +61,10 @@ def find_log_scales(
     return logs
 
 
-def pick_labels(places: dict[Any, float]) -> dict[float, str]:
+def pick_labels(positions: dict[Any, float]) -> dict[float, str]:
     """Return the labels of an axis by their positions, but none that would overlap."""
     labels: dict[float, str] = {}
-    for value, at in places.items():
+    for value, at in positions.items():
         if not labels or at - max(labels) >= APART:
             labels[at] = str(value) if isinstance(value, str) else f"{value:.4g}"
     return labels
@@ -95,7 +95,7 @@ def draw_effects(
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
-        places = find_positions(table[name], name in logs)
+        positions = find_positions(table[name], name in logs)
         others = [other for other in names if other != name]
         lines = [line for _, line in table.groupby(others)] if others else [table]
         # Several bars at one value are drawn side by side.
@@ -103,7 +103,7 @@ def draw_effects(
         for number, line in enumerate(lines):
             line = line.sort_values(name)
             shift = apart * ((number + 0.5) / len(lines) - 0.5)
-            at = line[name].map(places) + shift
+            at = line[name].map(positions) + shift
             bars = [line["mean"] - line["lowest"], line["highest"] - line["mean"]]
             # Because of rounding, the mean of equal values may lie outside their range.
             bars = [bar.clip(0) for bar in bars]
@@ -113,13 +113,13 @@ def draw_effects(
             )
             if looks is SELECTED:
                 axis.plot(
-                    places[best[name]] + shift,
+                    positions[best[name]] + shift,
                     best["mean"],
                     "o",
                     markersize=9,
                     **SELECTED,
                 )
-        labels = pick_labels(places)
+        labels = pick_labels(positions)
         axis.set(title=name, xlabel=f"{name}, values swept", xlim=(-0.1, 1.1))
         axis.set_xticks(list(labels), list(labels.values()))
     for axis in axes[:, 0]:
@@ -163,7 +163,7 @@ def draw_candidates(
     table = ranking.dropna(subset="mean").head(MAX_DRAWN)[::-1]
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     columns = [*names, "mean"]
-    places = {name: find_positions(table[name], name in logs) for name in columns}
+    positions = {name: find_positions(table[name], name in logs) for name in columns}
     for number, (_, row) in enumerate(table.iterrows(), 1):
         is_best = number == len(table)
         look = (
@@ -171,11 +171,11 @@ def draw_candidates(
             if is_best
             else {"color": plt.get_cmap("Blues")(0.2 + 0.7 * number / len(table))}
         )
-        heights = [places[name][row[name]] for name in columns]
+        heights = [positions[name][row[name]] for name in columns]
         axis.plot(heights, linewidth=2.5 if is_best else 1, **look)
     for x, name in enumerate(columns):
         axis.axvline(x, color=plots.TEST, linewidth=0.8, zorder=0)
-        for at, label in pick_labels(places[name]).items():
+        for at, label in pick_labels(positions[name]).items():
             axis.text(
                 x + 0.03,
                 at,

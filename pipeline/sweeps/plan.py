@@ -154,8 +154,11 @@ def forecast_rungs(
 
 def estimate_seconds(point: Point) -> float:
     """Estimate how many seconds a point takes on one core."""
-    chosen = point.parameters
-    units, measured = chosen.hidden_size, chosen.num_samples + chosen.num_validation
-    training = chosen.num_samples * (TRAIN_S + TRAIN_UNIT_S * units)
+    parameters = point.parameters
+    units, measured = (
+        parameters.hidden_size,
+        parameters.num_samples + parameters.num_validation,
+    )
+    training = parameters.num_samples * (TRAIN_S + TRAIN_UNIT_S * units)
     measuring = measured * (MEASURE_S + MEASURE_UNIT_S * units)
-    return BEGIN_S + chosen.epochs * (EPOCH_S + training + measuring)
+    return BEGIN_S + parameters.epochs * (EPOCH_S + training + measuring)

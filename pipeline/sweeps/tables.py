@@ -53,9 +53,10 @@ def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
     """Describe the parameters whose selected value is the smallest or largest tried."""
     edges = []
     for name in names:
-        values, chosen = sorted(ranking[name].unique()), ranking.loc[0, name]
+        values = sorted(ranking[name].unique())
+        selected = ranking.loc[0, name]
         for which, end in (("smallest", values[0]), ("largest", values[-1])):
-            if chosen == end and not isinstance(end, str):
+            if selected == end and not isinstance(end, str):
                 edges.append(
                     f"{name} {end} is the {which} of {len(values)} values tried"
                 )
