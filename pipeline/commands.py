@@ -57,7 +57,7 @@ class _Log(logging.StreamHandler[Any]):
 
 
 class Command(click.Command):
-    """A command that is refused outside the project's folder, where its help still works."""
+    """A command that needs the project's folder, although its help does not."""
 
     def invoke(self, context: click.Context) -> Any:
         if not NOTEBOOKS.is_dir():

@@ -66,27 +66,22 @@ def verify(run_dir: str) -> None:
     folder = RunFolder(run_dir)
     record, parameters = folder.read_finished(check_files=False)
     altered = folder.find_altered(record, RESULTS)
-    has_source = (
-        parameters.source in NAMED_SOURCES or (ROOT / parameters.source).exists()
-    )
+    source = parameters.source
+    has_source = source in NAMED_SOURCES or (ROOT / source).exists()
     has_data = folder.data_path.exists() and folder.data_path.name not in altered
     if not has_source and not has_data:
-        problem = (
-            f"cannot be made again: its source {parameters.source} is missing, and "
-        )
-        problem += "its data.npz is missing, too, or has been altered"
+        problem = f"cannot be made again: its source {source} is missing, and its "
+        problem += "data.npz is missing, too, or has been altered"
         raise InvalidRecord(folder.path, problem, "Put the source back.")
     recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
-    inputs = provenance.collect_inputs(parameters.source, recorded)
+    inputs = provenance.collect_inputs(source, recorded)
     stages = [
         stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
     ]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         if not has_source:
-            log.info(
-                f"{parameters.source} is missing; the images are those of data.npz."
-            )
+            log.info(f"{source} is missing; the images are those of data.npz.")
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
             inputs = inputs.model_copy(update={"data": record.inputs.data})

@@ -155,10 +155,9 @@ def forecast_rungs(
 def estimate_seconds(point: Point) -> float:
     """Estimate how many seconds a point takes on one core."""
     parameters = point.parameters
-    units, measured = (
-        parameters.hidden_size,
-        parameters.num_samples + parameters.num_validation,
-    )
-    training = parameters.num_samples * (TRAIN_S + TRAIN_UNIT_S * units)
+    units = parameters.hidden_size
+    trained = parameters.num_samples
+    measured = parameters.num_samples + parameters.num_validation
+    training = trained * (TRAIN_S + TRAIN_UNIT_S * units)
     measuring = measured * (MEASURE_S + MEASURE_UNIT_S * units)
     return BEGIN_S + parameters.epochs * (EPOCH_S + training + measuring)
