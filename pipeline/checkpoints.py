@@ -47,9 +47,10 @@ class Checkpoint:
 class Checkpoints:
     """Save and load the checkpoints of one training.
 
-    A checkpoint is loaded only if all that the training depends on is the same.
-    hyperparameters: every parameter that the weights depend on. A training that takes
-    less than SECONDS writes no checkpoint.
+    A checkpoint is loaded only if all that the training depends on is the same. A
+    training that takes less than SECONDS writes no checkpoint.
+
+    hyperparameters: every parameter that the weights depend on.
     """
 
     def __init__(

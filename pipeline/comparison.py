@@ -96,8 +96,10 @@ def find_sweep(folder: RunFolder) -> str:
 def identify_images(run: Run, split: str) -> tuple[Any, ...]:
     """Return what identifies the images of this split that a run was measured on.
 
-    split: "validation" or "test". Validation images depend on how the training images
-    were split, so the sizes of the split are part of the result.
+    split: "validation" or "test".
+
+    Validation images depend on how the training images were split, so the sizes of the
+    split are part of the result.
     """
     parameters, digests = run.parameters, run.record.arrays
     if split == "test":
@@ -111,10 +113,12 @@ def estimate_difference(
 ) -> dict[str, float]:
     """Estimate the mean of second - first, with its confidence interval.
 
-    first, second: a metric by seed. level: the probability that the interval misses the
-    mean. Seeds are independent. If at least two are shared, the differences are paired,
-    and the interval is Student's. Otherwise it is Welch's, over all seeds, or nan if
-    one side has a single seed.
+    first, second: a metric by seed.
+    level: the probability that the interval misses the mean.
+
+    Seeds are independent. If at least two are shared, the differences are paired, and
+    the interval is Student's. Otherwise it is Welch's, over all seeds, or nan if one
+    side has a single seed.
 
     Source: B. L. Welch (1947), Biometrika 34, 28-35.
     """
@@ -245,8 +249,10 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
 def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
     """Execute compare.ipynb for these runs, write its page, and return the page's path.
 
-    output: the page, by default one in runs/reports. Raises what `read_columns` does,
-    InvalidInput if the page may not be written there, and NotebookFailed.
+    output: the page, by default one in runs/reports.
+
+    Raises what `read_columns` does, InvalidInput if the page may not be written there,
+    and NotebookFailed.
     """
     read_columns(run_dirs)  # raises before anything is executed
     folders = [RunFolder(run_dir) for run_dir in run_dirs]

@@ -11,14 +11,15 @@
         └── ProcessDied      the process that ran it ended early
 
 A message names the thing, its value, what is allowed and the next step. InvalidInput is
-a ValueError: nothing has started, and the exit code of a command is 2.
+a ValueError, and ends a command with the exit code 2. As NotebookProcess adds a cell's
+name to the message of a NotebookFailed, all these errors take one text.
 """
 
 from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base of these errors; `status` is the status of a run that the error ends."""
+    """The base of these errors; `status` is what a run gets if the error ends it."""
 
     status = "failed"
 
@@ -37,7 +38,8 @@ class InvalidInput(PipelineError, ValueError):
 class InvalidRecord(InvalidInput):
     """A file of a run or a sweep is not what it should be.
 
-    problem: a clause such as "is damaged". next_step: a sentence.
+    problem: a clause such as "is damaged".
+    next_step: a sentence.
     """
 
     def __init__(self, path: Path, problem: str, next_step: str = "") -> None:

@@ -39,7 +39,7 @@ class Reading:
     dropped: np.ndarray  # (H,) bool
     scores: np.ndarray  # (10,)
     contributions: np.ndarray | None  # (784, 10), see `compute_contributions`
-    true: int | None  # the label, if it is known
+    label: int | None  # the label, if it is known
     classes: Classes = DIGITS
 
     @property
@@ -62,11 +62,12 @@ def read_image(
     model: Model,
     image: np.ndarray,
     dropped: Sequence[int] = (),
-    true: int | None = None,
+    label: int | None = None,
 ) -> Reading:
     """Show an image (784,) uint8 to the network with these hidden units dropped.
 
-    dropped: indices of hidden units. true: the label, if it is known.
+    dropped: indices of hidden units.
+    label: the label, if it is known.
     """
     units = model.weights[0].shape[1]
     mask = np.ones((1, units))  # not scaled up as in training, which changes no answer
@@ -81,7 +82,7 @@ def read_image(
         mask[0] == 0,
         scores[0],
         find_contributions(inputs, model.weights, mask, scores[0]),
-        true,
+        label,
         model.classes,
     )
 
@@ -120,7 +121,7 @@ def compute_contributions(
 
 def describe(reading: Reading) -> str:
     """Describe in words the answer, whether it is correct, and what the units do."""
-    names, scores, true = reading.classes.outputs, reading.scores, reading.true
+    names, scores, true = reading.classes.outputs, reading.scores, reading.label
     answer, second = np.argsort(-scores, stable=True)[:2]
     text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "
     text += f"next comes {names[second]}, with {scores[second]:.2f}. "
@@ -154,9 +155,9 @@ def draw(reading: Reading) -> Figure:
         figure.colorbar(colours, ax=pixels, label="part of the score")
     bars.barh(range(10), scores, color=plots.TEST)
     bars.barh(reading.answer, scores.max(), color=plots.VALIDATION, label="answer")
-    if reading.true is not None:
+    if reading.label is not None:
         label = f"true {reading.classes.nouns[0]}"
-        bars.plot(scores[reading.true], reading.true, "ko", label=label)
+        bars.plot(scores[reading.label], reading.label, "ko", label=label)
     bars.set(xlabel="score", ylim=(9.6, -0.6))
     bars.set_xlim(min(-0.4, *scores), 1.05 * max(1.2, *scores))
     bars.set_yticks(range(10), names, fontsize=8)
@@ -184,7 +185,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     """Show a slider for the image, a list of units to drop, and the resulting reading.
 
     read: takes the index of the image, below count, and the units, and returns a
-    Reading.
+        Reading.
     """
 
     def __init__(

@@ -28,8 +28,10 @@ GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pa
 def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     """Raise InvalidInput unless files of these names may be written into a folder.
 
-    other: the file that marks the other kind of result, which is sweep.json for a run
-    and run.json for a sweep. In a folder that is not ours no file may be replaced.
+    other: the file that marks the other kind of result: "sweep.json" if a run wants to
+        write, "run.json" if a sweep does.
+
+    In a folder that is not ours no file may be replaced.
     """
     resolved = path.resolve()
     marks = [above / name for above in resolved.parents for name in RECORDS]

@@ -60,9 +60,13 @@ def compile_loop(function: Any) -> Any:
 def forward_image(image, scaled, weights, mask, hidden, scores):
     """Compute an image's hidden activations and scores; return the indices of its ink.
 
-    image (784,) uint8. scaled (256,): the scaled value of each pixel value. weights:
-    both matrices. mask (H,). The activations are written into hidden (H,), and the
-    scores are added to scores (10,). The ink consists of the pixels above 0.
+    image: (784,) uint8.
+    scaled: (256,), the scaled value of each pixel value.
+    weights: both matrices.
+    mask: (H,).
+
+    The activations are written into hidden (H,), and the scores are added to scores
+    (10,). The ink consists of the pixels above 0.
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
@@ -97,7 +101,11 @@ def update_weights(
 ):
     """Train on each image in turn, and return the scores (N, 10) before each update.
 
-    The weights are changed in place. images (N, 784) uint8, labels (N,), masks (N, H).
+    images: (N, 784) uint8.
+    labels: (N,).
+    masks: (N, H).
+
+    The weights are changed in place.
     """
     weights_0_1, weights_1_2 = weights
     scores = np.zeros((len(images), NUM_DIGITS))

@@ -147,11 +147,12 @@ def execute(
 ) -> None:
     """Execute a notebook, and write it with its outputs.
 
-    parameters: those that the notebook does not declare are left out. output: where the
-    executed notebook is written, also when a cell fails. inputs: the code and cells
-    that have to be executed; None for what is on disk. time_limit: seconds that a cell
-    may take. is_point: execute it for a point of a sweep. Because points share the
-    cores, it then uses one core, and it draws no pictures and shows no progress.
+    parameters: their values by name; what the notebook does not declare is left out.
+    output: where the executed notebook is written, also when a cell fails.
+    inputs: the code and cells that have to be executed; None for what is on disk.
+    time_limit: seconds that a cell may take.
+    is_point: whether it is executed for a point of a sweep. As points share the cores,
+        it then uses one core, draws no pictures and shows no progress.
 
     A notebook whose process died is executed once more. Raises InvalidRecord if it is
     not a notebook in Python, and NotebookFailed if a cell fails.

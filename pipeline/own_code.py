@@ -89,7 +89,9 @@ def forget_modules() -> None:
 def take_code(syntax: Mapping[str, str]) -> str:
     """Make sure that this process runs the code that has these digests.
 
-    syntax: digests by file, see `digests.digest_syntax`; empty for whatever is on disk.
+    syntax: from a file to its digest, see `digests.digest_syntax`; empty for whatever
+        is on disk.
+
     Return "", or the reason why the process cannot run that code.
     """
     if syntax and not find_differences(imported.syntax, syntax):

@@ -201,9 +201,11 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
 def find_assigned(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names that a notebook declares, and those that papermill has injected.
 
-    cells: what has been executed, the current cell last. Just before it stand the
-    notebook's own cell of parameters, and then the one that papermill has injected, if
-    there is one; both begin with ``# Parameters``.
+    cells: what has been executed, the current cell last.
+
+    Just before the current cell stands the notebook's own cell of parameters, and then
+    the one that papermill has injected, if there is one. Both begin with
+    ``# Parameters``.
     """
     found: list[list[str]] = []
     for cell in reversed(cells[:-1]):

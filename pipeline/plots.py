@@ -128,7 +128,7 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
 
     forward: pixels (784,), activations (H,) and scores (10,).
     back: the gradients (784,) of one hidden unit's weights, and the error signals (H,)
-    and (10,).
+        and (10,).
     """
     figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), width_ratios=(1, 1.5, 1.5))
     figure.subplots_adjust(left=0.02, bottom=0.08, hspace=0.5, wspace=0.75)

@@ -73,9 +73,11 @@ def hidden_main_module() -> Iterator[None]:
 class NotebookProcess:
     """The process of one notebook, seen from its parent, who has to close it.
 
-    variables: set in its environment. syntax: the digests of the code that it has to
-    execute, by file, see `own_code.take_code`. Raises ProcessDied if it cannot be
-    started.
+    variables: set in its environment.
+    syntax: the digest of each file of code that it has to run, see
+        `own_code.take_code`.
+
+    Raises ProcessDied if it cannot be started.
     """
 
     def __init__(
@@ -105,8 +107,10 @@ class NotebookProcess:
     ) -> Iterator[Message]:
         """Run a cell, and yield its outputs; the last message is of the kind "done".
 
-        time_limit: seconds. Raises CellTimedOut, ProcessDied and CodeChanged; the
-        caller adds to the message which cell it was.
+        time_limit: seconds.
+
+        Raises CellTimedOut, ProcessDied and CodeChanged. The caller adds to the message
+        which cell it was.
         """
         deadline = None if time_limit is None else time.monotonic() + time_limit
         kind = ""

@@ -53,8 +53,9 @@ def format_table(
 ) -> str:
     """Format the comparison of a run's metrics with the published ones as a table.
 
-    equal, other: the words in its last column. has_digits: whether the images are
-    digits; if not, the published metrics are left out.
+    equal, other: the words in its last column.
+    has_digits: whether the images are digits; if not, the published metrics are left
+        out.
     """
     lines = [f"{'':16}{'published':>10}{'this run':>10}"] if has_digits else []
     for row in compare(metrics):
@@ -77,8 +78,9 @@ def round_metric(value: float, sign: str = "") -> str:
 def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of an accuracy, by Wilson's method.
 
-    The accuracy and the interval's ends are fractions. images: on how many the accuracy
-    was measured, at least 1.
+    The accuracy and the interval's ends are fractions.
+
+    images: the number of images that the accuracy was measured on, at least 1.
 
     Source: E. Wilson (1927), Journal of the American Statistical Association 22,
     209-212.

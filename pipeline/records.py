@@ -41,8 +41,9 @@ Record = TypeVar("Record")
 class Status(StrEnum):
     """How far a run, or a point of a sweep, has come, or how it ended.
 
-    ELIMINATED: a point of a search whose candidate lost in an earlier rung. OUTDATED: a
-    point that was trained with other code, data or versions than its sweep has now.
+    ELIMINATED: a point of a search whose candidate lost in an earlier rung.
+    OUTDATED: a point that was trained with other code, data or versions than its sweep
+        has now.
     """
 
     RUNNING = "running"
@@ -122,11 +123,12 @@ class Inputs(_Record):
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and its result.
 
-    resumed: when the run last continued from a checkpoint, if it did. earlier_s: the
-    seconds that it had taken up to that checkpoint. arrays: the digests of the source's
-    arrays. metrics: those of a point, because it has no metrics.json until it is
-    evaluated. note: that of the model, see `run_folder.Model`. outputs: the digests of
-    the run's files.
+    resumed: when the run last continued from a checkpoint, if it did.
+    earlier_s: the seconds that it had taken up to that checkpoint.
+    arrays: the digests of the source's arrays.
+    metrics: those of a point, because it has no metrics.json until it is evaluated.
+    note: a copy of the model's, see `model.Model`.
+    outputs: the digests of the run's files.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
     parameter that this version does not know.
@@ -211,9 +213,10 @@ class SweepDefinition(_Record):
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
-    ids: the parameters of each point, by its id. inputs: what else a training depends
-    on, by the source of its images. A point that was trained with other inputs is
-    outdated.
+    ids: from the id of a point to its parameters.
+    inputs: from a source to what else a training with it depends on.
+
+    A point that was trained with other inputs is outdated.
     """
 
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]

@@ -168,9 +168,10 @@ class RunFolder:
     ) -> Model:
         """Write history.json and model.npz, and return the model.
 
-        note: see `Model`. Raises InvalidRecord if data.npz has changed since the
-        training read it, and Diverged if a weight is not finite, which the metrics need
-        not show.
+        note: see `Model`.
+
+        Raises InvalidRecord if data.npz has changed since the training read it, and
+        Diverged if a weight is not finite, which the metrics need not show.
         """
         if self.read_data().sha256 != trained_on.sha256:
             raise InvalidRecord(
@@ -193,8 +194,10 @@ class RunFolder:
     ) -> None:
         """Write metrics.json: the metrics of the last epoch and of the test images.
 
-        test_images: how many there are. Raises InvalidRecord if model.npz has changed
-        since the network was measured, and Diverged if the test error is not finite.
+        test_images: how many there are.
+
+        Raises InvalidRecord if model.npz has changed since the network was measured,
+        and Diverged if the test error is not finite.
         """
         if self.read_model().sha256 != model.sha256:
             raise InvalidRecord(

@@ -36,7 +36,9 @@ def run(
 ) -> None:
     """Prepare, train, evaluate and report, unless the folder holds this run finished.
 
-    run_dir: relative to the project's root, or absolute. force: run again in any case.
+    run_dir: relative to the project's root, or absolute.
+    force: run again in any case.
+
     All images of a source of your own are used, see `data.fit_source`.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
@@ -181,9 +183,12 @@ def report(folder: RunFolder) -> Path:
 def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
     """Write a page about the images of a source, and return its path.
 
-    Also log how many images it has, and the command that trains with them. values: the
-    "source", and other parameters, as text; see `data.fit_source`. output: the page, by
-    default one in runs/reports. Raises InvalidInput and NotebookFailed.
+    Also log how many images it has, and the command that trains with them.
+
+    values: the "source", and other parameters, as text; see `data.fit_source`.
+    output: the page, by default one in runs/reports.
+
+    Raises InvalidInput and NotebookFailed.
     """
     parameters = from_strings(values)
     check_source(parameters.source)

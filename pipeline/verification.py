@@ -115,8 +115,8 @@ def _compare(
 ) -> Comparison:
     """Compare the results in two folders, of which the second has just been made.
 
-    altered: files of the first that are not as its run left them. distance: the largest
-    difference of two weights.
+    altered: files of the first that are not as its run left them.
+    distance: the largest difference of two weights.
     """
     before, after = _collect_facts(folder), _collect_facts(again)
     for name in altered:

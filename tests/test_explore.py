@@ -60,7 +60,7 @@ def reading():
         np.array([True, True, *[False] * 3]),
     )
     image, contributions = np.zeros(784, np.uint8), np.zeros((784, 10))
-    return explore.Reading(image, activations, dropped, scores, contributions, true=2)
+    return explore.Reading(image, activations, dropped, scores, contributions, label=2)
 
 
 def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
@@ -69,8 +69,8 @@ def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
         "The digit is 2, so that is a mistake. "
         "Of 5 hidden units, active: 1, inactive: 2, dropped: 2."
     )
-    assert "The digit is 1. Of" in explore.describe(replace(reading, true=1))
-    assert "with 0.50. Of" in explore.describe(replace(reading, true=None))
+    assert "The digit is 1. Of" in explore.describe(replace(reading, label=1))
+    assert "with 0.50. Of" in explore.describe(replace(reading, label=None))
     named = replace(reading, classes=Classes(("cat", "a dog", "hippopotamus")))
     assert "The class is hippopota…, so" in explore.describe(named)
 

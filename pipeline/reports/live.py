@@ -86,9 +86,10 @@ def pack(content: bytes) -> str:
 def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]:
     """Return what training.html.j2 and drawing.html.j2 show of a folder.
 
-    record: of its run, or None if its notebooks were run by themselves. In the result,
-    `page` is for the scripts, while `no_training` and `no_reading` say why the page
-    cannot train, or cannot read with the run's network ("" if it can).
+    record: of its run, or None if its notebooks were run by themselves.
+
+    In the result, `page` is for the scripts, while `no_training` and `no_reading` say
+    why the page cannot train, or cannot read with the run's network ("" if it can).
     """
     history, model = folder.read_history(), folder.read_model()
     metrics = folder.read_metrics() if folder.metrics_path.exists() else None
@@ -251,9 +252,11 @@ def collect_networks(
 ) -> list[dict[str, Any]]:
     """Return the networks that read a drawing: the run's own, and the committed ones.
 
-    accuracy: the run's on its test images, or None if it is not known. has_own: whether
-    a page can read with the run's network. The committed networks read digits, so they
-    are left out beside a network of other classes.
+    accuracy: the run's on its test images, or None if it is not known.
+    has_own: whether a page can read with the run's network.
+
+    The committed networks read digits, so they are left out beside a network of other
+    classes.
     """
     is_published = has_own and model.sha256 == published.WEIGHTS_SHA256
     networks = []

@@ -22,16 +22,16 @@ GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
-    stems: the names of the notebooks; `stem` is that of the current one. site: the
-    names of notebooks with a page beside this one. down: by how many levels to lower
-    headings.
+    stems: the names of the notebooks, without .ipynb; `stem` is the current one.
+    site: the names of notebooks with a page beside this one.
+    shift: by how many levels to lower headings.
     """
 
     def __init__(
-        self, stems: Sequence[str], site: Container[str] = (), down: int = 0
+        self, stems: Sequence[str], site: Container[str] = (), shift: int = 0
     ) -> None:
         super().__init__(escape=False)
-        self.stems, self.site, self.down = stems, site, down
+        self.stems, self.site, self.shift = stems, site, shift
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
@@ -41,9 +41,9 @@ class Renderer(IPythonRenderer):
         return self.figures
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
-        level += self.down
+        level += self.shift
         plain = re.sub("<[^<>]+>", "", text)
-        anchor = make_anchor(self.stem, "" if level == 1 + self.down else plain)
+        anchor = make_anchor(self.stem, "" if level == 1 + self.shift else plain)
         while anchor in self.headings:
             anchor += "-2"
         self.headings[anchor] = level, plain

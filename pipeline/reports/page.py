@@ -68,12 +68,15 @@ def render(
 ) -> str:
     """Render executed notebooks as one page.
 
-    notebooks: by their names, without .ipynb. site: the names of notebooks that have a
-    page beside this one. summary: of a run, see `summarise_run`. The page of a run has
-    a title of its own, so the headings of its notebooks are lowered by one level.
+    notebooks: by their names, without .ipynb.
+    site: the names of notebooks that have a page beside this one.
+    summary: of a run, see `summarise_run`.
+
+    The page of a run has a title of its own, so the headings of its notebooks are
+    lowered by one level.
     """
     exporter = make_exporter()
-    renderer = Renderer(list(notebooks), site, down=1 if summary else 0)
+    renderer = Renderer(list(notebooks), site, shift=1 if summary else 0)
     sections = []
     for stem, notebook in notebooks.items():
         renderer.stem = stem
@@ -110,9 +113,11 @@ def render(
 def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    The values are escaped. scripts: the names of the page's scripts. The
-    Content-Security-Policy allows only these, by their digests, and lets the page fetch
-    nothing.
+    scripts: the names of the page's scripts.
+    values: what the template shows; they are escaped.
+
+    The Content-Security-Policy allows only these scripts, by their digests, and lets
+    the page fetch nothing.
     """
     texts = {name: live.read_script(name) for name in scripts}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
@@ -161,8 +166,10 @@ def write_notebook_report(
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
-    title: replaces the notebook's own. Raises InvalidRecord if it is not a notebook,
-    and InvalidInput if the output is a file that this project has not made.
+    title: replaces the notebook's own.
+
+    Raises InvalidRecord if it is not a notebook, and InvalidInput if the output is a
+    file that this project has not made.
     """
     check_page(output)
     node = read_notebook(notebook)
@@ -196,7 +203,9 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
 def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
-    The last notebook comes first. site: see `render`.
+    The last notebook comes first.
+
+    site: see `render`.
     """
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}

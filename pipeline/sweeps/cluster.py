@@ -58,7 +58,9 @@ log = logging.getLogger(__name__)
 def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Submit]:
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
-    address: of the scheduler. contents: those of all data.npz, which are sent once.
+    address: that of the scheduler.
+    contents: the content of each data.npz, which is sent once.
+
     Raises InvalidInput if no scheduler answers, and CommandFailed if no worker can
     train the points.
     """
@@ -251,7 +253,8 @@ def train_on_worker(
     """Train a point in a temporary folder, and return its record and its files.
 
     path: that of the point's folder, which replaces that of the temporary folder in the
-    executed notebook. data: the content of data.npz.
+        executed notebook.
+    data: the content of data.npz.
     """
     # A worker with a nanny is a daemon, which multiprocessing allows no children.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]

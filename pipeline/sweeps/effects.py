@@ -137,8 +137,8 @@ def find_first_rung(ranking: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def describe_drawn(table: pd.DataFrame, metric: SelectionMetric) -> str:
     """Return a caption for `draw_candidates`: how many it draws, and by which metric.
 
-    table: the ranking, whose first row is the selected configuration. In a search by
-    halving it has the rows of one rung.
+    table: the ranking, whose first row is the selected configuration; in a search by
+        halving, the rows of one rung.
     """
     drawn = min(len(table.dropna(subset="mean")), MAX_DRAWN)
     which = "All" if drawn == len(table) else f"{drawn} of"

@@ -138,8 +138,9 @@ def describe_test_evaluations(
 ) -> list[str]:
     """Return lines that say which configurations of a sweep have met the test images.
 
-    They also say whether the selected one was the first. selected: the ids of its
-    points.
+    They also say whether the selected one was the first.
+
+    selected: the ids of its points.
     """
     groups: dict[str, list[TestEvaluation]] = {}
     for evaluation in evaluations:

@@ -36,9 +36,11 @@ def find_jobs(
 ) -> list[Point]:
     """Read the records of all points, and return those to train, the new ones first.
 
-    inputs: what a training depends on now, by the source of its images. retry_failed:
-    train failed points, too. With halving, points of all rungs are returned. The log
-    gets the reasons why points are trained again.
+    inputs: from a source to what a training with it depends on now.
+    retry_failed: whether to train failed points, too.
+
+    With halving, points of all rungs are returned. The log gets the reasons why points
+    are trained again.
     """
     jobs: list[Point] = []
     again: list[Point] = []
@@ -63,8 +65,9 @@ def find_jobs(
 class Plan:
     """How many points of a sweep are done and left, and what those that are left cost.
 
-    seconds: on one core. bytes: on the disk. rungs: the number of candidates and the
-    epochs of each rung, in a search by halving.
+    seconds: the time of the points that are left, on one core.
+    bytes: the room that they need on the disk.
+    rungs: the number of candidates and the epochs of each rung, in a search by halving.
     """
 
     points: int

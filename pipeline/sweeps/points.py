@@ -1,8 +1,8 @@
 """Define a sweep: its YAML file, its folder and its points.
 
 A configuration consists of all points that differ in their seed alone. A search by
-halving has rungs. As all points of all rungs are known from the start, a rung is stored
-as nothing but more points.
+halving has rungs. All points of all rungs are known from the start, so a rung needs no
+record of its own: its points are stored like all others.
 """
 
 import math
@@ -70,10 +70,11 @@ class SweepFolder:
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    rung: the number of its epochs in a search by halving, else 0. is_candidate: whether
-    it belongs to a search, where a training that diverges is a result. is_eliminated:
-    whether its candidate lost in an earlier rung. changes: what has changed in its
-    inputs since it was trained.
+    rung: its epochs in a search by halving, else 0.
+    is_candidate: whether it belongs to a search, where a training that diverges is a
+        result.
+    is_eliminated: whether its candidate lost in an earlier rung.
+    changes: what has changed in its inputs since it was trained.
     """
 
     parameters: Parameters

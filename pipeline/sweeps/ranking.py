@@ -27,9 +27,11 @@ def iterate_rungs(
 ) -> Iterator[list[Point]]:
     """Yield the points of each rung whose candidates have not been eliminated before.
 
-    points: in the order of their rungs. Which candidates go on depends on the results
-    of a rung, so train it before you ask for the next one: after a rung that is not
-    finished, the generator stops. Without halving there is a single rung.
+    points: in the order of their rungs.
+
+    Which candidates go on depends on the results of a rung, so train it before you ask
+    for the next one: after a rung that is not finished, the generator stops. Without
+    halving there is a single rung.
     """
     candidates = {point.candidate for point in points}
     for _, rung in groupby(points, key=lambda point: point.rung):

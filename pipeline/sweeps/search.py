@@ -15,7 +15,7 @@ from pipeline.records import Distribution, RandomSearch, SweepDefinition
 WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
 }
-MAX_DRAWS = 100  # for each candidate, because one that was drawn before is drawn again
+MAX_DRAWS = 100  # for each candidate, because a repeated one is replaced by a new draw
 
 
 def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
@@ -48,8 +48,10 @@ def draw_candidates(search: RandomSearch | None) -> list[dict[str, Any]]:
 def draw(distribution: Distribution, fraction: float, whole: bool) -> Any:
     """Return the value of a distribution at this fraction, in [0, 1).
 
-    whole: whether the parameter is an integer. Numbers are rounded to three significant
-    digits, so they do not depend on how a machine rounds the last bit of a power.
+    whole: whether the parameter is an integer.
+
+    Numbers are rounded to three significant digits, so they do not depend on how a
+    machine rounds the last bit of a power.
     """
     if distribution.values is not None:
         return distribution.values[int(fraction * len(distribution.values))]

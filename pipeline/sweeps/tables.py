@@ -66,9 +66,11 @@ def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
 def describe_certainty(values: Sequence[float], metric: str, images: int) -> str:
     """Return in words a metric's mean, and how certain it is.
 
-    values: one for each seed; their range is given. images: on how many each was
-    measured; of an accuracy, the standard error for so many images is given. It is not
-    0 even if all of them are classified correctly.
+    values: the metric of each seed, whose range is given.
+    images: the number of images that each was measured on.
+
+    An accuracy comes with the standard error for so many images. This is not 0 even if
+    all of them are classified correctly.
 
     Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.
     """
@@ -91,8 +93,10 @@ def to_html(
 ) -> str:
     """Return a table as HTML, and below it a link that downloads it as CSV.
 
-    The scripts of a report make the table sortable. find_page: returns the address of a
-    point's report by the point's id, or "". download: another table for the link.
+    The scripts of a report make the table sortable.
+
+    find_page: returns the address of a point's report by the point's id, or "".
+    download: another table for the link.
     """
 
     def to_text(column: str, value: Any) -> str:

@@ -30,8 +30,10 @@ def train_point(
     """Train a point by executing 02_train in its folder, and return its record.
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
-    time_limit: seconds for a cell, or None. A failed training is recorded, not raised.
-    Raises CodeChanged if the project's code has changed since the command started.
+    time_limit: seconds for a cell, or None.
+
+    A failed training is recorded, not raised. Raises CodeChanged if the project's code
+    has changed since the command started.
     """
     started = time.monotonic()
     executed = folder.executed_path(TRAINING)
