@@ -8,7 +8,7 @@ a record of another version can be read.
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AwareDatetime,
@@ -29,11 +29,11 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
 SelectionMetric = Literal[
-    "validation_accuracy", "validation_error", "train_accuracy", "train_error"
+    "train_error", "train_accuracy", "validation_error", "validation_accuracy"
 ]
+SELECTION_METRICS: tuple[str, ...] = get_args(SelectionMetric)
 TRAIN_METRICS = ("train_error", "train_accuracy")
 TEST_METRICS = ("test_error", "test_accuracy")
-SELECTION_METRICS = (*TRAIN_METRICS, "validation_error", "validation_accuracy")
 METRICS = (*SELECTION_METRICS, *TEST_METRICS)
 Record = TypeVar("Record")
 

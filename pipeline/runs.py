@@ -70,7 +70,7 @@ def run(
                 inputs=inputs,
                 arrays=dict(images.source_sha256),
             )
-            _execute_run(folder, record)
+            execute_run(folder, record)
         else:
             unchanged = "nothing that it depends on has changed"
             log.info(f"{run_dir} is finished, and {unchanged}.")
@@ -79,7 +79,7 @@ def run(
     log.info(summarise(folder))
 
 
-def _execute_run(folder: RunFolder, record: RunRecord) -> None:
+def execute_run(folder: RunFolder, record: RunRecord) -> None:
     started = time.monotonic()
     record = continue_record(folder, record)
     folder.write_record(record)

@@ -96,3 +96,75 @@ def test_a_parameter_stands_in_three_places(project):
         digests.append(folder.read_metrics().weights_sha256)
     assert digests[0] != digests[1]
     assert "weight_decay 0.01" in output
+
+
+def test_a_metric_stands_in_two_records_and_the_cell_that_measures_it(project):
+    """The share of validation images whose label has one of the two largest scores."""
+    records = project.path / "pipeline" / "records.py"
+    field = "    validation_accuracy: Accuracy | None = None\n"
+    name = "validation_top2_accuracy"
+    replace(records, field, f"{field}    {name}: Accuracy | None = None\n")
+    selection = '"validation_error", "validation_accuracy"\n'
+    replace(records, selection, f'{selection.strip()}, "{name}"\n')
+    notebook = project.path / "notebooks" / "02_train.ipynb"
+    node = nbformat.read(notebook, 4)
+    (loop,) = [cell for cell in node.cells if cell.id == "loop"]
+    line = "    check_finite(metrics, epoch, rate)\n"
+    assert loop.source.count(line) == 1
+    measure = """\
+    scores = predict(data.x_validation, weights, normalisation)
+    two = scores.argsort(axis=1)[:, -2:] == data.y_validation[:, None]
+    metrics["validation_top2_accuracy"] = two.any(axis=1).mean()
+"""
+    loop.source = loop.source.replace(line, measure + line)
+    (imports,) = [cell for cell in node.cells if cell.id == "imports"]
+    imports.source = imports.source.replace(
+        "import evaluate, find_note,", "import evaluate, find_note, predict,"
+    )
+    nbformat.write(node, notebook)
+    code, output = project.give("run", *make_options(OPTIONS))
+    assert code == 0, output
+    metrics = RunFolder(project.path / "runs" / "default").read_metrics()
+    assert metrics.validation_accuracy is not None
+    file = project.path / "runs" / "default" / "metrics.json"
+    found = json.loads(file.read_text())
+    assert found["validation_accuracy"] <= found[name] <= 1
+    sweep = f"name: s\nbase: {json.dumps(OPTIONS)}\nseeds: [1, 2]\nselect: {name}\n"
+    (project.path / "s.yaml").write_text(sweep)
+    code, output = project.give("sweep", "s.yaml")
+    assert code == 0, output
+    assert f"\nselected: {name} " in output
+    results = (project.path / "runs" / "sweeps" / "s" / "results.csv").read_text()
+    assert name in results.splitlines()[0]
+
+
+def test_a_source_stands_in_two_modules(project):
+    """Images with one bright row, whose height tells the class."""
+    parameters = project.path / "pipeline" / "parameters.py"
+    names = 'NAMED_SOURCES = ("sample", *KERAS_SOURCES)'
+    replace(parameters, names, 'NAMED_SOURCES = ("sample", "rows", *KERAS_SOURCES)')
+    replace(parameters, "\"'sample', 'mnist',", "\"'sample', 'rows', 'mnist',")
+    data = project.path / "pipeline" / "data.py"
+    load = '    elif path.suffix.lower() == ".npz":\n        arrays = read'
+    replace(
+        data,
+        load,
+        f"""\
+    elif source == "rows":
+        labels = np.tile(np.arange(10, dtype=np.uint8), 9)
+        images = np.zeros((90, 28, 28), np.uint8)
+        images[np.arange(90), 2 * labels] = 255
+        arrays = dict(zip(SOURCE, [images, labels, images, labels], strict=True))
+{load}""",
+    )
+    digest = "    if path.is_file():\n        return digest_file(path)\n"
+    rows = '    if source == "rows":\n        return "rows, first version"\n'
+    replace(data, digest, rows + digest)
+    options = make_options(OPTIONS | {"source": "rows", "epochs": 20})
+    code, output = project.give("run", *options)
+    assert code == 0, output
+    folder = RunFolder(project.path / "runs" / "default")
+    assert folder.read_record().inputs.data == "rows, first version"
+    assert folder.read_metrics().test_images == 90
+    refused = project.give("run", "-p", "source", "columns")[1]
+    assert "'sample', 'rows', 'mnist'" in refused

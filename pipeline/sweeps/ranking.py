@@ -124,13 +124,14 @@ class Configuration:
         """
         if not self.finished:
             return [math.inf]
-        split, measure = self.metric.split("_")
+        split, _, measure = self.metric.partition("_")
+        error, accuracy = f"{split}_error", f"{split}_accuracy"
+        other = accuracy if measure == "error" else error
+        # A small error is good, and so is a large value of any other metric.
         means = [
-            -self.compute_mean(f"{split}_accuracy"),
-            self.compute_mean(f"{split}_error"),
+            self.compute_mean(name) if name == error else -self.compute_mean(name)
+            for name in (self.metric, other)
         ]
-        if measure == "error":
-            means.reverse()
         if len(self.finished) < len(self.points):
             tier = 2
         elif self.is_complete:
