@@ -225,7 +225,7 @@ class SweepRecord(SweepDefinition):
 
 
 class TestEvaluation(_Record):
-    """A line of test_evaluations.jsonl: a point of a sweep has met the test images.
+    """A line of test_evaluations.jsonl: a point of a sweep was evaluated.
 
     code: the first digits of a digest of all the code that computed its metrics.
     """

@@ -213,7 +213,7 @@ def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
     folder.data_path.write_bytes(folder.data_path.read_bytes() + b" ")
     done = pipeline("verify", folder.path)
     assert done.returncode == 2
-    assert "small.npz is missing, and it has no data.npz as its run" in done.stderr
+    assert "small.npz is missing, and its data.npz is missing, too" in done.stderr
 
 
 def test_verify_of_a_point_says_that_its_source_is_missing(

@@ -116,7 +116,7 @@ def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
 
 
 def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
-    """Read the list of a sweep, in the order in which points have met the test images.
+    """Read the list of a sweep, oldest evaluation first.
 
     Points that are no longer in the sweep's file, or have been trained again since, are
     among them. Raises InvalidRecord if the file is damaged.
@@ -136,7 +136,7 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
 def describe_test_evaluations(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Return lines that say which configurations of a sweep have met the test images.
+    """Return lines that say which configurations of a sweep have been evaluated.
 
     They also say whether the selected one was the first.
 
@@ -146,7 +146,7 @@ def describe_test_evaluations(
     for evaluation in evaluations:
         groups.setdefault(identify(evaluation), []).append(evaluation)
     lines = [
-        f"configurations of this sweep that have met the test images: {len(groups)}"
+        f"configurations of this sweep, evaluated on the test images: {len(groups)}"
     ]
     of_selected = [each for each in evaluations if each.point in selected]
     if of_selected:
@@ -171,15 +171,15 @@ def pick(evaluation: TestEvaluation, names: Sequence[str]) -> dict[str, object]:
 
 
 def describe_order(others: int) -> str:
-    """Say whether the test images were unseen when the selected points met them.
+    """Say whether the test images were unseen when the selected points were evaluated.
 
-    others: how many other configurations had met them before.
+    others: how many other configurations had been evaluated before.
     """
     if others == 0:
         return "The selected one was the first: its accuracy is of unseen images."
-    who = "1 other" if others == 1 else f"{others} others"
+    who = "1 other was" if others == 1 else f"{others} others were"
     return (
-        f"{who} had met them before the selected one was evaluated, "
+        f"{who} evaluated before the selected one, "
         "so its test accuracy is no longer that of unseen images."
     )
 

@@ -436,7 +436,7 @@ def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
     "results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem
 )
 def test_committed_results_are_those_of_the_committed_definition(results):
-    """Compare ids, eliminated points, and the one that has met the test images."""
+    """Compare ids, eliminated points, and the one that was evaluated."""
     rows = {row["id"]: row for row in csv.DictReader(results.open())}
     sweep = read_definition(results.with_suffix(".yaml"))
     points = read_points_of(results.with_suffix(".yaml"))

@@ -337,7 +337,7 @@ def test_each_configuration_that_has_met_the_test_images_is_counted(
     done = pipeline("report", out)
     assert done.returncode == 0, done.stderr
     report = (out / "report.html").read_text()
-    assert "configurations of this sweep that have met the test images: 2" in report
+    assert "configurations of this sweep, evaluated on the test images: 2" in report
     assert report.count("over 1 seed\n") >= 2
 
 

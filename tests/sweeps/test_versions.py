@@ -116,17 +116,14 @@ def test_looks_at_the_test_images_are_remembered_across_code(project, tmp_path):
     command = ("sweep", file, "--sweep-dir", out)
     assert give(project, *command)[0] == 0
     page = (out / "report.html").read_text()
-    assert "have met the test images: 1\n" in page
+    assert "evaluated on the test images: 1\n" in page
     assert "The selected one was the first: its accuracy is of unseen images." in page
     change(project, "matrix -= 0.5 * learning_rate * gradient")
     code, output = give(project, *command)
     assert code == 0, output
     page = (out / "report.html").read_text()
-    assert "have met the test images: 2\n" in page
-    assert (
-        "1 other had met them before the selected one was evaluated, so its test"
-        in page
-    )
+    assert "evaluated on the test images: 2\n" in page
+    assert "1 other was evaluated before the selected one, so its test" in page
     lines = (out / "test_evaluations.jsonl").read_text().splitlines()
     first, second = map(json.loads, lines)
     assert first["point"] == second["point"]
