@@ -50,6 +50,20 @@ COMMANDS = {
 }
 
 
+def copy_project(path, more=""):
+    """Copy the code and the notebooks of the project, with all that is compiled.
+
+    more: text that is added to checkpoints.py, such as MIDWAY.
+    """
+    for name in ("pipeline", "notebooks"):
+        shutil.copytree(ROOT / name, path / name)
+    shutil.copy2(ROOT / "helpers.py", path)
+    if more:
+        with (path / "pipeline" / "checkpoints.py").open("a") as file:
+            file.write(more)
+    return path
+
+
 @pytest.fixture(scope="session")
 def pipeline():
     """Return a function that runs ``python -m pipeline`` in this process.

@@ -26,8 +26,12 @@ def train(
     normalisation=255,
     rate=0.5,
     input_rate=0,
+    decay=1,
 ):
-    """Return the weights and each iteration's (error, accuracy)."""
+    """Return the weights and each iteration's (error, accuracy).
+
+    Its rates other than 0.5, its input_rate and its decay are ours.
+    """
     train_images = images / normalisation
     train_labels = np.eye(10)[labels]
     input_rng = np.random.RandomState([seed, 1])
@@ -67,4 +71,5 @@ def train(
             weights_1_2 += alpha * layer_1.T.dot(layer_2_delta)
             weights_0_1 += alpha * layer_0.T.dot(layer_1_delta)
         history.append((error / len(train_images), correct / len(train_images)))
+        alpha *= decay
     return weights_0_1, weights_1_2, history

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pipeline.errors import InvalidRecord
 from pipeline.paths import ROOT
 from pipeline.run_folder import RunFolder
 from pipeline.stages import TRAINING
-from tests.conftest import MIDWAY
+from tests.conftest import MIDWAY, copy_project
 
 PATCHES = ROOT / "tests" / "networks"
 OPTIONS = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
@@ -57,11 +56,7 @@ class Project:
     """A copy of the project, in which commands are run."""
 
     def __init__(self, path):
-        self.path = path
-        for name in ("pipeline", "notebooks"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, path / name, ignore=ignored)
-        shutil.copy2(ROOT / "helpers.py", path)
+        self.path = copy_project(path)
 
     def patch(self, name):
         command = ["git", "apply", PATCHES / f"{name}.patch"]
@@ -327,8 +322,6 @@ def test_a_script_without_a_main_guard_runs_once(project):
 import numpy as np
 from pipeline import parameters, runs
 from pipeline.run_folder import RunFolder
-from pipeline.stages import TRAINING
-from tests.conftest import MIDWAY
 from pipeline.sweeps import execution
 
 print("begun")

@@ -4,7 +4,6 @@ import ast
 import graphlib
 import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 
@@ -18,6 +17,7 @@ from pipeline.provenance import EVALUATION_CODE, PACKAGES, TRAINING_CODE
 from pipeline.records import RunRecord, Status
 from pipeline.run_folder import RunFolder
 from pipeline.stages import PREPARATION, STAGES, TRAINING
+from tests.conftest import copy_project
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = (
@@ -149,9 +149,7 @@ for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/tables.py",
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
     """This is done in a copy of the project. Of two points, the better is evaluated."""
-    for name in ("pipeline", "notebooks"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy2(ROOT / "helpers.py", tmp_path)
+    copy_project(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", CHANGES]
     done = subprocess.run(

@@ -10,8 +10,7 @@ import yaml
 from pipeline.paths import ROOT
 from pipeline.published import WEIGHTS_SHA256
 from pipeline.run_folder import RunFolder
-from tests.sweeps.conftest import read_results
-from tests.sweeps.test_execution import SMALL
+from tests.sweeps.conftest import check_small_sweep
 from tests.test_promises import Command
 
 # Python imports this when it starts, in the command and in each process that it spawns.
@@ -41,7 +40,9 @@ def test_a_spawned_run_has_the_published_digest(spawn, tmp_path, pipeline):
     assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == WEIGHTS_SHA256
 
 
-def test_a_spawned_sweep_has_the_results_of_version_1(spawn, tmp_path, pipeline):
+def test_a_spawned_sweep_has_the_weights_of_the_originals_loop(
+    spawn, tmp_path, pipeline
+):
     rates = [0.005, 0.01]
     sweep = yaml.safe_load((ROOT / "notebooks/sweeps/small.yaml").read_text())
     sweep |= {"grid": {"learning_rate": rates}}
@@ -49,8 +50,7 @@ def test_a_spawned_sweep_has_the_results_of_version_1(spawn, tmp_path, pipeline)
     options = ("--no-report", "--workers", 2, "--sweep-dir", tmp_path / "out")
     done = pipeline("sweep", tmp_path / "s.yaml", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    expected = {(rate, 1): SMALL[rate, 1] for rate in rates}
-    assert read_results(tmp_path / "out") == expected
+    check_small_sweep(tmp_path / "out", [(rate, 1) for rate in rates])
 
 
 def test_ctrl_c_ends_a_spawned_run_and_its_process(spawn, tmp_path):

@@ -3,15 +3,16 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 
+import numpy as np
 import pytest
 import yaml
 
+from pipeline.data import split_source
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status, Trained
@@ -19,7 +20,8 @@ from pipeline.run_folder import RunFolder
 from pipeline.sweeps import tables
 from pipeline.sweeps.points import Point
 from pipeline.sweeps.ranking import rank
-from tests.conftest import MIDWAY, VALIDATED
+from tests import original
+from tests.conftest import MIDWAY, VALIDATED, copy_project
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
 RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
@@ -45,6 +47,29 @@ def make_point(
         metrics = Trained(**others | {metric: value, "weights_sha256": "0" * 64})
         record = record.replace(status=Status.DONE, metrics=metrics)
     return Point(chosen, RunFolder(f"runs/none/{chosen.hidden_size}-{seed}"), record)
+
+
+@cache
+def train_by_the_originals_loop(learning_rate, seed):
+    """Return the weights of a point of the small sweep, by another implementation."""
+    data = split_source("sample", 1000, 1000)
+    *weights, _ = original.train(
+        data.x_train, data.y_train, alpha=learning_rate, iterations=10, seed=seed
+    )
+    return weights
+
+
+def check_small_sweep(folder, points):
+    """Compare the weights of points, by learning rate and seed, with the original's."""
+    found = {}
+    for path in folder.glob("*/model.npz"):
+        values = RunFolder(path.parent).read_record().parameters
+        found[values["learning_rate"], values["seed"]] = RunFolder(path.parent)
+    assert found.keys() == set(points)
+    for point, run_folder in found.items():
+        weights = train_by_the_originals_loop(*point)
+        for ours, theirs in zip(run_folder.read_model().weights, weights, strict=True):
+            assert np.abs(ours - theirs).max() < 1e-11
 
 
 def read_results(folder):
@@ -85,15 +110,7 @@ def wait_for(pattern, stream):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """A copy of the project in which trainings with some seeds die, or stop midway."""
-    copy = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "notebooks"):
-        shutil.copytree(
-            ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc")
-        )
-    shutil.copy2(ROOT / "helpers.py", copy)
-    with (copy / "pipeline" / "checkpoints.py").open("a") as file:
-        file.write(MIDWAY)
-    return copy
+    return copy_project(tmp_path_factory.mktemp("project"), MIDWAY)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path
     assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
 
 
-def test_the_ids_of_points_are_those_of_version_1():
+def test_the_ids_of_points_stay_as_they_were_so_that_sweeps_go_on():
     points = read_points_of(NOTEBOOKS / "sweeps" / "small.yaml")
     assert {p.id: (p.parameters.learning_rate, p.parameters.seed) for p in points} == {
         "e850960dbc2c": (0.005, 1),

@@ -6,13 +6,12 @@ sweep runs does not affect it.
 
 import csv
 import json
-import shutil
 import signal
 
 import pytest
 
 from pipeline.paths import ROOT
-from tests.conftest import MIDWAY
+from tests.conftest import MIDWAY, copy_project
 from tests.sweeps.conftest import QUICK, RATES, start, wait_for, write
 
 STEP = "matrix -= learning_rate * gradient"
@@ -21,14 +20,7 @@ STEP = "matrix -= learning_rate * gradient"
 @pytest.fixture
 def project(tmp_path):
     """A copy of the project, whose helpers.py a test may change."""
-    copy = tmp_path / "project"
-    for name in ("pipeline", "notebooks"):
-        ignored = shutil.ignore_patterns("*.pyc")
-        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
-    shutil.copy2(ROOT / "helpers.py", copy)
-    with (copy / "pipeline" / "checkpoints.py").open("a") as file:
-        file.write(MIDWAY)
-    return copy
+    return copy_project(tmp_path / "project", MIDWAY)
 
 
 def change(project, step):
