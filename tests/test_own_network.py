@@ -78,6 +78,28 @@ class Project:
         output, _ = process.communicate(timeout=200)
         return process.returncode, output
 
+    def give_each(self, *commands):
+        """Return the code and the output of commands that one process carries out."""
+        words = json.dumps([[str(word) for word in command] for command in commands])
+        output, errors = self.start("-c", EACH, words).communicate(timeout=200)
+        assert not errors
+        return json.loads(output.splitlines()[-1])
+
+
+# Carries out commands one after the other, which saves the start of their processes.
+EACH = """
+import contextlib, io, json, sys
+from pipeline.__main__ import call_main
+
+results = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["pipeline", *words]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        results.append([call_main(), output.getvalue()])
+print(json.dumps(results))
+"""
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -109,7 +131,10 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     with gate.wait():
         process.kill()
         process.communicate()
-    code, output = project.give(*command)
+    sweep = {"name": "s", "base": OPTIONS, "grid": {"seed": [14, 2]}}
+    (project.path / "s.yaml").write_text(json.dumps(sweep))
+    commands = command, ["verify", folder.path], ["sweep", "s.yaml", "--no-report"]
+    (code, output), verified, swept = project.give_each(*commands)
     assert code == 0, output
     assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
     record = folder.read_record()
@@ -129,15 +154,11 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
 
     check_page(folder.report_path.read_text(), name, is_compiled)
 
-    code, output = project.give("verify", folder.path)
-    assert code == 0, output
-    assert "Reproduced" in output
+    assert verified[0] == 0, verified
+    assert "Reproduced" in verified[1]
 
-    sweep = {"name": "s", "base": OPTIONS, "grid": {"seed": [14, 2]}}
-    (project.path / "s.yaml").write_text(json.dumps(sweep))
-    code, output = project.give("sweep", "s.yaml", "--no-report")
-    assert code == 0, output
-    assert output.count(NOTE) == (0 if is_compiled else 1)
+    assert swept[0] == 0, swept
+    assert swept[1].count(NOTE) == (0 if is_compiled else 1)
     digests = [
         json.loads(path.read_text())["metrics"]["weights_sha256"]
         for path in (project.path / "runs" / "sweeps" / "s").glob("*/run.json")
@@ -159,7 +180,7 @@ def test_with_all_defaults_the_metrics_are_not_equal_and_helpers_is_named(projec
     assert not re.search("(?<!NOT )equal</span>", html)
 
 
-def test_a_comment_replaces_no_result_and_a_change_of_the_arithmetic_does(project):
+def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(project):
     options = make_options(OPTIONS | {"epochs": 1})
     assert project.give("run", *options)[0] == 0
     helpers = project.path / "helpers.py"
@@ -167,6 +188,14 @@ def test_a_comment_replaces_no_result_and_a_change_of_the_arithmetic_does(projec
         helpers.read_text().replace('"""A neural', '"""My own', 1) + "# a\n"
     )
     assert "nothing that it depends on has changed" in project.give("run", *options)[1]
+    text = helpers.read_text()
+    helpers.write_text(text.replace("def relu(x", "def relu(:x"))
+    code, output = project.give("run", *options)
+    assert code == 2
+    problem = r"Error: helpers\.py has a mistake in line \d+: invalid syntax\. Correct"
+    assert re.search(problem, output), output
+    assert RunFolder(project.path / "runs" / "default").read_record().status == "done"
+    helpers.write_text(text)
     project.patch("leaky_relu")
     code, output = project.give("run", *options)
     assert code == 0, output
@@ -249,20 +278,6 @@ def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
     problem = "weights_2_3 of helpers.py is float64 (10,), but must be a float64 matrix"
     assert problem in output
     assert "I:0" not in output
-
-
-def test_a_mistake_in_helpers_is_named_before_anything_is_replaced(project):
-    options = make_options(OPTIONS | {"epochs": 1})
-    assert project.give("run", *options)[0] == 0
-    helpers = project.path / "helpers.py"
-    helpers.write_text(helpers.read_text().replace("def relu(x", "def relu(:x"))
-    code, output = project.give("run", *options)
-    assert code == 2
-    problem = (
-        r"Error: helpers\.py has a mistake in line \d+: invalid syntax\. Correct it"
-    )
-    assert re.search(problem, output), output
-    assert RunFolder(project.path / "runs" / "default").read_record().status == "done"
 
 
 def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(project):
