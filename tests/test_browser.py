@@ -406,7 +406,10 @@ def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
     monkeypatch.setitem(live.KNOWN, "Fashion-MNIST", {"unpacked": False} | digests)
     folder = RunFolder(tmp_path / "run")
     page_path = tmp_path / "page.html"
-    page_path.write_text(render_run(folder, folder.read_record()))
+    record = folder.read_record()
+    source = {"source": "fashion_mnist"}
+    record = record.replace(parameters=record.parameters | source)
+    page_path.write_text(render_run(folder, record))
     with open_page(browser, page_path) as page:
         field = page.get_by_label("Your own copy of Fashion-MNIST")
         field.set_input_files(list(paths.values()))

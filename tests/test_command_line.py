@@ -78,7 +78,7 @@ REFUSED = {
     "sweep {d}/many.yaml": ["1,000,000,000,000 points", "10,000 at most"],
     "sweep {d}/metric.yaml": [
         "metric.yaml",
-        "select: Input should be 'validation_accuracy'",
+        "select: Input should be 'train_error'",
     ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],

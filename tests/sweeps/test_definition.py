@@ -75,7 +75,7 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
         ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),
         (
             "name: a\nselect: test_accuracy",
-            "select: Input should be 'validation_accuracy', ",
+            "select: Input should be 'train_error', ",
         ),
     ],
 )
