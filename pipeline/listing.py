@@ -29,7 +29,11 @@ from pipeline.runs import run
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
 from pipeline.sweeps.ranking import Configuration, read_points, select
 
-SPLITS = {"train": "training (dropout)", "validation": "validation", "test": "test"}
+SPLIT_LABELS = {
+    "train": "training (dropout)",
+    "validation": "validation",
+    "test": "test",
+}
 MAX_VALUES = 6  # that are listed of a parameter that a sweep varies
 # The runs of the website: a title, and the parameters that differ from the original.
 SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
@@ -56,7 +60,7 @@ def write_index(runs: Path = RUNS) -> Path:
     check_page(path)
     rows = sorted(find_rows(runs), key=lambda row: row["started"], reverse=True)
     html = page.fill(
-        "index.html.j2", (), title="Runs", is_list=True, rows=rows, splits=SPLITS
+        "index.html.j2", (), title="Runs", is_list=True, rows=rows, splits=SPLIT_LABELS
     )
     write_whole(path, html.encode())
     return path

@@ -91,13 +91,13 @@ History = list[dict[str, float]]
 HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
 
-class Trained(Epoch):
+class TrainingMetrics(Epoch):
     """The metrics of the last epoch, with the SHA-256 of the weights after it."""
 
     weights_sha256: Digest
 
 
-class Metrics(Trained):
+class Metrics(TrainingMetrics):
     """metrics.json: the metrics of the last epoch, and those on the test images."""
 
     test_error: Error
@@ -141,7 +141,7 @@ class RunRecord(_Record):
     parameters: dict[str, JsonValue]
     inputs: Inputs
     arrays: dict[str, Digest] = {}
-    metrics: Trained | None = None
+    metrics: TrainingMetrics | None = None
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
     note: str | None = None

@@ -26,15 +26,15 @@ from pipeline.paths import BASE, to_project
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 from pipeline.stages import (
     CHECKPOINT,
+    DIGESTED_FILES,
     EVALUATION,
-    EXECUTED,
-    OUTPUTS,
+    EXECUTED_NOTEBOOKS,
     PREPARATION,
     RECORD,
     REPORT,
-    RESULTS,
+    RESULT_FILES,
+    RUN_FILES,
     TRAINING,
-    WRITTEN,
     Stage,
     list_made_from,
 )
@@ -42,7 +42,7 @@ from pipeline.stages import (
 # This environment variable tells a notebook which folder its run has locked.
 RUN_DIR = "DIGITS_RUN_DIR"
 # A killed process leaves a temporary file of `write_whole`, with such a name.
-PART = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.\d+\.part")
+PART = re.compile(rf"\.({'|'.join(map(re.escape, RUN_FILES))})\.\d+\.part")
 SMALLER = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
@@ -252,23 +252,23 @@ class RunFolder:
         it was made from.
         """
         parts = [each.name for each in self.path.iterdir() if PART.fullmatch(each.name)]
-        for name in (*reversed(OUTPUTS), *parts):
+        for name in (*reversed(DIGESTED_FILES), *parts):
             (self.path / name).unlink(missing_ok=True)
 
-    def digest(self, names: Iterable[str] = OUTPUTS) -> dict[str, str]:
+    def digest(self, names: Iterable[str] = DIGESTED_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files that exists, by its name."""
         paths = {name: self.path / name for name in names}
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def find_altered(
-        self, record: RunRecord, names: Iterable[str] = OUTPUTS
+        self, record: RunRecord, names: Iterable[str] = DIGESTED_FILES
     ) -> list[str]:
         """Return the recorded files that have been removed or altered since."""
         recorded = [name for name in names if name in record.outputs]
         digests = self.digest(recorded)
         return [name for name in recorded if digests.get(name) != record.outputs[name]]
 
-    def check_free(self, names: Iterable[str] = WRITTEN) -> None:
+    def check_free(self, names: Iterable[str] = RUN_FILES) -> None:
         """Raise InvalidInput if a run may not write these files into the folder."""
         if not self.is_locked_by_our_run:
             check_folder(self.path, names, "sweep.json")
@@ -279,5 +279,5 @@ def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
 
     The report does not count, because it can be made again from the other files.
     """
-    altered = folder.find_altered(record, [*EXECUTED, *RESULTS])
+    altered = folder.find_altered(record, [*EXECUTED_NOTEBOOKS, *RESULT_FILES])
     return [f"{name}, which has been removed or altered since" for name in altered]

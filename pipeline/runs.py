@@ -204,7 +204,7 @@ def show_source(values: Mapping[str, str], output: Path | None = None) -> Path:
         )
         cells = notebooks.read_notebook(executed).cells
     for cell in cells:
-        if cell.id in ("split", "counts-printed"):
+        if "summary" in cell.metadata.get("tags", ()):
             log.info("".join(each.text for each in cell.outputs))
     command = make_command(dict(parameters), f"runs/{name}-run")
     log.info(f"Train with, in the project's folder: {command}")

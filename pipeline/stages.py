@@ -4,6 +4,7 @@ A stage reads the files of those before it, so its results are made from theirs.
 """
 
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 from pipeline.paths import NOTEBOOKS
@@ -31,13 +32,13 @@ TRAINING = Stage("02_train", ("model.npz", "history.json"))
 EVALUATION = Stage("03_evaluate", ("metrics.json",))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
 
-RESULTS = tuple(name for stage in STAGES for name in stage.files)
-EXECUTED = tuple(stage.executed for stage in STAGES)
+RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
+EXECUTED_NOTEBOOKS = tuple(stage.executed for stage in STAGES)
 REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
-OUTPUTS = (*EXECUTED, *RESULTS, REPORT)  # whose digests a record has
-WRITTEN = (*OUTPUTS, CHECKPOINT, RECORD)  # all that a run writes
+DIGESTED_FILES = (*EXECUTED_NOTEBOOKS, *RESULT_FILES, REPORT)  # a record digests them
+RUN_FILES = (*DIGESTED_FILES, CHECKPOINT, RECORD)
 
 
 def list_made_from(stage: Stage) -> list[Stage]:
-    """Return the stage and those after it, whose results are made from its own."""
-    return [*STAGES[STAGES.index(stage) :]]
+    """Return the stage and all later ones, because they use its results."""
+    return [*dropwhile(lambda each: each != stage, STAGES)]

@@ -18,7 +18,7 @@ from pipeline.paths import ROOT
 from pipeline.records import RunRecord
 from pipeline.run_folder import RunFolder
 from pipeline.runs import execute_stages
-from pipeline.stages import EVALUATION, PREPARATION, RESULTS, STAGES
+from pipeline.stages import EVALUATION, PREPARATION, RESULT_FILES, STAGES
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def verify(run_dir: str) -> None:
     """
     folder = RunFolder(run_dir)
     record, parameters = folder.read_finished(check_files=False)
-    altered = folder.find_altered(record, RESULTS)
+    altered = folder.find_altered(record, RESULT_FILES)
     source = parameters.source
     has_source = source in NAMED_SOURCES or (ROOT / source).exists()
     has_data = folder.data_path.exists() and folder.data_path.name not in altered

@@ -16,7 +16,14 @@ from pipeline.files import lock, write_whole
 from pipeline.parameters import Parameters, make_id
 from pipeline.paths import NOTEBOOKS
 from pipeline.published import HELPERS_SHA256
-from pipeline.records import Inputs, Metrics, RunRecord, SweepRecord, Trained, to_json
+from pipeline.records import (
+    Inputs,
+    Metrics,
+    RunRecord,
+    SweepRecord,
+    TrainingMetrics,
+    to_json,
+)
 from pipeline.run_folder import RunFolder
 from tests.conftest import VALIDATED
 
@@ -63,7 +70,7 @@ def add_sweep(path, statuses, select="validation_accuracy"):
     )
     write_whole(path / "sweep.json", to_json(record))
     for number, (name, status) in enumerate(zip(ids, statuses, strict=True)):
-        metrics = Trained(**TRAINED | {"validation_accuracy": number / 10})
+        metrics = TrainingMetrics(**TRAINED | {"validation_accuracy": number / 10})
         if status:
             write_record(path / name, status, ids[name], metrics=metrics)
 

@@ -249,8 +249,8 @@ def test_what_another_has_made_is_not_replaced(
     before = sorted(tmp_path.rglob("*"))
     refused = pipeline(*command.format(t=tmp_path, runs=runs).split())
     assert refused.returncode == 2, refused.stderr
-    assert re.search("(Choose another folder|write the page elsewhere).$", refused.stderr), (
-        refused.stderr
-    )
+    assert re.search(
+        "(Choose another folder|write the page elsewhere).$", refused.stderr
+    ), refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / name).read_text() == "name: s"

@@ -11,7 +11,7 @@ from pipeline.parameters import Parameters
 from pipeline.paths import ROOT, RUNS
 from pipeline.records import RunRecord, Status
 from pipeline.run_folder import RunFolder
-from pipeline.stages import RESULTS, WRITTEN
+from pipeline.stages import RESULT_FILES, RUN_FILES
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -57,7 +57,7 @@ def test_results_come_back_as_written(folder, images):
     assert folder.read_history() == [EPOCH, EPOCH]  # without what was not measured
 
 
-@pytest.mark.parametrize("left", [RESULTS[:1], RESULTS[:3], RESULTS])
+@pytest.mark.parametrize("left", [RESULT_FILES[:1], RESULT_FILES[:3], RESULT_FILES])
 def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
     folder, images, capsys, left
 ):
@@ -66,16 +66,20 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
     names, model = list_names(folder), folder.read_model()
     # The files that are left after a stage has written another result.
     stages = {
-        RESULTS[:1]: lambda data, _, __: folder.write_data(data),
-        RESULTS[:3]: lambda _, scale, __: folder.write_model(
+        RESULT_FILES[:1]: lambda data, _, __: folder.write_data(data),
+        RESULT_FILES[:3]: lambda _, scale, __: folder.write_model(
             WEIGHTS, scale, [VALIDATED], images
         ),
-        RESULTS: lambda _, __, count: folder.write_metrics(
+        RESULT_FILES: lambda _, __, count: folder.write_metrics(
             model, VALIDATED | TESTED, count
         ),
     }
     stages[left](images, 127.5, 30)
-    assert list_names(folder) == names == sorted([*RESULTS, "report.html", "run.json"])
+    assert (
+        list_names(folder)
+        == names
+        == sorted([*RESULT_FILES, "report.html", "run.json"])
+    )
     stages[left](replace(images, y_train=images.y_train[::-1].copy()), 255, 31)
     assert list_names(folder) == sorted(left)
     command = f"python -m pipeline run --run-dir {folder.path} -p seed 7"
@@ -111,9 +115,11 @@ def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
     assert folder.metrics_path.read_bytes() == metrics
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "run.json"])
+@pytest.mark.parametrize("name", [*RESULT_FILES, "run.json"])
 def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
-    reads = dict(zip(RESULTS, ("data", "model", "history", "metrics"), strict=True))
+    reads = dict(
+        zip(RESULT_FILES, ("data", "model", "history", "metrics"), strict=True)
+    )
     read = getattr(folder, f"read_{reads.get(name, 'record')}")
     command = r"python -m pipeline run --run-dir \S+/run"
     for content in (b"PK\x03\x04", b"{", None):
@@ -151,7 +157,7 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
 
 def test_clear_removes_the_files_of_a_run_and_no_others(folder):
     mine = [".mine.txt.123.part", ".model.npz.part", "mine.txt"]
-    for name in (*WRITTEN, *mine, ".model.npz.123.part"):
+    for name in (*RUN_FILES, *mine, ".model.npz.123.part"):
         (folder.path / name).touch()
     folder.clear()
     assert list_names(folder) == sorted(["checkpoint.npz", *mine, "run.json"])
@@ -179,7 +185,7 @@ def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path,
         check_folder(theirs.path, ["data.npz", name], "none")
     theirs.data_path.unlink()
     (theirs.path / name).unlink()
-    check_folder(theirs.path, WRITTEN, "none")  # inside no result of ours
+    check_folder(theirs.path, RUN_FILES, "none")  # inside no result of ours
     folder.write_record(make_record(folder))
     (folder.path / LOCK).unlink()
     folder.check_free()

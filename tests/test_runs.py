@@ -13,7 +13,7 @@ from pipeline.files import LOCK
 from pipeline.paths import NOTEBOOKS
 from pipeline.published import WEIGHTS_SHA256
 from pipeline.run_folder import RunFolder
-from pipeline.stages import EVALUATION, OUTPUTS, RESULTS, TRAINING
+from pipeline.stages import DIGESTED_FILES, EVALUATION, RESULT_FILES, TRAINING
 from tests import original
 
 PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
@@ -157,8 +157,8 @@ def read_times(folder):
 
 def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_run):
     folder, run = small_run
-    times, results = read_times(folder), folder.digest(RESULTS)
-    assert set(times) == {*OUTPUTS, "run.json", LOCK}
+    times, results = read_times(folder), folder.digest(RESULT_FILES)
+    assert set(times) == {*DIGESTED_FILES, "run.json", LOCK}
     assert folder.read_record().outputs == folder.digest()
     assert "is finished, and nothing that it depends on has changed." in run().stdout
     assert read_times(folder) == times
@@ -170,7 +170,7 @@ def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_ru
     assert (
         f"Replacing what is in {folder.path}, because of\n  model.npz, " in run().stdout
     )
-    assert folder.digest(RESULTS) == results
+    assert folder.digest(RESULT_FILES) == results
     assert "because of\n  --force\n" in run("--force").stdout
     assert (
         "because of\n  epochs, which was 2 and is 3\n"

@@ -229,6 +229,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     )
     return {
         "digits": is_digits,
+        "published_accuracy": float(published.PUBLISHED["test_accuracy"]),
         "record": record,
         "interval": published.compute_wilson_interval(
             metrics.test_accuracy, metrics.test_images

@@ -39,7 +39,7 @@ from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.run_folder import RunFolder
 from pipeline.stages import TRAINING
-from pipeline.sweeps.training import TRAINED, Outcome, Submit, train_point
+from pipeline.sweeps.training import TRAINING_FILES, Outcome, Submit, train_point
 
 NAME = "digits"  # the name of the plugin
 # How many seconds to wait for a scheduler's answer, and before a sweep without a worker
@@ -67,6 +67,7 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
     with _connect(address) as client:
         project = _offer_project(client)
         options: Any = {"pure": False, "resources": {project: 1}}
+        # The function and the images are sent once, and not with each point.
         train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
         data = {
             content: client.submit(bytes, content, **options) for content in contents
@@ -83,7 +84,7 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
             task = executor.submit(operator.call, train, *arguments)
             outcome: Future[Outcome] = Future()
             outcomes.append(outcome)
-            task.add_done_callback(partial(_settle, outcome, record))
+            task.add_done_callback(partial(_copy_result, outcome, record))
             return outcome
 
         def watch() -> None:
@@ -147,8 +148,8 @@ async def _greet(address: str) -> None:
 def _make_plugin() -> tuple[str, WorkerPlugin]:
     """Return the project's name, and the plugin that brings the project to a worker.
 
-    The plugin is of a local class, because Dask pickles such a class by value: the
-    scheduler cannot import ours.
+    The class of the plugin and its function are local, because Dask then pickles them
+    by value: the scheduler cannot import ours.
     """
     paths = [
         ROOT / "helpers.py",
@@ -161,22 +162,26 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
     project = f"digits-{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
     versions = provenance.find_versions(provenance.PACKAGES)
 
+    def find_reasons(folder: Path) -> list[str]:
+        """Return the reasons why this worker cannot train; the project is in folder."""
+        found = {"python": platform.python_version()}
+        for name in versions.keys() - found:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                found[name] = importlib.metadata.version(name)
+        reasons = [
+            f"its {name} is {found.get(name, 'missing')}, not {version}"
+            for name, version in versions.items()
+            if found.get(name) != version
+        ]
+        loaded = getattr(sys.modules.get("pipeline"), "__file__", None)
+        if loaded and not Path(loaded).is_relative_to(folder):
+            reasons.append("it has another version of the project; restart it")
+        return reasons
+
     class Project(WorkerPlugin):
         async def setup(self, worker: Any) -> None:
-            found = {"python": platform.python_version()}
-            for name in versions.keys() - found:
-                with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                    found[name] = importlib.metadata.version(name)
-            reasons = [
-                f"its {name} is {found.get(name, 'missing')}, not {version}"
-                for name, version in versions.items()
-                if found.get(name) != version
-            ]
             folder = Path(worker.local_directory, project)
-            loaded = getattr(sys.modules.get("pipeline"), "__file__", None)
-            if loaded and not Path(loaded).is_relative_to(folder):
-                reasons.append("it has another version of the project; restart it")
-            if reasons:
+            if reasons := find_reasons(folder):
                 message = (
                     f"The worker at {worker.address} gets no points: "
                     f"{'; '.join(reasons)}"
@@ -234,7 +239,9 @@ def _offer_project(client: Client) -> str:
         time.sleep(0.2)
 
 
-def _settle(outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]") -> None:
+def _copy_result(
+    outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]"
+) -> None:
     """Pass the result of a point's task on to the future of its outcome."""
     try:
         outcome.set_result(task.result())
@@ -262,7 +269,9 @@ def train_on_worker(
         begun = RunRecord.model_validate_json(record)
         ended, _ = train_point(RunFolder(temporary), begun, data, time_limit)
         left = Path(temporary).iterdir()
-        files = {path.name: path.read_bytes() for path in left if path.name in TRAINED}
+        files = {
+            path.name: path.read_bytes() for path in left if path.name in TRAINING_FILES
+        }
         notebook = TRAINING.executed
         if notebook in files:  # not if no process could be started
             content = files[notebook]

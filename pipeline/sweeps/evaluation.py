@@ -20,7 +20,7 @@ from pipeline.process import open_threads
 from pipeline.records import Inputs, RunRecord, TestEvaluation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import EVALUATION, TRAINING
-from pipeline.sweeps.training import TRAINED
+from pipeline.sweeps.training import TRAINING_FILES
 
 FILE = "test_evaluations.jsonl"
 
@@ -72,7 +72,7 @@ def _execute_evaluation(
     folder: RunFolder, record: RunRecord, inputs: Inputs
 ) -> RunRecord:
     """Execute 03_evaluate, and return the record with its inputs and files."""
-    outputs = {name: record.outputs[name] for name in TRAINED}
+    outputs = {name: record.outputs[name] for name in TRAINING_FILES}
     record = record.replace(outputs=outputs)
     # If this process is killed now, the record names only the files of the training.
     folder.write_record(record)

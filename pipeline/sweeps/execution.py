@@ -225,7 +225,7 @@ class _Progress:
             if record.note and not self.has_note:
                 log.warning(record.note)
                 self.has_note = True
-            outputs = point.folder.digest(training.TRAINED)
+            outputs = point.folder.digest(training.TRAINING_FILES)
             point.record_result(record.replace(outputs=outputs))
             self._log(point)
             if time.monotonic() - self.written_at > RESULTS_INTERVAL:

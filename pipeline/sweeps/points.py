@@ -33,7 +33,7 @@ from pipeline.sweeps.search import draw_candidates, list_rungs
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
 UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
-WRITTEN = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
+SWEEP_FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
 
 
 class Images(NamedTuple):

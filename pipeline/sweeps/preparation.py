@@ -11,7 +11,7 @@ from pipeline.paths import RUNS
 from pipeline.records import Inputs, RunRecord, SweepDefinition, SweepRecord
 from pipeline.stages import EVALUATION, TRAINING
 from pipeline.sweeps.points import (
-    WRITTEN,
+    SWEEP_FILES,
     Images,
     Point,
     SweepFolder,
@@ -73,7 +73,7 @@ def prepare(
     source = Path(source) if isinstance(source, str) else source
     definition = read_definition(source)
     folder = SweepFolder(sweep_dir or RUNS / "sweeps" / definition.name)
-    check_folder(folder.path, WRITTEN, "run.json")
+    check_folder(folder.path, SWEEP_FILES, "run.json")
     points = make_points(definition, folder)
     parameters.check_memory(max(point.parameters.hidden_size for point in points))
     images: dict[Images, SplitImages] = {}

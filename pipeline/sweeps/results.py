@@ -6,7 +6,7 @@ from io import StringIO
 
 from pipeline import parameters
 from pipeline.files import write_whole
-from pipeline.records import TEST_METRICS, Status, Trained
+from pipeline.records import TEST_METRICS, Status, TrainingMetrics
 from pipeline.sweeps.points import Point, SweepFolder
 
 
@@ -33,7 +33,7 @@ def make_row(point: Point) -> dict[str, object]:
     configuration = parameters.make_id(point.parameters.model_dump(exclude={"seed"}))
     row: dict[str, object] = {"id": point.id, "configuration": configuration}
     row |= {"status": point.status or "not run"} | dict(point.parameters)
-    row |= {name: getattr(metrics, name, None) for name in Trained.model_fields}
+    row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
     row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
     fields = ("started", "duration_s", "error")
     return row | {name: getattr(record, name, None) for name in fields}

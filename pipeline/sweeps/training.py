@@ -10,12 +10,12 @@ from concurrent.futures import Future
 from pipeline import notebooks
 from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed
 from pipeline.files import write_whole
-from pipeline.records import RunRecord, Status, Trained, now
+from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.run_folder import RunFolder
 from pipeline.runs import continue_record
 from pipeline.stages import TRAINING
 
-TRAINED = (TRAINING.executed, *TRAINING.files)  # the files that a training leaves
+TRAINING_FILES = (TRAINING.executed, *TRAINING.files)  # left by a training
 
 # The result of training a point: its record, and files that are not in its folder yet.
 Outcome = tuple[RunRecord, dict[str, bytes]]
@@ -51,7 +51,9 @@ def train_point(
             is_point=True,
         )
         model = folder.read_model()
-        trained = Trained(**folder.read_history()[-1], weights_sha256=model.sha256)
+        trained = TrainingMetrics(
+            **folder.read_history()[-1], weights_sha256=model.sha256
+        )
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
     except CodeChanged:
         folder.record_path.unlink()  # because nothing was trained

@@ -15,7 +15,7 @@ import yaml
 from pipeline.data import split_source
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
-from pipeline.records import Inputs, RunRecord, Status, Trained
+from pipeline.records import Inputs, RunRecord, Status, TrainingMetrics
 from pipeline.run_folder import RunFolder
 from pipeline.sweeps import tables
 from pipeline.sweeps.points import Point
@@ -44,7 +44,9 @@ def make_point(
         parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED
     )
     if value is not None:
-        metrics = Trained(**others | {metric: value, "weights_sha256": "0" * 64})
+        metrics = TrainingMetrics(
+            **others | {metric: value, "weights_sha256": "0" * 64}
+        )
         record = record.replace(status=Status.DONE, metrics=metrics)
     return Point(chosen, RunFolder(f"runs/none/{chosen.hidden_size}-{seed}"), record)
 
