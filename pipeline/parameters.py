@@ -103,6 +103,7 @@ class NotebookParameters(Parameters):
     repeat: CountOrZero = Field(
         2, description="recorded trainings that a lesson runs again"
     )
+    draw: CountOrZero = Field(0, description="another number draws other ones of them")
 
 
 NAMES = tuple(Parameters.model_fields)
