@@ -1,0 +1,122 @@
+"""Make the records of trainings that the lessons read, or check some of their rows.
+
+    python notebooks/data/make_records.py placement      # all rows, into placement.csv
+    python notebooks/data/make_records.py --check 20     # 20 random rows of each record
+
+The functions that train a row are the lessons' own: the cells tagged "record" of the
+notebook are executed here. So what a lesson shows is what has made its record.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+NOTEBOOKS = {"placement": "why", "dropout": "dropout"}
+Row = dict[str, Any]
+
+
+def list_placement() -> Iterator[Row]:
+    """List the trainings of why: where masks go, for forty seeds."""
+    settings = [(1, 1, 0.005, 100), (1, 2, 0.005, 100), (1, 1, 0.0025, 200)]
+    settings += [(1, 1, 0.00125, 400), (0, 1, 0.005, 100), (0, 1, 0.002, 100)]
+    ways = [(hidden, kept) for hidden in (0.5, 0.0) for kept in (0, 2)]
+    arms = [(*setting, *way) for setting in settings for way in ways]
+    arms += [(*settings[0], hidden, 1) for hidden in (0.5, 0.0)]
+    names = "relu_grad_inactive", "block", "learning_rate", "epochs", "hidden", "kept"
+    for arm, seed in itertools.product(arms, range(1, 41)):
+        yield dict(zip(names, arm, strict=True)) | {"seed": seed}
+
+
+def list_dropout() -> Iterator[Row]:
+    """List the trainings of dropout: rates of hidden units and pixels."""
+    rates = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04)
+    shares = (0.0, 0.2, 0.5)
+    design = itertools.product((0, 1), shares, shares, rates, (1, 2), range(201, 206))
+    names = "relu_grad_inactive", "dropout_rate", "input_dropout_rate"
+    names = (*names, "learning_rate", "block", "seed")
+    for values in design:
+        row = dict(zip(names, values, strict=True))
+        is_long = row["relu_grad_inactive"] == 0 and row["input_dropout_rate"] > 0
+        yield row | {"epochs": 1600 if is_long else 800}
+
+
+DESIGNS = {"placement": list_placement, "dropout": list_dropout}
+
+
+def load_lesson(name: str) -> Row:
+    """Execute the cells of a record's notebook that are tagged "record"."""
+    os.chdir(FOLDER.parent)
+    sys.path.insert(0, str(ROOT))
+    notebook = json.loads((FOLDER.parent / f"{NOTEBOOKS[name]}.ipynb").read_text())
+    namespace: Row = {"__name__": "record"}
+    for cell in notebook["cells"]:
+        if "record" in cell["metadata"].get("tags", ()):
+            exec("".join(cell["source"]), namespace)
+    return namespace
+
+
+def train_rows(name: str, rows: list[Row]) -> list[Row]:
+    """Train rows on all cores, and return them with what was measured."""
+    train_row = load_lesson(name)["train_row"]
+    done: list[Row] = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for row, measured in zip(rows, threads.map(train_row, rows), strict=True):
+            done.append(row | measured)
+            print(f"\r{name}: {len(done)} of {len(rows)}", end="", flush=True)
+    print()
+    return done
+
+
+def make(name: str) -> None:
+    """Train all rows of a record, and write its file."""
+    path = FOLDER / f"{name}.csv"
+    with path.open() as file:
+        columns = next(csv.reader(file))
+    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]())))
+    made[columns].to_csv(path, index=False, lineterminator="\n")
+
+
+def check(name: str, count: int, random_state: int) -> None:
+    """Train some rows of a record again; exit if a value is not the recorded one."""
+    record = pd.read_csv(FOLDER / f"{name}.csv")
+    keys = [column for column in next(DESIGNS[name]()) if column in record]
+    designed = pd.DataFrame(DESIGNS[name]())
+    # The design must be that of the record, and tells for how long each row is trained.
+    record = record.merge(designed, "outer", on=keys, validate="1:1", indicator="found")
+    if not (record.pop("found") == "both").all():
+        sys.exit(f"{name}.csv has other trainings than make_records.py lists.")
+    picked = record.sample(min(count, len(record)), random_state=random_state)
+    rows = picked[list(designed)].to_dict("records")
+    again = pd.DataFrame(train_rows(name, rows))[list(picked)]
+    differs = (again.to_numpy() != picked.to_numpy()) & picked.notna().to_numpy()
+    if differs.any():
+        sys.exit(f"{name}: {differs.any(axis=1).sum()} rows are not as recorded.")
+    print(f"{name}: {len(rows)} rows are equal to the record, in all columns.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("records", nargs="*", choices=[*NOTEBOOKS, []])
+    parser.add_argument("--check", type=int, metavar="ROWS", help="rows to train again")
+    parser.add_argument("--draw", type=int, default=0, help="draws other rows")
+    options = parser.parse_args()
+    for name in options.records or (NOTEBOOKS if options.check else ()):
+        if options.check:
+            check(name, options.check, options.draw)
+        else:
+            make(name)
+
+
+if __name__ == "__main__":
+    main()
