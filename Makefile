@@ -11,7 +11,7 @@ UNITS := $(patsubst %,tests/test_%.py,baselines compiled data exercises helpers 
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help run test check bench lab sweep notebooks site lint lock clean
+.PHONY: help run test check bench lab sweep notebooks records site lint lock clean
 
 help:                   ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +43,9 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 	$(BIN)/python -m pipeline run
 	cp runs/default/report.html notebooks/report.html
+
+records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
+	$(BIN)/python notebooks/data/make_records.py --check 20
 
 site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site

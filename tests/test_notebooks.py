@@ -35,7 +35,8 @@ from pipeline.process import NotebookProcess, open_threads
 from pipeline.stages import STAGES
 
 # Lessons may have more cells than other notebooks.
-LESSONS = ("learn", "why", "solutions", "dropout", "keras", "explore", "speed")
+LESSONS = ("learn", "why", "solutions", "dropout", "overfitting", "keras")
+LESSONS += ("explore", "speed")
 MOST_CELLS = dict.fromkeys(LESSONS, 40) | {
     "01_prepare": 18,
     "02_train": 16,
