@@ -134,8 +134,9 @@ def draw_relu(
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
     figure.subplots_adjust(bottom=0.19, top=0.9)
-    inactive, active = np.array([-2.0, 0.0]), np.array([1e-9, 2.0])
-    axes[0].plot([*inactive, *active], relu(np.array([*inactive, *active])))
+    inactive, active = np.linspace(-2, 0), np.linspace(1e-9, 2)
+    sums = np.concatenate((inactive, active))
+    axes[0].plot(sums, relu(sums))
     axes[0].set(title="The ReLU", xlabel="sum", ylabel="activation")
     # Nothing joins the two parts of a slope, because it jumps at 0.
     for part in (inactive, active):
