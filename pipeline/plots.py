@@ -6,6 +6,7 @@ distinguish.
 
 import io
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,36 @@ def draw_descent(
     return figure
 
 
+def draw_relu(
+    relu: Callable[[Any], Any], derivative: Callable[[Any, float], Any]
+) -> Figure:
+    """Draw the ReLU by the sum of a unit, and beside it its slope and the original's.
+
+    derivative: takes activations and the slope of inactive units, which is 0 for the
+        true derivative and 1 for the original's.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+    figure.subplots_adjust(bottom=0.19, top=0.9)
+    inactive, active = np.linspace(-2, 0), np.linspace(1e-9, 2)
+    sums = np.concatenate((inactive, active))
+    axes[0].plot(sums, relu(sums))
+    axes[0].set(title="The ReLU", xlabel="sum", ylabel="activation")
+    # Nothing joins the two parts of a slope, because it jumps at 0.
+    for part in (inactive, active):
+        axes[1].plot(part, derivative(relu(part), 0), color=TRAIN, linewidth=4)
+        axes[1].plot(part, derivative(relu(part), 1), "--", color=VALIDATION)
+    before, after = derivative(relu(np.array([inactive[-1], active[0]])), 0)
+    dot = {"color": TRAIN, "markersize": 8, "zorder": 3}
+    axes[1].plot(0, before, "o", **dot)
+    axes[1].plot(0, after, "o", **dot, markerfacecolor="white")
+    place = {"textcoords": "offset points", "xytext": (0, 7)}
+    axes[1].annotate("true slope", (-1.95, before), color=TRAIN, **place)
+    axes[1].annotate("the original's", (-1.95, after), color=VALIDATION, **place)
+    axes[1].set(title="Its slope", xlabel="sum", ylabel="slope", ylim=(-0.1, 1.3))
+    axes[1].set_yticks((0, 0.5, 1))
+    return figure
+
+
 def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figure:
     """Draw one image's way forward through the three layers, and below the way back.
 
@@ -130,8 +161,8 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
     back: the gradients (784,) of one hidden unit's weights, and the error signals (H,)
         and (10,).
     """
-    figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), width_ratios=(1, 1.5, 1.5))
-    figure.subplots_adjust(left=0.02, bottom=0.08, hspace=0.5, wspace=0.75)
+    figure, axes = plt.subplots(2, 3, figsize=(9, 4.8), width_ratios=(1, 1.4, 1.4))
+    figure.subplots_adjust(left=0.01, bottom=0.11, top=0.93, hspace=0.6, wspace=0.95)
     size = len(forward[1])
     titles = ("784 pixels", f"{size} activations", "10 scores")
     draw_layers(axes[0], forward, titles, TRAIN, cmap="gray_r", vmin=0, vmax=1)
@@ -139,9 +170,20 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
     limit = np.abs(back[0]).max()
     colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     draw_layers(axes[1], back, titles, VALIDATION, **colours)
-    for x, name in ((0.25, f"$W_1$\n784 x {size}"), (0.61, f"$W_2$\n{size} x 10")):
-        figure.text(x, 0.73, f"{name}\n→", ha="center", va="center")
-        figure.text(x, 0.27, f"←\n{name}", ha="center", va="center")
+    quantities = ("activation", "score", "error signal", "error signal")
+    for axis, quantity in zip([*axes[0, 1:], *axes[1, 1:]], quantities, strict=True):
+        axis.set_ylabel(quantity)
+    axes[1, 0].text(0, 31, "blue below 0, red above", fontsize=9)
+    # The first matrix has no part in the way back: the second one, transposed, carries
+    # the error signals to the hidden units, and pixels make them gradients.
+    arrows = {
+        (0.245, 0.74): f"$W_1$\n784 x {size}\n→",
+        (0.625, 0.74): f"$W_2$\n{size} x 10\n→",
+        (0.245, 0.26): "←\ntimes\npixels",
+        (0.625, 0.26): f"←\n$W_2^T$\n10 x {size}\ntimes\nslopes",
+    }
+    for (x, y), name in arrows.items():
+        figure.text(x, y, name, ha="center", va="center")
     return figure
 
 
@@ -158,9 +200,11 @@ def draw_layers(
     """
     axes[0].imshow(arrays[0].reshape(28, 28), **colours)
     axes[0].axis("off")
-    for axis, array in zip(axes[1:], arrays[1:], strict=True):
+    bars = zip(axes[1:], arrays[1:], ("hidden unit", "class"), strict=True)
+    for axis, array, place in bars:
         axis.bar(range(len(array)), array, color=bar_colour)
         axis.locator_params(axis="x", integer=True)
+        axis.set_xlabel(place)
     for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title)
 
@@ -185,9 +229,15 @@ def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Fi
 def draw_differences(
     labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
 ) -> Figure:
-    """Draw differences in percentage points, and two of their errors to either side."""
-    room = {"left": 0.46, "bottom": 0.5 / (0.7 + 0.3 * len(labels))}
-    figure, axis = plt.subplots(figsize=(9, 0.7 + 0.3 * len(labels)), gridspec_kw=room)
+    """Draw differences in percentage points, and two of their errors to either side.
+
+    labels: what is compared, in words. Those that are too long for a line are folded.
+    """
+    labels = [textwrap.fill(label, 54) for label in labels]  # as many as there is room
+    lines = max(label.count("\n") for label in labels) + 1
+    height = 0.7 + (0.1 + 0.2 * lines) * len(labels)
+    room = {"left": 0.46, "bottom": 0.5 / height}
+    figure, axis = plt.subplots(figsize=(9, height), gridspec_kw=room)
     places = range(len(labels))
     axis.errorbar(
         means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3

@@ -53,6 +53,39 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
             assert [bar.get_height() for bar in axis.patches] == list(array)
 
 
+def test_a_pass_names_its_axes_and_what_leads_from_one_layer_to_the_next():
+    arrays = np.ones(784), np.ones(2), np.ones(10)
+    figure = plots.draw_pass(arrays, arrays)
+    names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
+    assert names[:3] == [("", ""), ("hidden unit", "activation"), ("class", "score")]
+    signals = [("hidden unit", "error signal"), ("class", "error signal")]
+    assert names[3:] == [("", ""), *signals]
+    first, second, pixels, transposed = (text.get_text() for text in figure.texts)
+    assert first.startswith("$W_1$\n784 x 2\n")
+    assert second.startswith("$W_2$\n2 x 10\n")
+    # The gradients of the first matrix are error signals times pixels.
+    assert pixels.split("\n") == ["←", "times", "pixels"]
+    assert transposed.startswith("←\n$W_2^T$\n10 x 2\n")
+
+
+def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
+    def derivative(activation, inactive):
+        return np.where(activation > 0, 1.0, inactive)
+
+    relu, slope = plots.draw_relu(lambda sums: np.maximum(0, sums), derivative).axes
+    (line,) = relu.lines
+    assert list(line.get_ydata()[[0, -1]]) == [0, 2]
+    for drawn in slope.lines:  # no line joins a negative sum to a positive one
+        sums = drawn.get_xdata()
+        assert len(sums) == 1 or max(sums) <= 0 or min(sums) > 0
+    heights = [drawn.get_ydata()[0] for drawn in slope.lines]
+    assert heights == [0, 1, 1, 1, 0, 1]  # twice both slopes, and the ends at 0
+    ends = [drawn.get_markerfacecolor() for drawn in slope.lines[-2:]]
+    assert ends == [plots.TRAIN, "white"]
+    names = {text.get_text(): text.xy[1] for text in slope.texts}
+    assert names == {"true slope": 0, "the original's": 1}
+
+
 def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
     counts = np.array([[3, 1], [0, 12]])
     (axis,) = plots.draw_confusion(counts, ["cat", "dog"], "class").axes
@@ -67,6 +100,19 @@ def test_differences_are_percentage_points_with_two_standard_errors():
     assert np.allclose(line.get_xdata(), [1, -2])
     ends = [segment[:, 0] for segment in bars.get_segments()]
     assert np.allclose(ends, [[0.8, 1.2], [-2.4, -1.6]])
+
+
+def test_differences_have_room_for_labels_of_many_words():
+    words = "hidden units dropped over none dropped, with the true slope, 400 epochs"
+    figure = plots.draw_differences([words] * 9, [1] * 9, [0.1] * 9)
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    labels = axis.get_yticklabels()
+    assert [label.get_text().split() for label in labels] == [words.split()] * 9
+    boxes = [label.get_window_extent() for label in labels]
+    assert min(box.x0 for box in boxes) > 0
+    for box, below in itertools.pairwise(boxes):
+        assert below.y1 < box.y0
 
 
 def test_learning_curves_have_a_line_for_what_was_measured():
