@@ -3,8 +3,9 @@
 The activation is helpers' own `relu`, compiled, while the sums around it are written a
 second time here. So `compiled` uses these loops only if they agree with helpers.
 
-The loops give the same bits on every machine and with any number of threads, because
-every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left out.
+The loops give the same bits wherever they were tried, and with any number of threads,
+because every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left
+out.
 """
 # mypy: allow-untyped-defs
 

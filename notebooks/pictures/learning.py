@@ -17,32 +17,9 @@ from pipeline import plots
 from pipeline.data import split_source
 
 EPOCHS = 100
-SHOWN = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    10,
-    12,
-    15,
-    18,
-    22,
-    26,
-    30,
-    36,
-    42,
-    50,
-    58,
-    66,
-    74,
-    82,
-    91,
-    100,
-)
+# The epochs that have a frame: all of the first ones, then fewer and fewer.
+SHOWN = {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 36, 42, 50, 58, 66, 74}
+SHOWN |= {82, 91, 100}
 LIMIT = 0.6  # of a weight, where its colour is full
 STEP, REST = 250, 4000  # milliseconds that a frame stays, and the last one
 
@@ -58,7 +35,7 @@ def mosaic(weights: np.ndarray) -> np.ndarray:
 
 
 def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
-    """Draw the units beside the test accuracy by epoch."""
+    """Draw the units beside the validation accuracy by epoch."""
     figure = Figure(figsize=(8, 2.6), dpi=100, facecolor="white")
     units = figure.add_axes((0.01, 0.03, 0.62, 0.84))
     units.imshow(
@@ -73,10 +50,9 @@ def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
     units.axis("off")
     axis = figure.add_axes((0.70, 0.17, 0.28, 0.70))
     axis.plot(range(len(curve)), curve, color=plots.TRAIN)
-    axis.set(xlim=(0, EPOCHS), ylim=(0, 1), xlabel="epoch")
-    axis.set_title(
-        f"test accuracy {curve[-1]:.2f}, epoch {epoch}", fontsize=10, loc="left"
-    )
+    axis.set(xlim=(0, EPOCHS), ylim=(0, 1), xlabel=f"epoch {epoch}")
+    title = f"validation accuracy {curve[-1]:.2f}"
+    axis.set_title(title, fontsize=10, loc="left")
     axis.spines[["top", "right"]].set_visible(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -86,15 +62,15 @@ def frame(epoch: int, weights: np.ndarray, curve: list[float]) -> Image.Image:
 
 def main() -> None:
     """Train with the original's parameters, and write the animation."""
-    data = split_source("sample", 1000, 0)
+    data = split_source("sample", 1000, 1000)
     rng, _ = helpers.generators(1)
     weights = helpers.initial_weights(rng, 40)
-    test = data.x_test, data.y_test
-    curve = [helpers.evaluate(*test, weights)[1]]
+    validation = data.x_validation, data.y_validation
+    curve = [helpers.evaluate(*validation, weights)[1]]
     frames = [frame(0, weights[0], curve)]
     for epoch in range(1, EPOCHS + 1):
         helpers.train_epoch(data.x_train, data.y_train, weights, rng)
-        curve.append(helpers.evaluate(*test, weights)[1])
+        curve.append(helpers.evaluate(*validation, weights)[1])
         if epoch in SHOWN:
             frames.append(frame(epoch, weights[0], curve))
     path = Path(__file__).with_name("learning.gif")
@@ -107,7 +83,9 @@ def main() -> None:
         loop=0,
         optimize=True,
     )
-    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB, test accuracy {curve[-1]}")
+    print(
+        f"{path}: {path.stat().st_size / 1e3:.0f} kB, validation accuracy {curve[-1]}"
+    )
 
 
 if __name__ == "__main__":
