@@ -1,7 +1,8 @@
 """Classify images by simple methods, which a network has to be better than.
 
-Each function learns from images (N, 784) uint8 with labels (N,). It classifies the
-others (M, 784), and returns their classes (M,).
+Each `classify_` function learns from images (N, 784) uint8 with labels (N,). It
+classifies the others (M, 784), and returns their classes (M,). `compare_pair` compares
+two classifiers on the same images.
 """
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
+Correct = npt.NDArray[np.bool_]
 STRENGTHS = 10.0 ** np.arange(-1, 5)  # factors of the penalty on squared weights
 # With 128 subtracted from the pixels, the sums of their products are exact in float32.
 MIDDLE = np.float32(128)
@@ -63,6 +65,23 @@ def classify_by_ridge_regression(
     x, y = validation
     best = max(STRENGTHS, key=lambda strength: np.mean(classify(strength, x) == y))
     return classify(best, others), float(best)
+
+
+def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
+    """Count the images that only the first, and only the second classifies correctly.
+
+    first, second (N,): whether the answer to each image is correct.
+
+    Return also the two-sided p-value of McNemar's exact test. Source: Q. McNemar
+    (1947), Psychometrika 12, 153-157.
+    """
+    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    count = only_first + only_second
+    tail, ways = 0, 1  # exact: Python's whole numbers may be of any size
+    for k in range(min(only_first, only_second) + 1):
+        tail += ways  # in how many ways k of the images can fall to one classifier
+        ways = ways * (count - k) // (k + 1)
+    return only_first, only_second, min(1.0, 2 * tail / 2**count)
 
 
 def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr, stdtrit
+from scipy.special import stdtrit
 
 import helpers
-from pipeline import data, notebooks, runs
+from pipeline import baselines, data, notebooks, runs
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
 from pipeline.files import check_page
@@ -224,15 +224,12 @@ def compute_scores(
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     """Count, for each pair of R runs, on how many images which of them is correct.
 
-    correct (R, N) bool, answers (R, N). A row for each pair; p is the two-sided p-value
-    of McNemar's exact test. Source: Q. McNemar (1947), Psychometrika 12, 153-157.
+    correct (R, N) bool, answers (R, N). A row for each pair; p is that of McNemar's
+    test, see `baselines.compare_pair`.
     """
     rows = {}
     for i, j in itertools.combinations(range(len(correct)), 2):
-        first, second = (
-            np.sum(correct[i] & ~correct[j]),
-            np.sum(correct[j] & ~correct[i]),
-        )
+        first, second, p = baselines.compare_pair(correct[i], correct[j])
         wrong, alike = ~correct[i] & ~correct[j], answers[i] == answers[j]
         rows[f"{LETTERS[i]}, {LETTERS[j]}"] = {
             "both correct": np.sum(correct[i] & correct[j]),
@@ -240,8 +237,7 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
             "only second": second,
             "both wrong, alike": np.sum(wrong & alike),
             "both wrong, differently": np.sum(wrong & ~alike),
-            # twice one tail of the binomial distribution
-            "p": min(1.0, 2 * bdtr(min(first, second), first + second, 0.5)),
+            "p": p,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 

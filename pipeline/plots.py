@@ -210,16 +210,21 @@ def draw_layers(
 
 
 def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
-    """Draw how many images (C, C) of each true class (row) got each answer (column)."""
+    """Draw how many images (C, C) of each true class (row) got each answer (column).
+
+    The colour is the share of the row, from white for none to dark blue for all.
+    """
     size = len(confusion)
     share = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
     is_long = max(map(len, names[:size])) > 2  # names, and no digits
     room = {"bottom": 0.23, "left": 0.23} if is_long else {"bottom": 0.1, "left": 0.08}
-    figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room)
-    # Half the scale of colours, so that black numbers are legible on all of them.
-    axis.pcolormesh(range(size), range(size), share**0.5, cmap="Blues", vmin=0, vmax=2)
+    figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room | {"top": 0.98})
+    axis.pcolormesh(range(size), range(size), share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(confusion):
-        axis.text(column, row, str(count), ha="center", va="center_baseline")
+        # the colour that has more contrast: 4.4 to 1 or more
+        colour = "white" if share[row, column] > 0.7 else "black"
+        number = axis.text(column, row, str(count), color=colour)
+        number.set(ha="center", va="center_baseline")
     axis.set(xlabel="answer", ylabel=f"true {noun}", ylim=(size - 0.5, -0.5))
     axis.set_xticks(range(size), names[:size], rotation=90 if is_long else 0)
     axis.set_yticks(range(size), names[:size])

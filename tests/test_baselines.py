@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from pipeline import baselines, data
 
@@ -54,3 +55,14 @@ def test_ridge_regression_solves_its_normal_equations(monkeypatch):
         *known, SAMPLE.x_test, validation
     )
     assert np.array_equal(answers, scores.argmax(axis=1))
+
+
+@pytest.mark.parametrize("counts", [(9, 2), (2, 9), (5, 5), (1, 0), (0, 0), (900, 700)])
+def test_a_pair_is_compared_by_the_images_that_only_one_classifies_correctly(counts):
+    """McNemar's exact test is a binomial test of these images."""
+    first, second = np.array([(1, 0), (0, 1), (1, 1), (0, 0)], bool).T
+    repeats = [*counts, 30, 20]
+    *found, p = baselines.compare_pair(first.repeat(repeats), second.repeat(repeats))
+    expected = binomtest(counts[0], sum(counts)).pvalue if any(counts) else 1
+    assert found == list(counts)
+    assert p == pytest.approx(expected)

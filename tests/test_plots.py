@@ -92,6 +92,23 @@ def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
     numbers = {text.get_position(): int(text.get_text()) for text in axis.texts}
     assert numbers == {(0, 0): 3, (1, 0): 1, (0, 1): 0, (1, 1): 12}
     assert {text.get_horizontalalignment() for text in axis.texts} == {"center"}
+    assert {text.get_verticalalignment() for text in axis.texts} == {"center_baseline"}
+
+
+def test_a_confusion_matrix_tells_shares_apart_under_legible_numbers():
+    counts = np.array([[94, 6], [41, 59]])
+    (axis,) = plots.draw_confusion(counts, ["0", "1"], "digit").axes
+    axis.figure.canvas.draw()  # which computes the colours
+    (mesh,) = axis.collections
+    colours = mesh.get_facecolor()[:, :3]
+    linear = np.where(
+        colours > 0.04045, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92
+    )
+    light = linear @ [0.2126, 0.7152, 0.0722] + 0.05  # the luminance of WCAG 2
+    assert light[3] / light[0] > 3  # 59 % beside 94 %
+    for text, each in zip(axis.texts, light, strict=True):
+        number = 1.05 if text.get_color() == "white" else 0.05
+        assert max(number / each, each / number) > 4
 
 
 def test_differences_are_percentage_points_with_two_standard_errors():
