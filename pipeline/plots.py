@@ -249,7 +249,8 @@ def draw_differences(
     )
     axis.axvline(0, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(places, labels)
-    axis.set(xlabel="difference (percentage points)", ylim=(len(labels) - 0.5, -0.5))
+    axis.set_xlabel("difference (percentage points), with two standard errors")
+    axis.set_ylim(len(labels) - 0.5, -0.5)
     return figure
 
 
