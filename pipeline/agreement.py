@@ -3,6 +3,7 @@
 import inspect
 from functools import cache
 from importlib.util import module_from_spec
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,18 @@ def _load_twin() -> Any:
     spec.loader.exec_module(twin)
     for name, function in inspect.getmembers(helpers, inspect.isfunction):
         ours, theirs = map(inspect.unwrap, (function, getattr(twin, name)))
-        if ours.__code__ != theirs.__code__:
+        if strip_lines(ours.__code__) != strip_lines(theirs.__code__):
             raise ImportError(f"{name} has been changed")
     return twin
+
+
+def strip_lines(code: CodeType) -> CodeType:
+    """Return the code of a function without its place in the file."""
+    constants = (
+        strip_lines(each) if isinstance(each, CodeType) else each
+        for each in code.co_consts
+    )
+    return code.replace(co_firstlineno=1, co_linetable=b"", co_consts=tuple(constants))
 
 
 def _gives_known_arrays(twin: Any) -> bool:
@@ -75,7 +85,7 @@ def _trains_and_predicts_alike(twin: Any, relu_grad_inactive: float) -> bool:
     """
     rng = np.random.RandomState(0)
     images = rng.randint(256, size=(3, PIXELS)).astype(np.uint8)
-    images[rng.random_sample(images.shape) < 0.8] = 0  # as much paper as a digit has
+    images[rng.random_sample(images.shape) < 0.8] = 0  # a digit's share of paper
     labels = np.array([3, 0, 9], np.uint8)
     options = {
         "normalisation": 100.0,

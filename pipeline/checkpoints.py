@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from IPython import get_ipython
 
-from pipeline import data, provenance
-from pipeline.data import Data, Layout, Weights
-from pipeline.errors import Diverged, InvalidRecord
+from pipeline import provenance
+from pipeline.arrays import Layout, Weights, read_arrays, to_npz
+from pipeline.data import Data
+from pipeline.errors import Diverged, InvalidFile
 from pipeline.files import write_whole
 from pipeline.model import name_weights, take_weights
 from pipeline.records import History
@@ -85,9 +86,9 @@ class Checkpoints:
             return None
         try:
             next_step = "Training starts from the beginning."
-            arrays = data.read_arrays(self.path, LAYOUT, next_step)
+            arrays = read_arrays(self.path, LAYOUT, next_step)
             weights = take_weights(arrays, self.path, next_step)
-        except InvalidRecord as error:
+        except InvalidFile as error:
             print(error)
             return None
         if str(arrays["identity"]) != self.identity:
@@ -117,9 +118,7 @@ class Checkpoints:
         }
         text = json.dumps(progress | {"states": states}, default=np.ndarray.tolist)
         weights = name_weights(checkpoint.weights)
-        write_whole(
-            self.path, data.to_npz(identity=self.identity, progress=text, **weights)
-        )
+        write_whole(self.path, to_npz(identity=self.identity, progress=text, **weights))
         self.saved_at = time.monotonic()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from pipeline import parameters, startup
-from pipeline.errors import CommandFailed, InvalidRecord, PipelineError
+from pipeline.errors import CommandFailed, InvalidFile, PipelineError
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
 
@@ -209,7 +209,7 @@ def verify_command(run_dir: str) -> None:
             if near
             else "Name a run or a sweep."
         )
-        raise InvalidRecord(path, "is not there", hint)
+        raise InvalidFile(path, "is not there", hint)
     if is_locked(path):
         raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
     for folder in find_selected(from_current_folder(run_dir)):
@@ -277,7 +277,7 @@ def index_command(folder: Path) -> None:
     from pipeline import listing
 
     if not folder.is_dir():
-        raise InvalidRecord(folder, "is no folder", f"Make a run first: {RUN}")
+        raise InvalidFile(folder, "is no folder", f"Make a run first: {RUN}")
     echo_path("index", listing.write_index(folder.absolute()))
 
 

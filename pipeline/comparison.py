@@ -43,20 +43,24 @@ class Run:
 
 
 def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
-    """Read two to six finished runs or sweeps: the runs of each, by letter and by seed.
+    """Read two to six finished runs or sweeps.
 
-    A sweep stands for its selected points. But if it is the only one, each of its
+    Return, for each letter from A to F, a mapping from a seed to its run.
+
+    A sweep stands for its selected points. But if one sweep alone is given, each of its
     points has a letter of its own. The two runs of DEFAULTS are made if they are
     missing. Raises InvalidInput if these are not two to six different folders, and
-    InvalidRecord if one holds no finished run.
+    InvalidFile if one holds no finished run.
     """
     if len(run_dirs) == 1:
         run_dirs = find_selected(run_dirs[0])
     columns = [list(map(RunFolder, find_selected(each))) for each in run_dirs]
     paths = [folder.path.resolve() for folders in columns for folder in folders]
     if not 2 <= len(columns) <= len(LETTERS) or len(set(paths)) < len(paths):
-        message = "Give two to six different runs or sweeps, not"
-        raise InvalidInput(f"{message} {', '.join(run_dirs)}.")
+        given = ", ".join(run_dirs[:6]) or "none"
+        more = f" and {len(run_dirs) - 6} more" if len(run_dirs) > 6 else ""
+        message = f"Give two to six different runs or sweeps, not {given}{more}"
+        raise InvalidInput(f"{message}.")
     compared: dict[str, dict[int, Run]] = {}
     for letter, folders in zip(LETTERS, columns, strict=False):
         compared[letter] = {}

@@ -1,12 +1,9 @@
 """Load images from their source, check them, and split them into three sets."""
 
 import hashlib
-import io
 import json
 import os
 import string
-import zipfile
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import pictures
+from pipeline.arrays import Arrays, Layout, read_arrays, to_npz
 from pipeline.digests import digest_arrays, digest_file
-from pipeline.errors import InvalidInput, InvalidRecord
+from pipeline.errors import InvalidInput
 from pipeline.parameters import (
     KERAS_SOURCES,
     NAMED_SOURCES,
@@ -27,19 +25,11 @@ from pipeline.parameters import (
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import SPLITS
 
-Arrays = dict[str, np.ndarray]
-Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# From the name of an array to its dtype (or its kind) and its shape. A word in a shape
-# stands for any length, and the same word for the same length.
-Layout = dict[str, tuple[str, tuple[int | str, ...]]]
-
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N",))}
 SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
-# What NumPy raises if an .npz file is cut off, altered or encrypted.
-DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Classes(tuple[str, ...]):
@@ -238,41 +228,3 @@ def _load_from_keras(source: str) -> Arrays:
             "the layout of keras.datasets."
         ) from None
     return dict(zip(SOURCE, [*train, *test], strict=True))
-
-
-def to_npz(**arrays: Any) -> bytes:
-    """Return the content of an .npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
-    """Read the arrays of an .npz file.
-
-    Raises InvalidRecord if they are not as in the layout, with the next step.
-    """
-    try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise ValueError("it is one array, as np.save writes it")
-        with file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise InvalidRecord(path, "is missing", next_step) from None
-    except DAMAGE as error:
-        problem = f"is not a whole .npz file of plain arrays ({error})"
-        raise InvalidRecord(path, problem, next_step) from None
-    lengths: dict[str, int] = {}  # of what a word in the layout stands for
-    for name, (kind, shape) in layout.items():
-        if not isinstance(arrays.get(name), np.ndarray):
-            raise InvalidRecord(path, f"has no array {name}", next_step)
-        found, dtype = arrays[name].shape, arrays[name].dtype
-        for part, length in zip(shape, found, strict=False):
-            if isinstance(part, str) and part not in lengths:
-                lengths[part] = length
-        needed = tuple(lengths.get(str(part), part) for part in shape)
-        if found != needed or kind not in (dtype.name, dtype.kind):
-            problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
-            raise InvalidRecord(path, problem, next_step)
-    return arrays

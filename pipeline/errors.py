@@ -2,7 +2,7 @@
 
     PipelineError
     ├── InvalidInput         what the user gave cannot be used
-    │   └── InvalidRecord    a file of a run or a sweep is missing or damaged
+    │   └── InvalidFile      a file is missing, damaged, or of another kind
     ├── CommandFailed        a command could not start, or has ended without its result
     └── NotebookFailed       a notebook did not run to its end
         ├── Diverged         the error of a training is no longer a finite number
@@ -11,8 +11,8 @@
         └── ProcessDied      the process that ran it ended early
 
 A message names the thing, its value, what is allowed and the next step. InvalidInput is
-a ValueError, and ends a command with the exit code 2. As NotebookProcess adds a cell's
-name to the message of a NotebookFailed, all these errors take one text.
+a ValueError, and ends a command with the exit code 2. notebooks.py raises a
+NotebookFailed again with the name of the cell, so each of these takes one text.
 """
 
 from pathlib import Path
@@ -35,8 +35,8 @@ class InvalidInput(PipelineError, ValueError):
     """A parameter, images, helpers.py or a folder that the user gave cannot be used."""
 
 
-class InvalidRecord(InvalidInput):
-    """A file of a run or a sweep is not what it should be.
+class InvalidFile(InvalidInput):
+    """A file, of the user's or of a run or sweep, is not what it should be.
 
     problem: a clause such as "is damaged".
     next_step: a sentence.

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline import records
-from pipeline.errors import CommandFailed, InvalidInput, InvalidRecord
+from pipeline.errors import CommandFailed, InvalidFile, InvalidInput
 from pipeline.paths import ROOT, RUNS
 
 LOCK = ".digits.lock"
@@ -62,7 +62,7 @@ def check_folder(path: Path, names: Iterable[str], other: str) -> None:
 def is_ours(folder: Path) -> bool:
     """Return whether a folder has our lock file, or a record in one of our formats."""
     for name, kind in RECORDS.items():
-        with contextlib.suppress(InvalidRecord, OSError):
+        with contextlib.suppress(InvalidFile, OSError):
             records.read_record(folder / name, kind, "")
             return True
     return (folder / LOCK).exists()

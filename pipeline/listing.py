@@ -162,11 +162,15 @@ def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:
 
 def compute_wall_time(records: Iterable[RunRecord]) -> float:
     """Return for how many seconds at least one of the trainings was running."""
+    intervals: list[tuple[float, float]] = []
+    for record in records:
+        began = record.started.timestamp()
+        if record.resumed:
+            intervals.append((began, began + record.earlier_s))
+            began = record.resumed.timestamp()
+        intervals.append((began, began + (record.duration_s or 0) - record.earlier_s))
     total, end = 0.0, -math.inf
-    for record in sorted(records, key=lambda record: record.started):
-        began = (record.resumed or record.started).timestamp()
-        total += record.earlier_s
-        until = began + (record.duration_s or 0) - record.earlier_s
+    for began, until in sorted(intervals):
         total += max(until - max(began, end), 0)
         end = max(end, until)
     return total

@@ -23,26 +23,12 @@ from helpers import NUM_DIGITS, PIXELS, Bytes, Floats, Weights
 from pipeline.digests import digest_syntax
 
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
-
-
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
-
-
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
-
-
 VALUES_PER_THREAD = 20_000  # hidden values that take longer than to start a thread
-
-
 relu: Any = njit(helpers.relu)
-
-
 relu_derivative: Any = njit(helpers.relu_derivative)
-
-
 _files = Path(helpers.__file__), Path(__file__)
-
-
 _digest = hashlib.sha256("".join(map(digest_syntax, _files)).encode()).hexdigest()
 
 

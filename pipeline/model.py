@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import data, digests
-from pipeline.data import Classes, Layout, Weights
-from pipeline.errors import InvalidInput, InvalidRecord
+from pipeline.arrays import Arrays, Layout, Weights, read_arrays, to_npz
+from pipeline.data import Classes
+from pipeline.errors import InvalidFile, InvalidInput
 
 WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
 
@@ -28,9 +29,9 @@ class Model:
 
     @classmethod
     def read(cls, path: Path, next_step: str) -> "Model":
-        """Read a model.npz. Raises InvalidRecord if it is missing or damaged."""
+        """Read a model.npz. Raises InvalidFile if it is missing or damaged."""
         layout: Layout = {"normalisation": ("float64", ())}
-        arrays = data.read_arrays(path, layout, next_step)
+        arrays = read_arrays(path, layout, next_step)
         weights = take_weights(arrays, path, next_step)
         note = str(arrays["note"]) if "note" in arrays else None
         normalisation = float(arrays["normalisation"])
@@ -48,7 +49,7 @@ class Model:
         """
         notes = {} if self.note is None else {"note": self.note}
         arrays = name_weights(self.weights) | self.classes.to_arrays()
-        return data.to_npz(normalisation=float(self.normalisation), **arrays, **notes)
+        return to_npz(normalisation=float(self.normalisation), **arrays, **notes)
 
 
 def name_weights(weights: Weights) -> dict[str, np.ndarray]:
@@ -69,10 +70,10 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
     return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
 
 
-def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
+def take_weights(arrays: Arrays, path: Path, next_step: str) -> Weights:
     """Return the weight matrices among a file's arrays, in the order of the layers.
 
-    Raises InvalidRecord if one is missing, or is not a float64 matrix.
+    Raises InvalidFile if one is missing, or is not a float64 matrix.
     """
     found = {
         name: array for name, array in arrays.items() if name.startswith("weights")
@@ -81,9 +82,9 @@ def take_weights(arrays: data.Arrays, path: Path, next_step: str) -> Weights:
     names = [WEIGHTS.format(number, number + 1) for number in range(count)]
     for name in names:
         if name not in found:
-            raise InvalidRecord(path, f"has no array {name}", next_step)
+            raise InvalidFile(path, f"has no array {name}", next_step)
         if found[name].ndim != 2 or found[name].dtype != np.float64:
             problem = f"has {name} {found[name].dtype} {found[name].shape}"
             problem += ", but must have a float64 matrix"
-            raise InvalidRecord(path, problem, next_step)
+            raise InvalidFile(path, problem, next_step)
     return tuple(found[name] for name in names)

@@ -28,7 +28,7 @@ from papermill.utils import nb_kernel_name, nb_language
 from pipeline.errors import (
     CodeChanged,
     Diverged,
-    InvalidRecord,
+    InvalidFile,
     NotebookFailed,
     ProcessDied,
 )
@@ -154,7 +154,7 @@ def execute(
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
-    A notebook whose process died is executed once more. Raises InvalidRecord if it is
+    A notebook whose process died is executed once more. Raises InvalidFile if it is
     not a notebook in Python, and NotebookFailed if a cell fails.
     """
     node = read_stage(notebook, inputs) if inputs else read_notebook(notebook)
@@ -182,13 +182,13 @@ def execute(
 
 
 def check_language(node: NotebookNode, path: Path) -> None:
-    """Raise InvalidRecord unless the notebook names a kernel, and is in Python."""
+    """Raise InvalidFile unless the notebook names a kernel, and is in Python."""
     try:
         is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
     except ValueError:  # it names neither a kernel nor a language
         is_python = False
     if not is_python:
-        raise InvalidRecord(path, "is not in Python", "Choose a Python kernel for it.")
+        raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
 
 
 def _execute(
@@ -274,7 +274,7 @@ def cache_stages(inputs: Inputs) -> None:
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook of any format version, converted to version 4.
 
-    Raises InvalidRecord if the file is missing, or is not a notebook.
+    Raises InvalidFile if the file is missing, or is not a notebook.
     """
     try:
         node: NotebookNode = nbformat.read(path, as_version=4)
@@ -285,4 +285,4 @@ def read_notebook(path: Path) -> NotebookNode:
     except (AttributeError, TypeError):
         reason = "its JSON is that of something else"
     next_step = "Give a notebook that Jupyter opens."
-    raise InvalidRecord(path, f"is no notebook ({reason})", next_step)
+    raise InvalidFile(path, f"is no notebook ({reason})", next_step)

@@ -100,7 +100,7 @@ def collect(path: Path) -> Collection:
     read_pictures = _read_folder if path.is_dir() else _read_table
     for label, name, grey in read_pictures(path, found.problems):
         images = found.images[label]
-        image, is_dark, is_shaded = to_mnist(grey)
+        image, is_dark_on_light, is_shaded = to_mnist(grey)
         if image is None:
             found.problems[BLANK_PICTURE].append(name)
             continue
@@ -114,7 +114,7 @@ def collect(path: Path) -> Collection:
             before = ImageOps.pad(Image.fromarray(grey), image.shape, color=paper)
             found.samples[label] += [np.asarray(before), image]
         images.append(image)
-        if is_dark:
+        if is_dark_on_light:
             found.inverted += 1
     return found
 
@@ -150,13 +150,13 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     to document recognition, section III.A.
     """
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
-    is_dark = paper > 127
+    is_dark_on_light = paper > 127
     contrast = grey.astype(np.int16) - paper
-    ink = np.clip(-contrast if is_dark else contrast, 0, 255)
+    ink = np.clip(-contrast if is_dark_on_light else contrast, 0, 255)
     if ink.max() < BLANK:
-        return None, is_dark, False
-    if grey.shape == (SIDE, SIDE) and not is_dark:
-        return grey, is_dark, False
+        return None, is_dark_on_light, False
+    if grey.shape == (SIDE, SIDE) and not is_dark_on_light:
+        return grey, is_dark_on_light, False
     ink = ink / ink.max()
     strokes = np.where(ink < FAINT, 0, np.round(255 * ink)).astype(np.uint8)
     sides = strokes[0], strokes[-1], strokes[:, 0], strokes[:, -1]
@@ -167,10 +167,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
         max(1, round(BOX * extent / max(picture.size))) for extent in picture.size
     )
     mass = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), float)
+    if mass.max() == 0:  # specks that are too far apart to leave anything
+        return None, is_dark_on_light, False
     image = np.zeros((SIDE, SIDE), np.uint8)
     middle = _centre(mass.sum(axis=1)), _centre(mass.sum(axis=0))
     image[middle] = np.round(mass * (255 / mass.max()))
-    return image, is_dark, is_shaded
+    return image, is_dark_on_light, is_shaded
 
 
 def _centre(mass: np.ndarray) -> slice:

@@ -6,6 +6,7 @@ modules and packages are listed below. A test compares the lists with what Pytho
 imports for the notebooks.
 """
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -23,12 +24,13 @@ from pipeline.errors import InvalidInput
 from pipeline.parameters import KERAS_SOURCES, Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status
-from pipeline.run_folder import RunFolder, find_lost
+from pipeline.run_folder import RunFolder, describe_altered
 from pipeline.stages import EVALUATION, STAGES, Stage
 
 TRAINING_CODE = (
     "helpers.py",
     "pipeline/agreement.py",
+    "pipeline/arrays.py",
     "pipeline/checkpoints.py",
     "pipeline/compiled.py",
     "pipeline/data.py",
@@ -76,7 +78,7 @@ def check_syntax() -> None:
         raise InvalidInput(f"{problem}. Correct it; nothing was started.") from None
 
 
-def leave_out_evaluation(inputs: Inputs) -> Inputs:
+def keep_training_inputs(inputs: Inputs) -> Inputs:
     """Return the part of the inputs that a training depends on."""
     return Inputs(
         data=inputs.data,
@@ -113,18 +115,26 @@ def describe_machine() -> str:
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of a notebook's cells.
+    """Return the SHA-256 of the code of a notebook's cells.
 
-    Outputs and the values of parameters do not count.
+    Prose, comments, outputs and the values of parameters do not count.
     """
     cells = []
     for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
         source = "".join(cell["source"])
         if "parameters" in cell["metadata"].get("tags", ()):
-            source = DECLARED.sub(r"\1", source)
-        if source.strip():  # JupyterLab may add an empty cell at the end
-            cells.append((cell["cell_type"], source))
+            source = DECLARED.sub(r"\1None", source)
+        if cell["cell_type"] == "code" and source.strip():
+            cells.append(normalise(source))
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
+
+
+def normalise(source: str) -> str:
+    """Return a cell's code without its comments, or as it is if it is not Python."""
+    try:
+        return ast.unparse(ast.parse(source))
+    except SyntaxError:  # for instance a magic of IPython
+        return source
 
 
 def find_differences(
@@ -139,7 +149,7 @@ def find_differences(
         return ["no run so far"]
     if record.status != Status.DONE:
         return [f"the last run, which did not finish (its status is {record.status})"]
-    return compare_inputs(record, parameters, inputs) + find_lost(folder, record)
+    return compare_inputs(record, parameters, inputs) + describe_altered(folder, record)
 
 
 def compare_inputs(

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.errors import InvalidRecord, PipelineError
+from pipeline.errors import InvalidFile, PipelineError
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -227,7 +227,7 @@ class SweepRecord(SweepDefinition):
 class TestEvaluation(_Record):
     """A line of test_evaluations.jsonl: a point of a sweep was evaluated.
 
-    code: the first digits of a digest of all the code that computed its metrics.
+    code: the first digits of a digest of all the code that trained it.
     """
 
     time: AwareDatetime = Field(default_factory=now)
@@ -243,17 +243,17 @@ def read_record(
 ) -> Record:
     """Read a JSON file as a record of this kind.
 
-    Raises InvalidRecord, with the next step, if the file is missing or damaged.
+    Raises InvalidFile, with the next step, if the file is missing or damaged.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
         return adapter.validate_json(path.read_bytes(), extra="ignore")
     except FileNotFoundError:
-        raise InvalidRecord(path, "is missing", next_step) from None
+        raise InvalidFile(path, "is missing", next_step) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise InvalidRecord(
+        raise InvalidFile(
             path, f"is damaged ({where}: {first['msg']})", next_step
         ) from None
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import data, digests, parameters, records
-from pipeline.data import DATA, Data, Weights
-from pipeline.errors import Diverged, InvalidRecord
+from pipeline import digests, parameters, records
+from pipeline.arrays import Weights, read_arrays
+from pipeline.data import DATA, Data
+from pipeline.errors import Diverged, InvalidFile
 from pipeline.files import check_folder, lock, write_whole
 from pipeline.model import Model
 from pipeline.parameters import Parameters
@@ -51,7 +52,7 @@ SMALLER = (
 class RunFolder:
     """The folder of a run, or of a point of a sweep.
 
-    `read_*` raise InvalidRecord if a file is missing or damaged, while `find_record`
+    `read_*` raise InvalidFile if a file is missing or damaged, while `find_record`
     returns None.
     """
 
@@ -114,7 +115,7 @@ class RunFolder:
         return self.path / stage.executed
 
     def read_data(self) -> Data:
-        return Data.from_arrays(data.read_arrays(self.data_path, DATA, self.next_step))
+        return Data.from_arrays(read_arrays(self.data_path, DATA, self.next_step))
 
     def read_model(self) -> Model:
         return Model.read(self.model_path, self.next_step)
@@ -130,28 +131,28 @@ class RunFolder:
         return records.read_record(self.record_path, RunRecord, self.next_step)
 
     def find_record(self) -> RunRecord | None:
-        with contextlib.suppress(InvalidRecord):
+        with contextlib.suppress(InvalidFile):
             return self.read_record()
         return None
 
     def read_finished(self, check_files: bool = True) -> tuple[RunRecord, Parameters]:
         """Return the record of a finished run, and its parameters.
 
-        Raises InvalidRecord if the run has not finished, or if one of its files has
+        Raises InvalidFile if the run has not finished, or if one of its files has
         been changed or removed since.
         """
         record = self.read_record()
-        altered = find_lost(self, record) if check_files else []
+        altered = describe_altered(self, record) if check_files else []
         if record.status != Status.DONE:
             command = parameters.make_command(record.parameters, self.display_path)
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
             problem = (
                 f"holds a run that has not finished (its status is {record.status})"
             )
-            raise InvalidRecord(self.path, problem, next_step)
+            raise InvalidFile(self.path, problem, next_step)
         if altered:
             problem = f"is not what its run left: {altered[0]}"
-            raise InvalidRecord(self.path, problem, self.next_step)
+            raise InvalidFile(self.path, problem, self.next_step)
         return record, parameters.from_values(record.parameters)
 
     def write_data(self, prepared: Data) -> None:
@@ -170,11 +171,11 @@ class RunFolder:
 
         note: see `Model`.
 
-        Raises InvalidRecord if data.npz has changed since the training read it, and
+        Raises InvalidFile if data.npz has changed since the training read it, and
         Diverged if a weight is not finite, which the metrics need not show.
         """
         if self.read_data().sha256 != trained_on.sha256:
-            raise InvalidRecord(
+            raise InvalidFile(
                 self.data_path,
                 "has changed since this notebook read it",
                 "Run this notebook again.",
@@ -196,11 +197,11 @@ class RunFolder:
 
         test_images: how many there are.
 
-        Raises InvalidRecord if model.npz has changed since the network was measured,
+        Raises InvalidFile if model.npz has changed since the network was measured,
         and Diverged if the test error is not finite.
         """
         if self.read_model().sha256 != model.sha256:
-            raise InvalidRecord(
+            raise InvalidFile(
                 self.model_path,
                 "has changed since this notebook read it",
                 "Run this notebook again.",
@@ -274,7 +275,7 @@ class RunFolder:
             check_folder(self.path, names, "sweep.json")
 
 
-def find_lost(folder: RunFolder, record: RunRecord) -> list[str]:
+def describe_altered(folder: RunFolder, record: RunRecord) -> list[str]:
     """Describe each file of a finished run that has been removed or altered since.
 
     The report does not count, because it can be made again from the other files.

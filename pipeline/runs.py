@@ -52,6 +52,7 @@ def run(
     requested = parameters
     parameters, images = data.fit_source(requested)
     inputs = provenance.collect_inputs(parameters.source)
+    notebooks.cache_stages(inputs)
     if parameters is not requested:
         sizes = describe(parameters.model_dump(include=SIZES))
         log.info(f"All images of the source are taken: {sizes}")
@@ -93,7 +94,7 @@ def execute_run(folder: RunFolder, record: RunRecord) -> None:
         fields = {"outputs": outputs, "note": folder.read_model().note}
         finish(folder, record.replace(duration_s=duration, **fields))
     except BaseException as error:
-        # Without metrics nobody can take the folder for that of a finished run.
+        # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
         text = None if isinstance(error, KeyboardInterrupt) else str(error)
         folder.write_record(record.replace(status=Status.of(error), error=text))
@@ -172,7 +173,7 @@ def summarise(folder: RunFolder) -> str:
 def report(folder: RunFolder) -> Path:
     """Write the report of a finished run, and return its path.
 
-    Raises InvalidRecord if there is no finished run.
+    Raises InvalidFile if there is no finished run.
     """
     folder.read_record()  # raises before a folder without a run gets a lock file
     with lock(folder.path):

@@ -29,8 +29,6 @@ from traitlets.config import Config
 from pipeline import own_code
 
 BACKEND = "module://matplotlib_inline.backend_inline"
-
-
 Send = Callable[[str, Mapping[str, object]], None]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import provenance
-from pipeline.errors import CommandFailed, InvalidRecord
+from pipeline.errors import CommandFailed, InvalidFile
 from pipeline.model import Model
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import ROOT
@@ -21,8 +21,6 @@ from pipeline.runs import execute_stages
 from pipeline.stages import EVALUATION, PREPARATION, RESULT_FILES, STAGES
 
 log = logging.getLogger(__name__)
-
-
 # Results of a BLAS may differ by this, because its last digits vary between machines.
 TOLERANCE = 1e-9
 
@@ -60,7 +58,7 @@ def verify(run_dir: str) -> None:
     If its source is missing, the images are taken from the run's data.npz. Results that
     a BLAS has computed may differ from the stored ones by TOLERANCE.
 
-    Raises InvalidRecord if there is no finished run, or if both its source and its
+    Raises InvalidFile if there is no finished run, or if both its source and its
     data.npz are missing. Raises CommandFailed if any result differs by more.
     """
     folder = RunFolder(run_dir)
@@ -72,7 +70,7 @@ def verify(run_dir: str) -> None:
     if not has_source and not has_data:
         problem = f"cannot be made again: its source {source} is missing, and its "
         problem += "data.npz is missing, too, or has been altered"
-        raise InvalidRecord(folder.path, problem, "Put the source back.")
+        raise InvalidFile(folder.path, problem, "Put the source back.")
     recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
     inputs = provenance.collect_inputs(source, recorded)
     stages = [

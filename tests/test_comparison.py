@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from scipy import stats
 
 from pipeline import comparison
-from pipeline.errors import InvalidInput, InvalidRecord
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.files import GENERATOR
 from pipeline.run_folder import RunFolder
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
         (many[0], "0/run.json is missing"),
         (str(copy), "is failed"),
     ):
-        with pytest.raises(InvalidRecord, match=message):
+        with pytest.raises(InvalidFile, match=message):
             comparison.read_columns([pair[0], other])
 
 
@@ -192,7 +192,7 @@ def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_p
     assert (difference[0], difference[2]) == ("code helpers.py", "0" * 12)
     del outputs["metrics.json"]  # a point that has not been evaluated
     change_record(folder.path, outputs=outputs)
-    with pytest.raises(InvalidRecord, match="was trained with other code helpers.py"):
+    with pytest.raises(InvalidFile, match="was trained with other code helpers.py"):
         comparison.read_columns(sweeps)
 
 

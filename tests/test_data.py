@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import data
 from pipeline.data import DIGITS, Classes
-from pipeline.errors import InvalidInput, InvalidRecord
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.run_folder import RunFolder
 
 
@@ -70,7 +70,7 @@ def test_a_source_that_was_cut_short_or_is_not_there_is_refused(small_source):
     path, _ = small_source
     for end in (-1, -20_000, 0):
         path.write_bytes(path.read_bytes()[:end])
-        with pytest.raises(InvalidRecord, match="is not a whole .npz file"):
+        with pytest.raises(InvalidFile, match="is not a whole .npz file"):
             data.load_source(str(path))
     for source in ("nowhere", "README.md", "nowhere/x.npz"):
         with pytest.raises(ValueError, match="Nothing .*is at|is missing"):

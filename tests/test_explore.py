@@ -10,7 +10,7 @@ import pytest
 import helpers
 from pipeline import data, explore, runs
 from pipeline.data import DIGITS, Classes
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidFile
 from pipeline.model import Model
 from pipeline.parameters import Parameters
 from pipeline.run_folder import RunFolder
@@ -117,7 +117,7 @@ def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
     split = data.split_source("sample", 40, 0)
     for _ in range(2):  # the second time there is a data.npz, which is not replaced
         with pytest.raises(
-            InvalidRecord, match="model.npz is missing. Run the notebooks"
+            InvalidFile, match="model.npz is missing. Run the notebooks"
         ):
             explore.load(str(tmp_path / "new"))
     run.assert_called_once_with(Parameters(), str(tmp_path / "new"))

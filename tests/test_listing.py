@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -257,3 +257,12 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     first.write_text("mine")
     with pytest.raises(InvalidInput, match="index.html was not made by this project"):
         listing.write_site(tmp_path / "site")
+
+
+def test_the_time_of_a_sweep_counts_no_second_twice():
+    """Two points were killed after half an hour, and resumed for a minute next day."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    inputs = Inputs(data="", notebooks={}, code={}, versions={})
+    record = RunRecord(parameters={}, inputs=inputs, started=began, earlier_s=1800)
+    record = record.replace(resumed=began + timedelta(days=1), duration_s=1860)
+    assert listing.compute_wall_time([record, record]) == 1860

@@ -25,7 +25,7 @@ from pipeline import notebooks, own_code, parameters
 from pipeline.errors import (
     CellTimedOut,
     Diverged,
-    InvalidRecord,
+    InvalidFile,
     NotebookFailed,
     ProcessDied,
 )
@@ -259,11 +259,11 @@ time.sleep(600)"""
 def test_a_notebook_that_is_none_or_of_another_language_is_refused(tmp_path):
     notebook = write_notebook(tmp_path / "a.ipynb", "1", language="julia")
     with pytest.raises(
-        InvalidRecord, match=r"a\.ipynb is not in Python\. Choose a Python kernel"
+        InvalidFile, match=r"a\.ipynb is not in Python\. Choose a Python kernel"
     ):
         execute(notebook, tmp_path / "out.ipynb")
     notebook.write_text("<<<<<<< HEAD")
-    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook"):
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook"):
         execute(notebook, tmp_path / "out.ipynb")
 
 
@@ -463,7 +463,7 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
 @pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "a"])
 def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
     (tmp_path / "a.ipynb").write_text(text)
-    with pytest.raises(InvalidRecord, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
         notebooks.read_notebook(tmp_path / "a.ipynb")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.compiled import NOTE
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidFile
 from pipeline.paths import ROOT
 from pipeline.run_folder import RunFolder
 from pipeline.stages import TRAINING
@@ -361,10 +361,47 @@ def test_files_of_weights_are_numbered_without_a_gap(tmp_path):
         ([], "has no array weights_0_1"),
     ):
         np.savez(folder.model_path, normalisation=1.0, **dict.fromkeys(names, matrix))
-        with pytest.raises(InvalidRecord, match=problem):
+        with pytest.raises(InvalidFile, match=problem):
             folder.read_model()
     np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix.astype("float32"))
-    with pytest.raises(InvalidRecord, match="float32 .*must have a float64 matrix"):
+    with pytest.raises(InvalidFile, match="float32 .*must have a float64 matrix"):
         folder.read_model()
     np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix)
     assert len(folder.read_model().weights) == 1
+
+
+def test_a_comment_that_is_saved_after_the_import_changes_nothing(project):
+    """As in JupyterLab, where helpers.py may be edited before the first training."""
+    script = """
+import pathlib
+import helpers
+
+path = pathlib.Path("helpers.py")
+path.write_text("# A comment moves all lines.\\n" + path.read_text())
+from pipeline import agreement
+
+print(agreement.agrees_with_helpers())
+"""
+    assert project.start("-c", script).communicate()[0] == "True\n"
+
+
+def test_a_notebook_that_is_saved_while_a_run_goes_on_is_not_executed_in_it(project):
+    script = f"""
+from pathlib import Path
+from pipeline import notebooks, parameters, runs
+
+execute = notebooks.execute
+
+
+def edit_and_execute(path, *arguments, **options):
+    later = Path("notebooks/03_evaluate.ipynb")
+    later.write_text(later.read_text().replace("plots.use_style()", "1 / 0"))
+    execute(path, *arguments, **options)
+
+
+notebooks.execute = edit_and_execute
+runs.run(parameters.from_values({OPTIONS | {"epochs": 1}}))
+"""
+    output, _ = project.start("-c", script).communicate()
+    record = RunFolder(project.path / "runs" / "default").read_record()
+    assert record.status == "done", output

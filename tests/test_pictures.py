@@ -212,3 +212,13 @@ def test_the_digest_of_a_folder_is_that_of_the_pictures_that_take_part(folder):
     digests.append(data.digest_source(str(folder)))
     (folder / "zero").rename(folder / "nought")
     assert len({*digests, data.digest_source(str(folder))}) == 4
+
+
+def test_specks_that_leave_no_ink_are_blank(folder):
+    """Shrunk to 20 pixels, two specks of three pixels in four millions are nothing."""
+    picture = np.full((2000, 2000), 255, np.uint8)
+    picture[5:8, 5:8] = picture[1990:1993, 1990:1993] = 0
+    (first, *_) = sorted((folder / "one").iterdir())
+    Image.fromarray(picture).save(first)
+    (warning,) = data.load_source(str(folder)).warnings
+    assert warning == f"Warning: blank, left out (1): one/{first.name}"

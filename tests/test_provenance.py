@@ -39,6 +39,7 @@ LAYERS = [
     "compiled",
     "preload",
     "parameters records published baselines plots exercises pictures",
+    "arrays",
     "data files",
     "model",
     "run_folder",
@@ -169,6 +170,8 @@ def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
     ("cells", "is_same"),
     [
         (["# Parameters\nseed: int = 2  # other", "x = 1", ""], True),
+        (["# Parameters\nseed: int = 1  # what", "x = 1  # one"], True),
+        (["# Parameters\nseed: int = 1  # what", "%matplotlib"], False),
         (["# Parameters\nseed: float = 1  # what", "x = 1"], False),
         (["# Parameters\nseed: int = 1  # what\nepochs: int = 1", "x = 1"], False),
         (["# Parameters\nseed: int = 1  # what", "x = 2"], False),

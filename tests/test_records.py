@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import errors, records
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidFile
 from pipeline.records import Inputs, Metrics, RunRecord, Status, SweepRecord
 from tests.conftest import EPOCH
 
@@ -48,7 +48,7 @@ def read(tmp_path, kind, content):
 
 @pytest.mark.parametrize(("kind", "content", "problem"), DAMAGED)
 def test_a_damaged_file_is_refused_with_the_field(tmp_path, kind, content, problem):
-    with pytest.raises(InvalidRecord) as caught:
+    with pytest.raises(InvalidFile) as caught:
         read(tmp_path, kind, content)
     assert str(caught.value).startswith(f"{tmp_path / 'record.json'} {problem}")
     assert str(caught.value).endswith(" Do this.")

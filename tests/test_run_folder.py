@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline import data, digests
-from pipeline.errors import CommandFailed, Diverged, InvalidInput, InvalidRecord
+from pipeline.errors import CommandFailed, Diverged, InvalidFile, InvalidInput
 from pipeline.files import GENERATOR, LOCK, check_folder, is_locked, lock, write_whole
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT, RUNS
@@ -90,13 +90,13 @@ def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
     model = replace(folder.read_model(), weights=(-WEIGHTS[0], WEIGHTS[1]))
     with pytest.raises(
-        InvalidRecord,
+        InvalidFile,
         match=r"model\.npz has changed since this notebook read it\. Run this",
     ):
         folder.write_metrics(model, VALIDATED | TESTED, 30)
     other = replace(images, y_train=images.y_train[::-1].copy())
     with pytest.raises(
-        InvalidRecord,
+        InvalidFile,
         match=r"data\.npz has changed since this notebook read it\. Run this",
     ):
         folder.write_model(WEIGHTS, 127.5, [EPOCH], other)
@@ -127,12 +127,12 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
         if content is None:
             (folder.path / name).unlink()
         with pytest.raises(
-            InvalidRecord, match=rf"{name} is .*\. Run the notebooks .*: {command}$"
+            InvalidFile, match=rf"{name} is .*\. Run the notebooks .*: {command}$"
         ):
             read()
     (folder.path.parent / "sweep.json").touch()
     with pytest.raises(
-        InvalidRecord, match=r"Run its sweep again, or name the folder of a run\."
+        InvalidFile, match=r"Run its sweep again, or name the folder of a run\."
     ):
         read()
 
@@ -141,7 +141,7 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
     for status in set(Status) - {Status.DONE}:
         folder.write_record(make_record(folder, status))
         with pytest.raises(
-            InvalidRecord, match=rf"has not finished \(its status is {status}\)"
+            InvalidFile, match=rf"has not finished \(its status is {status}\)"
         ):
             folder.read_finished()
     folder.write_record(make_record(folder))
@@ -149,9 +149,7 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
     folder.model_path.write_bytes(b"")
     folder.history_path.unlink()
     assert folder.find_altered(folder.read_record()) == ["model.npz", "history.json"]
-    with pytest.raises(
-        InvalidRecord, match=r"model\.npz.* has been removed or altered"
-    ):
+    with pytest.raises(InvalidFile, match=r"model\.npz.* has been removed or altered"):
         folder.read_finished()
 
 

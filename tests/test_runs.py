@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 import helpers
-from pipeline import data
+from pipeline.arrays import to_npz
 from pipeline.files import LOCK
 from pipeline.paths import NOTEBOOKS
 from pipeline.published import WEIGHTS_SHA256
@@ -245,9 +245,9 @@ def test_verify_of_a_point_says_that_its_source_is_missing(
 
 def change_weights(folder, amount):
     """Change the weights of a run by this amount, and its record with them."""
-    arrays = dict(np.load(folder.model_path))
-    arrays["weights_1_2"] += amount
-    folder.model_path.write_bytes(data.to_npz(**arrays))
+    matrices = dict(np.load(folder.model_path))
+    matrices["weights_1_2"] += amount
+    folder.model_path.write_bytes(to_npz(**matrices))
     record = folder.read_record()
     outputs = record.outputs | folder.digest([folder.model_path.name])
     folder.write_record(record.replace(outputs=outputs))

@@ -13,7 +13,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from pipeline import published
-from pipeline.data import DIGITS, load_source, read_arrays
+from pipeline.arrays import read_arrays
+from pipeline.data import DIGITS, load_source
 from pipeline.model import Model
 from pipeline.parameters import (
     NAMES,

@@ -168,7 +168,7 @@ def write_notebook_report(
 
     title: replaces the notebook's own.
 
-    Raises InvalidRecord if it is not a notebook, and InvalidInput if the output is a
+    Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
     """
     check_page(output)

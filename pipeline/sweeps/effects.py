@@ -14,19 +14,13 @@ from pipeline.published import round_metric
 from pipeline.records import SelectionMetric, SweepDefinition
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
-
-
 OTHER: dict[str, Any] = {
     "color": "#8A8A8A",
     "zorder": 2,
     "linestyle": "--",
     "linewidth": 0.8,
 }
-
-
 MAX_DRAWN = 200  # configurations in a plot
-
-
 APART = 0.13  # the least distance between two labels, as a fraction of the axis
 
 

@@ -13,7 +13,7 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from pipeline import data, provenance, runs
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidFile
 from pipeline.files import lock, write_whole
 from pipeline.parameters import NAMES, describe, from_values
 from pipeline.process import open_threads
@@ -31,41 +31,46 @@ def evaluate(
     folders: Sequence[RunFolder],
     at_a_time: int = 1,
     inputs: Mapping[str, Inputs] | None = None,
-) -> None:
+) -> bool:
     """Execute 03_evaluate for points of a sweep, and write their reports.
+
+    Return whether it was executed for any.
 
     A point that has been evaluated is skipped, unless what its evaluation depends on
     has changed.
 
     at_a_time: how many points to evaluate at once.
-    inputs: from the source of the images to what an evaluation with them depends on.
-        What is missing is collected now.
+    inputs: for each source of images, what an evaluation with them depends on. What is
+        missing is collected now.
 
     Raises InvalidInput if a folder holds no finished point, or one that was trained
     with other code, data or versions. Raises CommandFailed if another command uses a
     folder, and NotebookFailed if 03_evaluate fails.
     """
     with open_threads(at_a_time) as threads:
-        list(threads.map(partial(_evaluate_point, given=inputs or {}), folders))
+        work = partial(_evaluate_point, given=inputs or {})
+        return any(list(threads.map(work, folders)))
 
 
-def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> None:
+def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> bool:
     with lock(folder.path):
         record, parameters = folder.read_finished()
         inputs = given.get(parameters.source) or provenance.collect_inputs(
             parameters.source, [TRAINING, EVALUATION]
         )
         is_evaluated = folder.metrics_path.name in record.outputs
-        if not is_evaluated or provenance.compare_inputs(record, parameters, inputs):
-            trained = provenance.leave_out_evaluation(inputs)
+        changes = provenance.compare_inputs(record, parameters, inputs)
+        is_new = not is_evaluated or bool(changes)
+        if is_new:
+            trained = provenance.keep_training_inputs(inputs)
             if changed := provenance.compare_inputs(record, parameters, trained):
                 problem = f"was trained with other {changed[0]}"
-                raise InvalidRecord(folder.path, problem, "Run its sweep again.")
+                raise InvalidFile(folder.path, problem, "Run its sweep again.")
             record = _execute_evaluation(folder, record, inputs)
             add_test_evaluation(folder, record)
-        elif folder.report_path.exists():
-            return
-        runs.finish(folder, record)
+        if is_new or not folder.report_path.exists():
+            runs.finish(folder, record)
+    return is_new
 
 
 def _execute_evaluation(
@@ -103,7 +108,8 @@ def report(run_dir: str) -> Path:
 def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
     """Add a point that has just been evaluated to the list of its sweep."""
     metrics = folder.read_metrics()
-    code = "".join(record.inputs.syntax.values())
+    trained = provenance.keep_training_inputs(record.inputs)
+    code = "".join([*trained.syntax.values(), *trained.notebooks.values()])
     evaluation = TestEvaluation(
         point=folder.path.name,
         parameters=record.parameters,
@@ -119,7 +125,7 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     """Read the list of a sweep, oldest evaluation first.
 
     Points that are no longer in the sweep's file, or have been trained again since, are
-    among them. Raises InvalidRecord if the file is damaged.
+    among them. Raises InvalidFile if the file is damaged.
     """
     path = sweep_dir / FILE
     if not path.exists():
@@ -130,7 +136,7 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     except ValidationError as error:
         problem = f"is damaged ({error.errors()[0]['msg']})"
         next_step = "Remove the line that was not written by this project."
-        raise InvalidRecord(path, problem, next_step) from None
+        raise InvalidFile(path, problem, next_step) from None
 
 
 def describe_test_evaluations(
@@ -185,7 +191,7 @@ def describe_order(others: int) -> str:
 
 
 def describe_groups(groups: Groups) -> list[str]:
-    """Describe each configuration by what it does not share with all others."""
+    """Describe each configuration by the parameters that differ among them."""
     firsts = [evaluations[0] for evaluations in groups.values()]
     varied = [
         name

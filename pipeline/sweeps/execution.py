@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline import notebooks, parameters, records
-from pipeline.errors import CommandFailed, InvalidInput
+from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.files import lock, write_whole
 from pipeline.paths import NOTEBOOKS
 from pipeline.process import open_threads
@@ -93,8 +93,9 @@ def run_sweep(
         else:
             trainer = open_local_trainer(at_a_time)
         train(sweep, jobs, left, trainer, time_limit)
-        select_and_evaluate(sweep, at_a_time)
-        if with_report and (left or not sweep.folder.report_path.exists()):
+        is_new = select_and_evaluate(sweep, at_a_time)
+        has_report = sweep.folder.report_path.exists()
+        if with_report and (left or is_new or not has_report):
             write_report(sweep.folder)
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.folder.report_path)}")
@@ -125,7 +126,7 @@ def train(
     """Train the points rung by rung, and record each as soon as it ends.
 
     jobs: the points to train, of all rungs.
-    left: the expected number of them, without those that will be eliminated.
+    left: how many of the jobs will be trained; halving eliminates the rest.
     trainer: yields the function that starts the training of a point.
 
     sweep.json is written before the first point is trained, so that results of other
@@ -166,26 +167,30 @@ def mark_interrupted(jobs: Sequence[Point]) -> None:
     for point in jobs:
         begun = point.folder.find_record()
         if begun and begun.status == Status.RUNNING:
-            point.folder.write_record(begun.replace(status=Status.INTERRUPTED))
+            point.record_result(begun.replace(status=Status.INTERRUPTED))
 
 
-def select_and_evaluate(sweep: Sweep, at_a_time: int) -> None:
-    """Evaluate the selected configuration, and no other one, on the test images."""
+def select_and_evaluate(sweep: Sweep, at_a_time: int) -> bool:
+    """Evaluate the selected configuration, and no other one, on the test images.
+
+    Return whether any of its points had to be evaluated.
+    """
     selection = select(sweep.points, sweep.definition.select)
     best = selection.selected
     if best is None:
         log.info(selection.reason)
-        return
+        return False
     names = find_varied(sweep.points)
     log.info(f"selected: {best.describe_best(names)}")
     folders = [point.folder for point in best.finished]
     try:
-        evaluation.evaluate(folders, at_a_time, sweep.inputs)
-    except InvalidInput as error:
+        is_new = evaluation.evaluate(folders, at_a_time, sweep.inputs)
+    except (InvalidInput, NotebookFailed) as error:
         raise CommandFailed(f"All points are kept, but: {error}") from error
     accuracy = fmean(folder.read_metrics().test_accuracy for folder in folders)
     log.info(f"its test accuracy: {accuracy:.4f}{best.describe_seeds()}")
     write_results(sweep.points, sweep.folder)
+    return is_new
 
 
 def write_report(folder: SweepFolder) -> Path:

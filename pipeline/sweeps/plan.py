@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.published import format_duration
 from pipeline.records import Inputs, SweepDefinition
-from pipeline.run_folder import find_lost
+from pipeline.run_folder import describe_altered
 from pipeline.sweeps.points import UNFINISHED, Point
 from pipeline.sweeps.ranking import mark_eliminated
 
@@ -48,7 +48,7 @@ def find_jobs(
     for point in points:
         point.load(inputs[point.parameters.source])
         if point.is_done and point.record:
-            point.changes = find_lost(point.folder, point.record)
+            point.changes = describe_altered(point.folder, point.record)
         if point.changes:
             reasons[point.changes[0]] += 1
             again.append(point)

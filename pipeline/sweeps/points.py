@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline import parameters, paths, provenance, records
-from pipeline.errors import InvalidInput, InvalidRecord
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.records import (
     Inputs,
@@ -36,7 +36,7 @@ UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 SWEEP_FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
 
 
-class Images(NamedTuple):
+class ImagesKey(NamedTuple):
     """What the images of a point depend on: points that share it have the same ones."""
 
     source: str
@@ -59,7 +59,7 @@ class SweepFolder:
         record = records.read_record(self.record_path, SweepRecord, next_step)
         if not record.inputs:
             problem = "is of version 2, which did not record the code of its points"
-            raise InvalidRecord(self.record_path, problem, next_step)
+            raise InvalidFile(self.record_path, problem, next_step)
         return record
 
     def point(self, identity: str) -> RunFolder:
@@ -90,8 +90,8 @@ class Point:
         return self.folder.path.name
 
     @property
-    def images(self) -> Images:
-        return Images(
+    def images(self) -> ImagesKey:
+        return ImagesKey(
             self.parameters.source,
             self.parameters.num_samples,
             self.parameters.num_validation,
@@ -169,6 +169,8 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
         # What follows in a message of ruamel.yaml is advice to programmers.
         reason = str(error).split("\nTo suppress")[0]
     reason = reason.replace("a valid dictionary or instance of Distribution", RANGE)
+    names = "names with values, such as name: trial"
+    reason = reason.replace("a valid dictionary or instance of SweepDefinition", names)
     *entries, last = list(SweepDefinition.model_fields)[1:]
     advice = f"A sweep has a name, and may have {', '.join(entries)} and {last}."
     raise InvalidInput(

@@ -12,7 +12,7 @@ from pipeline.records import Inputs, RunRecord, SweepDefinition, SweepRecord
 from pipeline.stages import EVALUATION, TRAINING
 from pipeline.sweeps.points import (
     SWEEP_FILES,
-    Images,
+    ImagesKey,
     Point,
     SweepFolder,
     make_points,
@@ -41,7 +41,7 @@ class Sweep:
     definition: SweepDefinition
     folder: SweepFolder
     points: list[Point]
-    images: dict[Images, SplitImages]
+    images: dict[ImagesKey, SplitImages]
     inputs: dict[str, Inputs]
     training_inputs: dict[str, Inputs]
     warnings: list[str]
@@ -76,7 +76,7 @@ def prepare(
     check_folder(folder.path, SWEEP_FILES, "run.json")
     points = make_points(definition, folder)
     parameters.check_memory(max(point.parameters.hidden_size for point in points))
-    images: dict[Images, SplitImages] = {}
+    images: dict[ImagesKey, SplitImages] = {}
     warnings: list[str] = []
     for key in dict.fromkeys(point.images for point in points):
         split = data.split_source(*key).without_test()
@@ -95,7 +95,7 @@ def prepare(
         images=images,
         inputs=inputs,
         training_inputs={
-            source: provenance.leave_out_evaluation(each)
+            source: provenance.keep_training_inputs(each)
             for source, each in inputs.items()
         },
         warnings=warnings,

@@ -11,7 +11,7 @@ from itertools import groupby
 from statistics import fmean, multimode
 
 from pipeline import parameters
-from pipeline.errors import InvalidRecord
+from pipeline.errors import InvalidFile
 from pipeline.published import round_metric
 from pipeline.records import SelectionMetric, SweepDefinition
 from pipeline.sweeps.points import (
@@ -62,7 +62,7 @@ def mark_eliminated(
 def read_points(folder: SweepFolder) -> list[Point]:
     """Read the points of a sweep that has been started, with their records.
 
-    Raises InvalidRecord if sweep.json is missing or damaged.
+    Raises InvalidFile if sweep.json is missing or damaged.
     """
     sweep = folder.read_record()
     points = [make_point(values, folder, sweep) for values in sweep.ids.values()]
@@ -221,7 +221,7 @@ def select(points: Sequence[Point], metric: SelectionMetric) -> Selection:
 def find_selected(run_dir: str) -> list[str]:
     """Return the folders of a sweep's selected points, or the folder of a run itself.
 
-    Raises InvalidRecord if the sweep has not ended, or has nothing to select.
+    Raises InvalidFile if the sweep has not ended, or has nothing to select.
     """
     folder = SweepFolder(run_dir)
     if not folder.record_path.exists():
@@ -229,5 +229,5 @@ def find_selected(run_dir: str) -> list[str]:
     selection = select(read_points(folder), folder.read_record().select)
     if selection.selected is None:
         problem = f"has not ended with a selection: {selection.reason}"
-        raise InvalidRecord(folder.path, problem, "Run the sweep again.")
+        raise InvalidFile(folder.path, problem, "Run the sweep again.")
     return [point.folder.display_path for point in selection.selected.finished]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline import notebooks
-from pipeline.errors import CodeChanged, InvalidRecord, NotebookFailed
+from pipeline.errors import CodeChanged, InvalidFile, NotebookFailed
 from pipeline.files import write_whole
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.run_folder import RunFolder
@@ -58,9 +58,9 @@ def train_point(
     except CodeChanged:
         folder.record_path.unlink()  # because nothing was trained
         raise
-    except (NotebookFailed, InvalidRecord) as error:
+    except (NotebookFailed, InvalidFile) as error:
         record = record.replace(status=Status.of(error), error=str(error))
     finally:
-        folder.data_path.unlink()
+        folder.data_path.unlink(missing_ok=True)
     duration = round(record.earlier_s + time.monotonic() - started, 1)
     return record.replace(duration_s=duration), {}

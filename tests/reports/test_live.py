@@ -14,6 +14,7 @@ from playwright._impl._driver import compute_driver_executable
 
 import helpers
 from pipeline import compiled, data, digests, explore, published
+from pipeline.arrays import read_arrays
 from pipeline.data import Classes
 from pipeline.model import Model
 from pipeline.parameters import Parameters
@@ -141,7 +142,7 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(sample)
     _, answer = train_in_node(sample, 1000, Parameters())
     assert answer["history"][-1] == [pytest.approx(0.42039163449803, abs=1e-14), 0.817]
     assert answer["digest"] == published.WEIGHTS_SHA256
-    stored = data.read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
+    stored = read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
 
 

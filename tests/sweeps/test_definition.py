@@ -69,7 +69,7 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
         ("name: [", "expected the node content"),
         ("name: a\ngrid: *c", "found undefined alias 'c'"),
         ("name: a\ngrid: {seed: [1], seed: [2]}", 'found duplicate key "seed"'),
-        ("", "the file: "),
+        ("", "the file: Input should be names with values, such as name: trial"),
         ("name: a/b", "name: String should match pattern"),
         ("name: a\ngrit: {}", "grit: Extra inputs are not permitted"),
         ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),

@@ -1,0 +1,57 @@
+"""Write and read .npz files, and check the arrays in them."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import InvalidFile
+
+Arrays = dict[str, np.ndarray]
+Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
+# From the name of an array to its dtype (or its kind) and its shape. A word in a shape
+# stands for any length, and the same word for the same length.
+Layout = dict[str, tuple[str, tuple[int | str, ...]]]
+# What NumPy raises if an .npz file is cut off, altered or encrypted.
+DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def to_npz(**arrays: Any) -> bytes:
+    """Return the content of an .npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
+    """Read the arrays of an .npz file.
+
+    Raises InvalidFile if they are not as in the layout, with the next step.
+    """
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it is one array, as np.save writes it")
+        with file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise InvalidFile(path, "is missing", next_step) from None
+    except DAMAGE as error:
+        problem = f"is not a whole .npz file of plain arrays ({error})"
+        raise InvalidFile(path, problem, next_step) from None
+    lengths: dict[str, int] = {}  # of what a word in the layout stands for
+    for name, (kind, shape) in layout.items():
+        if not isinstance(arrays.get(name), np.ndarray):
+            raise InvalidFile(path, f"has no array {name}", next_step)
+        found, dtype = arrays[name].shape, arrays[name].dtype
+        for part, length in zip(shape, found, strict=False):
+            if isinstance(part, str) and part not in lengths:
+                lengths[part] = length
+        needed = tuple(lengths.get(str(part), part) for part in shape)
+        if found != needed or kind not in (dtype.name, dtype.kind):
+            problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
+            raise InvalidFile(path, problem, next_step)
+    return arrays
