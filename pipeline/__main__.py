@@ -21,11 +21,13 @@ SIGNALS = [
 
 def handle_signals(handler: Any) -> None:
     for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+        if (
+            signal.getsignal(number) != signal.SIG_IGN
+        ):  # nohup ignores SIGHUP; leave it so
             signal.signal(number, handler)
 
 
-if __name__ == "__main__":  # nothing but imports has to be ended in the first moments
+if __name__ == "__main__":  # so far only imports run, so exit at once
     handle_signals(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
         sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")

@@ -12,8 +12,8 @@ from pipeline.errors import InvalidFile
 
 Arrays = dict[str, np.ndarray]
 Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# From the name of an array to its dtype (or its kind) and its shape. A word in a shape
-# stands for any length, and the same word for the same length.
+# From the name of an array to its dtype (or its kind) and its shape. Axes named by the
+# same word must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 # What NumPy raises if an .npz file is cut off, altered or encrypted.
 DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)

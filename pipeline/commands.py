@@ -43,7 +43,7 @@ _parameters = click.option(
     help="Set a parameter.",
 )
 _output = click.option(
-    "--output", type=PAGE, help="The page to write; in runs/reports by default."
+    "--output", type=PAGE, help="The page to write. Default: in runs/reports."
 )
 
 
@@ -57,7 +57,7 @@ class _Log(logging.StreamHandler[Any]):
 
 
 class Command(click.Command):
-    """A command that needs the project's folder, although its help does not."""
+    """A command that runs only in the project's folder. Its help is shown anywhere."""
 
     def invoke(self, context: click.Context) -> Any:
         if not NOTEBOOKS.is_dir():
@@ -104,7 +104,10 @@ def refreshed_index() -> Iterator[None]:
         try:
             if RUNS.is_dir():
                 listing.write_index()
-        except (PipelineError, OSError) as error:  # which is no error of the command
+        except (
+            PipelineError,
+            OSError,
+        ) as error:  # a failed list does not fail the command
             click.echo(f"The list of runs was not written: {error}", err=True)
 
 
@@ -114,7 +117,10 @@ def echo_path(what: str, path: Path) -> None:
 
 @main.command("run", epilog=PARAMETERS, context_settings=RUN_SETTINGS)
 @click.option(
-    "--run-dir", metavar="DIR", type=FOLDER, help="The run's folder; runs/default."
+    "--run-dir",
+    metavar="DIR",
+    type=FOLDER,
+    help="The run's folder. Default: runs/default.",
 )
 @_parameters
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
@@ -123,8 +129,8 @@ def run_command(
 ) -> None:
     """Prepare, train, evaluate and report."""
     checked = parameters.from_strings(read_parameters(options))
-    for stray in click.get_current_context().args:
-        command = f"{RUN} --run-dir {stray}"
+    if stray := click.get_current_context().args:
+        command = f"{RUN} --run-dir {stray[0]}"
         raise click.UsageError(f"A folder is given by its option. Write: {command}")
     parameters.check_source(checked.source)
     with refreshed_index():
@@ -156,7 +162,9 @@ def data_command(
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--workers", type=click.IntRange(1), help="Points at a time; one a core by default."
+    "--workers",
+    type=click.IntRange(1),
+    help="How many points to train at once. Default: one per core.",
 )
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
@@ -168,7 +176,10 @@ def data_command(
     "--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training."
 )
 @click.option(
-    "--sweep-dir", metavar="DIR", type=FOLDER, help="Its folder; runs/sweeps/NAME."
+    "--sweep-dir",
+    metavar="DIR",
+    type=FOLDER,
+    help="The sweep's folder. Default: runs/sweeps/NAME.",
 )
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
@@ -230,7 +241,9 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @main.command("report")
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
 @click.option(
-    "--output", type=PAGE, help="The page of a notebook; runs/reports/NAME.html."
+    "--output",
+    type=PAGE,
+    help="The page of a notebook. Default: runs/reports/NAME.html.",
 )
 def report_command(path: Path, output: Path | None) -> None:
     """Render a notebook, a run, a point, or a sweep as far as it is, as one page."""

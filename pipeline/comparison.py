@@ -93,7 +93,7 @@ def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]
 
 
 def find_sweep(folder: RunFolder) -> str:
-    """Return the folder of the sweep that a point belongs to, as commands name it."""
+    """Return the folder of a point's sweep, as a path that commands take."""
     return to_project(folder.path.parent)
 
 

@@ -25,7 +25,7 @@ from pipeline.digests import digest_syntax
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
-VALUES_PER_THREAD = 20_000  # hidden values that take longer than to start a thread
+VALUES_PER_THREAD = 20_000  # with fewer, to start a thread costs more than it saves
 relu: Any = njit(helpers.relu)
 relu_derivative: Any = njit(helpers.relu_derivative)
 _files = Path(helpers.__file__), Path(__file__)
@@ -59,7 +59,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
     places = np.empty(PIXELS, np.uint16)
     count = 0
     for p in range(PIXELS):
-        places[count] = p
+        places[count] = p  # the next pixel overwrites it if this one is 0
         count += image[p] > 0
     hidden[:] = 0.0
     if count % 2:

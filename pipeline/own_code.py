@@ -86,28 +86,29 @@ def forget_modules() -> None:
             del sys.modules[name]
 
 
-def take_code(syntax: Mapping[str, str]) -> str:
-    """Make sure that this process runs the code that has these digests.
+def take_code_on_disk() -> None:
+    """Make sure that this process runs the code that is on disk now."""
+    if imported.files != digest_files():
+        forget_modules()
 
-    syntax: from a file to its digest, see `digests.digest_syntax`; empty for whatever
-        is on disk.
+
+def take_recorded_code(syntax: Mapping[str, str]) -> str:
+    """Make sure that this process runs the code that a command has recorded.
+
+    syntax: the digest of each file, see `digests.digest_syntax`.
 
     Return "", or the reason why the process cannot run that code.
     """
-    if syntax and not find_differences(imported.syntax, syntax):
+    if not find_differences(imported.syntax, syntax):
         return ""  # it is what the fork server has imported
-    if not syntax and imported.files == digest_files():
-        return ""  # no file has changed since the fork server imported it
     if changed := find_differences(digest_disk(syntax), syntax):
         return describe(changed)
     forget_modules()
-    if syntax:
-        # A cell that imports the same module will show the error.
-        with contextlib.suppress(Exception):
-            import_modules()
-        if changed := find_differences(digest_disk(syntax), syntax):
-            return describe(changed)  # it was saved while it was imported
-    return ""
+    # A cell that imports the same module will show the error.
+    with contextlib.suppress(Exception):
+        import_modules()
+    changed = find_differences(digest_disk(syntax), syntax)  # saved meanwhile
+    return describe(changed) if changed else ""
 
 
 def digest_disk(names: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -225,22 +224,26 @@ def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:
     """Draw a fifth of each class to test on, and shuffle the rest, evenly spread.
 
     classes: the images of each label.
+
+    Evenly spread means that any part of the training images, such as the validation
+    images, has about as much of each class.
     """
-    arrays = defaultdict[str, list[Any]](list)
-    places: list[float] = []  # of the training images, from 0 to 1
+    train: list[tuple[np.ndarray, int]] = []
+    test: list[tuple[np.ndarray, int]] = []
+    positions: list[float] = []  # of the training images, from 0 to 1
     rng = np.random.RandomState(SEED)
     for label, images in classes.items():
         shuffled = np.random.RandomState(SEED).permutation(np.array(images))
         fifth = max(1, len(images) // 5)
-        for split, chosen in (("train", shuffled[fifth:]), ("test", shuffled[:fifth])):
-            arrays[f"x_{split}"] += [*chosen]
-            arrays[f"y_{split}"] += [label] * len(chosen)
+        test += [(image, label) for image in shuffled[:fifth]]
+        train += [(image, label) for image in shuffled[fifth:]]
         count = len(images) - fifth
-        places += [*((rng.permutation(count) + rng.random_sample(count)) / count)]
-    order: dict[str, Any] = {
-        "train": np.argsort(places, kind="stable"),
-        "test": slice(None),
-    }
+        # One in each of `count` equal intervals, at random within it.
+        positions += [*((rng.permutation(count) + rng.random_sample(count)) / count)]
+    order = np.argsort(positions, kind="stable")
+    train = [train[index] for index in order]
     return {
-        name: np.array(array, "u1")[order[name[2:]]] for name, array in arrays.items()
+        f"{name}_{split}": np.array([pair[part] for pair in pairs], "u1")
+        for split, pairs in (("train", train), ("test", test))
+        for part, name in enumerate("xy")
     }

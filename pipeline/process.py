@@ -22,11 +22,14 @@ from typing import Any
 from pipeline import own_code, shell
 from pipeline.errors import CellTimedOut, CodeChanged, ProcessDied
 
-# The variables of each notebook's process. ipykernel sets those of the last two lines.
-ENVIRONMENT = {
-    **dict.fromkeys(own_code.THREAD_VARIABLES, "1"),
-    **{"MPLBACKEND": shell.BACKEND, "TERM": "xterm-color", "CLICOLOR": "1"},
-    **{"FORCE_COLOR": "1", "PAGER": "cat", "GIT_PAGER": "cat"},
+# The variables of each notebook's process. ipykernel sets all but those of threads.
+ENVIRONMENT = dict.fromkeys(own_code.THREAD_VARIABLES, "1") | {
+    "CLICOLOR": "1",
+    "FORCE_COLOR": "1",
+    "GIT_PAGER": "cat",
+    "MPLBACKEND": shell.BACKEND,
+    "PAGER": "cat",
+    "TERM": "xterm-color",
 }
 CAN_FORK = sys.platform == "linux"  # on macOS, forking is not safe
 CONTEXT: Any = multiprocessing.get_context("forkserver" if CAN_FORK else "spawn")
@@ -75,7 +78,7 @@ class NotebookProcess:
 
     variables: set in its environment.
     syntax: the digest of each file of code that it has to run, see
-        `own_code.take_code`.
+        `own_code.take_recorded_code`; none for whatever is on disk.
 
     Raises ProcessDied if it cannot be started.
     """

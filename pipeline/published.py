@@ -20,10 +20,10 @@ Z = 1.959963984540054
 def cut(error: float) -> str:
     """Format an error as the original prints it, cut to five characters, not rounded.
 
-    An error for which these would mislead, because it is very small or large, is
-    formatted in another way.
+    Five characters would mislead for very small or large errors, so these are formatted
+    in another way.
     """
-    if error >= 1e5:  # cut to five characters, it would be another number
+    if error >= 1e5:  # because 123456.7 cut to five characters would read 12345
         return f"{error:.0e}"
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 

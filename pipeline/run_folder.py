@@ -76,18 +76,19 @@ class RunFolder:
         """
         values = parameters.check(namespace)
         folder = cls(namespace["run_dir"])
-        record = None if folder.is_locked_by_our_run else folder.find_record()
-        before = record.parameters if record else values
+        record = folder.find_record()
+        if record is None or folder.is_locked_by_our_run:
+            return folder
+        before = record.parameters
         changed = {
             name: before.get(name)
             for name in values
             if before.get(name) != values[name]
         }
         if changed:
-            found = (
-                f"{folder.display_path} holds a run with {parameters.describe(changed)}"
-            )
-            print(f"{found}. It will be replaced; to keep it, choose another run_dir.")
+            others = parameters.describe(changed)
+            print(f"{folder.display_path} holds a run with {others}.", end=" ")
+            print("It will be replaced; to keep it, choose another run_dir.")
         return folder
 
     @property
@@ -228,23 +229,28 @@ class RunFolder:
         names = [name for each in made for name in each.files]
         self.check_free([*names, REPORT, CHECKPOINT, RECORD])
         with contextlib.nullcontext() if self.is_locked_by_our_run else lock(self.path):
-            if all(
-                path.exists() and path.read_bytes() == files[path] for path in files
-            ):
+            if all(p.exists() and p.read_bytes() == files[p] for p in files):
                 return
-            record = self.find_record()
-            if record and not self.is_locked_by_our_run:
-                command = parameters.make_command(record.parameters, self.display_path)
-                print(
-                    f"Replacing the run in {self.display_path}. "
-                    f"To make it again: {command}"
-                )
-                for path in (self.record_path, *map(self.executed_path, made)):
-                    path.unlink(missing_ok=True)
+            if not self.is_locked_by_our_run:
+                self._remove_run(made)
             for name in (REPORT, *reversed(names)):
                 (self.path / name).unlink(missing_ok=True)
             for path, content in files.items():
                 write_whole(path, content)
+
+    def _remove_run(self, made: Iterable[Stage]) -> None:
+        """Remove the record of a run whose results a stage alone replaces.
+
+        made: the stages whose results are replaced. The command that makes the run
+        again is printed.
+        """
+        record = self.find_record()
+        if record is None:
+            return
+        command = parameters.make_command(record.parameters, self.display_path)
+        print(f"Replacing the run in {self.display_path}. To make it again: {command}")
+        for path in (self.record_path, *map(self.executed_path, made)):
+            path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove the files of an earlier run, except its checkpoint.

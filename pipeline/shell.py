@@ -56,8 +56,10 @@ def run_cells(
         with lock:  # the threads of a cell may print at once
             pipe.send_bytes(text.encode("utf-8", "replace"))
 
-    if changed := own_code.take_code(syntax):
-        send("refused", {"text": changed})
+    if not syntax:
+        own_code.take_code_on_disk()
+    elif reason := own_code.take_recorded_code(syntax):
+        send("refused", {"text": reason})
         return
     shell = _Shell.instance(**OPTIONS)
     shell.send = send

@@ -1,6 +1,6 @@
 """List the stages of a run: a notebook each, and the files that it writes.
 
-A stage reads the files of those before it, so its results are made from theirs.
+Each stage reads the files of earlier stages.
 """
 
 from dataclasses import dataclass

@@ -38,7 +38,8 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
-# The SHA-256 of the official files, unpacked or as they are downloaded.
+# The SHA-256 of the official files. `unpacked` says whether it is of the unpacked files
+# or of the .gz.
 KNOWN: dict[str, dict[str, str | bool]] = {
     "MNIST": {
         "unpacked": True,

@@ -196,7 +196,7 @@ def remove_dead_links(html: str) -> str:
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run; its run.json may still have to be written."""
+    """Write the report of a finished run. Its run.json need not exist yet."""
     write_whole(folder.report_path, render_run(folder, record).encode())
 
 

@@ -1,9 +1,9 @@
 """Train the points of a sweep on the workers of a Dask cluster.
 
 A plugin brings the project to the workers, because Dask also gives it to those that
-come late or restart. The results come back as bytes. As the scheduler cannot import the
-project, whatever it unpickles comes from the standard library, or is a local class,
-which is pickled by value.
+come late or restart. The results come back as bytes. The scheduler cannot import the
+project. So it is sent only objects of the standard library, and local classes, which
+Dask pickles by value.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ NAME = "digits"  # the name of the plugin
 # says so.
 TIMEOUT = 10
 WORKERS_LOST = (
-    "No worker that can run the points is left; points that wait: %d. "
+    "No worker that can run the points is left, and %d points are waiting. "
     "Start one with dask worker, and the sweep goes on by itself."
 )
 SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1 GB"}

@@ -143,16 +143,20 @@ def forecast_rungs(
     rung, then the others in their order.
     """
     rungs = mark_eliminated(points, sweep)
-    for epochs in sorted({point.rung for point in points})[len(rungs) :]:
+    known = {point.rung for rung in rungs for point in rung}
+    for epochs in sorted({point.rung for point in points} - known):
         before = len({point.candidate for point in rungs[-1]})
         factor = sweep.halving.factor if sweep.halving else 1
         count = max(before // factor, 1)
-        everyone = [point for point in points if point.rung == epochs]
-        done_first = sorted(everyone, key=lambda point: not point.is_done)
-        candidates = list(dict.fromkeys(point.candidate for point in done_first))
-        going = set(candidates[:count])
-        rungs.append([point for point in everyone if point.candidate in going])
+        rungs.append(guess_rung([p for p in points if p.rung == epochs], count))
     return rungs
+
+
+def guess_rung(points: Sequence[Point], count: int) -> list[Point]:
+    """Return the points of the first `count` candidates, trained ones first."""
+    trained_first = sorted(points, key=lambda point: not point.is_done)
+    candidates = list(dict.fromkeys(point.candidate for point in trained_first))
+    return [point for point in points if point.candidate in candidates[:count]]
 
 
 def estimate_seconds(point: Point) -> float:

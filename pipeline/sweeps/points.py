@@ -205,9 +205,9 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
 
 
 def uses_grid(sweep: SweepDefinition) -> bool:
-    """Return whether the grid gives points, as an empty one does: the base itself.
+    """Return whether the grid gives points. If it is empty, its one point is the base.
 
-    Otherwise the sweep has no points but the entries of `points`.
+    False if the sweep has no points but the entries of `points`.
     """
     return bool(sweep.grid or sweep.drawn) or not sweep.points
 

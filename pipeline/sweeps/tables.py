@@ -69,7 +69,7 @@ def describe_certainty(values: Sequence[float], metric: str, images: int) -> str
     values: the metric of each seed, whose range is given.
     images: the number of images that each was measured on.
 
-    An accuracy comes with the standard error for so many images. This is not 0 even if
+    For an accuracy, the standard error for so many images is added. It is not 0 even if
     all of them are classified correctly.
 
     Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.

@@ -110,7 +110,7 @@ def dask(tmp_path_factory, project, local, gate):
         killed.kill()
         assert training.recv(1) == b""  # it has ended with its worker
         lines = []
-        while not lines or "points that wait" not in lines[-1]:
+        while not lines or "points are waiting" not in lines[-1]:
             lines.append(next(running.stdout))
         dask.add_worker(GATE=gate.port)
         for _ in range(3):
@@ -133,8 +133,8 @@ def test_a_sweep_that_lost_a_worker_equals_a_local_one(dask, local):
 
 
 def test_a_sweep_without_a_worker_says_once_what_it_waits_for(dask):
-    assert dask.log.count("No worker that can run the points is left; ") == 1
-    assert "points that wait: 3. Start one with dask worker, and the" in dask.log
+    assert dask.log.count("No worker that can run the points is left, ") == 1
+    assert "3 points are waiting. Start one with dask worker, and the" in dask.log
 
 
 def test_workers_that_differ_are_named_and_get_no_points(
