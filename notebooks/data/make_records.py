@@ -8,7 +8,6 @@ notebook are executed here. So what a lesson shows is what has made its record.
 """
 
 import argparse
-import csv
 import itertools
 import json
 import os
@@ -22,7 +21,7 @@ import pandas as pd
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
-NOTEBOOKS = {"placement": "why", "dropout": "dropout"}
+NOTEBOOKS = {"placement": "why", "dropout": "dropout", "hundreds": "overfitting"}
 Row = dict[str, Any]
 
 
@@ -50,7 +49,17 @@ def list_dropout() -> Iterator[Row]:
         yield row
 
 
-DESIGNS = {"placement": list_placement, "dropout": list_dropout}
+def list_hundreds() -> Iterator[Row]:
+    """List the trainings of overfitting: forty seeds with either derivative."""
+    for inactive, seed in itertools.product((1, 0), range(1, 41)):
+        yield {"relu_grad_inactive": inactive, "seed": seed}
+
+
+DESIGNS = {
+    "placement": list_placement,
+    "dropout": list_dropout,
+    "hundreds": list_hundreds,
+}
 
 
 def load_lesson(name: str) -> Row:
@@ -58,7 +67,7 @@ def load_lesson(name: str) -> Row:
     os.chdir(FOLDER.parent)
     sys.path.insert(0, str(ROOT))
     notebook = json.loads((FOLDER.parent / f"{NOTEBOOKS[name]}.ipynb").read_text())
-    namespace: Row = {"__name__": "record"}
+    namespace: Row = {"__name__": "record", "record": pd.DataFrame()}
     for cell in notebook["cells"]:
         if "record" in cell["metadata"].get("tags", ()):
             exec("".join(cell["source"]), namespace)
@@ -80,11 +89,8 @@ def train_rows(name: str, rows: list[Row]) -> list[Row]:
 
 def make(name: str) -> None:
     """Train all rows of a record, and write its file."""
-    path = FOLDER / f"{name}.csv"
-    with path.open() as file:
-        columns = next(csv.reader(file))
     made = pd.DataFrame(train_rows(name, list(DESIGNS[name]())))
-    made[columns].to_csv(path, index=False, lineterminator="\n")
+    made.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def check(name: str, count: int, random_state: int) -> None:
