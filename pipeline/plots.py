@@ -124,33 +124,62 @@ def draw_descent(
     return figure
 
 
-def draw_relu(
-    relu: Callable[[Any], Any], derivative: Callable[[Any, float], Any]
+def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw directions as lines from one point, by the angle to a mean direction.
+
+    cosines: those of the angles between each direction and the mean, by the title.
+    """
+    figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
+    figure.subplots_adjust(left=0.01, bottom=0.02, top=0.88, wspace=0.05)
+    for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
+        for cosine in each:
+            height = math.sqrt(max(0, 1 - cosine**2))
+            colour, style = (TRAIN, "-") if cosine > 0 else (TEST, "--")
+            axis.plot((0, cosine), (0, height), style, color=colour, linewidth=1.2)
+        axis.arrow(0, 0, 1, 0, color=VALIDATION, width=0.012, zorder=3)
+        axis.axvline(0, color="black", linewidth=1, linestyle=":")
+        axis.text(0.55, 0.04, "mean gradient", color=VALIDATION, ha="center")
+        axis.set(title=title, xlim=(-1.1, 1.15), ylim=(-0.06, 1.08), aspect="equal")
+        axis.axis("off")
+    return figure
+
+
+def draw_slip(
+    derivative: Callable[[Any, float], Any],
+    sums: np.ndarray,
+    true: np.ndarray,
+    slip: np.ndarray,
 ) -> Figure:
-    """Draw the ReLU by the sum of a unit, and beside it its slope and the original's.
+    """Draw the ReLU's true slope, the original's, and beside it what each sends back.
 
     derivative: takes activations and the slope of inactive units, which is 0 for the
         true derivative and 1 for the original's.
+    sums: (H,), those of the hidden units on one image.
+    true, slip: (H,), their error signals with the true slope, and with the original's.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
-    figure.subplots_adjust(bottom=0.19, top=0.9)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     inactive, active = np.linspace(-2, 0), np.linspace(1e-9, 2)
-    sums = np.concatenate((inactive, active))
-    axes[0].plot(sums, relu(sums))
-    axes[0].set(title="The ReLU", xlabel="sum", ylabel="activation")
     # Nothing joins the two parts of a slope, because it jumps at 0.
     for part in (inactive, active):
-        axes[1].plot(part, derivative(relu(part), 0), color=TRAIN, linewidth=4)
-        axes[1].plot(part, derivative(relu(part), 1), "--", color=VALIDATION)
-    before, after = derivative(relu(np.array([inactive[-1], active[0]])), 0)
+        activation = np.maximum(0, part)
+        axes[0].plot(part, derivative(activation, 0), color=TRAIN, linewidth=4)
+        axes[0].plot(part, derivative(activation, 1), "--", color=VALIDATION)
+    before, after = derivative(np.array([0.0, active[0]]), 0)
     dot = {"color": TRAIN, "markersize": 8, "zorder": 3}
-    axes[1].plot(0, before, "o", **dot)
-    axes[1].plot(0, after, "o", **dot, markerfacecolor="white")
+    axes[0].plot(0, before, "o", **dot)
+    axes[0].plot(0, after, "o", **dot, markerfacecolor="white")
     place = {"textcoords": "offset points", "xytext": (0, 7)}
-    axes[1].annotate("true slope", (-1.95, before), color=TRAIN, **place)
-    axes[1].annotate("the original's", (-1.95, after), color=VALIDATION, **place)
-    axes[1].set(title="Its slope", xlabel="sum", ylabel="slope", ylim=(-0.1, 1.3))
-    axes[1].set_yticks((0, 0.5, 1))
+    axes[0].annotate("true slope", (-1.95, before), color=TRAIN, **place)
+    axes[0].annotate("the original's", (-1.95, after), color=VALIDATION, **place)
+    axes[0].set(title="Slope of the ReLU", xlabel="sum of a unit", ylabel="slope")
+    axes[0].set(ylim=(-0.1, 1.3), yticks=(0, 0.5, 1))
+    ring = {"markersize": 8, "markerfacecolor": "none"}
+    axes[1].plot(sums, slip, "o", color=VALIDATION, label="the original's", **ring)
+    axes[1].plot(sums, true, "o", color=TRAIN, markersize=4, label="true")
+    axes[1].axvline(0, color="black", linewidth=1, linestyle=":")
+    axes[1].set(title=f"Error signals of {len(sums)} units, one image")
+    axes[1].set(xlabel="sum of a unit", ylabel="error signal")
+    axes[1].legend(frameon=False)
     return figure
 
 

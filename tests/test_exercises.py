@@ -1,9 +1,41 @@
-"""Wrong answers are recognised. Correct ones are tested by solutions.ipynb."""
+"""Wrong answers are recognised.
 
+Correct answers of why.ipynb are tested by solutions.ipynb, and those of learn.ipynb
+here, since nobody has filled in its cells.
+"""
+
+import nbformat
 import numpy as np
+import pytest
 
 import helpers
 from pipeline import exercises
+from pipeline.paths import NOTEBOOKS
+
+CODE = {
+    cell.id: cell.source
+    for cell in nbformat.read(NOTEBOOKS / "learn.ipynb", as_version=4).cells
+    if cell.cell_type == "code"
+}
+FORWARD = ("np.maximum(0, inputs @ weights_1)", "hidden @ weights_2")
+BACKWARD = (
+    "scores - target",
+    "scores_signal @ weights_2.T * (hidden > 0)",
+    "inputs.T @ hidden_signal",
+    "hidden.T @ scores_signal",
+)
+WRONG = [  # what stands in place of a correct line, and what is said of it
+    (FORWARD, 0, "inputs @ weights_1", "the ReLU is missing"),
+    (FORWARD, 1, "hidden @ weights_2.T", "must not be transposed here"),
+    (FORWARD, 1, "weights_2 @ hidden", "It stops with an error: matmul"),
+    (BACKWARD, 0, "target - scores", "the sign is wrong"),
+    (BACKWARD, 1, "scores_signal @ weights_2.T", "the ReLU's slope is missing"),
+    (BACKWARD, 1, "scores_signal @ weights_2 * (hidden > 0)", "to be transposed"),
+    (BACKWARD, 2, "hidden_signal.T @ inputs", "columns of gradient_1 are exchanged"),
+    (BACKWARD, 3, "scores_signal.T @ hidden", "columns of gradient_2 are exchanged"),
+    (BACKWARD, 1, "7 * scores_signal", "not equal: work out by hand"),
+    (BACKWARD, 0, "...", "Are there dots left"),
+]
 
 
 def test_another_number_and_another_exercise_are_not_correct(capsys):
@@ -34,3 +66,42 @@ def test_a_derivative_is_checked_by_central_differences(sample, capsys):
         "is not its derivative"
     )
     assert check(lambda _: 0.0, np.zeros_like) == "not correct: the loss is another one"
+
+
+def fill_in(lines):
+    """Execute the cell of learn.ipynb that has these lines to fill in."""
+    source = CODE["my-forward" if len(lines) == len(FORWARD) else "my-backward"]
+    before, *others = source.split("...")
+    pairs = zip(lines, others, strict=True)
+    source = before + "".join(line + rest for line, rest in pairs)
+    names = {name: getattr(helpers, name) for name in ("forward", "backward")}
+    names |= {"np": np, "exercises": exercises, "Diagram": lambda *_, **options: None}
+    exec(CODE["paper"], names)
+    exec(CODE["helpers-on-paper"], names)
+    exec(source, names)
+
+
+def test_the_cells_of_the_lesson_are_empty_and_say_so(capsys):
+    for lines in (FORWARD, BACKWARD):
+        fill_in(["..."] * len(lines))
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[-1] == exercises.NOT_WRITTEN
+        assert not any("yours" in line for line in printed)
+
+
+def test_the_solution_in_the_cells_of_the_lesson_is_equal(capsys):
+    for lines, last in (
+        (FORWARD, "scores     yours 2 -2 / true 2 -2"),
+        (BACKWARD, "gradient_2 yours 2 -4; 0 0 / true 2 -4; 0 0"),
+    ):
+        fill_in(lines)
+        assert capsys.readouterr().out.splitlines()[-2:] == [last, "equal"]
+
+
+@pytest.mark.parametrize(("lines", "place", "wrong", "said"), WRONG)
+def test_a_mistake_in_the_lesson_is_named(lines, place, wrong, said, capsys):
+    fill_in([*lines[:place], wrong, *lines[place + 1 :]])
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert "equal" not in printed.split()
+    assert printed.count("not equal") + printed.count("stops with") == 1

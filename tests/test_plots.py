@@ -72,18 +72,31 @@ def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
     def derivative(activation, inactive):
         return np.where(activation > 0, 1.0, inactive)
 
-    relu, slope = plots.draw_relu(lambda sums: np.maximum(0, sums), derivative).axes
-    (line,) = relu.lines
-    assert list(line.get_ydata()[[0, -1]]) == [0, 2]
+    sums, true, slip = np.array([-1.0, 2.0]), np.array([0, 0.3]), np.array([0.2, 0.3])
+    slope, signals = plots.draw_slip(derivative, sums, true, slip).axes
     for drawn in slope.lines:  # no line joins a negative sum to a positive one
-        sums = drawn.get_xdata()
-        assert len(sums) == 1 or max(sums) <= 0 or min(sums) > 0
+        drawn_sums = drawn.get_xdata()
+        assert len(drawn_sums) == 1 or max(drawn_sums) <= 0 or min(drawn_sums) > 0
     heights = [drawn.get_ydata()[0] for drawn in slope.lines]
     assert heights == [0, 1, 1, 1, 0, 1]  # twice both slopes, and the ends at 0
     ends = [drawn.get_markerfacecolor() for drawn in slope.lines[-2:]]
     assert ends == [plots.TRAIN, "white"]
     names = {text.get_text(): text.xy[1] for text in slope.texts}
     assert names == {"true slope": 0, "the original's": 1}
+    dots = {line.get_label(): line for line in signals.lines}
+    for label, values in (("the original's", slip), ("true", true)):
+        assert np.array_equal(dots[label].get_xdata(), sums)
+        assert np.array_equal(dots[label].get_ydata(), values)
+
+
+def test_a_direction_has_its_angle_to_the_mean_and_length_1():
+    axes = plots.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
+    titles = [axis.get_title() or axis.get_title(loc="left") for axis in axes]
+    assert titles == ["a", "b"]
+    ends = [line.get_xydata()[1] for axis in axes for line in axis.lines[:-1]]
+    assert np.allclose(ends, [[1, 0], [0.5, 0.75**0.5], [-0.6, 0.8]])
+    styles = [line.get_linestyle() for axis in axes for line in axis.lines[:-1]]
+    assert styles == ["-", "-", "--"]  # to the other side of the mean
 
 
 def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
