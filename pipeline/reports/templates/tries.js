@@ -32,11 +32,11 @@ export const describe = (settings) =>
 
 // Reads the fragment of an address, such as learning_rate=0.01&seed=3&validation_accuracy=0.812.
 export function readFragment(fields, fragment) {
-  const parts = { settings: {}, refused: {}, reported: "" };
+  const parts = { settings: {}, refused: {}, reported: null };
   for (const [name, value] of new URLSearchParams(fragment)) {
     const field = fields.find((each) => each.name === name)?.cloneNode();
     if (field) field.value = value;
-    if (name === METRIC) parts.reported = value === DIVERGED ? value : Number(value);
+    if (name === METRIC) parts.reported = value === DIVERGED ? value : parseFloat(value);
     else if (field?.value && isAllowed(field)) parts.settings[name] = field.valueAsNumber;
     else if (value) parts.refused[name] = value;
   }
@@ -45,16 +45,18 @@ export function readFragment(fields, fragment) {
 
 const isAccuracy = (value) => value === DIVERGED || (value >= 0 && value <= 1);
 
-// Reads the links of tries in a text, several a line if need be; counts the lines without one.
+// Reads the links of tries in a text, several a line if need be. Returns the tries by their
+// changes, so that equal settings count once, and the number of lines that have none or a wrong one.
 function readLinks(fields, text) {
-  const tries = new Map(); // by their changes in words, so that equal ones count once
+  const tries = new Map();
   let unread = 0;
   for (const line of text.split("\n").filter((each) => each.trim())) {
-    const links = [...line.replaceAll("&amp;", "&").matchAll(/#([\w=&.+%-]*\w)/g)]
+    const links = [...line.matchAll(/#([\w=&.+%-]*\w)/g)]
       .map(([, fragment]) => readFragment(fields, fragment))
-      .filter(({ reported, refused }) => isAccuracy(reported) && !describe(refused));
-    if (links.length === 0) unread++;
-    for (const { settings, reported } of links) {
+      .filter(({ reported }) => reported !== null);
+    const isWrong = ({ reported, refused }) => !isAccuracy(reported) || describe(refused);
+    if (links.length === 0 || links.some(isWrong)) unread++;
+    for (const { settings, reported } of links.filter((each) => !isWrong(each))) {
       for (const { name, defaultValue } of fields) settings[name] ??= Number(defaultValue);
       const changes = describe(findChanges(fields, settings));
       if (!tries.has(changes)) tries.set(changes, { settings, reported });
@@ -63,38 +65,37 @@ function readLinks(fields, text) {
   return [tries, unread];
 }
 
-// The tries by the value of a parameter; they are one group if there is no such parameter.
-const groupTries = (tries, name) =>
-  [...Map.groupBy(tries, ({ settings }) => settings[name] ?? "all")].sort(([a], [b]) => a - b);
-
-// The parameters that differ: the one first whose second largest group has the most tries, and the
-// seed last.
-function rankDifferences(tries) {
-  const sizes = {};
-  for (const name of Object.keys(tries[0].settings)) {
-    const groups = groupTries(tries, name).map(([, members]) => members.length);
-    const [, second] = groups.sort((a, b) => b - a);
-    if (second) sizes[name] = name === "seed" ? 0 : second;
-  }
-  return Object.keys(sizes).sort((a, b) => sizes[b] - sizes[a]);
-}
-
-// The mean, and its standard error, which is not known from one try.
-function summarise(members) {
+// The tries by the value of a parameter; they are one group if there is no such parameter. A group
+// has the mean, and its standard error, which is not known from one try.
+function groupTries(tries, name) {
   const add = (sum, value) => sum + value;
-  const accuracies = members.map(({ reported }) => reported);
-  const mean = accuracies.reduce(add) / members.length;
-  const squares = accuracies.map((accuracy) => (accuracy - mean) ** 2).reduce(add);
-  return [mean, Math.sqrt(squares / (members.length - 1) / members.length)];
+  const groups = Map.groupBy(tries, ({ settings }) => settings[name] ?? "all");
+  const sorted = [...groups].sort(([a], [b]) => a - b);
+  return sorted.map(([value, members]) => {
+    const size = members.length;
+    const mean = members.map(({ reported }) => reported).reduce(add) / size;
+    const squares = members.map(({ reported }) => (reported - mean) ** 2).reduce(add);
+    const error = size > 1 ? Math.sqrt(squares / (size - 1) / size) : 0;
+    return { value, members, size, mean, error };
+  });
 }
 
-// Names the five lines of a plot's grid. Returns what finds the height of an accuracy. The tries are
-// sorted.
-function nameGrid(svg, tries) {
-  const findBottom = (step) => step * Math.floor(tries[0].reported / step);
-  let step = 0.01;
-  while (findBottom(step) + 4 * step < tries.at(-1).reported) step += 0.01;
-  const bottom = findBottom(step);
+// The parameters that differ, but for the seed: the one first whose second largest group has the
+// most tries.
+function rankDifferences(tries) {
+  const findSecond = (name) => {
+    const sizes = groupTries(tries, name).map(({ size }) => size);
+    return sizes.sort((a, b) => b - a)[1];
+  };
+  return Object.keys(tries[0].settings)
+    .filter((name) => name !== "seed" && findSecond(name))
+    .sort((a, b) => findSecond(b) - findSecond(a));
+}
+
+// Names the five lines of a plot's grid; returns what finds the height of an accuracy.
+function nameGrid(svg, lowest, highest) {
+  const step = Math.ceil((100 * (highest - lowest)) / 3) / 100 || 0.01;
+  const bottom = step * Math.floor(lowest / step);
   for (const [i, text] of svg.querySelectorAll(".tick").entries()) {
     text.textContent = (bottom + i * step).toFixed(2);
   }
@@ -129,11 +130,18 @@ class Tries {
     const reported = ending === DIVERGED ? ending : validation;
     const row = this.part("tries tbody").insertRow(0);
     const number = row.parentElement.rows.length;
-    const metrics = [validationError, validation].map((value) =>
-      value >= 0 && reported === validation ? value.toFixed(4) : "-",
-    );
-    const cells = [number, words || "nothing", `${epoch}${ending && `, ${ending}`}`, ...metrics];
-    for (const cell of [...cells, `${seconds.toFixed(1)} s`]) row.insertCell().append(cell);
+    const format = (value) => (Number.isFinite(value) ? value.toFixed(4) : "-");
+    const epochs = `${epoch}${ending && `, ${ending}`}`;
+    const metrics = [format(validationError), format(reported)];
+    for (const text of [
+      number,
+      words || "nothing",
+      epochs,
+      ...metrics,
+      `${seconds.toFixed(1)} s`,
+    ]) {
+      row.insertCell().append(text);
+    }
     const href = `#${new URLSearchParams({ ...changes, [METRIC]: reported })}`;
     if (this.isInPage) addElement(row.insertCell(), "a", { href }, "link");
     this.part("own-tries").hidden = false;
@@ -148,12 +156,10 @@ class Tries {
     field.hidden = false;
     field.value = links.reverse().join("\n");
     field.select();
-    const say = (text) => this.part("copied").replaceChildren(text);
-    say("Copy what is selected:");
-    navigator.clipboard?.writeText(field.value).then(
-      () => say("Copied."),
-      () => {},
-    );
+    const state = this.part("copied");
+    state.textContent = "Copy what is selected:";
+    const copying = navigator.clipboard?.writeText(field.value);
+    copying?.then(() => state.replaceChildren("Copied.")).catch(() => {});
   }
 
   async addFiles(files) {
@@ -166,7 +172,9 @@ class Tries {
     this.pasted = pasted;
     this.part("reading").textContent =
       `${count(pasted.size, "try", "tries")}, as reported. ` +
-      (unread ? `${count(unread, "line has", "lines have")} no link of a try.` : "");
+      (unread
+        ? `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`
+        : "");
     this.part("one-by-one").replaceChildren();
     for (const [changes, each] of pasted) {
       each.words = `${changes || "nothing changed"}: ${each.reported}`;
@@ -185,51 +193,49 @@ class Tries {
     each.elements.push(element);
   }
 
+  // Draws tries, which are sorted.
   draw(tries) {
-    const names = rankDifferences(tries);
-    const [grouped] = names.filter((name) => name !== "seed");
-    const across = names.find((name) => name !== grouped) ?? grouped ?? "seed";
+    const [grouped, across = "seed"] = rankDifferences(tries);
     const groups = groupTries(tries, grouped);
-    const lines = groups.map(([value, members], i) => {
+    const lines = groups.map(({ value, members, size, mean, error }, i) => {
       for (const each of members) each.symbol = i % SYMBOLS.length;
-      const [mean, error] = summarise(members);
-      const spread = members.length > 1 ? ` ± ${error.toFixed(4)}` : "";
-      const size = count(members.length, "try", "tries");
-      return `${SYMBOLS[i % SYMBOLS.length]} ${value}: mean ${mean.toFixed(4)}${spread}, ${size}`;
+      const spread = size > 1 ? ` ± ${error.toFixed(4)}` : "";
+      const numbers = `mean ${mean.toFixed(4)}${spread}, ${count(size, "try", "tries")}`;
+      return `${SYMBOLS[i % SYMBOLS.length]} ${value}: ${numbers}`;
     });
-    this.part("grouped").textContent = grouped ?? "nothing";
-    this.part("across").textContent = across;
+    this.part("grouped").textContent = grouped ? `By ${grouped}` : "All tries";
+    this.part("across").textContent = `Over ${across}`;
     this.part("groups").textContent = lines.join("\n");
-    this.drawColumns(this.part("first-plot"), groups, tries, true);
-    this.drawColumns(this.part("second-plot"), groupTries(tries, across), tries, false);
+    const range = [tries[0].reported, tries.at(-1).reported];
+    this.drawColumns(this.part("first-plot"), groups, range, true);
+    this.drawColumns(this.part("second-plot"), groupTries(tries, across), range, false);
   }
 
   // Draws the tries in a column for each value, evenly spaced, with an error bar beside it.
-  drawColumns(svg, columns, tries, hasMeans) {
-    const findY = nameGrid(svg, tries);
+  drawColumns(svg, columns, range, hasMeans) {
+    const findY = nameGrid(svg, ...range);
     const plot = svg.querySelector(".columns");
     plot.replaceChildren();
     const space = WIDTH / columns.length;
-    for (const [i, [value, members]] of columns.entries()) {
+    for (const [i, { value, members, size, mean, error }] of columns.entries()) {
       const x = space * (i + 0.5);
       const isNamed = columns.length < 6 || i === 0 || i === columns.length - 1;
       if (isNamed) addElement(plot, "text", { x, y: HEIGHT + 32 }, value);
-      const aside = members.length > 1 ? Math.min(14, space / 6) : 0; // to see equal ones apart
+      const aside = size > 1 ? Math.min(14, space / 6) : 0; // to see equal ones apart
       for (const [k, each] of members.entries()) {
         this.addDot(plot, each, x + aside * ((k % 5) - 2), findY(each.reported));
       }
       if (!hasMeans) continue;
-      const [mean, error] = summarise(members);
-      const half = findY(0) - findY(error || 0);
+      const half = findY(0) - findY(error);
       const start = `M${x + 3 * aside} ${findY(mean)}`;
       addElement(plot, "path", { class: "mean", d: `${start}h24m-12-${half}v${2 * half}` });
     }
   }
 
   addDot(plot, each, x, y) {
-    const place = `translate(${x} ${y})`;
-    const attributes = { class: `dot symbol-${each.symbol}`, href: `#symbol-${each.symbol}` };
-    const dot = addElement(plot, "use", { ...attributes, transform: place });
+    const symbol = `symbol-${each.symbol}`;
+    const place = { href: `#${symbol}`, transform: `translate(${x} ${y})` };
+    const dot = addElement(plot, "use", { class: `dot ${symbol}`, ...place });
     addElement(dot, "title", {}, each.words);
     this.offer(each, dot);
   }
