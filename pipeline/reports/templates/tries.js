@@ -94,7 +94,8 @@ function rankDifferences(tries) {
 
 // Names the five lines of a plot's grid; returns what finds the height of an accuracy.
 function nameGrid(svg, lowest, highest) {
-  const step = Math.ceil((100 * (highest - lowest)) / 3) / 100 || 0.01;
+  const steps = [0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.1, 0.2];
+  const step = steps.find((each) => each * (Math.floor(lowest / each) + 4) >= highest) ?? 0.25;
   const bottom = step * Math.floor(lowest / step);
   for (const [i, text] of svg.querySelectorAll(".tick").entries()) {
     text.textContent = (bottom + i * step).toFixed(2);
@@ -225,7 +226,7 @@ class Tries {
       for (const [k, each] of members.entries()) {
         this.addDot(plot, each, x + aside * ((k % 5) - 2), findY(each.reported));
       }
-      if (!hasMeans) continue;
+      if (!hasMeans || size === 1) continue;
       const half = findY(0) - findY(error);
       const start = `M${x + 3 * aside} ${findY(mean)}`;
       addElement(plot, "path", { class: "mean", d: `${start}h24m-12-${half}v${2 * half}` });
