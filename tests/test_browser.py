@@ -252,12 +252,16 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             "Another training, with input_dropout_rate 0.2, relu_grad_inactive 0, "
             f"epochs 5: 5 epochs. SHA-256 of the weights: {digest_arrays(*weights)}."
         ) in found
-        row, _ = page.locator(".tries tbody tr").all()  # the latest first
-        expect(row).to_contain_text(
-            "input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5"
-        )
+        row, stopped = page.locator(".tries tbody tr").all()  # the latest first
+        settings = "input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5"
+        expect(row).to_have_text(re.compile(f"^2{settings}50"))
+        expect(stopped).to_have_text(re.compile(r"^1epochs (\d+)\1, stopped"))
+        accuracy = re.search(r"accuracy (\S+) on", found)[1]
         address = row.get_by_role("link").get_attribute("href")
-        assert address == "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
+        assert address == (
+            "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
+            f"&validation_accuracy={float(accuracy)}"
+        )
         for kind in ("accuracy", "error"):
             ends = page.locator(f".{kind} .end").all_text_contents()
             assert {*ends} == {"training", "dropout", "validation", "try 1", "try 2"}
@@ -266,6 +270,114 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
         assert "no longer a number: make learning_rate smaller" in wait_for_training(
             page
         )
+        expect(page.locator(".tries tbody tr").first).to_contain_text("1, diverged")
+        for kind in ("accuracy", "error"):
+            ends = page.locator(f".{kind} .end").all_text_contents()
+            assert {*ends} == {"training", "dropout", "validation", "try 2", "try 3"}
+
+
+def test_many_tries_become_two_groups_and_one_press_trains_one_again(
+    browser, reports, sample, tmp_path
+):
+    images, labels = sample["x_train"], sample["y_train"]
+    rng, input_rng = helpers.generators(3)
+    weights = helpers.initial_weights(rng, 40)
+    for _ in range(5):
+        compiled.train_epoch(
+            images[:1000], labels[:1000], weights, rng, input_rng, relu_grad_inactive=0
+        )
+    right = float(helpers.evaluate(images[1000:], labels[1000:], weights)[1])
+    draws = np.random.default_rng(5)
+    accuracies = {
+        derivative: draws.normal(mean, 0.01, 20).round(3)
+        for derivative, mean in ((1, 0.7), (0, 0.75))
+    }
+    accuracies[0][2] = right
+    lines = [
+        f"Pupil {seed}: report.html#epochs=5&relu_grad_inactive={derivative}"
+        f"&seed={seed}&validation_accuracy={accuracy}."
+        for derivative, group in accuracies.items()
+        for seed, accuracy in enumerate(group, 1)
+    ]
+    groups = [("●", 0, accuracies[0]), ("■", 1, accuracies[1])]
+    several = " and ".join(lines[:2])
+    wrong = [
+        "Good morning",
+        "report.html#seed=1",
+        "report.html#seed=-1&validation_accuracy=0.8",
+        "report.html#seed=99&validation_accuracy=80",
+        f"report.html#batch_size=2&validation_accuracy=0.8, {lines[0]}",
+        "",
+    ]
+    (tmp_path / "class.txt").write_text("\n".join(lines[20:]))
+    with open_page(browser, reports["run"], 390) as page:
+        page.get_by_text("Many tries on one screen").press("Enter")
+        field = page.get_by_label("Paste links of tries")
+        field.fill("\n".join([several, *lines[2:20], *wrong]))
+        expect(page.locator(".reading")).to_have_text(
+            "20 tries, as reported. 5 lines have no link of a try, or a wrong one."
+        )
+        page.get_by_label("add a text file").set_input_files(tmp_path / "class.txt")
+        expect(page.locator(".reading")).to_contain_text("40 tries, as reported.")
+        expect(page.locator(".groups")).to_have_text(
+            "".join(
+                f"{symbol} {derivative}: mean {np.mean(group):.4f} "
+                f"± {np.std(group, ddof=1) / np.sqrt(20):.4f}, 20 tries "
+                for symbol, derivative, group in groups
+            ).strip()
+        )
+        expect(page.locator(".grouped")).to_have_text("By relu_grad_inactive")
+        expect(page.locator(".across")).to_have_text("Over seed")
+        for plot in (".first-plot", ".second-plot"):
+            assert page.locator(f"{plot} .dot").count() == 40
+        again = page.get_by_role(
+            "button", name="relu_grad_inactive 0, seed 3, epochs 5"
+        )
+        assert again.bounding_box()["height"] >= 44
+        again.press("Enter")
+        expect(page.locator(".outcome")).to_contain_text("Equal to what was reported")
+        assert wait_for_training(page).startswith(
+            f"Equal to what was reported: {right}. "
+        )
+        expect(page.get_by_label("seed", exact=True)).to_have_value("3")
+        page.locator(".first-plot .dot").first.click()
+        expect(page.locator(".outcome")).to_contain_text("NOT equal to what was rep")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert find_violations(page, ".training") == []
+        assert page.evaluate(FITS)
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_the_links_of_tries_are_copied_or_selected(browser, reports, is_allowed):
+    permissions = ["clipboard-read", "clipboard-write"] if is_allowed else []
+    with open_page(browser, reports["run"], permissions=permissions) as page:
+        page.locator("details.change summary").click()
+        for learning_rate in (0.01, 5):
+            fill(page, epochs=1, learning_rate=learning_rate)
+            page.get_by_role("button", name="Train with these").click()
+            wait_for_training(page)
+        page.get_by_role("button", name="Copy the links of these tries").press("Enter")
+        if is_allowed:
+            expect(page.locator(".copied")).to_have_text("Copied.")
+            links = page.evaluate("navigator.clipboard.readText()")
+        else:
+            expect(page.locator(".copied")).to_have_text("Copy what is selected:")
+            links = page.evaluate("getSelection().toString()")
+        first, second = links.splitlines()
+        assert re.fullmatch(
+            r"report\.html#learning_rate=0\.01&epochs=1&validation_accuracy=0\.\d+",
+            first,
+        )
+        assert second == (
+            "report.html#learning_rate=5&epochs=1&validation_accuracy=diverged"
+        )
+        page.get_by_text("Many tries on one screen").click()
+        page.get_by_label("Paste links of tries").fill(links)
+        expect(page.locator(".groups")).to_have_text(re.compile("mean .*, 1 try$"))
+        page.goto(reports["run"].as_uri() + first.removeprefix("report.html"))
+        expect(page.get_by_label("learning_rate", exact=True)).to_have_value("0.01")
+        expect(page.locator(".outcome")).not_to_contain_text("cannot be")
 
 
 def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(

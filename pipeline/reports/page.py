@@ -95,7 +95,7 @@ def render(
     if summary:
         scripts += ["draw", "pad", "report"]
         if summary["live"]["page"]["training"]:
-            scripts += ["train", "step", "check", "report_training"]
+            scripts += ["tries", "train", "step", "check", "report_training"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",

@@ -2,6 +2,7 @@
 // digest of the weights.
 import { drawUnits, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
+import { describe, findChanges, isAllowed, readFragment, setUpTries } from "./tries.js";
 
 const WIDTH = 600; // of a plot
 const HEIGHT = 200;
@@ -76,22 +77,13 @@ function labelEnds(svg) {
     .sort((a, b) => a.point.y - b.point.y);
   let below = -Infinity;
   for (const { point, label } of ends) {
-    below = Math.max(below + 24, point.y + 6);
+    below = Math.max(below + 24, point.y + 6, 0); // which keeps one that diverged in the plot
     const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
     text.textContent = label;
     text.className.baseVal = "end";
     text.setAttribute("x", point.x + 6);
     text.setAttribute("y", below);
   }
-}
-
-// Returns whether a field's value is allowed; HTML itself knows no limit that is excluded.
-function isAllowed(field) {
-  const { above = -Infinity, below = Infinity, allowed } = field.dataset;
-  const value = field.valueAsNumber;
-  const isAtLimit = value <= Number(above) || value >= Number(below);
-  field.setCustomValidity(isAtLimit ? `${field.name} must be ${allowed}.` : "");
-  return field.checkValidity();
 }
 
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
@@ -128,7 +120,7 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
   );
 }
 
-// The section with the buttons, the plots, the fields of the parameters and the table of tries.
+// The section with the buttons, the plots and the fields of the parameters.
 class TrainingPanel {
   constructor(root, run, source, keep) {
     this.root = root;
@@ -137,10 +129,8 @@ class TrainingPanel {
     this.keep = keep;
     this.fields = [...this.part("change").querySelectorAll("input")];
     this.isBusy = false;
-    this.tries = 0;
+    this.tries = setUpTries(root, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
-    // In a notebook the address is another's.
-    this.isInPage = !root.closest(".live-panel");
   }
 
   part(name) {
@@ -156,8 +146,9 @@ class TrainingPanel {
   // It does not use `disabled`, with which a button loses the focus.
   setBusy(isBusy) {
     this.isBusy = isBusy;
-    this.part("train").setAttribute("aria-disabled", isBusy);
-    this.part("again").setAttribute("aria-disabled", isBusy);
+    for (const button of this.root.querySelectorAll(".train, .again, .one-try")) {
+      button.setAttribute("aria-disabled", isBusy);
+    }
     this.part("stop").setAttribute("aria-disabled", !isBusy);
   }
 
@@ -173,11 +164,11 @@ class TrainingPanel {
     new Attempt(this, { ...this.run.parameters, ...Object.fromEntries(values) }).begin();
   }
 
-  describeChanges(parameters) {
-    return this.fields
-      .filter(({ name }) => parameters[name] !== this.run.parameters[name])
-      .map(({ name }) => `${name} ${parameters[name]}`)
-      .join(", ");
+  // Takes the settings of a try into the fields, and trains them.
+  trainAgain(settings) {
+    if (this.isBusy) return;
+    for (const field of this.fields) field.value = settings[field.name];
+    this.begin();
   }
 
   drawRun(count) {
@@ -191,15 +182,13 @@ class TrainingPanel {
   }
 
   // Draws the two latest tries. lines: the values of the new one, by the kind of plot.
-  drawTry(lines) {
-    this.tries++;
-    this.latest.unshift({ label: `try ${this.tries}`, ...lines });
+  drawTry(number, lines) {
+    this.latest.unshift({ label: `try ${number}`, ...lines });
     this.latest.length = Math.min(this.latest.length, 2);
     const count = Number(this.part("epochs").textContent);
     for (const kind of KINDS) {
       const polylines = this.root.querySelectorAll(`.${kind} .try`);
       for (const [i, each] of this.latest.entries()) {
-        if (each[kind].length === 0) continue;
         drawLine(polylines[i], each[kind], count);
         polylines[i].dataset.label = each.label;
       }
@@ -207,44 +196,16 @@ class TrainingPanel {
     }
   }
 
-  // Adds a row to the table of tries, the latest first, with a link whose fragment has what was
-  // changed.
-  addRow(parameters, { epoch, validation, validationError }, seconds) {
-    const table = this.part("tries");
-    table.hidden = false;
-    const row = table.querySelector("tbody").insertRow(0);
-    const format = (value) => (value >= 0 ? value.toFixed(4) : "-");
-    const changes = this.describeChanges(parameters) || "nothing";
-    const metrics = [format(validationError), format(validation)];
-    for (const text of [changes, epoch, ...metrics, `${seconds.toFixed(1)} s`]) {
-      row.insertCell().textContent = text;
-    }
-    const settings = this.fields
-      .filter(({ name }) => parameters[name] !== this.run.parameters[name])
-      .map(({ name }) => `${name}=${parameters[name]}`);
-    const link = document.createElement("a");
-    link.href = `#${settings.join("&") || "summary"}`;
-    link.textContent = "link";
-    row.insertCell().append(this.isInPage ? link : "");
-  }
-
   // Takes the settings in the page's address, such as #learning_rate=0.01&seed=3, into the fields.
   readAddress() {
-    const refused = [];
-    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-      const field = this.fields.find((each) => each.name === name);
-      if (!field || value === "") continue;
-      field.value = value;
-      if (field.value !== "" && isAllowed(field)) {
-        this.part("change").open = true;
-      } else {
-        field.value = field.defaultValue;
-        refused.push(`${name} ${value}`);
-      }
+    const { settings, refused } = readFragment(this.fields, location.hash.slice(1));
+    for (const field of this.fields) {
+      const value = settings[field.name] ?? field.value;
+      field.value = field.name in refused ? field.defaultValue : value;
     }
-    if (refused.length === 0) return;
-    const settings = refused.join(", ");
-    this.say(`The address has ${settings}, which cannot be; the run's own value is kept.`);
+    if (describe(settings)) this.part("change").open = true;
+    const wrong = describe(refused);
+    if (wrong) this.say(`The address has ${wrong}, which cannot be; the run's own value is kept.`);
   }
 
   setUp() {
@@ -252,7 +213,7 @@ class TrainingPanel {
     this.part("defaults").addEventListener("click", () => {
       for (const field of this.fields) field.value = field.defaultValue;
     });
-    if (this.isInPage) {
+    if (this.tries.isInPage) {
       this.readAddress();
       window.addEventListener("hashchange", () => this.readAddress());
     }
@@ -267,7 +228,7 @@ class Attempt {
   constructor(panel, parameters) {
     this.panel = panel;
     this.parameters = parameters;
-    this.changes = panel.describeChanges(parameters);
+    this.changes = describe(findChanges(panel.fields, parameters));
     this.count = Math.max(parameters.epochs, panel.run.errors.length);
     this.accuracies = { masked: [], fitted: [], validation: [] };
     this.errors = []; // on the validation images
@@ -327,8 +288,8 @@ class Attempt {
     this.showEpoch(result);
     if (!result.digest) return;
     const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
-    this.finish(judge(panel.run.curves.validation, result), outcome);
-    if (result.finite) this.keep(result);
+    const remark = this.record(result, result.finite ? "" : "diverged");
+    this.finish(remark + judge(panel.run.curves.validation, result), outcome);
   }
 
   drawLines(result) {
@@ -339,7 +300,9 @@ class Attempt {
       if (result[name] >= 0) accuracies.push(result[name]); // and not NaN, of no images
       if (isDrawn) drawLine(panel.part(`live-${name}`), accuracies, count);
     }
-    if (result.validationError >= 0) this.errors.push(result.validationError);
+    // A line that diverges leaves the plot.
+    if (!result.finite) this.errors.push(Infinity);
+    else if (result.validationError >= 0) this.errors.push(result.validationError);
     if (result.weights) drawLine(panel.part("error-live-validation"), this.errors, count);
   }
 
@@ -355,10 +318,11 @@ class Attempt {
     this.isStopped = true;
     if (kept) {
       const epochs = countEpochs(kept.epoch);
+      this.parameters = { ...this.parameters, epochs: kept.epoch }; // with which it ends there
+      this.record(kept, "stopped");
       this.finish(
         `Stopped after ${epochs}. This network is kept as it is, and reads what you draw.`,
       );
-      this.keep(kept);
     } else {
       this.finish("Stopped before the first epoch.");
     }
@@ -375,11 +339,14 @@ class Attempt {
     this.panel.say(first, more);
   }
 
-  keep(result) {
-    const { panel, parameters } = this;
-    panel.drawTry({ accuracy: this.accuracies.validation, error: this.errors });
-    panel.keep({ ...parameters, weights: result.weights });
-    panel.addRow(parameters, result, (performance.now() - this.started) / 1000);
+  // Adds it to the tries, and returns how it compares with what was reported of it.
+  record(result, ending) {
+    const { panel, parameters, started } = this;
+    const seconds = (performance.now() - started) / 1000;
+    const { number, remark } = panel.tries.add(parameters, result, ending, seconds);
+    panel.drawTry(number, { accuracy: this.accuracies.validation, error: this.errors });
+    if (result.finite) panel.keep({ ...parameters, weights: result.weights });
+    return remark;
   }
 }
 

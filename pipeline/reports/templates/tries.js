@@ -1,0 +1,264 @@
+// Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
+// such as those of a class, are drawn as dots.
+
+const METRIC = "validation_accuracy"; // in a link
+const DIVERGED = "diverged"; // in place of its value
+const WIDTH = 690; // of a plot
+const HEIGHT = 300;
+const SYMBOLS = "●■▲◆"; // of groups, and in tries.html.j2
+
+const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+
+// Returns whether a field's value is allowed; HTML itself knows no limit that is excluded.
+export function isAllowed(field) {
+  const { above = -Infinity, below = Infinity, allowed } = field.dataset;
+  const value = field.valueAsNumber;
+  const isAtLimit = value <= Number(above) || value >= Number(below);
+  field.setCustomValidity(isAtLimit ? `${field.name} must be ${allowed}.` : "");
+  return field.checkValidity();
+}
+
+// The settings that are not the run's own.
+export function findChanges(fields, settings) {
+  const changed = fields.filter((field) => settings[field.name] !== Number(field.defaultValue));
+  return Object.fromEntries(changed.map(({ name }) => [name, settings[name]]));
+}
+
+// In words: learning_rate 0.01, seed 3.
+export const describe = (settings) =>
+  Object.entries(settings)
+    .map((pair) => pair.join(" "))
+    .join(", ");
+
+// Reads the fragment of an address, such as learning_rate=0.01&seed=3&validation_accuracy=0.812.
+export function readFragment(fields, fragment) {
+  const parts = { settings: {}, refused: {}, reported: null };
+  for (const [name, value] of new URLSearchParams(fragment)) {
+    const field = fields.find((each) => each.name === name)?.cloneNode();
+    if (field) field.value = value;
+    if (name === METRIC) parts.reported = value === DIVERGED ? value : parseFloat(value);
+    else if (field?.value && isAllowed(field)) parts.settings[name] = field.valueAsNumber;
+    else if (value) parts.refused[name] = value;
+  }
+  return parts;
+}
+
+const isAccuracy = (value) => value === DIVERGED || (value >= 0 && value <= 1);
+
+// Reads the links of tries in a text, several a line if need be. Returns the tries by their
+// changes, so that equal settings count once, and the number of lines that have none or a wrong one.
+function readLinks(fields, text) {
+  const tries = new Map();
+  let unread = 0;
+  for (const line of text.split("\n").filter((each) => each.trim())) {
+    const links = [...line.matchAll(/#([\w=&.+%-]*\w)/g)]
+      .map(([, fragment]) => readFragment(fields, fragment))
+      .filter(({ reported }) => reported !== null);
+    const isWrong = ({ reported, refused }) => !isAccuracy(reported) || describe(refused);
+    if (links.length === 0 || links.some(isWrong)) unread++;
+    for (const { settings, reported } of links.filter((each) => !isWrong(each))) {
+      for (const { name, defaultValue } of fields) settings[name] ??= Number(defaultValue);
+      const changes = describe(findChanges(fields, settings));
+      if (!tries.has(changes)) tries.set(changes, { settings, reported });
+    }
+  }
+  return [tries, unread];
+}
+
+// The tries by the value of a parameter; they are one group if there is no such parameter. A group
+// has the mean, and its standard error, which is not known from one try.
+function groupTries(tries, name) {
+  const add = (sum, value) => sum + value;
+  const groups = Map.groupBy(tries, ({ settings }) => settings[name] ?? "all");
+  const sorted = [...groups].sort(([a], [b]) => a - b);
+  return sorted.map(([value, members]) => {
+    const size = members.length;
+    const mean = members.map(({ reported }) => reported).reduce(add) / size;
+    const squares = members.map(({ reported }) => (reported - mean) ** 2).reduce(add);
+    const error = size > 1 ? Math.sqrt(squares / (size - 1) / size) : 0;
+    return { value, members, size, mean, error };
+  });
+}
+
+// The parameters that differ, but for the seed: the one first whose second largest group has the
+// most tries.
+function rankDifferences(tries) {
+  const findSecond = (name) => {
+    const sizes = groupTries(tries, name).map(({ size }) => size);
+    return sizes.sort((a, b) => b - a)[1];
+  };
+  return Object.keys(tries[0].settings)
+    .filter((name) => name !== "seed" && findSecond(name))
+    .sort((a, b) => findSecond(b) - findSecond(a));
+}
+
+// Names the five lines of a plot's grid; returns what finds the height of an accuracy.
+function nameGrid(svg, lowest, highest) {
+  const steps = [0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.1, 0.2];
+  const step = steps.find((each) => each * (Math.floor(lowest / each) + 4) >= highest) ?? 0.25;
+  const bottom = step * Math.floor(lowest / step);
+  for (const [i, text] of svg.querySelectorAll(".tick").entries()) {
+    text.textContent = (bottom + i * step).toFixed(2);
+  }
+  return (accuracy) => HEIGHT * (1 - (accuracy - bottom) / (4 * step));
+}
+
+function addElement(parent, name, attributes, text = "") {
+  const element = parent.appendChild(document.createElementNS(parent.namespaceURI, name));
+  for (const pair of Object.entries(attributes)) element.setAttribute(...pair);
+  element.append(text);
+  return element;
+}
+
+class Tries {
+  constructor(root, fields, train) {
+    this.root = root;
+    this.fields = fields;
+    this.train = train;
+    this.isInPage = !root.closest(".live-panel"); // a notebook's address is another's
+    this.pasted = new Map();
+  }
+
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
+
+  // Adds a training to the table, the latest first. ending: "", "stopped" or "diverged". Returns
+  // its number, and how it compares with what was reported of it.
+  add(settings, { epoch, validation, validationError }, ending, seconds) {
+    const changes = findChanges(this.fields, settings);
+    const words = describe(changes);
+    const reported = ending === DIVERGED ? ending : validation;
+    const row = this.part("tries tbody").insertRow(0);
+    const number = row.parentElement.rows.length;
+    const format = (value) => (Number.isFinite(value) ? value.toFixed(4) : "-");
+    const epochs = `${epoch}${ending && `, ${ending}`}`;
+    const metrics = [format(validationError), format(reported)];
+    for (const text of [
+      number,
+      words || "nothing",
+      epochs,
+      ...metrics,
+      `${seconds.toFixed(1)} s`,
+    ]) {
+      row.insertCell().append(text);
+    }
+    const href = `#${new URLSearchParams({ ...changes, [METRIC]: reported })}`;
+    if (this.isInPage) addElement(row.insertCell(), "a", { href }, "link");
+    this.part("own-tries").hidden = false;
+    return { number, remark: this.check(words, reported) };
+  }
+
+  // Copies the links; where the clipboard is not allowed, they are at least selected.
+  copy() {
+    const page = location.href.replace(/^file:.*\/|#.*/g, "");
+    const links = [...this.root.querySelectorAll(".tries a")].map(({ hash }) => page + hash);
+    const field = this.part("to-copy");
+    field.hidden = false;
+    field.value = links.reverse().join("\n");
+    field.select();
+    const state = this.part("copied");
+    state.textContent = "Copy what is selected:";
+    const copying = navigator.clipboard?.writeText(field.value);
+    copying?.then(() => state.replaceChildren("Copied.")).catch(() => {});
+  }
+
+  async addFiles(files) {
+    for (const file of files) this.part("links").value += `\n${await file.text()}`;
+    this.showPasted();
+  }
+
+  showPasted() {
+    const [pasted, unread] = readLinks(this.fields, this.part("links").value);
+    this.pasted = pasted;
+    this.part("reading").textContent =
+      `${count(pasted.size, "try", "tries")}, as reported. ` +
+      (unread
+        ? `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`
+        : "");
+    this.part("one-by-one").replaceChildren();
+    for (const [changes, each] of pasted) {
+      each.words = `${changes || "nothing changed"}: ${each.reported}`;
+      each.elements = [];
+      const button = { type: "button", class: "action one-try" };
+      this.offer(each, addElement(this.part("one-by-one"), "button", button, each.words));
+    }
+    const tries = [...pasted.values()].filter(({ reported }) => reported !== DIVERGED);
+    this.part("pasted").hidden = tries.length === 0;
+    if (tries.length) this.draw(tries.sort((a, b) => a.reported - b.reported));
+  }
+
+  // Lets a button or a dot train a try again.
+  offer(each, element) {
+    element.addEventListener("click", () => this.train(each.settings));
+    each.elements.push(element);
+  }
+
+  // Draws tries, which are sorted.
+  draw(tries) {
+    const [grouped, across = "seed"] = rankDifferences(tries);
+    const groups = groupTries(tries, grouped);
+    const lines = groups.map(({ value, members, size, mean, error }, i) => {
+      for (const each of members) each.symbol = i % SYMBOLS.length;
+      const spread = size > 1 ? ` ± ${error.toFixed(4)}` : "";
+      const numbers = `mean ${mean.toFixed(4)}${spread}, ${count(size, "try", "tries")}`;
+      return `${SYMBOLS[i % SYMBOLS.length]} ${value}: ${numbers}`;
+    });
+    this.part("grouped").textContent = grouped ? `By ${grouped}` : "All tries";
+    this.part("across").textContent = `Over ${across}`;
+    this.part("groups").textContent = lines.join("\n");
+    const range = [tries[0].reported, tries.at(-1).reported];
+    this.drawColumns(this.part("first-plot"), groups, range, true);
+    this.drawColumns(this.part("second-plot"), groupTries(tries, across), range, false);
+  }
+
+  // Draws the tries in a column for each value, evenly spaced, with an error bar beside it.
+  drawColumns(svg, columns, range, hasMeans) {
+    const findY = nameGrid(svg, ...range);
+    const plot = svg.querySelector(".columns");
+    plot.replaceChildren();
+    const space = WIDTH / columns.length;
+    for (const [i, { value, members, size, mean, error }] of columns.entries()) {
+      const x = space * (i + 0.5);
+      const isNamed = columns.length < 6 || i === 0 || i === columns.length - 1;
+      if (isNamed) addElement(plot, "text", { x, y: HEIGHT + 32 }, value);
+      const aside = size > 1 ? Math.min(14, space / 6) : 0; // to see equal ones apart
+      for (const [k, each] of members.entries()) {
+        this.addDot(plot, each, x + aside * ((k % 5) - 2), findY(each.reported));
+      }
+      if (!hasMeans || size === 1) continue;
+      const half = findY(0) - findY(error);
+      const start = `M${x + 3 * aside} ${findY(mean)}`;
+      addElement(plot, "path", { class: "mean", d: `${start}h24m-12-${half}v${2 * half}` });
+    }
+  }
+
+  addDot(plot, each, x, y) {
+    const symbol = `symbol-${each.symbol}`;
+    const place = { href: `#${symbol}`, transform: `translate(${x} ${y})` };
+    const dot = addElement(plot, "use", { class: `dot ${symbol}`, ...place });
+    addElement(dot, "title", {}, each.words);
+    this.offer(each, dot);
+  }
+
+  // Says whether a training has the accuracy that was reported of it, and marks its dots.
+  check(changes, here) {
+    const each = this.pasted.get(changes);
+    if (!each) return "";
+    const isEqual = each.reported === here;
+    for (const { dataset } of each.elements) dataset.verdict = isEqual ? "equal" : "NOT equal";
+    if (isEqual) return `Equal to what was reported: ${here}. `;
+    return `NOT equal to what was reported: ${each.reported} there, ${here} here. `;
+  }
+}
+
+// Sets up the tries in `root`, which has training.html.j2. In a page they have links, and those of
+// others can be pasted. train: takes settings, and trains with them.
+export function setUpTries(root, fields, train) {
+  const tries = new Tries(root, fields, train);
+  const listen = (name, type, act) => tries.part(name)?.addEventListener(type, act);
+  listen("copy", "click", () => tries.copy());
+  listen("links", "input", () => tries.showPasted());
+  listen("links-file", "change", ({ target }) => tries.addFiles(target.files));
+  return tries;
+}
