@@ -19,7 +19,7 @@ from pipeline import plots
 from pipeline.reports import live
 
 NAMES = ("input", "unit", "score")  # what the numbers of each layer are called
-SCRIPTS = ("network", "draw", "diagram")
+SCRIPTS = ("sums", "explain", "diagram")
 
 
 class Diagram(anywidget.AnyWidget):

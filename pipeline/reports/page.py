@@ -95,7 +95,9 @@ def render(
     if summary:
         scripts += ["draw", "pad", "report"]
         if summary["live"]["page"]["training"]:
-            scripts += ["train", "step", "check", "report_training"]
+            scripts += ["sums", "explain", "train", "step", "check", "report_training"]
+    if 'class="live"' in "".join(sections):
+        scripts += ["sums", "explain", "diagram", "diagrams"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",
