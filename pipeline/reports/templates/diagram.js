@@ -7,7 +7,6 @@ import {
   make,
   makeButton,
   makeRow,
-  makeShape,
   makeTable,
 } from "./explain.js";
 import { findError, findReach, findWeight, measure } from "./sums.js";
@@ -51,21 +50,27 @@ const listWeights = ({ sizes }) =>
     })),
   );
 
-// Chooses for each line's number the share of the line that is farthest from the other numbers.
-function placeNumbers(lines) {
-  const places = [];
+// Chooses for each line's number the share of the line that is farthest from the other numbers, and
+// from places that are taken.
+function placeNumbers(lines, taken) {
+  const places = [...taken];
+  const numbers = [];
   for (const [start, end] of lines) {
     const free = SHARES.map((share) => {
       const [x, y] = start.map((value, axis) => value + share * (end[axis] - value));
       const gaps = places.map(([right, down]) =>
-        Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 2),
+        Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 0.3),
       );
       return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.45) };
     });
-    places.push(free.reduce((best, each) => (each.gap > best.gap ? each : best)).at);
+    const { at } = free.reduce((best, each) => (each.gap > best.gap ? each : best));
+    places.push(at);
+    numbers.push(at);
   }
-  return places;
+  return numbers;
 }
+
+const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
 
 class Diagram {
   constructor(root, state) {
@@ -90,6 +95,12 @@ class Diagram {
     const { sizes } = this.network;
     const left = 0.1 + (0.66 * layer) / (sizes.length - 1);
     return [left, 0.75 + (Math.max(...sizes) - sizes[layer]) / 2 + place];
+  }
+
+  // The place of what stands under a circle.
+  locateUnder(layer, place) {
+    const [across, down] = this.locate(layer, place);
+    return [across, down + 0.42];
   }
 
   build() {
@@ -132,21 +143,27 @@ class Diagram {
     const rows = Math.max(...network.sizes) + 0.5;
     this.places = listPlaces(network).map(([layer, place]) => this.buildPlace(layer, place));
     this.weights = listWeights(network).map((weight) => this.buildWeight(weight));
-    const numbers = placeNumbers(this.weights.map(({ line }) => line));
+    const numbers = placeNumbers(
+      this.weights.map(({ line }) => line),
+      listPlaces(network)
+        .filter(([layer]) => layer > 0)
+        .map(([layer, place]) => this.locateUnder(layer, place)),
+    );
     this.weights.forEach(({ button }, k) => {
       this.put(button, numbers[k]);
     });
-    const shapes = this.weights.map(({ shape }) => shape);
-    const about = { viewBox: `0 0 1 ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" };
-    this.lines = makeShape("svg", about, ...shapes);
+    const picture = make("div", { class: "picture", style: `height: ${ROW * rows}rem` });
+    picture.innerHTML = `<svg viewBox="0 0 1 ${rows}" preserveAspectRatio="none" aria-hidden="true">
+      ${this.weights.map(({ line }) => drawLine(...line)).join("")}</svg>`;
+    this.lines = picture.firstChild;
     const heads = network.nouns.map((noun, layer) => {
       const many = network.sizes[layer] > 1 ? `${noun}s` : noun;
       return this.put(make("span", { class: "head" }, many), [this.locate(layer, 0)[0], 0.12]);
     });
     const items = this.places.flatMap(({ button, under, target }) => [button, under, target ?? ""]);
     const buttons = this.weights.map(({ button }) => button);
-    const style = `height: ${ROW * rows}rem`;
-    return make("div", { class: "picture", style }, this.lines, ...heads, ...items, ...buttons);
+    picture.append(...heads, ...items, ...buttons);
+    return picture;
   }
 
   // Puts an element's centre at a place of the picture.
@@ -160,7 +177,7 @@ class Diagram {
     const at = this.locate(layer, place);
     const choose = () => this.choose([layer, place]);
     const button = this.put(makeButton("", choose, { class: "place" }), at);
-    const under = this.put(make("span", { class: "under" }), [at[0], at[1] + 0.42]);
+    const under = this.put(make("span", { class: "under" }), this.locateUnder(layer, place));
     const target =
       layer === this.network.weights.length &&
       this.put(make("span", { class: "target" }), [at[0] + 0.085, at[1]]);
@@ -170,10 +187,8 @@ class Diagram {
   buildWeight(weight) {
     const { layer, from, to } = weight;
     const line = [this.locate(layer - 1, from), this.locate(layer, to)];
-    const [[x1, y1], [x2, y2]] = line;
-    const shape = makeShape("line", { x1, y1, x2, y2, "vector-effect": "non-scaling-stroke" });
     const button = makeButton("", () => this.choose(weight), { class: "weight" });
-    return { ...weight, line, shape, button };
+    return { ...weight, line, button };
   }
 
   choose(chosen) {
@@ -331,7 +346,8 @@ class Diagram {
     });
     const most = Math.max(...flows.map(Math.abs)) || 1;
     this.lines.setAttribute("class", `lines ${stop.toLowerCase()}`);
-    this.weights.forEach(({ layer, from, to, shape, button }, k) => {
+    this.weights.forEach(({ layer, from, to, button }, k) => {
+      const shape = this.lines.children[k];
       const isOfPlace =
         (chosen?.[0] === layer && chosen[1] === to) ||
         (chosen?.[0] === layer - 1 && chosen[1] === from);

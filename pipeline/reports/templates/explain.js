@@ -1,21 +1,22 @@
 // Explains a unit or a score as sums in numbers, and a weight by its parabola.
-import { findCurve, findProducts, findProductsBack, findWeight, roundTerms } from "./sums.js";
+import {
+  findCurve,
+  findProducts,
+  findProductsBack,
+  findReach,
+  findWeight,
+  roundTerms,
+} from "./sums.js";
 
 const WIDTH = 400; // of a parabola's picture
-const HEIGHT = 200;
-const SVG = "http://www.w3.org/2000/svg";
+const BASE = 180; // where its axis is
 
-function fillElement(element, attributes, children) {
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
-
-export const make = (tag, attributes = {}, ...children) =>
-  fillElement(document.createElement(tag), attributes, children);
-
-export const makeShape = (tag, attributes = {}, ...children) =>
-  fillElement(document.createElementNS(SVG, tag), attributes, children);
 
 export function makeButton(text, act, attributes = {}) {
   const button = make("button", { type: "button", ...attributes }, text);
@@ -23,10 +24,10 @@ export function makeButton(text, act, attributes = {}) {
   return button;
 }
 
-// A number with as many digits behind the point as the network shows.
+// A number with as many digits behind the point as the network shows, and never -0.
 export function formatFixed({ digits, isTrimmed }, value) {
-  const text = value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
-  return isTrimmed && text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  const number = Number(value.toFixed(digits)) + 0;
+  return isTrimmed ? String(number) : number.toFixed(digits);
 }
 
 // A number with four digits that count.
@@ -34,10 +35,9 @@ export const formatShort = (value) => String(Number(value.toPrecision(4)));
 
 // A row of a table: its head, a calculation if there is one, and the value of that.
 export function makeRow(name, head, calculation, value) {
-  const span = calculation ? 1 : 2;
-  const cells = [make("th", { scope: "row", colspan: span }, head), make("td", {}, value)];
-  if (calculation) cells.splice(1, 0, make("td", {}, calculation));
-  return make("tr", { class: name }, ...cells);
+  const cells = [calculation, value].filter(Boolean).map((text) => make("td", {}, text));
+  const about = { scope: "row", colspan: 3 - cells.length };
+  return make("tr", { class: name }, make("th", about, head), ...cells);
 }
 
 export const makeTable = (caption, rows) =>
@@ -65,17 +65,11 @@ const isHidden = ({ weights }, layer) => layer < weights.length;
 
 // What a hidden unit makes of a sum: by the ReLU or its slope, then by the dropout mask.
 function listResults({ mask, hasMask }, place, sum, after, reason, name) {
-  if (!hasMask)
-    return [
-      ["sum", sum],
-      [`${name}: ${reason}`, after],
-    ];
+  const results = [["sum", sum]];
+  results.push([hasMask ? reason : `${name}: ${reason}`, after]);
   const last = `${name}: times ${formatShort(mask[place])}, the dropout mask`;
-  return [
-    ["sum", sum],
-    [reason, after],
-    [last, after * mask[place]],
-  ];
+  if (hasMask) results.push([last, after * mask[place]]);
+  return results;
 }
 
 function makeForward(network, layer, place, press) {
@@ -107,15 +101,14 @@ function makeBack(network, layer, place, press) {
 // Why a hidden unit has the error signal that it has, in words.
 function explainSignal({ sums, mask, inactive }, layer, place) {
   if (mask[place] === 0) {
-    return "Dropout leaves this unit out of this step, so nothing flows through it, forward or back.";
+    return "Dropout leaves this unit out of this step, so nothing flows through it.";
   }
   if (sums[layer][place] > 0) return "The unit is active, so its error signal flows on.";
-  const flat =
-    "The unit is inactive, since its sum is not above 0. " +
-    "A small change of the sum changes nothing behind it, so the true slope is 0. ";
-  return inactive
-    ? `${flat}But the original's slip takes 1, so the unit has an error signal all the same.`
-    : `${flat}So its error signal is 0, and this step leaves its weights alone.`;
+  const end = inactive
+    ? "But the original's slip takes 1, so the unit has an error signal all the same."
+    : "So its error signal is 0, and this step leaves its weights alone.";
+  return `The unit is inactive: its sum is not above 0, so a small change of it changes nothing
+    behind it. The true slope of the ReLU is 0 there. ${end}`;
 }
 
 // Shows a unit or a score in `root` as two sums. press: called with the weight of a product.
@@ -125,24 +118,15 @@ export function explainPlace(root, network, layer, place, press) {
   root.replaceChildren(make("div", { class: "sums" }, ...sums), make("p", {}, text));
 }
 
-// How many times too long the arrow of the next step is drawn, so that it is seen.
-function findStretch(length) {
-  let stretch = 1;
-  while (length > 0 && length * stretch < 18 && stretch < 1e6) stretch *= 10;
-  return stretch;
-}
-
 function drawArrow(x, y, length) {
   const end = x + length;
   const neck = end - 8 * Math.sign(length);
-  return [
-    makeShape("line", { class: "arrow", x1: x, y1: y, x2: neck, y2: y }),
-    makeShape("polygon", { points: `${end},${y} ${neck},${y - 5} ${neck},${y + 5}` }),
-  ];
+  return `<line class="arrow" x1="${x}" y1="${y}" x2="${neck}" y2="${y}"/>
+    <polygon points="${end},${y} ${neck},${y - 5} ${neck},${y + 5}"/>`;
 }
 
 const drawText = (x, anchor, value) =>
-  makeShape("text", { x, y: HEIGHT - 4, "text-anchor": anchor }, formatShort(value));
+  `<text x="${x}" y="${BASE + 16}" text-anchor="${anchor}">${formatShort(value)}</text>`;
 
 // Draws the loss over a weight, from low to high, with the weight and its next step.
 function drawCurve(network, weight, [low, high]) {
@@ -153,52 +137,46 @@ function drawCurve(network, weight, [low, high]) {
   const range = Math.max(...losses) - least || 1;
   const points = curve.map(([place, loss]) => [
     10 + ((place - low) / (high - low)) * (WIDTH - 20),
-    HEIGHT - 30 - ((loss - least) / range) * (HEIGHT - 60),
+    BASE - 10 - ((loss - least) / range) * (BASE - 40),
   ]);
   const [x, y] = points.pop();
-  const base = HEIGHT - 20;
   const step = (-network.rate * weight.slope * (WIDTH - 20)) / (high - low);
-  const stretch = findStretch(Math.abs(step));
-  const label = "The loss over this weight, while all other weights stay";
-  const about = { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" };
-  const picture = makeShape(
-    "svg",
-    { ...about, "aria-label": label },
-    makeShape("line", { x1: 0, x2: WIDTH, y1: base, y2: base }),
-    makeShape("polyline", { points: points.join(" ") }),
-    makeShape("line", { x1: x, x2: x, y1: y, y2: base, "stroke-dasharray": 3 }),
-    makeShape("circle", { cx: x, cy: y, r: 7 }),
-    ...(step ? drawArrow(x, y - 14, step * stretch) : []),
-    drawText(4, "start", low),
-    drawText(x, "middle", weight.weight),
-    drawText(WIDTH - 4, "end", high),
-  );
+  // How many times too long the arrow is drawn, so that it is seen.
+  const stretch = step ? 10 ** Math.max(0, Math.ceil(Math.log10(18 / Math.abs(step)))) : 1;
+  const picture = `<svg class="curve" viewBox="0 0 ${WIDTH} 200" role="img"
+    aria-label="The loss over this weight, while the others stay">
+    <line x2="${WIDTH}" y1="${BASE}" y2="${BASE}"/>
+    <polyline points="${points.join(" ")}"/>
+    <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
+    <circle cx="${x}" cy="${y}" r="7"/>
+    ${step ? drawArrow(x, y - 14, step * stretch) : ""}
+    ${drawText(4, "start", low)}
+    ${drawText(x, "middle", weight.weight)}
+    ${drawText(WIDTH - 4, "end", high)}
+    </svg>`;
   return { picture, stretch, loss: losses.at(-1) };
 }
 
 // Shows a weight in `root`: its parabola, the slope there, and the next step. reach: the part of
-// the parabola that is shown.
+// the parabola that is shown, unless it is to be found.
 export function explainWeight(root, network, { layer, from, to }, reach) {
-  const weight = findWeight(network, layer, from, to);
-  const { picture, stretch, loss } = drawCurve(network, weight, reach);
-  const [now, input, signal, slope, rate, next] = [
-    weight.weight,
-    weight.input,
-    weight.signal,
-    weight.slope,
-    network.rate,
-    weight.weight - network.rate * weight.slope,
-  ].map(formatShort);
+  const found = findWeight(network, layer, from, to);
+  const { weight, input, signal, slope } = found;
+  const { picture, stretch, loss } = drawCurve(network, found, reach ?? findReach(network, found));
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
-  const isFlat = isHidden(network, layer) && !(network.sums[layer][to] > 0) && weight.slope;
+  const isFlat = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
+  const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
+  const [factor, other, product, now, rate, next] = numbers.map(formatShort);
   const texts = [
     `Across is this weight, and up is the loss, half of the error. It is ${formatShort(loss)} now.`,
-    `The slope is ${start} times the error signal of ${end}: ${input} × ${signal} = ${slope}.`,
+    `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
     isFlat ? "This is the slip: since the unit is inactive, the curve is flat here." : "",
-    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${slope} = ${next}.`,
+    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
     stretch > 1 ? `The arrow is drawn ${stretch.toLocaleString("en")} times as long.` : "",
   ];
-  const caption = make("figcaption", {}, `The weight from ${start} to ${end}: ${now}`);
+  const figure = make("figure");
+  figure.innerHTML = picture;
+  figure.prepend(make("figcaption", {}, `The weight from ${start} to ${end}: ${now}`));
   const words = make("div", {}, ...texts.filter(Boolean).map((text) => make("p", {}, text)));
-  root.replaceChildren(make("div", { class: "sums" }, make("figure", {}, caption, picture), words));
+  root.replaceChildren(make("div", { class: "sums" }, figure, words));
 }

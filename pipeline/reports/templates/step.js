@@ -10,18 +10,11 @@ import {
   paint,
   unpackBytes,
 } from "./draw.js";
-import { explainPlace, explainWeight, makeShape } from "./explain.js";
-import { argmax, DIGITS, forward, PIXELS, Training } from "./network.js";
-import {
-  findError,
-  findLargest,
-  findProducts,
-  findProductsBack,
-  findReach,
-  measure,
-} from "./sums.js";
+import { explainPlace, explainWeight } from "./explain.js";
+import { argmax, DIGITS, PIXELS, Training } from "./network.js";
+import { findError, findLargest, findProducts, measure } from "./sums.js";
 
-const LINES = 24;
+const LINES = 30;
 const FASTEST = 12_000; // milliseconds of an epoch at the end of "slow, then faster"
 
 // The section in `root`, with the training that it shows.
@@ -31,9 +24,9 @@ class Steps {
     this.run = run;
     this.training = null;
     this.frame = 0; // the id of the requested animation frame while it plays, or 0
-    this.chosen = null; // a place [layer, place], or a weight
+    this.chosen = null; // a place, [layer, place]
+    this.weight = null; // of its sum, if one is chosen
     this.stop = "forward";
-    this.after = new Float64Array(DIGITS); // the scores after the update
   }
 
   part(name) {
@@ -41,10 +34,8 @@ class Steps {
   }
 
   isAsRun() {
-    return ["dropout", "slip"].every((name) => {
-      const { checked, defaultChecked } = this.part(name);
-      return checked === defaultChecked;
-    });
+    const isSame = ({ checked, defaultChecked }) => checked === defaultChecked;
+    return isSame(this.part("dropout")) && isSame(this.part("slip"));
   }
 
   // Begins again from the seed, with the parameters as the switches have them, and goes on to the
@@ -66,8 +57,8 @@ class Steps {
     this.part("setting").textContent = this.isAsRun()
       ? "Both are as in this run."
       : "This is not the run's setting. The training began again from the seed with yours.";
+    this.part("shown-step").hidden = true;
     while (this.count < count) this.step();
-    this.part("shown-step").hidden = !count;
     if (count) this.show();
   }
 
@@ -90,7 +81,7 @@ class Steps {
     const isEqual = error === errors[0] && accuracy === curves.masked[0];
     const numbers = `error ${error.toFixed(4)}, accuracy ${accuracy.toFixed(3)}`;
     this.part("first-epoch").textContent = this.isAsRun()
-      ? `First epoch: ${numbers}; ${isEqual ? "equal" : "not equal"} to the first entry of the run's history.`
+      ? `First epoch: ${numbers}; ${isEqual ? "" : "not "}equal to the first entry of the run's history.`
       : `With your setting the first epoch has ${numbers}.`;
   }
 
@@ -111,53 +102,52 @@ class Steps {
       label,
       digits: 3,
       most: 5,
-      nameOf: (layer, at) => this.nameOf(layer, at),
+      nameOf: (layer, at) => {
+        if (layer === 0) return `pixel row ${Math.floor(at / 28)}, column ${at % 28}`;
+        return layer === 1 ? `hidden unit ${at}` : `score of ${nameOf(parameters.classes, at)}`;
+      },
     });
-  }
-
-  nameOf(layer, place) {
-    if (layer === 0) return `pixel row ${Math.floor(place / 28)}, column ${place % 28}`;
-    if (layer === 1) return `hidden unit ${place}`;
-    return `score of ${nameOf(this.run.parameters.classes, place)}`;
   }
 
   show() {
-    const { image, scaled, weights, mask } = this.training;
-    forward(image, scaled, weights, mask, new Float64Array(mask.length), this.after);
+    const { first, second } = this.training.weights;
     this.network = this.measure();
+    this.after = measure({ ...this.network, weights: [first, second] });
     this.part("shown-step").hidden = false;
     this.showPlace();
-    paint(this.part("image"), [...image].map(grey));
+    paint(this.part("image"), [...this.training.image].map(grey));
     this.showUnits();
-    [...this.part("rows").children].forEach((button, digit) => {
-      this.showScore(button, digit);
-    });
+    this.showScores();
     this.drawLines();
     const { network, chosen } = this;
+    for (const button of this.root.querySelectorAll("[aria-pressed]")) {
+      button.setAttribute("aria-pressed", button === this.pressed || button.value === this.stop);
+    }
     const about = this.part("about");
-    const press = (weight) => {
-      this.choose(weight);
-      about.focus();
-    };
-    if (chosen?.layer) explainWeight(about, network, chosen, findReach(network, chosen));
-    else explainPlace(about, network, ...(chosen ?? [2, network.label]), press);
+    if (this.weight) explainWeight(about, network, this.weight);
+    else {
+      explainPlace(about, network, ...(chosen ?? [2, network.label]), (weight) => {
+        this.weight = weight;
+        this.show();
+        about.focus();
+      });
+    }
   }
 
   showPlace() {
     const { training, network, after, recent } = this;
     const { place, epoch, labels } = training;
-    const [name, before, answer] = [network.label, argmax(network.values[2]), argmax(after)].map(
-      (output) => nameOf(this.run.parameters.classes, output),
-    );
+    const { classes } = this.run.parameters;
+    const answers = [network, after].map(({ values }) => nameOf(classes, argmax(values[2])));
     const when = epoch > 1 ? `, epoch ${epoch}` : "";
     this.part("place").textContent =
-      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, labelled ${name}`;
-    const correct = recent.filter(Boolean).length;
-    this.part("recent").textContent = `correct: ${correct} of the last ${recent.length}`;
-    const error = after.reduce((sum, score, d) => sum + (score - network.targets[d]) ** 2, 0);
+      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, labelled ${nameOf(classes, network.label)}`;
+    this.part("recent").textContent =
+      `correct: ${recent.filter(Boolean).length} of the last ${recent.length}`;
+    const errors = [network, after].map(findError).map(formatNumber);
     this.part("errors").textContent =
-      `Error before the update ${formatNumber(findError(network))}, after it ${formatNumber(error)}. ` +
-      `Answer before ${before}, after ${answer}.`;
+      `Error before the update ${errors.join(", after it ")}. ` +
+      `Answer before ${answers.join(", after ")}.`;
   }
 
   // Shows each unit by a picture, of its weights or of their gradients, and by a number.
@@ -170,69 +160,57 @@ class Steps {
     const most = maxAbs(numbers) || 1;
     const colour = diverging(stop === "update" ? maxAbs(signals[1]) : findLimit(weights[0]));
     [...this.part("row").children].forEach((button, unit) => {
-      const value = formatNumber(numbers[unit]);
       const state = mask[unit] === 0 ? "dropped" : sums[1][unit] > 0 ? "active" : "inactive";
       const numberOf = (input, pixel) =>
         stop === "update" ? input * signals[1][unit] : weights[0][pixel * mask.length + unit];
-      const text = state === "dropped" ? state : `${state}, ${noun} ${value}`;
-      const [picture, number] = button.children;
+      const [picture, name, number] = button.children;
       paint(picture, inputs.map(numberOf).map(colour));
-      number.textContent = state === "dropped" ? "–" : value;
+      name.lastChild.textContent = state === "dropped" ? state : `${state}, ${noun}`;
+      number.textContent = state === "dropped" ? "–" : formatNumber(numbers[unit]);
       button.className = state;
       button.style.setProperty("--part", Math.abs(numbers[unit]) / most);
-      this.markButton(button, 1, unit, `Hidden unit ${unit}: ${text}`);
     });
   }
 
-  markButton(button, layer, place, label) {
-    const { chosen } = this;
-    button.setAttribute("aria-pressed", chosen?.[0] === layer && chosen[1] === place);
-    button.setAttribute("aria-label", label);
-  }
-
-  showScore(button, digit) {
+  showScores() {
     const { values, targets, signals, label } = this.network;
-    const target = String(targets[digit]);
-    const numbers = [values[2], signals[2], this.after].map((list) => formatNumber(list[digit]));
-    const [score, signal, after] = numbers;
-    [...button.children].slice(1).forEach((cell, k) => {
-      cell.textContent = [score, target, signal, after][k];
+    [...this.part("rows").children].forEach((button, digit) => {
+      const numbers = [values[2], signals[2], this.after.values[2]].map((list) => list[digit]);
+      const [score, signal, after] = numbers.map(formatNumber);
+      [score, targets[digit], signal, after].forEach((number, k) => {
+        button.children[k + 1].lastChild.textContent = number;
+      });
+      button.classList.toggle("label", digit === label);
     });
-    button.classList.toggle("label", digit === label);
-    const text = `${score}, target ${target}, error signal ${signal}, after the update ${after}`;
-    this.markButton(button, 2, digit, `${this.nameOf(2, digit)}: ${text}`);
   }
 
-  // The products that matter most at this stop: of what is chosen, or of all scores.
+  // The weights that matter most at this stop: of what is chosen, or of all scores.
   findLines() {
     const { network, stop, chosen } = this;
+    const [layer, place] = chosen ?? [];
+    const ofScores = network.targets.flatMap((_, digit) => findProducts(network, 2, digit));
+    let weights = ofScores;
+    if (layer === 2) weights = findProducts(network, 2, place);
+    if (layer === 1) {
+      weights = findProducts(network, 1, place);
+      weights.push(...ofScores.filter(({ from }) => from === place));
+    }
     const findFlow = {
       forward: ({ input, weight }) => input * weight,
       error: () => 0,
       back: ({ signal, weight }) => signal * weight,
       update: ({ slope }) => slope,
     }[stop];
-    const choose = (terms) =>
-      findLargest(
-        terms.map((term) => ({ ...term, product: findFlow(term) })),
-        LINES,
-      ).filter(({ product }) => product);
-    if (chosen?.layer) return choose([chosen]);
-    const [layer, place] = chosen ?? [0];
-    if (layer === 2) return choose(findProducts(network, 2, place));
-    if (layer === 1) {
-      return [findProducts, findProductsBack].flatMap((find) => choose(find(network, 1, place)));
-    }
-    return choose(network.targets.flatMap((_, digit) => findProducts(network, 2, digit)));
+    const flows = weights.map((weight) => ({ ...weight, product: findFlow(weight) }));
+    return findLargest(flows, LINES).filter(({ product }) => product);
   }
 
   // The place of a pixel, a unit or a score, in percent of the picture. side: 0 left, 1 right.
   locate(layer, place, side) {
     const box = this.part("network").getBoundingClientRect();
-    const element = [this.part("image"), this.part("row"), this.part("rows")][layer];
-    const { left, top, width, height } = (
-      layer ? element.children[place] : element
-    ).getBoundingClientRect();
+    const list = this.part(layer === 1 ? "row" : "rows");
+    const element = layer ? list.children[place] : this.part("image");
+    const { left, top, width, height } = element.getBoundingClientRect();
     const across = layer ? side : ((place % 28) + 0.5) / 28;
     const down = layer ? 0.5 : (Math.floor(place / 28) + 0.5) / 28;
     return [
@@ -248,17 +226,11 @@ class Steps {
     const lines = found.map(({ layer, from, to, product }) => {
       const [x1, y1] = this.locate(layer - 1, from, 1);
       const [x2, y2] = this.locate(layer, to, 0);
-      const about = { x1, y1, x2, y2, "vector-effect": "non-scaling-stroke" };
       const width = 0.5 + (4.5 * Math.abs(product)) / most;
       const name = product > 0 ? "above" : "below";
-      return makeShape("line", { ...about, class: name, "stroke-width": width });
+      return `<line class="${name}" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke-width="${width}"/>`;
     });
-    this.part("lines").replaceChildren(...lines);
-  }
-
-  choose(chosen) {
-    this.chosen = chosen;
-    this.show();
+    this.part("lines").innerHTML = lines.join("");
   }
 
   setPlaying(isPlaying) {
@@ -306,10 +278,19 @@ class Steps {
     });
     on("pause", () => this.pause());
     on("start", () => this.begin());
-    on("row", ({ target }) => this.press(target, 1));
-    on("rows", ({ target }) => this.press(target, 2));
-    on("stops", ({ target }) => {
-      if (target.value) this.goTo(target.value);
+    on("network", ({ target }) => {
+      const button = target.closest("button");
+      if (!button) return;
+      this.pressed = button;
+      this.chosen = [button.parentNode === this.part("row") ? 1 : 2, Number(button.value)];
+      this.weight = null;
+      this.show();
+    });
+    on("stops", ({ target: { value } }) => {
+      if (!value) return;
+      this.stop = value;
+      this.root.dataset.stop = value; // the style shows its sentence
+      this.show();
     });
     for (const name of ["dropout", "slip"]) {
       this.part(name).addEventListener("change", () => this.begin(this.count));
@@ -318,20 +299,6 @@ class Steps {
       this.due = 0;
     });
     new ResizeObserver(() => this.drawLines()).observe(this.part("network"));
-  }
-
-  press(target, layer) {
-    const button = target.closest("button");
-    if (button) this.choose([layer, Number(button.value)]);
-  }
-
-  goTo(stop) {
-    this.stop = stop;
-    this.root.dataset.stop = stop; // the style shows its sentence
-    for (const button of this.part("stops").children) {
-      button.setAttribute("aria-pressed", button.value === stop);
-    }
-    this.show();
   }
 }
 

@@ -1,9 +1,8 @@
 // The numbers of a network for one input, forward and back, and its sums as rounded numbers that
 // add up.
 //
-//   network  sizes of the layers, such as [784, 40, 10]; weights, a matrix after another, each row
-//            by row in one list; inputs; targets; mask, of dropout, a number for each hidden unit;
-//            inactive, the slope of the ReLU where a unit is inactive; rate, the learning rate
+//   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
+//            targets; mask: of dropout; inactive: the slope of the ReLU there; rate }
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {
@@ -51,8 +50,7 @@ export function measure(network) {
 export const findError = ({ signals }) =>
   signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0);
 
-// The weight between two places of neighbouring layers, with what its product and its gradient are
-// made of. layer: that of the place where it ends.
+// A weight, with what its product and its slope are made of. layer: the one where it ends.
 export function findWeight({ sizes, weights, values, signals }, layer, from, to) {
   const at = from * sizes[layer] + to;
   const weight = weights[layer - 1][at];
@@ -61,30 +59,31 @@ export function findWeight({ sizes, weights, values, signals }, layer, from, to)
   return { layer, from, to, at, weight, input, signal, slope: input * signal };
 }
 
-// The products that a sum is made of, each with its weight and the name of its other end.
+// Terms: weights, each with its product, and the name of the place that the other factor is from.
+function makeTerm(network, found, factor, layer, place) {
+  const factors = [factor, found.weight];
+  return { ...found, factors, product: factor * found.weight, name: network.nameOf(layer, place) };
+}
+
+// The products that a sum is made of.
 export const findProducts = (network, layer, to) =>
   Array.from({ length: network.sizes[layer - 1] }, (_, from) => {
     const found = findWeight(network, layer, from, to);
-    const { input, weight } = found;
-    const name = network.nameOf(layer - 1, from);
-    return { ...found, name, factors: [input, weight], product: input * weight };
+    return makeTerm(network, found, found.input, layer - 1, from);
   });
 
 // The products that the error signal of a unit is made of.
 export const findProductsBack = (network, layer, from) =>
   Array.from({ length: network.sizes[layer + 1] }, (_, to) => {
     const found = findWeight(network, layer + 1, from, to);
-    const { signal, weight } = found;
-    const name = network.nameOf(layer + 1, to);
-    return { ...found, name, factors: [signal, weight], product: signal * weight };
+    return makeTerm(network, found, found.signal, layer + 1, to);
   });
 
 export const findLargest = (terms, count) =>
   [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, count);
 
-// The terms of a sum that are shown, and the rest, so that they add up to the total as it is
-// rounded. rest: what the others add, with all that rounding has left. If all are shown, it is only
-// that.
+// The terms of a sum that are shown. They and the rest, which takes what rounding leaves, add up to
+// the total as it is rounded.
 export function roundTerms(terms, total, digits, most) {
   const unit = 10 ** digits;
   const round = (value) => Math.round(value * unit);
@@ -114,6 +113,6 @@ export function findReach(network, weight) {
   const curvature = (low - 2 * middle + high) / h ** 2;
   const toBottom = curvature > 1e-6 ? (high - low) / (2 * h) / curvature : 0;
   const step = network.rate * weight.slope;
-  const reach = Math.max(1.6 * Math.abs(toBottom), 1.5 * Math.abs(step));
+  const reach = Math.max(2 * Math.abs(toBottom), 1.5 * Math.abs(step));
   return reach > 1e-6 ? [now - reach, now + reach] : [now - 1, now + 1];
 }
