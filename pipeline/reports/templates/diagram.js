@@ -375,6 +375,15 @@ class Diagram {
 
   showAbout() {
     const { network, chosen, about } = this;
+    if (!Number.isFinite(findError(network))) {
+      return about.replaceChildren(
+        make(
+          "p",
+          {},
+          "The error is no longer a number. Start again, with a smaller learning rate.",
+        ),
+      );
+    }
     if (!chosen && this.stop === "Update") return this.showUpdate();
     if (!chosen) return about.replaceChildren();
     if (!Array.isArray(chosen)) return this.showWeight();

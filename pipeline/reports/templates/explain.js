@@ -43,7 +43,7 @@ export function makeRow(name, head, calculation, value) {
 export const makeTable = (caption, rows) =>
   make("table", {}, make("caption", {}, caption), make("tbody", {}, ...rows));
 
-// A table of a sum: its terms, the total, and what follows from it, each as a name and a value.
+// A table of a sum. results: the total and what follows from it, each as a name and a value.
 function makeSum(network, caption, terms, results, press) {
   const format = (value) => formatFixed(network, value);
   const [[, total]] = results;
@@ -157,8 +157,8 @@ function drawCurve(network, weight, [low, high]) {
   return { picture, stretch, loss: losses.at(-1) };
 }
 
-// Shows a weight in `root`: its parabola, the slope there, and the next step. reach: the part of
-// the parabola that is shown, unless it is to be found.
+// Shows a weight in `root`: its parabola, the slope there, and the next step. reach: of its
+// parabola, unless it is to be found.
 export function explainWeight(root, network, { layer, from, to }, reach) {
   const found = findWeight(network, layer, from, to);
   const { weight, input, signal, slope } = found;
@@ -172,7 +172,7 @@ export function explainWeight(root, network, { layer, from, to }, reach) {
     `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
     isFlat ? "This is the slip: since the unit is inactive, the curve is flat here." : "",
     `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
-    stretch > 1 ? `The arrow is drawn ${stretch.toLocaleString("en")} times as long.` : "",
+    stretch > 1 ? `The arrow is drawn ${stretch} times as long.` : "",
   ];
   const figure = make("figure");
   figure.innerHTML = picture;

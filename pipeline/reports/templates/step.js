@@ -1,5 +1,5 @@
-// Trains a fresh network from the run's seed, one image a press, and shows the network while it
-// does. Any number that is pressed is shown as a sum.
+// Trains a fresh network from the run's seed, one image a press, and shows what its numbers are
+// made of.
 import {
   diverging,
   findLimit,
@@ -17,7 +17,6 @@ import { findError, findLargest, findProducts, measure } from "./sums.js";
 const LINES = 30;
 const FASTEST = 12_000; // milliseconds of an epoch at the end of "slow, then faster"
 
-// The section in `root`, with the training that it shows.
 class Steps {
   constructor(root, run) {
     this.root = root;
@@ -248,13 +247,12 @@ class Steps {
   play(now) {
     this.frame = requestAnimationFrame((next) => this.play(next));
     const speed = this.part("speed").value;
-    const isGrowing = speed === "faster";
-    const shortest = isGrowing ? FASTEST / this.training.labels.length : Number(speed);
-    this.due = Math.min(Math.max(this.due, now - 500), now + 2000); // a busy page catches up little
+    const shortest = FASTEST / this.training.labels.length;
+    this.due = Math.max(this.due, now - 500); // a page that was busy catches up little
     if (this.due > now) return;
     while (this.due <= now && this.frame) {
       this.step();
-      this.interval = isGrowing ? Math.max(0.7 * this.interval, shortest) : shortest;
+      this.interval = speed ? Number(speed) : Math.max(0.7 * this.interval, shortest);
       this.due += this.interval;
     }
     this.show();

@@ -1,5 +1,4 @@
-// The numbers of a network for one input, forward and back, and its sums as rounded numbers that
-// add up.
+// The numbers of a network for one input, and its sums as rounded numbers that add up.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
 //            targets; mask: of dropout; inactive: the slope of the ReLU there; rate }
@@ -103,8 +102,7 @@ export function findCurve(network, { layer, at }, places) {
   });
 }
 
-// The part of a weight's curve that is shown: with the bottom of the parabola, if it has one, and
-// with the next step.
+// The part of a weight's curve that has its bottom, if there is one, and the next step.
 export function findReach(network, weight) {
   const now = weight.weight;
   const h = 1e-3;
