@@ -546,6 +546,7 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(
         part.get_by_label("Change the weight").fill("3")
         expect(weight).to_have_text("3")
         expect(part.get_by_label(re.compile("^score 1:"))).to_have_text("4")
+        part.locator(".curve").scroll_into_view_if_needed()
         box = part.locator(".curve").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
         page.mouse.down()
@@ -558,6 +559,7 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(
         page.emulate_media(color_scheme="dark")
         assert page.evaluate(FITS)
         assert find_violations(page) == []
+        part = page.locator(".live").nth(0)
         part.get_by_label("learning rate").fill("1e100")
         for _ in range(3):
             part.get_by_role("button", name="Update").click()
@@ -833,6 +835,13 @@ def lab(browser, runs, tmp_path_factory):
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
+    code = (
+        f"from pipeline.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+    )
+    cells = [nbformat.v4.new_code_cell(code)]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(node, folder / "diagram.ipynb")
     news = (
         settings
         / "@jupyterlab"
@@ -865,10 +874,14 @@ def lab(browser, runs, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def run_notebook(browser, lab, stem):
-    """Open a notebook, clear its outputs, choose Run All, and check that none fails."""
-    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
-    count = sum(cell.cell_type == "code" for cell in cells)
+def run_notebook(browser, lab, stem, count=None):
+    """Open a notebook, clear its outputs, choose Run All, and check that none fails.
+
+    count: of its cells of code, unless it is one of the project's notebooks.
+    """
+    if count is None:
+        cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
+        count = sum(cell.cell_type == "code" for cell in cells)
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
         page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
@@ -920,3 +933,15 @@ def test_the_controls_of_explore_work_in_jupyterlab(browser, lab):
         expect(cell.locator(".jp-OutputArea-output pre").last).to_contain_text(
             "answers 7"
         )
+
+
+def test_a_small_network_is_live_in_jupyterlab(browser, lab):
+    with run_notebook(browser, lab, "diagram", count=1) as page:
+        live = page.locator(".live-panel")
+        live.get_by_role("button", name="Back", exact=True).press("Enter")
+        expect(live.get_by_role("status")).to_contain_text("flow to the left")
+        expect(live.locator(".about")).to_contain_text("Forward: unit 1")
+        weight = live.get_by_label("weight from input 1 to unit 1")
+        weight.press("Enter")
+        live.get_by_label("Change the weight").fill("2.5")
+        expect(weight).to_have_text("2.5")
