@@ -5,6 +5,7 @@ and makes it live. Where no script runs, as on GitHub, the still stands in its p
 """
 
 import base64
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +13,11 @@ import anywidget
 import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline import plots
+from pipeline.errors import InvalidInput
 from pipeline.reports import live
-
-NAMES = ("input", "unit", "score")  # what the numbers of each layer are called
-SCRIPTS = ("network", "draw", "diagram")
 
 
 class Diagram(anywidget.AnyWidget):
@@ -30,9 +28,12 @@ class Diagram(anywidget.AnyWidget):
     targets: (O,), what the scores should be.
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
+
+    Raises InvalidInput if the shapes do not fit.
     """
 
-    _esm = "".join(map(live.read_script, SCRIPTS)) + "export default diagram_js;\n"
+    _scripts = ("sums", "explain", "diagram")
+    _esm = "".join(map(live.read_script, _scripts)) + "export default diagram_js;\n"
     _css = live.read_style("live")
     state = traitlets.Dict().tag(sync=True)
 
@@ -45,8 +46,15 @@ class Diagram(anywidget.AnyWidget):
         learning_rate: float = 0.1,
         relu_grad_inactive: int = 0,
     ) -> None:
+        matrices = [np.asarray(matrix, float) for matrix in weights]
+        shapes = [matrix.shape for matrix in matrices]
+        hidden = [matrix.shape[:1] for matrix in matrices[1:]]  # none, or (H,)
+        edges = [(len(inputs),), *hidden, (len(targets),)]
+        if len(edges) > 3 or [a + b for a, b in itertools.pairwise(edges)] != shapes:
+            fitting = f"one of ({len(inputs)}, {len(targets)}), or two with H between"
+            raise InvalidInput(f"weights has the shapes {shapes}; give {fitting}.")
         state = {
-            "weights": [np.asarray(matrix, float).tolist() for matrix in weights],
+            "weights": [matrix.tolist() for matrix in matrices],
             "inputs": np.asarray(inputs, float).tolist(),
             "targets": np.asarray(targets, float).tolist(),
             "learningRate": learning_rate,
@@ -57,78 +65,61 @@ class Diagram(anywidget.AnyWidget):
     @property
     def layers(self) -> list[np.ndarray]:
         """Return the numbers of each layer: inputs, hidden units if any, scores."""
-        layers = [np.array(self.state["inputs"])]
-        matrices = self.state["weights"]
-        for number, matrix in enumerate(matrices, 1):
-            sums = layers[-1] @ np.array(matrix)
-            layers.append(np.maximum(0, sums) if number < len(matrices) else sums)
+        first, *others = map(np.array, self.state["weights"])
+        layers = [np.array(self.state["inputs"]), self.state["inputs"] @ first]
+        for matrix in others:
+            layers[-1] = np.maximum(0, layers[-1])
+            layers.append(layers[-1] @ matrix)
         return layers
 
     @property
     def alt(self) -> str:
         """Return the text alternative: the size, the scores and the error."""
-        layers = self.layers
+        layers, targets = self.layers, self.state["targets"]
         size = "-".join(str(len(layer)) for layer in layers)
-        scores = ", ".join(f"{score:g}" for score in layers[-1].round(3))
-        targets = ", ".join(f"{target:g}" for target in self.state["targets"])
-        error = float(np.sum((layers[-1] - self.state["targets"]) ** 2))
-        noun = "score" if len(layers[-1]) == 1 else "scores"
+        scores = " and ".join(f"{score:.4g}" for score in layers[-1])
+        error = f"{np.sum((layers[-1] - targets) ** 2):.4g}"
+        wanted = " and ".join(f"{target:g}" for target in targets)
         return (
-            f"A network of size {size}: {noun} {scores}, target {targets}, "
-            f"error {error:.4g}."
+            f"A network of size {size}: score {scores}, target {wanted}, error {error}."
         )
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         still = base64.b64encode(plots.to_png(draw_still(self))).decode()
         alive = {"name": "diagram", "state": self.state}
-        about = {"alt": self.alt, "live": alive, "width": 864}
-        return (
-            {**data, "image/png": still, "text/plain": self.alt},
-            {**metadata, "image/png": about},
-        )
+        about = {"image/png": {"alt": self.alt, "live": alive, "width": 864}}
+        return {**data, "image/png": still, "text/plain": self.alt}, metadata | about
 
 
 def draw_still(diagram: Diagram) -> Figure:
-    """Draw a diagram's numbers as columns of circles, and its weights as lines."""
-    layers = diagram.layers
-    tallest = max(map(len, layers))
-    size = (9, 1 + 0.9 * tallest)
-    figure, axis = plt.subplots(figsize=size, layout="constrained")
-    names = (NAMES[0], NAMES[2]) if len(layers) == 2 else NAMES
-    places = [
+    """Draw numbers as circles, and weights as lines: red above 0, and blue below."""
+    layers, targets = diagram.layers, diagram.state["targets"]
+    tall = max(map(len, layers))
+    figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * tall), layout="constrained")
+    places = [  # of each circle: across, up
         [(column, (len(layer) - 1) / 2 - row) for row in range(len(layer))]
         for column, layer in enumerate(layers)
     ]
-    for column, matrix in enumerate(diagram.state["weights"]):
-        draw_weights(axis, places[column], places[column + 1], np.array(matrix))
+    number: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
+    for column, matrix in enumerate(map(np.array, diagram.state["weights"])):
+        for (row, to), weight in np.ndenumerate(matrix):
+            (x, y), (right, up) = places[column][row], places[column + 1][to]
+            width = 0.8 + 3 * abs(weight) / (np.abs(matrix).max() or 1)
+            colour = "#B2182B" if weight > 0 else "#2166AC"
+            axis.plot([x, right], [y, up], color=colour, linewidth=width, zorder=0)
+            part = 0.3 + 0.08 * (to % 2)  # so that numbers do not lie on each other
+            at = x + part * (right - x), y + part * (up - y)
+            axis.text(*at, f"{weight:g}", bbox={"fc": "white", "ec": "none"}, **number)
+    names = ["inputs", "units", "scores"] if len(layers) > 2 else ["inputs", "scores"]
     for name, layer, circles in zip(names, layers, places, strict=True):
+        axis.text(circles[0][0], tall / 2 + 0.1, name, ha="center")
         for value, (x, y) in zip(layer, circles, strict=True):
-            face = "white" if name == NAMES[1] and value == 0 else "#F0F4F8"
+            face = "white" if name == "units" and value == 0 else "#F0F4F8"
             axis.plot(x, y, "o", markersize=34, mfc=face, mec=plots.TRAIN)
-            axis.text(x, y, f"{value:g}"[:6], ha="center", va="center", fontsize=10)
-        axis.text(circles[0][0], tallest / 2 + 0.1, name, ha="center")
-    for target, (x, y) in zip(diagram.state["targets"], places[-1], strict=True):
+            axis.text(x, y, f"{value:.4g}", **number)
+    for target, (x, y) in zip(targets, places[-1], strict=True):
         axis.text(x + 0.2, y, f"target {target:g}", va="center")
-    axis.set(xlim=(-0.3, len(layers) - 0.4), ylim=(-tallest / 2, tallest / 2 + 0.5))
+    axis.set(xlim=(-0.3, len(layers) - 0.4), ylim=(-tall / 2, tall / 2 + 0.5))
     axis.axis("off")
     return figure
-
-
-def draw_weights(
-    axis: Axes,
-    starts: Sequence[tuple[float, float]],
-    ends: Sequence[tuple[float, float]],
-    matrix: np.ndarray,
-) -> None:
-    """Draw a line for each weight, red above 0 and blue below, with its number."""
-    largest = np.abs(matrix).max() or 1.0
-    for (row, column), weight in np.ndenumerate(matrix):
-        (x, y), (right, down) = starts[row], ends[column]
-        width = 0.8 + 3 * abs(weight) / largest
-        colour = "#B2182B" if weight > 0 else "#2166AC"
-        axis.plot([x, right], [y, down], color=colour, linewidth=width, zorder=0)
-        part = 0.3 + 0.08 * (column % 2)  # so that numbers do not lie on each other
-        at = x + part * (right - x), y + part * (down - y)
-        look = {"fc": "white", "ec": "none", "pad": 1}
-        axis.text(*at, f"{weight:g}", ha="center", va="center", bbox=look, fontsize=9)

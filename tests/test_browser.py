@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import nbformat
@@ -19,13 +20,15 @@ from playwright.sync_api import expect, sync_playwright
 
 import helpers
 from pipeline import compiled, data, published
+from pipeline.diagram import Diagram
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.files import write_whole
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import live
-from pipeline.reports.page import render_run
+from pipeline.reports.page import render_run, write_notebook_report
 from pipeline.run_folder import RunFolder
 from pipeline.stages import STAGES
+from tests.test_diagram import ON_PAPER
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -69,6 +72,47 @@ ONE_TOKEN_OF_EACH_COLOUR = """() => {
     const seen = new Set();
     for (const token of document.querySelectorAll(".highlight span"))
         seen.has(token.className) ? token.replaceWith("x") : seen.add(token.className);
+}"""
+FIRST_EPOCH = (
+    "First epoch: error 0.8547, accuracy 0.332; "
+    "equal to the first entry of the run's history."
+)
+PRESS = "(name) => document.querySelector(name).click()"
+READ_SUMS = """(root) => Array.from(
+    document.querySelectorAll(`${root} .about table`),
+    (table) => [table.caption.textContent, Array.from(table.tBodies[0].rows, (row) =>
+        [row.className, ...Array.from(row.cells, (cell) => cell.textContent)])],
+)"""
+TRAIN_IN_PAGE = """async (count) => {
+    const { training: run } = JSON.parse(document.getElementById("run").textContent);
+    const packed = [run.images, run.labels];
+    const arrays = await Promise.all(packed.map(draw_js.unpackBytes));
+    const training = new network_js.Training(...arrays, run.parameters);
+    let weights;
+    for (let step = 0; step < count; step++) {
+        const { first, second } = training.weights;
+        weights = [first.slice(), second.slice()];
+        training.next();
+    }
+    const { hidden, scores, signal, delta, mask, image, scaled } = training;
+    const { values, signals } = sums_js.measure({
+        sizes: [784, hidden.length, 10],
+        weights,
+        inputs: Array.from(image, (pixel) => scaled[pixel]),
+        targets: scores.map((score, digit) => Number(digit === arrays[1][count - 1])),
+        mask,
+        inactive: run.parameters.relu_grad_inactive,
+    });
+    const pairs = [
+        [values[1], hidden], [values[2], scores],
+        [signals[1], signal], [signals[2], delta],
+    ];
+    const isSame = pairs.every(([a, b]) => a.every((value, k) => value === b[k]));
+    return {
+        isSame,
+        values: [[...hidden], [...scores]],
+        signals: [[...signal], [...delta]],
+    };
 }"""
 NO_SHADE = (
     ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
@@ -408,11 +452,11 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
         steps = page.locator(".steps")
         steps.get_by_role("button", name="Next image").press("Enter")
         expect(steps.locator(".place")).to_have_text("Image 1 of 1,000, labelled 5")
-        (scores, targets, signals, after) = (
+        scores, targets, signals, after = (
             [
                 float(text)
                 for text in steps.locator(
-                    f".rows td:nth-child({n})"
+                    f".rows span:nth-child({n}) b"
                 ).all_text_contents()
             ]
             for n in (2, 3, 4, 5)
@@ -423,16 +467,224 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
             for s, t, e in zip(scores, targets, signals, strict=True)
         )
         assert abs(after[5] - 1) < abs(scores[5] - 1)
+        expect(steps.locator(".rows .label")).to_contain_text("5")
+        for stop, says in (
+            ("Error", "Only the score of the label has the target 1."),
+            ("Back", "flow back through the same weights"),
+            ("Update", "by the learning rate (0.005) times the gradient"),
+            ("Forward", "adds activations times weights"),
+        ):
+            steps.get_by_role("button", name=stop, exact=True).press("Enter")
+            said = steps.locator(".says p").filter(visible=True)
+            expect(said).to_contain_text(says)
+            assert bool(steps.locator(".lines line").count()) == (stop != "Error")
         steps.locator(".row button").nth(3).press("Enter")
-        expect(steps.locator(".of-unit")).to_contain_text("hidden unit 3: ")
+        expect(steps.locator(".about")).to_contain_text("Forward: hidden unit 3")
+        assert page.evaluate(FITS)
+        assert find_violations(page, ".steps") == []
+        steps.locator(".about th button").first.press("Enter")
+        expect(steps.locator(".about")).to_contain_text("The slope is pixel row")
         assert page.evaluate(FITS)
         assert find_violations(page, ".steps") == []
         steps.get_by_role("button", name="Play").click()
-        expect(steps.locator(".first-epoch")).to_have_text(
-            "First epoch: error 0.8547, accuracy 0.332; "
-            "equal to the first entry of the run's history.",
-            timeout=60_000,
+        expect(steps.locator(".first-epoch")).to_have_text(FIRST_EPOCH, timeout=60_000)
+
+
+def test_the_switches_of_one_step_say_whether_they_are_as_in_the_run(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        steps = page.locator(".steps")
+        setting, first = steps.locator(".setting"), steps.locator(".first-epoch")
+        dropout, slip = (steps.get_by_label(name) for name in ("dropout", "the slip"))
+        expect(dropout).to_be_checked()
+        expect(slip).to_be_checked()
+        steps.get_by_label("Speed").select_option("all at once")
+        steps.get_by_role("button", name="Play").click()
+        expect(first).to_have_text(FIRST_EPOCH)
+        expect(steps.locator(".recent")).to_have_text(
+            re.compile(r"correct: \d+ of the last 100")
         )
+        expect(setting).to_have_text("Both are as in this run.")
+        slip.uncheck()
+        expect(setting).to_contain_text("This is not the run's setting.")
+        expect(first).to_contain_text("With your setting the first epoch has error")
+        expect(steps.locator(".place")).to_contain_text("Image 1,000 of 1,000")
+        inactive = steps.locator(".row .inactive").first
+        steps.get_by_role("button", name="Back", exact=True).click()
+        expect(inactive).to_contain_text("0.00")
+        dropout.uncheck()
+        expect(steps.locator(".row .dropped")).to_have_count(0)
+        slip.check()
+        dropout.check()
+        expect(first).to_have_text(FIRST_EPOCH)
+
+
+def read_sums(page, root):
+    """Read the two tables of what is pressed, and check that each adds up as it stands.
+
+    Return the last number of each: of a unit or a score, and of its error signal.
+    """
+    results = []
+    for caption, rows in page.evaluate(READ_SUMS, root):
+        terms = [Decimal(row[-1]) for row in rows if row[0] in ("term", "rest")]
+        (total,) = (Decimal(row[-1]) for row in rows if row[0] == "total")
+        assert sum(terms) == total, (caption, rows)
+        results.append(float(rows[-1][-1]))
+    return results
+
+
+def train_on(images, labels, count):
+    """Train on some images, and return what helpers computes for the last one.
+
+    That is the hidden units and the scores, and the error signals of both.
+    """
+    rng, _ = helpers.generators(1)
+    weights = helpers.initial_weights(rng, 40)
+    for index in range(count):
+        inputs = helpers.scale(images[index : index + 1], 255)
+        targets = helpers.one_hot(labels[index : index + 1])
+        mask = helpers.dropout_mask(rng, (1, 40), 0.5)
+        hidden, scores = helpers.forward(inputs, weights, mask)
+        signals = (scores - targets) @ weights[1].T
+        signals *= helpers.relu_derivative(hidden) * mask
+        gradients = helpers.backward(inputs, targets, hidden, scores, weights, mask)
+        for matrix, gradient in zip(weights, gradients, strict=True):
+            matrix -= 0.005 * gradient
+    return [hidden[0], scores[0]], [signals[0], (scores - targets)[0]]
+
+
+def test_each_unit_and_score_of_the_run_is_a_sum_that_adds_up(browser, reports, sample):
+    values, signals = train_on(sample["x_train"], sample["y_train"], 3)
+    with open_page(browser, reports["run"]) as page:
+        for _ in range(3):
+            page.get_by_role("button", name="Next image").click()
+        expect(page.locator(".steps .place")).to_contain_text("Image 3 of 1,000")
+        in_page = page.evaluate(TRAIN_IN_PAGE, 3)
+        assert in_page["isSame"]  # what is shown and what is trained, to the last bit
+        for name, layer in (("row", 0), ("rows", 1)):
+            np.testing.assert_allclose(in_page["values"][layer], values[layer])
+            np.testing.assert_allclose(in_page["signals"][layer], signals[layer])
+            count = page.locator(f".steps .{name} button").count()
+            for unit in range(count):
+                page.evaluate(PRESS, f".steps .{name} button:nth-child({unit + 1})")
+                forward, back = read_sums(page, ".steps")
+                assert abs(forward - in_page["values"][layer][unit]) < 0.000501
+                assert abs(back - in_page["signals"][layer][unit]) < 0.000501
+            assert count == len(values[layer])
+
+
+@pytest.fixture(scope="module")
+def diagrams(tmp_path_factory):
+    """The page of a notebook that shows small networks, and these networks."""
+    rng = np.random.default_rng(0)
+    random = [rng.normal(size=shape) for shape in ((4, 5), (5, 3))]
+    networks = [
+        Diagram([[[1.5]]], [2], [1]),
+        Diagram([[[0.8]], [[-1.2]]], [1.5], [0.5]),
+        Diagram(ON_PAPER, [1, 2, 3], [0, 1], learning_rate=0.05),
+        Diagram(ON_PAPER, [1, 2, 3], [0, 1], relu_grad_inactive=1),
+        Diagram(random, rng.normal(size=4), [0, 1, 0], learning_rate=0.01),
+    ]
+    cells = [nbformat.v4.new_markdown_cell("# Show networks")]
+    for network in networks:
+        data, metadata = network._repr_mimebundle_()
+        output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+        cells.append(nbformat.v4.new_code_cell("network", outputs=[output]))
+    folder = tmp_path_factory.mktemp("diagrams")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "page.ipynb")
+    write_notebook_report(folder / "page.ipynb", folder / "page.html")
+    return folder / "page.html", networks
+
+
+def compute(diagram):
+    """Return the numbers of a diagram's layers after the first, and their signals."""
+    state, layers = diagram.state, diagram.layers
+    signals = [layers[-1] - state["targets"]]
+    for matrix in map(np.array, state["weights"][:0:-1]):
+        slope = helpers.relu_derivative(layers[-2], state["reluGradInactive"])
+        signals.insert(0, (matrix @ signals[0]) * slope)
+    return layers[1:], signals
+
+
+def test_each_number_of_a_small_network_is_a_sum_that_adds_up(browser, diagrams):
+    path, networks = diagrams
+    with open_page(browser, path) as page:
+        for number, network in enumerate(networks):
+            root = f"#network{number}"
+            page.locator(".live").nth(number).evaluate(
+                "(element, name) => { element.id = name; }", root[1:]
+            )
+            values, signals = compute(network)
+            first = len(network.state["inputs"])
+            buttons = page.locator(f"{root} .place")
+            places = [
+                (k, j) for k, layer in enumerate(values) for j in range(len(layer))
+            ]
+            assert buttons.count() == first + len(places)
+            for at, (layer, unit) in enumerate(places, first):
+                buttons.nth(at).evaluate("(button) => button.click()")
+                forward, back = read_sums(page, root)
+                assert abs(forward - values[layer][unit]) < 0.0000501
+                assert abs(back - signals[layer][unit]) < 0.0000501
+            weights = page.locator(f"{root} .weight")
+            for at in range(weights.count()):
+                weights.nth(at).evaluate("(button) => button.click()")
+                text = page.locator(f"{root} .about").text_content()
+                numbers = re.search(r": (\S+) \S (\S+) = (\S+)\.", text)
+                value, signal, slope = map(float, numbers.groups())
+                assert value * signal == pytest.approx(slope, rel=2e-3, abs=1e-9)
+                assert page.locator(f"{root} .curve").count() == 1
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(
+    browser, diagrams, width
+):
+    with open_page(browser, diagrams[0], width) as page:
+        part = page.locator(".live").nth(2)
+        says = part.get_by_role("status")
+        for stop, text in (
+            ("Forward", "Each score is such a sum"),
+            ("Error", "the sum of their squares, 13."),
+            ("Back", "An inactive unit lets none through"),
+            ("Update", "The error was 13 and is 1."),
+        ):
+            part.get_by_role("button", name=stop, exact=True).press("Enter")
+            expect(says).to_contain_text(text)
+            assert page.evaluate(FITS)
+        part.get_by_role("button", name="Start again").click()
+        weight = part.get_by_label("weight from input 1 to unit 1")
+        weight.press("Enter")
+        expect(weight).to_have_text("1")
+        part.get_by_label("Change the weight").fill("3")
+        expect(weight).to_have_text("3")
+        expect(part.get_by_label(re.compile("^score 1:"))).to_have_text("4")
+        part.locator(".curve").scroll_into_view_if_needed()
+        box = part.locator(".curve").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
+        page.mouse.up()
+        assert float(weight.text_content()) < 3
+        part.get_by_label(re.compile("^score 2:")).press("Enter")
+        part.get_by_label("Change the target").fill("-1")
+        expect(part.locator(".target").nth(1)).to_have_text("target -1")
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(FITS)
+        assert find_violations(page) == []
+        part = page.locator(".live").nth(0)
+        part.get_by_label("learning rate").fill("1e100")
+        for _ in range(3):
+            part.get_by_role("button", name="Update").click()
+        expect(part.locator(".about")).to_contain_text("no longer a number")
+
+
+def test_without_a_script_a_page_shows_the_still_of_a_network(browser, diagrams):
+    path, networks = diagrams
+    with open_page(browser, path, java_script_enabled=False) as page:
+        pictures = page.locator(".live img")
+        assert pictures.count() == len(networks)
+        for picture, network in zip(pictures.all(), networks, strict=True):
+            expect(picture).to_have_attribute("alt", network.alt)
 
 
 def write_idx(path, array):
@@ -695,6 +947,13 @@ def lab(browser, runs, tmp_path_factory):
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
+    code = (
+        f"from pipeline.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+    )
+    cells = [nbformat.v4.new_code_cell(code)]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(node, folder / "diagram.ipynb")
     news = (
         settings
         / "@jupyterlab"
@@ -727,10 +986,14 @@ def lab(browser, runs, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def run_notebook(browser, lab, stem):
-    """Open a notebook, clear its outputs, choose Run All, and check that none fails."""
-    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
-    count = sum(cell.cell_type == "code" for cell in cells)
+def run_notebook(browser, lab, stem, count=None):
+    """Open a notebook, clear its outputs, choose Run All, and check that none fails.
+
+    count: of its cells of code, unless it is one of the project's notebooks.
+    """
+    if count is None:
+        cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
+        count = sum(cell.cell_type == "code" for cell in cells)
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
         page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
@@ -782,3 +1045,15 @@ def test_the_controls_of_explore_work_in_jupyterlab(browser, lab):
         expect(cell.locator(".jp-OutputArea-output pre").last).to_contain_text(
             "answers 7"
         )
+
+
+def test_a_small_network_is_live_in_jupyterlab(browser, lab):
+    with run_notebook(browser, lab, "diagram", count=1) as page:
+        live = page.locator(".live-panel")
+        live.get_by_role("button", name="Back", exact=True).press("Enter")
+        expect(live.get_by_role("status")).to_contain_text("flow to the left")
+        expect(live.locator(".about")).to_contain_text("Forward: unit 1")
+        weight = live.get_by_label("weight from input 1 to unit 1")
+        weight.press("Enter")
+        live.get_by_label("Change the weight").fill("2.5")
+        expect(weight).to_have_text("2.5")

@@ -48,7 +48,7 @@ LAYERS = [
     "reports reports.markdown reports.page reports.live",
     "runs",
     "verification",
-    "sweeps explore comparison",
+    "sweeps explore diagram comparison",
     "listing",
     "commands",
     "__main__",

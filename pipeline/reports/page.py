@@ -95,7 +95,10 @@ def render(
     if summary:
         scripts += ["draw", "pad", "report"]
         if summary["live"]["page"]["training"]:
-            scripts += ["tries", "train", "step", "check", "report_training"]
+            scripts += ["tries", "train", "sums", "explain", "step"]
+            scripts += ["check", "report_training"]
+    if 'class="live"' in "".join(sections):
+        scripts += ["sums", "explain", "diagram", "diagrams"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
     return fill(
         "page.html.j2",

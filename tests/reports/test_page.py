@@ -297,7 +297,7 @@ def test_the_committed_report_is_what_a_run_makes(runs):
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
-    for html, count in ((render("# A"), 1), (report, 10)):
+    for html, count in ((render("# A"), 1), (report, 12)):
         policy = html.select_one("meta[http-equiv]")["content"]
         assert policy.startswith("default-src 'none'; ")
         assert policy.count("sha256-") == count

@@ -143,6 +143,12 @@ export function paintSigned(canvas, values, width = SIDE) {
   paint(canvas, Array.from(values, diverging(maxAbs(values))), 0, 0, width);
 }
 
+// The weight that has the deepest colour in the pictures of a first matrix.
+export function findLimit(first) {
+  const squares = first.reduce((sum, weight) => sum + weight * weight, 0);
+  return 2 * Math.sqrt(squares / first.length);
+}
+
 // The weights from each pixel to one hidden unit.
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
@@ -153,8 +159,7 @@ export function drawUnits(canvas, { first }, size) {
   canvas.hidden = false;
   canvas.width = 30 * COLUMNS;
   canvas.height = 30 * Math.ceil(count / COLUMNS);
-  const squares = first.reduce((sum, weight) => sum + weight * weight, 0);
-  const colour = diverging(2 * Math.sqrt(squares / first.length));
+  const colour = diverging(findLimit(first));
   for (let h = 0; h < count; h++) {
     const colours = findWeightsOfUnit(first, size, h).map(colour);
     paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));

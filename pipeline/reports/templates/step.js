@@ -1,133 +1,235 @@
-// Trains a fresh network from the run's seed, one image a press, and shows what each update is made
-// of.
-import { formatNumber, grey, nameOf, paint, paintSigned, unpackBytes } from "./draw.js";
-import { argmax, DIGITS, forward, Training } from "./network.js";
+// Trains a fresh network from the run's seed, one image a press, and shows what its numbers are
+// made of.
+import {
+  diverging,
+  findLimit,
+  formatNumber,
+  grey,
+  maxAbs,
+  nameOf,
+  paint,
+  unpackBytes,
+} from "./draw.js";
+import { explainPlace, explainWeight } from "./explain.js";
+import { argmax, DIGITS, PIXELS, Training } from "./network.js";
+import { findError, findLargest, findProducts, measure } from "./sums.js";
 
-const SHORTEST = 1200; // frames of a whole epoch: some 20 seconds
+const LINES = 30;
+const FASTEST = 12_000; // milliseconds of an epoch at the end of "slow, then faster"
 
-const sumSquares = (values) => values.reduce((sum, value) => sum + value * value, 0);
-const findLargest = (values) => argmax(values.map(Math.abs));
-
-// The section in `root`, with the training that it shows.
 class Steps {
   constructor(root, run) {
     this.root = root;
     this.run = run;
     this.training = null;
     this.frame = 0; // the id of the requested animation frame while it plays, or 0
-    this.unit = null; // that is chosen
-    this.after = new Float64Array(DIGITS); // the scores after the update
+    this.chosen = null; // a place, [layer, place]
+    this.weight = null; // of its sum, if one is chosen
+    this.stop = "forward";
   }
 
   part(name) {
     return this.root.querySelector(`.${name}`);
   }
 
-  async begin() {
-    const [images, labels] = await Promise.all([this.run.images, this.run.labels].map(unpackBytes));
-    this.training = new Training(images, labels, this.run.parameters);
-    for (const name of ["first-epoch", "place", "errors"]) this.part(name).textContent = "";
+  isAsRun() {
+    const isSame = ({ checked, defaultChecked }) => checked === defaultChecked;
+    return isSame(this.part("dropout")) && isSame(this.part("slip"));
+  }
+
+  // Begins again from the seed, with the parameters as the switches have them, and goes on to the
+  // image `count`.
+  async begin(count = 0) {
+    this.pause();
+    const { images, labels, parameters } = this.run;
+    const arrays = await Promise.all([images, labels].map(unpackBytes));
+    this.training = new Training(...arrays, {
+      ...parameters,
+      dropout_rate: this.part("dropout").checked ? parameters.dropout_rate || 0.5 : 0,
+      relu_grad_inactive: Number(this.part("slip").checked),
+    });
+    const { first, second } = this.training.weights;
+    this.before = [first.slice(), second.slice()]; // the weights before the update
+    this.count = 0; // of images so far
+    this.recent = []; // whether each of the last 100 answers was correct
+    this.part("first-epoch").textContent = "";
+    this.part("setting").textContent = this.isAsRun()
+      ? "Both are as in this run."
+      : "This is not the run's setting. The training began again from the seed with yours.";
     this.part("shown-step").hidden = true;
+    while (this.count < count) this.step();
+    if (count) this.show();
   }
 
   step() {
-    this.training.next();
-    const { place, labels, error, correct, epoch } = this.training;
-    if (epoch > 1 || place < labels.length) return;
+    const { training, before, recent } = this;
+    const { weights, labels, scores } = training;
+    before[0].set(weights.first);
+    before[1].set(weights.second);
+    training.next();
+    this.count++;
+    recent.push(argmax(scores) === labels[training.place - 1]);
+    if (recent.length > 100) recent.shift();
+    if (this.count === labels.length) this.endEpoch(training.error / this.count);
+  }
+
+  endEpoch(error) {
+    this.pause();
     const { errors, curves } = this.run;
-    const mean = error / place;
-    const accuracy = correct / place;
-    const isEqual = mean === errors[0] && accuracy === curves.masked[0];
-    this.part("first-epoch").textContent =
-      `First epoch: error ${mean.toFixed(4)}, accuracy ${accuracy.toFixed(3)}; ` +
-      `${isEqual ? "equal" : "not equal"} to the first entry of the run's history.`;
-    this.stop();
+    const accuracy = this.training.correct / this.count;
+    const isEqual = error === errors[0] && accuracy === curves.masked[0];
+    const numbers = `error ${error.toFixed(4)}, accuracy ${accuracy.toFixed(3)}`;
+    this.part("first-epoch").textContent = this.isAsRun()
+      ? `First epoch: ${numbers}; ${isEqual ? "" : "not "}equal to the first entry of the run's history.`
+      : `With your setting the first epoch has ${numbers}.`;
+  }
+
+  // What the step was made of, with the weights before the update.
+  measure() {
+    const { image, scaled, mask, place, labels, parameters, rate } = this.training;
+    const label = labels[place - 1];
+    const targets = Array.from({ length: DIGITS }, (_, digit) => Number(digit === label));
+    return measure({
+      sizes: [PIXELS, mask.length, DIGITS],
+      weights: this.before,
+      inputs: Array.from(image, (pixel) => scaled[pixel]),
+      targets,
+      mask,
+      hasMask: parameters.dropout_rate > 0,
+      inactive: parameters.relu_grad_inactive,
+      rate,
+      label,
+      digits: 3,
+      most: 5,
+      nameOf: (layer, at) => {
+        if (layer === 0) return `pixel row ${Math.floor(at / 28)}, column ${at % 28}`;
+        return layer === 1 ? `hidden unit ${at}` : `score of ${nameOf(parameters.classes, at)}`;
+      },
+    });
   }
 
   show() {
-    const { place, labels, image, scaled, weights, mask, hidden, signal } = this.training;
-    const label = labels[place - 1];
-    forward(image, scaled, weights, mask, new Float64Array(hidden.length), this.after);
-    const unit = this.unit ?? findLargest(signal); // until one is chosen
+    const { first, second } = this.training.weights;
+    this.network = this.measure();
+    this.after = measure({ ...this.network, weights: [first, second] });
     this.part("shown-step").hidden = false;
-    this.showPlace(label);
-    this.showErrors(label);
-    paint(this.part("image"), [...image].map(grey));
-    this.showUnits(unit);
-    this.showScores(label);
-    this.showGradients(unit);
+    this.showPlace();
+    paint(this.part("image"), [...this.training.image].map(grey));
+    this.showUnits();
+    this.showScores();
+    this.drawLines();
+    const { network, chosen } = this;
+    for (const button of this.root.querySelectorAll("[aria-pressed]")) {
+      button.setAttribute("aria-pressed", button === this.pressed || button.value === this.stop);
+    }
+    const about = this.part("about");
+    if (this.weight) explainWeight(about, network, this.weight);
+    else {
+      explainPlace(about, network, ...(chosen ?? [2, network.label]), (weight) => {
+        this.weight = weight;
+        this.show();
+        about.focus();
+      });
+    }
   }
 
-  showPlace(label) {
-    const { place, epoch, labels } = this.training;
-    const when = epoch > 1 ? `, epoch ${epoch}` : "";
-    const name = nameOf(this.run.parameters.classes, label);
-    this.part("place").textContent =
-      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, ` +
-      `labelled ${name}`;
-  }
-
-  showErrors(label) {
-    const { scores, delta } = this.training;
+  showPlace() {
+    const { training, network, after, recent } = this;
+    const { place, epoch, labels } = training;
     const { classes } = this.run.parameters;
-    const deltaAfter = Array.from(this.after, (score, d) => score - (d === label));
-    const before = formatNumber(sumSquares(delta));
-    const after = formatNumber(sumSquares(deltaAfter));
-    const answerBefore = nameOf(classes, argmax(scores));
-    const answerAfter = nameOf(classes, argmax(this.after));
+    const answers = [network, after].map(({ values }) => nameOf(classes, argmax(values[2])));
+    const when = epoch > 1 ? `, epoch ${epoch}` : "";
+    this.part("place").textContent =
+      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, labelled ${nameOf(classes, network.label)}`;
+    this.part("recent").textContent =
+      `correct: ${recent.filter(Boolean).length} of the last ${recent.length}`;
+    const errors = [network, after].map(findError).map(formatNumber);
     this.part("errors").textContent =
-      `Error before the update ${before}, after it ${after}. ` +
-      `Answer before ${answerBefore}, after ${answerAfter}.`;
+      `Error before the update ${errors.join(", after it ")}. ` +
+      `Answer before ${answers.join(", after ")}.`;
   }
 
-  showUnits(unit) {
-    const { mask, hidden, signal } = this.training;
-    const most = Math.max(...hidden, 1e-9);
-    [...this.part("row").children].forEach((button, h) => {
-      const isDropped = mask[h] === 0;
-      const activation = formatNumber(hidden[h]);
-      const state = isDropped
-        ? "dropped"
-        : `activation ${activation}, error signal ${formatNumber(signal[h])}`;
-      button.style.setProperty("--part", hidden[h] / most);
-      button.classList.toggle("dropped", isDropped);
-      button.setAttribute("aria-pressed", h === unit);
-      button.setAttribute("aria-label", `Hidden unit ${h}: ${state}`);
-    });
-    paintSigned(this.part("signals"), signal, hidden.length);
-  }
-
-  showScores(label) {
-    const { scores, delta } = this.training;
-    [...this.part("rows").children].forEach((row, d) => {
-      const [, score, target, error, after] = row.cells;
-      score.textContent = formatNumber(scores[d]);
-      target.textContent = Number(d === label);
-      error.textContent = formatNumber(delta[d]);
-      after.textContent = formatNumber(this.after[d]);
+  // Shows each unit by a picture, of its weights or of their gradients, and by a number.
+  showUnits() {
+    const { stop, network } = this;
+    const { values, sums, signals, mask, weights, inputs } = network;
+    const isBack = stop === "back" || stop === "update";
+    const numbers = (isBack ? signals : values)[1];
+    const noun = isBack ? "error signal" : "activation";
+    const most = maxAbs(numbers) || 1;
+    const colour = diverging(stop === "update" ? maxAbs(signals[1]) : findLimit(weights[0]));
+    [...this.part("row").children].forEach((button, unit) => {
+      const state = mask[unit] === 0 ? "dropped" : sums[1][unit] > 0 ? "active" : "inactive";
+      const numberOf = (input, pixel) =>
+        stop === "update" ? input * signals[1][unit] : weights[0][pixel * mask.length + unit];
+      const [picture, name, number] = button.children;
+      paint(picture, inputs.map(numberOf).map(colour));
+      name.lastChild.textContent = state === "dropped" ? state : `${state}, ${noun}`;
+      number.textContent = state === "dropped" ? "–" : formatNumber(numbers[unit]);
+      button.className = state;
+      button.style.setProperty("--part", Math.abs(numbers[unit]) / most);
     });
   }
 
-  // Shows the gradients of the second matrix and of the weights to one hidden unit.
-  showGradients(unit) {
-    const { image, scaled, weights, hidden, delta, signal, rate } = this.training;
-    const size = hidden.length;
-    const second = Array.from(
-      { length: DIGITS * size },
-      (_, k) => hidden[k % size] * delta[Math.floor(k / size)],
-    );
-    paintSigned(this.part("second"), second, size);
-    const first = Array.from(image, (pixel) => scaled[pixel] * signal[unit]);
-    paintSigned(this.part("first"), first);
-    const pixel = findLargest(first); // the one whose weight changes most
-    const now = weights.first[pixel * size + unit];
-    const before = now + rate * first[pixel];
-    this.part("example").textContent =
-      `For instance, the weight from the pixel in row ${Math.floor(pixel / 28)}, ` +
-      `column ${pixel % 28} to hidden unit ${unit} was ${before.toFixed(4)} ` +
-      `and is ${now.toFixed(4)}.`;
-    this.part("of-unit").textContent =
-      `hidden unit ${unit}: pixel times error signal ${formatNumber(signal[unit])}`;
+  showScores() {
+    const { values, targets, signals, label } = this.network;
+    [...this.part("rows").children].forEach((button, digit) => {
+      const numbers = [values[2], signals[2], this.after.values[2]].map((list) => list[digit]);
+      const [score, signal, after] = numbers.map(formatNumber);
+      [score, targets[digit], signal, after].forEach((number, k) => {
+        button.children[k + 1].lastChild.textContent = number;
+      });
+      button.classList.toggle("label", digit === label);
+    });
+  }
+
+  // The weights that matter most at this stop: of what is chosen, or of all scores.
+  findLines() {
+    const { network, stop, chosen } = this;
+    const [layer, place] = chosen ?? [];
+    const ofScores = network.targets.flatMap((_, digit) => findProducts(network, 2, digit));
+    let weights = ofScores;
+    if (layer === 2) weights = findProducts(network, 2, place);
+    if (layer === 1) {
+      weights = findProducts(network, 1, place);
+      weights.push(...ofScores.filter(({ from }) => from === place));
+    }
+    const findFlow = {
+      forward: ({ input, weight }) => input * weight,
+      error: () => 0,
+      back: ({ signal, weight }) => signal * weight,
+      update: ({ slope }) => slope,
+    }[stop];
+    const flows = weights.map((weight) => ({ ...weight, product: findFlow(weight) }));
+    return findLargest(flows, LINES).filter(({ product }) => product);
+  }
+
+  // The place of a pixel, a unit or a score, in percent of the picture. side: 0 left, 1 right.
+  locate(layer, place, side) {
+    const box = this.part("network").getBoundingClientRect();
+    const list = this.part(layer === 1 ? "row" : "rows");
+    const element = layer ? list.children[place] : this.part("image");
+    const { left, top, width, height } = element.getBoundingClientRect();
+    const across = layer ? side : ((place % 28) + 0.5) / 28;
+    const down = layer ? 0.5 : (Math.floor(place / 28) + 0.5) / 28;
+    return [
+      (100 * (left + across * width - box.left)) / box.width,
+      (100 * (top + down * height - box.top)) / box.height,
+    ];
+  }
+
+  drawLines() {
+    if (!this.network || this.part("network").offsetWidth === 0) return;
+    const found = this.findLines();
+    const most = maxAbs(found.map(({ product }) => product));
+    const lines = found.map(({ layer, from, to, product }) => {
+      const [x1, y1] = this.locate(layer - 1, from, 1);
+      const [x2, y2] = this.locate(layer, to, 0);
+      const width = 0.5 + (4.5 * Math.abs(product)) / most;
+      const name = product > 0 ? "above" : "below";
+      return `<line class="${name}" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke-width="${width}"/>`;
+    });
+    this.part("lines").innerHTML = lines.join("");
   }
 
   setPlaying(isPlaying) {
@@ -135,16 +237,24 @@ class Steps {
     this.part("pause").setAttribute("aria-disabled", !isPlaying);
   }
 
-  stop() {
+  pause() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     this.setPlaying(false);
   }
 
-  play() {
-    this.frame = requestAnimationFrame(() => this.play());
-    const count = Math.ceil(this.training.labels.length / SHORTEST);
-    for (let k = 0; k < count && this.frame; k++) this.step();
+  // Makes the steps that are due, if any.
+  play(now) {
+    this.frame = requestAnimationFrame((next) => this.play(next));
+    const speed = this.part("speed").value;
+    const shortest = FASTEST / this.training.labels.length;
+    this.due = Math.max(this.due, now - 500); // a page that was busy catches up little
+    if (this.due > now) return;
+    while (this.due <= now && this.frame) {
+      this.step();
+      this.interval = speed ? Number(speed) : Math.max(0.7 * this.interval, shortest);
+      this.due += this.interval;
+    }
     this.show();
   }
 
@@ -152,7 +262,7 @@ class Steps {
     const on = (name, act) => this.part(name).addEventListener("click", act);
     on("next", async () => {
       if (!this.training) await this.begin();
-      this.stop();
+      this.pause();
       this.step();
       this.show();
     });
@@ -160,37 +270,39 @@ class Steps {
       if (this.frame) return;
       if (!this.training) await this.begin();
       this.setPlaying(true);
-      this.play();
+      this.interval = 2000;
+      this.due = 0;
+      this.play(performance.now());
     });
-    on("pause", () => this.stop());
-    on("start", async () => {
-      this.stop();
-      await this.begin();
-    });
-    on("row", ({ target: { type, value } }) => {
-      if (type !== "button") return;
-      this.unit = Number(value);
+    on("pause", () => this.pause());
+    on("start", () => this.begin());
+    on("network", ({ target }) => {
+      const button = target.closest("button");
+      if (!button) return;
+      this.pressed = button;
+      this.chosen = [button.parentNode === this.part("row") ? 1 : 2, Number(button.value)];
+      this.weight = null;
       this.show();
     });
-  }
-
-  addUnits() {
-    const size = this.run.parameters.hidden_size;
-    for (let h = 0; h < size; h++) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.value = h;
-      this.part("row").append(button);
+    on("stops", ({ target: { value } }) => {
+      if (!value) return;
+      this.stop = value;
+      this.root.dataset.stop = value; // the style shows its sentence
+      this.show();
+    });
+    for (const name of ["dropout", "slip"]) {
+      this.part(name).addEventListener("change", () => this.begin(this.count));
     }
-    this.part("signals").width = size;
-    this.part("second").width = size;
+    this.part("speed").addEventListener("change", () => {
+      this.due = 0;
+    });
+    new ResizeObserver(() => this.drawLines()).observe(this.part("network"));
   }
 }
 
 // Sets up the section in `root`, which has step.html.j2. Returns what stops it.
 export function setUpSteps(root, run) {
   const steps = new Steps(root, run);
-  steps.addUnits();
   steps.listen();
-  return () => steps.stop();
+  return () => steps.pause();
 }

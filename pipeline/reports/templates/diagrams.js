@@ -1,0 +1,6 @@
+// Makes the diagrams of a page live: each is drawn in the place of its still.
+import { draw } from "./diagram.js";
+
+for (const place of document.querySelectorAll('.live[data-name="diagram"]')) {
+  draw(place, JSON.parse(place.dataset.state));
+}

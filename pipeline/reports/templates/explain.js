@@ -1,0 +1,182 @@
+// Explains a unit or a score as sums in numbers, and a weight by its parabola.
+import {
+  findCurve,
+  findProducts,
+  findProductsBack,
+  findReach,
+  findWeight,
+  roundTerms,
+} from "./sums.js";
+
+const WIDTH = 400; // of a parabola's picture
+const BASE = 180; // where its axis is
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export function makeButton(text, act, attributes = {}) {
+  const button = make("button", { type: "button", ...attributes }, text);
+  button.addEventListener("click", act);
+  return button;
+}
+
+// A number with as many digits behind the point as the network shows, and never -0.
+export function formatFixed({ digits, isTrimmed }, value) {
+  const number = Number(value.toFixed(digits)) + 0;
+  return isTrimmed ? String(number) : number.toFixed(digits);
+}
+
+// A number with four digits that count.
+export const formatShort = (value) => String(Number(value.toPrecision(4)));
+
+// A row of a table: its head, a calculation if there is one, and the value of that.
+export function makeRow(name, head, calculation, value) {
+  const cells = [calculation, value].filter(Boolean).map((text) => make("td", {}, text));
+  const about = { scope: "row", colspan: 3 - cells.length };
+  return make("tr", { class: name }, make("th", about, head), ...cells);
+}
+
+export const makeTable = (caption, rows) =>
+  make("table", {}, make("caption", {}, caption), make("tbody", {}, ...rows));
+
+// A table of a sum. results: the total and what follows from it, each as a name and a value.
+function makeSum(network, caption, terms, results, press) {
+  const format = (value) => formatFixed(network, value);
+  const [[, total]] = results;
+  const { rows, others, rest } = roundTerms(terms, total, network.digits, network.most);
+  const body = rows.map((term) => {
+    const head = term.factors ? makeButton(term.name, () => press(term)) : term.name;
+    return makeRow("term", head, term.factors?.map(format).join(" × "), format(term.product));
+  });
+  if (others || rest) {
+    body.push(makeRow("rest", others ? `the other ${others}` : "rounding", "", format(rest)));
+  }
+  results.forEach(([name, value], k) => {
+    body.push(makeRow(k ? "more" : "total", name, "", format(value)));
+  });
+  return makeTable(caption, body);
+}
+
+const isHidden = ({ weights }, layer) => layer < weights.length;
+
+// What a hidden unit makes of a sum: by the ReLU or its slope, then by the dropout mask.
+function listResults({ mask, hasMask }, place, sum, after, reason, name) {
+  const results = [["sum", sum]];
+  results.push([hasMask ? reason : `${name}: ${reason}`, after]);
+  const last = `${name}: times ${formatShort(mask[place])}, the dropout mask`;
+  if (hasMask) results.push([last, after * mask[place]]);
+  return results;
+}
+
+function makeForward(network, layer, place, press) {
+  const sum = network.sums[layer][place];
+  const terms = findProducts(network, layer, place);
+  const reason = `${sum > 0 ? "above 0, so it stays" : "not above 0, so it becomes 0"} (ReLU)`;
+  const results = isHidden(network, layer)
+    ? listResults(network, place, sum, Math.max(0, sum), reason, "activation")
+    : [["score", sum]];
+  return makeSum(network, `Forward: ${network.nameOf(layer, place)}`, terms, results, press);
+}
+
+function makeBack(network, layer, place, press) {
+  const sum = network.back[layer][place];
+  const score = { name: "score", product: network.values[layer][place] };
+  const target = { name: "minus its target", product: -network.targets[place] };
+  const isActive = network.sums[layer][place] > 0;
+  const slope = isActive ? 1 : network.inactive;
+  const reason = `times ${slope}, the slope of the ReLU (${isActive ? "active" : "inactive"})`;
+  const [terms, results] = isHidden(network, layer)
+    ? [
+        findProductsBack(network, layer, place),
+        listResults(network, place, sum, sum * slope, reason, "error signal"),
+      ]
+    : [[score, target], [["error signal", sum]]];
+  return makeSum(network, "Back: its error signal", terms, results, press);
+}
+
+// Why a hidden unit has the error signal that it has, in words.
+function explainSignal({ sums, mask, inactive }, layer, place) {
+  if (mask[place] === 0) {
+    return "Dropout leaves this unit out of this step, so nothing flows through it.";
+  }
+  if (sums[layer][place] > 0) return "The unit is active, so its error signal flows on.";
+  const end = inactive
+    ? "But the original's slip takes 1, so the unit has an error signal all the same."
+    : "So its error signal is 0, and this step leaves its weights alone.";
+  return `The unit is inactive: its sum is not above 0, so a small change of it changes nothing
+    behind it. The true slope of the ReLU is 0 there. ${end}`;
+}
+
+// Shows a unit or a score in `root` as two sums. press: called with the weight of a product.
+export function explainPlace(root, network, layer, place, press) {
+  const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
+  const text = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
+  root.replaceChildren(make("div", { class: "sums" }, ...sums), make("p", {}, text));
+}
+
+function drawArrow(x, y, length) {
+  const end = x + length;
+  const neck = end - 8 * Math.sign(length);
+  return `<line class="arrow" x1="${x}" y1="${y}" x2="${neck}" y2="${y}"/>
+    <polygon points="${end},${y} ${neck},${y - 5} ${neck},${y + 5}"/>`;
+}
+
+const drawText = (x, anchor, value) =>
+  `<text x="${x}" y="${BASE + 16}" text-anchor="${anchor}">${formatShort(value)}</text>`;
+
+// Draws the loss over a weight, from low to high, with the weight and its next step.
+function drawCurve(network, weight, [low, high]) {
+  const places = Array.from({ length: 121 }, (_, k) => low + ((high - low) * k) / 120);
+  const curve = findCurve(network, weight, [...places, weight.weight]);
+  const losses = curve.map(([, loss]) => loss);
+  const least = Math.min(...losses);
+  const range = Math.max(...losses) - least || 1;
+  const points = curve.map(([place, loss]) => [
+    10 + ((place - low) / (high - low)) * (WIDTH - 20),
+    BASE - 10 - ((loss - least) / range) * (BASE - 40),
+  ]);
+  const [x, y] = points.pop();
+  const step = (-network.rate * weight.slope * (WIDTH - 20)) / (high - low);
+  // How many times too long the arrow is drawn, so that it is seen.
+  const stretch = step ? 10 ** Math.max(0, Math.ceil(Math.log10(18 / Math.abs(step)))) : 1;
+  const picture = `<svg class="curve" viewBox="0 0 ${WIDTH} 200" role="img"
+    aria-label="The loss over this weight, while the others stay">
+    <line x2="${WIDTH}" y1="${BASE}" y2="${BASE}"/>
+    <polyline points="${points.join(" ")}"/>
+    <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
+    <circle cx="${x}" cy="${y}" r="7"/>
+    ${step ? drawArrow(x, y - 14, step * stretch) : ""}
+    ${drawText(4, "start", low)}
+    ${drawText(x, "middle", weight.weight)}
+    ${drawText(WIDTH - 4, "end", high)}
+    </svg>`;
+  return { picture, stretch, loss: losses.at(-1) };
+}
+
+// Shows a weight in `root`: its parabola, the slope there, and the next step. reach: of its
+// parabola, unless it is to be found.
+export function explainWeight(root, network, { layer, from, to }, reach) {
+  const found = findWeight(network, layer, from, to);
+  const { weight, input, signal, slope } = found;
+  const { picture, stretch, loss } = drawCurve(network, found, reach ?? findReach(network, found));
+  const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
+  const isFlat = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
+  const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
+  const [factor, other, product, now, rate, next] = numbers.map(formatShort);
+  const texts = [
+    `Across is this weight, and up is the loss, half of the error. It is ${formatShort(loss)} now.`,
+    `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
+    isFlat ? "This is the slip: since the unit is inactive, the curve is flat here." : "",
+    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
+    stretch > 1 ? `The arrow is drawn ${stretch} times as long.` : "",
+  ];
+  const figure = make("figure");
+  figure.innerHTML = picture;
+  figure.prepend(make("figcaption", {}, `The weight from ${start} to ${end}: ${now}`));
+  const words = make("div", {}, ...texts.filter(Boolean).map((text) => make("p", {}, text)));
+  root.replaceChildren(make("div", { class: "sums" }, figure, words));
+}

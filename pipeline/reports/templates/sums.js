@@ -1,0 +1,116 @@
+// The numbers of a network for one input, and its sums as rounded numbers that add up.
+//
+//   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
+//            targets; mask: of dropout; inactive: the slope of the ReLU there; rate }
+
+// The sums of a layer: the values of the layer before, times the weights.
+function multiply(values, matrix, size) {
+  const sums = new Float64Array(size);
+  values.forEach((value, from) => {
+    if (value === 0) return;
+    for (let to = 0; to < size; to++) sums[to] += value * matrix[from * size + to];
+  });
+  return sums;
+}
+
+// The error signals of a layer before they are multiplied by slope and mask.
+function multiplyBack(signals, matrix, size) {
+  const width = signals.length;
+  return Float64Array.from({ length: size }, (_, from) =>
+    signals.reduce((sum, signal, to) => sum + signal * matrix[from * width + to], 0),
+  );
+}
+
+// Adds to a network, for each layer: sums, values (after ReLU and mask), back (sums of error
+// signals) and signals (after slope and mask).
+export function measure(network) {
+  const { sizes, weights, inputs, targets, mask, inactive } = network;
+  const last = weights.length;
+  const sums = [inputs];
+  const values = [inputs];
+  for (let layer = 1; layer <= last; layer++) {
+    sums[layer] = multiply(values[layer - 1], weights[layer - 1], sizes[layer]);
+    values[layer] =
+      layer < last ? sums[layer].map((sum, h) => Math.max(0, sum) * mask[h]) : sums[layer];
+  }
+  const back = [];
+  const signals = [];
+  back[last] = sums[last].map((score, place) => score - targets[place]);
+  signals[last] = back[last];
+  for (let layer = last - 1; layer > 0; layer--) {
+    const findSlope = (h) => (values[layer][h] > 0 ? 1 : inactive) * mask[h];
+    back[layer] = multiplyBack(signals[layer + 1], weights[layer], sizes[layer]);
+    signals[layer] = back[layer].map((sum, h) => sum * findSlope(h));
+  }
+  return { ...network, sums, values, back, signals };
+}
+
+// The squared error; the loss is half of it.
+export const findError = ({ signals }) =>
+  signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0);
+
+// A weight, with what its product and its slope are made of. layer: the one where it ends.
+export function findWeight({ sizes, weights, values, signals }, layer, from, to) {
+  const at = from * sizes[layer] + to;
+  const weight = weights[layer - 1][at];
+  const input = values[layer - 1][from];
+  const signal = signals[layer][to];
+  return { layer, from, to, at, weight, input, signal, slope: input * signal };
+}
+
+// Terms: weights, each with its product, and the name of the place that the other factor is from.
+function makeTerm(network, found, factor, layer, place) {
+  const factors = [factor, found.weight];
+  return { ...found, factors, product: factor * found.weight, name: network.nameOf(layer, place) };
+}
+
+// The products that a sum is made of.
+export const findProducts = (network, layer, to) =>
+  Array.from({ length: network.sizes[layer - 1] }, (_, from) => {
+    const found = findWeight(network, layer, from, to);
+    return makeTerm(network, found, found.input, layer - 1, from);
+  });
+
+// The products that the error signal of a unit is made of.
+export const findProductsBack = (network, layer, from) =>
+  Array.from({ length: network.sizes[layer + 1] }, (_, to) => {
+    const found = findWeight(network, layer + 1, from, to);
+    return makeTerm(network, found, found.signal, layer + 1, to);
+  });
+
+export const findLargest = (terms, count) =>
+  [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, count);
+
+// The terms of a sum that are shown. They and the rest, which takes what rounding leaves, add up to
+// the total as it is rounded.
+export function roundTerms(terms, total, digits, most) {
+  const unit = 10 ** digits;
+  const round = (value) => Math.round(value * unit);
+  const rows = terms.length > most + 1 ? findLargest(terms, most) : terms;
+  const sum = rows.reduce((units, { product }) => units + round(product), 0);
+  return { rows, others: terms.length - rows.length, rest: (round(total) - sum) / unit };
+}
+
+// The loss over one weight, while the others stay: a list of [weight, loss].
+export function findCurve(network, { layer, at }, places) {
+  const weights = [...network.weights];
+  const matrix = Float64Array.from(weights[layer - 1]);
+  weights[layer - 1] = matrix;
+  return places.map((place) => {
+    matrix[at] = place;
+    return [place, findError(measure({ ...network, weights })) / 2];
+  });
+}
+
+// The part of a weight's curve that has its bottom, if there is one, and the next step.
+export function findReach(network, weight) {
+  const now = weight.weight;
+  const h = 1e-3;
+  const curve = findCurve(network, weight, [now - h, now, now + h]);
+  const [low, middle, high] = curve.map(([, loss]) => loss);
+  const curvature = (low - 2 * middle + high) / h ** 2;
+  const toBottom = curvature > 1e-6 ? (high - low) / (2 * h) / curvature : 0;
+  const step = network.rate * weight.slope;
+  const reach = Math.max(2 * Math.abs(toBottom), 1.5 * Math.abs(step));
+  return reach > 1e-6 ? [now - reach, now + reach] : [now - 1, now + 1];
+}
