@@ -107,8 +107,8 @@ function explainSignal({ sums, mask, inactive }, layer, place) {
   const end = inactive
     ? "But the original's slip takes 1, so the unit has an error signal all the same."
     : "So its error signal is 0, and this step leaves its weights alone.";
-  return `The unit is inactive: its sum is not above 0, so a small change of it changes nothing
-    behind it. The true slope of the ReLU is 0 there. ${end}`;
+  return `The unit is inactive: its sum is not above 0. Below 0 a small change of the sum changes
+    nothing behind it, so the true slope of the ReLU is 0. ${end}`;
 }
 
 // Shows a unit or a score in `root` as two sums. press: called with the weight of a product.
@@ -164,13 +164,13 @@ export function explainWeight(root, network, { layer, from, to }, reach) {
   const { weight, input, signal, slope } = found;
   const { picture, stretch, loss } = drawCurve(network, found, reach ?? findReach(network, found));
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
-  const isFlat = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
+  const isSlip = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(formatShort);
   const texts = [
     `Across is this weight, and up is the loss, half of the error. It is ${formatShort(loss)} now.`,
     `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
-    isFlat ? "This is the slip: since the unit is inactive, the curve is flat here." : "",
+    isSlip ? "This is the slip: the unit is inactive, so the true slope is 0." : "",
     `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
     stretch > 1 ? `The arrow is drawn ${stretch} times as long.` : "",
   ];
