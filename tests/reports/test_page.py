@@ -310,7 +310,7 @@ def test_the_committed_report_is_what_a_run_makes(runs):
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
-    alive = make_code("show()", make_picture(alt="x", live={"name": "diagram"}))
+    alive = make_code("show()", make_picture(alt="x", live={"name": "a", "state": 1}))
     for html, count in ((render("# A"), 1), (render("# A", alive), 5), (report, 11)):
         policy = html.select_one("meta[http-equiv]")["content"]
         assert policy.startswith("default-src 'none'; ")
