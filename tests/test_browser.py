@@ -320,6 +320,17 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             assert {*ends} == {"training", "dropout", "validation", "try 2", "try 3"}
 
 
+def test_one_press_corrects_the_slip(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        page.get_by_role("button", name="Correct the slip").click()
+        expect(page.locator(".shown")).to_contain_text("epoch ")
+        page.get_by_role("button", name="Stop").click()
+        wait_for_training(page)
+        row = page.locator(".tries tbody tr")
+        expect(row).to_contain_text("relu_grad_inactive 0")
+        expect(page.get_by_label("relu_grad_inactive", exact=True)).to_have_value("0")
+
+
 def test_many_tries_become_two_groups_and_one_press_trains_one_again(
     browser, reports, sample, tmp_path
 ):
@@ -504,6 +515,12 @@ def test_the_switches_of_one_step_say_whether_they_are_as_in_the_run(browser, re
             re.compile(r"correct: \d+ of the last 100")
         )
         expect(setting).to_have_text("Both are as in this run.")
+        steps.get_by_role("button", name="Play").click()
+        expect(steps.locator(".place")).to_contain_text("Image 1,000 of 1,000, epoch 2")
+        steps.get_by_role("button", name="Start again").click()
+        expect(steps.locator(".place")).to_be_hidden()
+        steps.get_by_role("button", name="Play").click()
+        expect(first).to_have_text(FIRST_EPOCH)
         slip.uncheck()
         expect(setting).to_contain_text("This is not the run's setting.")
         expect(first).to_contain_text("With your setting the first epoch has error")

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import re
 
 import nbformat
@@ -102,6 +103,18 @@ def test_figures_are_numbered_through_the_page_and_captioned_by_their_texts():
         undescribed,
         "third",
     ]
+
+
+def test_a_picture_that_has_a_state_is_put_where_a_script_finds_it():
+    state = {"weights": [[[1.5]]], "note": "\"<a> & 'b'"}
+    live = {"name": "diagram", "state": state}
+    picture = make_picture(alt="A network", live=live)
+    html = render("# Title", make_code("show()", picture, make_picture(alt="A plot")))
+    (place,) = html.select(".live")
+    assert place["data-name"] == "diagram"
+    assert json.loads(place["data-state"]) == state
+    assert place.img["alt"] == "A network"
+    assert [figure.img["alt"] for figure in html.select("figure")][1] == "A plot"
 
 
 def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
@@ -297,7 +310,8 @@ def test_the_committed_report_is_what_a_run_makes(runs):
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
-    for html, count in ((render("# A"), 1), (report, 12)):
+    alive = make_code("show()", make_picture(alt="x", live={"name": "a", "state": 1}))
+    for html, count in ((render("# A"), 1), (render("# A", alive), 5), (report, 12)):
         policy = html.select_one("meta[http-equiv]")["content"]
         assert policy.startswith("default-src 'none'; ")
         assert policy.count("sha256-") == count

@@ -24,7 +24,7 @@ export function makeButton(text, act, attributes = {}) {
   return button;
 }
 
-// A number with as many digits behind the point as the network shows, and never -0.
+// A number with the network's digits behind the point, and never -0.
 export function formatFixed({ digits, isTrimmed }, value) {
   const number = Number(value.toFixed(digits)) + 0;
   return isTrimmed ? String(number) : number.toFixed(digits);
@@ -33,7 +33,7 @@ export function formatFixed({ digits, isTrimmed }, value) {
 // A number with four digits that count.
 export const formatShort = (value) => String(Number(value.toPrecision(4)));
 
-// A row of a table: its head, a calculation if there is one, and the value of that.
+// A row of a table: its head, a calculation if there is one, and its value.
 export function makeRow(name, head, calculation, value) {
   const cells = [calculation, value].filter(Boolean).map((text) => make("td", {}, text));
   const about = { scope: "row", colspan: 3 - cells.length };
@@ -63,7 +63,7 @@ function makeSum(network, caption, terms, results, press) {
 
 const isHidden = ({ weights }, layer) => layer < weights.length;
 
-// What a hidden unit makes of a sum: by the ReLU or its slope, then by the dropout mask.
+// What a hidden unit makes of a sum: by the ReLU or its slope, then by the mask.
 function listResults({ mask, hasMask }, place, sum, after, reason, name) {
   const results = [["sum", sum]];
   results.push([hasMask ? reason : `${name}: ${reason}`, after]);
@@ -98,20 +98,20 @@ function makeBack(network, layer, place, press) {
   return makeSum(network, "Back: its error signal", terms, results, press);
 }
 
-// Why a hidden unit has the error signal that it has, in words.
+// Why a hidden unit has its error signal.
 function explainSignal({ sums, mask, inactive }, layer, place) {
   if (mask[place] === 0) {
-    return "Dropout leaves this unit out of this step, so nothing flows through it.";
+    return "Dropout leaves this unit out, so nothing flows through it.";
   }
   if (sums[layer][place] > 0) return "The unit is active, so its error signal flows on.";
   const end = inactive
     ? "But the original's slip takes 1, so the unit has an error signal all the same."
     : "So its error signal is 0, and this step leaves its weights alone.";
-  return `The unit is inactive: its sum is not above 0, so a small change of it changes nothing
-    behind it. The true slope of the ReLU is 0 there. ${end}`;
+  return `The unit is inactive: its sum is not above 0. Below 0 a small change of the sum changes
+    nothing behind it, so the true slope of the ReLU is 0. ${end}`;
 }
 
-// Shows a unit or a score in `root` as two sums. press: called with the weight of a product.
+// Shows a unit or a score as two sums. press: called with the weight of a product.
 export function explainPlace(root, network, layer, place, press) {
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
   const text = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
@@ -128,7 +128,7 @@ function drawArrow(x, y, length) {
 const drawText = (x, anchor, value) =>
   `<text x="${x}" y="${BASE + 16}" text-anchor="${anchor}">${formatShort(value)}</text>`;
 
-// Draws the loss over a weight, from low to high, with the weight and its next step.
+// Draws the loss over a weight, from low to high, and its next step.
 function drawCurve(network, weight, [low, high]) {
   const places = Array.from({ length: 121 }, (_, k) => low + ((high - low) * k) / 120);
   const curve = findCurve(network, weight, [...places, weight.weight]);
@@ -157,20 +157,19 @@ function drawCurve(network, weight, [low, high]) {
   return { picture, stretch, loss: losses.at(-1) };
 }
 
-// Shows a weight in `root`: its parabola, the slope there, and the next step. reach: of its
-// parabola, unless it is to be found.
+// Shows a weight: its parabola, the slope there, the next step. reach: of the parabola.
 export function explainWeight(root, network, { layer, from, to }, reach) {
   const found = findWeight(network, layer, from, to);
   const { weight, input, signal, slope } = found;
   const { picture, stretch, loss } = drawCurve(network, found, reach ?? findReach(network, found));
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
-  const isFlat = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
+  const isSlip = isHidden(network, layer) && !(network.sums[layer][to] > 0) && slope;
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(formatShort);
   const texts = [
     `Across is this weight, and up is the loss, half of the error. It is ${formatShort(loss)} now.`,
     `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
-    isFlat ? "This is the slip: since the unit is inactive, the curve is flat here." : "",
+    isSlip ? "This is the slip: the unit is inactive, so the true slope is 0." : "",
     `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
     stretch > 1 ? `The arrow is drawn ${stretch} times as long.` : "",
   ];

@@ -1,5 +1,4 @@
-// Trains a fresh network from the run's seed, one image a press, and shows what its numbers are
-// made of.
+// Trains a fresh network from the run's seed, one image a press, and shows what it computes.
 import {
   diverging,
   findLimit,
@@ -15,14 +14,14 @@ import { argmax, DIGITS, PIXELS, Training } from "./network.js";
 import { findError, findLargest, findProducts, measure } from "./sums.js";
 
 const LINES = 30;
-const FASTEST = 12_000; // milliseconds of an epoch at the end of "slow, then faster"
+const FASTEST = 12_000; // milliseconds an epoch would take at full speed
 
 class Steps {
   constructor(root, run) {
     this.root = root;
     this.run = run;
     this.training = null;
-    this.frame = 0; // the id of the requested animation frame while it plays, or 0
+    this.frame = 0; // the requested one, while it plays
     this.chosen = null; // a place, [layer, place]
     this.weight = null; // of its sum, if one is chosen
     this.stop = "forward";
@@ -37,8 +36,7 @@ class Steps {
     return isSame(this.part("dropout")) && isSame(this.part("slip"));
   }
 
-  // Begins again from the seed, with the parameters as the switches have them, and goes on to the
-  // image `count`.
+  // Begins again from the seed, as the switches are set, and goes on to the image `count`.
   async begin(count = 0) {
     this.pause();
     const { images, labels, parameters } = this.run;
@@ -70,11 +68,11 @@ class Steps {
     this.count++;
     recent.push(argmax(scores) === labels[training.place - 1]);
     if (recent.length > 100) recent.shift();
-    if (this.count === labels.length) this.endEpoch(training.error / this.count);
+    if (training.place === labels.length) this.pause();
+    if (this.count === labels.length) this.showFirstEpoch(training.error / this.count);
   }
 
-  endEpoch(error) {
-    this.pause();
+  showFirstEpoch(error) {
     const { errors, curves } = this.run;
     const accuracy = this.training.correct / this.count;
     const isEqual = error === errors[0] && accuracy === curves.masked[0];
@@ -84,7 +82,7 @@ class Steps {
       : `With your setting the first epoch has ${numbers}.`;
   }
 
-  // What the step was made of, with the weights before the update.
+  // The numbers of the step, with the weights before it.
   measure() {
     const { image, scaled, mask, place, labels, parameters, rate } = this.training;
     const label = labels[place - 1];
@@ -149,7 +147,7 @@ class Steps {
       `Answer before ${answers.join(", after ")}.`;
   }
 
-  // Shows each unit by a picture, of its weights or of their gradients, and by a number.
+  // Shows each unit as a picture, of its weights or their gradients, and a number.
   showUnits() {
     const { stop, network } = this;
     const { values, sums, signals, mask, weights, inputs } = network;
@@ -204,7 +202,7 @@ class Steps {
     return findLargest(flows, LINES).filter(({ product }) => product);
   }
 
-  // The place of a pixel, a unit or a score, in percent of the picture. side: 0 left, 1 right.
+  // A place in percent of the picture. side: 0 left, 1 right.
   locate(layer, place, side) {
     const box = this.part("network").getBoundingClientRect();
     const list = this.part(layer === 1 ? "row" : "rows");
@@ -247,13 +245,12 @@ class Steps {
   play(now) {
     this.frame = requestAnimationFrame((next) => this.play(next));
     const speed = this.part("speed").value;
-    const shortest = FASTEST / this.training.labels.length;
-    this.due = Math.max(this.due, now - 500); // a page that was busy catches up little
+    this.due = Math.max(this.due, now - 500); // not all is caught up with
     if (this.due > now) return;
     while (this.due <= now && this.frame) {
       this.step();
-      this.interval = speed ? Number(speed) : Math.max(0.7 * this.interval, shortest);
-      this.due += this.interval;
+      this.due += speed ? Number(speed) : this.interval;
+      this.interval = Math.max(0.7 * this.interval, FASTEST / this.training.labels.length);
     }
     this.show();
   }
@@ -271,8 +268,8 @@ class Steps {
       if (!this.training) await this.begin();
       this.setPlaying(true);
       this.interval = 2000;
-      this.due = 0;
-      this.play(performance.now());
+      this.due = performance.now();
+      this.play(this.due);
     });
     on("pause", () => this.pause());
     on("start", () => this.begin());
@@ -300,7 +297,7 @@ class Steps {
   }
 }
 
-// Sets up the section in `root`, which has step.html.j2. Returns what stops it.
+// Sets up a section that has step.html.j2. Returns what stops it.
 export function setUpSteps(root, run) {
   const steps = new Steps(root, run);
   steps.listen();

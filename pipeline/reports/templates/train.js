@@ -81,6 +81,7 @@ function labelEnds(svg) {
     const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
     text.textContent = label;
     text.className.baseVal = "end";
+    text.dataset.label = label;
     text.setAttribute("x", point.x + 6);
     text.setAttribute("y", below);
   }
@@ -146,7 +147,7 @@ class TrainingPanel {
   // It does not use `disabled`, with which a button loses the focus.
   setBusy(isBusy) {
     this.isBusy = isBusy;
-    for (const button of this.root.querySelectorAll(".train, .again, .one-try")) {
+    for (const button of this.root.querySelectorAll(".train, .correct, .again, .one-try")) {
       button.setAttribute("aria-disabled", isBusy);
     }
     this.part("stop").setAttribute("aria-disabled", !isBusy);
@@ -217,6 +218,10 @@ class TrainingPanel {
       this.readAddress();
       window.addEventListener("hashchange", () => this.readAddress());
     }
+    const corrected = { ...this.run.parameters, relu_grad_inactive: 0 };
+    this.root
+      .querySelector(".correct")
+      ?.addEventListener("click", () => this.trainAgain(corrected));
     for (const name of ["train", "again"]) {
       this.part(name).addEventListener("click", () => this.begin());
     }
