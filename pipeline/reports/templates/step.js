@@ -245,7 +245,7 @@ class Steps {
   play(now) {
     this.frame = requestAnimationFrame((next) => this.play(next));
     const speed = this.part("speed").value;
-    this.due = Math.max(this.due, now - 500); // not all is caught up with
+    this.due = Math.max(this.due, now - 500); // catches up little
     if (this.due > now) return;
     while (this.due <= now && this.frame) {
       this.step();
