@@ -344,7 +344,7 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
     right = float(helpers.evaluate(images[1000:], labels[1000:], weights)[1])
     draws = np.random.default_rng(5)
     accuracies = {
-        derivative: draws.normal(mean, 0.01, 20).round(3)
+        derivative: draws.normal(mean, 0.05, 20).round(3)
         for derivative, mean in ((1, 0.7), (0, 0.75))
     }
     accuracies[0][2] = right
@@ -354,7 +354,6 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         for derivative, group in accuracies.items()
         for seed, accuracy in enumerate(group, 1)
     ]
-    groups = [("●", 0, accuracies[0]), ("■", 1, accuracies[1])]
     several = " and ".join(lines[:2])
     wrong = [
         "Good morning",
@@ -374,13 +373,14 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         )
         page.get_by_label("add a text file").set_input_files(tmp_path / "class.txt")
         expect(page.locator(".reading")).to_contain_text("40 tries, as reported.")
-        expect(page.locator(".groups")).to_have_text(
-            "".join(
-                f"{symbol} {derivative}: mean {np.mean(group):.4f} "
-                f"± {np.std(group, ddof=1) / np.sqrt(20):.4f}, 20 tries "
-                for symbol, derivative, group in groups
-            ).strip()
-        )
+        pattern = r"([●■]) (\d): mean (\S+) ± (\S+), 20 tries"
+        found = re.findall(pattern, page.locator(".groups").text_content())
+        assert [line[:2] for line in found] == [("●", "0"), ("■", "1")]
+        for _, derivative, *numbers in found:
+            group = accuracies[int(derivative)]
+            error = np.std(group, ddof=1) / np.sqrt(20)
+            expected = pytest.approx([np.mean(group), error], abs=6e-5)
+            assert [float(number) for number in numbers] == expected
         expect(page.locator(".grouped")).to_have_text("By relu_grad_inactive")
         expect(page.locator(".across")).to_have_text("Over seed")
         for plot in (".first-plot", ".second-plot"):
