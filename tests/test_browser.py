@@ -647,7 +647,7 @@ def test_each_number_of_a_small_network_is_a_sum_that_adds_up(browser, diagrams)
                 weights.nth(at).evaluate("(button) => button.click()")
                 text = page.locator(f"{root} .about").text_content()
                 numbers = re.search(r": (\S+) \S (\S+) = (\S+)\.", text)
-                value, signal, slope = map(float, numbers.groups())
+                value, signal, slope = (float(n.strip("()")) for n in numbers.groups())
                 assert value * signal == pytest.approx(slope, rel=2e-3, abs=1e-9)
                 assert page.locator(f"{root} .curve").count() == 1
 

@@ -1,5 +1,6 @@
 // Draws a small network from its state, and makes it live. See pipeline/diagram.py.
 import {
+  bracket,
   explainPlace,
   explainWeight,
   formatFixed,
@@ -250,16 +251,19 @@ class Diagram {
     const error = formatShort(findError(network));
     const hasUnits = network.weights.length > 1;
     if (stop === "Forward") {
-      const units = hasUnits
-        ? "Each unit adds inputs times weights, and the ReLU cuts it at 0. "
-        : "";
-      return `Forward: the numbers flow to the right. ${units}Each score is such a sum, too, without ReLU.`;
+      const sums = hasUnits
+        ? "Each unit adds inputs times weights, and the ReLU cuts it at 0. Each score is such a sum, too, without ReLU."
+        : "Each score adds inputs times weights.";
+      return `Forward: the numbers flow to the right. ${sums}`;
     }
     if (stop === "Error") {
       return `Error: each score minus its target is its error signal. The error is the sum of their squares, ${error}.`;
     }
+    const inactive = network.inactive
+      ? "By the slip, an inactive unit lets them through as if it were active."
+      : "An inactive unit lets none through.";
     return hasUnits
-      ? "Back: the error signals flow to the left, through the same weights. An inactive unit lets none through, unless the slip is on."
+      ? `Back: the error signals flow to the left, through the same weights. ${inactive}`
       : "Back: the error signal meets the input. Their product is the slope of the loss over the weight.";
   }
 
@@ -408,7 +412,7 @@ class Diagram {
     const rate = formatShort(network.rate);
     const rows = this.steps.map(({ layer, from, to, weight, slope }) => {
       const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
-      const text = `${formatFixed(network, weight)} - ${rate} × ${formatFixed(network, slope)}`;
+      const text = `${formatFixed(network, weight)} - ${rate} × ${bracket(formatFixed(network, slope))}`;
       const head = makeButton(names, () => this.choose({ layer, from, to }));
       const value = formatFixed(network, weight - network.rate * slope);
       return makeRow("term", head, text, value);

@@ -157,6 +157,9 @@ function drawCurve(network, weight, [low, high]) {
   return { picture, stretch, loss: losses.at(-1) };
 }
 
+// Puts a negative number in brackets, to be multiplied by.
+export const bracket = (text) => (text.startsWith("-") ? `(${text})` : text);
+
 // Shows a weight: its parabola, the slope there, the next step. reach: of the parabola.
 export function explainWeight(root, network, { layer, from, to }, reach) {
   const found = findWeight(network, layer, from, to);
@@ -167,10 +170,10 @@ export function explainWeight(root, network, { layer, from, to }, reach) {
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(formatShort);
   const texts = [
-    `Across is this weight, and up is the loss, half of the error. It is ${formatShort(loss)} now.`,
-    `The slope is ${start} times the error signal of ${end}: ${factor} × ${other} = ${product}.`,
+    `Across is this weight, and up is the loss, half of the squared error signals. It is ${formatShort(loss)} now.`,
+    `The slope is ${start} times the error signal of ${end}: ${factor} × ${bracket(other)} = ${product}.`,
     isSlip ? "This is the slip: the unit is inactive, so the true slope is 0." : "",
-    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${product} = ${next}.`,
+    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
     stretch > 1 ? `The arrow is drawn ${stretch} times as long.` : "",
   ];
   const figure = make("figure");
