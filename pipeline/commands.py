@@ -104,10 +104,8 @@ def refreshed_index() -> Iterator[None]:
         try:
             if RUNS.is_dir():
                 listing.write_index()
-        except (
-            PipelineError,
-            OSError,
-        ) as error:  # a failed list does not fail the command
+        # A failed list does not fail the command.
+        except (PipelineError, OSError) as error:
             click.echo(f"The list of runs was not written: {error}", err=True)
 
 
@@ -277,10 +275,8 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     with refreshed_index():
         from pipeline import comparison
 
-        echo_path(
-            "report",
-            comparison.write_report([*map(from_current_folder, run_dirs)], output),
-        )
+        folders = [from_current_folder(path) for path in run_dirs]
+        echo_path("report", comparison.write_report(folders, output))
 
 
 @main.command("index")

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import PIL.Image
 
-from pipeline import plots
+from pipeline import diagram, plots
 
 
 def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
@@ -46,7 +46,7 @@ def test_captions_side_by_side_do_not_touch():
 def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     forward = np.linspace(0, 1, 784), np.array([1.0, 0.0]), np.arange(10.0)
     back = -np.ones(784), np.array([0.5, -0.5]), np.ones(10)
-    axes = plots.draw_pass(forward, back).axes
+    axes = diagram.draw_pass(forward, back).axes
     for row, values in ((axes[:3], forward), (axes[3:], back)):
         assert np.array_equal(row[0].images[0].get_array().ravel(), values[0])
         for axis, array in zip(row[1:], values[1:], strict=True):
@@ -55,7 +55,7 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
 
 def test_a_pass_names_its_axes_and_what_leads_from_one_layer_to_the_next():
     arrays = np.ones(784), np.ones(2), np.ones(10)
-    figure = plots.draw_pass(arrays, arrays)
+    figure = diagram.draw_pass(arrays, arrays)
     names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
     assert names[:3] == [("", ""), ("hidden unit", "activation"), ("class", "score")]
     signals = [("hidden unit", "error signal"), ("class", "error signal")]
@@ -73,7 +73,7 @@ def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
         return np.where(activation > 0, 1.0, inactive)
 
     sums, true, slip = np.array([-1.0, 2.0]), np.array([0, 0.3]), np.array([0.2, 0.3])
-    slope, signals = plots.draw_slip(derivative, sums, true, slip).axes
+    slope, signals = diagram.draw_slip(derivative, sums, true, slip).axes
     for drawn in slope.lines:  # no line joins a negative sum to a positive one
         drawn_sums = drawn.get_xdata()
         assert len(drawn_sums) == 1 or max(drawn_sums) <= 0 or min(drawn_sums) > 0
@@ -90,7 +90,7 @@ def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
 
 
 def test_a_direction_has_its_angle_to_the_mean_and_length_1():
-    axes = plots.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
+    axes = diagram.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
     titles = [axis.get_title() or axis.get_title(loc="left") for axis in axes]
     assert titles == ["a", "b"]
     ends = [line.get_xydata()[1] for axis in axes for line in axis.lines[:-1]]
