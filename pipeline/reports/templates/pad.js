@@ -55,6 +55,7 @@ class Pad {
     this.training = training;
     this.onDrawn = onDrawn;
     this.canvas = this.part("pad");
+    this.part("label").selectedIndex = -1; // nobody has said yet what is drawn
     // Beside the page's networks, one that was trained here; weights are there once unpacked.
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
     this.strokes = [];
@@ -226,6 +227,7 @@ class Pad {
     this.pen = pen;
     this.picture = null;
     this.part("taught").textContent = "";
+    if (strokes.length === 0) this.part("label").selectedIndex = -1;
     if (!this.known[0].weights) {
       this.unpackNetworks().catch((error) => {
         this.part("reads").textContent = `This browser could not unpack the networks: ${error}`;
@@ -332,8 +334,15 @@ class Pad {
   async teach() {
     const network = this.network;
     const image = this.image;
-    if (!network.weights || image.every((ink) => ink === 0)) return;
     const label = this.part("label").selectedIndex;
+    if (!network.weights || image.every((ink) => ink === 0)) {
+      this.part("taught").textContent = "Draw something first.";
+      return;
+    }
+    if (label < 0) {
+      this.part("taught").textContent = "First choose what it is, after “This is a”.";
+      return;
+    }
     network.before ??= network.weights;
     const weights = learnImage(network, image, label, this.training?.parameters ?? DEFAULTS);
     const old = await this.validate(network);
@@ -384,10 +393,13 @@ class Pad {
     for (let count = 0; count < labels.length; count++) {
       const i = this.nextImage++ % labels.length;
       const image = images.slice(i * PIXELS, (i + 1) * PIXELS); // a copy, with a buffer of its own
-      if (read(image, network).answer === labels[i]) continue;
+      const { answer } = read(image, network);
+      if (answer === labels[i]) continue;
       this.setStrokes([]);
       this.picture = image;
       this.part("label").selectedIndex = labels[i];
+      const [label, other] = [labels[i], answer].map((d) => nameOf(network.classes, d));
+      this.part("taught").textContent = `A mistake: labelled ${label}, read as ${other}.`;
       return;
     }
     this.part("taught").textContent = "This network reads all validation images correctly.";
