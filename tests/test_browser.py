@@ -911,6 +911,8 @@ def test_code_opens_at_once_and_the_contents_lead_to_their_headings(
         expect(code).to_have_count(0)
         page.get_by_role("button", name="Show all code and answers").press("Enter")
         expect(code).to_have_count(page.locator("details.source").count())
+        assert page.locator(".prose details").count() == 8  # readings of predictions
+        expect(page.locator(".prose details:not([open])")).to_have_count(0)
         page.get_by_role("button", name="Hide all code and answers").click()
         if width == 390:
             page.locator("nav summary").press("Enter")

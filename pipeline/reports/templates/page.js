@@ -1,5 +1,8 @@
 // What every page does: it opens and folds its pieces, and sorts its tables.
 
+// All that a reader may open; an answer has its reading folded, too.
+const FOLDED = ".source, .set-up, .answer, .prose details";
+
 // One button opens or folds all code; each piece also opens by itself, without this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
@@ -8,7 +11,7 @@ function setUpCode() {
   button.textContent = `Show ${pieces}`;
   button.addEventListener("click", () => {
     const isOpening = button.textContent.startsWith("Show");
-    for (const details of document.querySelectorAll("details:is(.source, .set-up, .answer)")) {
+    for (const details of document.querySelectorAll(FOLDED)) {
       details.open = isOpening;
     }
     button.textContent = `${isOpening ? "Hide" : "Show"} ${pieces}`;
@@ -26,7 +29,9 @@ function setUpGlossary() {
 
 // Set-up, answers, and where everything came from are folded on a screen, and printed.
 function setUpPrinting() {
-  const folded = document.querySelectorAll(":is(.origins, .set-up, .answer):not([open])");
+  const folded = document.querySelectorAll(
+    ":is(.origins, .set-up, .answer, .prose details):not([open])",
+  );
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
   };
