@@ -96,7 +96,7 @@ class Diagram(anywidget.AnyWidget):
 
 
 def draw_still(diagram: Diagram) -> Figure:
-    """Draw numbers as circles, and weights as lines: red above 0, and blue below."""
+    """Draw numbers as circles, and weights as lines, red above 0 and blue otherwise."""
     layers, targets = diagram.layers, diagram.state["targets"]
     tall = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * tall), layout="constrained")

@@ -92,7 +92,7 @@ def check_backward(
         return inputs.T @ (signal @ back * slope), hidden.T @ signal
 
     mistakes = {
-        "the ReLU's slope is missing, which is 0 for an inactive unit": find_gradients(
+        "the ReLU's slope, 0 for an inactive unit, is missing": find_gradients(
             signal, second.T, 1
         ),
         "on the way back the second matrix has to be transposed": find_gradients(
@@ -124,7 +124,7 @@ def _compare(
     """
     try:
         found = tuple(compute())
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         print(f"It stops with an error: {error}")
         print("Are there dots left, or does a .T make the shapes fit?")
         return
@@ -144,7 +144,8 @@ def _compare(
         if not _are_equal([mine], [right]) and _are_equal([mine.T], [right])
     ]
     words += [why for why, wrong in mistakes.items() if _are_equal(yours, wrong)]
-    print("not equal:", *words or ["work out by hand the first number that differs"])
+    words = words or ["work out by hand the first number that differs"]
+    print("not equal:", "; ".join(words))
 
 
 def _are_equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:

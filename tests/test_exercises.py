@@ -29,12 +29,13 @@ WRONG = [  # what stands in place of a correct line, and what is said of it
     (FORWARD, 1, "hidden @ weights_2.T", "must not be transposed here"),
     (FORWARD, 1, "weights_2 @ hidden", "It stops with an error: matmul"),
     (BACKWARD, 0, "target - scores", "the sign is wrong"),
-    (BACKWARD, 1, "scores_signal @ weights_2.T", "the ReLU's slope is missing"),
+    (BACKWARD, 1, "scores_signal @ weights_2.T", "the ReLU's slope, 0 for an"),
     (BACKWARD, 1, "scores_signal @ weights_2 * (hidden > 0)", "to be transposed"),
     (BACKWARD, 2, "hidden_signal.T @ inputs", "columns of gradient_1 are exchanged"),
     (BACKWARD, 3, "scores_signal.T @ hidden", "columns of gradient_2 are exchanged"),
     (BACKWARD, 1, "7 * scores_signal", "not equal: work out by hand"),
     (BACKWARD, 0, "...", "Are there dots left"),
+    (BACKWARD, 3, "(...).T @ scores_signal", "Are there dots left"),
 ]
 
 
