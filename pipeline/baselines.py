@@ -5,6 +5,8 @@ classifies the others (M, 784), and returns their classes (M,). `compare_pair` c
 two classifiers on the same images.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 
@@ -91,6 +93,10 @@ def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:
     blocks = np.array_split(others, -(-len(others) // 500))  # limits the memory
     # |a - b|^2 = a^2 + b^2 - 2 a b. As a^2 is the same for all points b, the nearest
     # one has the largest a b - b^2 / 2.
-    return np.concatenate(
-        [np.argmax((block - MIDDLE) @ known.T - half, axis=1) for block in blocks]
-    )
+
+    def find(block: Bytes) -> Classes:
+        found: Classes = np.argmax((block - MIDDLE) @ known.T - half, axis=1)
+        return found
+
+    with ThreadPoolExecutor() as threads:
+        return np.concatenate(list(threads.map(find, blocks)))
