@@ -13,7 +13,6 @@ import tomllib
 from unittest import mock
 
 import nbformat
-import pandas as pd
 import pytest
 from distributed.cli import dask_scheduler, dask_worker
 from ruamel.yaml import YAML
@@ -205,15 +204,3 @@ def test_each_arrow_of_the_journeys_is_a_call():
             last = called.rsplit(".", 1)[1]
             assert re.search(rf"\b{last}\b", read_source(caller)), (caller, called)
             assert read_source(called)
-
-
-def test_the_plan_of_an_hour_has_the_numbers_of_forty_seeds():
-    results = pd.read_csv(NOTEBOOKS / "sweeps" / "forty_seeds.csv")
-    results = results.query("num_validation == 1000 and seed <= 20")
-    text = (NOTEBOOKS / "teaching.md").read_text()
-    for inactive, heap in ((1, "first"), (0, "second")):
-        rows = results[results["relu_grad_inactive"] == inactive]
-        found = rows["validation_accuracy"]
-        numbers = [found.mean(), found.std(), found.min(), found.max()]
-        sentence = re.search(f"the {heap} heap has (.*?)\\. ", text, re.I)[1]
-        assert re.findall(r"0\.\d+", sentence) == [f"{each:.3f}" for each in numbers]
