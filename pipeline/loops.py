@@ -13,6 +13,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,6 @@ PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
 VALUES_PER_THREAD = 20_000  # with fewer, to start a thread costs more than it saves
-relu: Any = njit(helpers.relu)
-relu_derivative: Any = njit(helpers.relu_derivative)
 _files = Path(helpers.__file__), Path(__file__)
 _digest = hashlib.sha256("".join(map(digest_syntax, _files)).encode()).hexdigest()
 
@@ -41,6 +40,22 @@ def compile_loop(function: Any) -> Any:
     """
     function.__qualname__ += f"_{_digest[:12]}"
     return njit(cache=True, nogil=True)(function)
+
+
+def compile_activation(function: Any) -> Any:
+    """Compile a function of helpers, under a name that no older helpers.py has used.
+
+    Otherwise a process that has changed its helpers would call the old function, which
+    has the same name.
+    """
+    parts = function.__defaults__, function.__closure__
+    copy = FunctionType(function.__code__, function.__globals__, None, *parts)
+    copy.__qualname__ = f"{function.__name__}_{_digest[:12]}"
+    return njit(copy)
+
+
+relu = compile_activation(helpers.relu)
+relu_derivative = compile_activation(helpers.relu_derivative)
 
 
 @compile_loop

@@ -84,6 +84,9 @@ def forget_modules() -> None:
         is_own = name == "helpers" or name.startswith("pipeline.")
         if is_own and name not in KEPT:
             del sys.modules[name]
+            # Otherwise `from pipeline import loops` would find the old module there.
+            package, _, module = name.rpartition(".")
+            vars(sys.modules.get(package, sys)).pop(module, None)
 
 
 def take_code_on_disk() -> None:

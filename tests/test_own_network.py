@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -266,6 +267,44 @@ print(compiled.predict(images, weights).tolist())
     second = project.start("-c", script).communicate()[0].splitlines()
     assert first[0] == second[0] == "True"
     assert first[1] != second[1]
+
+
+def test_each_of_two_runs_in_one_process_has_the_code_of_its_moment(project):
+    """The compiled loops follow a change of the activation, and a module is imported
+    again. For both versions of helpers.py the loops are cached before.
+    """
+    project.patch("leaky_relu")
+    assert project.start("-c", AGREES).communicate()[0] == "True\n"
+    leaky = (project.path / "helpers.py").read_text()
+    shutil.copy2(ROOT / "helpers.py", project.path)
+    script = f"""
+import json, pathlib
+from pipeline import parameters, runs
+from pipeline.errors import NotebookFailed
+from pipeline.run_folder import RunFolder
+
+options = parameters.from_values({OPTIONS})
+leaky, loops = pathlib.Path("leaky.py"), pathlib.Path("pipeline/loops.py")
+leaky.write_text({leaky!r})
+for text in (None, leaky.read_text()):
+    if text:
+        pathlib.Path("helpers.py").write_text(text)
+    runs.run(options, "runs/own")
+    folder = RunFolder("runs/own")
+    print(json.dumps([folder.read_model().note, folder.read_metrics().train_error]))
+loops.write_text(loops.read_text() + "raise RuntimeError('a mistake')")
+try:
+    runs.run(options, "runs/own")
+except NotebookFailed as error:
+    print(json.dumps(str(error)))
+"""
+    output = project.start("-c", script).communicate(timeout=200)[0]
+    first, second, failure = map(json.loads, output.splitlines()[-3:])
+    assert first[0] is second[0] is None
+    assert "RuntimeError: a mistake" in failure
+    train = project.start("-c", TRAIN).communicate()[0]
+    assert second[1] == pytest.approx(json.loads(train)[0], rel=1e-9)
+    assert first[1] != pytest.approx(second[1])
 
 
 def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
