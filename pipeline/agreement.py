@@ -59,7 +59,7 @@ def strip_lines(code: CodeType) -> CodeType:
 
 
 def _gives_known_arrays(twin: Any) -> bool:
-    """Return whether helpers takes and gives the names, shapes and types known here."""
+    """Return whether helpers has the names, shapes and types that the loops need."""
     rng = np.random.RandomState(0)
     images = np.ones((3, PIXELS), np.uint8)
     vector = np.linspace(-1, 1, 5)

@@ -42,7 +42,7 @@ def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
     except DAMAGE as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
         raise InvalidFile(path, problem, next_step) from None
-    lengths: dict[str, int] = {}  # of what a word in the layout stands for
+    lengths: dict[str, int] = {}  # of each axis that the layout names
     for name, (kind, shape) in layout.items():
         if not isinstance(arrays.get(name), np.ndarray):
             raise InvalidFile(path, f"has no array {name}", next_step)

@@ -81,7 +81,7 @@ def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
     count = only_first + only_second
     tail, ways = 0, 1  # exact: Python's whole numbers may be of any size
     for k in range(min(only_first, only_second) + 1):
-        tail += ways  # in how many ways k of the images can fall to one classifier
+        tail += ways  # ways in which k of the images can fall to one classifier
         ways = ways * (count - k) // (k + 1)
     return only_first, only_second, min(1.0, 2 * tail / 2**count)
 

@@ -20,7 +20,7 @@ from pipeline.errors import Diverged, InvalidFile
 from pipeline.files import write_whole
 from pipeline.model import name_weights, take_weights
 from pipeline.records import History
-from pipeline.run_folder import SMALLER, RunFolder
+from pipeline.run_folder import DIVERGED_ADVICE, RunFolder
 
 SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"identity": ("U", ()), "progress": ("U", ())}
@@ -136,4 +136,4 @@ def check_finite(
                 f"{name} became {value} {place}: "
                 "each update overshoots by more than the last"
             )
-            raise Diverged(f"{problem}. {SMALLER}")
+            raise Diverged(f"{problem}. {DIVERGED_ADVICE}")

@@ -244,7 +244,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
     help="The page of a notebook. Default: runs/reports/NAME.html.",
 )
 def report_command(path: Path, output: Path | None) -> None:
-    """Render a notebook, a run, a point, or a sweep as far as it is, as one page."""
+    """Make one page of a notebook, a run, a point or a sweep, finished or not."""
     if path.is_dir() and output:
         raise click.UsageError(
             "--output is for a notebook; a run's report is in its folder."

@@ -18,7 +18,7 @@ from pipeline.errors import InvalidInput
 from pipeline.files import check_page
 from pipeline.model import Model
 from pipeline.parameters import Parameters, from_values
-from pipeline.paths import NOTEBOOKS, RUNS, to_project
+from pipeline.paths import NOTEBOOKS, RUNS, to_display_path
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
 from pipeline.run_folder import RunFolder
@@ -94,7 +94,7 @@ def choose_networks(compared: Mapping[str, Mapping[int, Run]]) -> dict[str, Run]
 
 def find_sweep(folder: RunFolder) -> str:
     """Return the folder of a point's sweep, as a path that commands take."""
-    return to_project(folder.path.parent)
+    return to_display_path(folder.path.parent)
 
 
 def identify_images(run: Run, split: str) -> tuple[Any, ...]:
@@ -226,7 +226,7 @@ def compute_scores(
 
 
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
-    """Count, for each pair of R runs, on how many images which of them is correct.
+    """Count, for each pair of R runs, the images that both, one or neither reads right.
 
     correct (R, N) bool, answers (R, N). A row for each pair; p is that of McNemar's
     test, see `baselines.compare_pair`.

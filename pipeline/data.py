@@ -37,7 +37,7 @@ class Classes(tuple[str, ...]):
 
     @property
     def nouns(self) -> tuple[str, str]:
-        """Return what to call one of them, and several."""
+        """Return the noun for one class, and for several."""
         return ("digit", "digits") if self == DIGITS else ("class", "classes")
 
     @property
@@ -125,11 +125,11 @@ def load_source(source: str) -> Data:
     Raises InvalidInput if there is no such source, or if it cannot be used.
     """
     path = SAMPLE if source == "sample" else ROOT / source
-    others: dict[str, Any] = {}
+    extras: dict[str, Any] = {}
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         if source == "fashion_mnist":
-            others = {"classes": CLOTHES}
+            extras = {"classes": CLOTHES}
     elif path.suffix.lower() == ".npz":
         arrays = read_arrays(
             path, SOURCE, "Use an .npz file in the layout of keras.datasets."
@@ -138,7 +138,7 @@ def load_source(source: str) -> Data:
         check_source(source)
         own = pictures.read(path)
         arrays = own.arrays
-        others = {
+        extras = {
             "classes": Classes(own.names),
             "notes": own.notes,
             "warnings": own.warnings,
@@ -153,7 +153,7 @@ def load_source(source: str) -> Data:
     x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
     x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
     sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
-    return Data(*sets, source, digests, **others)
+    return Data(*sets, source, digests, **extras)
 
 
 def fit_source(parameters: Parameters) -> tuple[Parameters, Data]:
@@ -170,7 +170,7 @@ def fit_source(parameters: Parameters) -> tuple[Parameters, Data]:
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source and split its training images, with the errors of both."""
+    """Load a source and split its images. Raises what `load_source` and `split` do."""
     return split(load_source(source), num_samples, num_validation)
 
 

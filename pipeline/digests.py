@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the fork server sets NumPy's threads before it imports NumPy
+if TYPE_CHECKING:  # not yet imported here, because preload sets its threads first
     import numpy as np
 
 parsing = threading.Lock()  # in Python 3.11 two threads may not parse at once
@@ -30,7 +30,8 @@ def digest_file(path: Path) -> str:
 def digest_syntax(path: Path) -> str:
     """Return the SHA-256 of a Python file's syntax tree, without its docstrings.
 
-    Comments, docstrings and layout do not change it, nor does the version of Python. A
+    Comments, docstrings and layout do not change it. Nor does the version of Python,
+    unless an f-string holds other quotes, which Python 3.12 writes in another way. A
     file that Python cannot parse has the digest of its content.
     """
     with parsing:

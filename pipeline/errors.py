@@ -12,7 +12,7 @@
 
 A message names the thing, its value, what is allowed and the next step. InvalidInput is
 a ValueError, and ends a command with the exit code 2. notebooks.py raises a
-NotebookFailed again with the name of the cell, so each of these takes one text.
+NotebookFailed again with the name of the cell, so each takes only a message.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ class InvalidFile(InvalidInput):
 
 
 class CommandFailed(PipelineError):
-    """A command could not start, or has ended without the result that it was to have.
+    """A command could not start, or has ended without its result.
 
     Its folder is in use, a cluster has no worker, points of a sweep did not finish, or
     a verified run gave another result.

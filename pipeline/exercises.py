@@ -119,7 +119,7 @@ def _compare(
     """Print each of the student's arrays beside the true one, and what is wrong.
 
     names: what the arrays are called.
-    compute: returns the student's.
+    compute: returns the student's arrays.
     mistakes: what a common mistake would return, by the words that explain it.
     """
     try:
@@ -131,8 +131,13 @@ def _compare(
     if any(each is ... for each in found):
         print(NOT_WRITTEN)
         return
-    yours = [np.asarray(each, float) for each in found]
-    pairs = list(zip(names, yours, true, strict=True))
+    try:
+        yours = [np.asarray(each, float) for each in found]
+        pairs = list(zip(names, yours, true, strict=True))
+    except (TypeError, ValueError):
+        wanted = f"{len(names)} arrays of numbers, {' and '.join(names)}"
+        print(f"not equal: your function has to return {wanted}.")
+        return
     for name, mine, right in pairs:
         print(f"{name:10} yours {_describe(mine)} / true {_describe(right)}")
     if _are_equal(yours, true):

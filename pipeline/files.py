@@ -36,17 +36,17 @@ def check_folder(path: Path, names: Iterable[str], other: str) -> None:
     resolved = path.resolve()
     marks = [above / name for above in resolved.parents for name in RECORDS]
     holders = [mark for mark in marks if mark.exists() and is_ours(mark.parent)]
-    files = [above for above in resolved.parents if above.is_file()]
+    blocking = [above for above in resolved.parents if above.is_file()]
     foreign = [name for name in names if (path / name).exists()]
-    is_own = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
-    if is_own or resolved in (RUNS, RUNS / "sweeps"):
+    is_reserved = any(resolved.is_relative_to(ROOT / name) for name in PROJECT_FOLDERS)
+    if is_reserved or resolved in (RUNS, RUNS / "sweeps"):
         problem = "one of the project's own folders"
     elif ROOT.is_relative_to(resolved):
         problem = f"a folder that holds the project, {ROOT}"
     elif holders:
         problem = f"inside another result, whose mark is {holders[0]}"
-    elif files:
-        problem = f"below a file, {files[0]}"
+    elif blocking:
+        problem = f"below a file, {blocking[0]}"
     elif (path / other).exists():
         problem = f"the folder of another kind of result: it holds {other}"
     elif foreign and not is_ours(path):

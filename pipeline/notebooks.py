@@ -37,7 +37,7 @@ from pipeline.paths import BASE
 from pipeline.process import NotebookProcess, is_ending
 from pipeline.provenance import digest_cells
 from pipeline.records import Inputs
-from pipeline.run_folder import RUN_DIR
+from pipeline.run_folder import RUN_DIR_VARIABLE
 from pipeline.stages import STAGES
 
 ENGINE = "digits"
@@ -163,7 +163,7 @@ def execute(
     values = {k: value for k, value in (parameters or {}).items() if k in declared}
     variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
     if "run_dir" in values:
-        variables[RUN_DIR] = str(BASE / str(values["run_dir"]))
+        variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     syntax = inputs.syntax if inputs else {}
     options = {"time_limit": time_limit, "is_point": is_point}
     for attempt in ("first", "last"):

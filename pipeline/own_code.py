@@ -102,15 +102,15 @@ def take_recorded_code(syntax: Mapping[str, str]) -> str:
 
     Return "", or the reason why the process cannot run that code.
     """
-    if not find_differences(imported.syntax, syntax):
+    if not find_changed_files(imported.syntax, syntax):
         return ""  # it is what the fork server has imported
-    if changed := find_differences(digest_disk(syntax), syntax):
+    if changed := find_changed_files(digest_disk(syntax), syntax):
         return describe(changed)
     forget_modules()
     # A cell that imports the same module will show the error.
     with contextlib.suppress(Exception):
         import_modules()
-    changed = find_differences(digest_disk(syntax), syntax)  # saved meanwhile
+    changed = find_changed_files(digest_disk(syntax), syntax)  # saved meanwhile
     return describe(changed) if changed else ""
 
 
@@ -118,7 +118,9 @@ def digest_disk(names: Iterable[str]) -> dict[str, str]:
     return {name: digest_syntax(ROOT / name) for name in names}
 
 
-def find_differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+def find_changed_files(
+    found: Mapping[str, str], wanted: Mapping[str, str]
+) -> list[str]:
     return [name for name in wanted if found.get(name) != wanted[name]]
 
 

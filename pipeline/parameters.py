@@ -119,7 +119,8 @@ def describe_allowed(name: str) -> str:
 def find_range(name: str) -> dict[str, object]:
     """Return the range of a number as the attributes of an HTML input field.
 
-    HTML has no attribute for a limit that is itself excluded, so these two are ours.
+    HTML has no attribute for a limit that is itself excluded, so data-above and
+    data-below are ours.
     """
     field = Parameters.model_fields[name]
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}

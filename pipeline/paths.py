@@ -10,11 +10,11 @@ BASE = Path(os.environ.get("DIGITS_BASE", ROOT))
 RUNS = BASE / "runs"
 
 
-def to_project(path: Path) -> str:
+def to_display_path(path: Path) -> str:
     """Return the path relative to the project if it is inside it, else absolute."""
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
 def from_current_folder(path: str) -> str:
-    """Resolve a path against the current folder, then apply `to_project`."""
-    return to_project(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
+    """Resolve a path against the current folder, then apply `to_display_path`."""
+    return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links

@@ -18,8 +18,8 @@ from pipeline.errors import InvalidInput
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
 CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
-FAINT = 0.2  # of the darkest ink: what is fainter counts as paper
-WHOLE_SIDE = 0.9  # of the pixels along a side: if more are ink, the paper is in shade
+FAINT = 0.2  # what is fainter than this share of the darkest ink counts as paper
+WHOLE_SIDE = 0.9  # if more of the pixels along a side are ink, the paper is in shade
 SEED = 1  # of the generators that draw the test images and the order of training
 Arrays = dict[str, np.ndarray]
 Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uint8
@@ -27,7 +27,7 @@ Picture = tuple[str, str, np.ndarray]  # its class, its file or line, (H, W) uin
 
 @dataclass(frozen=True)
 class Problem:
-    """What may be wrong with a picture. Without the fatal ones a source can be used."""
+    """What may be wrong with a picture. Only a fatal one keeps a source from use."""
 
     text: str
     is_fatal: bool = False
@@ -49,7 +49,7 @@ Problems = defaultdict[Problem, list[str]]  # the pictures that have each
 class Collection:
     """The pictures of a source as they are read, by class, and what is wrong with them.
 
-    samples: the first pictures of each class in pairs, as they were and as they are.
+    samples: pairs of the first pictures of each class, original and converted.
     """
 
     images: defaultdict[str, list[np.ndarray]]
@@ -62,7 +62,7 @@ class Collection:
 class OwnPictures:
     """A source of one's own: arrays as in any source, and what is to be said of them.
 
-    samples: of each class, (28, 28) uint8, in pairs: a picture as it was and as it is.
+    samples: pairs of pictures of each class, original and converted, (28, 28) uint8.
     """
 
     arrays: Arrays
@@ -119,7 +119,7 @@ def collect(path: Path) -> Collection:
 
 
 def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
-    """Raise InvalidInput if there are too few or too many classes, or worse."""
+    """Raise InvalidInput if there are too few or many classes, or a fatal problem."""
     is_fatal = any(problem.is_fatal for problem in problems)
     if 2 <= len(counts) <= 10 and min(counts.values()) >= 2 and not is_fatal:
         return
@@ -169,12 +169,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool, bool]:
     if mass.max() == 0:  # specks that are too far apart to leave anything
         return None, is_dark_on_light, False
     image = np.zeros((SIDE, SIDE), np.uint8)
-    middle = _centre(mass.sum(axis=1)), _centre(mass.sum(axis=0))
+    middle = _find_place(mass.sum(axis=1)), _find_place(mass.sum(axis=0))
     image[middle] = np.round(mass * (255 / mass.max()))
     return image, is_dark_on_light, is_shaded
 
 
-def _centre(mass: np.ndarray) -> slice:
+def _find_place(mass: np.ndarray) -> slice:
     """Return the rows, or columns, of an image that ink of this mass (n,) fills."""
     centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
     start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))
@@ -221,7 +221,7 @@ def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
 
 
 def _split(classes: dict[int, list[np.ndarray]]) -> Arrays:
-    """Draw a fifth of each class to test on, and shuffle the rest, evenly spread.
+    """Draw a fifth of each class to test on; shuffle the rest, evenly mixed.
 
     classes: the images of each label.
 

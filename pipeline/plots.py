@@ -34,7 +34,8 @@ def use_style() -> None:
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E3E3E3")
     plt.rc("lines", linewidth=1.8)
-    # A fixed layout for figures 9 inches wide: to compute one takes as long as to draw.
+    # The margins are fixed, for figures 9 inches wide, because to compute them takes
+    # as long as to draw.
     plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
 
 
@@ -71,7 +72,7 @@ def draw_tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> F
     longest = max(len(line) for caption in lines for line in caption)
     size = min(9, 110 / longest)  # so that captions side by side do not touch
     above = 7 * max(map(len, lines))  # the room for a caption, in pixels of the images
-    height = above + 30  # of a row
+    height = above + 30  # of a row: the caption, 28 pixels of an image, and a gap
     rows = math.ceil(len(images) / 10)
     room = {"left": 0, "right": 1, "bottom": 0, "top": 1}
     figure, axis = plt.subplots(figsize=(9, 9 * rows * height / 320), gridspec_kw=room)
@@ -133,7 +134,7 @@ def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Fi
 def draw_differences(
     labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
 ) -> Figure:
-    """Draw differences in percentage points, and two of their errors to either side.
+    """Draw differences in percentage points, with two standard errors to either side.
 
     labels: what is compared, in words. Those that are too long for a line are folded.
     """
@@ -182,7 +183,7 @@ def find_measured(history: History, name: str) -> list[float]:
 def draw_factors(
     axis: Axes, divisors: np.ndarray, factors: np.ndarray, title: str
 ) -> None:
-    """Draw by which factor a limit is exceeded, for each way to normalise and seed.
+    """Draw by which factor a limit is exceeded, for each normalisation and each seed.
 
     divisors: (D,), what the pixels are divided by.
     factors: (S, D) for S seeds; nan if there is none, drawn as a cross at the top.

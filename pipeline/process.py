@@ -78,7 +78,7 @@ class NotebookProcess:
 
     variables: set in its environment.
     syntax: the digest of each file of code that it has to run, see
-        `own_code.take_recorded_code`; none for whatever is on disk.
+        `own_code.take_recorded_code`; if empty, it runs the code on disk.
 
     Raises ProcessDied if it cannot be started.
     """

@@ -47,7 +47,7 @@ DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a param
 def collect_inputs(source: str, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    source: that of the images.
+    source: where the images come from.
 
     Raises InvalidInput if helpers.py has a syntax error.
     """

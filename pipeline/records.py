@@ -214,7 +214,7 @@ class SweepRecord(SweepDefinition):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: from the id of a point to its parameters.
-    inputs: from a source to what else a training with it depends on.
+    inputs: for each source, what else a training with it depends on.
 
     A point that was trained with other inputs is outdated.
     """

@@ -23,7 +23,7 @@ from pipeline.errors import Diverged, InvalidFile
 from pipeline.files import check_folder, lock, write_whole
 from pipeline.model import Model
 from pipeline.parameters import Parameters
-from pipeline.paths import BASE, to_project
+from pipeline.paths import BASE, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 from pipeline.stages import (
     CHECKPOINT,
@@ -41,10 +41,10 @@ from pipeline.stages import (
 )
 
 # This environment variable tells a notebook which folder its run has locked.
-RUN_DIR = "DIGITS_RUN_DIR"
+RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
 # A killed process leaves a temporary file of `write_whole`, with such a name.
 PART = re.compile(rf"\.({'|'.join(map(re.escape, RUN_FILES))})\.\d+\.part")
-SMALLER = (
+DIVERGED_ADVICE = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
 
@@ -58,7 +58,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = BASE / path
-        self.display_path = to_project(self.path)
+        self.display_path = to_display_path(self.path)
         self.data_path = self.path / "data.npz"
         self.model_path = self.path / "model.npz"
         self.history_path = self.path / "history.json"
@@ -98,7 +98,7 @@ class RunFolder:
     @property
     def is_locked_by_our_run(self) -> bool:
         """Return whether this process runs a notebook for the run that has the lock."""
-        return os.environ.get(RUN_DIR) == str(self.path)
+        return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
 
     @property
     def next_step(self) -> str:
@@ -113,7 +113,7 @@ class RunFolder:
         )
 
     def executed_path(self, stage: Stage) -> Path:
-        return self.path / stage.executed
+        return self.path / stage.executed_name
 
     def read_data(self) -> Data:
         return Data.from_arrays(read_arrays(self.data_path, DATA, self.next_step))
@@ -173,7 +173,7 @@ class RunFolder:
         note: see `Model`.
 
         Raises InvalidFile if data.npz has changed since the training read it, and
-        Diverged if a weight is not finite, which the metrics need not show.
+        Diverged if a weight is not finite, even if the metrics are.
         """
         if self.read_data().sha256 != trained_on.sha256:
             raise InvalidFile(
@@ -182,7 +182,9 @@ class RunFolder:
                 "Run this notebook again.",
             )
         if not all(np.isfinite(matrix).all() for matrix in weights):
-            raise Diverged(f"The weights are no longer finite numbers. {SMALLER}")
+            raise Diverged(
+                f"The weights are no longer finite numbers. {DIVERGED_ADVICE}"
+            )
         trained = Model(weights, normalisation, trained_on.classes, note)
         content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
@@ -208,9 +210,8 @@ class RunFolder:
                 "Run this notebook again.",
             )
         if not np.isfinite(metrics["test_error"]):
-            raise Diverged(
-                f"The error on the test images is {metrics['test_error']}. {SMALLER}"
-            )
+            problem = f"The error on the test images is {metrics['test_error']}"
+            raise Diverged(f"{problem}. {DIVERGED_ADVICE}")
         record = Metrics(
             **metrics, test_images=test_images, weights_sha256=model.sha256
         )
@@ -239,7 +240,7 @@ class RunFolder:
                 write_whole(path, content)
 
     def _remove_run(self, made: Iterable[Stage]) -> None:
-        """Remove the record of a run whose results a stage alone replaces.
+        """Remove the record of a run when a stage that runs alone replaces its results.
 
         made: the stages whose results are replaced. The command that makes the run
         again is printed.

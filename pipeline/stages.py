@@ -19,10 +19,10 @@ class Stage:
 
     @property
     def notebook(self) -> Path:
-        return NOTEBOOKS / self.executed
+        return NOTEBOOKS / self.executed_name
 
     @property
-    def executed(self) -> str:
+    def executed_name(self) -> str:
         """Return the name of the executed notebook in the folder of a run."""
         return f"{self.name}.ipynb"
 
@@ -33,7 +33,7 @@ EVALUATION = Stage("03_evaluate", ("metrics.json",))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
 
 RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
-EXECUTED_NOTEBOOKS = tuple(stage.executed for stage in STAGES)
+EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
 REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 DIGESTED_FILES = (*EXECUTED_NOTEBOOKS, *RESULT_FILES, REPORT)  # a record digests them
 RUN_FILES = (*DIGESTED_FILES, CHECKPOINT, RECORD)

@@ -99,6 +99,14 @@ def test_the_solution_in_the_cells_of_the_lesson_is_equal(capsys):
         assert capsys.readouterr().out.splitlines()[-2:] == [last, "equal"]
 
 
+def test_what_returns_no_two_arrays_is_told_what_to_return(capsys):
+    paper = np.ones((3, 2)), np.ones((2, 2))
+    for found in ("text", (1, 2, 3), (np.ones(2),)):
+        exercises.check_forward(lambda *_, given=found: given, np.ones((1, 3)), paper)
+        output = capsys.readouterr().out
+        assert "your function has to return 2 arrays of numbers" in output
+
+
 @pytest.mark.parametrize(("lines", "place", "wrong", "said"), WRONG)
 def test_a_mistake_in_the_lesson_is_named(lines, place, wrong, said, capsys):
     fill_in([*lines[:place], wrong, *lines[place + 1 :]])

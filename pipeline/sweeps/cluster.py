@@ -67,7 +67,9 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
     with _connect(address) as client:
         project = _offer_project(client)
         options: Any = {"pure": False, "resources": {project: 1}}
-        # The function and the images are sent once, and not with each point.
+        # The function and the images are sent once, and not with each point. Because
+        # a worker cannot import the project yet, the function is sent as bytes, and
+        # unpickled there.
         train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
         data = {
             content: client.submit(bytes, content, **options) for content in contents
@@ -88,7 +90,7 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
             return outcome
 
         def watch() -> None:
-            """Log, once each time, that no worker that can train is left."""
+            """Log it once, whenever no worker that can train is left."""
             missing_s = 0
             while not has_ended.wait(1):
                 waiting = sum(not outcome.done() for outcome in outcomes)
@@ -112,7 +114,7 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
 def _connect(address: str) -> Iterator[Client]:
     """Yield a client of the scheduler.
 
-    Until it is closed, Dask logs critical errors alone. Raises InvalidInput if no
+    Until it is closed, Dask logs only critical errors. Raises InvalidInput if no
     scheduler answers.
     """
     logger = logging.getLogger("distributed")
@@ -272,7 +274,7 @@ def train_on_worker(
         files = {
             path.name: path.read_bytes() for path in left if path.name in TRAINING_FILES
         }
-        notebook = TRAINING.executed
+        notebook = TRAINING.executed_name
         if notebook in files:  # not if no process could be started
             content = files[notebook]
             files[notebook] = content.replace(temporary.encode(), path.encode())

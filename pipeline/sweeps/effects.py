@@ -43,8 +43,8 @@ def find_log_scales(
 ) -> set[str]:
     """Return the parameters whose axes are logarithmic.
 
-    These are the ones that were drawn log-uniformly. Of parameters that were not drawn,
-    they are those whose values span a factor of ten or more.
+    These are the ones that were drawn log-uniformly. Among the others, they are
+    those whose values span a factor of ten or more.
     """
     logs: set[str] = set()
     for name in names:
@@ -122,9 +122,10 @@ def draw_effects(
 
 
 def find_first_rung(ranking: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the candidates of a search's first rung, the one that leads in front."""
+    """Return the candidates of a search's first rung, the leader first."""
     first = ranking[ranking["epochs"] == ranking["epochs"].min()]
     others = (first[names] != ranking.loc[0, names]).any(axis=1)
+    # The leader is the one that is not among the others, and False comes first.
     return pd.DataFrame(first.loc[others.sort_values(kind="stable").index])
 
 

@@ -164,7 +164,7 @@ def describe_test_evaluations(
 
 
 def identify(evaluation: TestEvaluation) -> str:
-    """Return what identifies a configuration: its code, and all but the seed.
+    """Return what identifies a configuration: its code and all parameters but the seed.
 
     So a configuration that was trained again with other code is another one.
     """

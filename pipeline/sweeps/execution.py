@@ -142,6 +142,7 @@ def train(
         # This is called after the trainer has ended all trainings, also on Ctrl-C.
         afterwards.callback(record_end, sweep, jobs)
         progress = _Progress(sweep, left)
+        # The next rung is chosen only when this one is trained, see `iterate_rungs`.
         for rung in iterate_rungs(sweep.points, sweep.definition):
             mark_eliminated(sweep.points, sweep.definition)
             going = set(rung)

@@ -63,7 +63,7 @@ def find_jobs(
 
 @dataclass(frozen=True)
 class Plan:
-    """How many points of a sweep are done and left, and what those that are left cost.
+    """How many points of a sweep are done and left, and the cost of the rest.
 
     seconds: the time of the points that are left, on one core.
     bytes: the room that they need on the disk.

@@ -189,6 +189,8 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
         raise InvalidInput(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
+    if sweep.seeds and "seed" in {*sweep.grid, *sweep.drawn}:
+        raise InvalidInput("seed is in grid or random, and in seeds. Leave it in one.")
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     # Counted before any is made, because a few lines of YAML can mean more points than
     # fit into memory.
@@ -205,9 +207,9 @@ def make_points(sweep: SweepDefinition, folder: SweepFolder) -> list[Point]:
 
 
 def uses_grid(sweep: SweepDefinition) -> bool:
-    """Return whether the grid gives points. If it is empty, its one point is the base.
+    """Return whether the grid gives points, be it only the base if it is empty.
 
-    False if the sweep has no points but the entries of `points`.
+    It gives none only if it is empty and all points come from `points`.
     """
     return bool(sweep.grid or sweep.drawn) or not sweep.points
 

@@ -15,7 +15,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import continue_record
 from pipeline.stages import TRAINING
 
-TRAINING_FILES = (TRAINING.executed, *TRAINING.files)  # left by a training
+TRAINING_FILES = (TRAINING.executed_name, *TRAINING.files)  # left by a training
 
 # The result of training a point: its record, and files that are not in its folder yet.
 Outcome = tuple[RunRecord, dict[str, bytes]]

@@ -110,6 +110,10 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
             {"points": [{"num_validation": 0}]},
             ["select is validation_accuracy, but num_valid"],
         ),
+        (
+            {"grid": {"seed": [1, 2]}, "seeds": [1, 2, 3]},
+            ["seed is in grid or random, and in seeds. Leave it in one."],
+        ),
     ],
 )
 def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
