@@ -26,15 +26,22 @@ Row = dict[str, Any]
 
 
 def list_placement() -> Iterator[Row]:
-    """List the trainings of why: where masks go, for forty seeds."""
+    """List the trainings of why: where masks go.
+
+    There are forty seeds, and forty more, on both blocks, for what doubling is worth.
+    """
     settings = [(1, 1, 0.005, 100), (1, 2, 0.005, 100), (1, 1, 0.0025, 200)]
     settings += [(1, 1, 0.00125, 400), (0, 1, 0.005, 100), (0, 1, 0.002, 100)]
     ways = [(hidden, kept) for hidden in (0.5, 0.0) for kept in (0, 2)]
     arms = [(*setting, *way) for setting in settings for way in ways]
     arms += [(*settings[0], hidden, 1) for hidden in (0.5, 0.0)]
     names = "relu_grad_inactive", "block", "learning_rate", "epochs", "hidden", "kept"
-    for arm, seed in itertools.product(arms, range(1, 41)):
-        yield dict(zip(names, arm, strict=True)) | {"seed": seed}
+    first, second = range(1, 41), range(41, 81)
+    designs = [(arms, first), ([(*settings[1], 0.5, 1)], first)]
+    more = [(*each, 0.5, kept) for each in settings[:2] for kept in (0, 2, 1)]
+    for chosen, seeds in (*designs, (more, second)):
+        for arm, seed in itertools.product(chosen, seeds):
+            yield dict(zip(names, arm, strict=True)) | {"seed": seed}
 
 
 def list_dropout() -> Iterator[Row]:
