@@ -9,7 +9,7 @@ import {
   paint,
   unpackBytes,
 } from "./draw.js";
-import { explainPlace, explainWeight } from "./explain.js";
+import { explainPlace, explainWeight, reveal } from "./explain.js";
 import { argmax, DIGITS, PIXELS, Training } from "./network.js";
 import { findError, findLargest, findProducts, measure } from "./sums.js";
 
@@ -112,7 +112,6 @@ class Steps {
     this.after = measure({ ...this.network, weights: [first, second] });
     this.part("shown-step").hidden = false;
     this.showPlace();
-    paint(this.part("image"), [...this.training.image].map(grey));
     this.showUnits();
     this.showScores();
     this.drawLines();
@@ -195,31 +194,44 @@ class Steps {
     const findFlow = {
       forward: ({ input, weight }) => input * weight,
       error: () => 0,
-      back: ({ signal, weight }) => signal * weight,
+      back: ({ layer, signal, weight }) => (layer > 1 ? signal * weight : 0), // none to the pixels
       update: ({ slope }) => slope,
     }[stop];
     const flows = weights.map((weight) => ({ ...weight, product: findFlow(weight) }));
     return findLargest(flows, LINES).filter(({ product }) => product);
   }
 
-  // A place in percent of the picture. side: 0 left, 1 right.
+  // A place in percent of the picture. side: 0 left, 1 right. A pixel's line begins at the edge of
+  // the image that is next to the units, so that it does not cover the digit.
   locate(layer, place, side) {
     const box = this.part("network").getBoundingClientRect();
+    const row = this.part("row").getBoundingClientRect();
     const list = this.part(layer === 1 ? "row" : "rows");
     const element = layer ? list.children[place] : this.part("image");
-    const { left, top, width, height } = element.getBoundingClientRect();
-    const across = layer ? side : ((place % 28) + 0.5) / 28;
-    const down = layer ? 0.5 : (Math.floor(place / 28) + 0.5) / 28;
+    const { left, top, right, width, height } = element.getBoundingClientRect();
+    let [across, down] = [side, 0.5];
+    if (layer === 0 && right > row.left) [across, down] = [((place % 28) + 0.5) / 28, 1];
+    else if (layer === 0) down = (Math.floor(place / 28) + 0.5) / 28;
     return [
       (100 * (left + across * width - box.left)) / box.width,
       (100 * (top + down * height - box.top)) / box.height,
     ];
   }
 
+  // Shows the image, and in colour the pixels where lines begin.
+  showImage(lines) {
+    const colours = [...this.training.image].map(grey);
+    for (const { layer, from, product } of lines) {
+      if (layer === 1) colours[from] = diverging(1)(product > 0 ? 1 : -1);
+    }
+    paint(this.part("image"), colours);
+  }
+
   drawLines() {
     if (!this.network || this.part("network").offsetWidth === 0) return;
     const found = this.findLines();
     const most = maxAbs(found.map(({ product }) => product));
+    this.showImage(found);
     const lines = found.map(({ layer, from, to, product }) => {
       const [x1, y1] = this.locate(layer - 1, from, 1);
       const [x2, y2] = this.locate(layer, to, 0);
@@ -280,11 +292,13 @@ class Steps {
       this.chosen = [button.parentNode === this.part("row") ? 1 : 2, Number(button.value)];
       this.weight = null;
       this.show();
+      reveal(this.part("about"));
     });
     on("stops", ({ target: { value } }) => {
       if (!value) return;
       this.stop = value;
-      this.root.dataset.stop = value; // the style shows its sentence
+      this.root.dataset.stop = value; // the style shows what belongs to it
+      if (value !== "update") this.weight = null; // its next step is an update
       this.show();
     });
     for (const name of ["dropout", "slip"]) {
