@@ -23,7 +23,7 @@ from pipeline import compiled, data, published
 from pipeline.diagram import Diagram
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.files import write_whole
-from pipeline.paths import NOTEBOOKS
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import live
 from pipeline.reports.page import render_run, write_notebook_report
 from pipeline.run_folder import RunFolder
@@ -971,12 +971,12 @@ def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, re
 
 @pytest.fixture(scope="module")
 def lab(browser, runs, tmp_path_factory):
-    """The address of a JupyterLab with default settings, and copies of notebooks."""
+    """The address of a JupyterLab as `make lab` starts it, with copies of notebooks."""
     folder, settings = (
         tmp_path_factory.mktemp("lab"),
         tmp_path_factory.mktemp("settings"),
     )
-    for stem in (*[stage.name for stage in STAGES], "explore"):
+    for stem in (*[stage.name for stage in STAGES], "explore", "learn"):
         run_dir = runs / "default" if stem == "explore" else folder / "run"
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
@@ -1005,6 +1005,7 @@ def lab(browser, runs, tmp_path_factory):
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=test"]
+    command += [f"--LabApp.app_settings_dir={ROOT / '.jupyter'}"]
     options = {
         "cwd": folder,
         "env": environment,
@@ -1019,6 +1020,16 @@ def lab(browser, runs, tmp_path_factory):
             server.terminate()
 
 
+def choose(page, *items):
+    for item in items:
+        page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def open_in_lab(page, lab, stem):
+    page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+
+
 @contextlib.contextmanager
 def run_notebook(browser, lab, stem, count=None):
     """Open a notebook, clear its outputs, choose Run All, and check that none fails.
@@ -1029,14 +1040,9 @@ def run_notebook(browser, lab, stem, count=None):
         cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
         count = sum(cell.cell_type == "code" for cell in cells)
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
-        page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-        for menu, item in (
-            ("Edit", "Clear Outputs of All Cells"),
-            ("Run", "Run All Cells"),
-        ):
-            page.get_by_role("menuitem", name=menu, exact=True).click()
-            page.get_by_role("menuitem", name=item, exact=True).click()
+        open_in_lab(page, lab, stem)
+        choose(page, "Edit", "Clear Outputs of All Cells")
+        choose(page, "Run", "Run All Cells")
         prompts = page.locator(".jp-CodeCell .jp-InputPrompt").filter(
             has_text=re.compile(r"\d")
         )
@@ -1091,3 +1097,48 @@ def test_a_small_network_is_live_in_jupyterlab(browser, lab):
         weight.press("Enter")
         live.get_by_label("Change the weight").fill("2.5")
         expect(weight).to_have_text("2.5")
+
+
+@pytest.mark.parametrize("stem", ["learn", "explore"])
+def test_a_notebook_that_is_opened_without_a_kernel_shows_its_pictures(
+    browser, lab, stem
+):
+    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
+    outputs = [
+        output
+        for cell in cells
+        if not cell.metadata.get("jupyter", {}).get("outputs_hidden")
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
+        open_in_lab(page, lab, stem)
+        choose(page, "Kernel", "Shut Down Kernel")
+        expect(page.get_by_text("No Kernel").first).to_be_visible()
+        panel, shown = page.locator(".jp-WindowedPanel-outer").first, set()
+        for place in range(0, 40_000, 500):  # cells out of sight are not there
+            panel.evaluate("(panel, top) => { panel.scrollTop = top; }", place)
+            page.evaluate(NEXT_FRAME)
+            pictures = page.locator(".jp-OutputArea-output img")
+            shown |= {*pictures.evaluate_all("(all) => all.map(({ src }) => src)")}
+            expect(page.get_by_text("Error displaying widget")).to_have_count(0)
+            if len(shown) == len(outputs):
+                break
+        assert shown == {
+            f"data:image/png;base64,{output.data['image/png'].strip()}"
+            for output in outputs
+        }
+
+
+def test_a_saved_widget_is_live_when_the_notebook_is_opened_again(browser, lab):
+    with run_notebook(browser, lab, "diagram", count=1) as page:
+        expect(page.locator(".live-panel")).to_be_visible()
+        with page.expect_response(lambda answer: answer.request.method == "PUT"):
+            page.keyboard.press("Control+s")
+        choose(page, "Kernel", "Shut Down Kernel")
+        expect(page.get_by_text("No Kernel").first).to_be_visible()
+        open_in_lab(page, lab, "diagram")
+        part = page.locator(".live-panel")
+        part.get_by_role("button", name="Error", exact=True).press("Enter")
+        expect(part.get_by_role("status")).to_contain_text("the sum of their squares")
+        expect(page.get_by_text("Error displaying widget")).to_have_count(0)
