@@ -114,6 +114,12 @@ TRAIN_IN_PAGE = """async (count) => {
         signals: [[...signal], [...delta]],
     };
 }"""
+LEGENDS = {
+    "Forward": "what flows, that is, a value times its weight",
+    "Error": "there are no lines",
+    "Back": "an error signal times its weight",
+    "Update": "Both show gradients now",
+}
 NO_SHADE = (
     ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
 )
@@ -273,9 +279,19 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             r"Stopped after \d+ epochs?\. This .* draw\.", wait_for_training(page)
         )
         page.locator("details.change summary").press("Enter")
-        fill(page, dropout_rate=1)
-        train.click()  # which the browser refuses
-        assert page.evaluate("document.activeElement.name") == "dropout_rate"
+        for name, wrong, right, allowed in (
+            ("dropout_rate", 1, 0.9995, "a number from 0 to below 1."),
+            ("learning_rate", 0, 0.005, "a number above 0."),
+            ("hidden_size", 1001, 40, "a whole number from 1 to 1,000 in a page, "),
+            ("epochs", 1_000_000, 100, "a whole number from 1 to 10,000 in a page, "),
+        ):
+            fill(page, **{name: wrong})
+            train.click()  # which the browser refuses
+            assert page.evaluate("document.activeElement.name") == name
+            expect(page.locator(".outcome")).to_contain_text(
+                f"{name} must be {allowed}"
+            )
+            fill(page, **{name: right})
         values = {
             "dropout_rate": 0.5,
             "input_dropout_rate": 0.2,
@@ -371,6 +387,13 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         expect(page.locator(".reading")).to_have_text(
             "20 tries, as reported. 5 lines have no link of a try, or a wrong one."
         )
+        other = lines[0].replace("validation_accuracy=0", "validation_accuracy=0.0")
+        field.fill("\n".join([*lines[:20], other, other]))
+        expect(page.locator(".reading")).to_have_text(
+            "20 tries, as reported. "
+            "1 try is reported with several accuracies; the first of them counts."
+        )
+        field.fill("\n".join(lines[:20]))
         page.get_by_label("add a text file").set_input_files(tmp_path / "class.txt")
         expect(page.locator(".reading")).to_contain_text("40 tries, as reported.")
         pattern = r"([●■]) (\d): mean (\S+) ± (\S+), 20 tries"
@@ -479,6 +502,9 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
         )
         assert abs(after[5] - 1) < abs(scores[5] - 1)
         expect(steps.locator(".rows .label")).to_contain_text("5")
+        expect(steps.locator(".row button:not(.dropped)").first).to_be_visible()
+        row = steps.locator(".rows button").first
+        caption = steps.get_by_text("Back: its error signal")
         for stop, says in (
             ("Error", "Only the score of the label has the target 1."),
             ("Back", "flow back through the same weights"),
@@ -489,12 +515,28 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
             said = steps.locator(".says p").filter(visible=True)
             expect(said).to_contain_text(says)
             assert bool(steps.locator(".lines line").count()) == (stop != "Error")
+            # What belongs to a later stop is not shown yet.
+            numbers = row.locator("b").filter(visible=True)
+            counts = {"Forward": 1, "Error": 3, "Back": 3, "Update": 4}
+            expect(numbers).to_have_count(counts[stop])
+            expect(caption).to_be_visible(visible=stop != "Forward")
+            legend = steps.locator(".legend span").filter(visible=True)
+            expect(legend).to_contain_text(LEGENDS[stop])
         steps.locator(".row button").nth(3).press("Enter")
         expect(steps.locator(".about")).to_contain_text("Forward: hidden unit 3")
+        expect(steps.locator(".about table").first).to_be_in_viewport()
+        expect(caption).to_be_hidden()
+        steps.get_by_role("button", name="Error", exact=True).press("Enter")
+        expect(caption).to_be_hidden()
+        steps.get_by_role("button", name="Back", exact=True).press("Enter")
+        expect(caption).to_be_visible()
         assert page.evaluate(FITS)
         assert find_violations(page, ".steps") == []
         steps.locator(".about th button").first.press("Enter")
         expect(steps.locator(".about")).to_contain_text("The slope is pixel row")
+        loss = re.search(r"It is (\S+) now", steps.locator(".about").text_content())[1]
+        highest, least = map(float, steps.locator(".scale").all_text_contents())
+        assert least <= float(loss) <= highest
         assert page.evaluate(FITS)
         assert find_violations(page, ".steps") == []
         steps.get_by_role("button", name="Play").click()
@@ -669,6 +711,13 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(
             expect(says).to_contain_text(text)
             assert page.evaluate(FITS)
         part.get_by_role("button", name="Start again").click()
+        part.get_by_label("input 1:").press("Enter")
+        expect(part.locator(".about")).to_contain_text("An input is given")
+        expect(part.locator(".about")).to_be_in_viewport()
+        part.get_by_role("button", name="Forward").click()
+        expect(part.locator(".about")).to_contain_text("Forward: unit 1")
+        expect(part.get_by_text("Back: its error signal")).to_be_hidden()
+        expect(part.locator(".legend")).to_contain_text("A line is what flows")
         weight = part.get_by_label("weight from input 1 to unit 1")
         weight.press("Enter")
         expect(weight).to_have_text("1")

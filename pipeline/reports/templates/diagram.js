@@ -174,7 +174,8 @@ class Diagram {
   buildLegend() {
     const swatches = ["above", "below"].map((name) => make("i", { class: name }));
     const colours = ["Red ", swatches[0], " is above 0 and blue ", swatches[1], " below, "];
-    const rest = "wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
+    const rest =
+      "wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
     return make("p", { class: "legend" }, ...colours, rest, this.flow);
   }
 

@@ -154,7 +154,7 @@ function drawScale(least, range) {
   ];
   const ticks = ends.map(
     ([y, loss]) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
-      ${drawText(-6, y + 4, "end", loss.toFixed(digits))}`,
+      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${loss.toFixed(digits)}</text>`,
   );
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
 }

@@ -159,6 +159,7 @@ class TrainingPanel {
     if (wrong) {
       this.part("change").open = true; // where the browser's message can be seen
       wrong.reportValidity();
+      this.say(wrong.validationMessage);
       return;
     }
     const values = this.fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]);

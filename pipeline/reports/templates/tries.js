@@ -9,13 +9,15 @@ const SYMBOLS = "●■▲◆"; // of groups, and in tries.html.j2
 
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
-// Returns whether a field's value is allowed; HTML itself knows no limit that is excluded.
+// Returns whether a field's value is allowed, and lets the field say so; HTML itself knows no limit
+// that is excluded.
 export function isAllowed(field) {
   const { above = -Infinity, below = Infinity, allowed } = field.dataset;
   const value = field.valueAsNumber;
-  const isAtLimit = value <= Number(above) || value >= Number(below);
-  field.setCustomValidity(isAtLimit ? `${field.name} must be ${allowed}.` : "");
-  return field.checkValidity();
+  field.setCustomValidity("");
+  const isValid = field.checkValidity() && value > above && value < below;
+  if (!isValid) field.setCustomValidity(`${field.name} must be ${allowed}.`);
+  return isValid;
 }
 
 // The settings that are not the run's own.
@@ -46,9 +48,11 @@ export function readFragment(fields, fragment) {
 const isAccuracy = (value) => value === DIVERGED || (value >= 0 && value <= 1);
 
 // Reads the links of tries in a text, several a line if need be. Returns the tries by their
-// changes, so that equal settings count once, and the number of lines that have none or a wrong one.
+// changes, so that equal settings count once, the number of lines that have none or a wrong one,
+// and the changes of tries that have several accuracies.
 function readLinks(fields, text) {
   const tries = new Map();
+  const doubtful = new Set();
   let unread = 0;
   for (const line of text.split("\n").filter((each) => each.trim())) {
     const links = [...line.matchAll(/#([\w=&.+%-]*\w)/g)]
@@ -60,9 +64,10 @@ function readLinks(fields, text) {
       for (const { name, defaultValue } of fields) settings[name] ??= Number(defaultValue);
       const changes = describe(findChanges(fields, settings));
       if (!tries.has(changes)) tries.set(changes, { settings, reported });
+      else if (tries.get(changes).reported !== reported) doubtful.add(changes);
     }
   }
-  return [tries, unread];
+  return [tries, unread, doubtful.size];
 }
 
 // The tries by the value of a parameter; they are one group if there is no such parameter. A group
@@ -78,6 +83,13 @@ function groupTries(tries, name) {
     const error = size > 1 ? Math.sqrt(squares / (size - 1) / size) : 0;
     return { value, members, size, mean, error };
   });
+}
+
+// In words: ● 0: mean 0.7512 ± 0.0105, 20 tries.
+function describeGroup({ value, members, size, mean, error }) {
+  const range = size > 1 ? ` ± ${error.toFixed(4)}` : "";
+  const numbers = `mean ${mean.toFixed(4)}${range}, ${count(size, "try", "tries")}`;
+  return `${SYMBOLS[members[0].symbol]} ${value}: ${numbers}`;
 }
 
 // The parameters that differ, but for the seed: the one first whose second largest group has the
@@ -169,13 +181,19 @@ class Tries {
   }
 
   showPasted() {
-    const [pasted, unread] = readLinks(this.fields, this.part("links").value);
+    const [pasted, unread, doubtful] = readLinks(this.fields, this.part("links").value);
+    const sentences = [`${count(pasted.size, "try", "tries")}, as reported.`];
+    if (unread) {
+      sentences.push(
+        `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`,
+      );
+    }
+    if (doubtful) {
+      const several = count(doubtful, "try is", "tries are");
+      sentences.push(`${several} reported with several accuracies; the first of them counts.`);
+    }
     this.pasted = pasted;
-    this.part("reading").textContent =
-      `${count(pasted.size, "try", "tries")}, as reported. ` +
-      (unread
-        ? `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`
-        : "");
+    this.part("reading").textContent = sentences.join(" ");
     this.part("one-by-one").replaceChildren();
     for (const [changes, each] of pasted) {
       each.words = `${changes || "nothing changed"}: ${each.reported}`;
@@ -196,20 +214,17 @@ class Tries {
 
   // Draws tries, which are sorted.
   draw(tries) {
-    const [grouped, across = "seed"] = rankDifferences(tries);
-    const groups = groupTries(tries, grouped);
-    const lines = groups.map(({ value, members, size, mean, error }, i) => {
+    const [first, second = "seed"] = rankDifferences(tries);
+    const groups = groupTries(tries, first);
+    groups.forEach(({ members }, i) => {
       for (const each of members) each.symbol = i % SYMBOLS.length;
-      const spread = size > 1 ? ` ± ${error.toFixed(4)}` : "";
-      const numbers = `mean ${mean.toFixed(4)}${spread}, ${count(size, "try", "tries")}`;
-      return `${SYMBOLS[i % SYMBOLS.length]} ${value}: ${numbers}`;
     });
-    this.part("grouped").textContent = grouped ? `By ${grouped}` : "All tries";
-    this.part("across").textContent = `Over ${across}`;
-    this.part("groups").textContent = lines.join("\n");
+    this.part("grouped").textContent = first ? `By ${first}` : "All tries";
+    this.part("across").textContent = `Over ${second}`;
+    this.part("groups").textContent = groups.map(describeGroup).join("\n");
     const range = [tries[0].reported, tries.at(-1).reported];
     this.drawColumns(this.part("first-plot"), groups, range, true);
-    this.drawColumns(this.part("second-plot"), groupTries(tries, across), range, false);
+    this.drawColumns(this.part("second-plot"), groupTries(tries, second), range, false);
   }
 
   // Draws the tries in a column for each value, evenly spaced, with an error bar beside it.
