@@ -1,7 +1,8 @@
 """Time what users wait for, as ratios of two times: make bench, on a quiet machine.
 
 Each line has the median ratio of some turns, and the bar that it should stay below; the
-line of the page only reports. To choose among the groups, give their names, such as ``run sweeps``.
+line of the page only reports. To choose among the groups, give their names, such as
+``run sweeps``.
 """
 
 import ctypes
@@ -221,7 +222,7 @@ def bench_sweeps(scratch):
 
 
 def bench_page(_):
-    """Print how fast a report appears, and plays its steps; no bar, as machines differ."""
+    """Print when a report first appears, and how smoothly it plays its steps."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"]

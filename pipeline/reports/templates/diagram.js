@@ -3,13 +3,13 @@ import {
   bracket,
   explainPlace,
   explainWeight,
-  findShare,
   formatFixed,
   formatShort,
   make,
   makeButton,
   makeRow,
   makeTable,
+  RIGHT,
   reveal,
 } from "./explain.js";
 import { findError, findReach, findWeight, measure } from "./sums.js";
@@ -207,7 +207,7 @@ class Diagram {
   choose(chosen) {
     this.chosen = chosen;
     this.show();
-    reveal(this.number.hidden ? this.about : this.number);
+    reveal(this.about);
   }
 
   restart() {
@@ -299,7 +299,9 @@ class Diagram {
 
   listenToDrags() {
     const move = (event) => {
-      const share = findShare(this.about.querySelector(".curve"), event);
+      const toPicture = this.about.querySelector(".curve").getScreenCTM().inverse();
+      const { x } = new DOMPoint(event.clientX).matrixTransform(toPicture);
+      const share = (x - 10) / (RIGHT - 20); // as drawCurve has it
       const [low, high] = this.reach;
       const value = low + Math.max(0, Math.min(1, share)) * (high - low);
       this.setNumber(Number(value.toPrecision(3)));

@@ -10,7 +10,7 @@ import {
 
 // Places in a parabola's picture.
 const LEFT = -70;
-const RIGHT = 400;
+export const RIGHT = 400;
 const BASE = 180; // of the axis
 const TOP = 30; // of the highest loss
 const BOTTOM = 170; // of the least
@@ -157,12 +157,6 @@ function drawScale(least, range) {
       <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${loss.toFixed(digits)}</text>`,
   );
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
-}
-
-// The share of the way from its lowest to its highest weight where a pointer is on a parabola.
-export function findShare(curve, { clientX }) {
-  const { left, width } = curve.getBoundingClientRect();
-  return (((clientX - left) / width) * (RIGHT - LEFT) + LEFT - 10) / (RIGHT - 20);
 }
 
 // Draws the loss over a weight, from low to high, and its next step.

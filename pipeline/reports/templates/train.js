@@ -1,6 +1,6 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
-import { drawUnits, unpackBytes } from "./draw.js";
+import { drawUnits, Section, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
 import { describe, findChanges, isAllowed, readFragment, setUpTries } from "./tries.js";
 
@@ -122,9 +122,9 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
 }
 
 // The section with the buttons, the plots and the fields of the parameters.
-class TrainingPanel {
+class TrainingPanel extends Section {
   constructor(root, run, source, keep) {
-    this.root = root;
+    super(root);
     this.run = run;
     this.source = source;
     this.keep = keep;
@@ -132,10 +132,6 @@ class TrainingPanel {
     this.isBusy = false;
     this.tries = setUpTries(root, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   say(first, more = "") {
@@ -266,7 +262,7 @@ class Attempt {
     panel.part("progress").max = this.parameters.epochs;
     panel.part("progress").value = 0;
     panel.say("Training.");
-    panel.part("shown").textContent = "";
+    panel.write("shown", "");
     for (const name of MEASURES) drawLine(panel.part(`live-${name}`), [], count);
   }
 
@@ -314,9 +310,11 @@ class Attempt {
 
   showEpoch({ epoch, fitted, masked, validation }) {
     const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
-    this.panel.part("shown").textContent =
+    this.panel.write(
+      "shown",
       `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
-      `under dropout ${masked.toFixed(3)}${known}.`;
+        `under dropout ${masked.toFixed(3)}${known}.`,
+    );
   }
 
   stop() {

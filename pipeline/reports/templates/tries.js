@@ -1,5 +1,6 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
+import { Section } from "./draw.js";
 
 const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value
@@ -122,17 +123,13 @@ function addElement(parent, name, attributes, text = "") {
   return element;
 }
 
-class Tries {
+class Tries extends Section {
   constructor(root, fields, train) {
-    this.root = root;
+    super(root);
     this.fields = fields;
     this.train = train;
     this.isInPage = !root.closest(".live-panel"); // a notebook's address is another's
     this.pasted = new Map();
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   // Adds a training to the table, the latest first. ending: "", "stopped" or "diverged". Returns
@@ -193,7 +190,7 @@ class Tries {
       sentences.push(`${several} reported with several accuracies; the first of them counts.`);
     }
     this.pasted = pasted;
-    this.part("reading").textContent = sentences.join(" ");
+    this.write("reading", sentences.join(" "));
     this.part("one-by-one").replaceChildren();
     for (const [changes, each] of pasted) {
       each.words = `${changes || "nothing changed"}: ${each.reported}`;
@@ -219,9 +216,9 @@ class Tries {
     groups.forEach(({ members }, i) => {
       for (const each of members) each.symbol = i % SYMBOLS.length;
     });
-    this.part("grouped").textContent = first ? `By ${first}` : "All tries";
-    this.part("across").textContent = `Over ${second}`;
-    this.part("groups").textContent = groups.map(describeGroup).join("\n");
+    this.write("grouped", first ? `By ${first}` : "All tries");
+    this.write("across", `Over ${second}`);
+    this.write("groups", groups.map(describeGroup).join("\n"));
     const range = [tries[0].reported, tries.at(-1).reported];
     this.drawColumns(this.part("first-plot"), groups, range, true);
     this.drawColumns(this.part("second-plot"), groupTries(tries, second), range, false);
