@@ -215,7 +215,7 @@ class Copy extends Section {
   }
 
   listen() {
-    this.part("files").addEventListener("change", ({ target }) => this.take(target.files));
+    this.on("files", "change", ({ target }) => this.take(target.files));
     for (const event of ["dragover", "drop"]) {
       this.root.addEventListener(event, (dropped) => dropped.preventDefault());
     }

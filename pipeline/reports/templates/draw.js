@@ -153,8 +153,8 @@ export const diverging = (limit) => (value) => {
   return [...deep.map((channel) => 255 + Math.abs(part) * (channel - 255)), 255];
 };
 
-export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
-  const picture = new ImageData(width, colours.length / width);
+export function paint(canvas, colours, x = 0, y = 0) {
+  const picture = new ImageData(SIDE, SIDE);
   colours.forEach((colour, p) => {
     picture.data.set(colour, 4 * p);
   });
@@ -162,8 +162,8 @@ export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
 }
 
 // Paints values red above and blue below 0, the deepest where they are largest.
-export function paintSigned(canvas, values, width = SIDE) {
-  paint(canvas, Array.from(values, diverging(maxAbs(values))), 0, 0, width);
+export function paintSigned(canvas, values) {
+  paint(canvas, Array.from(values, diverging(maxAbs(values))));
 }
 
 // The weight that has the deepest colour in the pictures of a first matrix.

@@ -290,7 +290,7 @@ class Pad extends Section {
     this.on("clear", "click", () => this.setStrokes([]));
     this.on("teach", "click", () => this.teach());
     this.on("forget", "click", () => this.forget());
-    this.part("mistake")?.addEventListener("click", () => this.showMistake());
+    this.on("mistake", "click", () => this.showMistake());
     this.on("network", "change", () => this.chooseNetwork());
     this.on("units", "click", ({ target: { type, value } }) => {
       if (type === "button") this.pressUnit(Number(value));

@@ -39,16 +39,17 @@ function* measureEpochs([images, labels], others, parameters) {
 }
 
 // Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
-function startWorker(source, training, others, parameters, onEpoch, onError) {
+// data: what measureEpochs takes.
+function startWorker(source, data, onEpoch, onError) {
   const imports = "const { digestOf, evaluate, train } = network_js;\n";
   const work =
     "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
   const parts = [source, imports, measureEpochs, "\n", work];
   const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
   const worker = new Worker(address);
-  worker.onmessage = ({ data }) => onEpoch(data);
+  worker.onmessage = (message) => onEpoch(message.data);
   worker.onerror = ({ message }) => onError(message);
-  worker.postMessage([training, others, parameters]);
+  worker.postMessage(data);
   return () => {
     worker.terminate();
     URL.revokeObjectURL(address);
@@ -208,7 +209,7 @@ class TrainingPanel extends Section {
 
   setUp() {
     for (const kind of KINDS) labelEnds(this.part(kind));
-    this.part("defaults").addEventListener("click", () => {
+    this.on("defaults", "click", () => {
       for (const field of this.fields) field.value = field.defaultValue;
     });
     if (this.tries.isInPage) {
@@ -216,12 +217,8 @@ class TrainingPanel extends Section {
       window.addEventListener("hashchange", () => this.readAddress());
     }
     const corrected = { ...this.run.parameters, relu_grad_inactive: 0 };
-    this.root
-      .querySelector(".correct")
-      ?.addEventListener("click", () => this.trainAgain(corrected));
-    for (const name of ["train", "again"]) {
-      this.part(name).addEventListener("click", () => this.begin());
-    }
+    this.on("correct", "click", () => this.trainAgain(corrected));
+    for (const name of ["train", "again"]) this.on(name, "click", () => this.begin());
   }
 }
 
@@ -248,7 +245,13 @@ class Attempt {
       const packed = [images, labels, validation_images, validation_labels];
       const arrays = await Promise.all(packed.map(unpackBytes));
       this.panel.drawRun(this.count);
-      if (!this.isStopped) this.startTraining(arrays.slice(0, 2), arrays.slice(2));
+      if (this.isStopped) return;
+      this.stopWorker = startWorker(
+        this.panel.source,
+        [arrays.slice(0, 2), arrays.slice(2), this.parameters],
+        (result) => this.show(result),
+        (error) => this.fail(error),
+      );
     } catch (error) {
       this.fail(error);
     }
@@ -264,17 +267,6 @@ class Attempt {
     panel.say("Training.");
     panel.write("shown", "");
     for (const name of MEASURES) drawLine(panel.part(`live-${name}`), [], count);
-  }
-
-  startTraining(training, others) {
-    this.stopWorker = startWorker(
-      this.panel.source,
-      training,
-      others,
-      this.parameters,
-      (result) => this.show(result),
-      (error) => this.fail(error),
-    );
   }
 
   show(result) {

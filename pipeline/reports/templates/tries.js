@@ -268,9 +268,8 @@ class Tries extends Section {
 // others can be pasted. train: takes settings, and trains with them.
 export function setUpTries(root, fields, train) {
   const tries = new Tries(root, fields, train);
-  const listen = (name, type, act) => tries.part(name)?.addEventListener(type, act);
-  listen("copy", "click", () => tries.copy());
-  listen("links", "input", () => tries.showPasted());
-  listen("links-file", "change", ({ target }) => tries.addFiles(target.files));
+  tries.on("copy", "click", () => tries.copy());
+  tries.on("links", "input", () => tries.showPasted());
+  tries.on("links-file", "change", ({ target }) => tries.addFiles(target.files));
   return tries;
 }
