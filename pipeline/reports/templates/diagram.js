@@ -268,14 +268,14 @@ class Diagram {
       const sums = hasUnits
         ? "Each unit adds inputs times weights, and the ReLU cuts it at 0. Each score is such a sum, too, without ReLU."
         : "Each score adds inputs times weights.";
-      return `Forward: the numbers flow to the right. ${sums}`;
+      return `Forward: the numbers flow to the right. ${sums} A weight says how much a number counts in a sum, and whether for or against.`;
     }
     if (stop === "Error") {
       return `Error: each score minus its target is its error signal. The error is the sum of their squares, ${error}.`;
     }
     const inactive = network.inactive
       ? "By the slip, an inactive unit lets them through as if it were active."
-      : "An inactive unit lets none through.";
+      : "An inactive unit lets none through, because a small change of its sum changes no score.";
     return hasUnits
       ? `Back: the error signals flow to the left, through the same weights. ${inactive}`
       : "Back: the error signal meets the input. Their product is the slope of the loss over the weight.";
@@ -294,7 +294,7 @@ class Diagram {
     this.network = measure(network);
     const after = formatShort(findError(this.network));
     this.chosen = null;
-    this.text = `Update: each weight has moved by the learning rate times its slope, against the slope. The error was ${before} and is ${after}.`;
+    this.text = `Update: each weight has moved by the learning rate times its slope, against the slope; nothing else has changed. The error was ${before} and is ${after}.`;
   }
 
   listenToDrags() {
