@@ -5,7 +5,6 @@ and makes it live. Where no script runs, as on GitHub, a still stands in its pla
 The other functions draw a descent, directions, the slip, and one pass.
 """
 
-import base64
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -88,42 +87,41 @@ class Diagram(anywidget.AnyWidget):
         )
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
-        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        still = base64.b64encode(plots.to_png(draw_still(self))).decode()
-        alive = {"name": "diagram", "state": self.state}
-        about = {"image/png": {"alt": self.alt, "live": alive, "width": 864}}
-        return {**data, "image/png": still, "text/plain": self.alt}, metadata | about
+        view, _ = super()._repr_mimebundle_(**options) or ({}, {})
+        live = {"name": "diagram", "state": self.state}
+        still, metadata = plots.to_output(draw_still(self), self.alt, live=live)
+        return view | still, metadata
 
 
 def draw_still(diagram: Diagram) -> Figure:
     """Draw numbers as circles, and weights as lines, red above 0 and blue otherwise."""
     layers, targets = diagram.layers, diagram.state["targets"]
-    tall = max(map(len, layers))
-    figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * tall), layout="constrained")
+    rows = max(map(len, layers))
+    figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
     places = [  # of each circle: across, up
         [(column, (len(layer) - 1) / 2 - row) for row in range(len(layer))]
         for column, layer in enumerate(layers)
     ]
-    number: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
+    centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
     for column, matrix in enumerate(map(np.array, diagram.state["weights"])):
         for (row, to), weight in np.ndenumerate(matrix):
             (x, y), (right, up) = places[column][row], places[column + 1][to]
             width = 0.8 + 3 * abs(weight) / (np.abs(matrix).max() or 1)
             colour = "#B2182B" if weight > 0 else "#2166AC"
             axis.plot([x, right], [y, up], color=colour, linewidth=width, zorder=0)
-            part = 0.3 + 0.08 * (to % 2)  # so that numbers do not lie on each other
-            at = x + part * (right - x), y + part * (up - y)
-            axis.text(*at, f"{weight:g}", bbox={"fc": "white", "ec": "none"}, **number)
+            share = 0.3 + 0.08 * (to % 2)  # so that numbers do not lie on each other
+            at = x + share * (right - x), y + share * (up - y)
+            axis.text(*at, f"{weight:g}", bbox={"fc": "white", "ec": "none"}, **centred)
     names = ["inputs", "units", "scores"] if len(layers) > 2 else ["inputs", "scores"]
     for name, layer, circles in zip(names, layers, places, strict=True):
-        axis.text(circles[0][0], tall / 2 + 0.1, name, ha="center")
+        axis.text(circles[0][0], rows / 2 + 0.1, name, ha="center")
         for value, (x, y) in zip(layer, circles, strict=True):
             face = "white" if name == "units" and value == 0 else "#F0F4F8"
             axis.plot(x, y, "o", markersize=34, mfc=face, mec=plots.TRAIN)
-            axis.text(x, y, f"{value:.4g}", **number)
+            axis.text(x, y, f"{value:.4g}", **centred)
     for target, (x, y) in zip(targets, places[-1], strict=True):
         axis.text(x + 0.2, y, f"target {target:g}", va="center")
-    axis.set(xlim=(-0.3, len(layers) - 0.4), ylim=(-tall / 2, tall / 2 + 0.5))
+    axis.set(xlim=(-0.3, len(layers) - 0.4), ylim=(-rows / 2, rows / 2 + 0.5))
     axis.axis("off")
     return figure
 

@@ -1,9 +1,9 @@
 """Explore how a network reads an image, with the two panels of explore.ipynb."""
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import anywidget
 import ipywidgets as widgets
@@ -207,15 +207,15 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def update(self, change: object = None) -> None:
         """Read the chosen image again, and show a sentence and a picture."""
         reading = self.read(self.index.value, self.dropped.value)
+        alt = f"A panel: choose an image, drop hidden units. {describe(reading)}"
+        self.still, self.metadata = plots.to_output(draw(reading), alt)
         sentence = escape(describe(reading))
-        source = base64.b64encode(plots.to_png(draw(reading))).decode()
-        picture = (
-            f'<img width="864" alt="{sentence}" src="data:image/png;base64,{source}">'
-        )
+        source = f"data:image/png;base64,{self.still['image/png']}"
+        picture = f'<img width="864" alt="{sentence}" src="{source}">'
         self.view.value = f'<p role="status">{sentence}</p>{picture}'
 
-    def __repr__(self) -> str:
-        return "A panel: choose an image, drop hidden units. It needs JupyterLab."
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
+        return super()._repr_mimebundle_(**options) | self.still, self.metadata
 
 
 class LivePanel(anywidget.AnyWidget):
@@ -239,6 +239,7 @@ class LivePanel(anywidget.AnyWidget):
         parts = live.collect_parts(folder, folder.find_record())
         page = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
         super().__init__(html=page, page=parts["page"])
+        self.history = folder.read_history()
 
     @property
     def image(self) -> np.ndarray:
@@ -258,5 +259,10 @@ class LivePanel(anywidget.AnyWidget):
         weights = first.reshape(784, -1), second.reshape(-1, 10)
         return Model(weights, normalisation, classes)
 
-    def __repr__(self) -> str:
-        return "A panel: draw a digit, train again. It needs JupyterLab."
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
+        view, _ = super()._repr_mimebundle_(**options) or ({}, {})
+        accuracy = self.history[-1]["train_accuracy_no_dropout"]
+        alt = "A panel: draw a digit, train again. The curves of the run end at an "
+        alt += f"accuracy of {accuracy:.3f} on the training images."
+        still, metadata = plots.to_output(plots.draw_learning_curves(self.history), alt)
+        return view | still, metadata

@@ -4,6 +4,7 @@ The colours are those of M. Okabe and K. Ito (2008), which colour-blind readers 
 distinguish.
 """
 
+import base64
 import io
 import math
 import textwrap
@@ -55,6 +56,16 @@ def to_png(figure: Figure) -> bytes:
 def show(figure: Figure, alt: str) -> None:
     """Display a figure with its alternative text, and close it."""
     display(Image(to_png(figure), format="png", retina=True, alt=alt))
+
+
+def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], Any]:
+    """Return a figure as the data and metadata of an output, and close the figure.
+
+    others: metadata of the picture besides its alternative text.
+    """
+    picture = base64.b64encode(to_png(figure)).decode()
+    about = {"alt": alt, "width": 864, **others}  # a figure of 9 inches
+    return {"image/png": picture, "text/plain": alt}, {"image/png": about}
 
 
 def show_table(table: str) -> None:

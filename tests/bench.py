@@ -1,7 +1,8 @@
 """Time what users wait for, as ratios of two times: make bench, on a quiet machine.
 
-Each line has the median ratio of some turns, and the bar that it should stay below. To
-choose among the groups, give their names, such as ``run sweeps``.
+Each line has the median ratio of some turns, and the bar that it should stay below; the
+line of the page only reports. To choose among the groups, give their names, such as
+``run sweeps``.
 """
 
 import ctypes
@@ -16,12 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import sync_playwright
 
 import helpers
 from pipeline import compiled
 from pipeline.data import split_source
 from pipeline.paths import NOTEBOOKS
 from pipeline.stages import STAGES
+from tests.test_browser import CHROMIUM
 
 SWEEP = """
 name: bench
@@ -64,6 +67,16 @@ void train(const unsigned char *images, const unsigned char *labels,
     }
 }
 """
+
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+FRAMES = """() => new Promise((done) => {
+    const times = [];
+    requestAnimationFrame(function count(now) {
+        times.push(now);
+        if (now - times[0] < 2000) requestAnimationFrame(count);
+        else done((times.length - 1) / 2);
+    });
+})"""
 
 
 def measure(work):
@@ -208,7 +221,27 @@ def bench_sweeps(scratch):
     compare(what, two, one, 1 / 1.8, turns=2)
 
 
-BENCHES = (bench_start, bench_run, bench_training, bench_evaluation, bench_sweeps)
+def bench_page(_):
+    """Print when a report first appears, and how smoothly it plays its steps."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.goto((NOTEBOOKS / "report.html").as_uri())
+        paint = page.evaluate(FIRST_PAINT) / 1000
+        page.get_by_role("button", name="Play").click()
+        page.wait_for_timeout(5000)  # until it plays at its fastest
+        frames = page.evaluate(FRAMES)
+        browser.close()
+    what = "a report in Chromium: first paint, and frames of Play"
+    print(f"{what:60} {paint:7.3f} s, {frames:.0f} per second   no bar", flush=True)
+
+
+BENCHES = (
+    *(bench_start, bench_run, bench_training),
+    *(bench_evaluation, bench_sweeps, bench_page),
+)
 
 if __name__ == "__main__":
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

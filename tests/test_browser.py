@@ -23,7 +23,7 @@ from pipeline import compiled, data, published
 from pipeline.diagram import Diagram
 from pipeline.digests import digest_arrays, digest_file
 from pipeline.files import write_whole
-from pipeline.paths import NOTEBOOKS
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import live
 from pipeline.reports.page import render_run, write_notebook_report
 from pipeline.run_folder import RunFolder
@@ -273,9 +273,19 @@ def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
             r"Stopped after \d+ epochs?\. This .* draw\.", wait_for_training(page)
         )
         page.locator("details.change summary").press("Enter")
-        fill(page, dropout_rate=1)
-        train.click()  # which the browser refuses
-        assert page.evaluate("document.activeElement.name") == "dropout_rate"
+        for name, wrong, right, allowed in (
+            ("dropout_rate", 1, 0.9995, "a number from 0 to below 1."),
+            ("learning_rate", 0, 0.005, "a number above 0."),
+            ("hidden_size", 1001, 40, "a whole number from 1 to 1,000 in a page, "),
+            ("epochs", 1_000_000, 100, "a whole number from 1 to 10,000 in a page, "),
+        ):
+            fill(page, **{name: wrong})
+            train.click()  # which the browser refuses
+            assert page.evaluate("document.activeElement.name") == name
+            expect(page.locator(".outcome")).to_contain_text(
+                f"{name} must be {allowed}"
+            )
+            fill(page, **{name: right})
         values = {
             "dropout_rate": 0.5,
             "input_dropout_rate": 0.2,
@@ -403,6 +413,20 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         assert page.evaluate(FITS)
 
 
+def test_links_that_disagree_count_once_and_are_named(browser, reports):
+    first, other = (
+        f"report.html#seed=3&validation_accuracy={accuracy}" for accuracy in (0.8, 0.7)
+    )
+    with open_page(browser, reports["run"]) as page:
+        page.get_by_text("Many tries on one screen").press("Enter")
+        page.get_by_label("Paste links of tries").fill(f"{first}\n{other}\n{first}")
+        expect(page.locator(".reading")).to_have_text(
+            "1 try, as reported. "
+            "1 try is reported with several accuracies; the first of them counts."
+        )
+        expect(page.locator(".groups")).to_contain_text("mean 0.8000, 1 try")
+
+
 @pytest.mark.parametrize("is_allowed", [True, False])
 def test_the_links_of_tries_are_copied_or_selected(browser, reports, is_allowed):
     permissions = ["clipboard-read", "clipboard-write"] if is_allowed else []
@@ -456,6 +480,32 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         expect(page.get_by_label("seed", exact=True)).to_have_value("1")
 
 
+def check_stops(steps):
+    """Check that each stop shows what belongs to it, and not what is computed later."""
+    row = steps.locator(".rows button").first
+    caption = steps.get_by_text("Back: its error signal")
+    for stop, numbers, says, legend in (
+        ("Error", 3, "Only the score of the label has", "there are no lines"),
+        ("Back", 3, "flow back through the same", "an error signal times its weight"),
+        ("Update", 4, "by the learning rate (0.005) times", "Both show gradients now"),
+        ("Forward", 1, "adds activations times weights", "a value times its weight"),
+    ):
+        steps.get_by_role("button", name=stop, exact=True).press("Enter")
+        expect(steps.locator(".says p").filter(visible=True)).to_contain_text(says)
+        shown = steps.locator(".legend span").filter(visible=True)
+        expect(shown).to_contain_text(legend)
+        assert bool(steps.locator(".lines line").count()) == (stop != "Error")
+        expect(row.locator("b").filter(visible=True)).to_have_count(numbers)
+        expect(caption).to_be_visible(visible=stop != "Forward")
+    steps.locator(".row button").nth(3).press("Enter")
+    expect(steps.locator(".about")).to_contain_text("Forward: hidden unit 3")
+    expect(steps.locator(".about table").first).to_be_in_viewport()
+    for stop in ("Error", "Back"):
+        expect(caption).to_be_hidden()
+        steps.get_by_role("button", name=stop, exact=True).press("Enter")
+    expect(caption).to_be_visible()
+
+
 def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs(
     browser, reports
 ):
@@ -479,22 +529,14 @@ def test_one_step_shows_what_each_update_is_made_of_and_an_epoch_equals_the_runs
         )
         assert abs(after[5] - 1) < abs(scores[5] - 1)
         expect(steps.locator(".rows .label")).to_contain_text("5")
-        for stop, says in (
-            ("Error", "Only the score of the label has the target 1."),
-            ("Back", "flow back through the same weights"),
-            ("Update", "by the learning rate (0.005) times the gradient"),
-            ("Forward", "adds activations times weights"),
-        ):
-            steps.get_by_role("button", name=stop, exact=True).press("Enter")
-            said = steps.locator(".says p").filter(visible=True)
-            expect(said).to_contain_text(says)
-            assert bool(steps.locator(".lines line").count()) == (stop != "Error")
-        steps.locator(".row button").nth(3).press("Enter")
-        expect(steps.locator(".about")).to_contain_text("Forward: hidden unit 3")
+        check_stops(steps)
         assert page.evaluate(FITS)
         assert find_violations(page, ".steps") == []
         steps.locator(".about th button").first.press("Enter")
         expect(steps.locator(".about")).to_contain_text("The slope is pixel row")
+        loss = re.search(r"It is (\S+) now", steps.locator(".about").text_content())[1]
+        highest, least = map(float, steps.locator(".scale").all_text_contents())
+        assert least <= float(loss) <= highest
         assert page.evaluate(FITS)
         assert find_violations(page, ".steps") == []
         steps.get_by_role("button", name="Play").click()
@@ -669,6 +711,13 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(
             expect(says).to_contain_text(text)
             assert page.evaluate(FITS)
         part.get_by_role("button", name="Start again").click()
+        part.get_by_label("input 1:").press("Enter")
+        expect(part.locator(".about")).to_contain_text("An input is given")
+        expect(part.locator(".about")).to_be_in_viewport()
+        part.get_by_role("button", name="Forward").click()
+        expect(part.locator(".about")).to_contain_text("Forward: unit 1")
+        expect(part.get_by_text("Back: its error signal")).to_be_hidden()
+        expect(part.locator(".legend")).to_contain_text("A line is what flows")
         weight = part.get_by_label("weight from input 1 to unit 1")
         weight.press("Enter")
         expect(weight).to_have_text("1")
@@ -971,12 +1020,12 @@ def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, re
 
 @pytest.fixture(scope="module")
 def lab(browser, runs, tmp_path_factory):
-    """The address of a JupyterLab with default settings, and copies of notebooks."""
+    """The address of a JupyterLab as `make lab` starts it, with copies of notebooks."""
     folder, settings = (
         tmp_path_factory.mktemp("lab"),
         tmp_path_factory.mktemp("settings"),
     )
-    for stem in (*[stage.name for stage in STAGES], "explore"):
+    for stem in (*[stage.name for stage in STAGES], "explore", "learn"):
         run_dir = runs / "default" if stem == "explore" else folder / "run"
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
@@ -1005,6 +1054,7 @@ def lab(browser, runs, tmp_path_factory):
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=test"]
+    command += [f"--LabApp.app_settings_dir={ROOT / '.jupyter'}"]
     options = {
         "cwd": folder,
         "env": environment,
@@ -1019,6 +1069,16 @@ def lab(browser, runs, tmp_path_factory):
             server.terminate()
 
 
+def choose(page, *items):
+    for item in items:
+        page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def open_in_lab(page, lab, stem):
+    page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+
+
 @contextlib.contextmanager
 def run_notebook(browser, lab, stem, count=None):
     """Open a notebook, clear its outputs, choose Run All, and check that none fails.
@@ -1029,14 +1089,9 @@ def run_notebook(browser, lab, stem, count=None):
         cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
         count = sum(cell.cell_type == "code" for cell in cells)
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
-        page.goto(f"{lab}/{stem}.ipynb?reset&token=test")
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-        for menu, item in (
-            ("Edit", "Clear Outputs of All Cells"),
-            ("Run", "Run All Cells"),
-        ):
-            page.get_by_role("menuitem", name=menu, exact=True).click()
-            page.get_by_role("menuitem", name=item, exact=True).click()
+        open_in_lab(page, lab, stem)
+        choose(page, "Edit", "Clear Outputs of All Cells")
+        choose(page, "Run", "Run All Cells")
         prompts = page.locator(".jp-CodeCell .jp-InputPrompt").filter(
             has_text=re.compile(r"\d")
         )
@@ -1091,3 +1146,48 @@ def test_a_small_network_is_live_in_jupyterlab(browser, lab):
         weight.press("Enter")
         live.get_by_label("Change the weight").fill("2.5")
         expect(weight).to_have_text("2.5")
+
+
+@pytest.mark.parametrize("stem", ["learn", "explore"])
+def test_a_notebook_that_is_opened_without_a_kernel_shows_its_pictures(
+    browser, lab, stem
+):
+    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
+    outputs = [
+        output
+        for cell in cells
+        if not cell.metadata.get("jupyter", {}).get("outputs_hidden")
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
+        open_in_lab(page, lab, stem)
+        choose(page, "Kernel", "Shut Down Kernel")
+        expect(page.get_by_text("No Kernel").first).to_be_visible()
+        panel, shown = page.locator(".jp-WindowedPanel-outer").first, set()
+        for place in range(0, 40_000, 500):  # cells out of sight are not there
+            panel.evaluate("(panel, top) => { panel.scrollTop = top; }", place)
+            page.evaluate(NEXT_FRAME)
+            pictures = page.locator(".jp-OutputArea-output img")
+            shown |= {*pictures.evaluate_all("(all) => all.map(({ src }) => src)")}
+            expect(page.get_by_text("Error displaying widget")).to_have_count(0)
+            if len(shown) == len(outputs):
+                break
+        assert shown == {
+            f"data:image/png;base64,{output.data['image/png'].strip()}"
+            for output in outputs
+        }
+
+
+def test_a_saved_widget_is_live_when_the_notebook_is_opened_again(browser, lab):
+    with run_notebook(browser, lab, "diagram", count=1) as page:
+        expect(page.locator(".live-panel")).to_be_visible()
+        with page.expect_response(lambda answer: answer.request.method == "PUT"):
+            page.keyboard.press("Control+s")
+        choose(page, "Kernel", "Shut Down Kernel")
+        expect(page.get_by_text("No Kernel").first).to_be_visible()
+        open_in_lab(page, lab, "diagram")
+        part = page.locator(".live-panel")
+        part.get_by_role("button", name="Error", exact=True).press("Enter")
+        expect(part.get_by_role("status")).to_contain_text("the sum of their squares")
+        expect(page.get_by_text("Error displaying widget")).to_have_count(0)

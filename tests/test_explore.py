@@ -1,11 +1,14 @@
 """How a network reads an image, and what explore.ipynb's panels show and return."""
 
+import base64
+import io
 from dataclasses import replace
 from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 import helpers
 from pipeline import data, explore, runs
@@ -89,6 +92,17 @@ def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     plt.close(figure)
 
 
+def check_picture(panel, text):
+    """Check that a panel has a picture and its text beside the widget; return both."""
+    data, metadata = panel._repr_mimebundle_()
+    assert data["text/plain"].startswith(text)
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert metadata["image/png"]["alt"] == data["text/plain"]
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert picture.width == 2 * metadata["image/png"]["width"]
+    return data, metadata
+
+
 def test_the_panel_reads_what_is_chosen(sample):
     named = replace(MODEL, classes=Classes(["<img>", *"123456789"]))
 
@@ -104,9 +118,11 @@ def test_the_panel_reads_what_is_chosen(sample):
     assert panel.view.value.partition("base64,")[2] not in ("", before)
     panel.dropped.value = (2, 3)
     assert "dropped: 2." in panel.view.value
-    assert panel._repr_mimebundle_()["text/plain"].startswith(
-        "A panel: choose an image"
-    )
+    before = check_picture(panel, "A panel: choose an image, drop hidden units. ")
+    assert before[0]["text/plain"].endswith("dropped: 2.")
+    panel.index.value = 4
+    after = check_picture(panel, "A panel: choose an image, drop hidden units. ")
+    assert before[0]["image/png"] != after[0]["image/png"]
 
 
 def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
@@ -127,9 +143,7 @@ def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path
     panel = explore.LivePanel(str(runs / "default"))
     assert panel.page["training"]["parameters"]["epochs"] == 100
     assert 'aria-label="Drawing pad"' in panel.html
-    assert panel._repr_mimebundle_()[0]["text/plain"].startswith(
-        "A panel: draw a digit"
-    )
+    check_picture(panel, "A panel: draw a digit, train again. The curves of the run")
     assert not panel.image.any()
     assert panel.model is None
     # The browser sends a drawing in this form.

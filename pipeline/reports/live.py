@@ -16,17 +16,11 @@ from pipeline import published
 from pipeline.arrays import read_arrays
 from pipeline.data import DIGITS, load_source
 from pipeline.model import Model
-from pipeline.parameters import (
-    NAMES,
-    Parameters,
-    describe_allowed,
-    find_range,
-    find_unoriginal,
-    from_values,
-)
+from pipeline.parameters import Parameters, find_unoriginal, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.provenance import has_published_helpers
 from pipeline.records import History, Metrics, RunRecord
+from pipeline.reports.fields import collect_ranges
 from pipeline.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -106,8 +100,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
         "fields": Parameters.model_fields,
-        "allowed": {name: describe_allowed(name) for name in NAMES},
-        "ranges": {name: find_range(name) for name in NAMES},
+        **collect_ranges(record.parameters if record else {}),
         "dataset": DATASETS.get(str(record.parameters["source"])) if record else None,
         "epochs": len(history),
         "last": history[-1],

@@ -97,6 +97,8 @@ def render(
         if summary["live"]["page"]["training"]:
             scripts += ["tries", "train", "sums", "explain", "step"]
             scripts += ["check", "report_training"]
+    if 'sortable"' in "".join(sections):
+        scripts.append("sort")
     if 'class="live"' in "".join(sections):
         scripts += ["sums", "explain", "diagram", "diagrams"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)

@@ -1,6 +1,6 @@
 // Compares the page with a reader's own copy of its data, and evaluates on it what is trained here.
 // Nothing is uploaded.
-import { unpackBytes } from "./draw.js";
+import { inflate, Section, unpackBytes } from "./draw.js";
 import { evaluate, PIXELS, sha256 } from "./network.js";
 
 const NAMES = {
@@ -15,11 +15,6 @@ const TEST_IMAGES = 10000;
 const END_OF_ZIP = 0x06054b50;
 const NOT_NAMED = "it holds none of x_train, y_train, x_test and y_test";
 const NOT_KNOWN = "it is neither an .npz file nor one of the four official files";
-
-async function inflate(bytes, format) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream(format));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 // The entries of a zip archive's list of files (PKWARE's APPNOTE).
 function* listEntries(bytes, view) {
@@ -117,15 +112,11 @@ function digestOfFile({ shape, bytes, file }, isUnpacked) {
 const areEqual = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
 
 // A reader's copy of the data, in the section in `root`.
-class Copy {
+class Copy extends Section {
   constructor(root, run) {
-    this.root = root;
+    super(root);
     this.run = run;
     this.arrays = {}; // by name, as they are taken
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   get isEmpty() {
@@ -133,7 +124,7 @@ class Copy {
   }
 
   async take(files) {
-    this.part("state").textContent = "Reading.";
+    this.write("state", "Reading.");
     const problems = [];
     for (const file of files) {
       try {
@@ -145,7 +136,7 @@ class Copy {
       }
     }
     this.showDigests();
-    this.part("state").textContent = [...problems, await this.compare()].join(" ");
+    this.write("state", [...problems, await this.compare()].join(" "));
   }
 
   async takeFile(file) {
@@ -216,13 +207,15 @@ class Copy {
     const reason = isChanged ? ", since a parameter was changed" : "";
     const verdict = areEqual(mine, theirs) ? "equal" : `NOT equal${reason}`;
     const count = labels.bytes.length.toLocaleString("en");
-    this.part("result").textContent =
+    this.write(
+      "result",
       `Your copy: error ${mine[0]}, accuracy ${mine[1]} on its ${count} test images. ` +
-      `${run.published ? "Published" : "The run's"}: ${theirs.join(", ")}: ${verdict}.`;
+        `${run.published ? "Published" : "The run's"}: ${theirs.join(", ")}: ${verdict}.`,
+    );
   }
 
   listen() {
-    this.part("files").addEventListener("change", ({ target }) => this.take(target.files));
+    this.on("files", "change", ({ target }) => this.take(target.files));
     for (const event of ["dragover", "drop"]) {
       this.root.addEventListener(event, (dropped) => dropped.preventDefault());
     }

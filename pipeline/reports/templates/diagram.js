@@ -9,6 +9,8 @@ import {
   makeButton,
   makeRow,
   makeTable,
+  RIGHT,
+  reveal,
 } from "./explain.js";
 import { findError, findReach, findWeight, measure } from "./sums.js";
 
@@ -114,6 +116,7 @@ class Diagram {
     );
     const again = makeButton("Start again", () => this.restart(), { class: "action" });
     this.says = make("p", { class: "says", role: "status" });
+    this.flow = make("span");
     this.number = make("label", { class: "number" }, make("span"));
     this.field = this.makeField(0, (value) => this.setNumber(value));
     this.number.append(this.field);
@@ -124,6 +127,7 @@ class Diagram {
       make("p", {}, ...this.stops, again, make("label", {}, "learning rate ", rate)),
       this.says,
       this.buildPicture(),
+      this.buildLegend(),
       this.number,
       this.about,
     );
@@ -167,6 +171,14 @@ class Diagram {
     return picture;
   }
 
+  buildLegend() {
+    const swatches = ["above", "below"].map((name) => make("i", { class: name }));
+    const colours = ["Red ", swatches[0], " is above 0 and blue ", swatches[1], " below, "];
+    const rest =
+      "wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
+    return make("p", { class: "legend" }, ...colours, rest, this.flow);
+  }
+
   // Puts an element's centre at a place of the picture.
   put(element, [across, down]) {
     element.style.left = `${100 * across}%`;
@@ -195,6 +207,7 @@ class Diagram {
   choose(chosen) {
     this.chosen = chosen;
     this.show();
+    reveal(this.about);
   }
 
   restart() {
@@ -234,7 +247,7 @@ class Diagram {
     this.stop = stop;
     if (stop === "Update") this.update();
     else this.text = this.describe(stop);
-    if (stop === "Error" || stop === "Back") this.showSum(stop);
+    if (stop !== "Update") this.showSum(stop);
     this.show();
   }
 
@@ -242,7 +255,8 @@ class Diagram {
   showSum(stop) {
     const { weights } = this.network;
     const layer = stop === "Error" || weights.length === 1 ? weights.length : 1;
-    if (Array.isArray(this.chosen) && this.chosen[0] === layer) return;
+    const isSum = Array.isArray(this.chosen) && this.chosen[0] > 0;
+    if (isSum && (stop === "Forward" || this.chosen[0] === layer)) return;
     this.chosen = [layer, 0];
   }
 
@@ -254,14 +268,14 @@ class Diagram {
       const sums = hasUnits
         ? "Each unit adds inputs times weights, and the ReLU cuts it at 0. Each score is such a sum, too, without ReLU."
         : "Each score adds inputs times weights.";
-      return `Forward: the numbers flow to the right. ${sums}`;
+      return `Forward: the numbers flow to the right. ${sums} A weight says how much a number counts in a sum, and whether for or against.`;
     }
     if (stop === "Error") {
       return `Error: each score minus its target is its error signal. The error is the sum of their squares, ${error}.`;
     }
     const inactive = network.inactive
       ? "By the slip, an inactive unit lets them through as if it were active."
-      : "An inactive unit lets none through.";
+      : "An inactive unit lets none through, because a small change of its sum changes no score.";
     return hasUnits
       ? `Back: the error signals flow to the left, through the same weights. ${inactive}`
       : "Back: the error signal meets the input. Their product is the slope of the loss over the weight.";
@@ -280,13 +294,14 @@ class Diagram {
     this.network = measure(network);
     const after = formatShort(findError(this.network));
     this.chosen = null;
-    this.text = `Update: each weight has moved by the learning rate times its slope, against the slope. The error was ${before} and is ${after}.`;
+    this.text = `Update: each weight has moved by the learning rate times its slope, against the slope; nothing else has changed. The error was ${before} and is ${after}.`;
   }
 
   listenToDrags() {
-    const move = ({ clientX }) => {
-      const box = this.about.querySelector(".curve").getBoundingClientRect();
-      const share = ((clientX - box.left) / box.width - 0.025) / 0.95;
+    const move = (event) => {
+      const toPicture = this.about.querySelector(".curve").getScreenCTM().inverse();
+      const { x } = new DOMPoint(event.clientX).matrixTransform(toPicture);
+      const share = (x - 10) / (RIGHT - 20); // as drawCurve has it
       const [low, high] = this.reach;
       const value = low + Math.max(0, Math.min(1, share)) * (high - low);
       this.setNumber(Number(value.toPrecision(3)));
@@ -309,6 +324,7 @@ class Diagram {
   }
 
   show() {
+    this.root.dataset.stop = this.stop.toLowerCase();
     this.says.textContent = this.text;
     for (const button of this.stops) {
       button.setAttribute("aria-pressed", button.textContent === this.stop);
@@ -349,6 +365,8 @@ class Diagram {
       return slope;
     });
     const most = Math.max(...flows.map(Math.abs)) || 1;
+    const flow = { Forward: "what flows, a value times its weight", Back: "what flows back" };
+    this.flow.textContent = ` A line is ${flow[stop] ?? "a weight"}.`;
     this.lines.setAttribute("class", `lines ${stop.toLowerCase()}`);
     this.weights.forEach(({ layer, from, to, button }, k) => {
       const shape = this.lines.children[k];

@@ -11,6 +11,25 @@ const BLUE = [33, 102, 172];
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
+// A part of a page, whose elements are found by their classes.
+export class Section {
+  constructor(root) {
+    this.root = root;
+  }
+
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
+
+  write(name, text) {
+    this.part(name).textContent = text;
+  }
+
+  on(name, event, act) {
+    this.part(name)?.addEventListener(event, act);
+  }
+}
+
 // Lowers the distance of each pixel near a piece of a line, from (ax, ay) to (bx, by), to that
 // piece.
 function measureDistances(distances, ax, ay, bx, by) {
@@ -105,16 +124,20 @@ export function read(image, { normalisation, weights }, dropped = new Set()) {
   return { scores, hidden, answer, second, parts };
 }
 
-export async function unpack(text) {
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
+export async function inflate(bytes, format) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream(format));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-export const unpackBytes = async (text) => new Uint8Array(await unpack(text));
+export const unpackBytes = (text) =>
+  inflate(
+    Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)),
+    "deflate",
+  );
 
 export async function unpackNetwork({ hidden_size, normalisation, weights }) {
-  const numbers = new Float32Array(await unpack(weights));
+  const { buffer } = await unpackBytes(weights);
+  const numbers = new Float32Array(buffer);
   const cut = PIXELS * hidden_size;
   const first = numbers.subarray(0, cut);
   const second = numbers.subarray(cut);
@@ -130,8 +153,8 @@ export const diverging = (limit) => (value) => {
   return [...deep.map((channel) => 255 + Math.abs(part) * (channel - 255)), 255];
 };
 
-export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
-  const picture = new ImageData(width, colours.length / width);
+export function paint(canvas, colours, x = 0, y = 0) {
+  const picture = new ImageData(SIDE, SIDE);
   colours.forEach((colour, p) => {
     picture.data.set(colour, 4 * p);
   });
@@ -139,8 +162,8 @@ export function paint(canvas, colours, x = 0, y = 0, width = SIDE) {
 }
 
 // Paints values red above and blue below 0, the deepest where they are largest.
-export function paintSigned(canvas, values, width = SIDE) {
-  paint(canvas, Array.from(values, diverging(maxAbs(values))), 0, 0, width);
+export function paintSigned(canvas, values) {
+  paint(canvas, Array.from(values, diverging(maxAbs(values))));
 }
 
 // The weight that has the deepest colour in the pictures of a first matrix.

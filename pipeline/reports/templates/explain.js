@@ -8,8 +8,12 @@ import {
   roundTerms,
 } from "./sums.js";
 
-const WIDTH = 400; // of a parabola's picture
-const BASE = 180; // where its axis is
+// Places in a parabola's picture.
+const LEFT = -70;
+export const RIGHT = 400;
+const BASE = 180; // of the axis
+const TOP = 30; // of the highest loss
+const BOTTOM = 170; // of the least
 
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -40,11 +44,11 @@ export function makeRow(name, head, calculation, value) {
   return make("tr", { class: name }, make("th", about, head), ...cells);
 }
 
-export const makeTable = (caption, rows) =>
-  make("table", {}, make("caption", {}, caption), make("tbody", {}, ...rows));
+export const makeTable = (caption, rows, name = "") =>
+  make("table", { class: name }, make("caption", {}, caption), make("tbody", {}, ...rows));
 
-// A table of a sum. results: the total and what follows from it, each as a name and a value.
-function makeSum(network, caption, terms, results, press) {
+// A table of a sum. name: its class. results: the total and what follows from it, each as a name and a value.
+function makeSum(network, name, caption, terms, results, press) {
   const format = (value) => formatFixed(network, value);
   const [[, total]] = results;
   const { rows, others, rest } = roundTerms(terms, total, network.digits, network.most);
@@ -55,13 +59,16 @@ function makeSum(network, caption, terms, results, press) {
   if (others || rest) {
     body.push(makeRow("rest", others ? `the other ${others}` : "rounding", "", format(rest)));
   }
-  results.forEach(([name, value], k) => {
-    body.push(makeRow(k ? "more" : "total", name, "", format(value)));
+  results.forEach(([result, value], k) => {
+    body.push(makeRow(k ? "more" : "total", result, "", format(value)));
   });
-  return makeTable(caption, body);
+  return makeTable(caption, body, name);
 }
 
 const isHidden = ({ weights }, layer) => layer < weights.length;
+
+// The class of what is shown from a stop on: the one at which a layer gets its error signals.
+const findStop = (network, layer) => (isHidden(network, layer) ? "from-back" : "from-error");
 
 // What a hidden unit makes of a sum: by the ReLU or its slope, then by the mask.
 function listResults({ mask, hasMask }, place, sum, after, reason, name) {
@@ -79,7 +86,8 @@ function makeForward(network, layer, place, press) {
   const results = isHidden(network, layer)
     ? listResults(network, place, sum, Math.max(0, sum), reason, "activation")
     : [["score", sum]];
-  return makeSum(network, `Forward: ${network.nameOf(layer, place)}`, terms, results, press);
+  const caption = `Forward: ${network.nameOf(layer, place)}`;
+  return makeSum(network, "from-forward", caption, terms, results, press);
 }
 
 function makeBack(network, layer, place, press) {
@@ -95,7 +103,8 @@ function makeBack(network, layer, place, press) {
         listResults(network, place, sum, sum * slope, reason, "error signal"),
       ]
     : [[score, target], [["error signal", sum]]];
-  return makeSum(network, "Back: its error signal", terms, results, press);
+  const caption = "Back: its error signal";
+  return makeSum(network, findStop(network, layer), caption, terms, results, press);
 }
 
 // Why a hidden unit has its error signal.
@@ -115,7 +124,15 @@ function explainSignal({ sums, mask, inactive }, layer, place) {
 export function explainPlace(root, network, layer, place, press) {
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
   const text = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
-  root.replaceChildren(make("div", { class: "sums" }, ...sums), make("p", {}, text));
+  const why = make("p", { class: findStop(network, layer) }, text);
+  root.replaceChildren(make("div", { class: "sums" }, ...sums), why);
+}
+
+// Scrolls to an explanation, unless its beginning is on the screen.
+export function reveal(element) {
+  if (element.getBoundingClientRect().top < innerHeight - 120) return;
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.scrollIntoView({ block: "nearest", behavior: isStill ? "auto" : "smooth" });
 }
 
 function drawArrow(x, y, length) {
@@ -125,8 +142,22 @@ function drawArrow(x, y, length) {
     <polygon points="${end},${y} ${neck},${y - 5} ${neck},${y + 5}"/>`;
 }
 
-const drawText = (x, anchor, value) =>
-  `<text x="${x}" y="${BASE + 16}" text-anchor="${anchor}">${formatShort(value)}</text>`;
+const drawText = (x, y, anchor, text) =>
+  `<text x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
+
+// Names the highest and the least loss at the left, with digits in which they differ.
+function drawScale(least, range) {
+  const digits = Math.max(0, Math.min(12, 2 - Math.floor(Math.log10(range))));
+  const ends = [
+    [TOP, least + range],
+    [BOTTOM, least],
+  ];
+  const ticks = ends.map(
+    ([y, loss]) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
+      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${loss.toFixed(digits)}</text>`,
+  );
+  return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
+}
 
 // Draws the loss over a weight, from low to high, and its next step.
 function drawCurve(network, weight, [low, high]) {
@@ -136,23 +167,25 @@ function drawCurve(network, weight, [low, high]) {
   const least = Math.min(...losses);
   const range = Math.max(...losses) - least || 1;
   const points = curve.map(([place, loss]) => [
-    10 + ((place - low) / (high - low)) * (WIDTH - 20),
-    BASE - 10 - ((loss - least) / range) * (BASE - 40),
+    10 + ((place - low) / (high - low)) * (RIGHT - 20),
+    BOTTOM - ((loss - least) / range) * (BOTTOM - TOP),
   ]);
   const [x, y] = points.pop();
-  const step = (-network.rate * weight.slope * (WIDTH - 20)) / (high - low);
+  const step = (-network.rate * weight.slope * (RIGHT - 20)) / (high - low);
   // How many times too long the arrow is drawn, so that it is seen.
   const stretch = step ? 10 ** Math.max(0, Math.ceil(Math.log10(18 / Math.abs(step)))) : 1;
-  const picture = `<svg class="curve" viewBox="0 0 ${WIDTH} 200" role="img"
+  const [start, now, end] = [low, weight.weight, high].map(formatShort);
+  const picture = `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 200" role="img"
     aria-label="The loss over this weight, while the others stay">
-    <line x2="${WIDTH}" y1="${BASE}" y2="${BASE}"/>
+    <line x2="${RIGHT}" y1="${BASE}" y2="${BASE}"/>
+    ${drawScale(least, range)}
     <polyline points="${points.join(" ")}"/>
     <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
     <circle cx="${x}" cy="${y}" r="7"/>
     ${step ? drawArrow(x, y - 14, step * stretch) : ""}
-    ${drawText(4, "start", low)}
-    ${drawText(x, "middle", weight.weight)}
-    ${drawText(WIDTH - 4, "end", high)}
+    ${drawText(4, BASE + 16, "start", start)}
+    ${drawText(x, BASE + 16, "middle", now)}
+    ${drawText(RIGHT - 4, BASE + 16, "end", end)}
     </svg>`;
   return { picture, stretch, loss: losses.at(-1) };
 }

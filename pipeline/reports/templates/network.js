@@ -133,7 +133,7 @@ export const scalePixelValues = (divisor) =>
 
 // Moves the weights against the gradient of one image, after `forward`. delta: scores minus
 // targets. It writes signal, the error signals of the hidden units.
-export function update(
+function update(
   { first, second },
   image,
   scaled,
@@ -163,9 +163,9 @@ export function update(
 
 // A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
 // update, and leaves what it was made of. error and correct are sums over the epoch so far,
-// measured under dropout.
+// measured under dropout. weights: those to begin with, unless the seed draws them.
 export class Training {
-  constructor(images, labels, parameters) {
+  constructor(images, labels, parameters, weights = null) {
     const size = parameters.hidden_size;
     this.images = images;
     this.labels = labels;
@@ -177,7 +177,7 @@ export class Training {
     this.rate = parameters.learning_rate;
     this.rng = new RandomState(parameters.seed);
     this.inputRng = new RandomState([parameters.seed, 1]);
-    this.weights = initialWeights(this.rng, size);
+    this.weights = weights ?? initialWeights(this.rng, size);
     this.image = new Uint8Array(PIXELS);
     this.hidden = new Float64Array(size);
     this.signal = new Float64Array(size);

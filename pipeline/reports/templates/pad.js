@@ -10,10 +10,11 @@ import {
   paint,
   paintSigned,
   read,
+  Section,
   unpackBytes,
   unpackNetwork,
 } from "./draw.js";
-import { DIGITS, evaluate, forward, PIXELS, scalePixelValues, update } from "./network.js";
+import { DIGITS, evaluate, PIXELS, Training } from "./network.js";
 
 const MAX_UNITS = 40; // units on the screen: the pressed one, and the most active others
 const STEP = 0.04; // of the pad, by one press of an arrow key
@@ -25,7 +26,7 @@ const ARROWS = {
   ArrowUp: [0, -STEP],
   ArrowDown: [0, STEP],
 };
-const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1 }; // where a page cannot train
+const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train
 
 // Returns the weights after one update of copies of them with an image and its label, without
 // dropout.
@@ -34,23 +35,18 @@ function learnImage({ weights, normalisation }, image, label, parameters) {
     first: Float64Array.from(weights.first),
     second: Float64Array.from(weights.second),
   };
-  const scaled = scalePixelValues(normalisation);
-  const hidden = new Float64Array(copies.second.length / DIGITS);
-  const signal = new Float64Array(hidden.length);
-  const mask = hidden.map(() => 1);
-  const scores = new Float64Array(DIGITS);
-  const places = forward(image, scaled, copies, mask, hidden, scores);
-  const delta = scores.map((score, d) => score - (d === label));
-  const rate = EAGER * parameters.learning_rate;
-  const inactive = parameters.relu_grad_inactive;
-  update(copies, image, scaled, places, mask, hidden, delta, signal, rate, inactive);
+  const once = { ...parameters, normalisation, hidden_size: copies.second.length / DIGITS };
+  once.learning_rate *= EAGER;
+  once.dropout_rate = 0;
+  once.input_dropout_rate = 0;
+  new Training(image, [label], once, copies).next();
   return copies;
 }
 
 // The pad in `root`, with what is drawn on it, and the networks that read it.
-class Pad {
+class Pad extends Section {
   constructor(root, networks, training, onDrawn) {
-    this.root = root;
+    super(root);
     this.networks = networks;
     this.training = training;
     this.onDrawn = onDrawn;
@@ -68,14 +64,6 @@ class Pad {
     this.dropped = new Set();
     this.nextImage = 0; // the validation image where the next search for a mistake begins
     this.validation = null; // images and labels, once unpacked
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
-  }
-
-  on(name, event, act) {
-    this.part(name).addEventListener(event, act);
   }
 
   get network() {
@@ -187,9 +175,11 @@ class Pad {
     const state = this.dropped.has(unit)
       ? "is dropped; press it again to take it back"
       : `has the activation ${formatNumber(hidden[unit])}; press it again to drop it`;
-    this.part("about-unit").textContent =
+    this.write(
+      "about-unit",
       `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. ` +
-      "To the scores it adds these:";
+        "To the scores it adds these:",
+    );
     const summands = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
     const bars = summands.map((value, d) => {
       const bar = document.createElement("li");
@@ -226,11 +216,11 @@ class Pad {
     this.strokes = strokes;
     this.pen = pen;
     this.picture = null;
-    this.part("taught").textContent = "";
+    this.write("taught", "");
     if (strokes.length === 0) this.part("label").selectedIndex = -1;
     if (!this.known[0].weights) {
       this.unpackNetworks().catch((error) => {
-        this.part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+        this.write("reads", `This browser could not unpack the networks: ${error}`);
       });
     }
     this.askForFrame();
@@ -300,7 +290,7 @@ class Pad {
     this.on("clear", "click", () => this.setStrokes([]));
     this.on("teach", "click", () => this.teach());
     this.on("forget", "click", () => this.forget());
-    this.part("mistake")?.addEventListener("click", () => this.showMistake());
+    this.on("mistake", "click", () => this.showMistake());
     this.on("network", "change", () => this.chooseNetwork());
     this.on("units", "click", ({ target: { type, value } }) => {
       if (type === "button") this.pressUnit(Number(value));
@@ -320,7 +310,7 @@ class Pad {
   chooseNetwork() {
     const { classes, before } = this.network;
     this.unit = null;
-    this.part("taught").textContent = "";
+    this.write("taught", "");
     this.dropped.clear();
     [...this.part("label").options].forEach((option, d) => {
       option.hidden = !(d in classes);
@@ -336,11 +326,11 @@ class Pad {
     const image = this.image;
     const label = this.part("label").selectedIndex;
     if (!network.weights || image.every((ink) => ink === 0)) {
-      this.part("taught").textContent = "Draw something first.";
+      this.write("taught", "Draw something first.");
       return;
     }
     if (label < 0) {
-      this.part("taught").textContent = "First choose what it is, after “This is a”.";
+      this.write("taught", "First choose what it is, after “This is a”.");
       return;
     }
     network.before ??= network.weights;
@@ -352,8 +342,7 @@ class Pad {
       old === null
         ? ""
         : ` Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
-    this.part("taught").textContent =
-      `One update was made, with ${EAGER} times the learning rate.${change}`;
+    this.write("taught", `One update was made, with ${EAGER} times the learning rate.${change}`);
     this.part("forget").setAttribute("aria-disabled", false);
     this.askForFrame();
   }
@@ -379,7 +368,7 @@ class Pad {
     if (!network.before) return;
     network.weights = network.before;
     network.before = null;
-    this.part("taught").textContent = "As it was before.";
+    this.write("taught", "As it was before.");
     this.part("forget").setAttribute("aria-disabled", true);
     this.askForFrame();
   }
@@ -399,10 +388,10 @@ class Pad {
       this.picture = image;
       this.part("label").selectedIndex = labels[i];
       const [label, other] = [labels[i], answer].map((d) => nameOf(network.classes, d));
-      this.part("taught").textContent = `A mistake: labelled ${label}, read as ${other}.`;
+      this.write("taught", `A mistake: labelled ${label}, read as ${other}.`);
       return;
     }
-    this.part("taught").textContent = "This network reads all validation images correctly.";
+    this.write("taught", "This network reads all validation images correctly.");
   }
 
   // Adds a network that has been trained here, in place of the last one, and chooses it.

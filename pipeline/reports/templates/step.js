@@ -7,28 +7,25 @@ import {
   maxAbs,
   nameOf,
   paint,
+  Section,
   unpackBytes,
 } from "./draw.js";
-import { explainPlace, explainWeight } from "./explain.js";
+import { explainPlace, explainWeight, reveal } from "./explain.js";
 import { argmax, DIGITS, PIXELS, Training } from "./network.js";
 import { findError, findLargest, findProducts, measure } from "./sums.js";
 
 const LINES = 30;
 const FASTEST = 12_000; // milliseconds an epoch would take at full speed
 
-class Steps {
+class Steps extends Section {
   constructor(root, run) {
-    this.root = root;
+    super(root);
     this.run = run;
     this.training = null;
     this.frame = 0; // the requested one, while it plays
     this.chosen = null; // a place, [layer, place]
     this.weight = null; // of its sum, if one is chosen
     this.stop = "forward";
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   isAsRun() {
@@ -50,10 +47,13 @@ class Steps {
     this.before = [first.slice(), second.slice()]; // the weights before the update
     this.count = 0; // of images so far
     this.recent = []; // whether each of the last 100 answers was correct
-    this.part("first-epoch").textContent = "";
-    this.part("setting").textContent = this.isAsRun()
-      ? "Both are as in this run."
-      : "This is not the run's setting. The training began again from the seed with yours.";
+    this.write("first-epoch", "");
+    this.write(
+      "setting",
+      this.isAsRun()
+        ? "Both are as in this run."
+        : "This is not the run's setting. The training began again from the seed with yours.",
+    );
     this.part("shown-step").hidden = true;
     while (this.count < count) this.step();
     if (count) this.show();
@@ -77,9 +77,12 @@ class Steps {
     const accuracy = this.training.correct / this.count;
     const isEqual = error === errors[0] && accuracy === curves.masked[0];
     const numbers = `error ${error.toFixed(4)}, accuracy ${accuracy.toFixed(3)}`;
-    this.part("first-epoch").textContent = this.isAsRun()
-      ? `First epoch: ${numbers}; ${isEqual ? "" : "not "}equal to the first entry of the run's history.`
-      : `With your setting the first epoch has ${numbers}.`;
+    this.write(
+      "first-epoch",
+      this.isAsRun()
+        ? `First epoch: ${numbers}; ${isEqual ? "" : "not "}equal to the first entry of the run's history.`
+        : `With your setting the first epoch has ${numbers}.`,
+    );
   }
 
   // The numbers of the step, with the weights before it.
@@ -112,7 +115,6 @@ class Steps {
     this.after = measure({ ...this.network, weights: [first, second] });
     this.part("shown-step").hidden = false;
     this.showPlace();
-    paint(this.part("image"), [...this.training.image].map(grey));
     this.showUnits();
     this.showScores();
     this.drawLines();
@@ -137,14 +139,17 @@ class Steps {
     const { classes } = this.run.parameters;
     const answers = [network, after].map(({ values }) => nameOf(classes, argmax(values[2])));
     const when = epoch > 1 ? `, epoch ${epoch}` : "";
-    this.part("place").textContent =
-      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, labelled ${nameOf(classes, network.label)}`;
-    this.part("recent").textContent =
-      `correct: ${recent.filter(Boolean).length} of the last ${recent.length}`;
+    this.write(
+      "place",
+      `Image ${place.toLocaleString("en")} of ${labels.length.toLocaleString("en")}${when}, labelled ${nameOf(classes, network.label)}`,
+    );
+    this.write("recent", `correct: ${recent.filter(Boolean).length} of the last ${recent.length}`);
     const errors = [network, after].map(findError).map(formatNumber);
-    this.part("errors").textContent =
+    this.write(
+      "errors",
       `Error before the update ${errors.join(", after it ")}. ` +
-      `Answer before ${answers.join(", after ")}.`;
+        `Answer before ${answers.join(", after ")}.`,
+    );
   }
 
   // Shows each unit as a picture, of its weights or their gradients, and a number.
@@ -185,24 +190,21 @@ class Steps {
   findLines() {
     const { network, stop, chosen } = this;
     const [layer, place] = chosen ?? [];
-    const ofScores = network.targets.flatMap((_, digit) => findProducts(network, 2, digit));
-    let weights = ofScores;
-    if (layer === 2) weights = findProducts(network, 2, place);
-    if (layer === 1) {
-      weights = findProducts(network, 1, place);
-      weights.push(...ofScores.filter(({ from }) => from === place));
-    }
+    const weights = network.targets
+      .flatMap((_, digit) => findProducts(network, 2, digit))
+      .filter(({ from, to }) => !chosen || (layer === 1 ? from : to) === place);
+    if (layer === 1) weights.push(...findProducts(network, 1, place));
     const findFlow = {
       forward: ({ input, weight }) => input * weight,
       error: () => 0,
-      back: ({ signal, weight }) => signal * weight,
+      back: ({ layer, signal, weight }) => (layer > 1 ? signal * weight : 0), // none to the pixels
       update: ({ slope }) => slope,
     }[stop];
     const flows = weights.map((weight) => ({ ...weight, product: findFlow(weight) }));
     return findLargest(flows, LINES).filter(({ product }) => product);
   }
 
-  // A place in percent of the picture. side: 0 left, 1 right.
+  // A place in percent of the picture. side: 0 left, 1 right. The image covers the lines of pixels.
   locate(layer, place, side) {
     const box = this.part("network").getBoundingClientRect();
     const list = this.part(layer === 1 ? "row" : "rows");
@@ -216,10 +218,20 @@ class Steps {
     ];
   }
 
+  // Shows the image, and in colour the pixels where lines begin.
+  showImage(lines) {
+    const colours = [...this.training.image].map(grey);
+    for (const { layer, from, product } of lines) {
+      if (layer === 1) colours[from] = diverging(1)(product > 0 ? 1 : -1);
+    }
+    paint(this.part("image"), colours);
+  }
+
   drawLines() {
     if (!this.network || this.part("network").offsetWidth === 0) return;
     const found = this.findLines();
     const most = maxAbs(found.map(({ product }) => product));
+    this.showImage(found);
     const lines = found.map(({ layer, from, to, product }) => {
       const [x1, y1] = this.locate(layer - 1, from, 1);
       const [x2, y2] = this.locate(layer, to, 0);
@@ -280,11 +292,13 @@ class Steps {
       this.chosen = [button.parentNode === this.part("row") ? 1 : 2, Number(button.value)];
       this.weight = null;
       this.show();
+      reveal(this.part("about"));
     });
     on("stops", ({ target: { value } }) => {
       if (!value) return;
       this.stop = value;
-      this.root.dataset.stop = value; // the style shows its sentence
+      this.root.dataset.stop = value; // the style shows what belongs to it
+      if (value !== "update") this.weight = null; // its next step is an update
       this.show();
     });
     for (const name of ["dropout", "slip"]) {

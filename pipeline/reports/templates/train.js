@@ -1,6 +1,6 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
-import { drawUnits, unpackBytes } from "./draw.js";
+import { drawUnits, Section, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
 import { describe, findChanges, isAllowed, readFragment, setUpTries } from "./tries.js";
 
@@ -39,16 +39,17 @@ function* measureEpochs([images, labels], others, parameters) {
 }
 
 // Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
-function startWorker(source, training, others, parameters, onEpoch, onError) {
+// data: what measureEpochs takes.
+function startWorker(source, data, onEpoch, onError) {
   const imports = "const { digestOf, evaluate, train } = network_js;\n";
   const work =
     "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
   const parts = [source, imports, measureEpochs, "\n", work];
   const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
   const worker = new Worker(address);
-  worker.onmessage = ({ data }) => onEpoch(data);
+  worker.onmessage = (message) => onEpoch(message.data);
   worker.onerror = ({ message }) => onError(message);
-  worker.postMessage([training, others, parameters]);
+  worker.postMessage(data);
   return () => {
     worker.terminate();
     URL.revokeObjectURL(address);
@@ -122,9 +123,9 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
 }
 
 // The section with the buttons, the plots and the fields of the parameters.
-class TrainingPanel {
+class TrainingPanel extends Section {
   constructor(root, run, source, keep) {
-    this.root = root;
+    super(root);
     this.run = run;
     this.source = source;
     this.keep = keep;
@@ -132,10 +133,6 @@ class TrainingPanel {
     this.isBusy = false;
     this.tries = setUpTries(root, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   say(first, more = "") {
@@ -159,6 +156,7 @@ class TrainingPanel {
     if (wrong) {
       this.part("change").open = true; // where the browser's message can be seen
       wrong.reportValidity();
+      this.say(wrong.validationMessage);
       return;
     }
     const values = this.fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]);
@@ -211,7 +209,7 @@ class TrainingPanel {
 
   setUp() {
     for (const kind of KINDS) labelEnds(this.part(kind));
-    this.part("defaults").addEventListener("click", () => {
+    this.on("defaults", "click", () => {
       for (const field of this.fields) field.value = field.defaultValue;
     });
     if (this.tries.isInPage) {
@@ -219,12 +217,8 @@ class TrainingPanel {
       window.addEventListener("hashchange", () => this.readAddress());
     }
     const corrected = { ...this.run.parameters, relu_grad_inactive: 0 };
-    this.root
-      .querySelector(".correct")
-      ?.addEventListener("click", () => this.trainAgain(corrected));
-    for (const name of ["train", "again"]) {
-      this.part(name).addEventListener("click", () => this.begin());
-    }
+    this.on("correct", "click", () => this.trainAgain(corrected));
+    for (const name of ["train", "again"]) this.on(name, "click", () => this.begin());
   }
 }
 
@@ -251,7 +245,13 @@ class Attempt {
       const packed = [images, labels, validation_images, validation_labels];
       const arrays = await Promise.all(packed.map(unpackBytes));
       this.panel.drawRun(this.count);
-      if (!this.isStopped) this.startTraining(arrays.slice(0, 2), arrays.slice(2));
+      if (this.isStopped) return;
+      this.stopWorker = startWorker(
+        this.panel.source,
+        [arrays.slice(0, 2), arrays.slice(2), this.parameters],
+        (result) => this.show(result),
+        (error) => this.fail(error),
+      );
     } catch (error) {
       this.fail(error);
     }
@@ -265,19 +265,8 @@ class Attempt {
     panel.part("progress").max = this.parameters.epochs;
     panel.part("progress").value = 0;
     panel.say("Training.");
-    panel.part("shown").textContent = "";
+    panel.write("shown", "");
     for (const name of MEASURES) drawLine(panel.part(`live-${name}`), [], count);
-  }
-
-  startTraining(training, others) {
-    this.stopWorker = startWorker(
-      this.panel.source,
-      training,
-      others,
-      this.parameters,
-      (result) => this.show(result),
-      (error) => this.fail(error),
-    );
   }
 
   show(result) {
@@ -313,9 +302,11 @@ class Attempt {
 
   showEpoch({ epoch, fitted, masked, validation }) {
     const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
-    this.panel.part("shown").textContent =
+    this.panel.write(
+      "shown",
       `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
-      `under dropout ${masked.toFixed(3)}${known}.`;
+        `under dropout ${masked.toFixed(3)}${known}.`,
+    );
   }
 
   stop() {

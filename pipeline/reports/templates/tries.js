@@ -1,5 +1,6 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
+import { Section } from "./draw.js";
 
 const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value
@@ -9,13 +10,15 @@ const SYMBOLS = "●■▲◆"; // of groups, and in tries.html.j2
 
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
-// Returns whether a field's value is allowed; HTML itself knows no limit that is excluded.
+// Returns whether a field's value is allowed, and lets the field say so; HTML itself knows no limit
+// that is excluded.
 export function isAllowed(field) {
   const { above = -Infinity, below = Infinity, allowed } = field.dataset;
   const value = field.valueAsNumber;
-  const isAtLimit = value <= Number(above) || value >= Number(below);
-  field.setCustomValidity(isAtLimit ? `${field.name} must be ${allowed}.` : "");
-  return field.checkValidity();
+  field.setCustomValidity("");
+  const isValid = field.checkValidity() && value > above && value < below;
+  if (!isValid) field.setCustomValidity(`${field.name} must be ${allowed}.`);
+  return isValid;
 }
 
 // The settings that are not the run's own.
@@ -46,9 +49,11 @@ export function readFragment(fields, fragment) {
 const isAccuracy = (value) => value === DIVERGED || (value >= 0 && value <= 1);
 
 // Reads the links of tries in a text, several a line if need be. Returns the tries by their
-// changes, so that equal settings count once, and the number of lines that have none or a wrong one.
+// changes, so that equal settings count once, the number of lines that have none or a wrong one,
+// and the changes of tries that have several accuracies.
 function readLinks(fields, text) {
   const tries = new Map();
+  const doubtful = new Set();
   let unread = 0;
   for (const line of text.split("\n").filter((each) => each.trim())) {
     const links = [...line.matchAll(/#([\w=&.+%-]*\w)/g)]
@@ -60,9 +65,10 @@ function readLinks(fields, text) {
       for (const { name, defaultValue } of fields) settings[name] ??= Number(defaultValue);
       const changes = describe(findChanges(fields, settings));
       if (!tries.has(changes)) tries.set(changes, { settings, reported });
+      else if (tries.get(changes).reported !== reported) doubtful.add(changes);
     }
   }
-  return [tries, unread];
+  return [tries, unread, doubtful.size];
 }
 
 // The tries by the value of a parameter; they are one group if there is no such parameter. A group
@@ -78,6 +84,13 @@ function groupTries(tries, name) {
     const error = size > 1 ? Math.sqrt(squares / (size - 1) / size) : 0;
     return { value, members, size, mean, error };
   });
+}
+
+// In words: ● 0: mean 0.7512 ± 0.0105, 20 tries.
+function describeGroup({ value, members, size, mean, error }) {
+  const range = size > 1 ? ` ± ${error.toFixed(4)}` : "";
+  const numbers = `mean ${mean.toFixed(4)}${range}, ${count(size, "try", "tries")}`;
+  return `${SYMBOLS[members[0].symbol]} ${value}: ${numbers}`;
 }
 
 // The parameters that differ, but for the seed: the one first whose second largest group has the
@@ -110,17 +123,13 @@ function addElement(parent, name, attributes, text = "") {
   return element;
 }
 
-class Tries {
+class Tries extends Section {
   constructor(root, fields, train) {
-    this.root = root;
+    super(root);
     this.fields = fields;
     this.train = train;
     this.isInPage = !root.closest(".live-panel"); // a notebook's address is another's
     this.pasted = new Map();
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
   }
 
   // Adds a training to the table, the latest first. ending: "", "stopped" or "diverged". Returns
@@ -169,13 +178,19 @@ class Tries {
   }
 
   showPasted() {
-    const [pasted, unread] = readLinks(this.fields, this.part("links").value);
+    const [pasted, unread, doubtful] = readLinks(this.fields, this.part("links").value);
+    const sentences = [`${count(pasted.size, "try", "tries")}, as reported.`];
+    if (unread) {
+      sentences.push(
+        `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`,
+      );
+    }
+    if (doubtful) {
+      const several = count(doubtful, "try is", "tries are");
+      sentences.push(`${several} reported with several accuracies; the first of them counts.`);
+    }
     this.pasted = pasted;
-    this.part("reading").textContent =
-      `${count(pasted.size, "try", "tries")}, as reported. ` +
-      (unread
-        ? `${count(unread, "line has", "lines have")} no link of a try, or a wrong one.`
-        : "");
+    this.write("reading", sentences.join(" "));
     this.part("one-by-one").replaceChildren();
     for (const [changes, each] of pasted) {
       each.words = `${changes || "nothing changed"}: ${each.reported}`;
@@ -196,20 +211,17 @@ class Tries {
 
   // Draws tries, which are sorted.
   draw(tries) {
-    const [grouped, across = "seed"] = rankDifferences(tries);
-    const groups = groupTries(tries, grouped);
-    const lines = groups.map(({ value, members, size, mean, error }, i) => {
+    const [first, second = "seed"] = rankDifferences(tries);
+    const groups = groupTries(tries, first);
+    groups.forEach(({ members }, i) => {
       for (const each of members) each.symbol = i % SYMBOLS.length;
-      const spread = size > 1 ? ` ± ${error.toFixed(4)}` : "";
-      const numbers = `mean ${mean.toFixed(4)}${spread}, ${count(size, "try", "tries")}`;
-      return `${SYMBOLS[i % SYMBOLS.length]} ${value}: ${numbers}`;
     });
-    this.part("grouped").textContent = grouped ? `By ${grouped}` : "All tries";
-    this.part("across").textContent = `Over ${across}`;
-    this.part("groups").textContent = lines.join("\n");
+    this.write("grouped", first ? `By ${first}` : "All tries");
+    this.write("across", `Over ${second}`);
+    this.write("groups", groups.map(describeGroup).join("\n"));
     const range = [tries[0].reported, tries.at(-1).reported];
     this.drawColumns(this.part("first-plot"), groups, range, true);
-    this.drawColumns(this.part("second-plot"), groupTries(tries, across), range, false);
+    this.drawColumns(this.part("second-plot"), groupTries(tries, second), range, false);
   }
 
   // Draws the tries in a column for each value, evenly spaced, with an error bar beside it.
@@ -256,9 +268,8 @@ class Tries {
 // others can be pasted. train: takes settings, and trains with them.
 export function setUpTries(root, fields, train) {
   const tries = new Tries(root, fields, train);
-  const listen = (name, type, act) => tries.part(name)?.addEventListener(type, act);
-  listen("copy", "click", () => tries.copy());
-  listen("links", "input", () => tries.showPasted());
-  listen("links-file", "change", ({ target }) => tries.addFiles(target.files));
+  tries.on("copy", "click", () => tries.copy());
+  tries.on("links", "input", () => tries.showPasted());
+  tries.on("links-file", "change", ({ target }) => tries.addFiles(target.files));
   return tries;
 }
