@@ -241,17 +241,18 @@ def write_site(folder: Path) -> Path:
         run(from_values(values), str(source.path))
         pages[name] = page.render_run(source, source.read_record(), site=notebooks)
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
+    original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
         title = title.removeprefix("# ")
-        takes = TAKES.search(notebook.cells[0].source)
+        takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
         lessons.append((stem, title, purpose, takes[1] if takes else ""))
-        html = page.render({stem: notebook}, title, site=notebooks)
+        html = page.render_notebook(stem, notebook, title, notebooks, original)
         pages[stem] = page.remove_dead_links(html)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()
     ).decode()
-    lists = {"reports": reports, "lessons": lessons, "gif": gif}
+    lists: dict[str, Any] = {"reports": reports, "lessons": lessons, "gif": gif}
     pages["index"] = page.fill(
         "site.html.j2", (), title="Digits by hand", is_list=True, **lists
     )

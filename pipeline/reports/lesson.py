@@ -52,13 +52,16 @@ def is_lesson(notebook: NotebookNode) -> bool:
     return bool(notebook.cells) and has_tag(notebook.cells[0], LESSON)
 
 
-def collect_lesson(notebook: NotebookNode) -> Lesson:
+def collect_lesson(notebook: NotebookNode, run: RunFolder | None = None) -> Lesson:
     """Return what the page of a lesson has besides its notebook.
+
+    run: with which it draws and trains, by default that of the parameter `run_dir`.
 
     Raises InvalidInput if the run that it draws and trains with is not there, or was
     made with other code.
     """
-    folder = find_run(notebook)
+    folder = run or RunFolder(find_run_dir(notebook))
+    check_run(folder)
     parts = live.collect_parts(folder, folder.read_record())
     return Lesson(
         page=parts["page"],
@@ -67,18 +70,14 @@ def collect_lesson(notebook: NotebookNode) -> Lesson:
     )
 
 
-def find_run(notebook: NotebookNode) -> RunFolder:
-    """Return the folder of a lesson's run, its parameter `run_dir`.
-
-    Raises InvalidInput unless the run is finished, and the one that would be made now.
-    """
-    folder = RunFolder(find_run_dir(notebook))
+def check_run(folder: RunFolder) -> None:
+    """Raise InvalidInput unless a run is finished, and is what would be made now."""
     record = folder.find_record()
     parameters = from_values(record.parameters) if record else Parameters()
     inputs = provenance.collect_inputs(parameters.source)
     differences = provenance.find_differences(folder, parameters, inputs)
     if not differences:
-        return folder
+        return
     command = make_command(parameters.model_dump(), folder.display_path)
     raise InvalidInput(
         f"The page of this lesson draws and trains with the run {folder.display_path}, "

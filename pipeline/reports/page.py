@@ -117,15 +117,22 @@ def render(
 
 
 def render_notebook(
-    stem: str, notebook: NotebookNode, title: str, site: Container[str] = ()
+    stem: str,
+    notebook: NotebookNode,
+    title: str,
+    site: Container[str] = (),
+    run: RunFolder | None = None,
 ) -> str:
     """Render a page of one notebook, which is more than the notebook if it is a lesson.
+
+    site: see `render`.
+    run: with which a lesson draws and trains, by default that of its run_dir.
 
     Raises InvalidInput if a lesson's run is missing, or was made with other code.
     """
     if not is_lesson(notebook):
         return render({stem: notebook}, title, site)
-    lesson = collect_lesson(notebook)
+    lesson = collect_lesson(notebook, run)
     rest = leave_out(notebook, NOTEBOOK_CELL)
     return render({stem: rest}, title, site, lesson=lesson)
 
