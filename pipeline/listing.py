@@ -24,6 +24,7 @@ from pipeline.provenance import has_published_helpers
 from pipeline.published import format_duration
 from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
+from pipeline.reports.lesson import collect_lesson, is_lesson
 from pipeline.run_folder import RunFolder
 from pipeline.runs import run
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
@@ -247,7 +248,8 @@ def write_site(folder: Path) -> Path:
         title = title.removeprefix("# ")
         takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
         lessons.append((stem, title, purpose, takes[1] if takes else ""))
-        html = page.render_notebook(stem, notebook, title, notebooks, original)
+        lesson = collect_lesson(notebook, original) if is_lesson(notebook) else None
+        html = page.render({stem: notebook}, title, site=notebooks, lesson=lesson)
         pages[stem] = page.remove_dead_links(html)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()

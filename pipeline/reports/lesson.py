@@ -29,7 +29,7 @@ HEADING = re.compile(r"^#+ (.*)", re.M)
 
 
 class Question(NamedTuple):
-    """A row of the sheet: the id of the cell that has the answer, and two texts."""
+    """A row of the sheet: the id of the cell that has the answer, and HTML."""
 
     cell: str
     heading: str

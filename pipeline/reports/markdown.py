@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import jinja2
 from latex2mathml.converter import convert
-from markupsafe import Markup
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from pipeline.paths import NOTEBOOKS
@@ -142,7 +141,7 @@ def render_glossary() -> str:
     return MarkdownWithMath(Renderer(["glossary"])).render(text)
 
 
-def render_words(source: str) -> Markup:
+def render_words(source: str) -> str:
     """Render a text without a paragraph of its own, such as a heading or a sentence."""
     html = MarkdownWithMath(Renderer(["words"])).render(source)
-    return Markup(html.strip().removeprefix("<p>").removesuffix("</p>"))
+    return html.strip().removeprefix("<p>").removesuffix("</p>")

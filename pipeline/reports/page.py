@@ -85,7 +85,7 @@ def render(
     for stem, notebook in notebooks.items():
         renderer.stem = stem
         resources = {"renderer": renderer}
-        node = notebook if lesson else fold_set_up(notebook)
+        node = leave_out(notebook, NOTEBOOK_CELL) if lesson else fold_set_up(notebook)
         html, resources = exporter.from_notebook_node(node, resources)
         renderer = resources["renderer"]  # nbconvert has made a copy
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
@@ -114,27 +114,6 @@ def render(
         exercises=exercises.DIGESTS if has_exercises else None,
         glossary=render_glossary() if has_glossary else None,
     )
-
-
-def render_notebook(
-    stem: str,
-    notebook: NotebookNode,
-    title: str,
-    site: Container[str] = (),
-    run: RunFolder | None = None,
-) -> str:
-    """Render a page of one notebook, which is more than the notebook if it is a lesson.
-
-    site: see `render`.
-    run: with which a lesson draws and trains, by default that of its run_dir.
-
-    Raises InvalidInput if a lesson's run is missing, or was made with other code.
-    """
-    if not is_lesson(notebook):
-        return render({stem: notebook}, title, site)
-    lesson = collect_lesson(notebook, run)
-    rest = leave_out(notebook, NOTEBOOK_CELL)
-    return render({stem: rest}, title, site, lesson=lesson)
 
 
 def list_scripts(
@@ -190,15 +169,30 @@ def fill(
     )
 
 
+def write_page(notebook: Path, output: Path) -> None:
+    """Write the page of a lesson, or of another notebook as it was last executed.
+
+    Raises what `write_notebook_report` raises, and InvalidInput if the run of a lesson
+    is missing, or was made with other code.
+    """
+    node = read_notebook(notebook)
+    lesson = collect_lesson(node) if is_lesson(node) else None
+    write_notebook_report(notebook, output, lesson=lesson)
+
+
 def write_notebook_report(
-    notebook: Path, output: Path, title: str | None = None
+    notebook: Path,
+    output: Path,
+    title: str | None = None,
+    lesson: Lesson | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
+    lesson: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
-    file that this project has not made, or if the run of a lesson is not there.
+    file that this project has not made.
     """
     check_page(output)
     node = leave_out(read_notebook(notebook), ERROR_CELL)
@@ -206,9 +200,8 @@ def write_notebook_report(
         (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
     )
     heading = re.search("^# (.*)", first, re.M)
-    html = render_notebook(
-        notebook.stem, node, title or (heading[1] if heading else notebook.stem)
-    )
+    heading_or_name = heading[1] if heading else notebook.stem
+    html = render({notebook.stem: node}, title or heading_or_name, lesson=lesson)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
