@@ -110,7 +110,7 @@ def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest(browser, les
             page.locator(f".switches .{name}").uncheck()
         page.get_by_role("button", name="Next image").click()
         row = page.locator(".steps .rows button[value='5']")
-        expect(row).to_contain_text(re.compile(r"0\.121.*0\.165"))  # as in learn.ipynb
+        expect(row.locator("b")).to_have_text(["0.12", "1", "-0.88", "0.16"])
         page.get_by_role("button", name="Train again").click()
         outcome = test_browser.wait_for_training(page)
         trained = f"100 epochs. SHA-256 of the weights: {published.WEIGHTS_SHA256}."
@@ -167,7 +167,7 @@ def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, l
         printed = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert page.locator("main > *").filter(visible=True).count() > 10
+        assert page.locator("main > *").filter(visible=True).count() == 3
 
 
 def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, lesson):
