@@ -80,6 +80,9 @@ def test_a_lesson_is_accessible_and_fits_the_screen(browser, lesson, width):
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate(FITS)
             assert find_violations(page) == []
+        page.emulate_media(media="print")
+        assert not page.locator("nav, .action").filter(visible=True).count()
+        page.emulate_media(media="screen")
         page.locator("details").evaluate_all(OPEN)
         assert page.evaluate(FITS)
         assert find_violations(page) == []
@@ -182,7 +185,12 @@ def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, 
         reading.click()
         expect(page.get_by_text("First: (c) is right.")).to_be_visible()
         assert choice.is_disabled()
-        page.get_by_role("button", name="Begin a new sheet").click()
+        renew = page.get_by_role("button", name="Begin a new sheet")
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        renew.click()
+        assert choice.is_checked()
+        page.once("dialog", lambda dialog: dialog.accept())
+        renew.click()
         assert choice.is_enabled()
         assert not choice.is_checked()
         expect(page.get_by_text("First: (c) is right.")).to_be_hidden()

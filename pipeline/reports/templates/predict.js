@@ -196,6 +196,7 @@ function setUpSheet(sheet) {
   person.addEventListener("input", keepAll);
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
+    if (!window.confirm("Begin a new sheet? All that you have predicted is lost.")) return;
     showAll({});
     keepAll();
   });
