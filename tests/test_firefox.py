@@ -1,4 +1,4 @@
-"""The report and the lesson in Firefox, offline from their files, driven through WebDriver BiDi.
+"""The report and the lesson in Firefox, offline, driven through WebDriver BiDi.
 
 Firefox speaks it by itself: https://www.w3.org/TR/webdriver-bidi/
 """
