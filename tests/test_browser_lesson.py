@@ -177,7 +177,7 @@ def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, 
     with open_page(browser, lesson) as page:
         reading = page.get_by_text("Read on when you have your answer").nth(1)
         reading.click()
-        expect(page.get_by_text("Choose your prediction first.")).to_be_visible()
+        expect(page.get_by_text("Choose your prediction first, above.")).to_be_visible()
         choice = page.get_by_label("(c) Both become 0.")
         choice.focus()
         page.keyboard.press("Space")

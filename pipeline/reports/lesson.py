@@ -14,7 +14,12 @@ from nbformat import NotebookNode
 
 from pipeline import provenance
 from pipeline.errors import InvalidInput
-from pipeline.parameters import Parameters, from_values, make_command
+from pipeline.parameters import (
+    NotebookParameters,
+    Parameters,
+    from_values,
+    make_command,
+)
 from pipeline.reports import live
 from pipeline.reports.cells import has_tag
 from pipeline.reports.markdown import render_words
@@ -88,12 +93,13 @@ def check_run(folder: RunFolder) -> None:
 
 def find_run_dir(notebook: NotebookNode) -> str:
     """Return the value of the parameter `run_dir`, its last one if it was set again."""
+    default = str(NotebookParameters.model_fields["run_dir"].default)
     values = [
         match[1]
         for cell in notebook.cells
         for match in re.finditer(r'^run_dir[^=]*= "([^"]*)"', cell.source, re.M)
     ]
-    return values[-1]
+    return [default, *values][-1]
 
 
 def render_part(name: str, parts: dict[str, Any]) -> str:

@@ -46,8 +46,8 @@ class Prediction {
     this.row = row;
     this.changed = changed; // is called when there is something to keep
     this.name = row.dataset.question;
-    this.reading = answer.closest(".cell").nextElementSibling.querySelector(":scope > details");
-    this.folded = [this.answer, this.reading];
+    this.reading = answer.closest(".cell").nextElementSibling?.querySelector(":scope > details");
+    this.folded = [this.answer, this.reading].filter(Boolean);
     this.hint = make("p", { class: "note hint", role: "status" });
     this.isOpened = false;
     this.ask();
@@ -124,8 +124,8 @@ class Prediction {
         if (this.isMade) return;
         event.preventDefault();
         const how = this.choices.length ? "Choose" : "Write down";
-        this.hint.textContent = `${how} your prediction first. It stands above.`;
         details.after(this.hint);
+        this.hint.textContent = `${how} your prediction first, above.`;
       });
       summary.addEventListener("click", () => this.open());
     }
@@ -160,7 +160,7 @@ class Prediction {
 
   // Which choice is right, and what was computed: printed lines, or else what a picture shows.
   describeResult() {
-    const [verdict = ""] = this.reading.textContent.match(VERDICT) ?? [];
+    const [verdict = ""] = this.reading?.textContent.match(VERDICT) ?? [];
     const printed = [...this.answer.querySelectorAll("pre")];
     const pictures = [...this.answer.querySelectorAll("figcaption.numbered")];
     const shown = printed.length ? printed : pictures;
