@@ -93,7 +93,9 @@ def render(
         sections.insert(0, f"<h1>{escape(title)}</h1>")
     content = "".join(sections)
     has_exercises = "<code>exercises.check(" in content
-    run = summary["live"]["page"] if summary else lesson and lesson.page
+    run = lesson.page if lesson else None
+    if summary:
+        run = summary["live"]["page"]
     scripts = list_scripts(content, run, has_exercises)
     styles = ["live", "page"]
     if lesson:
