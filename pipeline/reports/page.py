@@ -177,6 +177,7 @@ def write_page(notebook: Path, output: Path) -> None:
     Raises what `write_notebook_report` raises, and InvalidInput if the run of a lesson
     is missing, or was made with other code.
     """
+    check_page(output)
     node = read_notebook(notebook)
     lesson = collect_lesson(node) if is_lesson(node) else None
     write_notebook_report(notebook, output, lesson=lesson)
