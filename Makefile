@@ -37,12 +37,13 @@ lab: .venv/ready        ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/ready  ## make what is committed again: all notebooks but speed, and the report
+notebooks: .venv/ready  ## make what is committed again: all notebooks but speed, and two pages
 	$(BIN)/python -m pipeline run
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir runs/true-derivative
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 	$(BIN)/python -m pipeline run --force
 	cp runs/default/report.html notebooks/report.html
+	$(BIN)/python -m pipeline report notebooks/learn.ipynb --output notebooks/lesson.html
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20

@@ -24,6 +24,7 @@ from pipeline.provenance import has_published_helpers
 from pipeline.published import format_duration
 from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
+from pipeline.reports.lesson import collect_lesson, is_lesson
 from pipeline.run_folder import RunFolder
 from pipeline.runs import run
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
@@ -241,17 +242,19 @@ def write_site(folder: Path) -> Path:
         run(from_values(values), str(source.path))
         pages[name] = page.render_run(source, source.read_record(), site=notebooks)
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
+    original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
         title = title.removeprefix("# ")
-        takes = TAKES.search(notebook.cells[0].source)
+        takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
         lessons.append((stem, title, purpose, takes[1] if takes else ""))
-        html = page.render({stem: notebook}, title, site=notebooks)
+        lesson = collect_lesson(notebook, original) if is_lesson(notebook) else None
+        html = page.render({stem: notebook}, title, site=notebooks, lesson=lesson)
         pages[stem] = page.remove_dead_links(html)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()
     ).decode()
-    lists = {"reports": reports, "lessons": lessons, "gif": gif}
+    lists: dict[str, Any] = {"reports": reports, "lessons": lessons, "gif": gif}
     pages["index"] = page.fill(
         "site.html.j2", (), title="Digits by hand", is_list=True, **lists
     )

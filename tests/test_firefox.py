@@ -1,4 +1,4 @@
-"""The report in Firefox, offline from its file, driven through WebDriver BiDi.
+"""The report and the lesson in Firefox, offline, driven through WebDriver BiDi.
 
 Firefox speaks it by itself: https://www.w3.org/TR/webdriver-bidi/
 """
@@ -12,6 +12,7 @@ import pytest
 import websocket
 
 from pipeline import published
+from pipeline.paths import NOTEBOOKS
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 LISTENING = "WebDriver BiDi listening on "
@@ -52,9 +53,8 @@ def call(tmp_path):
             firefox.kill()
 
 
-def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
-    call, runs
-):
+def open_page(call, path):
+    """Open a page on a phone; return its context, and a function that evaluates."""
     context = call("browsingContext.getTree")["contexts"][0]["context"]
 
     def evaluate(expression):
@@ -67,9 +67,16 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
 
     size = {"width": 390, "height": 844}
     call("browsingContext.setViewport", context=context, viewport=size)
-    address = (runs / "default" / "report.html").as_uri()
+    address = path.as_uri()
     call("browsingContext.navigate", context=context, url=address, wait="complete")
     assert evaluate("document.documentElement.scrollWidth") <= 390
+    return context, evaluate
+
+
+def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
+    call, runs
+):
+    context, evaluate = open_page(call, runs / "default" / "report.html")
     evaluate("document.querySelector('.train').click()")
     assert published.WEIGHTS_SHA256 in evaluate(f"({WAIT})('.outcome', 'Equal')")
     evaluate("document.querySelector('.play').click()")  # the steps of an epoch
@@ -88,3 +95,19 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
     call("input.performActions", context=context, actions=[finger])
     answer = evaluate(f"({WAIT})('.reads', 'runner-up')")
     assert answer.startswith("This network reads 7, runner-up")
+
+
+def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
+    context, evaluate = open_page(call, NOTEBOOKS / "lesson.html")
+    answer = "document.querySelectorAll('.answer')[1]"
+    row = "document.querySelectorAll('.sheet tbody tr')[1].textContent"
+    press = f"{answer}.querySelector('summary').click()"
+    evaluate(press)
+    assert not evaluate(f"{answer}.open")
+    evaluate("document.querySelectorAll('input[type=radio]')[2].click()")
+    evaluate(press)
+    assert evaluate(f"{answer}.open")
+    call("browsingContext.reload", context=context, wait="complete")
+    assert evaluate("document.querySelectorAll('input[type=radio]')[2].checked")
+    assert "(c) Both become 0." in evaluate(row)
+    assert "(c) is right" in evaluate(row)

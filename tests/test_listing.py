@@ -254,6 +254,10 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     text = BeautifulSoup(pages["index.html"], "html.parser").text
     assert "The original: 79.42 %" in text
     assert "Train the network. " in text
+    lesson = BeautifulSoup(pages["learn.html"], "html.parser")
+    for name in (".drawing", ".steps", ".training .train", ".many", ".sheet"):
+        assert len(lesson.select(name)) == 1
+    assert text.index("Begin with the lesson") < text.index("The original: 79.42 %")
     first.write_text("mine")
     with pytest.raises(InvalidInput, match="index.html was not made by this project"):
         listing.write_site(tmp_path / "site")

@@ -45,7 +45,8 @@ LAYERS = [
     "run_folder",
     "provenance checkpoints",
     "shell process notebooks startup",
-    "reports reports.fields reports.markdown reports.page reports.live",
+    "reports reports.fields reports.markdown reports.page reports.live reports.lesson "
+    "reports.cells",
     "runs",
     "verification",
     "sweeps explore diagram comparison",

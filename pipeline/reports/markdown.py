@@ -4,7 +4,7 @@ Formulas become MathML, because browsers can draw it without a script.
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pipeline.paths import NOTEBOOKS
 
 GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
+LESSON = "lesson.html"  # the page of learn.ipynb, beside the notebooks
+PART = "<!-- part {} -->"  # stands for a part of the lesson's page
 
 
 class Renderer(IPythonRenderer):
@@ -24,13 +26,19 @@ class Renderer(IPythonRenderer):
     stems: the names of the notebooks, without .ipynb; `stem` is the current one.
     site: the names of notebooks with a page beside this one.
     shift: by how many levels to lower headings.
+    parts: of a lesson's page, by name; each replaces the paragraph that links to it.
     """
 
     def __init__(
-        self, stems: Sequence[str], site: Container[str] = (), shift: int = 0
+        self,
+        stems: Sequence[str],
+        site: Container[str] = (),
+        shift: int = 0,
+        parts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(escape=False)
         self.stems, self.site, self.shift = stems, site, shift
+        self.parts = parts or {}
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
@@ -50,15 +58,19 @@ class Renderer(IPythonRenderer):
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         path, _, heading = url.partition("#")
+        if path == LESSON and heading in self.parts:
+            return PART.format(heading)
         stem = Path(path).stem if path else self.stem
         anchor = make_anchor(stem, heading)
         if urlsplit(url).scheme:
             return super().link(text, url, title)
         if url == GLOSSARY:
             return f'<a href="#glossary">{text}</a>'
-        # On the website, the report of the default run has another name.
+        # On the website, the report of the default run and the lesson have other names.
         if path == "report.html" and self.site:
             return f'<a href="default.html#{heading}">{text}</a>'
+        if path == LESSON and self.site:
+            return f'<a href="learn.html#{heading}">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
         if stem in self.stems:
@@ -66,6 +78,12 @@ class Renderer(IPythonRenderer):
         if stem in self.site:
             return f'<a href="{stem}.html#{anchor}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
+
+    def paragraph(self, text: str) -> str:
+        for name, part in self.parts.items():
+            if PART.format(name) in text:
+                return part
+        return super().paragraph(text)
 
     def table(self, text: str) -> str:
         """Render a table, which scrolls on phones if it has three columns or more."""
@@ -123,3 +141,9 @@ def render_glossary() -> str:
     guide = (NOTEBOOKS / "README.md").read_text("utf-8")
     text = guide.split("## Glossary\n")[1].split("\n## ")[0]
     return MarkdownWithMath(Renderer(["glossary"])).render(text)
+
+
+def render_words(source: str) -> str:
+    """Render a text without a paragraph of its own, such as a heading or a sentence."""
+    html = MarkdownWithMath(Renderer(["words"])).render(source)
+    return html.strip().removeprefix("<p>").removesuffix("</p>")

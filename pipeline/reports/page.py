@@ -15,7 +15,6 @@ from typing import Any
 from nbconvert.exporters import TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_raw_cell
 from traitlets.config import Config
 
 from pipeline import exercises, published
@@ -26,6 +25,8 @@ from pipeline.parameters import find_unoriginal, from_values, make_command
 from pipeline.provenance import has_published_helpers
 from pipeline.records import RunRecord
 from pipeline.reports import live
+from pipeline.reports.cells import fold_set_up, leave_out
+from pipeline.reports.lesson import Lesson, collect_lesson, is_lesson
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.run_folder import RunFolder
 from pipeline.stages import STAGES
@@ -38,8 +39,8 @@ FORMATS = [
     "image/jpeg",
     "text/plain",
 ]
-TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
+NOTEBOOK_CELL = "notebook"  # the tag of cells that the page of a lesson leaves out
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
@@ -65,60 +66,92 @@ def render(
     title: str,
     site: Container[str] = (),
     summary: Mapping[str, Any] | None = None,
+    lesson: Lesson | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
     notebooks: by their names, without .ipynb.
     site: the names of notebooks that have a page beside this one.
     summary: of a run, see `summarise_run`.
+    lesson: what its page has besides the notebook.
 
     The page of a run has a title of its own, so the headings of its notebooks are
     lowered by one level.
     """
     exporter = make_exporter()
-    renderer = Renderer(list(notebooks), site, shift=1 if summary else 0)
+    parts = lesson.parts if lesson else {}
+    renderer = Renderer(list(notebooks), site, 1 if summary else 0, parts)
     sections = []
     for stem, notebook in notebooks.items():
         renderer.stem = stem
         resources = {"renderer": renderer}
-        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
+        node = leave_out(notebook, NOTEBOOK_CELL) if lesson else fold_set_up(notebook)
+        html, resources = exporter.from_notebook_node(node, resources)
         renderer = resources["renderer"]  # nbconvert has made a copy
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
-    has_exercises = "<code>exercises.check(" in "".join(sections)
-    scripts = ["page"]  # each after those that it imports
-    if summary or has_exercises:
-        scripts.append("network")
-    if has_exercises:
-        scripts.append("exercises")
+    content = "".join(sections)
+    has_exercises = "<code>exercises.check(" in content
+    run = lesson.page if lesson else None
     if summary:
-        scripts += ["draw", "pad", "report"]
-        if summary["live"]["page"]["training"]:
-            scripts += ["tries", "train", "sums", "explain", "step"]
-            scripts += ["check", "report_training"]
-    if 'sortable"' in "".join(sections):
-        scripts.append("sort")
-    if 'class="live"' in "".join(sections):
-        scripts += ["sums", "explain", "diagram", "diagrams"]
-    has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
+        run = summary["live"]["page"]
+    scripts = list_scripts(content, run, has_exercises)
+    styles = ["live", "page"]
+    if lesson:
+        scripts.append("predict")
+        styles.append("lesson")
+    has_glossary = bool(summary) or 'href="#glossary"' in content
     return fill(
         "page.html.j2",
         scripts,
+        styles,
         title=title,
         site=site,
         headings=renderer.headings,
         sections=sections,
         summary=summary,
+        run=run,
+        questions=lesson.questions if lesson else None,
         exercises=exercises.DIGESTS if has_exercises else None,
         glossary=render_glossary() if has_glossary else None,
     )
 
 
-def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) -> str:
+def list_scripts(
+    content: str, run: Mapping[str, Any] | None, has_exercises: bool
+) -> list[str]:
+    """Return the names of the scripts that a page needs, each after what it imports.
+
+    content: the HTML of its notebooks.
+    run: what its scripts read of a run, or None.
+    """
+    scripts = ["page"]
+    if run or has_exercises:
+        scripts.append("network")
+    if has_exercises:
+        scripts.append("exercises")
+    if run:
+        scripts += ["draw", "pad", "report"]
+        if run["training"]:
+            scripts += ["tries", "train", "sums", "explain", "step"]
+            scripts += ["check", "report_training"]
+    if 'sortable"' in content:
+        scripts.append("sort")
+    if 'class="live"' in content:
+        scripts += ["sums", "explain", "diagram", "diagrams"]
+    return scripts
+
+
+def fill(
+    template: str,
+    scripts: Sequence[str] = ("page",),
+    styles: Sequence[str] = ("live", "page"),
+    **values: object,
+) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    scripts: the names of the page's scripts.
+    scripts, styles: the names of the page's scripts and style sheets.
     values: what the template shows; they are escaped.
 
     The Content-Security-Policy allows only these scripts, by their digests, and lets
@@ -134,60 +167,46 @@ def fill(template: str, scripts: Sequence[str] = ("page",), **values: object) ->
     return live.ENVIRONMENT.get_template(template).render(
         policy=policy,
         generator=GENERATOR.decode(),
-        css=live.read_style("live") + live.read_style("page"),
+        css="".join(map(live.read_style, styles)),
         scripts=texts,
         **values,
     )
 
 
-def fold_set_up(notebook: NotebookNode) -> NotebookNode:
-    """Fold the cells between a notebook's title and its first section, if it has both.
+def write_page(notebook: Path, output: Path) -> None:
+    """Write the page of a lesson, or of another notebook as it was last executed.
 
-    They stay open if one of them failed.
+    Raises what `write_notebook_report` raises, and InvalidInput if the run of a lesson
+    is missing, or was made with other code.
     """
-    cells = notebook.cells
-    prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
-    sections = [
-        index for index, text in enumerate(prose) if re.search("^## ", text, re.M)
-    ]
-    if not sections or not sections[0] or not prose[0]:
-        return notebook
-    title, rule, table = prose[0].partition(TABLE)
-    set_up = [new_markdown_cell(rule + table), *cells[1 : sections[0]]]
-    outputs = [output for cell in set_up for output in cell.get("outputs", [])]
-    is_open = any(output.output_type == "error" for output in outputs)
-    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
-    opening = new_raw_cell(
-        f'<details class="set-up"{" open" if is_open else ""}>{summary}'
-    )
-    rest = [new_raw_cell("</details>"), *cells[sections[0] :]]
-    return NotebookNode(
-        notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]}
-    )
+    check_page(output)
+    node = read_notebook(notebook)
+    lesson = collect_lesson(node) if is_lesson(node) else None
+    write_notebook_report(notebook, output, lesson=lesson)
 
 
 def write_notebook_report(
-    notebook: Path, output: Path, title: str | None = None
+    notebook: Path,
+    output: Path,
+    title: str | None = None,
+    lesson: Lesson | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
+    lesson: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
     """
     check_page(output)
-    node = read_notebook(notebook)
-    node.cells = [
-        cell for cell in node.cells if ERROR_CELL not in cell.metadata.get("tags", [])
-    ]
+    node = leave_out(read_notebook(notebook), ERROR_CELL)
     first = next(
         (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
     )
     heading = re.search("^# (.*)", first, re.M)
-    html = render(
-        {notebook.stem: node}, title or (heading[1] if heading else notebook.stem)
-    )
+    heading_or_name = heading[1] if heading else notebook.stem
+    html = render({notebook.stem: node}, title or heading_or_name, lesson=lesson)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():

@@ -1,17 +1,20 @@
 // What every page does: it opens and folds its pieces.
 
-// All that a reader may open; an answer has its reading folded, too.
-const FOLDED = ".source, .set-up, .answer, .prose details";
+const CODE = ".source, .set-up";
+const ANSWERS = ".answer, .prose details"; // an answer has its reading folded, too
 
-// One button opens or folds all code; each piece also opens by itself, without this script.
+// One button opens or folds all code, and all answers unless these wait for predictions; each piece
+// also opens by itself, without this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
-  const pieces = document.querySelector(".answer") ? "all code and answers" : "all code";
+  const hasAnswers = document.querySelector(".answer") && !document.querySelector(".sheet");
+  const pieces = hasAnswers ? "all code and answers" : "all code";
+  const folded = hasAnswers ? `${CODE}, ${ANSWERS}` : CODE;
   button.hidden = !document.querySelector("details.source");
   button.textContent = `Show ${pieces}`;
   button.addEventListener("click", () => {
     const isOpening = button.textContent.startsWith("Show");
-    for (const details of document.querySelectorAll(FOLDED)) {
+    for (const details of document.querySelectorAll(folded)) {
       details.open = isOpening;
     }
     button.textContent = `${isOpening ? "Hide" : "Show"} ${pieces}`;
@@ -29,13 +32,14 @@ function setUpGlossary() {
 
 // Set-up, answers, and where everything came from are folded on a screen, and printed.
 function setUpPrinting() {
-  const folded = document.querySelectorAll(
-    ":is(.origins, .set-up, .answer, .prose details):not([open])",
-  );
+  let folded = []; // what is to be folded again
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
   };
-  window.addEventListener("beforeprint", () => setOpen(true));
+  window.addEventListener("beforeprint", () => {
+    folded = document.querySelectorAll(`:is(.origins, .set-up, ${ANSWERS}):not([open])`);
+    setOpen(true);
+  });
   window.addEventListener("afterprint", () => setOpen(false));
 }
 

@@ -8,8 +8,11 @@ const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;
 const copy = document.querySelector(".check"); // null unless the data is MNIST or Fashion-MNIST
 const evaluateOnCopy = copy ? setUpCheck(copy, training) : () => {};
-setUpTraining(document.querySelector(".training"), training, source, (network) => {
+const keep = (network) => {
   addNetwork(network);
   evaluateOnCopy(network);
-});
+};
+const panel = document.querySelector(".training");
+const apart = document.querySelector(".training.apart"); // tries, in a lesson
+setUpTraining(panel, training, source, keep, apart ?? panel);
 setUpSteps(document.querySelector(".steps"), training);

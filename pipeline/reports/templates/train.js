@@ -124,14 +124,15 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
 
 // The section with the buttons, the plots and the fields of the parameters.
 class TrainingPanel extends Section {
-  constructor(root, run, source, keep) {
+  constructor(root, run, source, keep, rootOfTries) {
     super(root);
+    this.rootOfTries = rootOfTries;
     this.run = run;
     this.source = source;
     this.keep = keep;
     this.fields = [...this.part("change").querySelectorAll("input")];
     this.isBusy = false;
-    this.tries = setUpTries(root, this.fields, (settings) => this.trainAgain(settings));
+    this.tries = setUpTries(rootOfTries, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
   }
 
@@ -144,9 +145,11 @@ class TrainingPanel extends Section {
   // It does not use `disabled`, with which a button loses the focus.
   setBusy(isBusy) {
     this.isBusy = isBusy;
-    for (const button of this.root.querySelectorAll(".train, .correct, .again, .one-try")) {
-      button.setAttribute("aria-disabled", isBusy);
-    }
+    const buttons = [
+      ...this.root.querySelectorAll(".train, .correct, .again"),
+      ...this.rootOfTries.querySelectorAll(".one-try"),
+    ];
+    for (const button of buttons) button.setAttribute("aria-disabled", isBusy);
     this.part("stop").setAttribute("aria-disabled", !isBusy);
   }
 
@@ -347,9 +350,10 @@ class Attempt {
 }
 
 // Sets up the buttons in `root`, which has training.html.j2. `keep` gets a network that has been
-// trained to its end. Returns what stops a training.
-export function setUpTraining(root, run, source, keep = () => {}) {
-  const panel = new TrainingPanel(root, run, source, keep);
+// trained to its end. `rootOfTries` has tries.html.j2, which may stand apart. Returns what stops a
+// training.
+export function setUpTraining(root, run, source, keep = () => {}, rootOfTries = root) {
+  const panel = new TrainingPanel(root, run, source, keep, rootOfTries);
   panel.setUp();
   return () => panel.part("stop").click(); // which does nothing where nothing is trained
 }

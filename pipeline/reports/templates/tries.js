@@ -264,7 +264,7 @@ class Tries extends Section {
   }
 }
 
-// Sets up the tries in `root`, which has training.html.j2. In a page they have links, and those of
+// Sets up the tries in `root`, which has tries.html.j2. In a page they have links, and those of
 // others can be pasted. train: takes settings, and trains with them.
 export function setUpTries(root, fields, train) {
   const tries = new Tries(root, fields, train);

@@ -1,0 +1,44 @@
+"""Choose the cells of a notebook that a page shows, and fold its set-up."""
+
+import re
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_raw_cell
+
+TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
+
+
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", ())
+
+
+def leave_out(notebook: NotebookNode, tag: str) -> NotebookNode:
+    """Return the notebook without the cells that have a tag."""
+    cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
+    return NotebookNode(notebook | {"cells": cells})
+
+
+def fold_set_up(notebook: NotebookNode) -> NotebookNode:
+    """Fold the cells between a notebook's title and its first section, if it has both.
+
+    They stay open if one of them failed.
+    """
+    cells = notebook.cells
+    prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
+    sections = [
+        index for index, text in enumerate(prose) if re.search("^## ", text, re.M)
+    ]
+    if not sections or not sections[0] or not prose[0]:
+        return notebook
+    title, rule, table = prose[0].partition(TABLE)
+    set_up = [new_markdown_cell(rule + table), *cells[1 : sections[0]]]
+    outputs = [output for cell in set_up for output in cell.get("outputs", [])]
+    is_open = any(output.output_type == "error" for output in outputs)
+    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
+    opening = new_raw_cell(
+        f'<details class="set-up"{" open" if is_open else ""}>{summary}'
+    )
+    rest = [new_raw_cell("</details>"), *cells[sections[0] :]]
+    return NotebookNode(
+        notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]}
+    )

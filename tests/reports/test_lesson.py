@@ -1,0 +1,125 @@
+"""The page of a lesson: which cells, which parts, which questions, and whose run."""
+
+import json
+import shutil
+
+import nbformat
+import pytest
+
+from pipeline.errors import InvalidInput
+from pipeline.paths import NOTEBOOKS
+from pipeline.reports import page
+from pipeline.run_folder import RunFolder
+from tests.reports.test_page import check_page, parse
+
+LEARN = nbformat.read(NOTEBOOKS / "learn.ipynb", as_version=4).cells
+LEFT_OUT = [cell for cell in LEARN if "notebook" in cell.metadata.get("tags", ())]
+
+
+def write_lesson(folder, run):
+    """Write the page of learn.ipynb with the network of a run, and return its path."""
+    source = (NOTEBOOKS / "learn.ipynb").read_text()
+    notebook = folder / "learn.ipynb"
+    text = source.replace("runs/default", str(run))
+    notebook.write_text(text)
+    page.write_page(notebook, folder / "lesson.html")
+    return folder / "lesson.html"
+
+
+@pytest.fixture(scope="module")
+def lesson(runs, tmp_path_factory):
+    path = write_lesson(tmp_path_factory.mktemp("lesson"), runs / "default")
+    return parse(path.read_text())
+
+
+def describe(html):
+    """Return what a reader sees of a lesson: its text and its pictures."""
+    html.select_one("script#run").decompose()  # packed data
+    return html.text, [image["alt"] for image in html.select("img")]
+
+
+def test_the_committed_lesson_is_what_its_command_makes(runs, tmp_path):
+    committed = NOTEBOOKS / "lesson.html"
+    assert committed.stat().st_size <= 1_500_000
+    made = write_lesson(tmp_path, runs / "default")
+    texts = [describe(parse(path.read_text())) for path in (committed, made)]
+    assert texts[0] == texts[1], "run: make notebooks"
+
+
+def test_a_lesson_leaves_out_what_needs_a_notebook_and_nothing_else(lesson):
+    check_page(lesson)
+    text = "".join(lesson.main.text.split())
+    for cell in LEARN:
+        if cell.cell_type == "code":
+            isshown = "".join(cell.source.split()) in text
+            assert isshown == (cell not in LEFT_OUT), cell.id
+        for output in cell.get("outputs", ()):
+            printed = "".join(output.get("text", "").split())
+            assert (printed in text) == (cell not in LEFT_OUT or not printed), cell.id
+    headings = {
+        line
+        for cell in LEARN
+        for line in cell.source.splitlines()
+        if line.startswith("## ")
+    }
+    shown = {f"## {heading.text}" for heading in lesson.select(".notebook h2")}
+    assert headings - shown == {"## Write it yourself", "## Change the network"}
+    assert {cell.id for cell in LEFT_OUT} >= {
+        "imports",
+        "parameters",
+        "my-forward",
+        "my-backward",
+    }
+    assert not lesson.select("details.set-up")
+
+
+def test_a_part_stands_in_place_of_the_paragraph_that_says_where_it_is(lesson):
+    parts = [part["id"] for part in lesson.select(".part")]
+    assert parts == ["draw", "step", "train", "tries"]
+    assert "the page of this lesson" not in lesson.main.text
+    for name in (".drawing", ".steps", ".training .train", ".own-tries", ".many"):
+        assert len(lesson.select(name)) == 1
+    assert len(lesson.select(".live[data-name=diagram]")) == 3
+
+
+def test_a_sheet_has_each_question_in_short(lesson):
+    rows = [
+        row.th.get_text(" ", strip=True) for row in lesson.select(".sheet tbody tr")
+    ]
+    assert len(rows) == sum("**Predict**" in cell.source for cell in LEARN)
+    assert rows[6] == (
+        "The loop How many of the thousand images does this network get right in its "
+        "first epoch, each just before its own step?"
+    )
+    assert rows[-1] == "The original's slip Does the slip matter for the result?"
+    assert all(row.endswith("?") and len(row) < 250 for row in rows)
+
+
+def test_a_lesson_whose_run_is_missing_or_outdated_is_refused(runs, tmp_path, pipeline):
+    with pytest.raises(InvalidInput, match="missing or no longer .*: no run so far"):
+        write_lesson(tmp_path, tmp_path / "nowhere")
+    assert not (tmp_path / "lesson.html").exists()
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(runs / "true-derivative", other.path)
+    record = json.loads(other.record_path.read_text())
+    record["inputs"]["syntax"]["helpers.py"] = "0" * 64
+    other.record_path.write_text(json.dumps(record))
+    with pytest.raises(InvalidInput, match="code helpers.py, which was 0000") as raised:
+        write_lesson(tmp_path, other.path)
+    command = "python -m pipeline run --run-dir .*/other -p relu_grad_inactive 0"
+    raised.match(command)
+    done = pipeline("report", tmp_path / "learn.ipynb", "--output", tmp_path / "a.html")
+    assert done.returncode == 2
+    assert "Make it, and then the page: python -m pipeline run" in done.stderr
+
+
+def test_a_lesson_of_a_run_that_pages_cannot_train_says_why(runs, tmp_path, pipeline):
+    options = ("-p", "batch_size", "10", "-p", "epochs", "2")
+    assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
+    html = parse(write_lesson(tmp_path, tmp_path / "run").read_text())
+    check_page(html)
+    reasons = [
+        note for note in html.select(".part .note") if "batch_size 10" in note.text
+    ]
+    assert len(reasons) == 3  # one step, the training, and many tries
+    assert html.select_one(".drawing")
