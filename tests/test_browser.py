@@ -219,7 +219,9 @@ def wait_for_training(page):
 
 def fill(page, **values):
     for name, value in values.items():
-        page.get_by_label(name, exact=True).fill(str(value))
+        field = page.get_by_label(name, exact=True)
+        is_choice = name == "relu_grad_inactive"
+        (field.select_option if is_choice else field.fill)(str(value))
 
 
 @pytest.mark.parametrize("width", [1280, 390])

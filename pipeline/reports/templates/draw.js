@@ -153,13 +153,15 @@ export function findLimit(first) {
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
 
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate. The first
+// network that is drawn, the run's own if it is in the page, sets the scale of all others.
 export function drawUnits(canvas, { first }, size) {
   const count = Math.min(size, MAX_PICTURES);
   canvas.hidden = false;
   canvas.width = 30 * COLUMNS;
   canvas.height = 30 * Math.ceil(count / COLUMNS);
-  const colour = diverging(findLimit(first));
+  canvas.dataset.limit ??= findLimit(first);
+  const colour = diverging(Number(canvas.dataset.limit));
   for (let h = 0; h < count; h++) {
     const colours = findWeightsOfUnit(first, size, h).map(colour);
     paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));

@@ -27,10 +27,10 @@ function setUpGlossary() {
   }
 }
 
-// Set-up, answers, and where everything came from are folded on a screen, and printed.
+// Set-up, answers, the glossary, and where everything came from are folded on a screen, and printed.
 function setUpPrinting() {
   const folded = document.querySelectorAll(
-    ":is(.origins, .set-up, .answer, .prose details):not([open])",
+    ":is(.origins, .glossary, .set-up, .answer, .prose details):not([open])",
   );
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
