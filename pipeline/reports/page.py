@@ -26,7 +26,7 @@ from pipeline.parameters import find_unoriginal, from_values, make_command
 from pipeline.provenance import has_published_helpers
 from pipeline.records import RunRecord
 from pipeline.reports import live
-from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
+from pipeline.reports.markdown import Renderer, render_guide, render_markdown
 from pipeline.run_folder import RunFolder
 from pipeline.stages import STAGES
 
@@ -69,7 +69,8 @@ def render(
     """Render executed notebooks as one page.
 
     notebooks: by their names, without .ipynb.
-    site: the names of notebooks that have a page beside this one.
+    site: the names of notebooks that have a page beside this one, in the order of
+        reading, and their titles.
     summary: of a run, see `summarise_run`.
 
     The page of a run has a title of its own, so the headings of its notebooks are
@@ -100,16 +101,18 @@ def render(
     if 'class="live"' in "".join(sections):
         scripts += ["sums", "explain", "diagram", "diagrams"]
     has_glossary = bool(summary) or 'href="#glossary"' in "".join(sections)
+    has_glossary = has_glossary and not site  # which has a page for it
     return fill(
         "page.html.j2",
         scripts,
         title=title,
         site=site,
+        stem=next(iter(notebooks)),
         headings=renderer.headings,
         sections=sections,
         summary=summary,
         exercises=exercises.DIGESTS if has_exercises else None,
-        glossary=render_glossary() if has_glossary else None,
+        glossary=render_guide("Glossary", "README.md") if has_glossary else None,
     )
 
 
