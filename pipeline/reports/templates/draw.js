@@ -168,8 +168,28 @@ export function drawUnits(canvas, { first }, size) {
   }
 }
 
-// Shows the run's weights, unless its network is too large for the page.
+// Writes beside the end of each line what it is, one below the other.
+export function labelEnds(svg) {
+  for (const text of svg.querySelectorAll(".end")) text.remove();
+  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
+    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
+    .filter(({ point }) => point)
+    .sort((a, b) => a.point.y - b.point.y);
+  let below = -Infinity;
+  for (const { point, label } of ends) {
+    below = Math.max(below + 28, point.y + 6, 0); // which keeps one that diverged in the plot
+    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
+    text.textContent = label;
+    text.className.baseVal = "end";
+    text.dataset.label = label;
+    text.setAttribute("x", point.x + 6);
+    text.setAttribute("y", below);
+  }
+}
+
+// Names the run's curves, and shows its weights, unless its network is too large for the page.
 export async function showRun(root, [network]) {
+  for (const svg of root.querySelectorAll(".stage svg")) labelEnds(svg);
   if (!network.name.startsWith("This run")) return;
   const { weights } = await unpackNetwork(network);
   drawUnits(root.querySelector(".forming"), weights, network.hidden_size);

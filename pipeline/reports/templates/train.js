@@ -1,6 +1,6 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
-import { drawUnits, unpackBytes } from "./draw.js";
+import { drawUnits, labelEnds, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
 import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
 
@@ -66,25 +66,6 @@ function drawLine(polyline, values, count) {
   // One point alone would not be seen.
   if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
   polyline.setAttribute("points", points.join(" "));
-}
-
-// Writes beside the end of each line what it is, one below the other.
-function labelEnds(svg) {
-  for (const text of svg.querySelectorAll(".end")) text.remove();
-  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
-    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
-    .filter(({ point }) => point)
-    .sort((a, b) => a.point.y - b.point.y);
-  let below = -Infinity;
-  for (const { point, label } of ends) {
-    below = Math.max(below + 28, point.y + 6, 0); // which keeps one that diverged in the plot
-    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
-    text.textContent = label;
-    text.className.baseVal = "end";
-    text.dataset.label = label;
-    text.setAttribute("x", point.x + 6);
-    text.setAttribute("y", below);
-  }
 }
 
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
@@ -225,7 +206,6 @@ class TrainingPanel {
   }
 
   setUp() {
-    for (const kind of KINDS) labelEnds(this.part(kind));
     this.part("defaults").addEventListener("click", () => {
       for (const field of this.fields) field.value = field.dataset.run;
       this.part("from-link").textContent = "";
