@@ -876,6 +876,13 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
             "Published: 0.429, 0.7942: equal."
         )
         assert find_violations(page, ".check") == []
+        # The field is our own button, and the keyboard reaches it.
+        field.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(field).to_be_focused()
+        with page.expect_file_chooser():
+            page.locator(".check").get_by_text("Choose files").click()
 
 
 def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(
