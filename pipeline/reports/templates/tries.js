@@ -28,7 +28,7 @@ function findFault(field) {
     value <= above ||
     value >= below ||
     (step === "1" && !Number.isInteger(value));
-  return isWrong ? `${field.name} is ${field.value || "empty"}, but must be ${allowed}.` : "";
+  return isWrong ? `${field.name} must be ${allowed}.` : "";
 }
 
 // Returns whether a field's value is allowed; if not, the field keeps the reason.
