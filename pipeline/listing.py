@@ -25,6 +25,7 @@ from pipeline.published import format_duration
 from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
 from pipeline.reports.lesson import collect_lesson, is_lesson
+from pipeline.reports.markdown import render_guide
 from pipeline.run_folder import RunFolder
 from pipeline.runs import run
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
@@ -38,12 +39,21 @@ SPLIT_LABELS = {
 MAX_VALUES = 6  # that are listed of a parameter that a sweep varies
 # The runs of the website: a title, and the parameters that differ from the original.
 SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
-    "default": ("The original, as it was published", {}),
-    "true-derivative": ("Its slip corrected", {"relu_grad_inactive": 0}),
+    "default": ("The network as it was published", {}),
+    "true-derivative": (
+        "The same network, trained with the correct derivative",
+        {"relu_grad_inactive": 0},
+    ),
     "pixels-dropped": (
-        "Its slip corrected, and a fifth of the pixels dropped in training",
+        "The correct derivative, and a random fifth of the pixels left out in training",
         {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
     ),
+}
+# The website's pages of guides in notebooks/, or of their sections, by their titles.
+GUIDES = {
+    "glossary": ("Glossary", "README.md"),
+    "own-network": ("Your own network", "README.md"),
+    "teaching": ("Teach an hour with the page", "teaching.md"),
 }
 # A notebook in the table of notebooks/README.md.
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)
@@ -234,23 +244,29 @@ def write_site(folder: Path) -> Path:
         stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb")
         for stem in LISTED.findall(guide)
     }
-    for stem in ("index", *SITE_RUNS, *notebooks):
+    for stem in ("index", *SITE_RUNS, *GUIDES, *notebooks):
         check_page(folder / f"{stem}.html")
     pages, reports, lessons = {}, [], []
+    for stem, notebook in notebooks.items():
+        title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
+        takes = TAKES.search(notebook.cells[0].source)
+        title = title.removeprefix("# ")
+        lessons.append((stem, title, purpose, takes[1] if takes else ""))
+    site = {stem: title for stem, title, *_ in lessons}
     for name, (label, values) in SITE_RUNS.items():
         source = RunFolder(RUNS / "of-the-site" / name)
         run(from_values(values), str(source.path))
-        pages[name] = page.render_run(source, source.read_record(), site=notebooks)
+        pages[name] = page.render_run(source, source.read_record(), site=site)
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
     for stem, notebook in notebooks.items():
-        title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
-        title = title.removeprefix("# ")
-        takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
-        lessons.append((stem, title, purpose, takes[1] if takes else ""))
         lesson = collect_lesson(notebook, original) if is_lesson(notebook) else None
-        html = page.render({stem: notebook}, title, site=notebooks, lesson=lesson)
+        html = page.render({stem: notebook}, site[stem], site=site, lesson=lesson)
         pages[stem] = page.remove_dead_links(html)
+    for stem, (title, guide_name) in GUIDES.items():
+        text = render_guide(title, guide_name, site)
+        parts = {"title": title, "stem": stem, "text": text}
+        pages[stem] = page.fill("guide.html.j2", (), is_list=True, **parts)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()
     ).decode()

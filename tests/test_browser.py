@@ -73,6 +73,19 @@ ONE_TOKEN_OF_EACH_COLOUR = """() => {
     for (const token of document.querySelectorAll(".highlight span"))
         seen.has(token.className) ? token.replaceWith("x") : seen.add(token.className);
 }"""
+# Buttons and links whose ground is the colour of links.
+FILLED = """() => {
+    const ground = (element) => getComputedStyle(element).backgroundColor;
+    const train = ground(document.querySelector(".train"));
+    return Array.from(document.querySelectorAll("main :is(button, a)"))
+        .filter((each) => each.checkVisibility() && ground(each) === train)
+        .filter((each) => each.getBoundingClientRect().top < innerHeight)
+        .map((each) => each.textContent);
+}"""
+END_LABELS = """() => Array.from(
+    document.querySelectorAll(".accuracy .end"),
+    (text) => [text.textContent, getComputedStyle(text).fill],
+)"""
 FIRST_EPOCH = (
     "First epoch: error 0.8547, accuracy 0.332; "
     "equal to the first entry of the run's history."
@@ -219,7 +232,9 @@ def wait_for_training(page):
 
 def fill(page, **values):
     for name, value in values.items():
-        page.get_by_label(name, exact=True).fill(str(value))
+        field = page.get_by_label(name, exact=True)
+        is_choice = name == "relu_grad_inactive"
+        (field.select_option if is_choice else field.fill)(str(value))
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -235,7 +250,9 @@ def test_a_page_is_accessible_fits_the_screen_and_opens_offline(
             assert page.evaluate(FITS)
         page.emulate_media(media="print")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
-        assert not page.locator("nav, .action").filter(visible=True).count()
+        # On paper the box of an exercise is a place to write.
+        controls = page.locator("nav, .action, select, input:not(.prose *), textarea")
+        assert not controls.filter(visible=True).count()
         page.emulate_media(media="screen")
         page.locator("details").evaluate_all(OPEN)
         assert page.evaluate(FITS)
@@ -259,6 +276,91 @@ def test_a_report_trains_its_network_again_to_the_published_digest(browser, repo
         expect(choice).to_have_text("The network trained here")
         assert page.evaluate(FITS)
         assert find_violations(page, ".training") == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_pad_and_the_one_filled_button_are_on_the_first_screen(
+    browser, reports, width, height
+):
+    with open_page(browser, reports["run"], width) as page:
+        page.set_viewport_size({"width": width, "height": height})
+        train = page.get_by_role("button", name="Train again")
+        pad = page.get_by_label("Drawing pad")
+        for part in (page.locator(".result").first, pad, train):
+            box = part.bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= height
+        filled = page.evaluate(FILLED)
+        assert filled == ["Train again"]
+        assert page.evaluate("scrollY") == 0
+
+
+def test_an_example_stands_on_the_pad_until_something_is_drawn(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        reads, example = page.locator(".reads"), page.locator(".example")
+        scores = page.locator(".scores li span:last-child")
+        expect(example).to_have_text("The pale 3 is an example, with its scores.")
+        expect(reads).to_have_text("Nothing is drawn yet.")
+        expect(scores.nth(3)).to_have_text(re.compile(r"0\.[3-9]\d"))
+        shown = [float(text) for text in scores.all_text_contents()]
+        assert max(shown) == shown[3]
+        assert not page.locator(".scores .answer").count()
+        page.get_by_role("button", name="Teach it").click()
+        expect(page.locator(".taught")).to_have_text("Draw something first.")
+        draw_with_mouse(page, SEVEN)
+        expect(reads).to_contain_text("This network reads 7")
+        expect(example).to_be_hidden()
+        page.get_by_role("button", name="Clear").click()
+        expect(example).to_be_visible()
+        assert [float(text) for text in scores.all_text_contents()] == shown
+
+
+def test_weights_have_one_scale_and_the_lines_of_tries_a_colour_of_their_own(
+    browser, reports
+):
+    with open_page(browser, reports["run"]) as page:
+        forming = page.locator(".forming")
+        expect(forming).to_be_visible()
+        before = forming.get_attribute("data-limit")
+        drawn = forming.evaluate("(canvas) => canvas.toDataURL()")
+        page.get_by_role("button", name="Train again").click()
+        wait_for_training(page)
+        assert forming.get_attribute("data-limit") == before
+        again = forming.evaluate("(canvas) => canvas.toDataURL()")
+        assert again == drawn  # the same weights, trained here
+        page.get_by_role("button", name="Correct the slip").click()
+        wait_for_training(page)
+        assert forming.get_attribute("data-limit") == before
+        assert forming.evaluate("(canvas) => canvas.toDataURL()") != drawn
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            lines = dict(page.evaluate(END_LABELS))
+            assert lines["try 1"] == lines["try 2"]
+            colours = {lines[name] for name in ("try 1", "validation", "training")}
+            assert len(colours) == 3
+
+
+def test_a_field_says_why_it_refuses_a_value(browser, reports):
+    with open_page(browser, reports["run"]) as page:
+        page.locator("details.change summary").click()
+        for name, value, reason in (
+            ("learning_rate", "0,01", "A decimal is written with a point: 0.01."),
+            ("learning_rate", "0", "learning_rate must be a number above 0."),
+            ("epochs", "1.5", "must be a whole number from 1 to 100,000."),
+            ("epochs", "1000000", "must be a whole number from 1 to 100,000."),
+            ("dropout_rate", "", "must be a number from 0 to below 1."),
+            ("dropout_rate", "half", "must be a number from 0 to below 1."),
+            ("seed", "-1", "must be a whole number from 0 to 4294967295."),
+        ):
+            fill(page, **{name: value})
+            page.get_by_role("button", name="Train with these").click()
+            expect(page.locator(".outcome")).to_contain_text(reason)
+            field = page.get_by_label(name, exact=True)
+            expect(field).to_be_focused()
+            page.get_by_role("button", name="Defaults").click()
+        fill(page, dropout_rate="0.9995", epochs="1", learning_rate="5e-3")
+        page.get_by_role("button", name="Train with these").click()
+        assert "dropout_rate 0.9995, epochs 1: 1 epoch." in wait_for_training(page)
 
 
 def test_a_training_can_be_stopped_and_changed(browser, reports, sample):
@@ -476,8 +578,14 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
             "The address has dropout_rate 2, which cannot be; "
             "the run's own value is kept."
         )
+        link = page.locator(".from-link")
+        expect(link).to_contain_text(
+            "From the link: epochs 3, seed 7. Train again uses"
+        )
+        expect(link).to_be_in_viewport()
         page.get_by_role("button", name="Defaults").click()
         expect(page.get_by_label("seed", exact=True)).to_have_value("1")
+        expect(link).to_be_hidden()
 
 
 def check_stops(steps):
@@ -817,6 +925,13 @@ def test_a_copy_of_mnist_is_compared_and_judges_what_is_trained_here(
             "Published: 0.429, 0.7942: equal."
         )
         assert find_violations(page, ".check") == []
+        # The field is our own button, and the keyboard reaches it.
+        field.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(field).to_be_focused()
+        with page.expect_file_chooser():
+            page.locator(".check").get_by_text("Choose files").click()
 
 
 def test_a_copy_of_fashion_mnist_is_known_by_its_files_as_they_are_downloaded(

@@ -233,7 +233,10 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     first = listing.write_site(tmp_path / "site")
     pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
-    assert pages.keys() == {f"{stem}.html" for stem in {"index", "default"} | stems}
+    guides = {"glossary", "own-network", "teaching"}
+    assert pages.keys() == {
+        f"{stem}.html" for stem in {"index", "default"} | guides | stems
+    }
     students = {
         path.stem: nbformat.read(path, 4) for path in first.parent.glob("students/*")
     }
@@ -251,7 +254,34 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
                 )
                 count += bool(path)
     assert count > 30
-    text = BeautifulSoup(pages["index.html"], "html.parser").text
+    html = {name: BeautifulSoup(each, "html.parser") for name, each in pages.items()}
+    # The words are on one page, and every other page leads there.
+    for name in ("why.html", "learn.html", "default.html"):
+        assert not html[name].select(".glossary")
+        assert html[name].select('a[href="glossary.html"]')
+    assert len(html["glossary.html"].select("tr")) > 25
+    # From the first notebook on, each page leads to the next, and back.
+    order = [
+        link["href"] for link in html["index.html"].select("ol li > a:first-child")
+    ]
+    assert order == [
+        f"{stem}.html"
+        for stem in (
+            *("01_prepare", "learn", "02_train", "03_evaluate", "why", "solutions"),
+            *("dropout", "overfitting", "keras", "explore", "speed", "sweep"),
+            "compare",
+        )
+    ]
+    for way, names in (("next", order), ("prev", order[::-1])):
+        found = [names[0]]
+        while links := html[found[-1]].select(f".pages [rel={way}]"):
+            found.append(links[0]["href"])
+        assert found == names
+    for name in [*order, "default.html", "glossary.html", "teaching.html"]:
+        assert html[name].select_one('.over a[href="index.html"]').text == (
+            "Digits by hand"
+        )
+    text = html["index.html"].text
     assert "The original: 79.42 %" in text
     assert "Train the network. " in text
     lesson = BeautifulSoup(pages["learn.html"], "html.parser")

@@ -5,11 +5,13 @@ import importlib.metadata
 import inspect
 import itertools
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from unittest import mock
 
 import nbformat
@@ -87,6 +89,53 @@ def test_command_exists(command):
     assert all(
         (ROOT / word).exists() for word in words if re.match("(tests|notebooks)/", word)
     )
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_the_workflows_have_the_form_that_github_publishes():
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", *WORKFLOWS]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert [path.stem for path in WORKFLOWS] == ["platforms", "site"]
+    text = "".join(path.read_text() for path in WORKFLOWS)
+    targets = re.findall("make ([a-z]+)", text)
+    assert targets == ["site"]
+    assert re.search("^site:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_the_table_of_platforms_has_the_digest_of_each_run(runs, tmp_path):
+    """The scripts of the workflow, in a folder that looks like GitHub's machine."""
+    jobs = YAML(typ="safe").load(WORKFLOWS[0])["jobs"]
+    install, row = (each["run"] for each in jobs["run"]["steps"] if "run" in each)
+    (table,) = (each["run"] for each in jobs["table"]["steps"] if "run" in each)
+    (line,) = re.findall("^uv venv.*", README, re.M)
+    script = install.split("eval")[0] + 'echo "$line"'
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PLATFORM": "a machine, Python 3.13",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+
+    def run(script, folder, **variables):
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        return subprocess.check_output(
+            command, cwd=folder, env=environment | variables, text=True
+        )
+
+    assert run(script, ROOT, RUNNER_OS="Linux").strip() == line
+    windows = run(script, ROOT, RUNNER_OS="Windows").strip()
+    assert windows == line.replace("bin", "Scripts")
+    (tmp_path / ".venv" / "Scripts").mkdir(parents=True)
+    (tmp_path / ".venv" / "Scripts" / "activate").touch()
+    (tmp_path / "runs").symlink_to(runs)
+    run(row, tmp_path)
+    run(table, tmp_path / "rows")
+    metrics = f"0.7942 | {published.WEIGHTS_SHA256}"
+    lines = (tmp_path / "summary").read_text().splitlines()
+    assert lines[2:] == [f"| a machine, Python 3.13 | {metrics} |"]
 
 
 def test_make_clean_leaves_the_runs():

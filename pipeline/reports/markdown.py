@@ -65,7 +65,8 @@ class Renderer(IPythonRenderer):
         if urlsplit(url).scheme:
             return super().link(text, url, title)
         if url == GLOSSARY:
-            return f'<a href="#glossary">{text}</a>'
+            page = "glossary.html" if self.site else "#glossary"
+            return f'<a href="{page}">{text}</a>'
         # On the website, the report of the default run and the lesson have other names.
         if path == "report.html" and self.site:
             return f'<a href="default.html#{heading}">{text}</a>'
@@ -137,10 +138,13 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
     return MarkdownWithMath(renderer).render(source)
 
 
-def render_glossary() -> str:
-    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
-    text = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return MarkdownWithMath(Renderer(["glossary"])).render(text)
+def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
+    """Render the guide in notebooks/ that has a title, or its section, without it."""
+    guide = (NOTEBOOKS / name).read_text("utf-8")
+    above, _, text = guide.partition(f"# {title}\n")
+    if above:
+        text = text.split("\n## ")[0]
+    return MarkdownWithMath(Renderer([Path(name).stem], site)).render(text)
 
 
 def render_words(source: str) -> str:

@@ -27,7 +27,7 @@ from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.cells import fold_set_up, leave_out
 from pipeline.reports.lesson import Lesson, collect_lesson, is_lesson
-from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
+from pipeline.reports.markdown import Renderer, render_guide, render_markdown
 from pipeline.run_folder import RunFolder
 from pipeline.stages import STAGES
 
@@ -71,7 +71,8 @@ def render(
     """Render executed notebooks as one page.
 
     notebooks: by their names, without .ipynb.
-    site: the names of notebooks that have a page beside this one.
+    site: the names of notebooks that have a page beside this one, in the order of
+        reading, and their titles.
     summary: of a run, see `summarise_run`.
     lesson: what its page has besides the notebook.
 
@@ -102,19 +103,21 @@ def render(
         scripts.append("predict")
         styles.append("lesson")
     has_glossary = bool(summary) or 'href="#glossary"' in content
+    has_glossary = has_glossary and not site  # which has a page for it
     return fill(
         "page.html.j2",
         scripts,
         styles,
         title=title,
         site=site,
+        stem=next(iter(notebooks)),
         headings=renderer.headings,
         sections=sections,
         summary=summary,
         run=run,
         questions=lesson.questions if lesson else None,
         exercises=exercises.DIGESTS if has_exercises else None,
-        glossary=render_glossary() if has_glossary else None,
+        glossary=render_guide("Glossary", "README.md") if has_glossary else None,
     )
 
 

@@ -176,21 +176,43 @@ export function findLimit(first) {
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
 
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate. The first
+// network that is drawn, the run's own if it is in the page, sets the scale of all others.
 export function drawUnits(canvas, { first }, size) {
   const count = Math.min(size, MAX_PICTURES);
   canvas.hidden = false;
   canvas.width = 30 * COLUMNS;
   canvas.height = 30 * Math.ceil(count / COLUMNS);
-  const colour = diverging(findLimit(first));
+  canvas.dataset.limit ??= findLimit(first);
+  const colour = diverging(Number(canvas.dataset.limit));
   for (let h = 0; h < count; h++) {
     const colours = findWeightsOfUnit(first, size, h).map(colour);
     paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
   }
 }
 
-// Shows the run's weights, unless its network is too large for the page.
+// Writes beside the end of each line what it is, one below the other.
+export function labelEnds(svg) {
+  for (const text of svg.querySelectorAll(".end")) text.remove();
+  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
+    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
+    .filter(({ point }) => point)
+    .sort((a, b) => a.point.y - b.point.y);
+  let below = -Infinity;
+  for (const { point, label } of ends) {
+    below = Math.max(below + 28, point.y + 6, 0); // which keeps one that diverged in the plot
+    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
+    text.textContent = label;
+    text.className.baseVal = "end";
+    text.dataset.label = label;
+    text.setAttribute("x", point.x + 6);
+    text.setAttribute("y", below);
+  }
+}
+
+// Names the run's curves, and shows its weights, unless its network is too large for the page.
 export async function showRun(root, [network]) {
+  for (const svg of root.querySelectorAll(".stage svg")) labelEnds(svg);
   if (!network.name.startsWith("This run")) return;
   const { weights } = await unpackNetwork(network);
   drawUnits(root.querySelector(".forming"), weights, network.hidden_size);

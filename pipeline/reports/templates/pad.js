@@ -26,6 +26,26 @@ const ARROWS = {
   ArrowUp: [0, -STEP],
   ArrowDown: [0, STEP],
 };
+const DIGIT = 3; // of the example, which is there until something is drawn
+const EXAMPLE = [
+  [
+    [0.26, 0.21],
+    [0.36, 0.16],
+    [0.47, 0.13],
+    [0.57, 0.17],
+    [0.64, 0.25],
+    [0.59, 0.38],
+    [0.52, 0.44],
+    [0.42, 0.46],
+    [0.58, 0.48],
+    [0.69, 0.57],
+    [0.7, 0.66],
+    [0.64, 0.75],
+    [0.54, 0.81],
+    [0.4, 0.8],
+    [0.28, 0.76],
+  ],
+];
 const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train
 
 // Returns the weights after one update of copies of them with an image and its label, without
@@ -56,6 +76,8 @@ class Pad extends Section {
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
     this.strokes = [];
     this.picture = null; // an image in place of strokes
+    this.truth = ""; // the name of what the image is labelled
+    this.isTouched = false; // whether anything was drawn or cleared
     this.pen = null; // the pointer's id, or "keys", while the pen is down
     this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
@@ -80,12 +102,16 @@ class Pad extends Section {
 
   show() {
     this.frame = 0;
-    const image = this.image;
     const network = this.network;
-    paint(this.part("seen"), [...image].map(grey));
-    this.drawPad(); // of what is seen, if there is a picture
-    if (!network.weights) return; // not unpacked yet
     const isDrawn = this.picture !== null || this.strokes.length > 0;
+    const hasExample = !isDrawn && network.classes[DIGIT] === String(DIGIT);
+    const image = hasExample ? imageOf(EXAMPLE) : this.image;
+    this.root.classList.toggle("is-drawn", isDrawn);
+    this.root.classList.toggle("is-empty", !isDrawn && !hasExample);
+    this.part("example").hidden = !hasExample;
+    paint(this.part("seen"), [...image].map(grey));
+    this.drawPad(hasExample ? EXAMPLE : this.strokes); // of what is seen, if there is a picture
+    if (!network.weights) return; // not unpacked yet
     const reading = read(image, network, this.dropped);
     paintSigned(this.part("parts"), reading.parts);
     this.showScores(reading, network.classes, isDrawn);
@@ -97,10 +123,10 @@ class Pad extends Section {
       : "Nothing is drawn yet.";
     const reads = this.part("reads");
     if (reads.textContent !== answer) reads.textContent = answer; // a change is announced
-    if (this.pen === null) this.onDrawn(image);
+    if (this.isTouched && this.pen === null) this.onDrawn(this.image);
   }
 
-  drawPad() {
+  drawPad(strokes) {
     const context = this.canvas.getContext("2d");
     const side = this.canvas.width;
     context.clearRect(0, 0, side, side);
@@ -112,7 +138,8 @@ class Pad extends Section {
     context.lineCap = "round";
     context.lineJoin = "round";
     context.strokeStyle = getComputedStyle(this.canvas).color;
-    for (const stroke of this.strokes) {
+    context.globalAlpha = strokes === EXAMPLE ? 0.25 : 1;
+    for (const stroke of strokes) {
       const [[firstX, firstY]] = stroke;
       context.beginPath();
       context.lineTo((firstX - 0.001) * side, firstY * side); // so that a dot is a short line
@@ -123,6 +150,7 @@ class Pad extends Section {
   }
 
   drawPen(context, side) {
+    context.globalAlpha = 1;
     if (!this.canvas.matches(this.byKeys ? ":focus" : ":focus-visible")) {
       return;
     }
@@ -197,6 +225,7 @@ class Pad extends Section {
     if (scores[answer] - scores[second] < CLOSE) {
       sentences.push("Not sure: their scores are close.");
     }
+    if (this.picture) sentences.push(`It is labelled ${this.truth}.`);
     for (const other of this.known.filter(({ weights }) => weights)) {
       const otherName = nameOf(other.classes, read(image, other).answer);
       if (otherName !== name) sentences.push(`${other.name} reads ${otherName}.`);
@@ -205,8 +234,12 @@ class Pad extends Section {
   }
 
   async unpackNetworks() {
-    for (const [i, network] of this.networks.entries()) {
-      Object.assign(this.known[i], await unpackNetwork(network));
+    try {
+      for (const [i, network] of this.networks.entries()) {
+        Object.assign(this.known[i], await unpackNetwork(network));
+      }
+    } catch (error) {
+      this.part("reads").textContent = `This browser could not unpack the networks: ${error}`;
     }
     this.askForFrame();
   }
@@ -215,14 +248,10 @@ class Pad extends Section {
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
+    this.isTouched = true;
     this.picture = null;
     this.write("taught", "");
     if (strokes.length === 0) this.part("label").selectedIndex = -1;
-    if (!this.known[0].weights) {
-      this.unpackNetworks().catch((error) => {
-        this.write("reads", `This browser could not unpack the networks: ${error}`);
-      });
-    }
     this.askForFrame();
   }
 
@@ -376,7 +405,7 @@ class Pad extends Section {
   // Puts the next of the validation images that the network misreads on the pad.
   async showMistake() {
     const network = this.network;
-    if (!network.weights) await this.unpackNetworks();
+    await this.unpacking;
     await this.unpackValidation();
     const [images, labels] = this.validation;
     for (let count = 0; count < labels.length; count++) {
@@ -388,6 +417,7 @@ class Pad extends Section {
       this.picture = image;
       this.part("label").selectedIndex = labels[i];
       const [label, other] = [labels[i], answer].map((d) => nameOf(network.classes, d));
+      this.truth = label;
       this.write("taught", `A mistake: labelled ${label}, read as ${other}.`);
       return;
     }
@@ -414,5 +444,6 @@ export function setUpPad(root, networks, training, onDrawn = () => {}) {
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
+  pad.unpacking = pad.unpackNetworks();
   return (network) => pad.add(network);
 }

@@ -30,14 +30,14 @@ function setUpGlossary() {
   }
 }
 
-// Set-up, answers, and where everything came from are folded on a screen, and printed.
+// Set-up, answers, the glossary, and where everything came from are folded on a screen, and printed.
 function setUpPrinting() {
   let folded = []; // what is to be folded again
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
   };
   window.addEventListener("beforeprint", () => {
-    folded = document.querySelectorAll(`:is(.origins, .set-up, ${ANSWERS}):not([open])`);
+    folded = document.querySelectorAll(`:is(.origins, .glossary, .set-up, ${ANSWERS}):not([open])`);
     setOpen(true);
   });
   window.addEventListener("afterprint", () => setOpen(false));

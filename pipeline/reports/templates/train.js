@@ -1,8 +1,8 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
-import { drawUnits, Section, unpackBytes } from "./draw.js";
+import { drawUnits, labelEnds, Section, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
-import { describe, findChanges, isAllowed, readFragment, setUpTries } from "./tries.js";
+import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
 
 const WIDTH = 600; // of a plot
 const HEIGHT = 200;
@@ -69,25 +69,6 @@ function drawLine(polyline, values, count) {
   polyline.setAttribute("points", points.join(" "));
 }
 
-// Writes beside the end of each line what it is, one below the other.
-function labelEnds(svg) {
-  for (const text of svg.querySelectorAll(".end")) text.remove();
-  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
-    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
-    .filter(({ point }) => point)
-    .sort((a, b) => a.point.y - b.point.y);
-  let below = -Infinity;
-  for (const { point, label } of ends) {
-    below = Math.max(below + 24, point.y + 6, 0); // which keeps one that diverged in the plot
-    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
-    text.textContent = label;
-    text.className.baseVal = "end";
-    text.dataset.label = label;
-    text.setAttribute("x", point.x + 6);
-    text.setAttribute("y", below);
-  }
-}
-
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
 // Compares the validation accuracy with the run's; "" without validation images.
@@ -101,25 +82,35 @@ function judge(accuracies, { validation, finite }) {
   return `${words}: accuracy ${validation.toFixed(3)} on the validation images. `;
 }
 
-// Says how a training ended; differs: the first epoch whose error is not the run's, or null.
+// The digest of the weights, folded.
+function foldDigest(digest) {
+  const details = document.createElement("details");
+  const code = document.createElement("code");
+  details.append(document.createElement("summary"), ": ", code, ". ");
+  details.firstChild.textContent = "SHA-256 of the weights";
+  code.textContent = digest;
+  return details;
+}
+
+// Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
+// null.
 function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
   const epochs = countEpochs(epoch);
   if (!finite) {
-    return (
+    return [
       `Stopped after ${epochs}. The error is no longer a number: make learning_rate smaller. ` +
-      "This network is not kept, and does not read what you draw."
-    );
+        "This network is not kept, and does not read what you draw.",
+    ];
   }
-  const trained = `${epochs}. SHA-256 of the weights: ${digest}.`;
+  const folded = foldDigest(digest);
   const reads = "It reads what you draw now.";
-  if (changes) return `Another training, with ${changes}: ${trained} ${reads}`;
+  if (changes) return [`Another training, with ${changes}: ${epochs}. `, folded, reads];
   if (digest === run.digest && !differs) {
-    return `Equal: ${trained} All errors and weights are the run's, to the last bit. ${reads}`;
+    const equal = `All errors and weights are the run's, to the last bit. ${reads}`;
+    return [`Equal: ${epochs}. `, folded, equal];
   }
-  return (
-    `NOT equal: ${trained} The run's is ${run.digest}; ` +
-    `the first epoch that differs is ${differs ?? "none"}. ${reads}`
-  );
+  const first = `the first epoch that differs is ${differs ?? "none"}. ${reads}`;
+  return [`NOT equal: ${epochs}. `, folded, `The run's is ${run.digest}; ${first}`];
 }
 
 // The section with the buttons, the plots and the fields of the parameters.
@@ -130,16 +121,16 @@ class TrainingPanel extends Section {
     this.run = run;
     this.source = source;
     this.keep = keep;
-    this.fields = [...this.part("change").querySelectorAll("input")];
+    this.fields = [...this.part("fields").querySelectorAll("input, select")];
     this.isBusy = false;
     this.tries = setUpTries(rootOfTries, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
   }
 
-  say(first, more = "") {
+  say(first, ...more) {
     const strong = document.createElement("strong");
     strong.textContent = first;
-    this.part("outcome").replaceChildren(strong, more);
+    this.part("outcome").replaceChildren(strong, ...more);
   }
 
   // It does not use `disabled`, with which a button loses the focus.
@@ -162,7 +153,7 @@ class TrainingPanel extends Section {
       this.say(wrong.validationMessage);
       return;
     }
-    const values = this.fields.map(({ name, valueAsNumber }) => [name, valueAsNumber]);
+    const values = this.fields.map((field) => [field.name, numberIn(field)]);
     new Attempt(this, { ...this.run.parameters, ...Object.fromEntries(values) }).begin();
   }
 
@@ -203,9 +194,13 @@ class TrainingPanel extends Section {
     const { settings, refused } = readFragment(this.fields, location.hash.slice(1));
     for (const field of this.fields) {
       const value = settings[field.name] ?? field.value;
-      field.value = field.name in refused ? field.defaultValue : value;
+      field.value = field.name in refused ? field.dataset.run : value;
     }
-    if (describe(settings)) this.part("change").open = true;
+    const words = describe(settings);
+    if (words) this.part("change").open = true;
+    this.part("from-link").textContent = words
+      ? `From the link: ${words}. Train again uses this, unless you change it below.`
+      : "";
     const wrong = describe(refused);
     if (wrong) this.say(`The address has ${wrong}, which cannot be; the run's own value is kept.`);
   }
@@ -213,7 +208,8 @@ class TrainingPanel extends Section {
   setUp() {
     for (const kind of KINDS) labelEnds(this.part(kind));
     this.on("defaults", "click", () => {
-      for (const field of this.fields) field.value = field.defaultValue;
+      for (const field of this.fields) field.value = field.dataset.run;
+      this.write("from-link", "");
     });
     if (this.tries.isInPage) {
       this.readAddress();
@@ -286,7 +282,7 @@ class Attempt {
     if (!result.digest) return;
     const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
     const remark = this.record(result, result.finite ? "" : "diverged");
-    this.finish(remark + judge(panel.run.curves.validation, result), outcome);
+    this.finish(remark + judge(panel.run.curves.validation, result), ...outcome);
   }
 
   drawLines(result) {
@@ -319,8 +315,10 @@ class Attempt {
       const epochs = countEpochs(kept.epoch);
       this.parameters = { ...this.parameters, epochs: kept.epoch }; // with which it ends there
       this.record(kept, "stopped");
+      const accuracy =
+        kept.validation >= 0 ? `, at ${kept.validation.toFixed(3)} on the validation images` : "";
       this.finish(
-        `Stopped after ${epochs}. This network is kept as it is, and reads what you draw.`,
+        `Stopped after ${epochs}. This network is kept as it is${accuracy}, and reads what you draw.`,
       );
     } else {
       this.finish("Stopped before the first epoch.");
@@ -331,11 +329,11 @@ class Attempt {
     this.finish(`This browser could not train it: ${error}`);
   }
 
-  finish(first, more = "") {
+  finish(first, ...more) {
     this.stopWorker();
     this.panel.setBusy(false);
     this.panel.part("stop").onclick = null;
-    this.panel.say(first, more);
+    this.panel.say(first, ...more);
   }
 
   // Adds it to the tries, and returns how it compares with what was reported of it.

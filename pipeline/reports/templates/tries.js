@@ -6,24 +6,41 @@ const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value
 const WIDTH = 690; // of a plot
 const HEIGHT = 300;
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SYMBOLS = "●■▲◆"; // of groups, and in tries.html.j2
 
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
-// Returns whether a field's value is allowed, and lets the field say so; HTML itself knows no limit
-// that is excluded.
+// The number in a field, which is a text; NaN if it is none.
+export const numberIn = ({ value }) => (DECIMAL.test(value.trim()) ? Number(value) : NaN);
+
+// Says why a field's value is not allowed, or nothing.
+function findFault(field) {
+  const { min, max, above, below, step, allowed } = field.dataset;
+  const value = numberIn(field);
+  const point = field.value.trim().replace(",", ".");
+  if (Number.isNaN(value) && DECIMAL.test(point)) {
+    return `${field.name} is ${field.value}. A decimal is written with a point: ${point}.`;
+  }
+  const isWrong =
+    Number.isNaN(value) ||
+    value < min ||
+    value > max ||
+    value <= above ||
+    value >= below ||
+    (step === "1" && !Number.isInteger(value));
+  return isWrong ? `${field.name} must be ${allowed}.` : "";
+}
+
+// Returns whether a field's value is allowed; if not, the field keeps the reason.
 export function isAllowed(field) {
-  const { above = -Infinity, below = Infinity, allowed } = field.dataset;
-  const value = field.valueAsNumber;
-  field.setCustomValidity("");
-  const isValid = field.checkValidity() && value > above && value < below;
-  if (!isValid) field.setCustomValidity(`${field.name} must be ${allowed}.`);
-  return isValid;
+  field.setCustomValidity(findFault(field));
+  return field.checkValidity();
 }
 
 // The settings that are not the run's own.
 export function findChanges(fields, settings) {
-  const changed = fields.filter((field) => settings[field.name] !== Number(field.defaultValue));
+  const changed = fields.filter((field) => settings[field.name] !== Number(field.dataset.run));
   return Object.fromEntries(changed.map(({ name }) => [name, settings[name]]));
 }
 
@@ -37,10 +54,10 @@ export const describe = (settings) =>
 export function readFragment(fields, fragment) {
   const parts = { settings: {}, refused: {}, reported: null };
   for (const [name, value] of new URLSearchParams(fragment)) {
-    const field = fields.find((each) => each.name === name)?.cloneNode();
+    const field = fields.find((each) => each.name === name)?.cloneNode(true);
     if (field) field.value = value;
     if (name === METRIC) parts.reported = value === DIVERGED ? value : parseFloat(value);
-    else if (field?.value && isAllowed(field)) parts.settings[name] = field.valueAsNumber;
+    else if (field?.value && isAllowed(field)) parts.settings[name] = numberIn(field);
     else if (value) parts.refused[name] = value;
   }
   return parts;
@@ -62,7 +79,7 @@ function readLinks(fields, text) {
     const isWrong = ({ reported, refused }) => !isAccuracy(reported) || describe(refused);
     if (links.length === 0 || links.some(isWrong)) unread++;
     for (const { settings, reported } of links.filter((each) => !isWrong(each))) {
-      for (const { name, defaultValue } of fields) settings[name] ??= Number(defaultValue);
+      for (const { name, dataset } of fields) settings[name] ??= Number(dataset.run);
       const changes = describe(findChanges(fields, settings));
       if (!tries.has(changes)) tries.set(changes, { settings, reported });
       else if (tries.get(changes).reported !== reported) doubtful.add(changes);
