@@ -53,7 +53,9 @@ SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
 GUIDES = {
     "glossary": ("Glossary", "README.md"),
     "own-network": ("Your own network", "README.md"),
-    "teaching": ("Teach an hour with the page", "teaching.md"),
+    "teaching": ("Teach an hour with one file", "teaching.md"),
+    "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
+    "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
 }
 # A notebook in the table of notebooks/README.md.
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)
@@ -249,7 +251,7 @@ def write_site(folder: Path) -> Path:
     pages, reports, lessons = {}, [], []
     for stem, notebook in notebooks.items():
         title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
-        takes = TAKES.search(notebook.cells[0].source)
+        takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
         title = title.removeprefix("# ")
         lessons.append((stem, title, purpose, takes[1] if takes else ""))
     site = {stem: title for stem, title, *_ in lessons}
@@ -260,7 +262,8 @@ def write_site(folder: Path) -> Path:
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
     for stem, notebook in notebooks.items():
-        lesson = collect_lesson(notebook, original) if is_lesson(notebook) else None
+        is_page = is_lesson(notebook)
+        lesson = collect_lesson(notebook, original, site) if is_page else None
         html = page.render({stem: notebook}, site[stem], site=site, lesson=lesson)
         pages[stem] = page.remove_dead_links(html)
     for stem, (title, guide_name) in GUIDES.items():

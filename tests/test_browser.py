@@ -346,8 +346,8 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         for name, value, reason in (
             ("learning_rate", "0,01", "A decimal is written with a point: 0.01."),
             ("learning_rate", "0", "learning_rate must be a number above 0."),
-            ("epochs", "1.5", "must be a whole number from 1 to 100,000."),
-            ("epochs", "1000000", "must be a whole number from 1 to 100,000."),
+            ("epochs", "1.5", "must be a whole number from 1 to 10,000 in a page"),
+            ("epochs", "1000000", "python -m pipeline run takes more."),
             ("dropout_rate", "", "must be a number from 0 to below 1."),
             ("dropout_rate", "half", "must be a number from 0 to below 1."),
             ("seed", "-1", "must be a whole number from 0 to 4294967295."),

@@ -233,7 +233,7 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     first = listing.write_site(tmp_path / "site")
     pages = {path.name: path.read_text() for path in first.parent.glob("*.html")}
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
-    guides = {"glossary", "own-network", "teaching"}
+    guides = {"glossary", "own-network", "teaching", "worksheet", "worksheet-key"}
     assert pages.keys() == {
         f"{stem}.html" for stem in {"index", "default"} | guides | stems
     }

@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 REPORT = Path(__file__).parents[1] / "report.html"
-SHOWN = ".drawing .panes"  # the part of the page that the picture shows
+PARTS = (".draws", ".pictures figure >> nth=0", ".pictures figure >> nth=1")
+SIZE, MARGIN = (690, 500), 12
 STEP, REST = 70, 2500  # milliseconds that a frame stays, and the last of a stroke
 COLOURS = 64
 SPEED = 12  # degrees of an arc between two frames
@@ -35,8 +36,15 @@ def list_places(stroke: list[tuple[float, ...]]) -> np.ndarray:
 
 
 def photograph(page: Page) -> Image.Image:
-    picture = page.locator(SHOWN).screenshot()
-    return Image.open(io.BytesIO(picture)).convert("RGB")
+    """Return the pad with its scores, and beside it how the network sees the digit."""
+    pictures = [page.locator(part).screenshot() for part in PARTS]
+    pad, *seen = (Image.open(io.BytesIO(each)).convert("RGB") for each in pictures)
+    whole = Image.new("RGB", SIZE, pad.getpixel((pad.width // 2, 0)))
+    whole.paste(pad, (MARGIN, MARGIN))
+    for place, picture in enumerate(seen):
+        left = SIZE[0] - picture.width - MARGIN
+        whole.paste(picture, (left, MARGIN + place * SIZE[1] // 2))
+    return whole
 
 
 def draw(page: Page) -> tuple[list[Image.Image], list[int]]:
@@ -66,9 +74,9 @@ def main() -> None:
             or shutil.which("chromium"),
             args=["--no-sandbox"],
         )
-        page = browser.new_page(viewport={"width": 900, "height": 1200})
+        # So tall that nothing has to be scrolled while the pen is down.
+        page = browser.new_page(viewport={"width": 900, "height": 3000})
         page.goto(REPORT.as_uri())
-        page.locator(SHOWN).scroll_into_view_if_needed()
         frames, durations = draw(page)
         browser.close()
     path = Path(__file__).with_name("drawing.gif")

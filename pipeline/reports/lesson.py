@@ -7,7 +7,7 @@ where a part of the page is found, so in the page that part stands in its place.
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
@@ -57,10 +57,13 @@ def is_lesson(notebook: NotebookNode) -> bool:
     return bool(notebook.cells) and has_tag(notebook.cells[0], LESSON)
 
 
-def collect_lesson(notebook: NotebookNode, run: RunFolder | None = None) -> Lesson:
+def collect_lesson(
+    notebook: NotebookNode, run: RunFolder | None = None, site: Container[str] = ()
+) -> Lesson:
     """Return what the page of a lesson has besides its notebook.
 
     run: with which it draws and trains, by default that of the parameter `run_dir`.
+    site: see `page.render`.
 
     Raises InvalidInput if the run that it draws and trains with is not there, or was
     made with other code.
@@ -70,7 +73,7 @@ def collect_lesson(notebook: NotebookNode, run: RunFolder | None = None) -> Less
     parts = live.collect_parts(folder, folder.read_record())
     return Lesson(
         page=parts["page"],
-        parts={name: render_part(name, parts) for name in PARTS},
+        parts={name: render_part(name, parts, site) for name in PARTS},
         questions=[*find_questions(notebook.cells)],
     )
 
@@ -102,10 +105,10 @@ def find_run_dir(notebook: NotebookNode) -> str:
     return [default, *values][-1]
 
 
-def render_part(name: str, parts: dict[str, Any]) -> str:
+def render_part(name: str, parts: dict[str, Any], site: Container[str]) -> str:
     template = live.ENVIRONMENT.get_template("lesson_part.html.j2")
     # The templates of the parts ask for a summary to tell a page from a notebook.
-    return template.render(part=name, live=parts, summary=True)
+    return template.render(part=name, live=parts, summary=True, site=site)
 
 
 def find_questions(cells: Sequence[NotebookNode]) -> Iterator[Question]:

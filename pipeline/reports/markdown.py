@@ -16,6 +16,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pipeline.paths import NOTEBOOKS
 
 GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
+GUIDES = ("teaching.md", "worksheet.md", "worksheet-key.md")  # pages of the website
 LESSON = "lesson.html"  # the page of learn.ipynb, beside the notebooks
 PART = "<!-- part {} -->"  # stands for a part of the lesson's page
 
@@ -72,6 +73,9 @@ class Renderer(IPythonRenderer):
             return f'<a href="default.html#{heading}">{text}</a>'
         if path == LESSON and self.site:
             return f'<a href="learn.html#{heading}">{text}</a>'
+        if path in GUIDES and self.site:
+            place = f"#{anchor}" if heading else ""
+            return f'<a href="{stem}.html{place}">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
         if stem in self.stems:
