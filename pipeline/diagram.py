@@ -21,6 +21,8 @@ from pipeline import plots
 from pipeline.errors import InvalidInput
 from pipeline.reports import live
 
+SIGN_COLOURS = {1: "#B2182B", 0: "0.6", -1: "#2166AC"}  # of a line, by its weight
+
 
 class Diagram(anywidget.AnyWidget):
     """A network of one or two weight matrices, with one input and its target.
@@ -94,7 +96,7 @@ class Diagram(anywidget.AnyWidget):
 
 
 def draw_still(diagram: Diagram) -> Figure:
-    """Draw numbers as circles, and weights as lines, red above 0 and blue otherwise."""
+    """Draw numbers as circles, and weights as lines, red above 0 and blue below."""
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
@@ -102,12 +104,14 @@ def draw_still(diagram: Diagram) -> Figure:
         [(column, (len(layer) - 1) / 2 - row) for row in range(len(layer))]
         for column, layer in enumerate(layers)
     ]
+    matrices = [np.array(matrix) for matrix in diagram.state["weights"]]
+    largest = max(np.abs(matrix).max() for matrix in matrices) or 1
     centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
-    for column, matrix in enumerate(map(np.array, diagram.state["weights"])):
+    for column, matrix in enumerate(matrices):
         for (row, to), weight in np.ndenumerate(matrix):
             (x, y), (right, up) = places[column][row], places[column + 1][to]
-            width = 0.8 + 3 * abs(weight) / (np.abs(matrix).max() or 1)
-            colour = "#B2182B" if weight > 0 else "#2166AC"
+            width = 0.8 + 3 * abs(weight) / largest
+            colour = SIGN_COLOURS[int(np.sign(weight))]
             axis.plot([x, right], [y, up], color=colour, linewidth=width, zorder=0)
             share = 0.3 + 0.08 * (to % 2)  # so that numbers do not lie on each other
             at = x + share * (right - x), y + share * (up - y)

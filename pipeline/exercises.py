@@ -66,6 +66,10 @@ def check_forward(
     mistakes = {
         "a sum below 0 is not cut, so the ReLU is missing": (sums, sums @ second),
         "the second matrix must not be transposed here": (hidden, hidden @ second.T),
+        "only activations are cut at 0, scores are not": (
+            hidden,
+            np.maximum(0, hidden @ second),
+        ),
     }
     true = hidden, hidden @ second
     names = "hidden", "scores"
@@ -101,6 +105,12 @@ def check_backward(
         "the sign is wrong: it is the score minus the target": find_gradients(
             -signal, second.T, active
         ),
+        "the ReLU's slope is 0 or 1, and not the activation": find_gradients(
+            signal, second.T, hidden
+        ),
+        "a factor of 2 is too much, because the loss has a half": find_gradients(
+            2 * signal, second.T, active
+        ),
     }
     _compare(
         ("gradient_1", "gradient_2"),
@@ -126,7 +136,8 @@ def _compare(
         found = tuple(compute())
     except (AttributeError, TypeError, ValueError) as error:
         print(f"It stops with an error: {error}")
-        print("Are there dots left, or does a .T make the shapes fit?")
+        print("Are there dots left? Or do the shapes not fit? What stands left of an @")
+        print("needs as many columns as what stands right of it has rows.")
         return
     if any(each is ... for each in found):
         print(NOT_WRITTEN)

@@ -271,7 +271,7 @@ def write_site(folder: Path) -> Path:
         parts = {"title": title, "stem": stem, "text": text}
         pages[stem] = page.fill("guide.html.j2", (), is_list=True, **parts)
     gif = base64.b64encode(
-        (NOTEBOOKS / "pictures" / "learning.gif").read_bytes()
+        (NOTEBOOKS / "pictures" / "drawing.gif").read_bytes()
     ).decode()
     lists: dict[str, Any] = {"reports": reports, "lessons": lessons, "gif": gif}
     pages["index"] = page.fill(

@@ -2,6 +2,7 @@
 
 import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 
@@ -71,7 +72,7 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     assert set(rows) == set(expected)
     for letter, numbers in expected.items():
         assert rows[letter] == "{:g} | {:g}".format(*numbers[0])
-    assert f"both squares added: | {np.sum(signals**2):g} |" in key
+    assert f"both squares added, is {np.sum(signals**2):g}." in key
     zeros = sum(np.sum(gradient == 0) for gradient in gradients)
     assert zeros == 6
     assert "Six of the ten are 0" in key
@@ -82,3 +83,33 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     end = "its sum is {:g}, the scores are {:g} and {:g}, and the error is {:g}"
     numbers = (inputs @ moved[0])[0, 0], *after[0], np.sum((after - targets) ** 2)
     assert end.format(*numbers) in key
+
+
+def test_learn_quotes_what_overfitting_computes():
+    read = {
+        stem: nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+        for stem in ("learn", "overfitting")
+    }
+    outputs = [
+        output.text
+        for cell in read["overfitting"].cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "stream"
+    ]
+    text = "\n".join(outputs)
+    curve = re.search(
+        r"1000 images: (.*) and (.*) at .* images (.*), epoch (\d+)", text
+    )
+    known, last, best = (f"{100 * float(curve[place]):.1f}" for place in (1, 2, 3))
+    lead = re.search(
+        r"the true derivative, .* by a hundred images: (.*) and (.*?);", text
+    )
+    there, unseen = (f"{100 * float(lead[place]):.1f}" for place in (1, 2))
+    assert 20 <= int(curve[4]) <= 25  # "some twenty epochs"
+    prose = "\n".join(cell.source for cell in read["learn"].cells)
+    for words in (
+        f"gets {known} % of its training images right",
+        f"at {best} %, and ends at {last} %",
+        f"is {there} points above the mean on these, but only {unseen} points",
+    ):
+        assert words in prose
