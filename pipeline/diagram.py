@@ -84,9 +84,8 @@ class Diagram(anywidget.AnyWidget):
         scores = " and ".join(f"{score:.4g}" for score in layers[-1])
         error = f"{np.sum((layers[-1] - targets) ** 2):.4g}"
         wanted = " and ".join(f"{target:g}" for target in targets)
-        return (
-            f"A network of size {size}: score {scores}, target {wanted}, error {error}."
-        )
+        begins = f"score {scores}, target {wanted}, error {error}"
+        return f"A network of size {size}, as it begins: {begins}."
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         view, _ = super()._repr_mimebundle_(**options) or ({}, {})

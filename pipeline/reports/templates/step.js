@@ -176,6 +176,7 @@ class Steps extends Section {
 
   showScores() {
     const { values, targets, signals, label } = this.network;
+    const answer = argmax(values[2]);
     [...this.part("rows").children].forEach((button, digit) => {
       const numbers = [values[2], signals[2], this.after.values[2]].map((list) => list[digit]);
       const [score, signal, after] = numbers.map(formatNumber);
@@ -183,6 +184,7 @@ class Steps extends Section {
         button.children[k + 1].lastChild.textContent = number;
       });
       button.classList.toggle("label", digit === label);
+      button.classList.toggle("answer", digit === answer);
     });
   }
 
@@ -197,7 +199,9 @@ class Steps extends Section {
     const findFlow = {
       forward: ({ input, weight }) => input * weight,
       error: () => 0,
-      back: ({ layer, signal, weight }) => (layer > 1 ? signal * weight : 0), // none to the pixels
+      // None to the pixels, nor to units that let nothing through.
+      back: ({ layer, from, signal, weight }) =>
+        layer > 1 && network.signals[1][from] ? signal * weight : 0,
       update: ({ slope }) => slope,
     }[stop];
     const flows = weights.map((weight) => ({ ...weight, product: findFlow(weight) }));
