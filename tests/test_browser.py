@@ -1202,7 +1202,12 @@ def run_notebook(browser, lab, stem, count=None):
     """
     if count is None:
         cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", 4).cells
-        count = sum(cell.cell_type == "code" for cell in cells)
+        # JupyterLab shows no number beside a cell whose source is folded.
+        count = sum(
+            cell.cell_type == "code"
+            and "source_hidden" not in cell.metadata.get("jupyter", {})
+            for cell in cells
+        )
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
         open_in_lab(page, lab, stem)
         choose(page, "Edit", "Clear Outputs of All Cells")

@@ -23,7 +23,7 @@ FIND_PLACES = """(selectors) => {
 ANSWERS = [  # what came out, of each question
     "learning rate 0.5: [0.    0.5   0.75  0.875]",
     "(c) is right",
-    "A network of size 3-2-2: score 2 and -2, target 1 and 0, error 5.",
+    "A network of size 3-2-2, as it begins: score 2 and -2, target 1 and 0, error 5.",
     "gradients of W2: [[2.0, -4.0], [0.0, 0.0]]",
     "3,344 of 31,760 weights have a gradient other than 0",
     "slope by the nudge 0.02198, by backward 0.02198",

@@ -15,13 +15,18 @@ ON_PAPER = [[[1, -2], [2, 1], [-1, 0]], [[1, 2], [-1, 1]]]  # whole numbers, 3-2
 @pytest.mark.parametrize(
     ("weights", "inputs", "targets", "alt"),
     [
-        ([[[1.5]]], [2], [1], "size 1-1: score 3, target 1, error 4."),
-        ([[[2]], [[-3]]], [-1], [0.5], "size 1-1-1: score 0, target 0.5, error 0.25."),
+        ([[[1.5]]], [2], [1], "size 1-1, as it begins: score 3, target 1, error 4."),
+        (
+            [[[2]], [[-3]]],
+            [-1],
+            [0.5],
+            "size 1-1-1, as it begins: score 0, target 0.5, error 0.25.",
+        ),
         (
             ON_PAPER,
             [1, 2, 3],
             [0, 1],
-            "size 3-2-2: score 2 and 4, target 0 and 1, error 13.",
+            "size 3-2-2, as it begins: score 2 and 4, target 0 and 1, error 13.",
         ),
     ],
 )

@@ -496,7 +496,13 @@ def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
                 hidden.items() <= cell.metadata.items()
                 or "**Predict**" not in before.source
             )
-            assert "**Predict**" in before.source or "jupyter" not in cell.metadata
+            about = cell.metadata.get("jupyter", {})
+            assert "**Predict**" in before.source or "outputs_hidden" not in about
+            # Only imports are folded besides, and only if there are many.
+            lines = cell.source.splitlines()
+            assert ("source_hidden" in about) == (
+                cell.id == "imports" and len(lines) > 4
+            )
 
 
 @pytest.mark.parametrize(
