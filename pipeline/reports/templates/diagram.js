@@ -19,6 +19,9 @@ const MANY = 24; // weights, of which only those of the chosen place have their 
 const ROW = 7; // the height of a row of the picture, in rem
 const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
 
+// The class of a number, which gives it its colour.
+const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
+
 // A network as sums.js has it, from the state of pipeline/diagram.py.
 function readState({ weights, inputs, targets, learningRate, reluGradInactive }) {
   const sizes = [inputs.length, ...weights.map((matrix) => matrix[0].length)];
@@ -374,11 +377,11 @@ class Diagram {
         (chosen?.[0] === layer && chosen[1] === to) ||
         (chosen?.[0] === layer - 1 && chosen[1] === from);
       const text = formatShort(found[k].weight);
-      shape.setAttribute("class", flows[k] > 0 ? "above" : flows[k] < 0 ? "below" : "zero");
+      shape.setAttribute("class", signOf(flows[k]));
       shape.style.strokeWidth = 1 + (5 * Math.abs(flows[k])) / most;
       button.hidden = found.length > MANY && !isOfPlace;
       button.textContent = text;
-      button.className = `weight ${found[k].weight < 0 ? "below" : "above"}`;
+      button.className = `weight ${signOf(found[k].weight)}`;
       const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
       button.setAttribute("aria-pressed", isChosen);
       const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
