@@ -5,6 +5,7 @@ classifies the others (M, 784), and returns their classes (M,). `compare_pair` c
 two classifiers on the same images.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -90,7 +91,8 @@ def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:
     """Return, for each image (M, 784), the index of the nearest point (K, 784)."""
     known = points - MIDDLE
     half = np.sum(known**2, axis=1, dtype=float) / 2
-    blocks = np.array_split(others, -(-len(others) // 500))  # limits the memory
+    # Blocks of some 500 images limit the memory that a thread needs.
+    blocks = np.array_split(others, -(-len(others) // 500))
     # |a - b|^2 = a^2 + b^2 - 2 a b. As a^2 is the same for all points b, the nearest
     # one has the largest a b - b^2 / 2.
 
@@ -98,5 +100,5 @@ def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:
         found: Classes = np.argmax((block - MIDDLE) @ known.T - half, axis=1)
         return found
 
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         return np.concatenate(list(threads.map(find, blocks)))

@@ -89,8 +89,8 @@ class Diagram(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         view, _ = super()._repr_mimebundle_(**options) or ({}, {})
-        live = {"name": "diagram", "state": self.state}
-        still, metadata = plots.to_output(draw_still(self), self.alt, live=live)
+        shown = {"name": "diagram", "state": self.state}
+        still, metadata = plots.to_output(draw_still(self), self.alt, live=shown)
         return view | still, metadata
 
 

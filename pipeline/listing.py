@@ -25,7 +25,7 @@ from pipeline.published import format_duration
 from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
 from pipeline.reports.lesson import collect_lesson, is_lesson
-from pipeline.reports.markdown import render_guide
+from pipeline.reports.markdown import GUIDES, render_guide
 from pipeline.run_folder import RunFolder
 from pipeline.runs import run
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
@@ -48,14 +48,6 @@ SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
         "The correct derivative, and a random fifth of the pixels left out in training",
         {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
     ),
-}
-# The website's pages of guides in notebooks/, or of their sections, by their titles.
-GUIDES = {
-    "glossary": ("Glossary", "README.md"),
-    "own-network": ("Your own network", "README.md"),
-    "teaching": ("Teach an hour with one file", "teaching.md"),
-    "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
-    "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
 }
 # A notebook in the table of notebooks/README.md.
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)
@@ -262,8 +254,9 @@ def write_site(folder: Path) -> Path:
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
     for stem, notebook in notebooks.items():
-        is_page = is_lesson(notebook)
-        lesson = collect_lesson(notebook, original, site) if is_page else None
+        lesson = None
+        if is_lesson(notebook):
+            lesson = collect_lesson(notebook, original, site)
         html = page.render({stem: notebook}, site[stem], site=site, lesson=lesson)
         pages[stem] = page.remove_dead_links(html)
     for stem, (title, guide_name) in GUIDES.items():

@@ -86,7 +86,8 @@ def forget_modules() -> None:
             del sys.modules[name]
             # Otherwise `from pipeline import loops` would find the old module there.
             package, _, module = name.rpartition(".")
-            vars(sys.modules.get(package, sys)).pop(module, None)
+            if parent := sys.modules.get(package):
+                vars(parent).pop(module, None)
 
 
 def take_code_on_disk() -> None:

@@ -239,8 +239,12 @@ def bench_page(_):
 
 
 BENCHES = (
-    *(bench_start, bench_run, bench_training),
-    *(bench_evaluation, bench_sweeps, bench_page),
+    bench_start,
+    bench_run,
+    bench_training,
+    bench_evaluation,
+    bench_sweeps,
+    bench_page,
 )
 
 if __name__ == "__main__":

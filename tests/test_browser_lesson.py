@@ -82,6 +82,7 @@ def test_a_lesson_is_accessible_and_fits_the_screen(browser, lesson, width):
             assert find_violations(page) == []
         page.emulate_media(media="print")
         assert not page.locator("nav, .action").filter(visible=True).count()
+        assert page.locator(".prose p").filter(visible=True).count() > 50
         page.emulate_media(media="screen")
         page.locator("details").evaluate_all(OPEN)
         assert page.evaluate(FITS)
@@ -170,7 +171,8 @@ def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, l
         printed = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert page.locator("main > *").filter(visible=True).count() == 3
+        assert page.locator("main > *").filter(visible=True).count() == 4
+        assert page.locator("section.notebook").is_visible()
 
 
 def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, lesson):

@@ -7,16 +7,18 @@ where a part of the page is found, so in the page that part stands in its place.
 
 import itertools
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 
 from pipeline import provenance
+from pipeline.data import DIGITS
 from pipeline.errors import InvalidInput
 from pipeline.parameters import (
     NotebookParameters,
     Parameters,
+    find_unoriginal,
     from_values,
     make_command,
 )
@@ -58,7 +60,9 @@ def is_lesson(notebook: NotebookNode) -> bool:
 
 
 def collect_lesson(
-    notebook: NotebookNode, run: RunFolder | None = None, site: Container[str] = ()
+    notebook: NotebookNode,
+    run: RunFolder | None = None,
+    site: Mapping[str, str] | None = None,
 ) -> Lesson:
     """Return what the page of a lesson has besides its notebook.
 
@@ -70,10 +74,17 @@ def collect_lesson(
     """
     folder = run or RunFolder(find_run_dir(notebook))
     check_run(folder)
-    parts = live.collect_parts(folder, folder.read_record())
+    record = folder.read_record()
+    parts = live.collect_parts(folder, record)
+    summary = {  # as of a run, see `page.summarise_run`; the parts ask for no more
+        "digits": folder.read_model().classes == DIGITS,
+        "published_helpers": provenance.has_published_helpers(record.inputs),
+        "unoriginal": find_unoriginal(from_values(record.parameters)),
+    }
+    values = {"live": parts, "site": site or {}, "summary": summary}
     return Lesson(
         page=parts["page"],
-        parts={name: render_part(name, parts, site) for name in PARTS},
+        parts={name: render_part(name, values) for name in PARTS},
         questions=[*find_questions(notebook.cells)],
     )
 
@@ -105,10 +116,9 @@ def find_run_dir(notebook: NotebookNode) -> str:
     return [default, *values][-1]
 
 
-def render_part(name: str, parts: dict[str, Any], site: Container[str]) -> str:
+def render_part(name: str, values: Mapping[str, object]) -> str:
     template = live.ENVIRONMENT.get_template("lesson_part.html.j2")
-    # The templates of the parts ask for a summary to tell a page from a notebook.
-    return template.render(part=name, live=parts, summary=True, site=site)
+    return template.render(part=name, **values)
 
 
 def find_questions(cells: Sequence[NotebookNode]) -> Iterator[Question]:

@@ -16,7 +16,15 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pipeline.paths import NOTEBOOKS
 
 GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
-GUIDES = ("teaching.md", "worksheet.md", "worksheet-key.md")  # pages of the website
+# The pages of the website that are guides in notebooks/, or sections of one: the title,
+# and the guide's name.
+GUIDES = {
+    "glossary": ("Glossary", "README.md"),
+    "own-network": ("Your own network", "README.md"),
+    "teaching": ("Teach an hour with one file", "teaching.md"),
+    "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
+    "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
+}
 LESSON = "lesson.html"  # the page of learn.ipynb, beside the notebooks
 PART = "<!-- part {} -->"  # stands for a part of the lesson's page
 
@@ -73,7 +81,7 @@ class Renderer(IPythonRenderer):
             return f'<a href="default.html#{heading}">{text}</a>'
         if path == LESSON and self.site:
             return f'<a href="learn.html#{heading}">{text}</a>'
-        if path in GUIDES and self.site:
+        if self.site and path == f"{stem}.md" and stem in GUIDES:
             place = f"#{anchor}" if heading else ""
             return f'<a href="{stem}.html{place}">{text}</a>'
         if path and not path.endswith(".ipynb"):
@@ -145,7 +153,7 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
 def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
     """Render the guide in notebooks/ that has a title, or its section, without it."""
     guide = (NOTEBOOKS / name).read_text("utf-8")
-    above, _, text = guide.partition(f"# {title}\n")
+    above, text = guide.split(f"# {title}\n", 1)
     if above:
         text = text.split("\n## ")[0]
     return MarkdownWithMath(Renderer([Path(name).stem], site)).render(text)

@@ -6,7 +6,7 @@ nbconvert renders the cells, and markdown.py what stands in them.
 import base64
 import hashlib
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -64,7 +64,7 @@ def make_exporter() -> TemplateExporter:
 def render(
     notebooks: Mapping[str, NotebookNode],
     title: str,
-    site: Container[str] = (),
+    site: Mapping[str, str] | None = None,
     summary: Mapping[str, Any] | None = None,
     lesson: Lesson | None = None,
 ) -> str:
@@ -79,6 +79,7 @@ def render(
     The page of a run has a title of its own, so the headings of its notebooks are
     lowered by one level.
     """
+    site = site or {}
     exporter = make_exporter()
     parts = lesson.parts if lesson else {}
     renderer = Renderer(list(notebooks), site, 1 if summary else 0, parts)
@@ -227,7 +228,9 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     write_whole(folder.report_path, render_run(folder, record).encode())
 
 
-def render_run(folder: RunFolder, record: RunRecord, site: Container[str] = ()) -> str:
+def render_run(
+    folder: RunFolder, record: RunRecord, site: Mapping[str, str] | None = None
+) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
     The last notebook comes first.

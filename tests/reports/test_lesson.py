@@ -33,9 +33,10 @@ def lesson(runs, tmp_path_factory):
 
 
 def describe(html):
-    """Return what a reader sees of a lesson: its text and its pictures."""
+    """Return what a reader sees of a lesson: text, pictures, scripts and style."""
     html.select_one("script#run").decompose()  # packed data
-    return html.text, [image["alt"] for image in html.select("img")]
+    code = [each.string for each in html.select("script, style")]
+    return html.text, [image["alt"] for image in html.select("img")], code
 
 
 def test_the_committed_lesson_is_what_its_command_makes(runs, tmp_path):
@@ -51,8 +52,8 @@ def test_a_lesson_leaves_out_what_needs_a_notebook_and_nothing_else(lesson):
     text = "".join(lesson.main.text.split())
     for cell in LEARN:
         if cell.cell_type == "code":
-            isshown = "".join(cell.source.split()) in text
-            assert isshown == (cell not in LEFT_OUT), cell.id
+            is_shown = "".join(cell.source.split()) in text
+            assert is_shown == (cell not in LEFT_OUT), cell.id
         for output in cell.get("outputs", ()):
             printed = "".join(output.get("text", "").split())
             assert (printed in text) == (cell not in LEFT_OUT or not printed), cell.id

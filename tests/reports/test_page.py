@@ -173,7 +173,7 @@ def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
     html = render(
         f"# Train\n\n## One way\n\n{text}\n\n## One way",
-        site=["why"],
+        site={"why": "Why"},
         **{"03_evaluate": other},
     )
     assert {link.text: link["href"] for link in html.main.find_all("a")} == {
@@ -305,7 +305,8 @@ def test_the_committed_report_is_what_a_run_makes(runs):
             "details.origins"
         ).decompose()  # dates, and versions of packages
         html.select_one("script#run").decompose()  # packed data
-        texts.append([html.text, *(image["alt"] for image in html.select("img"))])
+        code = [each.string for each in html.select("script, style")]
+        texts.append([html.text, *(image["alt"] for image in html.select("img")), code])
     assert texts[0] == texts[1], "run: make notebooks"
 
 

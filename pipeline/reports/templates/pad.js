@@ -436,7 +436,7 @@ class Pad extends Section {
   }
 }
 
-// Sets up the pad in `root`, which has drawing.html.j2, with networks as a page holds them, and
+// Sets up the pad in `root`, which has pad.html.j2 and drawing.html.j2, with networks as a page holds them, and
 // what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns a
 // function that adds a network that has been trained here, and chooses it.
 export function setUpPad(root, networks, training, onDrawn = () => {}) {

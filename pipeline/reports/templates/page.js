@@ -37,7 +37,9 @@ function setUpPrinting() {
     for (const details of folded) details.open = isOpen;
   };
   window.addEventListener("beforeprint", () => {
-    folded = document.querySelectorAll(`:is(.origins, .glossary, .set-up, ${ANSWERS}):not([open])`);
+    // An answer that waits for a prediction stays shut.
+    const kinds = `:is(.origins, .glossary, .set-up, ${ANSWERS})`;
+    folded = document.querySelectorAll(`${kinds}:not([open], .locked)`);
     setOpen(true);
   });
   window.addEventListener("afterprint", () => setOpen(false));

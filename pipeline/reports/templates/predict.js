@@ -65,6 +65,7 @@ class Prediction {
     if (!list || prompt.at(-1) !== list) {
       this.field = make("textarea", { rows: 2, autocomplete: "off" });
       const words = list ? "Your second prediction" : "Your prediction";
+      this.field.setAttribute("aria-describedby", this.row.querySelector("b").id);
       prompt.at(-1).after(make("label", { class: "prediction" }, words, this.field));
       this.field.addEventListener("input", () => this.change());
     }
@@ -72,7 +73,8 @@ class Prediction {
   }
 
   makeChoices(list) {
-    const fields = make("fieldset", { class: "prediction" });
+    const about = this.row.querySelector("b").id; // the heading of the question
+    const fields = make("fieldset", { class: "prediction", "aria-describedby": about });
     list.replaceWith(fields);
     fields.append(make("legend", {}, "Your prediction"), list);
     return [...list.children].map((item, i) => {

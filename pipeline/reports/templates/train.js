@@ -110,7 +110,7 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
     return [`Equal: ${epochs}. `, folded, equal];
   }
   const first = `the first epoch that differs is ${differs ?? "none"}. ${reads}`;
-  return [`NOT equal: ${epochs}. `, folded, `The run's is ${run.digest}; ${first}`];
+  return [`NOT equal: ${epochs}. `, folded, `The run's digest is ${run.digest}; ${first}`];
 }
 
 // The section with the buttons, the plots and the fields of the parameters.
@@ -161,6 +161,7 @@ class TrainingPanel extends Section {
   trainAgain(settings) {
     if (this.isBusy) return;
     for (const field of this.fields) field.value = settings[field.name];
+    this.write("from-link", ""); // which these settings replace
     this.begin();
   }
 

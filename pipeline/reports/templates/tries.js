@@ -19,7 +19,7 @@ function findFault(field) {
   const { min, max, above, below, step, allowed } = field.dataset;
   const value = numberIn(field);
   const point = field.value.trim().replace(",", ".");
-  if (Number.isNaN(value) && DECIMAL.test(point)) {
+  if (step !== "1" && Number.isNaN(value) && DECIMAL.test(point)) {
     return `${field.name} is ${field.value}. A decimal is written with a point: ${point}.`;
   }
   const isWrong =
