@@ -346,6 +346,7 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         for name, value, reason in (
             ("learning_rate", "0,01", "A decimal is written with a point: 0.01."),
             ("learning_rate", "0", "learning_rate must be a number above 0."),
+            ("epochs", "1,000", "must be a whole number from 1 to 10,000 in a page"),
             ("epochs", "1.5", "must be a whole number from 1 to 10,000 in a page"),
             ("epochs", "1000000", "python -m pipeline run takes more."),
             ("dropout_rate", "", "must be a number from 0 to below 1."),
@@ -586,6 +587,10 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         page.get_by_role("button", name="Defaults").click()
         expect(page.get_by_label("seed", exact=True)).to_have_value("1")
         expect(link).to_be_hidden()
+        page.reload()
+        expect(link).to_be_visible()
+        page.get_by_role("button", name="Correct the slip").click()
+        expect(link).to_be_hidden()  # its settings have been replaced
 
 
 def check_stops(steps):
