@@ -67,7 +67,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
         **options: Any,
     ) -> None:
         """Run the code cells of a notebook; called by papermill."""
-        executed.append(nb_man.nb)
+        executed.append(nb_man.nb)  # for the caller, also if papermill raises
         client = PapermillNotebookClient(nb_man, stdout_file=progress)
         client.reset_execution_trackers()
         for index, cell in enumerate(nb_man.nb.cells):

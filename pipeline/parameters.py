@@ -165,7 +165,9 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
     changed = find_changed(parameters)
     if changed.get("source", "sample") not in NAMED_SOURCES and not SIZES & {*changed}:
-        changed["num_samples"] = Parameters().num_samples  # else all are taken
+        # A size that is written out counts as set; without one, `data.fit_source`
+        # would take all images of a source of one's own.
+        changed["num_samples"] = Parameters().num_samples
     options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
     return shlex.join(
         ["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options]

@@ -83,8 +83,8 @@ def run_sweep(
         log_plan(sweep, retry_failed, cores)
         return rank(sweep.points, sweep.definition.select)
     with lock(sweep.folder.path):
-        jobs, left = log_plan(sweep, retry_failed, cores)
-        if left and scheduler:
+        jobs, number_left = log_plan(sweep, retry_failed, cores)
+        if number_left and scheduler:
             # Imported here, because importing Dask takes half a second.
             from pipeline.sweeps import cluster
 
@@ -92,10 +92,10 @@ def run_sweep(
             trainer = cluster.open_cluster_trainer(scheduler, contents)
         else:
             trainer = open_local_trainer(at_a_time)
-        train(sweep, jobs, left, trainer, time_limit)
+        train(sweep, jobs, number_left, trainer, time_limit)
         is_new = select_and_evaluate(sweep, at_a_time)
         has_report = sweep.folder.report_path.exists()
-        if with_report and (left or is_new or not has_report):
+        if with_report and (number_left or is_new or not has_report):
             write_report(sweep.folder)
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.folder.report_path)}")
@@ -119,14 +119,14 @@ def log_plan(sweep: Sweep, retry_failed: bool, cores: int) -> tuple[list[Point],
 def train(
     sweep: Sweep,
     jobs: Sequence[Point],
-    left: int,
+    number_left: int,
     trainer: AbstractContextManager[training.Submit],
     time_limit: int | None,
 ) -> None:
     """Train the points rung by rung, and record each as soon as it ends.
 
     jobs: the points to train, of all rungs.
-    left: how many of the jobs will be trained; halving eliminates the rest.
+    number_left: how many of the jobs will be trained; halving eliminates the rest.
     trainer: yields the function that starts the training of a point.
 
     sweep.json is written before the first point is trained, so that results of other
@@ -135,13 +135,13 @@ def train(
     folder, record = sweep.folder, records.to_json(sweep.to_record())
     with ExitStack() as afterwards, trainer as submit:
         path = folder.record_path
-        if left or not path.exists() or path.read_bytes() != record:
+        if number_left or not path.exists() or path.read_bytes() != record:
             folder.report_path.unlink(missing_ok=True)
             write_whole(path, record)
         write_results(sweep.points, folder)
         # This is called after the trainer has ended all trainings, also on Ctrl-C.
         afterwards.callback(record_end, sweep, jobs)
-        progress = _Progress(sweep, left)
+        progress = _Progress(sweep, number_left)
         # The next rung is chosen only when this one is trained, see `iterate_rungs`.
         for rung in iterate_rungs(sweep.points, sweep.definition):
             mark_eliminated(sweep.points, sweep.definition)
