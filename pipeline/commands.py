@@ -263,7 +263,7 @@ def report_command(path: Path, output: Path | None) -> None:
         from pipeline.reports import page
 
         output = output or RUNS / "reports" / f"{path.stem}.html"
-        page.write_page(path, output)
+        page.write_notebook_report(path, output, with_parts=True)
     echo_path("report", output)
 
 

@@ -45,11 +45,15 @@ def compile_loop(function: Any) -> Any:
 def compile_activation(function: Any) -> Any:
     """Compile a function of helpers, under a name that no older helpers.py has used.
 
-    Otherwise a process that has changed its helpers would call the old function, which
-    has the same name.
+    Otherwise, after a change of helpers, a process would call the old function of that
+    name.
     """
-    parts = function.__defaults__, function.__closure__
-    copy = FunctionType(function.__code__, function.__globals__, None, *parts)
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        argdefs=function.__defaults__,
+        closure=function.__closure__,
+    )
     copy.__qualname__ = f"{function.__name__}_{_digest[:12]}"
     return njit(copy)
 

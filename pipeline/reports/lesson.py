@@ -64,9 +64,9 @@ def collect_lesson(
     run: RunFolder | None = None,
     site: Mapping[str, str] | None = None,
 ) -> Lesson:
-    """Return what the page of a lesson has besides its notebook.
+    """Return what a lesson's page has besides its notebook.
 
-    run: with which it draws and trains, by default that of the parameter `run_dir`.
+    run: the one it draws and trains with, by default that of the parameter `run_dir`.
     site: see `page.render`.
 
     Raises InvalidInput if the run that it draws and trains with is not there, or was
@@ -76,7 +76,7 @@ def collect_lesson(
     check_run(folder)
     record = folder.read_record()
     parts = live.collect_parts(folder, record)
-    summary = {  # as of a run, see `page.summarise_run`; the parts ask for no more
+    summary = {  # what the parts use of `page.summarise_run`
         "digits": folder.read_model().classes == DIGITS,
         "published_helpers": provenance.has_published_helpers(record.inputs),
         "unoriginal": find_unoriginal(from_values(record.parameters)),

@@ -140,11 +140,11 @@ def list_scripts(
         if run["training"]:
             scripts += ["tries", "train", "sums", "explain", "step"]
             scripts += ["check", "report_training"]
-    if 'sortable"' in content:
+    if 'sortable"' in content:  # the last class of such a table
         scripts.append("sort")
     if 'class="live"' in content:
         scripts += ["sums", "explain", "diagram", "diagrams"]
-    return scripts
+    return [*dict.fromkeys(scripts)]  # each once
 
 
 def fill(
@@ -177,31 +177,19 @@ def fill(
     )
 
 
-def write_page(notebook: Path, output: Path) -> None:
-    """Write the page of a lesson, or of another notebook as it was last executed.
-
-    Raises what `write_notebook_report` raises, and InvalidInput if the run of a lesson
-    is missing, or was made with other code.
-    """
-    check_page(output)
-    node = read_notebook(notebook)
-    lesson = collect_lesson(node) if is_lesson(node) else None
-    write_notebook_report(notebook, output, lesson=lesson)
-
-
 def write_notebook_report(
     notebook: Path,
     output: Path,
     title: str | None = None,
-    lesson: Lesson | None = None,
+    with_parts: bool = False,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
-    lesson: see `render`.
+    with_parts: whether the page of a lesson has what draws and trains.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
-    file that this project has not made.
+    file that this project has not made, or if a lesson's run is missing or outdated.
     """
     check_page(output)
     node = leave_out(read_notebook(notebook), ERROR_CELL)
@@ -210,6 +198,7 @@ def write_notebook_report(
     )
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
+    lesson = collect_lesson(node) if with_parts and is_lesson(node) else None
     html = render({notebook.stem: node}, title or heading_or_name, lesson=lesson)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)

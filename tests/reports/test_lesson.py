@@ -22,7 +22,7 @@ def write_lesson(folder, run):
     notebook = folder / "learn.ipynb"
     text = source.replace("runs/default", str(run))
     notebook.write_text(text)
-    page.write_page(notebook, folder / "lesson.html")
+    page.write_notebook_report(notebook, folder / "lesson.html", with_parts=True)
     return folder / "lesson.html"
 
 
