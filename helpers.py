@@ -14,7 +14,7 @@ averaged over the images, as in the original.
 
 These functions define the network that is trained, measured and stored, so you change
 the network by changing them. "Your own network" in notebooks/README.md says what each
-function must take and return. `pipeline.compiled` computes the same faster, so runs use
+function must take and return. `pipeline.network.compiled` computes the same faster, so runs use
 it as long as its results agree with these.
 """
 

@@ -1,6 +1,7 @@
 """Define the commands of the command line, their options and their help.
 
-Commands import what they need themselves, see startup.py.
+Commands import what they need themselves, because neither help nor a refusal should
+wait for papermill.
 """
 
 import difflib
@@ -14,10 +15,10 @@ from typing import Any
 
 import click
 
-from pipeline import parameters, startup
+from pipeline import parameters
 from pipeline.errors import CommandFailed, InvalidFile, PipelineError
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder
+from pipeline.paths import NOTEBOOKS, ROOT, RUNS, from_current_folder
 
 RUN = "python -m pipeline run"
 RUN_SETTINGS = {"max_content_width": 160, "allow_extra_args": True}
@@ -73,6 +74,10 @@ class Command(click.Command):
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
 def main(verbose: bool) -> None:
     """Train a network written by hand, in notebooks. Sweep, compare and verify."""
+    # Imports of papermill and nbconvert take 0.9 s less without this parser, which
+    # jsonschema would import, and which no notebook needs.
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("rfc3987_syntax", None)
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
     logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
@@ -89,24 +94,27 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
         raise click.UsageError(f"run_dir is no parameter. Write: {command}")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
-        values["source"] = from_current_folder(source)
+        values["source"] = from_current_folder(source, ROOT)
     return values
 
 
 @contextmanager
 def refreshed_index() -> Iterator[None]:
     """Write the list of runs when the block ends, however it ends."""
-    with startup.fast_imports():
-        from pipeline import listing
     try:
         yield
     finally:
-        try:
-            if RUNS.is_dir():
-                listing.write_index()
-        # A failed list does not fail the command.
-        except (PipelineError, OSError) as error:
-            click.echo(f"The list of runs was not written: {error}", err=True)
+        write_index()
+
+
+def write_index() -> None:
+    from pipeline import listing
+
+    try:
+        if RUNS.is_dir():
+            listing.write_index()
+    except (PipelineError, OSError) as error:  # which does not fail the command
+        click.echo(f"The list of runs was not written: {error}", err=True)
 
 
 def echo_path(what: str, path: Path) -> None:
@@ -131,11 +139,15 @@ def run_command(
         command = f"{RUN} --run-dir {stray[0]}"
         raise click.UsageError(f"A folder is given by its option. Write: {command}")
     parameters.check_source(checked.source)
-    with refreshed_index():
-        from pipeline import runs
+    from pipeline.execution import runs
 
-        folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
-        runs.run(checked, folder, force)
+    folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
+    is_listed = False
+    try:
+        is_listed = not runs.run(checked, folder, force)
+    finally:
+        if not is_listed or not (RUNS / "index.html").exists():
+            write_index()
 
 
 @main.command("data")
@@ -149,7 +161,7 @@ def data_command(
 
     SOURCE is what the parameter of that name may be, such as a folder of pictures.
     """
-    from pipeline import runs
+    from pipeline.execution import runs
 
     echo_path(
         "report",
@@ -205,9 +217,9 @@ def sweep_command(
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again, and compare."""
-    from pipeline.files import is_locked
+    from pipeline.execution.verification import verify
+    from pipeline.results.files import is_locked
     from pipeline.sweeps.ranking import find_selected
-    from pipeline.verification import verify
 
     path = Path(run_dir)
     if not path.exists():
@@ -230,7 +242,7 @@ def verify_command(run_dir: str) -> None:
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
 def notebooks_command(paths: tuple[Path, ...]) -> None:
     """Execute notebooks again, in place."""
-    from pipeline import notebooks
+    from pipeline.execution import notebooks
 
     for path in paths:
         notebooks.execute_in_place(path)
@@ -262,7 +274,8 @@ def report_command(path: Path, output: Path | None) -> None:
     else:
         from pipeline.reports import page
 
-        output = output or RUNS / "reports" / f"{path.stem}.html"
+        name = from_current_folder(str(path.with_suffix("")))
+        output = output or page.choose_path(name)
         page.write_notebook_report(path, output, with_parts=True)
     echo_path("report", output)
 

@@ -12,21 +12,22 @@ import pandas as pd
 from scipy.special import stdtrit
 
 import helpers
-from pipeline import baselines, data, notebooks, runs
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
-from pipeline.files import check_page
-from pipeline.model import Model
-from pipeline.parameters import Parameters, from_values
-from pipeline.paths import NOTEBOOKS, RUNS, to_display_path
+from pipeline.execution import notebooks, runs
+from pipeline.images import data
+from pipeline.network import baselines
+from pipeline.parameters import Parameters
+from pipeline.paths import NOTEBOOKS, to_display_path
 from pipeline.records import History, Metrics, RunRecord
 from pipeline.reports import page
-from pipeline.run_folder import RunFolder
+from pipeline.results.files import check_page
+from pipeline.results.model import Model
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.evaluation import evaluate
 from pipeline.sweeps.ranking import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
-DEFAULTS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
 LEVEL = 0.05  # the probability of an error, for all pairs together
 
 
@@ -48,8 +49,8 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     Return, for each letter from A to F, a mapping from a seed to its run.
 
     A sweep stands for its selected points. But if one sweep alone is given, each of its
-    points has a letter of its own. The two runs of DEFAULTS are made if they are
-    missing. Raises InvalidInput if these are not two to six different folders, and
+    points has a letter of its own. A run of `runs.DEFAULT_RUNS` is made if its folder
+    is missing. Raises InvalidInput if these are not two to six different folders, and
     InvalidFile if one holds no finished run.
     """
     if len(run_dirs) == 1:
@@ -65,11 +66,7 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
     for letter, folders in zip(LETTERS, columns, strict=False):
         compared[letter] = {}
         for folder in folders:
-            if list(run_dirs) == list(DEFAULTS) and not folder.record_path.exists():
-                runs.run(
-                    from_values(DEFAULTS[folder.display_path]),
-                    folder.display_path,
-                )
+            runs.make_default_run(folder.display_path)
             run = read_run(folder)
             compared[letter][run.parameters.seed] = run
     return compared
@@ -199,30 +196,39 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     return images.x_test, images.y_test
 
 
-def compute_scores(
+def collect_answers(
     compared: Sequence[Run], images: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """Return the scores (R, N, 10) of the networks of R runs on the test images.
+) -> tuple[np.ndarray, list[str]]:
+    """Return the answers (R, N) of R runs to the test images, as the runs stored them.
 
-    Raises InvalidInput if the scores do not give the metrics that a run has stored,
+    Return also the folders of runs of version 3.0, which stored none. Their answers are
+    computed. Raises InvalidInput if these do not give the metrics of such a run,
     because helpers.py has been changed since.
     """
-    scores = []
+    answers, without = [], []
     for run in compared:
-        try:
-            found = helpers.predict(images, run.model.weights, run.model.normalisation)
-            metrics = helpers.measure(found, labels)
-        except (ValueError, IndexError):  # a changed helpers.py may need other matrices
-            metrics = (np.nan, np.nan)
-        stored = run.metrics.test_error, run.metrics.test_accuracy
-        if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
-            problem = (
-                "helpers.py does not give the stored metrics of "
-                f"{run.folder.display_path}"
-            )
-            raise InvalidInput(f"{problem}, since it has been changed.")
-        scores.append(found)
-    return np.stack(scores)
+        stored = run.folder.read_answers()
+        if stored is None:
+            without.append(run.folder.display_path)
+            stored = compute_answers(run, images, labels)
+        answers.append(stored)
+    return np.stack(answers), without
+
+
+def compute_answers(run: Run, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    try:
+        scores = helpers.predict(images, run.model.weights, run.model.normalisation)
+        metrics = helpers.measure(scores, labels)
+    except (ValueError, IndexError):  # a changed helpers.py may need other matrices
+        metrics = (np.nan, np.nan)
+    stored = run.metrics.test_error, run.metrics.test_accuracy
+    if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
+        problem = f"helpers.py does not give the metrics of {run.folder.display_path}"
+        raise InvalidInput(
+            f"{problem}, which has stored no answers. It has been changed since."
+        )
+    answers: np.ndarray = scores.argmax(axis=1)
+    return answers
 
 
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
@@ -246,24 +252,22 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def write_report(run_dirs: Sequence[str], output: Path | None = None) -> Path:
+def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     """Execute compare.ipynb for these runs, write its page, and return the page's path.
 
-    output: the page, by default one in runs/reports.
+    output: the page; None for one in runs/reports.
 
     Raises what `read_columns` does, InvalidInput if the page may not be written there,
     and NotebookFailed.
     """
-    read_columns(run_dirs)  # raises before anything is executed
-    folders = [RunFolder(run_dir) for run_dir in run_dirs]
-    name = "_and_".join(folder.path.name for folder in folders)
-    output = output or RUNS / "reports" / f"{name}.html"
+    names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
+    output = output or page.choose_path("_and_".join(names))
     check_page(output)
-    title = f"{' and '.join(folder.display_path for folder in folders)} compared"
+    read_columns(run_dirs)  # raises before anything is executed
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
-        notebooks.execute(
-            NOTEBOOKS / executed.name, executed, {"run_dirs": list(run_dirs)}
-        )
+        values = {"run_dirs": list(run_dirs)}
+        notebooks.execute(NOTEBOOKS / executed.name, executed, values)
+        title = f"{' and '.join(names)} compared"
         page.write_notebook_report(executed, output, title)
     return output

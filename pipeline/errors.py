@@ -5,14 +5,10 @@
     │   └── InvalidFile      a file is missing, damaged, or of another kind
     ├── CommandFailed        a command could not start, or has ended without its result
     └── NotebookFailed       a notebook did not run to its end
-        ├── Diverged         the error of a training is no longer a finite number
-        ├── CodeChanged      its code is no longer what its command started with
-        ├── CellTimedOut     one of its cells took longer than the time limit
-        └── ProcessDied      the process that ran it ended early
+        └── Diverged         the error of a training is no longer a finite number
 
 A message names the thing, its value, what is allowed and the next step. InvalidInput is
-a ValueError, and ends a command with the exit code 2. notebooks.py raises a
-NotebookFailed again with the name of the cell, so each takes only a message.
+a ValueError, and ends a command with the exit code 2.
 """
 
 from pathlib import Path
@@ -55,26 +51,19 @@ class CommandFailed(PipelineError):
 
 
 class NotebookFailed(PipelineError):
-    """A notebook did not run to its end, for example because a cell failed."""
+    """A notebook did not run to its end.
+
+    status: "failed" if a cell raised an error, "timed out" if it took too long, or
+        "died" if the process of the notebook ended before the notebook did.
+    """
+
+    def __init__(self, message: str, status: str = "failed") -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Diverged(NotebookFailed):
     """The error of a training is no longer a finite number."""
 
-    status = "diverged"
-
-
-class CodeChanged(NotebookFailed):
-    """The code on disk is no longer the one that the command started with."""
-
-
-class CellTimedOut(NotebookFailed):
-    """A cell took longer than the time limit."""
-
-    status = "timed out"
-
-
-class ProcessDied(NotebookFailed):
-    """The process of a notebook ended before the notebook did."""
-
-    status = "died"
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "diverged")

@@ -16,18 +16,18 @@ import nbformat
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from pipeline.errors import InvalidInput
-from pipeline.files import check_page, is_locked, write_whole
-from pipeline.notebooks import read_notebook
+from pipeline.execution.runs import run
+from pipeline.network.published import format_duration
 from pipeline.parameters import NAMES, describe, find_changed, from_values
 from pipeline.paths import NOTEBOOKS, RUNS
-from pipeline.provenance import has_published_helpers
-from pipeline.published import format_duration
 from pipeline.records import METRICS, Inputs, RunRecord, Status
 from pipeline.reports import page
+from pipeline.reports.cells import read_notebook
 from pipeline.reports.lesson import collect_lesson, is_lesson
 from pipeline.reports.markdown import GUIDES, render_guide
-from pipeline.run_folder import RunFolder
-from pipeline.runs import run
+from pipeline.results.files import check_page, is_locked, write_whole
+from pipeline.results.provenance import has_published_helpers
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.points import Point, SweepFolder, find_varied
 from pipeline.sweeps.ranking import Configuration, read_points, select
 
@@ -169,11 +169,9 @@ def compute_wall_time(records: Iterable[RunRecord]) -> float:
     """Return for how many seconds at least one of the trainings was running."""
     intervals: list[tuple[float, float]] = []
     for record in records:
-        began = record.started.timestamp()
-        if record.resumed:
-            intervals.append((began, began + record.earlier_s))
-            began = record.resumed.timestamp()
-        intervals.append((began, began + (record.duration_s or 0) - record.earlier_s))
+        began = record.started.timestamp()  # the last part; the earlier ones before it
+        until = began + (record.duration_s or 0)
+        intervals.append((began - record.earlier_s, until))
     total, end = 0.0, -math.inf
     for began, until in sorted(intervals):
         total += max(until - max(began, end), 0)

@@ -15,6 +15,12 @@ def to_display_path(path: Path) -> str:
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
-def from_current_folder(path: str) -> str:
-    """Resolve a path against the current folder, then apply `to_display_path`."""
-    return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
+def from_current_folder(path: str, base: Path = BASE) -> str:
+    """Resolve a path of the command line against the current folder.
+
+    Return it relative to the base if it is inside it, else absolute.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
+    return str(
+        absolute.relative_to(base) if absolute.is_relative_to(base) else absolute
+    )

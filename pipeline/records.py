@@ -108,22 +108,22 @@ class Metrics(TrainingMetrics):
 class Inputs(_Record):
     """What a result depends on, apart from its parameters: digests and versions.
 
-    A file of code has two digests: one of its bytes, and one of its syntax tree without
-    docstrings. Results are compared by the second one, so that none has to be made
-    again because of a comment.
+    rule: how the digests of notebooks and code (syntax) were made, see `digests.RULE`.
+        Version 3.0 named none.
     """
 
     data: str
     notebooks: dict[str, Digest]
-    code: dict[str, Digest]
     syntax: dict[str, Digest] = {}
+    rule: str | None = None
     versions: dict[str, str]
 
 
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and its result.
 
-    resumed: when the run last continued from a checkpoint, if it did.
+    started, duration_s: of the last part, if the run was interrupted and continued.
+    resumed_after_epoch: the epoch of the checkpoint from which it last continued.
     earlier_s: the seconds that it had taken up to that checkpoint.
     arrays: the digests of the source's arrays.
     metrics: those of a point, because it has no metrics.json until it is evaluated.
@@ -136,7 +136,7 @@ class RunRecord(_Record):
 
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=now)
-    resumed: AwareDatetime | None = None
+    resumed_after_epoch: Annotated[int, Field(ge=1)] | None = None
     earlier_s: Annotated[float, Field(ge=0)] = 0
     parameters: dict[str, JsonValue]
     inputs: Inputs

@@ -20,10 +20,10 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import helpers
-from pipeline import compiled
-from pipeline.data import split_source
+from pipeline.images.data import split_source
+from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
-from pipeline.stages import STAGES
+from pipeline.results.stages import STAGES
 from tests.test_browser import CHROMIUM
 
 SWEEP = """

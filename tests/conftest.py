@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from pipeline import __main__, data
+from pipeline import __main__
+from pipeline.images import data
 from pipeline.paths import ROOT
 
 EPOCH = {

@@ -19,16 +19,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 import helpers
-from pipeline import compiled, data, published
-from pipeline.diagram import Diagram
 from pipeline.digests import digest_arrays, digest_file
-from pipeline.files import write_whole
+from pipeline.images import data
+from pipeline.lessons.diagram import Diagram
+from pipeline.network import compiled, published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import live
 from pipeline.reports.page import render_run, write_notebook_report
-from pipeline.run_folder import RunFolder
-from pipeline.stages import STAGES
-from tests.test_diagram import ON_PAPER
+from pipeline.results.files import write_whole
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import STAGES
+from tests.lessons.test_diagram import ON_PAPER
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -1150,9 +1151,7 @@ def lab(browser, runs, tmp_path_factory):
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
-    code = (
-        f"from pipeline.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
-    )
+    code = f"from pipeline.lessons.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
     cells = [nbformat.v4.new_code_cell(code)]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})

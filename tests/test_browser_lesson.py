@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from pipeline import published
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 from tests import test_browser
 from tests.reports.test_lesson import write_lesson

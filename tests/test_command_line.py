@@ -11,11 +11,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from pipeline.files import lock
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Status
-from pipeline.run_folder import RunFolder
+from pipeline.results.files import lock
+from pipeline.results.run_folder import RunFolder
 
 HUNDRED = list(range(1, 101))
 SIX = ("seed", "epochs", "hidden_size", "batch_size", "num_samples", "num_validation")

@@ -14,8 +14,8 @@ from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
-from pipeline.files import GENERATOR
-from pipeline.run_folder import RunFolder
+from pipeline.results.files import GENERATOR
+from pipeline.results.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from pipeline.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder
 from tests.test_own_network import Project, make_options
 
 OPTIONS = {"num_samples": 60, "num_validation": 20, "epochs": 2, "hidden_size": 5}
@@ -29,7 +29,7 @@ def test_a_stage_is_a_line_of_the_table_and_its_notebook(project):
     replace(stages, line, f'{line}COUNTING = Stage("04_count", ("count.json",))\n')
     old = "STAGES = (PREPARATION, TRAINING, EVALUATION)"
     replace(stages, old, "STAGES = (PREPARATION, TRAINING, EVALUATION, COUNTING)")
-    imports = "import json\nfrom pipeline.run_folder import RunFolder"
+    imports = "import json\nfrom pipeline.results.run_folder import RunFolder"
     parameters = new_code_cell('# Parameters\nrun_dir: str = "runs/default"  # where')
     parameters.metadata.tags = ["parameters"]
     count = (

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import websocket
 
-from pipeline import published
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)

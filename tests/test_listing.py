@@ -12,10 +12,9 @@ from bs4 import BeautifulSoup
 
 from pipeline import listing
 from pipeline.errors import InvalidInput
-from pipeline.files import lock, write_whole
+from pipeline.network.published import HELPERS_SHA256
 from pipeline.parameters import Parameters, make_id
 from pipeline.paths import NOTEBOOKS
-from pipeline.published import HELPERS_SHA256
 from pipeline.records import (
     Inputs,
     Metrics,
@@ -24,7 +23,8 @@ from pipeline.records import (
     TrainingMetrics,
     to_json,
 )
-from pipeline.run_folder import RunFolder
+from pipeline.results.files import lock, write_whole
+from pipeline.results.run_folder import RunFolder
 from tests.conftest import VALIDATED
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

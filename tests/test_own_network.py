@@ -15,11 +15,11 @@ import tempfile
 import numpy as np
 import pytest
 
-from pipeline.compiled import NOTE
 from pipeline.errors import InvalidFile
+from pipeline.network.compiled import NOTE
 from pipeline.paths import ROOT
-from pipeline.run_folder import RunFolder
-from pipeline.stages import TRAINING
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import TRAINING
 from tests.conftest import MIDWAY, copy_project
 
 PATCHES = ROOT / "tests" / "networks"
@@ -253,7 +253,7 @@ def test_the_loops_follow_another_activation_without_a_stale_cache(project):
     script = """
 import numpy as np
 import helpers
-from pipeline import agreement, compiled
+from pipeline.network import agreement, compiled
 
 assert agreement.agrees_with_helpers()
 weights = helpers.initial_weights(np.random.RandomState(0), 12)
@@ -279,12 +279,13 @@ def test_each_of_two_runs_in_one_process_has_the_code_of_its_moment(project):
     shutil.copy2(ROOT / "helpers.py", project.path)
     script = f"""
 import json, pathlib
-from pipeline import parameters, runs
+from pipeline import parameters
+from pipeline.execution import runs
 from pipeline.errors import NotebookFailed
-from pipeline.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder
 
 options = parameters.from_values({OPTIONS})
-leaky, loops = pathlib.Path("leaky.py"), pathlib.Path("pipeline/loops.py")
+leaky, loops = pathlib.Path("leaky.py"), pathlib.Path("pipeline/network/loops.py")
 leaky.write_text({leaky!r})
 for text in (None, leaky.read_text()):
     if text:
@@ -329,7 +330,7 @@ def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(proj
     )
     script = """
 import helpers
-from pipeline import agreement
+from pipeline.network import agreement
 
 print(agreement.agrees_with_helpers(), len(helpers.COUNTS))
 """
@@ -374,8 +375,9 @@ def test_a_script_without_a_main_guard_runs_once(project):
     options = {**OPTIONS, "epochs": 1}
     (project.path / "mine.py").write_text(f"""
 import numpy as np
-from pipeline import parameters, runs
-from pipeline.run_folder import RunFolder
+from pipeline import parameters
+from pipeline.execution import runs
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution
 
 print("begun")
@@ -417,7 +419,7 @@ import helpers
 
 path = pathlib.Path("helpers.py")
 path.write_text("# A comment moves all lines.\\n" + path.read_text())
-from pipeline import agreement
+from pipeline.network import agreement
 
 print(agreement.agrees_with_helpers())
 """
@@ -427,7 +429,8 @@ print(agreement.agrees_with_helpers())
 def test_a_notebook_that_is_saved_while_a_run_goes_on_is_not_executed_in_it(project):
     script = f"""
 from pathlib import Path
-from pipeline import notebooks, parameters, runs
+from pipeline.execution import notebooks, runs
+from pipeline import parameters
 
 execute = notebooks.execute
 

@@ -19,10 +19,11 @@ import pytest
 from distributed.cli import dask_scheduler, dask_worker
 from ruamel.yaml import YAML
 
-from pipeline import parameters, published
+from pipeline import parameters
 from pipeline.commands import main
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.points import SweepFolder, make_points, read_definition
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
@@ -146,7 +147,7 @@ def test_make_clean_leaves_the_runs():
 
 def test_python_example_calls_what_there_is(runs, capsys):
     (example,) = find_blocks("notebooks/README.md", "python")
-    run = mock.patch("pipeline.runs.run", autospec=True)
+    run = mock.patch("pipeline.execution.runs.run", autospec=True)
     with run, mock.patch("pipeline.sweeps.execution.run_sweep", autospec=True):
         exec(
             example.replace("runs/mine", str(runs / "default")),

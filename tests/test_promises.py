@@ -17,15 +17,15 @@ import psutil
 import pytest
 
 import helpers
-from pipeline import compiled
 from pipeline.digests import digest_arrays
-from pipeline.files import LOCK
+from pipeline.network import compiled
 from pipeline.paths import ROOT
 from pipeline.records import Metrics
-from pipeline.run_folder import RunFolder
-from pipeline.stages import TRAINING
+from pipeline.results.files import LOCK
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import TRAINING
 from tests.conftest import copy_project
-from tests.test_notebooks import write_notebook
+from tests.execution.test_notebooks import write_notebook
 
 # A training of a second or more.
 LONG = "hidden_size 200 epochs 40 learning_rate_decay 0.99 dropout_rate 0.3"

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import compiled, data
 from pipeline.errors import InvalidInput
+from pipeline.images import data
+from pipeline.network import compiled
 
 
 @pytest.fixture

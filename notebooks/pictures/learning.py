@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import helpers
-from pipeline import plots
-from pipeline.data import split_source
+from pipeline.images.data import split_source
+from pipeline.reports import plots
 
 EPOCHS = 100
 # The epochs that have a frame: all of the first ones, then fewer and fewer.

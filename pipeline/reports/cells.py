@@ -1,11 +1,32 @@
-"""Choose the cells of a notebook that a page shows, and fold its set-up."""
+"""Read a notebook, choose the cells that a page shows, and fold its set-up."""
 
 import re
+from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_raw_cell
 
+from pipeline.errors import InvalidFile
+
 TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook of any format version, converted to version 4.
+
+    Raises InvalidFile if the file is missing, or is not a notebook.
+    """
+    try:
+        node: NotebookNode = nbformat.read(path, as_version=4)
+        nbformat.validate(node)
+        return node
+    except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+    except (AttributeError, TypeError):
+        reason = "its JSON is that of something else"
+    next_step = "Give a notebook that Jupyter opens."
+    raise InvalidFile(path, f"is no notebook ({reason})", next_step)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 
-from pipeline import provenance
-from pipeline.data import DIGITS
 from pipeline.errors import InvalidInput
+from pipeline.images.data import DIGITS
 from pipeline.parameters import (
     NotebookParameters,
     Parameters,
@@ -22,10 +21,12 @@ from pipeline.parameters import (
     from_values,
     make_command,
 )
+from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.cells import has_tag
 from pipeline.reports.markdown import render_words
-from pipeline.run_folder import RunFolder
+from pipeline.results import provenance
+from pipeline.results.run_folder import RunFolder
 
 LESSON = "lesson"  # the tag of a lesson's first cell
 PARTS = ("draw", "step", "train", "tries")  # of the page, as links name them
@@ -94,7 +95,8 @@ def check_run(folder: RunFolder) -> None:
     record = folder.find_record()
     parameters = from_values(record.parameters) if record else Parameters()
     inputs = provenance.collect_inputs(parameters.source)
-    differences = provenance.find_differences(folder, parameters, inputs)
+    now = RunRecord(parameters=dict(parameters), inputs=inputs)
+    differences = folder.find_differences(now)
     if not differences:
         return
     command = make_command(parameters.model_dump(), folder.display_path)

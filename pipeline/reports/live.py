@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
-from pipeline import published
-from pipeline.arrays import read_arrays
-from pipeline.data import DIGITS, load_source
-from pipeline.model import Model
+from pipeline.digests import digest_code, read_code
+from pipeline.images.arrays import read_arrays
+from pipeline.images.data import DIGITS
+from pipeline.network import helpers_text, published
 from pipeline.parameters import Parameters, find_unoriginal, from_values
 from pipeline.paths import NOTEBOOKS
-from pipeline.provenance import has_published_helpers
-from pipeline.records import History, Metrics, RunRecord
+from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
-from pipeline.run_folder import RunFolder
+from pipeline.results.model import Model
+from pipeline.results.provenance import has_published_helpers
+from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENT = Environment(
@@ -54,6 +55,12 @@ IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 DATASETS = {"sample": "MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 MAX_IMAGES = 5000  # that a page holds; they add some 700 kB to it
+# What may differ in a helpers.py with which a page still reads: it is used in training,
+# or to measure.
+TRAINING_FUNCTIONS = (
+    *("relu_derivative", "dropout_mask", "drop_pixels", "generators"),
+    *("initial_weights", "one_hot", "backward", "train_epoch", "measure", "evaluate"),
+)
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
@@ -85,14 +92,14 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     record: of its run, or None if its notebooks were run by themselves.
 
     In the result, `page` is for the scripts, while `no_training` and `no_reading` say
-    why the page cannot train, or cannot read with the run's network ("" if it can).
+    why the page cannot train, or cannot read drawings ("" if it can).
     """
     history, model = folder.read_history(), folder.read_model()
     metrics = folder.read_metrics() if folder.metrics_path.exists() else None
     no_training = find_training_obstacle(folder, record)
-    no_reading = find_reading_obstacle(folder, record, model, metrics)
+    no_reading = find_reading_obstacle(folder, model)
     accuracy = metrics.test_accuracy if metrics else None
-    networks = collect_networks(model, accuracy, not no_reading)
+    networks = [] if no_reading else collect_networks(model, accuracy)
     training = None
     if record and not no_training:
         training = collect_training(folder, from_values(record.parameters), model)
@@ -148,54 +155,25 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
     return ""
 
 
-def find_reading_obstacle(
-    folder: RunFolder, record: RunRecord | None, model: Model, metrics: Metrics | None
-) -> str:
+def find_reading_obstacle(folder: RunFolder, model: Model) -> str:
     """Return why a page cannot read drawings with a run's network, or "" if it can.
 
-    It can if the formula of the page's script gives the metrics that the run has
-    stored.
+    It can if what helpers.py computes without training is what the page's script does.
     """
-    not_among = "This run's own network is not among them"
-    if metrics is None:
-        return f"{not_among}: this folder has no metrics to check the page by."
+    why = "There is no pad on this page, because"
     size = model.weights[0].shape[1]
-    if [matrix.shape for matrix in model.weights] == [(784, size), (size, 10)]:
-        if size > MAX_HIDDEN_SIZE:
-            return (
-                f"{not_among}: with {size:,} hidden units it is too large for a page."
-            )
-        if folder.data_path.exists() or record is None:
-            images = folder.read_data()
-        else:
-            images = load_source(from_values(record.parameters).source)
-        found = evaluate_as_a_page(model, images.x_test, images.y_test)
-        stored = metrics.test_error, metrics.test_accuracy
-        if np.allclose(found, stored, rtol=1e-9, atol=0):
-            return ""
+    if size > MAX_HIDDEN_SIZE:
+        return f"{why} a network of {size:,} hidden units is too large for it."
+    shapes = [matrix.shape for matrix in model.weights]
+    own = folder.find_helpers() or read_code(helpers_text.PATH)
+    texts = own, read_code(published.HELPERS)
+    digests = {digest_code(text, TRAINING_FUNCTIONS) for text in texts}
+    if shapes == [(784, size), (size, 10)] and len(digests) == 1:
+        return ""
     return (
-        f"{not_among}: its helpers.py computes the scores in another way than this "
-        "page, so the page cannot say what it would read."
+        f"{why} the helpers.py of this run computes the scores in another way than a "
+        "page does."
     )
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def evaluate_as_a_page(
-    model: Model, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, float]:
-    """Return the error and the accuracy of a network by the formula that pages use.
-
-    It is ``scores = max(0, pixels / normalisation @ W1) @ W2``. images (N, 784) uint8,
-    labels (N,).
-    """
-    first, second = model.weights
-    error = correct = 0.0
-    for start in range(0, len(images), 1000):  # to limit memory
-        chunk = slice(start, start + 1000)
-        scores = np.maximum(0, images[chunk] / model.normalisation @ first) @ second
-        error += np.sum((scores - np.eye(10)[labels[chunk]]) ** 2)
-        correct += np.sum(scores.argmax(axis=1) == labels[chunk])
-    return error / len(images), correct / len(images)
 
 
 def collect_curves(
@@ -242,25 +220,18 @@ def collect_training(
     }
 
 
-def collect_networks(
-    model: Model, accuracy: float | None, has_own: bool = True
-) -> list[dict[str, Any]]:
+def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
     """Return the networks that read a drawing: the run's own, and the committed ones.
 
     accuracy: the run's on its test images, or None if it is not known.
-    has_own: whether a page can read with the run's network.
 
     The committed networks read digits, so they are left out beside a network of other
     classes.
     """
-    is_published = has_own and model.sha256 == published.WEIGHTS_SHA256
-    networks = []
-    if has_own:
-        name = (
-            "This run's (published) network" if is_published else "This run's network"
-        )
-        networks.append(pack_network(name, accuracy, model))
-    if networks and model.classes != DIGITS:
+    is_published = model.sha256 == published.WEIGHTS_SHA256
+    name = "This run's (published) network" if is_published else "This run's network"
+    networks = [pack_network(name, accuracy, model)]
+    if model.classes != DIGITS:
         return networks
     others = {
         "published": "The published network",

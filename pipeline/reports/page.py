@@ -4,6 +4,7 @@ nbconvert renders the cells, and markdown.py what stands in them.
 """
 
 import base64
+import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -17,19 +18,21 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from pipeline import exercises, published
-from pipeline.data import DIGITS
-from pipeline.files import GENERATOR, check_page, write_whole
-from pipeline.notebooks import read_notebook
+from pipeline.digests import read_code
+from pipeline.images.data import DIGITS
+from pipeline.lessons import exercises
+from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
-from pipeline.provenance import has_published_helpers
+from pipeline.paths import RUNS
 from pipeline.records import RunRecord
 from pipeline.reports import live
-from pipeline.reports.cells import fold_set_up, leave_out
+from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
 from pipeline.reports.lesson import Lesson, collect_lesson, is_lesson
 from pipeline.reports.markdown import Renderer, render_guide, render_markdown
-from pipeline.run_folder import RunFolder
-from pipeline.stages import STAGES
+from pipeline.results.files import GENERATOR, check_page, write_whole
+from pipeline.results.provenance import has_published_helpers
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import STAGES
 
 FORMATS = [
     "text/html",
@@ -212,6 +215,13 @@ def remove_dead_links(html: str) -> str:
     return LINK_TO_FOLDER.sub(r"\1", html)
 
 
+def choose_path(name: str) -> Path:
+    """Return the path of a page in runs/reports, named after paths in the project."""
+    place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
+    stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
+    return RUNS / "reports" / f"{stem}.html"
+
+
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report of a finished run. Its run.json need not exist yet."""
     write_whole(folder.report_path, render_run(folder, record).encode())
@@ -260,6 +270,8 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "command": make_command(parameters.model_dump(), run_dir),
         "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
+        "helpers_path": f"{folder.display_path}/{folder.helpers_path.name}",
+        "helpers_diff": describe_helpers(folder),
         "digests": {
             **{
                 f"the source's {name}": digest for name, digest in record.arrays.items()
@@ -269,7 +281,22 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
                 f"{name}.ipynb": digest
                 for name, digest in record.inputs.notebooks.items()
             },
-            **record.inputs.code,
-            **{f"{name}, its syntax": d for name, d in record.inputs.syntax.items()},
+            **record.inputs.syntax,
         },
     }
+
+
+def describe_helpers(folder: RunFolder) -> str:
+    """Return how the helpers.py of a run differs from the published one, as a diff."""
+    own = folder.find_helpers()
+    if own is None:
+        return ""
+    published_text = read_code(published.HELPERS)
+    lines = difflib.unified_diff(
+        published_text.splitlines(),
+        own.splitlines(),
+        "helpers.py, as it was published",
+        "helpers.py of this run",
+        lineterm="",
+    )
+    return "\n".join(lines)

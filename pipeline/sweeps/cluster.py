@@ -33,12 +33,12 @@ from distributed.comm.core import connect
 from distributed.core import Status as WorkerStatus
 from distributed.utils import LoopRunner
 
-from pipeline import provenance
 from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
-from pipeline.run_folder import RunFolder
-from pipeline.stages import TRAINING
+from pipeline.results import provenance
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import TRAINING
 from pipeline.sweeps.training import TRAINING_FILES, Outcome, Submit, train_point
 
 NAME = "digits"  # the name of the plugin

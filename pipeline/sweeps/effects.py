@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import plots
+from pipeline.network.published import round_metric
 from pipeline.parameters import describe
-from pipeline.published import round_metric
 from pipeline.records import SelectionMetric, SweepDefinition
+from pipeline.reports import plots
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {

@@ -12,14 +12,16 @@ from statistics import fmean
 
 from pydantic import ValidationError
 
-from pipeline import data, provenance, runs
 from pipeline.errors import InvalidFile
-from pipeline.files import lock, write_whole
+from pipeline.execution import runs
+from pipeline.execution.process import open_threads
+from pipeline.images import data
 from pipeline.parameters import NAMES, describe, from_values
-from pipeline.process import open_threads
 from pipeline.records import Inputs, RunRecord, TestEvaluation
-from pipeline.run_folder import RunFolder
-from pipeline.stages import EVALUATION, TRAINING
+from pipeline.results import provenance
+from pipeline.results.files import lock, write_whole
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.training import TRAINING_FILES
 
 FILE = "test_evaluations.jsonl"
@@ -59,11 +61,12 @@ def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> bool:
             parameters.source, [TRAINING, EVALUATION]
         )
         is_evaluated = folder.metrics_path.name in record.outputs
-        changes = provenance.compare_inputs(record, parameters, inputs)
+        now = RunRecord(parameters=dict(parameters), inputs=inputs)
+        changes = provenance.compare_records(record, now)
         is_new = not is_evaluated or bool(changes)
         if is_new:
-            trained = provenance.keep_training_inputs(inputs)
-            if changed := provenance.compare_inputs(record, parameters, trained):
+            trained = now.replace(inputs=provenance.keep_training_inputs(inputs))
+            if changed := provenance.compare_records(record, trained):
                 problem = f"was trained with other {changed[0]}"
                 raise InvalidFile(folder.path, problem, "Run its sweep again.")
             record = _execute_evaluation(folder, record, inputs)
@@ -86,6 +89,7 @@ def _execute_evaluation(
         parameters.source, parameters.num_samples, parameters.num_validation
     )
     write_whole(folder.data_path, images.to_bytes())
+    write_whole(folder.helpers_path, provenance.take_helpers(inputs))
     try:
         evaluated = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
     finally:

@@ -11,16 +11,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline import notebooks, parameters, records
+from pipeline import parameters, records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
-from pipeline.files import lock, write_whole
+from pipeline.execution import notebooks
+from pipeline.execution.process import open_threads
+from pipeline.network.published import round_metric
 from pipeline.paths import NOTEBOOKS
-from pipeline.process import open_threads
-from pipeline.published import round_metric
 from pipeline.records import (
     Status,
 )
 from pipeline.reports import page
+from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, plan, training
 from pipeline.sweeps.points import (
     Point,
@@ -137,6 +138,7 @@ def train(
         path = folder.record_path
         if number_left or not path.exists() or path.read_bytes() != record:
             folder.report_path.unlink(missing_ok=True)
+            write_whole(folder.helpers_path, sweep.helpers)
             write_whole(path, record)
         write_results(sweep.points, folder)
         # This is called after the trainer has ended all trainings, also on Ctrl-C.

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.published import format_duration
+from pipeline.network.published import format_duration
 from pipeline.records import Inputs, SweepDefinition
-from pipeline.run_folder import describe_altered
 from pipeline.sweeps.points import UNFINISHED, Point
 from pipeline.sweeps.ranking import mark_eliminated
 
@@ -48,7 +47,7 @@ def find_jobs(
     for point in points:
         point.load(inputs[point.parameters.source])
         if point.is_done and point.record:
-            point.changes = describe_altered(point.folder, point.record)
+            point.changes = point.folder.describe_altered(point.record)
         if point.changes:
             reasons[point.changes[0]] += 1
             again.append(point)

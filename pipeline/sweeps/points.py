@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import parameters, paths, provenance, records
+from pipeline import parameters, paths, records
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.records import (
@@ -27,13 +27,15 @@ from pipeline.records import (
     SweepDefinition,
     SweepRecord,
 )
-from pipeline.run_folder import RunFolder
+from pipeline.results import provenance
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import HELPERS
 from pipeline.sweeps.search import draw_candidates, list_rungs
 
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
-UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
-SWEEP_FILES = ("sweep.json", "results.csv", "sweep.ipynb", "report.html")
+# A process that died may have been killed, so its point is trained again, too.
+UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.DIED, Status.OUTDATED)
 
 
 class ImagesKey(NamedTuple):
@@ -52,6 +54,7 @@ class SweepFolder:
         self.record_path = self.path / "sweep.json"
         self.results_path = self.path / "results.csv"
         self.notebook_path = self.path / "sweep.ipynb"
+        self.helpers_path = self.path / HELPERS
         self.report_path = self.path / "report.html"
 
     def read_record(self) -> SweepRecord:
@@ -140,9 +143,8 @@ class Point:
         """Read the point's record, and find how its inputs differ from these."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
-            self.changes = provenance.compare_inputs(
-                self.record, self.parameters, inputs
-            )
+            now = RunRecord(parameters=dict(self.parameters), inputs=inputs)
+            self.changes = provenance.compare_records(self.record, now)
 
     def record_result(self, record: RunRecord) -> None:
         """Store the record of the point's training, here and in its folder."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import data, notebooks, parameters, provenance
-from pipeline.files import check_folder
+from pipeline.images import data
 from pipeline.paths import RUNS
 from pipeline.records import Inputs, RunRecord, SweepDefinition, SweepRecord
-from pipeline.stages import EVALUATION, TRAINING
+from pipeline.results import provenance
+from pipeline.results.files import check_folder
+from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.points import (
-    SWEEP_FILES,
     ImagesKey,
     Point,
     SweepFolder,
@@ -35,6 +35,7 @@ class Sweep:
     images: those of the points.
     inputs: from a source to what training and evaluation with it depend on.
     training_inputs: the same for training alone.
+    helpers: the text of helpers.py.
     warnings: what is wrong with images, though it does not prevent their use.
     """
 
@@ -44,6 +45,7 @@ class Sweep:
     images: dict[ImagesKey, SplitImages]
     inputs: dict[str, Inputs]
     training_inputs: dict[str, Inputs]
+    helpers: bytes
     warnings: list[str]
 
     def to_record(self) -> SweepRecord:
@@ -73,9 +75,8 @@ def prepare(
     source = Path(source) if isinstance(source, str) else source
     definition = read_definition(source)
     folder = SweepFolder(sweep_dir or RUNS / "sweeps" / definition.name)
-    check_folder(folder.path, SWEEP_FILES, "run.json")
+    check_folder(folder.path, "run.json", (".yaml", ".yml"))
     points = make_points(definition, folder)
-    parameters.check_memory(max(point.parameters.hidden_size for point in points))
     images: dict[ImagesKey, SplitImages] = {}
     warnings: list[str] = []
     for key in dict.fromkeys(point.images for point in points):
@@ -86,8 +87,6 @@ def prepare(
         source: provenance.collect_inputs(source, [TRAINING, EVALUATION])
         for source in dict.fromkeys(key.source for key in images)
     }
-    for each in inputs.values():
-        notebooks.cache_stages(each)
     return Sweep(
         definition=definition,
         folder=folder,
@@ -98,5 +97,6 @@ def prepare(
             source: provenance.keep_training_inputs(each)
             for source, each in inputs.items()
         },
+        helpers=provenance.take_helpers(next(iter(inputs.values()))),
         warnings=warnings,
     )

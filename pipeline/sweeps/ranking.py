@@ -12,7 +12,7 @@ from statistics import fmean, multimode
 
 from pipeline import parameters
 from pipeline.errors import InvalidFile
-from pipeline.published import round_metric
+from pipeline.network.published import round_metric
 from pipeline.records import SelectionMetric, SweepDefinition
 from pipeline.sweeps.points import (
     UNFINISHED,

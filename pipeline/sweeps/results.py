@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from io import StringIO
 
 from pipeline import parameters
-from pipeline.files import write_whole
 from pipeline.records import TEST_METRICS, Status, TrainingMetrics
+from pipeline.results.files import write_whole
 from pipeline.sweeps.points import Point, SweepFolder
 
 

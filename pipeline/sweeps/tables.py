@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.network.published import round_metric
 from pipeline.parameters import NAMES
-from pipeline.provenance import has_published_helpers
-from pipeline.published import round_metric
 from pipeline.records import (
     SELECTION_METRICS,
     TRAIN_METRICS,
     SelectionMetric,
 )
+from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.points import Point
 from pipeline.sweeps.ranking import Configuration
 from pipeline.sweeps.results import make_row

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from pipeline import notebooks
-from pipeline.errors import CodeChanged, InvalidFile, NotebookFailed
-from pipeline.files import write_whole
+from pipeline.errors import InvalidFile, NotebookFailed
+from pipeline.execution import notebooks
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
-from pipeline.run_folder import RunFolder
-from pipeline.runs import continue_record
-from pipeline.stages import TRAINING
+from pipeline.results.checkpoints import keep_checkpoint
+from pipeline.results.files import write_whole
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import TRAINING
 
 TRAINING_FILES = (TRAINING.executed_name, *TRAINING.files)  # left by a training
 
@@ -32,12 +32,12 @@ def train_point(
     content: the bytes of data.npz, which is in the folder only while the point trains.
     time_limit: seconds for a cell, or None.
 
-    A failed training is recorded, not raised. Raises CodeChanged if the project's code
-    has changed since the command started.
+    A failed training is recorded, not raised. Raises CommandFailed if the project's
+    code has changed since the command started.
     """
     started = time.monotonic()
     executed = folder.executed_path(TRAINING)
-    record = continue_record(folder, record.replace(started=now()))
+    record = keep_checkpoint(folder, record.replace(started=now()))
     folder.write_record(record)
     folder.clear()
     write_whole(folder.data_path, content)
@@ -47,7 +47,7 @@ def train_point(
             executed,
             record.parameters | {"run_dir": folder.display_path},
             inputs=record.inputs,
-            time_limit=time_limit,
+            time_limit_s=time_limit,
             is_point=True,
         )
         model = folder.read_model()
@@ -55,12 +55,9 @@ def train_point(
             **folder.read_history()[-1], weights_sha256=model.sha256
         )
         record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
-    except CodeChanged:
-        folder.record_path.unlink()  # because nothing was trained
-        raise
     except (NotebookFailed, InvalidFile) as error:
         record = record.replace(status=Status.of(error), error=str(error))
     finally:
         folder.data_path.unlink(missing_ok=True)
-    duration = round(record.earlier_s + time.monotonic() - started, 1)
+    duration = round(time.monotonic() - started, 1)
     return record.replace(duration_s=duration), {}

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import page
-from pipeline.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder
 from tests.reports.test_page import check_page, parse
 
 LEARN = nbformat.read(NOTEBOOKS / "learn.ipynb", as_version=4).cells

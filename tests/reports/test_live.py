@@ -13,15 +13,18 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 import helpers
-from pipeline import compiled, data, digests, explore, published
-from pipeline.arrays import read_arrays
-from pipeline.data import Classes
-from pipeline.model import Model
+from pipeline import digests
+from pipeline.images import data
+from pipeline.images.arrays import read_arrays
+from pipeline.images.data import Classes
+from pipeline.lessons import explore
+from pipeline.network import compiled, published
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.live import TEMPLATES
-from pipeline.run_folder import RunFolder
+from pipeline.results.model import Model
+from pipeline.results.run_folder import RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
 NODE = compute_driver_executable()[0]

@@ -11,9 +11,9 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pipeline.digests import digest_file
-from pipeline.files import GENERATOR
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import page
+from pipeline.results.files import GENERATOR
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.data import split_source
+from pipeline.images.data import split_source
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import Inputs, RunRecord, Status, TrainingMetrics
-from pipeline.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import tables
 from pipeline.sweeps.points import Point
 from pipeline.sweeps.ranking import rank

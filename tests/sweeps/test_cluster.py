@@ -15,7 +15,7 @@ import psutil
 import pytest
 from dask import config
 
-from pipeline.files import LOCK
+from pipeline.results.files import LOCK
 from pipeline.sweeps import cluster
 from tests.sweeps.conftest import read_results, start, wait_for, write
 

@@ -9,10 +9,10 @@ import threading
 import psutil
 import pytest
 
-from pipeline import notebooks
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
-from pipeline.files import LOCK, lock
-from pipeline.run_folder import RunFolder
+from pipeline.execution import notebooks
+from pipeline.results.files import LOCK, lock
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution
 from tests.sweeps.conftest import (
     QUICK,

@@ -1,4 +1,4 @@
-// Draws a small network from its state, and makes it live. See pipeline/diagram.py.
+// Draws a small network from its state, and makes it live. See pipeline/lessons/diagram.py.
 import {
   bracket,
   explainPlace,
@@ -22,7 +22,7 @@ const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, whe
 // The class of a number, which gives it its colour.
 const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
 
-// A network as sums.js has it, from the state of pipeline/diagram.py.
+// A network as sums.js has it, from the state of pipeline/lessons/diagram.py.
 function readState({ weights, inputs, targets, learningRate, reluGradInactive }) {
   const sizes = [inputs.length, ...weights.map((matrix) => matrix[0].length)];
   const nouns = sizes.length === 2 ? ["input", "score"] : ["input", "unit", "score"];
@@ -443,7 +443,7 @@ class Diagram {
   }
 }
 
-// Draws a network in `root`, from the state of pipeline/diagram.py.
+// Draws a network in `root`, from the state of pipeline/lessons/diagram.py.
 export const draw = (root, state) => new Diagram(root, state);
 
 // JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is

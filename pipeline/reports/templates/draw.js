@@ -213,7 +213,7 @@ export function labelEnds(svg) {
 // Names the run's curves, and shows its weights, unless its network is too large for the page.
 export async function showRun(root, [network]) {
   for (const svg of root.querySelectorAll(".stage svg")) labelEnds(svg);
-  if (!network.name.startsWith("This run")) return;
+  if (!network) return;
   const { weights } = await unpackNetwork(network);
   drawUnits(root.querySelector(".forming"), weights, network.hidden_size);
 }

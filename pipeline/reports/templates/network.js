@@ -1,4 +1,4 @@
-// The network of pipeline/compiled.py in JavaScript. It computes the same sums in the same order on
+// The network of pipeline/network/compiled.py in JavaScript. It computes the same sums in the same order on
 // the same doubles, so it gives the same bits.
 //
 //   images   Uint8Array, 784 pixels an image      labels   Uint8Array, a digit an image

@@ -3,5 +3,8 @@ import { showRun } from "./draw.js";
 import { setUpPad } from "./pad.js";
 
 const { networks, training } = JSON.parse(document.getElementById("run").textContent);
-export const addNetwork = setUpPad(document.querySelector(".drawing"), networks, training);
+// A page without a network that it can read with has no pad.
+export const addNetwork = networks.length
+  ? setUpPad(document.querySelector(".drawing"), networks, training)
+  : () => {};
 showRun(document.querySelector(".training"), networks);

@@ -21,9 +21,10 @@ export function render({ model, el }) {
   el.classList.add("live-panel");
   el.addEventListener("focusin", keepKeys);
   showRun(el, networks);
-  const add = setUpPad(el.querySelector(".drawing"), networks, training, (image) =>
-    send("drawn", new DataView(image.buffer)),
-  );
+  const onDrawn = (image) => send("drawn", new DataView(image.buffer));
+  const add = networks.length
+    ? setUpPad(el.querySelector(".drawing"), networks, training, onDrawn)
+    : () => {};
   if (!training) return;
   const keep = (network) => {
     const first = new DataView(network.weights.first.buffer);

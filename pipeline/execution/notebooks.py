@@ -1,0 +1,239 @@
+"""Execute a notebook with papermill, and write it whole, also when it fails.
+
+papermill finds the parameters and injects their values. Our engine then runs the cells
+in one process per notebook (process.py) instead of a kernel, and papermill's client
+stores what they output.
+"""
+
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from ipykernel.ipkernel import IPythonKernel
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.utils import nb_kernel_name, nb_language
+
+from pipeline.errors import Diverged, InvalidFile, NotebookFailed
+from pipeline.execution.process import NotebookProcess
+from pipeline.paths import BASE
+from pipeline.records import Inputs
+from pipeline.reports.cells import read_notebook
+from pipeline.results import provenance
+from pipeline.results.files import write_whole
+from pipeline.results.run_folder import RUN_DIR_VARIABLE
+
+ENGINE = "digits"
+PICTURE = "picture"  # the tag of cells that are left out for a point of a sweep
+LEFT_OUT = (
+    "This picture was left out. The notebook draws it when it is run by itself.\n"
+)
+LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
+
+join_streams = CoalesceStreamsPreprocessor().preprocess_cell
+log = logging.getLogger(__name__)
+
+
+class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        executed: list[NotebookNode],
+        progress: "_Progress",
+        process: NotebookProcess,
+        time_limit_s: float | None,
+        is_point: bool,
+        **options: Any,
+    ) -> None:
+        """Run the code cells of a notebook; called by papermill."""
+        executed.append(nb_man.nb)  # for the caller, also if papermill raises
+        client = PapermillNotebookClient(nb_man, stdout_file=progress)
+        client.reset_execution_trackers()
+        for index, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code" or not cell.source.strip():
+                continue
+            if is_point and PICTURE in cell.metadata.get("tags", ()):
+                cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
+                continue
+            nb_man.cell_start(cell, index)
+            client.clear_before_next_output = False
+            where = f"{progress.name}, cell {cell.id!r}"
+            try:
+                for kind, content in process.run_cell(cell.source, time_limit_s):
+                    if kind == "done":
+                        end = content
+                        break
+                    # nbclient looks for the kind of a message in two places.
+                    header = {"msg_type": kind, "parent_header": {}}
+                    message = header | {"header": header, "content": content}
+                    client.process_message(message, cell, index)
+            except NotebookFailed as error:
+                raise NotebookFailed(f"{where}: {error}.", error.status) from None
+            except Exception as error:  # noqa: BLE001 - of whatever a cell displays
+                kind = type(error).__name__
+                problem = f"an output cannot be stored ({kind}: {error})"
+                raise NotebookFailed(f"{where}: {problem}.") from None
+            finally:
+                join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
+            cell.execution_count = end["execution_count"]
+            nb_man.cell_complete(cell, index)
+            if not end["success"]:
+                nb_man.cell_exception(cell, index)
+                return
+        process.end()
+
+
+papermill_engines.register(ENGINE, _Engine)
+
+
+class _Progress:
+    r"""Show the progress lines that a notebook overwrites with \r.
+
+    A terminal gets each of them, a log one every LOG_INTERVAL seconds. papermill's
+    client writes to this object as to a file.
+    """
+
+    def __init__(self, name: str, is_shown: bool) -> None:
+        self.name, self.is_shown, self.logged_at = name, is_shown, time.monotonic()
+        self.in_terminal = is_shown and sys.stderr.isatty()
+        self.write("\r...")
+
+    def write(self, text: str) -> None:
+        if not self.is_shown or "\r" not in text:
+            return
+        line = f"{self.name}  {text.rpartition(chr(13))[2].rstrip()}"
+        if self.in_terminal:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self.logged_at > LOG_INTERVAL:
+            log.info(line)
+            self.logged_at = time.monotonic()
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        if self.in_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    inputs: Inputs | None = None,
+    time_limit_s: float | None = None,
+    is_point: bool = False,
+) -> None:
+    """Execute a notebook, and write it with its outputs.
+
+    parameters: their values by name; what the notebook does not declare is left out.
+    output: where the executed notebook is written, also when a cell fails.
+    inputs: the code and cells that have to be executed; None for what is on disk.
+    time_limit_s: for each cell.
+    is_point: whether it is executed for a point of a sweep. As points share the cores,
+        it then uses one core, draws no pictures and shows no progress.
+
+    Raises InvalidFile if it is not a notebook in Python, NotebookFailed if a cell fails
+    or the process dies, and CommandFailed if the code is not that of the inputs.
+    """
+    if inputs:
+        content = provenance.take_notebook(notebook, inputs.notebooks[notebook.stem])
+        node = nbformat.reads(content, as_version=4)
+    else:
+        node = read_notebook(notebook)
+    check_language(node, notebook)
+    declared = papermill.inspect_notebook(node)
+    values = {k: value for k, value in (parameters or {}).items() if k in declared}
+    variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
+    if "run_dir" in values:
+        variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
+    code = inputs.syntax if inputs else {}
+    options = {"time_limit_s": time_limit_s, "is_point": is_point}
+    with (
+        closing(_Progress(notebook.name, not is_point)) as progress,
+        closing(NotebookProcess(variables, code)) as process,
+    ):
+        _execute(node, output, values, progress, process, **options)
+
+
+def check_language(node: NotebookNode, path: Path) -> None:
+    """Raise InvalidFile unless the notebook names a kernel, and is in Python."""
+    try:
+        is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
+    except ValueError:  # it names neither a kernel nor a language
+        is_python = False
+    if not is_python:
+        raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
+
+
+def _execute(
+    node: NotebookNode,
+    output: Path,
+    values: Mapping[str, object],
+    progress: "_Progress",
+    process: NotebookProcess,
+    **options: Any,
+) -> None:
+    executed: list[NotebookNode] = []
+    try:
+        papermill.execute_notebook(
+            deepcopy(node),
+            None,
+            values,
+            engine_name=ENGINE,
+            progress_bar=False,
+            executed=executed,
+            progress=progress,
+            process=process,
+            **options,
+        )
+    except PapermillExecutionError as error:
+        kind: type[Any] = NotebookFailed
+        if error.ename == Diverged.__name__:
+            kind = Diverged
+        cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
+        where = f"{progress.name} failed in the cell {cells[error.exec_count]!r}"
+        raise kind(f"{where}: {error.ename}: {error.evalue}") from None
+    finally:
+        if executed:
+            executed[0].metadata.pop("papermill", None)  # has paths of this machine
+            write_whole(output, nbformat.writes(executed[0]).encode())
+
+
+def execute_in_place(notebook: Path) -> None:
+    """Execute a notebook with its own parameters, and replace it by the result.
+
+    Whatever differs from run to run is stripped, so its metadata are those that
+    JupyterLab writes. If a cell fails, the notebook stays as it was. Raises
+    NotebookFailed.
+    """
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
+        executed = Path(temporary) / notebook.name
+        execute(notebook, executed)
+        node = read_notebook(executed)
+    kernel = node.metadata["kernelspec"]
+    node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
+    for cell in node.cells:
+        # The last two hide outputs in JupyterLab.
+        kept = ("tags", "collapsed", "jupyter")
+        cell.metadata = {
+            name: cell.metadata[name] for name in kept if cell.metadata.get(name)
+        }
+        # A control has a random name, and shows nothing without a kernel.
+        for each in cell.get("outputs", ()):
+            each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    write_whole(notebook, nbformat.writes(node).encode() + b"\n")

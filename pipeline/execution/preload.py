@@ -1,0 +1,77 @@
+"""Import what notebooks import, and know which code that is.
+
+The fork server imports this module once, so that the processes of notebooks start fast
+and execute the code of that moment. A process that is spawned imports it itself. Both
+are processes of their own, so this module may change their environment.
+"""
+
+import gc
+import importlib
+import io
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from pipeline.digests import CODE, digest_files
+from pipeline.execution.environment import BACKEND, THREADS
+from pipeline.paths import ROOT
+
+PACKAGES = (
+    "IPython.core.completerlib",
+    "IPython.core.interactiveshell",
+    "IPython.extensions.storemagic",
+    "PIL.Image",
+    "filelock",
+    "ipykernel.compiler",
+    "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline",
+    "numba",
+    "pydantic",
+)
+# The modules of the project that the notebooks of a run import.
+MODULES = (
+    "helpers",
+    "pipeline.images.data",
+    "pipeline.network.activity",
+    "pipeline.network.baselines",
+    "pipeline.network.published",
+    "pipeline.reports.plots",
+    "pipeline.results.checkpoints",
+    "pipeline.results.run_folder",
+)
+
+
+def import_project() -> tuple[dict[str, str], str]:
+    """Import the project's modules, and load the compiled loops.
+
+    Return the digests of the code that this process has in memory, and "". But if a
+    module cannot be imported, or a file was saved meanwhile, return no digests, and the
+    reason. The cell that imports the module will show the error.
+    """
+    try:
+        before = digest_files(CODE)
+        for name in MODULES:
+            importlib.import_module(name)
+        importlib.import_module("pipeline.network.compiled").load()
+        return (before, "") if digest_files(CODE) == before else ({}, "")
+    except Exception as error:  # noqa: BLE001 - of whatever stands in helpers.py
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [each for each in frames if Path(each.filename).parent == ROOT]
+        where = f"helpers.py, line {own[-1].lineno}: " if own else ""
+        return {}, f"{where}{type(error).__name__}: {error}"
+
+
+# Python 3.11 puts the current folder first, and our root has to come before it.
+sys.path.insert(0, str(ROOT))
+os.environ |= THREADS | {"MPLBACKEND": BACKEND}  # before NumPy is imported
+
+gc.disable()
+modules = {name: importlib.import_module(name) for name in PACKAGES}
+modules["pydantic"].TypeAdapter(dict[str, int])  # imports the rest of pydantic
+figure = modules["matplotlib.pyplot"].Figure()
+figure.add_subplot().set_title("text")  # makes Matplotlib find its fonts
+figure.savefig(io.BytesIO(), format="png")
+imported_code, mistake = import_project()
+gc.enable()
+gc.freeze()  # so that no child searches all these objects for garbage

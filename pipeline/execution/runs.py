@@ -1,0 +1,224 @@
+"""Run the three notebooks in sequence, unless the run is finished already."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipeline.errors import NotebookFailed
+from pipeline.execution.process import start_fork_server
+from pipeline.images import data
+from pipeline.network import published
+from pipeline.parameters import (
+    SIZES,
+    Parameters,
+    check_source,
+    describe,
+    find_unoriginal,
+    from_strings,
+    from_values,
+    make_command,
+)
+from pipeline.paths import RUNS
+from pipeline.records import Inputs, RunRecord, Status
+from pipeline.results import provenance
+from pipeline.results.checkpoints import keep_checkpoint
+from pipeline.results.files import check_folder, lock, write_whole
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import PREPARATION, STAGES, Stage
+
+# The runs that notebooks compare and explore, which are made if they are missing.
+DEFAULT_RUNS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    parameters: Parameters, run_dir: str = "runs/default", force: bool = False
+) -> bool:
+    """Prepare, train, evaluate and report, unless the folder holds this run finished.
+
+    run_dir: relative to the project's root, or absolute.
+    force: run again in any case.
+
+    All images of a source of your own are used, see `data.fit_source`. Return whether
+    anything was executed.
+
+    Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
+    another command uses the folder; then nothing has been changed. Raises
+    NotebookFailed if a notebook fails, and CommandFailed if the code changes meanwhile;
+    then the folder holds the notebooks as far as they were executed, and run.json holds
+    the status and the error.
+    """
+    folder = RunFolder(run_dir)
+    check_folder(folder.path, "sweep.json")
+    requested = parameters
+    parameters, images = data.fit_source(requested)
+    record = RunRecord(
+        parameters=dict(parameters),
+        inputs=provenance.collect_inputs(parameters.source),
+        arrays=dict(images.source_sha256),
+    )
+    if parameters is not requested:
+        sizes = describe(parameters.model_dump(include=SIZES))
+        log.info(f"All images of the source are taken: {sizes}")
+    with lock(folder.path):
+        differences = folder.find_differences(record)
+        is_executed = force or bool(differences)
+        if is_executed:
+            start_fork_server()
+            if force:
+                folder.checkpoint_path.unlink(missing_ok=True)
+            for warning in images.warnings:
+                log.warning(warning)
+            execute_run(folder, record, differences or ["--force"])
+        else:
+            unchanged = "nothing that it depends on has changed"
+            log.info(f"{run_dir} is finished, and {unchanged}.")
+            if not folder.report_path.exists():
+                finish(folder, folder.read_record())
+    log.info(summarise(folder))
+    return is_executed
+
+
+def make_default_run(run_dir: str) -> None:
+    """Make one of DEFAULT_RUNS if its folder is missing; do nothing otherwise.
+
+    So no command trains over a folder that it was only asked to read.
+    """
+    folder = RunFolder(run_dir)
+    if folder.display_path in DEFAULT_RUNS and not folder.path.exists():
+        run(from_values(DEFAULT_RUNS[folder.display_path]), folder.display_path)
+
+
+def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) -> None:
+    """Execute the three notebooks, and record how that ended.
+
+    reasons: why the run in the folder, if there is one, is replaced.
+    """
+    had_run = folder.record_path.exists()
+    record = keep_checkpoint(folder, record)
+    if record.resumed_after_epoch:
+        place = f"after epoch {record.resumed_after_epoch}"
+        log.info(f"Going on with {folder.display_path} {place}.")
+    elif had_run:
+        listed = "".join(f"\n  {each}" for each in reasons)
+        log.info(f"Replacing what is in {folder.display_path}, because of{listed}")
+    started = time.monotonic()
+    folder.write_record(record)
+    folder.clear()
+    write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
+    try:
+        outputs = execute_stages(folder, record.parameters, record.inputs)
+        if folder.read_data().source_sha256 != record.arrays:
+            problem = "The source has changed while the run read it"
+            raise NotebookFailed(f"{problem}. Start the command again.")
+        duration = round(time.monotonic() - started, 1)
+        note = folder.read_model().note
+        finish(folder, record.replace(duration_s=duration, outputs=outputs, note=note))
+    except BaseException as error:
+        # Delete the metrics, so that the folder does not look like a finished run.
+        folder.metrics_path.unlink(missing_ok=True)
+        duration = round(time.monotonic() - started, 1)
+        text = None if isinstance(error, KeyboardInterrupt) else str(error)
+        ended = record.replace(status=Status.of(error), error=text)
+        folder.write_record(ended.replace(duration_s=duration))
+        raise
+
+
+def execute_stages(
+    folder: RunFolder,
+    values: Mapping[str, object],
+    inputs: Inputs | None = None,
+    stages: Iterable[Stage] = STAGES,
+) -> dict[str, str]:
+    """Execute the notebooks of these stages, and return the digests of their files.
+
+    inputs: the code and cells that have to be executed; None for what is on disk.
+    """
+    # papermill takes 0.4 s to import, for which a finished run does not wait.
+    from pipeline.execution import notebooks
+
+    outputs: dict[str, str] = {}
+    for stage in stages:
+        started, executed = time.monotonic(), folder.executed_path(stage)
+        values = {**values, "run_dir": folder.display_path}
+        notebooks.execute(stage.notebook, executed, values, inputs=inputs)
+        outputs |= folder.digest([executed.name, *stage.files])
+        log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
+    return outputs
+
+
+def finish(folder: RunFolder, record: RunRecord) -> None:
+    """Write the report, then record that the run is done."""
+    from pipeline.reports import page  # see `execute_stages`
+
+    page.write_run_report(folder, record)
+    outputs = record.outputs | folder.digest([folder.report_path.name])
+    folder.write_record(record.replace(status=Status.DONE, outputs=outputs))
+
+
+def summarise(folder: RunFolder) -> str:
+    """Return a run's metrics beside the published ones, and the path of its report."""
+    record, model = folder.read_record(), folder.read_model()
+    changed = find_unoriginal(from_values(record.parameters))
+    verdicts = ("", "") if changed else ("equal", "NOT equal")
+    differences = [describe(changed)] if changed else []
+    if not provenance.has_published_helpers(record.inputs):
+        differences.append("helpers.py, whose code has been changed")
+    metrics, has_digits = (
+        folder.read_metrics().model_dump(),
+        model.classes == data.DIGITS,
+    )
+    parts = [published.format_table(metrics, *verdicts, has_digits)]
+    if differences:
+        parts.insert(0, f"What differs from the original: {', '.join(differences)}")
+    if record.note:
+        parts.append(record.note)
+    parts.append(f"report: {os.path.relpath(folder.report_path)}")
+    return "\n" + "\n\n".join(parts)
+
+
+def report(folder: RunFolder) -> Path:
+    """Write the report of a finished run, and return its path.
+
+    Raises InvalidFile if there is no finished run.
+    """
+    folder.read_record()  # raises before a folder without a run gets a lock file
+    with lock(folder.path):
+        finish(folder, folder.read_finished()[0])
+    return folder.report_path
+
+
+def show_source(values: Mapping[str, str], output: Path | None) -> Path:
+    """Write a page about the images of a source, and return its path.
+
+    Also log how many images it has, and the command that trains with them.
+
+    values: the "source", and other parameters, as text; see `data.fit_source`.
+    output: the page; None for one in runs/reports.
+    Raises InvalidInput and NotebookFailed.
+    """
+    from pipeline.reports import cells, page  # see `execute_stages`
+
+    parameters = from_strings(values)
+    check_source(parameters.source)
+    parameters, _ = data.fit_source(parameters)
+    name = Path(parameters.source).stem
+    output = output or RUNS / "reports" / f"{name}-data.html"
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
+        folder = RunFolder(temporary)
+        execute_stages(folder, dict(parameters), stages=[PREPARATION])
+        executed = folder.executed_path(PREPARATION)
+        page.write_notebook_report(
+            executed, output, f"The images of {parameters.source}"
+        )
+        found = cells.read_notebook(executed).cells
+    for cell in found:
+        if "summary" in cell.metadata.get("tags", ()):
+            log.info("".join(each.text for each in cell.outputs))
+    command = make_command(dict(parameters), f"runs/{name}-run")
+    log.info(f"Train with, in the project's folder: {command}")
+    return output

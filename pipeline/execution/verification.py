@@ -1,0 +1,126 @@
+"""Verify a run: make it again in a temporary folder, and compare what it gives."""
+
+import logging
+import math
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import CommandFailed, InvalidFile
+from pipeline.execution.runs import execute_stages
+from pipeline.parameters import NAMED_SOURCES
+from pipeline.paths import ROOT
+from pipeline.records import RunRecord
+from pipeline.results import provenance
+from pipeline.results.model import Model
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import EVALUATION, PREPARATION, RESULT_FILES, STAGES
+
+log = logging.getLogger(__name__)
+# Results of a BLAS may differ by this, because its last digits vary between machines.
+TOLERANCE = 1e-9
+
+
+def verify(run_dir: str) -> None:
+    """Run a finished run or point again in a temporary folder, and log what is equal.
+
+    If its source is missing, the images are taken from the run's data.npz. Results that
+    a BLAS has computed may differ from the stored ones by TOLERANCE.
+
+    Raises InvalidFile if there is no finished run, or if both its source and its
+    data.npz are missing. Raises CommandFailed if any result differs by more.
+    """
+    folder = RunFolder(run_dir)
+    record, parameters = folder.read_finished(check_files=False)
+    altered = folder.list_altered(record, RESULT_FILES)
+    source = parameters.source
+    has_source = source in NAMED_SOURCES or (ROOT / source).exists()
+    has_data = folder.data_path.exists() and folder.data_path.name not in altered
+    if not has_source and not has_data:
+        problem = f"cannot be made again: its source {source} is missing, and its "
+        problem += "data.npz is missing, too, or has been altered"
+        raise InvalidFile(folder.path, problem, "Put the source back.")
+    recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
+    now = RunRecord(
+        parameters=record.parameters,
+        inputs=provenance.collect_inputs(source, recorded),
+    )
+    stages = [
+        stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
+    ]
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
+        again = RunFolder(temporary)
+        if not has_source:
+            log.info(f"{source} is missing; the images are those of data.npz.")
+            shutil.copy(folder.data_path, again.data_path)
+            stages.remove(PREPARATION)
+            inputs = now.inputs.model_copy(update={"data": record.inputs.data})
+            now = now.replace(inputs=inputs)
+        execute_stages(again, record.parameters, stages=stages)
+        distance = _measure_distance(folder.read_model(), again.read_model())
+        before, after = _collect_facts(folder), _collect_facts(again)
+    before |= {f"{name}, altered since": record.outputs[name] for name in altered}
+    different = [name for name in before if before[name] != after.get(name)]
+    # Only a BLAS, which the compiled loops do not use, gives other digits elsewhere.
+    uses_blas = record.parameters["batch_size"] != 1 or record.note is not None
+    is_close = uses_blas and distance <= TOLERANCE and _are_close(before, after)
+    for name, value in before.items():
+        other = f"{'in other digits' if is_close else 'NOT equal'} {after.get(name)}"
+        log.info(f"  {name:25} {value}  {other if name in different else 'equal'}")
+    for change in provenance.compare_records(record, now):
+        log.info(f"What has changed since: {change}")
+    if now.inputs.syntax["helpers.py"] != record.inputs.syntax["helpers.py"]:
+        _log_own_helpers(folder)
+    if not different:
+        log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
+    elif is_close:
+        log.info(
+            f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
+            f"weights within {distance:.1g} of the stored ones. Another BLAS or "
+            "processor rounds products of matrices differently. "
+            f"Here: {provenance.describe_machine()}."
+        )
+    else:
+        raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
+
+
+def _log_own_helpers(folder: RunFolder) -> None:
+    """Say where the helpers.py of a run is, if the project has another one now."""
+    places = [folder.helpers_path, folder.path.parent / folder.helpers_path.name]
+    for path in places:
+        if path.exists():
+            log.info(
+                f"To verify it with its own helpers.py: cp {path} {ROOT}/helpers.py"
+            )
+            return
+
+
+def _are_close(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Return whether all numbers are equal to TOLERANCE, and nothing was altered."""
+    numbers = [name for name in before if isinstance(before[name], float | int)]
+    stored = [before[name] for name in numbers]
+    found = [after.get(name, math.nan) for name in numbers]
+    is_altered = any(name.endswith("altered since") for name in before)
+    return not is_altered and bool(np.allclose(stored, found, rtol=TOLERANCE, atol=0))
+
+
+def _measure_distance(one: Model, other: Model) -> float:
+    """Return the largest difference of two models' weights, inf if shapes differ."""
+    if [matrix.shape for matrix in one.weights] != [m.shape for m in other.weights]:
+        return math.inf
+    pairs = zip(one.weights, other.weights, strict=True)
+    return max(float(np.abs(first - second).max()) for first, second in pairs)
+
+
+def _collect_facts(folder: RunFolder) -> dict[str, Any]:
+    """Return a run's metrics, and the digests of its weights and its history.
+
+    The metrics on test images are among them if the run has been evaluated.
+    """
+    facts: dict[str, Any] = dict(folder.read_history()[-1])
+    if folder.metrics_path.exists():
+        facts |= folder.read_metrics().model_dump(exclude_none=True)
+    weights = {"weights in model.npz": folder.read_model().sha256}
+    return facts | weights | folder.digest([folder.history_path.name])

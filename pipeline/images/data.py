@@ -1,0 +1,230 @@
+"""Load images from their source, check them, and split them into three sets."""
+
+import hashlib
+import json
+import os
+import string
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.digests import digest_arrays, digest_file
+from pipeline.errors import InvalidInput
+from pipeline.images import pictures
+from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
+from pipeline.parameters import (
+    KERAS_SOURCES,
+    NAMED_SOURCES,
+    SIZES,
+    Parameters,
+    check_source,
+    describe,
+)
+from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.records import SPLITS
+
+SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
+SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N",))}
+SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
+DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
+DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
+
+
+class Classes(tuple[str, ...]):
+    """The names of two to ten classes, by label."""
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """Return the noun for one class, and for several."""
+        return ("digit", "digits") if self == DIGITS else ("class", "classes")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return what the ten outputs stand for, in ten characters at most."""
+        names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
+        return (*names, *["unused"] * (10 - len(self)))
+
+    def to_arrays(self) -> Arrays:
+        """Return what a file holds of them."""
+        return {} if self == DIGITS else {"classes": np.array(self)}
+
+
+DIGITS = Classes(string.digits)
+_NAMES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
+CLOTHES = Classes(_NAMES.split())
+
+
+def find_committed_file(name: str) -> Path:
+    """Return the path of a file that is committed beside the sample of MNIST."""
+    return SAMPLE.parent / name
+
+
+def read_classes(arrays: Arrays) -> Classes:
+    """Return the classes of a file with these arrays."""
+    return Classes(map(str, arrays["classes"])) if "classes" in arrays else DIGITS
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and their source."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    source: str
+    source_sha256: dict[str, str]  # of the four arrays of the source
+    classes: Classes = DIGITS
+    notes: list[str] = field(default_factory=list)  # on one's own pictures
+    warnings: list[str] = field(default_factory=list)
+    samples: dict[str, list[np.ndarray]] = field(
+        default_factory=dict
+    )  # see pictures.read
+
+    @property
+    def arrays(self) -> Arrays:
+        """Return the six arrays, in the order above."""
+        return {
+            name: array
+            for name, array in vars(self).items()
+            if name[:2] in ("x_", "y_")
+        }
+
+    @property
+    def sha256(self) -> str:
+        """Return one digest of the six arrays."""
+        return digest_arrays(*self.arrays.values())
+
+    def without_test(self) -> "Data":
+        """Return the same without test images, for a training."""
+        return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
+
+    def to_bytes(self) -> bytes:
+        """Return the content of data.npz."""
+        provenance = json.dumps({"source": self.source, "sha256": self.source_sha256})
+        return to_npz(provenance=provenance, **self.arrays, **self.classes.to_arrays())
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "Data":
+        """Return what the arrays of data.npz hold."""
+        provenance = json.loads(str(arrays["provenance"]))
+        sets: Any = {name: arrays[name] for name in DATA}
+        source, digests = provenance["source"], provenance["sha256"]
+        return cls(
+            **sets, source=source, source_sha256=digests, classes=read_classes(arrays)
+        )
+
+
+def load_source(source: str) -> Data:
+    """Load the training and test images of a source, and check them.
+
+    Raises InvalidInput if there is no such source, or if it cannot be used.
+    """
+    path = SAMPLE if source == "sample" else ROOT / source
+    extras: dict[str, Any] = {}
+    if source in KERAS_SOURCES:
+        arrays = _load_from_keras(source)
+        if source == "fashion_mnist":
+            extras = {"classes": CLOTHES}
+    elif path.suffix.lower() == ".npz":
+        arrays = read_arrays(
+            path, SOURCE, "Use an .npz file in the layout of keras.datasets."
+        )
+    else:
+        check_source(source)
+        own = pictures.read(path)
+        arrays = own.arrays
+        extras = {
+            "classes": Classes(own.names),
+            "notes": own.notes,
+            "warnings": own.warnings,
+            "samples": own.samples,
+        }
+    for name in ("y_train", "y_test"):
+        if len(arrays[name]) == 0 or arrays[name].max() > 9:
+            raise InvalidInput(
+                f"{source}: {name} must hold labels from 0 to 9, at least one."
+            )
+    digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
+    x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
+    x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
+    sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
+    return Data(*sets, source, digests, **extras)
+
+
+def fit_source(parameters: Parameters) -> tuple[Parameters, Data]:
+    """Load and split a source; return the parameters with the sizes that were taken.
+
+    Of a source of one's own all images are taken, unless num_samples or num_validation
+    has been set. Raises what `split_source` does.
+    """
+    images = load_source(parameters.source)
+    is_own = parameters.source not in NAMED_SOURCES
+    if is_own and not SIZES & parameters.model_fields_set:
+        parameters = parameters.model_copy(update=fit_sizes(len(images.x_train)))
+    return parameters, split(images, parameters.num_samples, parameters.num_validation)
+
+
+def split_source(source: str, num_samples: int, num_validation: int) -> Data:
+    """Load a source and split its images. Raises what `load_source` and `split` do."""
+    return split(load_source(source), num_samples, num_validation)
+
+
+def split(data: Data, num_samples: int, num_validation: int) -> Data:
+    """Take the training, then the validation images.
+
+    Raises InvalidInput if there are too few.
+    """
+    x, y, end = data.x_train, data.y_train, num_samples + num_validation
+    if end > len(x):
+        fitting = describe(fit_sizes(len(x)))
+        raise InvalidInput(
+            f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
+            f", but the source {data.source!r} has {len(x)} training images. "
+            f"What fits: {fitting}."
+        )
+    front, rest = slice(num_samples), slice(num_samples, end)
+    return replace(
+        data,
+        x_train=x[front],
+        y_train=y[front],
+        x_validation=x[rest],
+        y_validation=y[rest],
+    )
+
+
+def fit_sizes(count: int) -> dict[str, int]:
+    """Split `count` images: a fifth, but at most 1000, for validation."""
+    num_validation = min(1000, count // 5)
+    return {"num_samples": count - num_validation, "num_validation": num_validation}
+
+
+def digest_source(source: str) -> str:
+    """Return the SHA-256 of a source's file, or of its pictures with their names."""
+    path = SAMPLE if source == "sample" else ROOT / source
+    if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
+        return f"keras.datasets.{source}"
+    if path.is_file():
+        return digest_file(path)
+    files = pictures.find_pictures(path)
+    digests = [(file.relative_to(path).as_posix(), digest_file(file)) for file in files]
+    return hashlib.sha256(repr(digests).encode()).hexdigest()
+
+
+def _load_from_keras(source: str) -> Arrays:
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # else Keras asks for TensorFlow
+    import keras  # takes 2 to 4 seconds
+
+    try:
+        train, test = getattr(keras.datasets, source).load_data()
+    except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
+        raise InvalidInput(
+            f'"{source}" could not be loaded by keras.datasets, which downloads it '
+            f'once ({error}). Use the source "sample", or the path of an .npz file in '
+            "the layout of keras.datasets."
+        ) from None
+    return dict(zip(SOURCE, [*train, *test], strict=True))

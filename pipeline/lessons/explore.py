@@ -1,0 +1,264 @@
+"""Explore how a network reads an image, with the two panels of explore.ipynb."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import anywidget
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import traitlets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import helpers
+from helpers import Weights
+from pipeline.execution import runs
+from pipeline.images.data import DIGITS, Classes, Data
+from pipeline.reports import live, plots
+from pipeline.results.model import Model
+from pipeline.results.run_folder import RunFolder
+
+NO_PICTURE = (
+    "This network has no such picture:\nits helpers.py computes in another way."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One image as the network reads it, with some of its hidden units dropped.
+
+    activations and contributions are None if a changed helpers.py computes in another
+    way than they assume.
+    """
+
+    image: np.ndarray  # (784,) uint8
+    activations: np.ndarray | None  # (H,), before units are dropped
+    dropped: np.ndarray  # (H,) bool
+    scores: np.ndarray  # (10,)
+    contributions: np.ndarray | None  # (784, 10), see `compute_contributions`
+    label: int | None  # the label, if it is known
+    classes: Classes = DIGITS
+
+    @property
+    def answer(self) -> int:
+        return int(self.scores.argmax())
+
+
+def load(run_dir: str) -> tuple[Data, Model]:
+    """Read the data and the network of a run, see `runs.make_default_run`."""
+    folder = RunFolder(run_dir)
+    runs.make_default_run(folder.display_path)
+    return folder.read_data(), folder.read_model()
+
+
+def read_image(
+    model: Model,
+    image: np.ndarray,
+    dropped: Sequence[int] = (),
+    label: int | None = None,
+) -> Reading:
+    """Show an image (784,) uint8 to the network with these hidden units dropped.
+
+    dropped: indices of hidden units.
+    label: the label, if it is known.
+    """
+    units = model.weights[0].shape[1]
+    mask = np.ones((1, units))  # not scaled up as in training, which changes no answer
+    mask[0, list(dropped)] = 0
+    inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
+    hidden = helpers.forward(inputs, model.weights)[0]
+    is_known = isinstance(hidden, np.ndarray) and hidden.shape == (1, units)
+    _, scores = helpers.forward(inputs, model.weights, mask)
+    return Reading(
+        image,
+        hidden[0] if is_known else None,
+        mask[0] == 0,
+        scores[0],
+        find_contributions(inputs, model.weights, mask, scores[0]),
+        label,
+        model.classes,
+    )
+
+
+def find_contributions(
+    inputs: np.ndarray, weights: Weights, mask: np.ndarray, scores: np.ndarray
+) -> np.ndarray | None:
+    """Return the contributions of the pixels to the scores: (784, 10).
+
+    Return None if they do not add up to the scores, as after a change of the network.
+    """
+    size = mask.shape[1]
+    if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
+        return None
+    contributions = compute_contributions(inputs, weights, mask)
+    total = contributions.sum(axis=0)
+    return contributions if np.allclose(total, scores, rtol=1e-9) else None
+
+
+def compute_contributions(
+    inputs: np.ndarray, weights: Weights, mask: np.ndarray
+) -> np.ndarray:
+    """Compute each pixel's contribution to each score, gradient times input: (784, 10).
+
+    inputs (1, 784): the scaled pixels. As there are no biases, the score of digit d is
+    the sum over the pixels p of
+
+        x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d].
+
+    Source: A. Shrikumar et al. (2016), arXiv:1605.01713.
+    """
+    weights_0_1, weights_1_2 = weights
+    gate = (inputs @ weights_0_1 > 0) * mask  # (1, H)
+    return np.asarray(inputs.T * ((weights_0_1 * gate) @ weights_1_2))
+
+
+def describe(reading: Reading) -> str:
+    """Describe in words the answer, whether it is correct, and what the units do."""
+    names, scores, true = reading.classes.outputs, reading.scores, reading.label
+    answer, second = np.argsort(-scores, stable=True)[:2]
+    text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "
+    text += f"next comes {names[second]}, with {scores[second]:.2f}. "
+    if true is not None:
+        mistake = "" if true == answer else ", so that is a mistake"
+        text += f"The {reading.classes.nouns[0]} is {names[true]}{mistake}. "
+    if reading.activations is None:
+        return text.rstrip()
+    total, dropped = len(reading.dropped), np.sum(reading.dropped)
+    active = np.sum((reading.activations > 0) & ~reading.dropped)
+    text += f"Of {total} hidden units, active: {active}, "
+    return text + f"inactive: {total - active - dropped}, dropped: {dropped}."
+
+
+def draw(reading: Reading) -> Figure:
+    """Draw a reading: image, contributions of the pixels, scores and hidden units."""
+    names, scores = reading.classes.outputs, reading.scores
+    figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
+    figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
+    image, pixels, bars, units = axes.values()
+    image.imshow(reading.image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+    image.set(title="The image", xticks=[], yticks=[])
+    pixels.set(title=f"Pixels for and against {names[reading.answer]}")
+    pixels.set(xticks=[], yticks=[])
+    if reading.contributions is None:
+        pixels.text(0.5, 0.5, NO_PICTURE, ha="center", transform=pixels.transAxes)
+    else:
+        parts = reading.contributions[:, reading.answer].reshape(28, 28)
+        limit = np.abs(parts).max() or 1.0
+        colours = pixels.imshow(parts, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        figure.colorbar(colours, ax=pixels, label="part of the score")
+    bars.barh(range(10), scores, color=plots.TEST)
+    bars.barh(reading.answer, scores.max(), color=plots.VALIDATION, label="answer")
+    if reading.label is not None:
+        label = f"true {reading.classes.nouns[0]}"
+        bars.plot(scores[reading.label], reading.label, "ko", label=label)
+    bars.set(xlabel="score", ylim=(9.6, -0.6))
+    bars.set_xlim(min(-0.4, *scores), 1.05 * max(1.2, *scores))
+    bars.set_yticks(range(10), names, fontsize=8)
+    units.set(title="Hidden units", xlabel="hidden unit", ylabel="activation")
+    draw_units(units, reading)
+    for axis in (bars, units):
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    return figure
+
+
+def draw_units(axis: Axes, reading: Reading) -> None:
+    """Draw the activation of each hidden unit, and a cross on each dropped one."""
+    heights = reading.activations
+    if heights is None:
+        axis.text(0.5, 0.5, NO_PICTURE, ha="center", transform=axis.transAxes)
+        return
+    dropped = np.flatnonzero(reading.dropped)
+    axis.bar(range(len(heights)), heights, color=plots.TRAIN, label="active")
+    axis.plot(dropped, heights[dropped], "kX", label="dropped, and what it would be")
+    low, high = min(heights.min(), 0.0), max(heights.max(), 0.1)
+    axis.set(xlim=(-1, len(heights) - 0.4), ylim=(1.1 * low, 1.1 * high))
+
+
+class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Show a slider for the image, a list of units to drop, and the resulting reading.
+
+    read: takes the index of the image, below count, and the units, and returns a
+        Reading.
+    """
+
+    def __init__(
+        self, read: Callable[..., Reading], count: int, hidden_size: int
+    ) -> None:
+        self.read = read
+        self.index = widgets.IntSlider(
+            max=count - 1, description="Image", continuous_update=False
+        )
+        self.dropped = widgets.SelectMultiple(
+            options=range(hidden_size), description="Dropped"
+        )
+        self.view = widgets.HTML()
+        super().__init__([self.index, self.dropped, self.view])
+        self.index.observe(self.update, "value")
+        self.dropped.observe(self.update, "value")
+        self.update()
+
+    def update(self, change: object = None) -> None:
+        """Read the chosen image again, and show a sentence and a picture."""
+        reading = self.read(self.index.value, self.dropped.value)
+        alt = f"A panel: choose an image, drop hidden units. {describe(reading)}"
+        self.still, self.metadata = plots.to_output(draw(reading), alt)
+        sentence = escape(describe(reading))
+        source = f"data:image/png;base64,{self.still['image/png']}"
+        picture = f'<img width="864" alt="{sentence}" src="{source}">'
+        self.view.value = f'<p role="status">{sentence}</p>{picture}'
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
+        return super()._repr_mimebundle_(**options) | self.still, self.metadata
+
+
+class LivePanel(anywidget.AnyWidget):
+    """Let the user draw and train as in a run's report, and pass both to Python."""
+
+    _scripts = (
+        *("network", "draw", "pad", "tries", "train"),
+        *("sums", "explain", "step", "widget"),
+    )
+    _esm = "".join(map(live.read_script, _scripts)) + "export default widget_js;\n"
+    _css = live.read_style("live")
+    html = traitlets.Unicode().tag(sync=True)
+    page = traitlets.Dict().tag(sync=True)
+    # The browser trains in a worker, which has to be given its script.
+    source = traitlets.Unicode(live.read_script("network")).tag(sync=True)
+    drawn = traitlets.CBytes(bytes(784)).tag(sync=True)
+    trained = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, run_dir: str) -> None:
+        folder = RunFolder(run_dir)
+        parts = live.collect_parts(folder, folder.find_record())
+        page = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+        super().__init__(html=page, page=parts["page"])
+        self.history = folder.read_history()
+
+    @property
+    def image(self) -> np.ndarray:
+        """Return the drawing in the form of MNIST's digits: (784,) uint8."""
+        return np.frombuffer(self.drawn, np.uint8)
+
+    @property
+    def model(self) -> Model | None:
+        """Return the network last trained in the browser, or None if none was."""
+        if not self.trained:
+            return None
+        first, second = (
+            np.frombuffer(self.trained[name], "<f8") for name in ("first", "second")
+        )
+        classes = Classes(self.page["training"]["parameters"]["classes"])
+        normalisation = float(self.trained["normalisation"])
+        weights = first.reshape(784, -1), second.reshape(-1, 10)
+        return Model(weights, normalisation, classes)
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
+        view, _ = super()._repr_mimebundle_(**options) or ({}, {})
+        accuracy = self.history[-1]["train_accuracy_no_dropout"]
+        alt = "A panel: draw a digit, train again. The curves of the run end at an "
+        alt += f"accuracy of {accuracy:.3f} on the training images."
+        still, metadata = plots.to_output(plots.draw_learning_curves(self.history), alt)
+        return view | still, metadata

@@ -1,0 +1,301 @@
+"""Train and predict as helpers.py does, with compiled loops where they may be used.
+
+The loops write a second time what `forward`, `backward`, `one_hot` and `train_epoch` of
+helpers compute, and call its `scale`, `drop_pixels`, `dropout_mask` and `measure` once
+for many images. So they are used exactly for the helpers.py that they were written for,
+while any other one trains itself. Only the bodies of the functions in FREE may change,
+because the loops compile the activation from helpers, and the notebooks themselves call
+the other two.
+
+The loops give the same bits wherever they were tried, and with any number of threads,
+because every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left
+out.
+"""
+# mypy: allow-untyped-defs
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial, wraps
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numba import config, njit
+
+import helpers
+from helpers import Bytes, Floats, Weights
+from pipeline.digests import digest_code
+from pipeline.network import helpers_text
+
+# The digest of the helpers.py that the loops follow, without the bodies of FREE. If you
+# change both, print the new one: python -m pipeline.network.compiled
+WRITTEN_FOR = "d37566cb413eec26af7213b2761c1f9acb6d2c4374f15a336871cfaa49633a24"
+ACTIVATIONS = ("relu", "relu_derivative")
+FREE = (*ACTIVATIONS, "generators", "initial_weights")
+NOTE = (
+    "helpers.py is not the one that the compiled loops follow, so helpers.py itself "
+    "trains: 9 to 30 times slower, and its last digits may differ from machine to "
+    "machine."
+)
+PIXELS, NUM_DIGITS = 784, 10
+PIXEL_VALUES = np.arange(256, dtype=np.uint8)
+IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
+UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
+VALUES_PER_THREAD = 20_000  # with fewer, to start a thread costs more than it saves
+
+
+@wraps(helpers.train_epoch, assigned=())  # so that its signature is helpers' own
+def train_epoch(
+    images: Bytes,
+    labels: Bytes,
+    weights: Weights,
+    rng: np.random.RandomState,
+    input_rng: np.random.RandomState | None = None,
+    *,
+    batch_size: int = 1,
+    **options: Any,
+) -> tuple[float, float]:
+    """Do what `helpers.train_epoch` does; it does so itself for batches of images.
+
+    If helpers.py is another one than the loops follow, NOTE is printed once.
+    """
+    arguments = images, labels, weights, rng, input_rng
+    if not follows_helpers():
+        print_note()
+    elif batch_size == 1 and fits(images, weights, labels):
+        return _train(*arguments, **options)
+    return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
+
+
+def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
+    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10)."""
+    if follows_helpers() and fits(images, weights):
+        return _predict(images, weights, normalisation)
+    return helpers.predict(images, weights, normalisation)
+
+
+def evaluate(
+    images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
+) -> tuple[float, float]:
+    """Return the mean squared error per image and the accuracy, without dropout."""
+    if follows_helpers() and fits(images, weights, labels):
+        return helpers.measure(_predict(images, weights, normalisation), labels)
+    return helpers.evaluate(images, labels, weights, normalisation)
+
+
+def find_note() -> str | None:
+    """Return NOTE if helpers.py is another one than the loops follow, else None."""
+    return None if follows_helpers() else NOTE
+
+
+@cache
+def print_note() -> None:
+    print(NOTE, file=sys.stderr)
+
+
+def follows_helpers() -> bool:
+    """Return whether the loops compute what the functions of helpers compute.
+
+    They do if helpers.py is the one that they follow, if no cell has replaced one of
+    its functions, and if Numba can compile its activation.
+    """
+    return _IS_KNOWN and helpers_text.list_functions(helpers) == _IMPORTED and load()
+
+
+def digest_helpers() -> str:
+    """Return what WRITTEN_FOR has to be for the helpers.py that was imported."""
+    return digest_code(helpers_text.TEXT, FREE)
+
+
+def _compile(function: Any) -> Any:
+    """Compile a copy of a function, and cache it for the present helpers.py alone.
+
+    Numba finds a cached function by its name, and looks for changes only in the file in
+    which it is defined. But the loops also depend on the activation, so a digest of
+    helpers.py is added to the name.
+    """
+    name = f"{function.__name__}_{digest_code(helpers_text.TEXT)[:12]}"
+    options = function.__globals__, name, function.__defaults__
+    copy = FunctionType(function.__code__, *options)
+    copy.__qualname__ = name
+    return njit(cache=True, nogil=True)(copy)
+
+
+_IMPORTED = helpers_text.list_functions(helpers)
+_IS_KNOWN = (
+    digest_helpers() == WRITTEN_FOR
+    and helpers_text.defines(_IMPORTED)
+    and all(helpers_text.is_elementwise(name) for name in ACTIVATIONS)
+)
+if _IS_KNOWN:
+    relu, relu_derivative = _compile(helpers.relu), _compile(helpers.relu_derivative)
+
+
+@cache
+def load() -> bool:
+    """Compile the loops, or load them; return whether Numba can compile the activation.
+
+    helpers' own activation is called, too, because NumPy refuses some expressions that
+    Numba compiles.
+    """
+    image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
+    weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
+    try:
+        with np.errstate(all="ignore"):
+            helpers.relu_derivative(helpers.relu(np.ones((1, 1))), 1.0)
+            _train(image, labels, weights, np.random.RandomState(0))
+            _predict(image, weights, 255)
+    except Exception:  # noqa: BLE001 - of whatever the activation does
+        return False
+    return True
+
+
+@_compile
+def forward_image(image, scaled, weights, mask, hidden, scores):
+    """Compute an image's hidden activations and scores; return the indices of its ink.
+
+    image: (784,) uint8.
+    scaled: (256,), the scaled value of each pixel value.
+    weights: both matrices.
+    mask: (H,).
+
+    The activations are written into hidden (H,), and the scores are added to scores
+    (10,). The ink consists of the pixels above 0.
+    """
+    weights_0_1, weights_1_2 = weights
+    places = np.empty(PIXELS, np.uint16)
+    count = 0
+    for p in range(PIXELS):
+        places[count] = p  # the next pixel overwrites it if this one is 0
+        count += image[p] > 0
+    hidden[:] = 0.0
+    if count % 2:
+        p = places[0]
+        for h in range(len(hidden)):
+            hidden[h] += scaled[image[p]] * weights_0_1[p, h]
+    # Rows are added in pairs, so that hidden is read and written half as often.
+    for k in range(count % 2, count, 2):
+        p, q = places[k], places[k + 1]
+        pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
+        for h in range(len(hidden)):
+            hidden[h] = (
+                hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
+            )
+    activations = relu(hidden)
+    for h in range(len(hidden)):
+        hidden[h] = activations[h] * mask[h]
+        for d in range(NUM_DIGITS):
+            scores[d] += hidden[h] * weights_1_2[h, d]
+    return places[:count]
+
+
+@_compile
+def update_weights(
+    images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
+):
+    """Train on each image in turn, and return the scores (N, 10) before each update.
+
+    images: (N, 784) uint8.
+    labels: (N,).
+    masks: (N, H).
+
+    The weights are changed in place.
+    """
+    weights_0_1, weights_1_2 = weights
+    scores = np.zeros((len(images), NUM_DIGITS))
+    scores_delta = np.empty(NUM_DIGITS)
+    hidden, hidden_delta = np.empty(len(weights_1_2)), np.empty(len(weights_1_2))
+    for i in range(len(images)):
+        places = forward_image(images[i], scaled, weights, masks[i], hidden, scores[i])
+        for d in range(NUM_DIGITS):
+            scores_delta[d] = scores[i, d] - (d == labels[i])
+        slopes = relu_derivative(hidden, relu_grad_inactive)
+        for h in range(len(hidden)):
+            delta = 0.0
+            for d in range(NUM_DIGITS):
+                delta += scores_delta[d] * weights_1_2[h, d]
+                weights_1_2[h, d] -= learning_rate * hidden[h] * scores_delta[d]
+            hidden_delta[h] = delta * slopes[h] * masks[i, h]
+        for p in places:  # the gradient of the other rows is 0
+            step = learning_rate * scaled[images[i, p]]
+            for h in range(len(hidden)):
+                weights_0_1[p, h] -= step * hidden_delta[h]
+    return scores
+
+
+@_compile
+def add_scores(scaled, weights, images, scores):
+    """Add the scores of images (N, 784), without dropout, to scores (N, 10).
+
+    The hidden units are taken in blocks, see UNITS_PER_BLOCK.
+    """
+    for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
+        units = slice(start, start + UNITS_PER_BLOCK)
+        block = weights[0][:, units].copy(), weights[1][units]
+        mask, hidden = np.ones(len(block[1])), np.empty(len(block[1]))
+        for i in range(len(images)):
+            forward_image(images[i], scaled, block, mask, hidden, scores[i])
+
+
+def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
+    """Return whether the loops, which check no bounds, can take these arrays.
+
+    They take images (N, 784) and labels (N,) of uint8, and matrices (784, H) and
+    (H, 10).
+    """
+    hidden_size = len(weights[-1])
+    is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
+    is_label = labels is None or (
+        labels.dtype == np.uint8 and labels.shape == images.shape[:1]
+    )
+    shapes = [matrix.shape for matrix in weights]
+    known = [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
+    is_plain = all(
+        matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
+    )
+    return is_image and is_label and is_plain and shapes == known
+
+
+def _train(
+    images: Bytes,
+    labels: Bytes,
+    weights: Weights,
+    rng: np.random.RandomState,
+    input_rng: np.random.RandomState | None = None,
+    *,
+    normalisation: float = 255,
+    learning_rate: float = 0.005,
+    dropout_rate: float = 0.5,
+    input_dropout_rate: float = 0,
+    relu_grad_inactive: float = 1,
+) -> tuple[float, float]:
+    scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
+    scores = []
+    for start in range(0, len(images), IMAGES_PER_CALL):
+        chunk = slice(start, start + IMAGES_PER_CALL)
+        pixels = np.ascontiguousarray(images[chunk])  # as the loops are compiled for
+        pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
+        masks = helpers.dropout_mask(rng, (len(pixels), len(weights[1])), dropout_rate)
+        inputs = pixels, labels[chunk], masks, scaled
+        rates = float(learning_rate), float(relu_grad_inactive)
+        scores.append(update_weights(*inputs, tuple(weights), *rates))
+    return helpers.measure(np.concatenate(scores), labels)
+
+
+def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
+    scores = np.zeros((len(images), NUM_DIGITS))
+    cores = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    count = max(1, min(cores, len(images) * len(weights[1]) // VALUES_PER_THREAD))
+    parts = (
+        np.array_split(np.ascontiguousarray(images), count),
+        np.array_split(scores, count),
+    )
+    scaled = helpers.scale(PIXEL_VALUES, normalisation)
+    add = partial(add_scores, scaled, tuple(weights))
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(add, *parts) if count > 1 else map(add, *parts))
+    return scores
+
+
+if __name__ == "__main__":
+    print(digest_helpers())

@@ -1,0 +1,108 @@
+"""Compare metrics with the published ones, format them, and bound their certainty."""
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.digests import digest_code, read_code
+
+PUBLISHED = {
+    "train_error": "0.420",
+    "train_accuracy": "0.817",
+    "test_error": "0.429",
+    "test_accuracy": "0.7942",
+}
+# The digest of the weights of the default run.
+WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
+# The helpers.py that reproduces the published metrics, with which others are compared.
+HELPERS = Path(__file__).with_name("helpers.py.txt")
+# Its digest by the rule of version 3.0.
+HELPERS_3_0_SHA256 = "76cce13ffce17fad65aab9de223e9e5aa2dc7f9e36690b4ca570286338f4d412"
+# 95 % of a normal distribution lie within so many standard deviations of its mean.
+Z = 1.959963984540054
+
+
+@cache
+def digest_helpers() -> str:
+    """Return the digest of the helpers.py that reproduces the published metrics."""
+    return digest_code(read_code(HELPERS))
+
+
+def cut(error: float) -> str:
+    """Format an error as the original prints it, cut to five characters, not rounded.
+
+    Five characters would mislead for very small or large errors, so these are formatted
+    in another way.
+    """
+    if error >= 1e5:  # because 123456.7 cut to five characters would read 12345
+        return f"{error:.0e}"
+    return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
+
+
+def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
+    """Compare a run's metrics with the published ones, and return a row for each.
+
+    Errors are compared as the original prints them, accuracies exactly.
+    """
+    rows = []
+    for metric, published in PUBLISHED.items():
+        value, name = metrics[metric], metric.replace("_", " ")
+        is_error = metric.endswith("error")
+        ours = cut(value) if is_error else f"{value:.4g}"
+        equal = ours == published if is_error else value == float(published)
+        rows.append(
+            {"name": name, "published": published, "ours": ours, "equal": equal}
+        )
+    return rows
+
+
+def format_table(
+    metrics: dict[str, float],
+    equal: str = "equal",
+    other: str = "NOT equal",
+    has_digits: bool = True,
+) -> str:
+    """Format the comparison of a run's metrics with the published ones as a table.
+
+    equal, other: the words in its last column.
+    has_digits: whether the images are digits; if not, the published metrics are left
+        out.
+    """
+    lines = [f"{'':16}{'published':>10}{'this run':>10}"] if has_digits else []
+    for row in compare(metrics):
+        published = f"{row['published']:>10}" if has_digits else ""
+        verdict = equal if row["equal"] else other
+        lines.append(
+            f"{row['name']:16}{published}{row['ours']:>10}  {verdict}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def round_metric(value: float, sign: str = "") -> str:
+    """Format a metric with four decimals, or from 100000 on with four digits.
+
+    sign: "+" writes the sign of a positive number, too.
+    """
+    return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
+
+
+def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of an accuracy, by Wilson's method.
+
+    The accuracy and the interval's ends are fractions.
+
+    images: the number of images that the accuracy was measured on, at least 1.
+
+    Source: E. Wilson (1927), Journal of the American Statistical Association 22,
+    209-212.
+    """
+    shrinkage = 1 + Z**2 / images
+    centre = (accuracy + Z**2 / (2 * images)) / shrinkage
+    variance = accuracy * (1 - accuracy) / images + Z**2 / (4 * images**2)
+    reach = Z * math.sqrt(variance) / shrinkage
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def format_duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

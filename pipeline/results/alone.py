@@ -1,0 +1,59 @@
+"""Check a notebook of a run that runs alone, without the command of the run."""
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from pipeline import digests
+from pipeline.errors import InvalidInput
+from pipeline.network import helpers_text
+from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.records import RunRecord
+from pipeline.results import provenance
+from pipeline.results.stages import RECORD
+
+
+def check(
+    stage: str, values: Mapping[str, Any], run_dir: str, before: RunRecord | None
+) -> None:
+    """Raise InvalidInput if a notebook would not repeat the run in its folder.
+
+    stage: such as "02_train".
+    values: the notebook's parameters.
+    before: the record of the run in the folder, if there is one.
+
+    The run may have other parameters, other cells or another helpers.py. Besides,
+    helpers.py must be all of the network, and the one that was imported.
+    """
+    helpers_text.check_helpers()
+    helpers_text.check_imported()
+    if before is None:
+        return
+    inputs = before.inputs.model_copy(
+        update={
+            "notebooks": {stage: provenance.digest_cells(NOTEBOOKS / f"{stage}.ipynb")},
+            "syntax": digests.digest_files(["helpers.py"]),
+            "rule": digests.RULE,
+        }
+    )
+    now = before.replace(parameters=dict(values), inputs=inputs)
+    if changes := provenance.compare_records(before, now):
+        listed = "; ".join(changes)
+        problem = f"{run_dir} holds a run that differs: {listed}"
+        raise InvalidInput(f"{problem}. {describe_other_folder()}")
+
+
+def describe_refusal(run_dir: str) -> str:
+    """Say why a notebook that runs alone has not stored its results."""
+    problem = f"{run_dir} holds a run with other results, so nothing was written"
+    return f"{problem}. {describe_other_folder()}"
+
+
+def describe_other_folder() -> str:
+    """Say how a notebook that runs alone gets a folder of its own."""
+    names = (f"lab-{number}" if number > 1 else "lab" for number in count(1))
+    name = next(each for each in names if not (RUNS / each / RECORD).exists())
+    return (
+        "A notebook that runs alone changes no run. To keep what it computes, set "
+        f'run_dir = "runs/{name}" in all three notebooks, and run 01_prepare first.'
+    )

@@ -1,0 +1,114 @@
+"""Check whose a folder is, lock it, and write whole files into it.
+
+A folder is ours if it holds the lock file that each run, sweep and single stage leaves.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import CommandFailed, InvalidInput
+
+LOCK = ".digits.lock"
+GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pages
+
+
+def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None:
+    """Raise InvalidInput unless a run or a sweep may write into a folder.
+
+    other: the file that marks the other kind of result: "sweep.json" if a run wants to
+        write, "run.json" if a sweep does.
+    harmless: the suffixes of files that may lie there before.
+
+    It may if the folder is new, or holds nothing but harmless and hidden files, or has
+    our lock file. But it may not if the folder is a point of a sweep.
+    """
+    check_parents(path)
+    if (path.parent / "sweep.json").exists():
+        problem = f"a folder of the sweep {path.parent}"
+    elif (path / other).exists():
+        problem = f"the folder of another kind of result: it holds {other}"
+    elif path.is_dir() and not (path / LOCK).exists():
+        foreign = [
+            each.name
+            for each in path.iterdir()
+            if not each.name.startswith(".") and each.suffix not in harmless
+        ]
+        if not foreign:
+            return
+        problem = f"not a folder of this project: it holds {min(foreign)}"
+    else:
+        return
+    raise InvalidInput(f"{path} is {problem}. Choose another folder.")
+
+
+def check_parents(path: Path) -> None:
+    """Raise InvalidInput if a folder or a page would be below a file."""
+    for each in path.parents:
+        if each.is_file():
+            raise InvalidInput(f"{path} is below a file, {each}. Choose another place.")
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Lock a folder until the block or the process ends.
+
+    The folder is made if it is missing. Raises CommandFailed if another command has
+    locked it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # The short wait is for `is_locked`, which holds the lock for a moment.
+        with FileLock(folder / LOCK, timeout=0.3):
+            yield
+    except Timeout:
+        message = (
+            f"Another command is writing to {folder}. "
+            "Wait for it, or choose another folder."
+        )
+        raise CommandFailed(message) from None
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a command has locked the folder at this moment."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # nobody may write here
+        return False
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds either its old content or all of the new.
+
+    The content goes to a temporary file in the same folder, which is then renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        # The error of a full disk does not name the file, so name it here.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_page(path: Path) -> None:
+    """Raise InvalidInput if a page may not be written to the path.
+
+    It may not if the path is below a file, is a folder, or is a file that is not a page
+    of this project.
+    """
+    check_parents(path)
+    if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
+        problem = f"{path} was not made by this project"
+        raise InvalidInput(f"{problem}. Move it, or write the page elsewhere.")

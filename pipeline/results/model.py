@@ -1,0 +1,91 @@
+"""Keep a trained network: its weights, and what is needed to use them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import digests
+from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.images import data
+from pipeline.images.arrays import Arrays, Layout, Weights, read_arrays, to_npz
+from pipeline.images.data import Classes
+
+WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network: its weights, its normalisation, and the names of its classes.
+
+    The weights are float64 matrices, as helpers.py takes and returns them. If
+    helpers.py computes something else than the compiled loops, the note says that it
+    has trained the network itself. Otherwise the note is None.
+    """
+
+    weights: Weights
+    normalisation: float
+    classes: Classes = data.DIGITS
+    note: str | None = None
+
+    @classmethod
+    def read(cls, path: Path, next_step: str) -> "Model":
+        """Read a model.npz. Raises InvalidFile if it is missing or damaged."""
+        layout: Layout = {"normalisation": ("float64", ())}
+        arrays = read_arrays(path, layout, next_step)
+        weights = take_weights(arrays, path, next_step)
+        note = str(arrays["note"]) if "note" in arrays else None
+        normalisation = float(arrays["normalisation"])
+        return cls(weights, normalisation, data.read_classes(arrays), note)
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the weights, which metrics.json records."""
+        return digests.digest_arrays(*self.weights)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of model.npz.
+
+        Raises InvalidInput if the weights are not a tuple of float64 matrices.
+        """
+        notes = {} if self.note is None else {"note": self.note}
+        arrays = name_weights(self.weights) | self.classes.to_arrays()
+        return to_npz(normalisation=float(self.normalisation), **arrays, **notes)
+
+
+def name_weights(weights: Weights) -> dict[str, np.ndarray]:
+    """Return the weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
+
+    Raises InvalidInput if the weights are not a tuple of float64 matrices.
+    """
+    if not isinstance(weights, tuple):
+        kind = type(weights).__name__
+        problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
+        raise InvalidInput(f"{problem} of float64 matrices. Change initial_weights.")
+    for number, matrix in enumerate(weights):
+        if np.ndim(matrix) != 2 or np.asarray(matrix).dtype != np.float64:
+            found = f"{np.asarray(matrix).dtype} {np.shape(matrix)}"
+            name = WEIGHTS.format(number, number + 1)
+            problem = f"{name} of helpers.py is {found}, but must be a float64 matrix"
+            raise InvalidInput(f"{problem}, such as (1, H) for a bias.")
+    return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
+
+
+def take_weights(arrays: Arrays, path: Path, next_step: str) -> Weights:
+    """Return the weight matrices among a file's arrays, in the order of the layers.
+
+    Raises InvalidFile if one is missing, or is not a float64 matrix.
+    """
+    found = {
+        name: array for name, array in arrays.items() if name.startswith("weights")
+    }
+    count = max(len(found), 1)
+    names = [WEIGHTS.format(number, number + 1) for number in range(count)]
+    for name in names:
+        if name not in found:
+            raise InvalidFile(path, f"has no array {name}", next_step)
+        if found[name].ndim != 2 or found[name].dtype != np.float64:
+            problem = f"has {name} {found[name].dtype} {found[name].shape}"
+            problem += ", but must have a float64 matrix"
+            raise InvalidFile(path, problem, next_step)
+    return tuple(found[name] for name in names)

@@ -1,0 +1,162 @@
+"""Digest what a result depends on, and find what has changed since.
+
+A result depends on its parameters, its data, the cells of its notebooks, the modules
+that compute something for them, and the versions of the packages that these use. The
+modules are listed in digests.py, and the packages below. A test compares the lists with
+what Python imports for the notebooks.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.digests import (
+    CODE,
+    EVALUATION_CODE,
+    RULE,
+    TRAINING_CODE,
+    digest_code,
+    digest_files,
+)
+from pipeline.errors import CommandFailed
+from pipeline.images import data
+from pipeline.network import helpers_text, published
+from pipeline.parameters import KERAS_SOURCES
+from pipeline.records import Inputs, RunRecord
+from pipeline.results.stages import EVALUATION, STAGES, Stage
+
+PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
+DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
+OTHER_RULE = "made by version 3.0, whose digests of code cannot be compared"
+# What a command has digested, by its digest. So it executes and stores this, although a
+# file may be saved meanwhile.
+_digested: dict[str, bytes] = {}
+
+
+def collect_inputs(source: str, stages: Iterable[Stage] = STAGES) -> Inputs:
+    """Return what these stages of a run depend on, apart from the parameters.
+
+    source: where the images come from.
+
+    Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
+    """
+    stages = list(stages)
+    versions = find_versions(PACKAGES) | helpers_text.check_helpers()
+    if source in KERAS_SOURCES:
+        versions |= find_versions(("keras", "jax"))
+    syntax = digest_files(CODE if EVALUATION in stages else TRAINING_CODE)
+    _digested[syntax["helpers.py"]] = helpers_text.PATH.read_bytes()
+    return Inputs(
+        data=data.digest_source(source),
+        notebooks={stage.name: digest_cells(stage.notebook) for stage in stages},
+        syntax=syntax,
+        rule=RULE,
+        versions=versions,
+    )
+
+
+def keep_training_inputs(inputs: Inputs) -> Inputs:
+    """Return the part of the inputs that a training depends on."""
+    notebooks = {k: v for k, v in inputs.notebooks.items() if k != EVALUATION.name}
+    syntax = {k: v for k, v in inputs.syntax.items() if k not in EVALUATION_CODE}
+    return inputs.model_copy(update={"notebooks": notebooks, "syntax": syntax})
+
+
+def has_published_helpers(inputs: Inputs) -> bool:
+    """Return whether helpers.py is the one that reproduces the published metrics."""
+    known = (published.digest_helpers(), published.HELPERS_3_0_SHA256)
+    return inputs.syntax.get("helpers.py") in known
+
+
+def find_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of these installed packages."""
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version()} | versions
+
+
+def describe_machine() -> str:
+    """Name the BLAS and the processor, on which the last digits of products depend."""
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    extensions = config.get("SIMD Extensions", {}).get("found", [])
+    processor = [platform.processor() or platform.machine(), *extensions]
+    return f"BLAS {blas['name']} {blas['version']}, processor {' '.join(processor)}"
+
+
+def digest_cells(notebook: Path) -> str:
+    """Return the SHA-256 of the code of a notebook's cells.
+
+    Prose, comments, outputs and the values of parameters do not count.
+    """
+    content = notebook.read_bytes()
+    digests = []
+    for cell in json.loads(content)["cells"]:
+        source = "".join(cell["source"])
+        if "parameters" in cell["metadata"].get("tags", ()):
+            source = DECLARED.sub(r"\1None", source)
+        if cell["cell_type"] == "code" and source.strip():
+            digests.append(digest_code(source))
+    digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+    _digested.setdefault(digest, content)
+    return digest
+
+
+def take_notebook(path: Path, digest: str) -> bytes:
+    """Return the content of a notebook whose cells had this digest.
+
+    Raises CommandFailed if the notebook was changed before it was digested.
+    """
+    if digest not in _digested and digest_cells(path) != digest:
+        problem = f"{path.name} changed after this command started"
+        raise CommandFailed(f"{problem}. Start the command again.")
+    return _digested[digest]
+
+
+def take_helpers(inputs: Inputs) -> bytes:
+    """Return the text of the helpers.py that these inputs name."""
+    return _digested[inputs.syntax["helpers.py"]]
+
+
+def compare_records(before: RunRecord, now: RunRecord) -> list[str]:
+    """Describe each parameter and input that differs between two records.
+
+    Values are cut to 12 characters, because most are digests. What `now` does not name
+    is not compared.
+    """
+    is_comparable = before.inputs.rule == now.inputs.rule
+    old, new = (flatten_record(each, is_comparable) for each in (before, now))
+    changes = [
+        f"{name}, which was {str(old.get(name, 'not recorded'))[:12]} "
+        f"and is {str(value)[:12]}"
+        for name, value in new.items()
+        if old.get(name) != value
+    ]
+    return changes if is_comparable else [OTHER_RULE, *changes]
+
+
+def flatten_record(record: RunRecord, with_code: bool) -> dict[str, Any]:
+    arrays = {f"the source's {name}": each for name, each in record.arrays.items()}
+    return record.parameters | flatten(record.inputs, with_code) | arrays
+
+
+def flatten(inputs: Inputs, with_code: bool = True) -> dict[str, str]:
+    """Return all inputs in one mapping, with names such as "versions numpy".
+
+    with_code: whether the digests of notebooks and code are among them.
+    """
+    groups = {"versions": inputs.versions}
+    if with_code:
+        groups |= {"notebooks": inputs.notebooks, "code": inputs.syntax}
+    named = {
+        f"{group} {name}": value
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
+    return {"data": inputs.data} | named

@@ -1,0 +1,319 @@
+"""Read and write the files of a run.
+
+01_prepare writes data.npz, 02_train writes model.npz and history.json, and 03_evaluate
+writes answers.npz and metrics.json. The pipeline itself writes run.json, helpers.py.txt
+and report.html. A stage whose result changes first deletes all that was made from the
+old one, so the files in a folder always belong together. A notebook that runs alone
+writes nothing into a folder that has a run.json.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import digests, parameters, records
+from pipeline.errors import Diverged, InvalidFile
+from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
+from pipeline.images.data import DATA, Data
+from pipeline.parameters import Parameters
+from pipeline.paths import BASE, to_display_path
+from pipeline.records import Epoch, History, Metrics, RunRecord, Status
+from pipeline.results import alone, provenance
+from pipeline.results.files import check_folder, lock, write_whole
+from pipeline.results.model import Model
+from pipeline.results.stages import (
+    CHECKPOINT,
+    DIGESTED_FILES,
+    EVALUATION,
+    EXECUTED_NOTEBOOKS,
+    HELPERS,
+    PREPARATION,
+    RECORD,
+    REPORT,
+    RESULT_FILES,
+    RUN_FILES,
+    TRAINING,
+    Stage,
+    list_made_from,
+)
+
+# This environment variable tells a notebook which folder its run has locked.
+RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
+# A killed process leaves a temporary file of `write_whole`, with such a name.
+PART = re.compile(rf"\.({'|'.join(map(re.escape, RUN_FILES))})\.\d+\.part")
+DIVERGED_ADVICE = (
+    "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
+)
+
+
+class RunFolder:
+    """The folder of a run, or of a point of a sweep.
+
+    `read_*` raise InvalidFile if a file is missing or damaged, while `find_record`
+    returns None.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = BASE / path
+        self.display_path = to_display_path(self.path)
+        self.data_path = self.path / "data.npz"
+        self.model_path = self.path / "model.npz"
+        self.history_path = self.path / "history.json"
+        self.answers_path = self.path / "answers.npz"
+        self.metrics_path = self.path / "metrics.json"
+        self.helpers_path = self.path / HELPERS
+        self.report_path = self.path / REPORT
+        self.checkpoint_path = self.path / CHECKPOINT
+        self.record_path = self.path / RECORD
+
+    @classmethod
+    def open(cls, namespace: Mapping[str, Any], stage: str) -> "RunFolder":
+        """Check what a notebook begins with, and return the folder of its run.
+
+        A notebook calls ``RunFolder.open(globals(), "02_train")``.
+
+        Raises InvalidInput if a parameter is wrong, if helpers.py is not all of the
+        network or was saved since it was imported, or if the folder holds a run with
+        other parameters, other cells or another helpers.py.
+        """
+        values = parameters.check(namespace)
+        folder = cls(namespace["run_dir"])
+        if not folder.is_locked_by_our_run:  # else the command has checked the rest
+            before = folder.read_record() if folder.record_path.exists() else None
+            alone.check(stage, values, folder.display_path, before)
+        return folder
+
+    @property
+    def is_point(self) -> bool:
+        return (self.path.parent / "sweep.json").exists()
+
+    @property
+    def is_locked_by_our_run(self) -> bool:
+        """Return whether this process runs a notebook for the run that has the lock."""
+        return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
+
+    @property
+    def next_step(self) -> str:
+        """Return advice on what to do about a file that is missing or damaged."""
+        if self.is_point:
+            return "Run its sweep again, or name the folder of a run."
+        if (self.path / "sweep.json").exists():
+            return "It is the folder of a sweep: name one of its points."
+        command = f"python -m pipeline run --run-dir {shlex.quote(self.display_path)}"
+        return (
+            f"Run the notebooks before this one, or, in the project's folder: {command}"
+        )
+
+    def executed_path(self, stage: Stage) -> Path:
+        return self.path / stage.executed_name
+
+    def read_data(self) -> Data:
+        data = Data.from_arrays(read_arrays(self.data_path, DATA, self.next_step))
+        for name in ("y_train", "y_validation", "y_test"):
+            largest = max(getattr(data, name), default=0)
+            if largest > 9:
+                problem = f"has {name} up to {largest}, but labels are from 0 to 9"
+                raise InvalidFile(self.data_path, problem, self.next_step)
+        return data
+
+    def read_model(self) -> Model:
+        return Model.read(self.model_path, self.next_step)
+
+    def read_usable_model(self) -> Model:
+        """Read model.npz. Raises InvalidFile if helpers.py cannot use its weights."""
+        import helpers  # not at the top, since a command itself reports its mistakes
+
+        model = self.read_model()
+        try:
+            blank = np.zeros((1, 784), np.uint8)
+            helpers.predict(blank, model.weights, model.normalisation)
+        except (ValueError, IndexError, TypeError) as error:
+            shapes = ", ".join(str(matrix.shape) for matrix in model.weights)
+            problem = f"has matrices {shapes}, which helpers.py cannot use ({error})"
+            raise InvalidFile(self.model_path, problem, self.next_step) from None
+        return model
+
+    def read_answers(self) -> np.ndarray | None:
+        """Read the answers to the test images, (N,) uint8.
+
+        Return None if there are none, as in a run of version 3.0.
+        """
+        if not self.answers_path.exists():
+            return None
+        layout: Layout = {"answers": ("uint8", ("N",))}
+        return read_arrays(self.answers_path, layout, self.next_step)["answers"]
+
+    def read_history(self) -> History:
+        epochs = records.read_record(self.history_path, records.HISTORY, self.next_step)
+        return [epoch.model_dump(exclude_none=True) for epoch in epochs]
+
+    def read_metrics(self) -> Metrics:
+        return records.read_record(self.metrics_path, Metrics, self.next_step)
+
+    def read_record(self) -> RunRecord:
+        return records.read_record(self.record_path, RunRecord, self.next_step)
+
+    def find_record(self) -> RunRecord | None:
+        with contextlib.suppress(InvalidFile):
+            return self.read_record()
+        return None
+
+    def read_finished(self, check_files: bool = True) -> tuple[RunRecord, Parameters]:
+        """Return the record of a finished run, and its parameters.
+
+        Raises InvalidFile if the run has not finished, or if one of its files has
+        been changed or removed since.
+        """
+        record = self.read_record()
+        altered = self.describe_altered(record) if check_files else []
+        if record.status != Status.DONE:
+            command = parameters.make_command(record.parameters, self.display_path)
+            next_step = self.next_step if self.is_point else f"Finish it: {command}"
+            problem = (
+                f"holds a run that has not finished (its status is {record.status})"
+            )
+            raise InvalidFile(self.path, problem, next_step)
+        if altered:
+            problem = f"is not what its run left: {altered[0]}"
+            raise InvalidFile(self.path, problem, self.next_step)
+        return record, parameters.from_values(record.parameters)
+
+    def find_helpers(self) -> str | None:
+        """Return the text of the helpers.py of a run, or of the sweep of a point."""
+        for path in (self.helpers_path, self.path.parent / HELPERS):
+            if path.exists():
+                return digests.read_code(path)
+        return None
+
+    def write_data(self, prepared: Data) -> None:
+        """Write data.npz."""
+        self._write(PREPARATION, {self.data_path: prepared.to_bytes()})
+
+    def write_model(
+        self,
+        weights: Weights,
+        normalisation: float,
+        history: History,
+        trained_on: Data,
+        note: str | None,
+    ) -> Model:
+        """Write history.json and model.npz, and return the model.
+
+        note: see `Model`.
+
+        Raises InvalidFile if data.npz has changed since the training read it, and
+        Diverged if a weight is not finite, even if the metrics are.
+        """
+        self._check_unchanged(self.data_path, self.read_data(), trained_on)
+        if not all(np.isfinite(matrix).all() for matrix in weights):
+            raise Diverged(
+                f"The weights are no longer finite numbers. {DIVERGED_ADVICE}"
+            )
+        trained = Model(weights, normalisation, trained_on.classes, note)
+        content = trained.to_bytes()
+        epochs = [Epoch.model_validate(epoch) for epoch in history]
+        files = {self.history_path: records.to_json(epochs), self.model_path: content}
+        self._write(TRAINING, files)
+        return trained
+
+    def write_metrics(
+        self, model: Model, metrics: Mapping[str, float], answers: np.ndarray
+    ) -> None:
+        """Write answers.npz, then metrics.json.
+
+        metrics: those of the last epoch and of the test images.
+        answers: to the test images, (N,).
+
+        Raises InvalidFile if model.npz has changed since the network was measured,
+        and Diverged if the test error is not finite.
+        """
+        self._check_unchanged(self.model_path, self.read_model(), model)
+        if not np.isfinite(metrics["test_error"]):
+            problem = f"The error on the test images is {metrics['test_error']}"
+            raise Diverged(f"{problem}. {DIVERGED_ADVICE}")
+        record = Metrics(
+            **metrics, test_images=len(answers), weights_sha256=model.sha256
+        )
+        content = to_npz(answers=answers.astype(np.uint8))
+        files = {self.answers_path: content, self.metrics_path: records.to_json(record)}
+        self._write(EVALUATION, files)
+
+    def _check_unchanged(
+        self, path: Path, now: Data | Model, then: Data | Model
+    ) -> None:
+        if now.sha256 != then.sha256:
+            problem = "has changed since this notebook read it"
+            raise InvalidFile(path, problem, "Run this notebook again.")
+
+    def write_record(self, record: RunRecord) -> None:
+        write_whole(self.record_path, records.to_json(record))
+        if record.status == Status.DONE:
+            self.checkpoint_path.unlink(missing_ok=True)
+
+    def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
+        """Write the files of a stage if their content differs.
+
+        First delete what was made from the old files, so that the results in a folder
+        always belong together. But a notebook that runs alone leaves a run as it is.
+        """
+        if not self.is_locked_by_our_run:
+            check_folder(self.path, "sweep.json", (".ipynb",))
+        with contextlib.nullcontext() if self.is_locked_by_our_run else lock(self.path):
+            if all(p.exists() and p.read_bytes() == files[p] for p in files):
+                return
+            if self.record_path.exists() and not self.is_locked_by_our_run:
+                print(alone.describe_refusal(self.display_path))
+                return
+            made = [name for each in list_made_from(stage) for name in each.files]
+            for name in (REPORT, *reversed(made)):
+                (self.path / name).unlink(missing_ok=True)
+            for path, content in files.items():
+                write_whole(path, content)
+
+    def clear(self) -> None:
+        """Remove the files of an earlier run, except its checkpoint.
+
+        The report and the metrics go first, so that none is left without the files that
+        it was made from.
+        """
+        parts = [each.name for each in self.path.iterdir() if PART.fullmatch(each.name)]
+        for name in (*reversed(DIGESTED_FILES), HELPERS, *parts):
+            (self.path / name).unlink(missing_ok=True)
+
+    def digest(self, names: Iterable[str] = DIGESTED_FILES) -> dict[str, str]:
+        """Return the SHA-256 of each of these files that exists, by its name."""
+        paths = {name: self.path / name for name in names}
+        return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
+
+    def list_altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
+        """Return the recorded files that have been removed or altered since."""
+        recorded = [name for name in names if name in record.outputs]
+        found = self.digest(recorded)
+        return [name for name in recorded if found.get(name) != record.outputs[name]]
+
+    def describe_altered(self, record: RunRecord) -> list[str]:
+        """Describe each file of a finished run that was removed or altered since.
+
+        The report does not count, because it can be made again from the other files.
+        """
+        altered = self.list_altered(record, [*EXECUTED_NOTEBOOKS, *RESULT_FILES])
+        return [f"{name}, which has been removed or altered since" for name in altered]
+
+    def find_differences(self, now: RunRecord) -> list[str]:
+        """Describe how the folder's run differs from the one that would be made now.
+
+        The list is empty if the run need not be made again.
+        """
+        before = self.find_record()
+        if before is None:
+            return ["no run so far"]
+        if before.status != Status.DONE:
+            problem = f"did not finish (its status is {before.status})"
+            return [f"the last run, which {problem}"]
+        return provenance.compare_records(before, now) + self.describe_altered(before)

@@ -1,0 +1,584 @@
+"""How notebooks are executed, beside real kernels, and how committed ones look."""
+
+import ast
+import contextlib
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import nbclient
+import nbformat
+import papermill
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from pipeline import parameters
+from pipeline.errors import (
+    CellTimedOut,
+    Diverged,
+    InvalidFile,
+    NotebookFailed,
+    ProcessDied,
+)
+from pipeline.execution import notebooks, own_code
+from pipeline.execution.notebooks import execute, execute_in_place
+from pipeline.execution.process import NotebookProcess, open_threads
+from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.results.stages import STAGES
+
+# Lessons may have more cells than other notebooks.
+LESSONS = ("learn", "why", "solutions", "dropout", "overfitting", "keras")
+LESSONS += ("explore", "speed")
+MOST_CELLS = dict.fromkeys(LESSONS, 40) | {
+    "01_prepare": 18,
+    "02_train": 16,
+    "03_evaluate": 24,
+}
+each = pytest.mark.parametrize(
+    "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
+)
+
+
+def write_notebook(path, *cells, language="python"):
+    """Write a notebook of code cells: sources, or cells."""
+    cells = [new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": language}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def read_code_cells(path):
+    return [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
+
+
+def read_texts(path):
+    return [output.text for cell in read_code_cells(path) for output in cell.outputs]
+
+
+# ---- the same as in a kernel ----
+
+
+def simplify(cell):
+    """Return the count and the outputs of a cell, without what need not be equal.
+
+    A kernel buffers stdout and stderr separately, so only the text of each can be
+    compared. It also has other file names, and the colours of errors depend on these.
+    """
+    texts, others = defaultdict(str), []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            texts[output.name] += output.text
+            continue
+        if output.output_type == "error":
+            traceback = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.pop("traceback")))
+            output |= {
+                "traceback": traceback,
+                "evalue": re.sub(r"\(\S+, l", "", output.evalue),
+            }
+        others.append(re.sub(r"0x[0-9a-f]+", "0x", json.dumps(output, sort_keys=True)))
+    for name, text in texts.items():
+        # Remove lines that a later one has overwritten.
+        text = re.sub(r"[^\n]*\r(?=[^\n])", "", text)
+        texts[name] = re.sub(r"\S+:(\d+: \w*Warning)", r"\1", text)
+    return cell.execution_count, dict(texts), others
+
+
+def compare_with_kernel(folder, notebook, **values):
+    """Execute a notebook with papermill's engine and with ours; compare all outputs."""
+    found = []
+    for engine in (None, notebooks.ENGINE):
+        output = folder / str(engine) / notebook.name
+        output.parent.mkdir(exist_ok=True)
+        if notebook.stem in [stage.name for stage in STAGES]:
+            values["run_dir"] = str(output.parent)
+        if engine:
+            execute(notebook, output, values)
+        else:
+            papermill.execute_notebook(notebook, output, values, kernel_name="python3")
+        found.append([simplify(cell) for cell in read_code_cells(output)])
+    assert found[1] == found[0]
+    assert any(others for _, _, others in found[0])
+
+
+def test_stages_give_the_outputs_of_a_kernel(tmp_path):
+    for stage in STAGES:
+        compare_with_kernel(tmp_path, stage.notebook)
+
+
+def test_why_gives_the_outputs_of_a_kernel(tmp_path):
+    compare_with_kernel(
+        tmp_path, NOTEBOOKS / "why.ipynb", epochs=2, num_samples=50, repeat=0
+    )
+
+
+CELLS = [
+    """import sys, warnings
+print("out"); print("aside", file=sys.stderr); print("more")
+for n in range(3): print(f"\\rline {n}", end="")
+warnings.warn("be careful")""",
+    """from IPython.display import HTML, clear_output, display
+handle = display({"text/plain": "first"}, raw=True, display_id="a")
+display(HTML("<b>1</b>"), metadata={"kept": True})
+handle.update({"text/plain": "second"}, raw=True)""",
+    "print('cleared'); clear_output(wait=True); display(HTML('<b>2</b>'))",
+    "display(3); print('at once'); clear_output(); clear_output(wait=True)",
+    "handle.update({'text/plain': 'third'}, raw=True); print('not cleared')",
+    "import matplotlib.pyplot as plt; plt.plot([1, 2]); print(1); plt.figure(); "
+    "plt.bar(1, 2)",
+    "%precision 3\n3.14159",
+    "files = !echo one two; echo three\nfiles",
+    "object(), In[2][:6], Out[6], _",
+    "_ = 7; 8;",
+    "import os; "
+    "[os.environ[name] for name in ('TERM', 'CLICOLOR', 'PAGER', 'MPLBACKEND')]",
+    "",
+    "from threading import Thread; "
+    "t = Thread(target=print, args=(1,)); t.start(); t.join()",
+]
+ERRORS = [
+    "raise ValueError('x') from KeyError('y')",
+    "1 +",
+    "import sys; sys.exit(3)",
+    "import pipeline.errors as e; raise e.InvalidInput('no') from OSError('c')",
+    "%nosuch",
+]
+
+
+def test_outputs_of_all_kinds_are_those_of_a_kernel(tmp_path):
+    compare_with_kernel(tmp_path, write_notebook(tmp_path / "a.ipynb", *CELLS))
+
+
+def test_errors_are_those_of_a_kernel():
+    """The cells are run without papermill, because it ends at the first error."""
+    node = new_notebook(cells=[new_code_cell(source) for source in ERRORS])
+    nbclient.NotebookClient(node, kernel_name="python3", allow_errors=True).execute()
+    with contextlib.closing(NotebookProcess({})) as process:
+        for cell in node.cells:
+            *messages, (_, done) = process.run_cell(cell.source)
+            outputs = [
+                nbformat.v4.new_output(kind, **content) for kind, content in messages
+            ]
+            ours = new_code_cell(
+                outputs=outputs, execution_count=done["execution_count"]
+            )
+            assert simplify(ours) == simplify(cell)
+            assert not done["success"]
+
+
+# ---- failures ----
+
+DIVERGENCE = "import pipeline.results.checkpoints as c; c.check_finite({'e': float('nan')}, 3, 0.5)"
+FAILURES = [
+    (
+        NotebookFailed,
+        "1 / 0",
+        "failed in the cell 'bad': ZeroDivisionError: division by zero",
+    ),
+    (NotebookFailed, "%nosuch", "failed in the cell 'bad': CellExecutionError"),
+    (Diverged, DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5"),
+    (
+        CellTimedOut,
+        "while True: print(end='.')",
+        "cell 'bad': it took longer than 1 seconds",
+    ),
+    (
+        ProcessDied,
+        "import os; os._exit(3)",
+        "cell 'bad': its process ended with exit code 3",
+    ),
+    (
+        ProcessDied,
+        "import os; os.kill(os.getpid(), 9)",
+        "'bad': its process was killed by SIGKILL",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "source", "message"), FAILURES)
+def test_a_failure_has_a_class_of_its_own_and_leaves_the_notebook(
+    tmp_path, kind, source, message
+):
+    bad = new_code_cell(f"print('begun')\n{source}", id="bad")
+    notebook = write_notebook(
+        tmp_path / "a.ipynb", "print('before')", bad, "print('after')"
+    )
+    with pytest.raises(kind, match=re.escape(message)) as failure:
+        execute(
+            notebook,
+            tmp_path / "out.ipynb",
+            time_limit=1 if kind is CellTimedOut else None,
+        )
+    assert type(failure.value) is kind
+    first, failed, last = read_code_cells(tmp_path / "out.ipynb")
+    assert first.outputs[0].text == "before\n"
+    assert failed.outputs[0].text.startswith("begun\n")
+    assert not last.outputs
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_notebook_whose_process_died_is_executed_once_more(tmp_path, deaths, caplog):
+    log = tmp_path / "log"
+    source = f"""import os
+with open({str(log)!r}, "a") as file: file.write("x")
+if os.path.getsize({str(log)!r}) <= {deaths}: os.kill(os.getpid(), 9)"""
+    notebook = write_notebook(tmp_path / "a.ipynb", source, "print('on')")
+    with contextlib.nullcontext() if deaths == 1 else pytest.raises(ProcessDied):
+        execute(notebook, tmp_path / "out.ipynb")
+    assert log.read_text() == "xx"
+    assert "was killed by SIGKILL. It is executed once more." in caplog.text
+    assert read_texts(tmp_path / "out.ipynb") == (["on\n"] if deaths == 1 else [])
+
+
+def test_a_process_has_died_also_if_its_child_holds_the_pipe(tmp_path):
+    source = f"""import os, time
+if child := os.fork():
+    with open({str(tmp_path / "child")!r}, "a") as file: file.write(f"{{child}} ")
+    os._exit(3)
+time.sleep(600)"""
+    notebook = write_notebook(tmp_path / "a.ipynb", source)
+    with pytest.raises(ProcessDied, match="ended with exit code 3"):
+        execute(notebook, tmp_path / "out.ipynb")
+    for child in (tmp_path / "child").read_text().split():  # they were there until now
+        os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_notebook_that_is_none_or_of_another_language_is_refused(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "1", language="julia")
+    with pytest.raises(
+        InvalidFile, match=r"a\.ipynb is not in Python\. Choose a Python kernel"
+    ):
+        execute(notebook, tmp_path / "out.ipynb")
+    notebook.write_text("<<<<<<< HEAD")
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook"):
+        execute(notebook, tmp_path / "out.ipynb")
+
+
+# ---- how it is executed ----
+
+
+def test_processes_share_no_state(tmp_path, monkeypatch):
+    """All processes are forked from one server, which they could share state with."""
+    cells = (
+        "import os; print('x' in globals(), os.environ['MINE'])",
+        "import numpy; print(numpy.random.rand()); x = 1",
+    )
+    notebook, texts = write_notebook(tmp_path / "a.ipynb", *cells), []
+    for value in ("1", "2"):
+        monkeypatch.setenv("MINE", value)
+        execute(notebook, tmp_path / "out.ipynb")
+        texts += read_texts(tmp_path / "out.ipynb")
+    assert (texts[0], texts[2]) == ("False 1\n", "False 2\n")
+    assert texts[1] != texts[3]
+
+
+ORDERLY = """
+import atexit, subprocess, sys
+file = open({path!r} + ".open", "w")
+_ = file.write("flushed")
+_ = atexit.register(lambda: open({path!r} + ".exit", "w").write("ended in order"))
+sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(sleeping.pid)
+"""
+
+
+def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp_path):
+    path = str(tmp_path / "a")
+    notebook = write_notebook(tmp_path / "a.ipynb", ORDERLY.format(path=path))
+    execute(notebook, tmp_path / "out.ipynb")
+    assert (tmp_path / "a.open").read_text() == "flushed"
+    assert (tmp_path / "a.exit").read_text() == "ended in order"
+    (pid,) = map(int, read_texts(tmp_path / "out.ipynb"))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(timeout=20)
+
+
+ODD = """
+import datetime
+import numpy
+from IPython.display import display
+
+class Text(str): ...
+
+display({"text/plain": Text("a"), "application/json": {"b": numpy.int64(1)}}, raw=True)
+display({"image/png": memoryview(b"png"), "text/plain": "p"}, raw=True)
+display({"application/json": {"when": datetime.datetime(2026, 1, 2)}}, raw=True)
+print("a lone surrogate: \\ud800")
+"""
+
+
+def test_odd_outputs_are_stored_as_json_has_them(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", ODD)
+    execute(notebook, tmp_path / "out.ipynb")
+    (cell,) = read_code_cells(tmp_path / "out.ipynb")
+    first, second, third, last = cell.outputs
+    assert first.data == {"text/plain": "a", "application/json": {"b": 1}}
+    assert second.data["image/png"] == "cG5n"
+    assert third.data["application/json"]["when"].startswith("2026-01-02T00:00:00")
+    assert last.text == "a lone surrogate: ?\n"
+
+
+def test_what_cannot_be_stored_fails_its_notebook_and_no_more(tmp_path):
+    source = "display({'application/json': {'a': object()}}, raw=True)"
+    notebook = write_notebook(tmp_path / "a.ipynb", source)
+    with pytest.raises(NotebookFailed, match="not JSON serializable"):
+        execute(notebook, tmp_path / "out.ipynb")
+
+
+SERVER = """
+import multiprocessing, os, signal, sys
+from multiprocessing import forkserver
+from pathlib import Path
+from pipeline.execution.notebooks import execute
+
+other = multiprocessing.get_context("forkserver").Process(target=signal.pause)
+other.start()
+path = Path(sys.argv[1])
+execute(path, path.with_name("first.ipynb"))
+os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+execute(path, path.with_name("second.ipynb"))
+print(other.is_alive() or other.exitcode == 255)
+os.kill(other.pid, signal.SIGKILL)
+"""
+
+
+def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "print(1)")
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, notebook],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert read_texts(tmp_path / "second.ipynb") == ["1\n"]
+
+
+def test_only_our_own_children_are_killed(tmp_path):
+    """A child process of the caller's lives on after an error in one of our threads."""
+    context = multiprocessing.get_context("forkserver")
+    other = context.Process(target=time.sleep, args=(600,))
+    other.start()
+    notebook = write_notebook(tmp_path / "a.ipynb", "import time; time.sleep(600)")
+
+    def fail():
+        with open_threads(1) as threads:
+            threads.submit(execute, notebook, tmp_path / "out.ipynb")
+            raise ZeroDivisionError
+
+    try:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert other.is_alive()
+    finally:
+        other.kill()
+
+
+def test_matrix_products_use_one_thread(tmp_path):
+    """With several threads, they would differ in their last digits."""
+    source = (
+        "import ctypes, glob, os, numpy\n"
+        "folder = os.path.dirname(numpy.__file__) + '.libs'\n"
+        "(path,) = glob.glob(folder + '/libscipy_openblas*')\n"
+        "print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())"
+    )
+    write_notebook(tmp_path / "a.ipynb", source)
+    script = (
+        "from pathlib import Path; from pipeline.execution.notebooks import execute; "
+        "execute(Path('a.ipynb'), Path('out.ipynb'))"
+    )
+    names = set(own_code.THREAD_VARIABLES)
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    # The command has a fork server of its own.
+    subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
+
+
+def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
+    cores = "from pipeline import loops; print(loops.config.NUMBA_NUM_THREADS)"
+    notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
+    for is_point, texts in (
+        (False, ["drawn\n", "2\n"]),
+        (True, [notebooks.LEFT_OUT, "1\n"]),
+    ):
+        execute(notebook, tmp_path / "out.ipynb", is_point=is_point)
+        assert read_texts(tmp_path / "out.ipynb") == texts
+
+
+def test_a_log_has_some_of_the_lines_that_are_overwritten(
+    tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(notebooks, "LOG_INTERVAL", 0.0)
+    caplog.set_level(logging.INFO, "pipeline")
+    loop = "print('no progress')\nfor n in range(3): print(f'\\rI:{n}', end='')"
+    execute(write_notebook(tmp_path / "a.ipynb", loop), tmp_path / "out.ipynb")
+    assert [line for line in caplog.messages if "I:" in line] == [
+        f"a.ipynb  I:{n}" for n in range(3)
+    ]
+    assert read_texts(tmp_path / "out.ipynb") == ["no progress\nI:2"]
+
+
+def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
+    view = "'application/vnd.jupyter.widget-view+json': {'model_id': '1f'}"
+    panel = f"{{{view}, 'text/plain': 'panel'}}"
+    kept = {"tags": ["a"], "jupyter": {"outputs_hidden": True}}
+    cell = new_code_cell(
+        f"display({panel}, raw=True)", metadata=kept | {"scrolled": True}
+    )
+    notebook = write_notebook(tmp_path / "a.ipynb", cell)
+    (tmp_path / ".a.ipynb").write_text("mine")
+    execute_in_place(notebook)
+    node = nbformat.read(notebook, as_version=4)
+    assert set(node.metadata) == {"kernelspec", "language_info"}
+    assert node.cells[0].metadata == kept
+    assert node.cells[0].outputs[0].data == {"text/plain": "panel"}
+    content = write_notebook(notebook, "1", "1 / 0").read_bytes()
+    with pytest.raises(NotebookFailed):
+        execute_in_place(notebook)
+    contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert contents == {".a.ipynb": b"mine", "a.ipynb": content}
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "a"])
+def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
+    (tmp_path / "a.ipynb").write_text(text)
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
+        notebooks.read_notebook(tmp_path / "a.ipynb")
+
+
+# ---- the committed notebooks ----
+
+
+@each
+def test_committed_cells_are_executed_few_short_and_introduced(path):
+    cells = nbformat.read(path, as_version=4).cells
+    counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    assert len(cells) <= MOST_CELLS.get(path.stem, 30)
+    assert cells[0].source.startswith("# ")
+    assert cells[-1].cell_type == "markdown"
+    for before, cell in itertools.pairwise(cells):
+        if cell.cell_type == "code":
+            assert before.cell_type == "markdown", (
+                f"no prose introduces the cell {cell.id!r}"
+            )
+            lines = [line for line in cell.source.splitlines() if line.strip()]
+            assert len(lines) <= 20, f"the cell {cell.id!r} has {len(lines)} lines"
+
+
+@each
+def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
+    for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code":
+            hidden = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
+            assert (
+                hidden.items() <= cell.metadata.items()
+                or "**Predict**" not in before.source
+            )
+            about = cell.metadata.get("jupyter", {})
+            assert "**Predict**" in before.source or "outputs_hidden" not in about
+            # Only imports are folded besides, and only if there are many.
+            lines = cell.source.splitlines()
+            assert ("source_hidden" in about) == (
+                cell.id == "imports" and len(lines) > 4
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("learn", 8),
+        ("01_prepare", 2),
+        ("02_train", 2),
+        ("03_evaluate", 4),
+        ("explore", 2),
+    ],
+)
+def test_each_reading_is_folded_and_answers_each_choice(name, least):
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    count = 0
+    for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
+        if cell.cell_type == "code" and "**Predict**" in before.source:
+            opening = "<details><summary>Read on when you have your answer</summary>"
+            # Without the blank lines Markdown would not render what is between them.
+            assert after.source.startswith(f"{opening}\n\n")
+            reading, rest = f"{after.source}\n\n".split("\n\n</details>\n\n")
+            for letter in re.findall(r"^- \((\w)\)", before.source, re.M):
+                assert f"({letter})" in reading, cell.id
+                assert f"({letter}) is right" not in rest
+            count += 1
+    assert count >= least
+
+
+@each
+def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_text(
+    path,
+):
+    node = nbformat.read(path, as_version=4)
+    assert set(node.metadata) == {"kernelspec", "language_info"}
+    assert all(
+        set(cell.metadata) <= {"tags", "collapsed", "jupyter"} for cell in node.cells
+    )
+    alternatives = []
+    for output in (output for cell in node.cells for output in cell.get("outputs", ())):
+        if "image/png" in output.get("data", {}):
+            alternatives.append(output.metadata.get("image/png", {}).get("alt", ""))
+            continue
+        text = json.dumps(output)
+        assert str(ROOT) not in text
+        machine = (
+            r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
+        )
+        assert not re.search(machine, text)
+    assert all(len(text) > 30 for text in alternatives)
+    assert len(set(alternatives)) == len(alternatives)
+
+
+@each
+def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
+    code = read_code_cells(path)
+    (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", ())]
+    declared = papermill.inspect_notebook(str(path))
+    assert len(declared) == len(cell.source.removeprefix("# Parameters\n").splitlines())
+    for name, found in declared.items():
+        default = parameters.NotebookParameters.model_fields[name].default
+        assert found["inferred_type_name"] == type(default).__name__
+        assert repr(ast.literal_eval(found["default"])) == repr(default)
+        assert found["help"]
+    source = "\n".join(each.source for each in code)
+    modules = set(re.findall(r"^\s*from pipeline\.(\w+)", source, re.M))
+    modules.update(
+        *(
+            names.split(", ")
+            for names in re.findall(r"from pipeline import (.*)", source)
+        )
+    )
+    assert 1 <= len(modules) <= 5
+
+
+def test_every_parameter_is_declared_by_a_stage():
+    paths = [stage.notebook for stage in STAGES]
+    declared = {
+        name for path in paths for name in papermill.inspect_notebook(str(path))
+    }
+    assert declared == {*parameters.NAMES, "run_dir"}

@@ -1,0 +1,320 @@
+"""Runs through the command line: metrics, and what is skipped, repeated or verified."""
+
+import re
+import shlex
+
+import numpy as np
+import papermill
+import pytest
+
+import helpers
+from pipeline.images.arrays import to_npz
+from pipeline.network.published import WEIGHTS_SHA256
+from pipeline.paths import NOTEBOOKS
+from pipeline.results.files import LOCK
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import DIGESTED_FILES, EVALUATION, RESULT_FILES, TRAINING
+from tests import original
+
+PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
+PUBLISHED |= {"test_error": 0.42936252114571, "test_accuracy": 0.7942}
+TRUE = {"train_error": 0.2745660507842, "train_accuracy": 0.897}
+TRUE |= {"test_error": 0.3350810442969, "test_accuracy": 0.85}
+# Other parameters of a run, and the same ones as the original's loop takes them.
+HELD_OUT = {
+    "hidden_size 123 epochs 6 dropout_rate 0.3 input_dropout_rate 0.2 "
+    "relu_grad_inactive 0": {
+        "hidden_size": 123,
+        "iterations": 6,
+        "rate": 0.3,
+        "input_rate": 0.2,
+        "inactive": 0,
+    },
+    "normalisation 510 learning_rate 0.02 learning_rate_decay 0.97 epochs 25 "
+    "seed 4294967295": {
+        "normalisation": 510,
+        "alpha": 0.02,
+        "decay": 0.97,
+        "iterations": 25,
+        "seed": 4294967295,
+    },
+    "num_samples 300 num_validation 0 hidden_size 1 epochs 11 dropout_rate 0": {
+        "hidden_size": 1,
+        "iterations": 11,
+        "rate": 0,
+    },
+}
+
+
+def make_options(text):
+    words = text.split()
+    return [word for i in range(0, len(words), 2) for word in ("-p", *words[i : i + 2])]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("default", PUBLISHED), ("true-derivative", TRUE)]
+)
+def test_a_run_gives_the_published_metrics(runs, name, expected):
+    folder = RunFolder(runs / name)
+    metrics = dict(folder.read_metrics())
+    assert {key: metrics[key] for key in expected} == pytest.approx(
+        expected, rel=0, abs=1e-12
+    )
+    log = (runs / f"{name}.log").read_text()
+    assert ("What differs from the original: relu_grad_inactive 0" in log) == (
+        expected is TRUE
+    )
+    assert log.count("  equal\n") == (4 if expected is PUBLISHED else 0)
+    if expected is PUBLISHED:
+        assert metrics["weights_sha256"] == WEIGHTS_SHA256
+        assert (
+            "I:99 Train-Err:0.420 Train-Acc:0.817"
+            in folder.executed_path(TRAINING).read_text()
+        )
+        executed = folder.executed_path(EVALUATION).read_text()
+        assert "Test-Err:0.429 Test-Acc:0.7942" in executed
+
+
+@pytest.mark.parametrize(("options", "theirs"), HELD_OUT.items())
+def test_another_run_gives_the_weights_of_the_originals_loop(
+    tmp_path, pipeline, sample, options, theirs
+):
+    done = pipeline("run", "--run-dir", tmp_path / "run", *make_options(options))
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder(tmp_path / "run")
+    data = folder.read_data()
+    *weights, history = original.train(data.x_train, data.y_train, **theirs)
+    for ours, expected in zip(folder.read_model().weights, weights, strict=True):
+        assert np.abs(ours - expected).max() < 1e-11
+    found = [
+        (epoch["train_error"], epoch["train_accuracy"])
+        for epoch in folder.read_history()
+    ]
+    assert np.array(found) == pytest.approx(np.array(history), rel=1e-11)
+
+
+def test_a_run_of_batches_gives_the_metrics_of_helpers(tmp_path, pipeline, sample):
+    """The last digits are not compared: in products of matrices, processors differ."""
+    options = make_options("learning_rate 0.05 epochs 5 batch_size 10")
+    assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
+    rng, input_rng = helpers.generators(1)
+    weights = helpers.initial_weights(rng, 40)
+    images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
+    for _ in range(5):
+        error, accuracy = helpers.train_epoch(
+            images, labels, weights, rng, input_rng, learning_rate=0.05, batch_size=10
+        )
+    test = helpers.evaluate(sample["x_test"], sample["y_test"], weights)
+    metrics = RunFolder(tmp_path / "run").read_metrics()
+    found = metrics.train_error, metrics.train_accuracy, metrics.test_error
+    assert (*found, metrics.test_accuracy) == pytest.approx(
+        (error, accuracy, *test), rel=1e-9
+    )
+
+
+@pytest.fixture
+def small_run(tmp_path, small_source, pipeline):
+    """A finished run of few images, and a function to repeat it with more options."""
+    folder = RunFolder(tmp_path / "run")
+    options = (
+        f"source {small_source[0]} num_samples 40 num_validation 10 "
+        "hidden_size 3 epochs 2"
+    )
+
+    def run(*more):
+        return pipeline("run", "--run-dir", folder.path, *make_options(options), *more)
+
+    assert run().returncode == 0
+    return folder, run
+
+
+def test_all_images_of_a_source_of_ones_own_are_taken(tmp_path, small_source, pipeline):
+    options = [
+        "-p",
+        "source",
+        small_source[0],
+        "-p",
+        "hidden_size",
+        3,
+        "-p",
+        "epochs",
+        1,
+    ]
+    done = pipeline("run", "--run-dir", tmp_path / "all", *options)
+    line = "All images of the source are taken: num_samples 48, num_validation 12\n"
+    assert (done.returncode, done.stdout.splitlines(True)[0]) == (0, line)
+    assert len(RunFolder(tmp_path / "all").read_data().x_train) == 48
+    done = pipeline(
+        "run", "--run-dir", tmp_path / "a", *options, "-p", "num_samples", 9
+    )
+    assert done.returncode == 2  # because num_validation is then 1000, its default
+    assert "What fits: num_samples 48, num_validation 12." in done.stderr
+
+
+def read_times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+
+
+def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_run):
+    folder, run = small_run
+    times, results = read_times(folder), folder.digest(RESULT_FILES)
+    assert set(times) == {*DIGESTED_FILES, "run.json", LOCK}
+    assert folder.read_record().outputs == folder.digest()
+    assert "is finished, and nothing that it depends on has changed." in run().stdout
+    assert read_times(folder) == times
+    folder.report_path.unlink()
+    assert run().returncode == 0
+    written = {name for name, time in read_times(folder).items() if time != times[name]}
+    assert written == {"report.html", "run.json"}
+    folder.model_path.write_bytes(b"")
+    assert (
+        f"Replacing what is in {folder.path}, because of\n  model.npz, " in run().stdout
+    )
+    assert folder.digest(RESULT_FILES) == results
+    assert "because of\n  --force\n" in run("--force").stdout
+    assert (
+        "because of\n  epochs, which was 2 and is 3\n"
+        in run("-p", "epochs", "3").stdout
+    )
+    assert len(folder.read_history()) == 3
+
+
+def test_a_run_that_diverges_says_where_and_what_to_change(small_run, pipeline):
+    folder, run = small_run
+    failed = run("-p", "learning_rate", "1e200")
+    assert failed.returncode == 1
+    message = "02_train.ipynb failed in the cell 'loop': Diverged: train_error became "
+    assert message in failed.stderr
+    assert "Make learning_rate smaller" in failed.stderr
+    record = folder.read_record()
+    assert record.status == "diverged"
+    assert record.error.startswith(message)
+    assert not folder.model_path.exists()
+    refused = pipeline("verify", folder.path)
+    assert refused.returncode == 2
+    assert "(its status is diverged)" in refused.stderr
+
+
+def test_verify_says_what_is_equal_and_leaves_the_run_alone(small_run, pipeline):
+    folder, _ = small_run
+    times = read_times(folder)
+    assert "Reproduced: all 12 metrics and digests are equal." in (
+        pipeline("verify", folder.path).stdout
+    )
+    assert read_times(folder) == times
+    content = folder.metrics_path.read_text()
+    folder.metrics_path.write_text(
+        content.replace('"test_images": 30', '"test_images": 31')
+    )
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1
+    assert "is not reproduced: test_images, metrics.json" in done.stderr
+
+
+def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
+    small_run, small_source, pipeline
+):
+    folder, _ = small_run
+    small_source[0].rename(small_source[0].with_name("moved.npz"))
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 0, done.stderr
+    assert "small.npz is missing; the images are those of data.npz." in done.stdout
+    assert "Reproduced: all 12 metrics and digests are equal." in done.stdout
+    assert "changed since" not in done.stdout
+    folder.data_path.write_bytes(folder.data_path.read_bytes() + b" ")
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 2
+    assert "small.npz is missing, and its data.npz is missing, too" in done.stderr
+
+
+def test_verify_of_a_point_says_that_its_source_is_missing(
+    tmp_path, small_source, pipeline
+):
+    sizes = "num_samples: 40, num_validation: 10, hidden_size: 3, epochs: 1"
+    sweep = f"name: a\nbase: {{source: {small_source[0]}, {sizes}}}\n"
+    (tmp_path / "a.yaml").write_text(sweep)
+    options = ("--sweep-dir", tmp_path / "sweep", "--workers", 1)
+    assert pipeline("sweep", tmp_path / "a.yaml", *options).returncode == 0
+    small_source[0].rename(small_source[0].with_name("moved.npz"))
+    done = pipeline("verify", tmp_path / "sweep")
+    assert done.returncode == 2
+    assert f"cannot be made again: its source {small_source[0]} is missing" in (
+        done.stderr
+    )
+
+
+def change_weights(folder, amount):
+    """Change the weights of a run by this amount, and its record with them."""
+    matrices = dict(np.load(folder.model_path))
+    matrices["weights_1_2"] += amount
+    folder.model_path.write_bytes(to_npz(**matrices))
+    record = folder.read_record()
+    outputs = record.outputs | folder.digest([folder.model_path.name])
+    folder.write_record(record.replace(outputs=outputs))
+
+
+def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pipeline):
+    folder, run = small_run
+    change_weights(folder, 1e-12)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1  # with batches of one image, each digit counts
+    assert "is not reproduced: weights in model.npz" in done.stderr
+    folder.write_record(folder.read_record().replace(note="helpers.py has trained it"))
+    assert "but for the last digits" in pipeline("verify", folder.path).stdout
+    assert run("-p", "batch_size", "8").returncode == 0
+    assert "Reproduced: all 12 metrics" in pipeline("verify", folder.path).stdout
+    change_weights(folder, 1e-12)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 0, done.stderr
+    assert "metrics equal to 1e-09, weights within 1e-12 of the stored" in done.stdout
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    assert f"Here: BLAS {blas} " in done.stdout
+    change_weights(folder, 1e-6)
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1
+    assert "is not reproduced: weights in model.npz" in done.stderr
+    history = folder.history_path.read_text()
+    folder.history_path.write_text(history.replace("0", "1", 1))
+    assert "history.json, altered since" in pipeline("verify", folder.path).stderr
+
+
+def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(
+    small_run, tmp_path
+):
+    folder, _ = small_run
+    before = read_times(folder)
+    for epochs in (2, 3):
+        values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": epochs}
+        notebook, output = NOTEBOOKS / "02_train.ipynb", tmp_path / "02.ipynb"
+        options = {"kernel_name": "python3", "progress_bar": False}
+        papermill.execute_notebook(notebook, output, values, **options)
+        if epochs == 2:
+            assert read_times(folder) == before
+    removed = {
+        "02_train.ipynb",
+        "03_evaluate.ipynb",
+        "run.json",
+        "report.html",
+        "metrics.json",
+    }
+    assert set(read_times(folder)) == set(before) - removed
+    printed = output.read_text()
+    assert f"{folder.path} holds a run with epochs 2. It will be replaced" in printed
+    assert f"Replacing the run in {folder.path}. To make it again: python" in printed
+
+
+def test_a_source_is_shown_with_the_command_that_trains_with_it(
+    tmp_path, small_source, pipeline
+):
+    shown = pipeline("data", small_source[0], "--output", tmp_path / "page.html")
+    assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "page.html").exists()
+    (command,) = re.findall(
+        "^Train with, in the project's folder: python -m pipeline (.*)",
+        shown.stdout,
+        re.M,
+    )
+    trained = pipeline(
+        *shlex.split(command), "-p", "epochs", "1", "--run-dir", tmp_path / "run"
+    )
+    assert trained.returncode == 0, trained.stderr

@@ -1,0 +1,224 @@
+"""Your own pictures take the form of MNIST's digits and are split.
+
+All that is wrong with them is said at once.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import helpers
+from pipeline.errors import InvalidInput
+from pipeline.images import data, pictures
+from pipeline.images.data import DIGITS
+from pipeline.paths import NOTEBOOKS
+from tests.conftest import write_pictures
+
+
+def draw_seven(width, height, light=255, dark=0):
+    """Draw a 7 (H, W), dark on light, its ink 0.6 of the width and of the height."""
+    picture = Image.new("L", (width, height), light)
+    right, down = width - 1, height - 1
+    line = [
+        (round(x * right), round(y * down))
+        for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8))
+    ]
+    ImageDraw.Draw(picture).line(
+        line, fill=dark, width=max(1, min(width, height) // 10)
+    )
+    return np.asarray(picture)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)]
+)
+def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
+    grey = draw_seven(width, height, light=150, dark=30)
+    image, is_dark, is_shaded = pictures.to_mnist(grey)
+    negative, *flags = pictures.to_mnist(255 - grey)
+    assert (is_dark, is_shaded, *flags) == (True, False, False, False)
+    assert np.array_equal(image, negative)
+    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
+    ink = np.array(
+        [np.ptp(np.flatnonzero(grey.min(axis=axis) < 128)) + 1 for axis in (1, 0)]
+    )
+    box = [np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (1, 0)]
+    # The proportions are kept, to a pixel.
+    assert np.abs(box - 20 * ink / ink.max()).max() <= 1
+    mass = image / image.sum()
+    centre = [np.sum(mass.sum(axis=axis) * np.arange(28)) for axis in (1, 0)]
+    assert np.abs(np.array(centre) - 14).max() <= 0.5
+
+
+def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enlarged(
+    sample,
+):
+    networks = np.load(NOTEBOOKS / "data" / "networks.npz")
+    weights = [
+        networks[f"all_of_mnist_{name}"].astype(float) for name in ("0_1", "1_2")
+    ]
+    divisor = float(networks["all_of_mnist_normalisation"])
+    labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
+    enlarged = [
+        255 - np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits
+    ]
+    accuracies = []
+    for changed in (digits, 255 - digits, enlarged):
+        images = np.array([pictures.to_mnist(picture)[0] for picture in changed])
+        accuracies += helpers.evaluate(
+            images.reshape(-1, 784), labels, weights, divisor
+        )[1:]
+    assert min(accuracies) >= accuracies[0] - 0.01
+
+
+def test_every_format_gives_the_same_image(tmp_path):
+    grey = Image.fromarray(draw_seven(60, 50))
+    transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))
+    # Black ink on a transparent ground.
+    transparent.putalpha(Image.eval(grey, lambda value: 255 - value))
+    turned, exif = grey.transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[0x0112] = 6  # which turns it back
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        grey.convert("RGB").save(tmp_path / label / "colour.PNG")
+        grey.convert("P").save(tmp_path / label / "palette.png")
+        transparent.save(tmp_path / label / "transparent.png")
+        turned.save(tmp_path / label / "turned.jpeg", exif=exif, quality=95)
+    source = data.load_source(str(tmp_path))
+    images = np.concatenate([source.x_train, source.x_test]).astype(int)
+    expected = pictures.to_mnist(draw_seven(60, 50))[0].ravel()
+    differences = np.sort(np.abs(images - expected).max(axis=1))
+    assert differences[:6].tolist() == [0] * 6
+    assert differences[6:].max() <= 30  # JPEG changes what it stores
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of 11 and 12 pictures of optical digits, zero and one."""
+    write_pictures(tmp_path / "pictures", {0: "zero", 1: "one"}, count=23)
+    return tmp_path / "pictures"
+
+
+def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
+    folder, monkeypatch
+):
+    source = data.load_source(str(folder))
+    assert source.classes == ("one", "zero")
+    assert "10 of 23 pictures are dark on light and were inverted." in source.notes
+    counts = [len(list((folder / name).iterdir())) for name in source.classes]
+    assert np.bincount(source.y_test).tolist() == [count // 5 for count in counts]
+    images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
+    for name in source.classes:  # five pictures, before and after
+        assert np.shape(source.samples[name]) == (10, 28, 28)
+        assert images.issuperset(
+            image.tobytes() for image in source.samples[name][1::2]
+        )
+    glob = Path.glob
+    monkeypatch.setattr(
+        Path, "glob", lambda path, pattern: reversed(list(glob(path, pattern)))
+    )
+    assert data.load_source(str(folder)).sha256 == source.sha256
+
+
+def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
+    write_pictures(
+        tmp_path / "files", {label: str(label) for label in range(10)}, count=200
+    )
+    rows = [["label", "pixel0 and so on"]]
+    for path in sorted((tmp_path / "files").glob("*/*")):
+        image, *_ = pictures.to_mnist(np.asarray(Image.open(path)))
+        rows.append([path.parent.name, *image.ravel()])
+    table = tmp_path / "TABLE.CSV"
+    table.write_text("\n".join(",".join(map(str, row)) for row in rows))
+    from_files, from_table = (
+        data.load_source(str(path)) for path in (tmp_path / "files", table)
+    )
+    assert from_files.classes == from_table.classes == DIGITS
+    assert from_files.source_sha256 == from_table.source_sha256
+    lines = table.read_text().splitlines()
+    for header in (["label,1x1,1x2,1x3"], []):  # as on Kaggle, and without
+        table.write_text("\n".join([*header, *lines[1:]]))
+        assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
+    table.write_text("\n".join([*lines, "1,2,3\n"]))
+    with pytest.raises(
+        InvalidInput, match=r"784 whole numbers .* commas \(1\): line 202"
+    ):
+        data.load_source(str(table))
+
+
+def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
+    for number in range(7):
+        (folder / "zero" / f"broken{number}.png").write_bytes(b"no picture")
+    whole = min((folder / "one").glob("*.png")).read_bytes()
+    (folder / "one" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "one" / "notes.txt").write_text("not a picture")
+    (folder / "readme.md").write_text("not in a class")
+    (folder / "single").mkdir()
+    Image.fromarray(draw_seven(20, 20)).save(folder / "single" / "1.png")
+    with pytest.raises(InvalidInput) as caught:
+        data.load_source(str(folder))
+    broken = ", ".join(f"zero/broken{number}.png" for number in range(4))
+    for line in (
+        "It has 3 classes, and needs 2 to 10, of two pictures or more.",
+        f"Not readable as PNG or JPEG of 8 bits (8): one/cut.jpg, {broken}, ...",
+        "Warning: fewer than 10 pictures, too few to judge by (1): single",
+        "of a class, left out (2): one/notes.txt, readme.md",
+    ):
+        assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(0, 2), (1, 2), (11, 2), (2, 1)])
+def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
+    tmp_path, classes, each
+):
+    for number in range(classes):
+        (tmp_path / f"c{number}").mkdir()
+        for name in ("a.png", "b.png")[:each]:
+            Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
+    with pytest.raises(
+        InvalidInput, match=f"has {classes} class(es)?, and needs 2 to 10, of two"
+    ):
+        data.load_source(str(tmp_path))
+
+
+def test_blank_shaded_and_equal_pictures_are_warnings(folder):
+    first, second, third, *_ = sorted((folder / "one").iterdir())
+    shutil.copy(first, folder / "zero" / "zzz.png")
+    shaded = draw_seven(60, 60).copy()
+    shaded[:, :12] = 100
+    Image.fromarray(shaded).save(second)
+    Image.fromarray(draw_seven(30, 30, dark=235)).save(third)
+    notes = "\n".join(data.load_source(str(folder)).warnings)
+    assert f"Warning: blank, left out (1): one/{third.name}" in notes
+    assert re.search(rf"Warning: in shade; .* \(1\): one/{second.name}", notes)
+    assert re.search(
+        rf"equal once .* \(1\): one/{first.name} = zero/zzz.png$", notes, re.M
+    )
+
+
+def test_the_digest_of_a_folder_is_that_of_the_pictures_that_take_part(folder):
+    digests = [data.digest_source(str(folder))]
+    for name in ("one/Thumbs.db", "one/.x.png", "one/deep/x.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+        assert data.digest_source(str(folder)) == digests[0]
+    moved = min((folder / "one").glob("*.png")).rename(folder / "zero" / "moved.png")
+    digests.append(data.digest_source(str(folder)))
+    moved.write_bytes(b"")
+    digests.append(data.digest_source(str(folder)))
+    (folder / "zero").rename(folder / "nought")
+    assert len({*digests, data.digest_source(str(folder))}) == 4
+
+
+def test_specks_that_leave_no_ink_are_blank(folder):
+    """Shrunk to 20 pixels, two specks of three pixels in four millions are nothing."""
+    picture = np.full((2000, 2000), 255, np.uint8)
+    picture[5:8, 5:8] = picture[1990:1993, 1990:1993] = 0
+    (first, *_) = sorted((folder / "one").iterdir())
+    Image.fromarray(picture).save(first)
+    (warning,) = data.load_source(str(folder)).warnings
+    assert warning == f"Warning: blank, left out (1): one/{first.name}"

@@ -1,0 +1,69 @@
+"""Baselines against other implementations, and against what is known of them."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from pipeline.images import data
+from pipeline.network import baselines
+
+SAMPLE = data.split_source("sample", 1000, 1000)
+
+
+def test_baselines_reach_what_is_known_of_them():
+    """The numbers 0.7655 and 0.8690 come from another implementation.
+
+    So does the range of ridge regression.
+    """
+    known = SAMPLE.x_train, SAMPLE.y_train, SAMPLE.x_test
+    for classify, accuracy in (
+        (baselines.classify_by_frequency, np.mean(SAMPLE.y_test == 7)),
+        (baselines.classify_by_nearest_mean, 0.7655),
+        (baselines.classify_by_nearest_neighbour, 0.8690),
+    ):
+        assert np.mean(classify(*known) == SAMPLE.y_test) == accuracy
+    validation = SAMPLE.x_validation, SAMPLE.y_validation
+    answers, strength = baselines.classify_by_ridge_regression(*known, validation)
+    assert 0.807 <= np.mean(answers == SAMPLE.y_test) <= 0.8215
+    assert strength == 100
+
+
+@pytest.mark.parametrize("darkest", [0, 254])
+def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
+    rng = np.random.default_rng(0)
+    images, others = (
+        darkest + rng.integers(0, 2, (n, 784), np.uint8) for n in (100, 20)
+    )
+    differences = images.astype(int) - others[:, np.newaxis]  # (20, 100, 784)
+    nearest = np.sum(differences**2, axis=2).argmin(axis=1)
+    found = baselines.classify_by_nearest_neighbour(images, np.arange(100), others)
+    assert found.tolist() == nearest.tolist()
+
+
+def test_ridge_regression_solves_its_normal_equations(monkeypatch):
+    """Check one strength. The constant is one more pixel, which is not penalised."""
+    monkeypatch.setattr(baselines, "STRENGTHS", [50.0])
+    inputs = np.column_stack([np.ones(1000), SAMPLE.x_train / 255])
+    penalty = 50.0 * np.diag([0.0, *np.ones(784)])
+    targets = np.eye(10)[SAMPLE.y_train]
+    weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
+    scores = np.column_stack([np.ones(10_000), SAMPLE.x_test / 255]) @ weights
+    known, validation = (
+        (SAMPLE.x_train, SAMPLE.y_train),
+        (SAMPLE.x_validation, SAMPLE.y_validation),
+    )
+    answers, _ = baselines.classify_by_ridge_regression(
+        *known, SAMPLE.x_test, validation
+    )
+    assert np.array_equal(answers, scores.argmax(axis=1))
+
+
+@pytest.mark.parametrize("counts", [(9, 2), (2, 9), (5, 5), (1, 0), (0, 0), (900, 700)])
+def test_a_pair_is_compared_by_the_images_that_only_one_classifies_correctly(counts):
+    """McNemar's exact test is a binomial test of these images."""
+    first, second = np.array([(1, 0), (0, 1), (1, 1), (0, 0)], bool).T
+    repeats = [*counts, 30, 20]
+    *found, p = baselines.compare_pair(first.repeat(repeats), second.repeat(repeats))
+    expected = binomtest(counts[0], sum(counts)).pvalue if any(counts) else 1
+    assert found == list(counts)
+    assert p == pytest.approx(expected)

@@ -1,0 +1,145 @@
+"""The compiled loops agree with helpers and the published digests, to the same bits."""
+
+import hashlib
+import inspect
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy._core._multiarray_umath import __cpu_features__ as CPU
+
+import helpers
+from pipeline.network import compiled, loops
+
+# The SHA-256 of the weights, then the metrics.
+PUBLISHED = """ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6
+0.42039163449803474 0.817 0.4293625211457075 0.7942"""
+OTHER = {"dropout_rate": 0.3, "input_dropout_rate": 0.2, "relu_grad_inactive": 0}
+
+
+def train(train_epoch, examples, hidden_size=40, epochs=3, **options):
+    rng, input_rng = helpers.generators(1)
+    weights = helpers.initial_weights(rng, hidden_size)
+    for _ in range(epochs):
+        metrics = train_epoch(*examples, weights, rng, input_rng, **options)
+    return weights, metrics, hashlib.sha256(b"".join(map(bytes, weights))).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["train_epoch", "predict", "evaluate"])
+def test_signatures_are_those_of_helpers(name):
+    assert inspect.signature(getattr(compiled, name)) == inspect.signature(
+        getattr(helpers, name)
+    )
+
+
+@pytest.mark.parametrize("hidden_size", [1, 40, 300])
+@pytest.mark.parametrize(
+    "options", [{}, OTHER, {"dropout_rate": 0, "normalisation": 300}]
+)
+def test_results_equal_helpers(sample, hidden_size, options):
+    examples = sample["x_train"][:300], sample["y_train"][:300]
+    weights, metrics, _ = train(compiled.train_epoch, examples, hidden_size, **options)
+    expected, expected_metrics, _ = train(
+        helpers.train_epoch, examples, hidden_size, **options
+    )
+    assert metrics == pytest.approx(expected_metrics, rel=1e-12)
+    for matrix, expected_matrix in zip(weights, expected, strict=True):
+        assert np.abs(matrix - expected_matrix).max() < 1e-12
+    evaluated = helpers.evaluate(*examples, weights, 100)
+    assert compiled.evaluate(*examples, weights, 100) == pytest.approx(
+        evaluated, rel=1e-12
+    )
+
+
+def test_batches_are_trained_by_helpers(sample):
+    examples = sample["x_train"][:95], sample["y_train"][:95]
+    found = train(compiled.train_epoch, examples, batch_size=10, **OTHER)
+    assert found[1:] == train(helpers.train_epoch, examples, batch_size=10, **OTHER)[1:]
+
+
+def test_images_in_several_calls_give_the_same_bits_with_little_memory(
+    sample, monkeypatch
+):
+    examples = np.tile(sample["x_train"], (3, 1)), np.tile(sample["y_train"], 3)
+    tracemalloc.start()
+    found = train(compiled.train_epoch, examples, epochs=1, **OTHER)
+    # The random numbers for all images at once would take 38 MB.
+    assert tracemalloc.get_traced_memory()[1] < 15e6
+    tracemalloc.stop()
+    monkeypatch.setattr(loops, "IMAGES_PER_CALL", 6000)
+    assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("units", [6, loops.UNITS_PER_BLOCK + 6])
+def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, threads):
+    images = sample["x_test"][:12].copy()
+    images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
+    # The compiled loop takes pixels in pairs, so test odd and even numbers of them.
+    assert set((images > 0).sum(axis=1) % 2) == {0, 1}
+    weights = helpers.initial_weights(np.random.RandomState(1), units)
+    monkeypatch.setattr(loops.config, "NUMBA_NUM_THREADS", threads)
+    monkeypatch.setattr(loops, "VALUES_PER_THREAD", units)
+    for image, scores in zip(images, compiled.predict(images, weights), strict=True):
+        hidden = np.cumsum((image / 255)[:, np.newaxis] * weights[0], axis=0)[-1]
+        expected = np.cumsum(helpers.relu(hidden)[:, np.newaxis] * weights[1], axis=0)[
+            -1
+        ]
+        assert np.array_equal(scores, expected)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("train_epoch", [helpers.train_epoch, compiled.train_epoch])
+@pytest.mark.parametrize("changed", [{"learning_rate": 5.0}, {"normalisation": 1e-308}])
+def test_divergence_is_an_error_that_is_not_finite_without_warnings(
+    sample, train_epoch, changed
+):
+    examples = sample["x_train"][:200], sample["y_train"][:200]
+    weights, metrics, _ = train(train_epoch, examples, **changed)
+    assert not np.isfinite(metrics[0])
+    assert not np.isfinite(compiled.evaluate(*examples, weights)[0])
+
+
+SCRIPT = f"""
+import hashlib
+import numpy as np
+import helpers
+from pipeline.network import compiled, loops
+{inspect.getsource(train)}
+sample = helpers.__file__.replace("helpers.py", "notebooks/data/mnist_sample.npz")
+file = np.load(sample)
+examples = file["x_train"][:1000].reshape(-1, 784), file["y_train"][:1000]
+weights, metrics, digest = train(compiled.train_epoch, examples, epochs=100)
+metrics += compiled.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], weights)
+print(digest, *metrics, sum(loops.update_weights.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "feature", "blas", "threads"),
+    [
+        ("generic", None, "Prescott", "1"),
+        ("haswell", "AVX2", "Nehalem", "2"),
+        ("skylake-avx512", "AVX512_SKX", "Haswell", "2"),
+    ],
+)
+def test_the_bits_are_the_published_on_every_processor(
+    tmp_path, target, feature, blas, threads
+):
+    if feature and not CPU.get(feature):
+        pytest.skip(
+            f"this processor has no {feature}, so it cannot run code for {target}"
+        )
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": target,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    environment |= {"OPENBLAS_CORETYPE": blas, "OPENBLAS_NUM_THREADS": threads}
+    environment |= {"NUMBA_NUM_THREADS": threads}
+    command = [sys.executable, "-c", SCRIPT]
+    for hits in ("0", "1"):  # the second process does not compile again
+        output = subprocess.check_output(command, env=environment, text=True)
+        assert output.split() == [*PUBLISHED.split(), hits]

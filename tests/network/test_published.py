@@ -1,0 +1,62 @@
+"""The published metrics, and how metrics are written."""
+
+import numpy as np
+import pytest
+
+from pipeline.network.published import (
+    compare,
+    compute_wilson_interval,
+    cut,
+    format_table,
+    round_metric,
+)
+
+OURS = {
+    "train_error": 0.42039163449803,
+    "train_accuracy": 0.817,
+    "test_error": 0.42936252114571,
+    "test_accuracy": 0.7942,
+}
+
+
+def test_cut_prints_errors_as_the_original():
+    """For very small or large errors, the original's str(error)[0:5] would mislead."""
+    for error in (0.42999, 1.0, 12.3456):
+        assert cut(error) == str(error)[0:5]
+    assert (cut(1.2e-5), cut(123456.0)) == ("0.000", "1e+05")
+
+
+def test_compare_finds_the_published_metrics_equal_and_no_others():
+    assert all(row["equal"] for row in compare(OURS))
+    for name in OURS:
+        rows = compare(OURS | {name: OURS[name] + 0.001})
+        assert [row["name"] for row in rows if not row["equal"]] == [
+            name.replace("_", " ")
+        ]
+    assert not compare(OURS | {"test_accuracy": np.nextafter(0.7942, 1)})[3]["equal"]
+
+
+def test_format_table_has_a_column_of_the_published_metrics_for_digits_alone():
+    lines = format_table(OURS | {"train_error": 0.5}, equal="same").splitlines()
+    assert lines[0].split() == ["published", "this", "run"]
+    assert lines[1].split() == ["train", "error", "0.420", "0.5", "NOT", "equal"]
+    assert lines[4].split() == ["test", "accuracy", "0.7942", "0.7942", "same"]
+    assert "published" not in format_table(OURS, has_digits=False)
+
+
+def test_round_metric_keeps_four_decimals_or_four_digits():
+    assert (round_metric(0.12345), round_metric(1e7)) == ("0.1235", "1.000e+07")
+    assert (round_metric(0.5, "+"), round_metric(-0.5, "+")) == ("+0.5000", "-0.5000")
+
+
+@pytest.mark.parametrize(
+    ("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)]
+)
+def test_the_interval_is_wilsons(correct, images):
+    # Imported here, because it takes 0.7 s in each of pytest's processes.
+    from scipy.stats import binomtest
+
+    expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")
+    interval = compute_wilson_interval(correct / images, images)
+    assert interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= interval[0] < interval[1] <= 1

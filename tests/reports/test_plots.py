@@ -1,0 +1,160 @@
+"""Plots show what they were given."""
+
+import io
+import itertools
+
+import numpy as np
+import PIL.Image
+
+from pipeline.lessons import diagram
+from pipeline.reports import plots
+
+
+def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
+    figure, axis = plots.plt.subplots()
+    nearly_white = np.linspace(0, 1, 10_000).reshape(100, 100)
+    axis.imshow(nearly_white, cmap="Blues")
+    picture = PIL.Image.open(io.BytesIO(plots.to_png(figure)))
+    assert picture.mode == "P"
+    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_tiles_stand_in_rows_of_ten_with_a_caption_above_each():
+    images = np.arange(1, 13)[:, np.newaxis] * np.ones(784)
+    captions = [f"n{i}" for i in range(12)]
+    (axis,) = plots.draw_tiles(images, captions, cmap="gray").axes
+    assert [text.get_text() for text in axis.texts] == captions
+    for i, (tile, text) in enumerate(zip(axis.images, axis.texts, strict=True)):
+        left, right, bottom, top = tile.get_extent()
+        assert np.all(tile.get_array() == i + 1)
+        assert (right - left, bottom - top) == (28, 28)
+        assert 32 * (i % 10) < left < right < 32 * (i % 10 + 1)
+        assert text.get_position()[0] == (left + right) / 2
+        assert axis.images[i // 10 * 10].get_extent()[3] == top  # in line with its row
+        assert text.get_position()[1] < top  # the y axis points down
+    assert axis.images[10].get_extent()[3] > axis.images[0].get_extent()[2]
+
+
+def test_captions_side_by_side_do_not_touch():
+    captions = ["answer T-shirt/top,\ntrue Ankle boot"] * 10
+    for texts in (captions, ["7"] * 10, ["A Ankle boot, B T-shirt/top"] * 10):
+        (axis,) = plots.draw_tiles(np.zeros((10, 784)), texts).axes
+        boxes = [text.get_window_extent() for text in axis.texts]
+        for box, following in itertools.pairwise(boxes):
+            assert box.x1 < following.x0
+
+
+def test_a_pass_shows_what_goes_forward_and_what_comes_back():
+    forward = np.linspace(0, 1, 784), np.array([1.0, 0.0]), np.arange(10.0)
+    back = -np.ones(784), np.array([0.5, -0.5]), np.ones(10)
+    axes = diagram.draw_pass(forward, back).axes
+    for row, values in ((axes[:3], forward), (axes[3:], back)):
+        assert np.array_equal(row[0].images[0].get_array().ravel(), values[0])
+        for axis, array in zip(row[1:], values[1:], strict=True):
+            assert [bar.get_height() for bar in axis.patches] == list(array)
+
+
+def test_a_pass_names_its_axes_and_what_leads_from_one_layer_to_the_next():
+    arrays = np.ones(784), np.ones(2), np.ones(10)
+    figure = diagram.draw_pass(arrays, arrays)
+    names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
+    assert names[:3] == [("", ""), ("hidden unit", "activation"), ("class", "score")]
+    signals = [("hidden unit", "error signal"), ("class", "error signal")]
+    assert names[3:] == [("", ""), *signals]
+    first, second, pixels, transposed = (text.get_text() for text in figure.texts)
+    assert first.startswith("$W_1$\n784 x 2\n")
+    assert second.startswith("$W_2$\n2 x 10\n")
+    # The gradients of the first matrix are error signals times pixels.
+    assert pixels.split("\n") == ["←", "times", "pixels"]
+    assert transposed.startswith("←\n$W_2^T$\n10 x 2\n")
+
+
+def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
+    def derivative(activation, inactive):
+        return np.where(activation > 0, 1.0, inactive)
+
+    sums, true, slip = np.array([-1.0, 2.0]), np.array([0, 0.3]), np.array([0.2, 0.3])
+    slope, signals = diagram.draw_slip(derivative, sums, true, slip).axes
+    for drawn in slope.lines:  # no line joins a negative sum to a positive one
+        drawn_sums = drawn.get_xdata()
+        assert len(drawn_sums) == 1 or max(drawn_sums) <= 0 or min(drawn_sums) > 0
+    heights = [drawn.get_ydata()[0] for drawn in slope.lines]
+    assert heights == [0, 1, 1, 1, 0, 1]  # twice both slopes, and the ends at 0
+    ends = [drawn.get_markerfacecolor() for drawn in slope.lines[-2:]]
+    assert ends == [plots.TRAIN, "white"]
+    names = {text.get_text(): text.xy[1] for text in slope.texts}
+    assert names == {"true slope": 0, "the original's": 1}
+    dots = {line.get_label(): line for line in signals.lines}
+    for label, values in (("the original's", slip), ("true", true)):
+        assert np.array_equal(dots[label].get_xdata(), sums)
+        assert np.array_equal(dots[label].get_ydata(), values)
+
+
+def test_a_direction_has_its_angle_to_the_mean_and_length_1():
+    axes = diagram.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
+    titles = [axis.get_title() or axis.get_title(loc="left") for axis in axes]
+    assert titles == ["a", "b"]
+    ends = [line.get_xydata()[1] for axis in axes for line in axis.lines[:-1]]
+    assert np.allclose(ends, [[1, 0], [0.5, 0.75**0.5], [-0.6, 0.8]])
+    styles = [line.get_linestyle() for axis in axes for line in axis.lines[:-1]]
+    assert styles == ["-", "-", "--"]  # to the other side of the mean
+
+
+def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
+    counts = np.array([[3, 1], [0, 12]])
+    (axis,) = plots.draw_confusion(counts, ["cat", "dog"], "class").axes
+    numbers = {text.get_position(): int(text.get_text()) for text in axis.texts}
+    assert numbers == {(0, 0): 3, (1, 0): 1, (0, 1): 0, (1, 1): 12}
+    assert {text.get_horizontalalignment() for text in axis.texts} == {"center"}
+    assert {text.get_verticalalignment() for text in axis.texts} == {"center_baseline"}
+
+
+def test_a_confusion_matrix_tells_shares_apart_under_legible_numbers():
+    counts = np.array([[94, 6], [41, 59]])
+    (axis,) = plots.draw_confusion(counts, ["0", "1"], "digit").axes
+    axis.figure.canvas.draw()  # which computes the colours
+    (mesh,) = axis.collections
+    colours = mesh.get_facecolor()[:, :3]
+    linear = np.where(
+        colours > 0.04045, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92
+    )
+    light = linear @ [0.2126, 0.7152, 0.0722] + 0.05  # the luminance of WCAG 2
+    assert light[3] / light[0] > 3  # 59 % beside 94 %
+    for text, each in zip(axis.texts, light, strict=True):
+        number = 1.05 if text.get_color() == "white" else 0.05
+        assert max(number / each, each / number) > 4
+
+
+def test_differences_are_percentage_points_with_two_standard_errors():
+    (axis,) = plots.draw_differences(["a", "b"], [1, -2], [0.1, 0.2]).axes
+    ((line, _, (bars,)),) = axis.containers
+    assert np.allclose(line.get_xdata(), [1, -2])
+    ends = [segment[:, 0] for segment in bars.get_segments()]
+    assert np.allclose(ends, [[0.8, 1.2], [-2.4, -1.6]])
+
+
+def test_differences_have_room_for_labels_of_many_words():
+    words = "hidden units dropped over none dropped, with the true slope, 400 epochs"
+    figure = plots.draw_differences([words] * 9, [1] * 9, [0.1] * 9)
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    labels = axis.get_yticklabels()
+    assert [label.get_text().split() for label in labels] == [words.split()] * 9
+    boxes = [label.get_window_extent() for label in labels]
+    assert min(box.x0 for box in boxes) > 0
+    for box, below in itertools.pairwise(boxes):
+        assert below.y1 < box.y0
+
+
+def test_learning_curves_have_a_line_for_what_was_measured():
+    epoch = {"train_error": 0.5, "train_accuracy": 0.25}
+    epoch |= {"train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.75}
+    validated = epoch | {"validation_error": 0.6, "validation_accuracy": 0.5}
+    labels = ["training, under dropout", "training", "validation"]
+    for history, count in (([validated] * 2, 3), ([epoch] * 2, 2)):
+        for axis in plots.draw_learning_curves(history).axes:
+            assert [line.get_label() for line in axis.lines] == labels[:count]
+    for count, marker in ((2, "None"), (1, "o")):  # a single epoch makes no line
+        _, axis = plots.draw_learning_curves([validated] * count).axes
+        assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.75, 0.5]
+        assert {line.get_marker() for line in axis.lines} == {marker}
