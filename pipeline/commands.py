@@ -272,11 +272,13 @@ def report_command(path: Path, output: Path | None) -> None:
             else:
                 output = evaluation.report(folder)
     else:
+        from pipeline.lessons import exercises
         from pipeline.reports import page
 
         name = from_current_folder(str(path.with_suffix("")))
         output = output or page.choose_path(name)
-        page.write_notebook_report(path, output, with_parts=True)
+        parts: dict[str, Any] = {"exercises": exercises.DIGESTS}
+        page.write_notebook_report(path, output, with_parts=True, **parts)
     echo_path("report", output)
 
 

@@ -29,6 +29,7 @@ TRAINING_CODE = (
     "pipeline/images/data.py",
     "pipeline/images/pictures.py",
     "pipeline/network/compiled.py",
+    "pipeline/network/helpers_text.py",
     "pipeline/results/checkpoints.py",
 )
 EVALUATION_CODE = ("pipeline/network/baselines.py",)

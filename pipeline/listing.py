@@ -17,6 +17,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from pipeline.errors import InvalidInput
 from pipeline.execution.runs import run
+from pipeline.lessons import exercises
 from pipeline.network.published import format_duration
 from pipeline.parameters import NAMES, describe, find_changed, from_values
 from pipeline.paths import NOTEBOOKS, RUNS
@@ -255,12 +256,13 @@ def write_site(folder: Path) -> Path:
         lesson = None
         if is_lesson(notebook):
             lesson = collect_lesson(notebook, original, site)
-        html = page.render({stem: notebook}, site[stem], site=site, lesson=lesson)
+        parts: dict[str, Any] = {"lesson": lesson, "exercises": exercises.DIGESTS}
+        html = page.render({stem: notebook}, site[stem], site, **parts)
         pages[stem] = page.remove_dead_links(html)
     for stem, (title, guide_name) in GUIDES.items():
         text = render_guide(title, guide_name, site)
-        parts = {"title": title, "stem": stem, "text": text}
-        pages[stem] = page.fill("guide.html.j2", (), is_list=True, **parts)
+        texts: dict[str, Any] = {"title": title, "stem": stem, "text": text}
+        pages[stem] = page.fill("guide.html.j2", (), is_list=True, **texts)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "drawing.gif").read_bytes()
     ).decode()

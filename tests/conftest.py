@@ -60,7 +60,7 @@ def copy_project(path, more=""):
         shutil.copytree(ROOT / name, path / name)
     shutil.copy2(ROOT / "helpers.py", path)
     if more:
-        with (path / "pipeline" / "checkpoints.py").open("a") as file:
+        with (path / "pipeline/results/checkpoints.py").open("a") as file:
             file.write(more)
     return path
 

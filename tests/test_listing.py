@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from pipeline import listing
 from pipeline.errors import InvalidInput
-from pipeline.network.published import HELPERS_SHA256
+from pipeline.network.published import digest_helpers
 from pipeline.parameters import Parameters, make_id
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import (
@@ -33,8 +33,8 @@ TRAINED = VALIDATED | {
     "train_accuracy": 0.75,
     "weights_sha256": "0" * 64,
 }
-SYNTAX = {"helpers.py": HELPERS_SHA256}
-INPUTS = Inputs(data="", notebooks={}, code={}, syntax=SYNTAX, versions={})
+SYNTAX = {"helpers.py": digest_helpers()}
+INPUTS = Inputs(data="", notebooks={}, syntax=SYNTAX, versions={})
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}
 
 
@@ -293,7 +293,7 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
 def test_the_time_of_a_sweep_counts_no_second_twice():
     """Two points were killed after half an hour, and resumed for a minute next day."""
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    inputs = Inputs(data="", notebooks={}, code={}, versions={})
+    inputs = Inputs(data="", notebooks={}, versions={})
     record = RunRecord(parameters={}, inputs=inputs, started=began, earlier_s=1800)
-    record = record.replace(resumed=began + timedelta(days=1), duration_s=1860)
+    record = record.replace(started=began + timedelta(days=1), duration_s=60)
     assert listing.compute_wall_time([record, record]) == 1860

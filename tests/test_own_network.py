@@ -59,6 +59,9 @@ class Project:
     def __init__(self, path):
         self.path = copy_project(path)
 
+    def restore(self):
+        shutil.copy2(ROOT / "helpers.py", self.path)
+
     def patch(self, name):
         command = ["git", "apply", PATCHES / f"{name}.patch"]
         subprocess.run(command, cwd=self.path, check=True)
@@ -113,9 +116,12 @@ def check_page(html, name, is_compiled):
     assert "Train again" not in html
     reads = "<option>This run" in html
     assert reads == (name == "cross_entropy")  # which reads as the original does
-    assert reads != ("computes the scores in another way than this page" in html)
+    assert reads == ('class="pad"' in html)
+    assert reads != ("computes the scores in another way than a page does" in html)
     assert "last bit" not in html
     assert (NOTE in html) == (not is_compiled)
+    assert "+++ helpers.py of this run" in html
+    assert "cp runs/own/helpers.py.txt helpers.py" in html
 
 
 @pytest.mark.parametrize(("name", "expected"), NETWORKS.items())
@@ -124,10 +130,10 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
 ):
     shapes, is_compiled = expected
     project.patch(name)
-    with (project.path / "pipeline" / "checkpoints.py").open("a") as file:
+    with (project.path / "pipeline/results/checkpoints.py").open("a") as file:
         file.write(MIDWAY)
     folder = RunFolder(project.path / "runs" / "own")
-    command = ["run", "--run-dir", folder.path, *make_options(OPTIONS)]
+    command = ["run", "--run-dir", "runs/own", *make_options(OPTIONS)]
     process = project.start("-m", "pipeline", *command, GATE=gate.port)
     with gate.wait():
         process.kill()
@@ -138,9 +144,11 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     (code, output), verified, swept = project.give_each(*commands)
     assert code == 0, output
     assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
+    assert "Going on with runs/own after epoch 2." in output
     record = folder.read_record()
-    assert record.started <= record.resumed
-    assert record.duration_s > record.earlier_s > 0  # the time of both legs
+    assert record.resumed_after_epoch == 2
+    assert record.duration_s > 0  # of the last part
+    assert record.earlier_s > 0
     assert "What differs from the original: num_samples 200" in output
     assert "helpers.py, whose code has been changed" in output
     assert "equal" not in output
@@ -168,17 +176,57 @@ def test_a_patch_of_helpers_alone_is_run_resumed_swept_verified_and_reported(
     assert metrics.weights_sha256 in digests
 
 
-def test_with_all_defaults_the_metrics_are_not_equal_and_helpers_is_named(project):
-    project.patch("leaky_relu")
-    code, output = project.give("run")
+CLASS_WEIGHTS = (
+    "(scores - targets) / len(inputs)",
+    "(scores - targets) * (1 + targets[:, 5:6] + targets[:, 8:9]) / len(inputs)",
+)
+
+
+def test_class_weights_are_trained_and_nothing_is_called_equal(project):
+    """They act on two classes alone, so a comparison of a few images may miss them."""
+    helpers = project.path / "helpers.py"
+    helpers.write_text(helpers.read_text().replace(*CLASS_WEIGHTS))
+    (code, output), (verified, other) = project.give_each(
+        ["run"], ["verify", "runs/default"]
+    )
     assert code == 0, output
     assert output.count("NOT equal") == 4
     assert output.count(" equal") == 4
     assert "What differs from the original: helpers.py, whose code has been" in output
-    html = (project.path / "runs" / "default" / "report.html").read_text()
+    folder = RunFolder(project.path / "runs" / "default")
+    assert folder.read_metrics().test_accuracy == 0.7597
+    html = folder.report_path.read_text()
     assert "A network of your own, trained on 1,000 digits" in html
     assert "≠ NOT equal" in html
     assert not re.search("(?<!NOT )equal</span>", html)
+    assert verified == 0, other
+    project.restore()
+    code, output = project.give("verify", "runs/default")
+    assert code == 1
+    own = folder.helpers_path
+    assert f"with its own helpers.py: cp {own} {project.path}/helpers.py" in output
+    shutil.copy(own, helpers)
+    assert project.give("verify", "runs/default")[0] == 0
+
+
+def test_a_file_beside_helpers_is_refused_before_anything_starts(project):
+    helpers = project.path / "helpers.py"
+    helpers.write_text(f"from settings import DECAY\n{helpers.read_text()}")
+    (project.path / "settings.py").write_text("DECAY = 0.1\n")
+    for command in (["run"], ["sweep", "notebooks/sweeps/small.yaml"]):
+        code, output = project.give(*command)
+        assert code == 2
+        assert "Error: helpers.py imports settings, which no run records" in output
+    assert not (project.path / "runs").exists()
+
+
+def test_a_mistake_at_import_ends_a_run_in_one_sentence(project):
+    with (project.path / "helpers.py").open("a") as file:
+        file.write("undefined\n")
+    code, output = project.give("run", *make_options(OPTIONS))
+    assert code == 1
+    assert re.search(r"cannot be imported\. helpers\.py, line \d+: NameError", output)
+    assert "died" not in output
 
 
 def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(project):
@@ -203,59 +251,14 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
     assert "Replacing what is in runs/default, because of\n  code helpers.py" in output
 
 
-# Changes of helpers.py that the compiled loops do not follow.
-CHANGES = {
-    "of the targets": (
-        "np.eye(NUM_DIGITS)[labels]",
-        "2 * np.eye(NUM_DIGITS)[labels] - 1",
-    ),
-    "by a weight decay": (
-        "matrix -= learning_rate * gradient",
-        "matrix -= learning_rate * (gradient + 1e-6 * matrix)",
-    ),
-    "of the order": (
-        "rng, (len(inputs), hidden_size)",
-        "rng, (hidden_size, len(inputs))",
-    ),
-    "of the inputs": ("images / float(", "images[..., ::4] / float("),
-    "that Numba cannot compile": (
-        "return np.maximum(0, x)",
-        "return np.vectorize(lambda value: max(0.0, value))(x)",
-    ),
-    "by the whole vector": (
-        "return np.maximum(0, x)",
-        "return np.maximum(0, x - np.mean(x))",
-    ),
-    "of the evaluation": (
-        "return measure(predict(images, weights, normalisation), labels)",
-        "return measure(predict(images, weights, normalisation) / 2, labels)",
-    ),
-    "by another parameter": (
-        "    batch_size: int = 1,\n",
-        "    batch_size: int = 1,\n    weight_decay: float = 0,\n",
-    ),
-    "that fails": ("    weights_0_1, weights_1_2 = weights\n", "    raise OSError\n"),
-}
-AGREES = "from pipeline import agreement; print(agreement.agrees_with_helpers())"
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_the_loops_are_not_used_after_a_change(project, change):
-    helpers = project.path / "helpers.py"
-    assert CHANGES[change][0] in helpers.read_text()
-    helpers.write_text(helpers.read_text().replace(*CHANGES[change]))
-    output, _ = project.start("-c", AGREES).communicate()
-    assert output == "False\n"
-
-
 def test_the_loops_follow_another_activation_without_a_stale_cache(project):
     """The loops compute the scores of leaky units, in two processes."""
     script = """
 import numpy as np
 import helpers
-from pipeline.network import agreement, compiled
+from pipeline.network import compiled
 
-assert agreement.agrees_with_helpers()
+assert compiled.follows_helpers()
 weights = helpers.initial_weights(np.random.RandomState(0), 12)
 images = np.full((1, 784), 99, np.uint8)
 differences = compiled.predict(images, weights) - helpers.predict(images, weights)
@@ -270,39 +273,50 @@ print(compiled.predict(images, weights).tolist())
 
 
 def test_each_of_two_runs_in_one_process_has_the_code_of_its_moment(project):
-    """The compiled loops follow a change of the activation, and a module is imported
-    again. For both versions of helpers.py the loops are cached before.
-    """
+    """The fork server has the first helpers.py, so the second run spawns processes."""
     project.patch("leaky_relu")
-    assert project.start("-c", AGREES).communicate()[0] == "True\n"
     leaky = (project.path / "helpers.py").read_text()
-    shutil.copy2(ROOT / "helpers.py", project.path)
+    project.restore()
     script = f"""
 import json, pathlib
 from pipeline import parameters
+from pipeline.errors import CommandFailed
 from pipeline.execution import runs
-from pipeline.errors import NotebookFailed
+from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
 
 options = parameters.from_values({OPTIONS})
-leaky, loops = pathlib.Path("leaky.py"), pathlib.Path("pipeline/network/loops.py")
-leaky.write_text({leaky!r})
-for text in (None, leaky.read_text()):
-    if text:
-        pathlib.Path("helpers.py").write_text(text)
+helpers = pathlib.Path("helpers.py")
+original = helpers.read_text()
+for text in (original, {leaky!r}):
+    helpers.write_text(text)
     runs.run(options, "runs/own")
     folder = RunFolder("runs/own")
     print(json.dumps([folder.read_model().note, folder.read_metrics().train_error]))
-loops.write_text(loops.read_text() + "raise RuntimeError('a mistake')")
+
+collect = provenance.collect_inputs
+
+
+def collect_and_edit(*arguments):
+    inputs = collect(*arguments)
+    helpers.write_text(original + "AFTER = True\\n")
+    return inputs
+
+
+provenance.collect_inputs = collect_and_edit
 try:
-    runs.run(options, "runs/own")
-except NotebookFailed as error:
-    print(json.dumps(str(error)))
+    runs.run(options, "runs/own", force=True)
+except CommandFailed as error:
+    print(json.dumps([str(error), RunFolder("runs/own").read_record().status]))
 """
-    output = project.start("-c", script).communicate(timeout=200)[0]
-    first, second, failure = map(json.loads, output.splitlines()[-3:])
+    process = project.start("-c", script)
+    output = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, output
+    first, second, third = map(json.loads, output.splitlines()[-3:])
     assert first[0] is second[0] is None
-    assert "RuntimeError: a mistake" in failure
+    sentence = "helpers.py changed after this command started. Start the command again."
+    assert third == [sentence, "failed"]
+    (project.path / "helpers.py").write_text(leaky)
     train = project.start("-c", TRAIN).communicate()[0]
     assert second[1] == pytest.approx(json.loads(train)[0], rel=1e-9)
     assert first[1] != pytest.approx(second[1])
@@ -318,23 +332,6 @@ def test_weights_that_cannot_be_stored_are_refused_before_the_training(project):
     problem = "weights_2_3 of helpers.py is float64 (10,), but must be a float64 matrix"
     assert problem in output
     assert "I:0" not in output
-
-
-def test_what_helpers_keeps_between_epochs_is_not_changed_by_the_comparison(project):
-    """A counter of epochs, for instance, on which a learning rate may depend."""
-    helpers = project.path / "helpers.py"
-    old = "    hidden_size = weights[0].shape[1]\n"
-    text = helpers.read_text().replace(old, f"{old}    COUNTS.append(1)\n")
-    helpers.write_text(
-        text.replace("NUM_DIGITS = 10\n", "NUM_DIGITS = 10\nCOUNTS = []\n")
-    )
-    script = """
-import helpers
-from pipeline.network import agreement
-
-print(agreement.agrees_with_helpers(), len(helpers.COUNTS))
-"""
-    assert project.start("-c", script).communicate()[0] == "True 0\n"
 
 
 def test_hidden_units_in_another_form_leave_their_pictures_out(project):
@@ -419,9 +416,9 @@ import helpers
 
 path = pathlib.Path("helpers.py")
 path.write_text("# A comment moves all lines.\\n" + path.read_text())
-from pipeline.network import agreement
+from pipeline.network import compiled
 
-print(agreement.agrees_with_helpers())
+print(compiled.follows_helpers())
 """
     assert project.start("-c", script).communicate()[0] == "True\n"
 

@@ -26,7 +26,7 @@ WRONG = [
     ("epochs", None, "from 1 to 100,000"),
     ("input_dropout_rate", -0.1, "below 1"),
     ("relu_grad_inactive", True, "0 or 1"),
-    ("batch_size", "4", "from 1 to 10^9"),
+    ("batch_size", "4", "from 1 to 1,000,000"),
 ]
 
 

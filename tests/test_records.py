@@ -10,7 +10,7 @@ from tests.conftest import EPOCH
 
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}
 METRICS |= {"weights_sha256": "0" * 64}
-INPUTS = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
+INPUTS = {"data": "", "notebooks": {}, "versions": {}}
 RUN = {
     "status": "done",
     "started": "2026-01-02T03:04:05Z",
@@ -68,8 +68,8 @@ def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_pat
 def test_the_status_of_a_run_follows_from_its_error():
     expected = {
         errors.Diverged("x"): Status.DIVERGED,
-        errors.CellTimedOut("x"): Status.TIMED_OUT,
-        errors.ProcessDied("x"): Status.DIED,
+        errors.NotebookFailed("x", Status.TIMED_OUT): Status.TIMED_OUT,
+        errors.NotebookFailed("x", "died"): Status.DIED,
         errors.NotebookFailed("x"): Status.FAILED,
         KeyboardInterrupt(): Status.INTERRUPTED,
         OSError(): Status.FAILED,

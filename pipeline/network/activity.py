@@ -20,7 +20,8 @@ def measure_activity(
     for start in range(0, len(images), IMAGES_PER_CALL):
         inputs = helpers.scale(images[start : start + IMAGES_PER_CALL], normalisation)
         hidden = helpers.forward(inputs, weights)[0]
-        if np.shape(hidden) != (len(inputs), len(count)):
+        expected = (len(inputs), len(count))
+        if not isinstance(hidden, np.ndarray) or hidden.shape != expected:
             return None
         count += np.sum(hidden > 0, axis=0)
     return count / len(images)

@@ -99,7 +99,8 @@ def follows_helpers() -> bool:
     They do if helpers.py is the one that they follow, if no cell has replaced one of
     its functions, and if Numba can compile its activation.
     """
-    return _IS_KNOWN and helpers_text.list_functions(helpers) == _IMPORTED and load()
+    functions = helpers_text.list_functions(helpers)
+    return _IS_KNOWN and helpers_text.are_equal(functions, _IMPORTED) and load()
 
 
 def digest_helpers() -> str:
@@ -124,7 +125,7 @@ def _compile(function: Any) -> Any:
 _IMPORTED = helpers_text.list_functions(helpers)
 _IS_KNOWN = (
     digest_helpers() == WRITTEN_FOR
-    and helpers_text.defines(_IMPORTED)
+    and helpers_text.is_as_in_text(_IMPORTED)
     and all(helpers_text.is_elementwise(name) for name in ACTIVATIONS)
 )
 if _IS_KNOWN:

@@ -16,6 +16,7 @@ from pipeline.digests import digest_code, read_code
 from pipeline.errors import InvalidInput
 from pipeline.paths import ROOT
 
+Functions = Mapping[str, list[CodeType]]  # see `list_functions`
 PATH = ROOT / "helpers.py"
 TEXT = read_code(PATH)  # as it was when this module was imported
 # What an elementwise expression may consist of, besides its arguments and NumPy.
@@ -84,17 +85,37 @@ def _unwrap(function: Any) -> Iterator[Any]:
         function = getattr(function, "__wrapped__", None)
 
 
-def defines(codes: Mapping[str, list[CodeType]]) -> bool:
-    """Return whether the text defines functions with these codes.
+def are_equal(some: Functions, others: Functions) -> bool:
+    """Return whether functions have the same code, wherever it stands in its file."""
+    if some == others:
+        return True
+    stripped = [
+        {name: list(map(_strip_places, codes)) for name, codes in functions.items()}
+        for functions in (some, others)
+    ]
+    return stripped[0] == stripped[1]
+
+
+def _strip_places(code: CodeType) -> CodeType:
+    constants = tuple(
+        _strip_places(each) if isinstance(each, CodeType) else each
+        for each in code.co_consts
+    )
+    return code.replace(co_firstlineno=1, co_linetable=b"", co_consts=constants)
+
+
+def is_as_in_text(functions: Functions) -> bool:
+    """Return whether TEXT defines these functions, apart from their decorators.
 
     It does not if helpers.py was saved between the imports of helpers and this module.
     """
     constants = compile(TEXT, PATH, "exec").co_consts
-    in_text = {each.co_name: each for each in constants if isinstance(each, CodeType)}
-    return all(in_text.get(name) == code[-1] for name, code in codes.items())
+    in_text = {each.co_name: [each] for each in constants if hasattr(each, "co_name")}
+    own = {name: codes[-1:] for name, codes in functions.items()}
+    return are_equal(own, {name: in_text.get(name, []) for name in own})
 
 
-def is_elementwise(name: str) -> bool:
+def is_elementwise(name: str, text: str = TEXT) -> bool:
     """Return whether a function is one expression of elementwise operations.
 
     These are arithmetic, comparisons, ufuncs of NumPy, np.where and np.clip, of the
@@ -102,7 +123,7 @@ def is_elementwise(name: str) -> bool:
     sample of what a function does.
     """
     functions = {
-        each.name: each for each in ast.parse(TEXT).body if hasattr(each, "name")
+        each.name: each for each in ast.parse(text).body if hasattr(each, "name")
     }
     function: Any = functions[name]
     body = function.body[1:] if ast.get_docstring(function) else function.body

@@ -20,7 +20,6 @@ from traitlets.config import Config
 
 from pipeline.digests import read_code
 from pipeline.images.data import DIGITS
-from pipeline.lessons import exercises
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
 from pipeline.paths import RUNS
@@ -70,6 +69,7 @@ def render(
     site: Mapping[str, str] | None = None,
     summary: Mapping[str, Any] | None = None,
     lesson: Lesson | None = None,
+    exercises: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
@@ -78,6 +78,7 @@ def render(
         reading, and their titles.
     summary: of a run, see `summarise_run`.
     lesson: what its page has besides the notebook.
+    exercises: what the page checks exercises by, if there are any.
 
     The page of a run has a title of its own, so the headings of its notebooks are
     lowered by one level.
@@ -97,7 +98,7 @@ def render(
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
     content = "".join(sections)
-    has_exercises = "<code>exercises.check(" in content
+    has_exercises = exercises is not None and "<code>exercises.check(" in content
     run = lesson.page if lesson else None
     if summary:
         run = summary["live"]["page"]
@@ -120,7 +121,7 @@ def render(
         summary=summary,
         run=run,
         questions=lesson.questions if lesson else None,
-        exercises=exercises.DIGESTS if has_exercises else None,
+        exercises=exercises if has_exercises else None,
         glossary=render_guide("Glossary", "README.md") if has_glossary else None,
     )
 
@@ -185,11 +186,13 @@ def write_notebook_report(
     output: Path,
     title: str | None = None,
     with_parts: bool = False,
+    exercises: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
     with_parts: whether the page of a lesson has what draws and trains.
+    exercises: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made, or if a lesson's run is missing or outdated.
@@ -202,7 +205,8 @@ def write_notebook_report(
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     lesson = collect_lesson(node) if with_parts and is_lesson(node) else None
-    html = render({notebook.stem: node}, title or heading_or_name, lesson=lesson)
+    parts: dict[str, Any] = {"lesson": lesson, "exercises": exercises}
+    html = render({notebook.stem: node}, title or heading_or_name, **parts)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():

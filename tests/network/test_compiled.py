@@ -12,7 +12,7 @@ import pytest
 from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
 import helpers
-from pipeline.network import compiled, loops
+from pipeline.network import compiled
 
 # The SHA-256 of the weights, then the metrics.
 PUBLISHED = """ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6
@@ -69,20 +69,20 @@ def test_images_in_several_calls_give_the_same_bits_with_little_memory(
     # The random numbers for all images at once would take 38 MB.
     assert tracemalloc.get_traced_memory()[1] < 15e6
     tracemalloc.stop()
-    monkeypatch.setattr(loops, "IMAGES_PER_CALL", 6000)
+    monkeypatch.setattr(compiled, "IMAGES_PER_CALL", 6000)
     assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
-@pytest.mark.parametrize("units", [6, loops.UNITS_PER_BLOCK + 6])
+@pytest.mark.parametrize("units", [6, compiled.UNITS_PER_BLOCK + 6])
 def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, threads):
     images = sample["x_test"][:12].copy()
     images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty
     # The compiled loop takes pixels in pairs, so test odd and even numbers of them.
     assert set((images > 0).sum(axis=1) % 2) == {0, 1}
     weights = helpers.initial_weights(np.random.RandomState(1), units)
-    monkeypatch.setattr(loops.config, "NUMBA_NUM_THREADS", threads)
-    monkeypatch.setattr(loops, "VALUES_PER_THREAD", units)
+    monkeypatch.setattr(compiled.config, "NUMBA_NUM_THREADS", threads)
+    monkeypatch.setattr(compiled, "VALUES_PER_THREAD", units)
     for image, scores in zip(images, compiled.predict(images, weights), strict=True):
         hidden = np.cumsum((image / 255)[:, np.newaxis] * weights[0], axis=0)[-1]
         expected = np.cumsum(helpers.relu(hidden)[:, np.newaxis] * weights[1], axis=0)[
@@ -107,14 +107,14 @@ SCRIPT = f"""
 import hashlib
 import numpy as np
 import helpers
-from pipeline.network import compiled, loops
+from pipeline.network import compiled
 {inspect.getsource(train)}
 sample = helpers.__file__.replace("helpers.py", "notebooks/data/mnist_sample.npz")
 file = np.load(sample)
 examples = file["x_train"][:1000].reshape(-1, 784), file["y_train"][:1000]
 weights, metrics, digest = train(compiled.train_epoch, examples, epochs=100)
 metrics += compiled.evaluate(file["x_test"].reshape(-1, 784), file["y_test"], weights)
-print(digest, *metrics, sum(loops.update_weights.stats.cache_hits.values()))
+print(digest, *metrics, sum(compiled.update_weights.stats.cache_hits.values()))
 """
 
 

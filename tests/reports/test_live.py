@@ -216,8 +216,8 @@ def folder(tmp_path):
     return folder
 
 
-def make_record(code=published.HELPERS_SHA256, **values):
-    inputs = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
+def make_record(code=published.digest_helpers(), **values):
+    inputs = {"data": "", "notebooks": {}, "versions": {}}
     inputs["syntax"] = {"helpers.py": code}
     return RunRecord(parameters=dict(Parameters(**values)), inputs=inputs)
 

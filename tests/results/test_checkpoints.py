@@ -1,7 +1,6 @@
 """A training continues from its own checkpoint, and gives the same bits."""
 
-import importlib.metadata
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import nbformat
 import numpy as np
@@ -12,52 +11,64 @@ from pipeline import digests
 from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS
+from pipeline.records import Inputs, RunRecord, Status
 from pipeline.results import checkpoints
-from pipeline.results.checkpoints import Checkpoint, Checkpoints
-from pipeline.results.run_folder import RunFolder
+from pipeline.results.checkpoints import Checkpoint, Checkpoints, keep_checkpoint
+from pipeline.results.run_folder import RUN_DIR_VARIABLE, RunFolder
 from tests.conftest import EPOCH
 
 
 @pytest.fixture
-def training(small_source, tmp_path, monkeypatch):
-    """Return the arguments of Checkpoints, which are then saved after every epoch."""
+def folder(small_source, tmp_path, monkeypatch):
+    """A folder in which a run goes on, whose checkpoint is saved after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
-    images, folder = (
-        data.split_source(str(small_source[0]), 40, 10),
-        RunFolder(tmp_path / "run"),
+    folder = RunFolder(tmp_path / "run")
+    monkeypatch.setenv(RUN_DIR_VARIABLE, str(folder.path))
+    folder.write_data(data.split_source(str(small_source[0]), 40, 10))
+    return folder
+
+
+@pytest.fixture
+def record():
+    inputs = Inputs(
+        data="d",
+        notebooks={"02_train": "1" * 64},
+        syntax={"helpers.py": "2" * 64},
+        rule=digests.RULE,
+        versions={"numpy": "2"},
     )
-    folder.write_data(images)
-    return [folder, images, {"seed": 1, "epochs": 3}]
+    arrays = {"x_train": "3" * 64}
+    started = datetime.now(UTC) - timedelta(seconds=60)
+    parameters = dict(Parameters())
+    return RunRecord(
+        parameters=parameters, inputs=inputs, arrays=arrays, started=started
+    )
 
 
-@pytest.mark.parametrize(
-    "change", ["", "hyperparameters", "data", "code", "numba", "damage"]
-)
-def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
-    training, change, monkeypatch, capsys
-):
-    generators, others = helpers.generators(1), helpers.generators(7)
+def save(folder, record):
+    """Leave what a run leaves that was killed after an epoch; return its state."""
+    folder.write_record(record)
+    generators = helpers.generators(1)
     state = Checkpoint(helpers.initial_weights(generators[0], 3), [EPOCH], 0.0049)
-    Checkpoints(*training).save_when_due(state, *generators)
-    folder, images, _ = training
-    if change == "hyperparameters":
-        training[2] = {"seed": 2, "epochs": 3}
-    elif change == "data":
-        training[1] = replace(images, y_train=images.y_train[::-1])
-    elif change == "code":
-        monkeypatch.setattr(checkpoints, "IMPORTED_CODE", {"helpers.py": "0" * 64})
-    elif change == "numba":
-        monkeypatch.setattr(importlib.metadata, "version", lambda name: f"0 of {name}")
-    elif change == "damage":
-        folder.checkpoint_path.write_bytes(folder.checkpoint_path.read_bytes()[:1000])
-    found = Checkpoints(*training).load(*others)
-    if change:
-        assert found is None
-        problem = (
-            "not a whole" if change == "damage" else "of other parameters, data or code"
-        )
-        assert f"checkpoint.npz is {problem}" in capsys.readouterr().out
-        return
+    Checkpoints(folder).save_when_due(state, *generators)
+    return state, generators
+
+
+CHANGES = {
+    "seed": lambda record: {"parameters": record.parameters | {"seed": 2}},
+    "arrays": lambda record: {"arrays": {"x_train": "4" * 64}},
+    "syntax": lambda record: {
+        "inputs": record.inputs.model_copy(update={"syntax": {"helpers.py": "5" * 64}})
+    },
+    "versions": lambda record: {
+        "inputs": record.inputs.model_copy(update={"versions": {"numpy": "3"}})
+    },
+}
+
+
+def test_a_checkpoint_holds_all_of_its_training(folder, record, capsys):
+    state, generators = save(folder, record)
+    found = Checkpoints(folder).load(*(others := helpers.generators(7)))
     assert "Continuing after epoch 1" in capsys.readouterr().out
     assert all(
         np.array_equal(a, b) for a, b in zip(found.weights, state.weights, strict=True)
@@ -67,18 +78,60 @@ def test_a_checkpoint_holds_all_of_its_training_and_serves_no_other(
     assert draws[0] == draws[1]
 
 
-def test_the_notebook_continues_with_every_parameter_of_the_training(training):
+def test_a_checkpoint_of_the_same_run_is_kept_and_its_time_added(folder, record):
+    save(folder, record.replace(earlier_s=100))
+    begun = record.replace(started=datetime.now(UTC))
+    kept = keep_checkpoint(folder, begun)
+    assert folder.checkpoint_path.exists()
+    assert kept.resumed_after_epoch == 1
+    assert 159 < kept.earlier_s < 200
+    assert kept.started == begun.started
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "damage", "no record"])
+def test_a_checkpoint_of_another_run_is_deleted(folder, record, change):
+    save(folder, record)
+    if change == "damage":
+        folder.checkpoint_path.write_bytes(folder.checkpoint_path.read_bytes()[:1000])
+    elif change == "no record":
+        folder.record_path.unlink()
+    else:
+        record = record.replace(**CHANGES[change](record))
+    assert keep_checkpoint(folder, record) == record
+    assert not folder.checkpoint_path.exists()
+
+
+def test_a_run_that_is_done_keeps_no_checkpoint(folder, record):
+    save(folder, record)
+    folder.write_record(record.replace(status=Status.DONE))
+    assert not folder.checkpoint_path.exists()
+
+
+def test_a_notebook_that_runs_alone_neither_saves_nor_continues(
+    folder, record, monkeypatch
+):
+    save(folder, record)
+    content = folder.checkpoint_path.read_bytes()
+    monkeypatch.delenv(RUN_DIR_VARIABLE)
+    alone, generators = Checkpoints(folder), helpers.generators(1)
+    assert alone.load(*generators) is None
+    weights = helpers.initial_weights(generators[0], 4)
+    alone.save_when_due(Checkpoint(weights, [EPOCH], 0.1), *generators)
+    assert folder.checkpoint_path.read_bytes() == content
+
+
+def test_the_notebook_continues_to_the_same_bits(folder):
     """The loop is interrupted at the end of its second epoch, and started again."""
     cells = nbformat.read(NOTEBOOKS / "02_train.ipynb", as_version=4).cells
     source = {cell.id: cell.source for cell in cells}
     names = {"In": ["", source["parameters"], source["check"]]}  # as IPython keeps them
     for cell in ("imports", "parameters"):
         exec(source[cell], names)
-    names |= {"run_dir": str(training[0].path), "epochs": 3, "learning_rate_decay": 0.9}
+    names |= {"run_dir": str(folder.path), "epochs": 3, "learning_rate_decay": 0.9}
     for cell in ("check", "loop"):
         exec(source[cell], names)
     expected = digests.digest_arrays(*names["weights"]), names["history"]
-    training[0].checkpoint_path.unlink()
+    folder.checkpoint_path.unlink()
     train_epoch, calls = names["train_epoch"], []
 
     def train_some(*arguments, **options):
@@ -94,9 +147,3 @@ def test_the_notebook_continues_with_every_parameter_of_the_training(training):
     exec(source["loop"], names)
     assert (digests.digest_arrays(*names["weights"]), names["history"]) == expected
     assert len(calls) == 4
-    used = set(names["options"]) | set(names["depends_on"])
-    assert used == set(Parameters.model_fields) - {
-        "source",
-        "num_samples",
-        "num_validation",
-    }

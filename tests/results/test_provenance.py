@@ -10,47 +10,37 @@ import sys
 import nbformat
 import pytest
 
+from pipeline.digests import CODE, TRAINING_CODE
+from pipeline.network.published import HELPERS_3_0_SHA256
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.provenance import EVALUATION_CODE, PACKAGES, TRAINING_CODE
+from pipeline.results.provenance import OTHER_RULE, PACKAGES
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import PREPARATION, STAGES, TRAINING
 from tests.conftest import copy_project
 
 # Modules that the notebooks of a run import, but that have no part in its results.
-INERT = (
-    "__init__",
-    "errors",
-    "parameters",
-    "plots",
-    "provenance",
-    "published",
-    "records",
-)
-INERT += ("files", "model", "paths", "run_folder", "stages")
+INERT = """
+__init__ errors parameters paths records
+images/__init__ network/__init__ reports/__init__ results/__init__
+network/activity network/published reports/plots
+results/alone results/files results/model results/provenance results/run_folder
+results/stages
+""".split()
 # Keras is recorded only for a run whose source it loads.
-WITHOUT_PART = {"digits-by-hand", "ipython", "keras"}
+WITHOUT_PART = {"digits-by-hand", "keras"}
+# The folders of pipeline/, and the modules beside them. Each imports from those above.
 LAYERS = [
-    "helpers pipeline digests errors paths",
-    "loops own_code stages",
-    "agreement",
-    "compiled",
-    "preload",
-    "parameters records published baselines plots exercises pictures",
-    "arrays",
-    "data files",
-    "model",
-    "run_folder",
-    "provenance checkpoints",
-    "shell process notebooks startup",
-    "reports reports.fields reports.markdown reports.page reports.live reports.lesson "
-    "reports.cells",
-    "runs",
-    "verification",
-    "sweeps explore diagram comparison",
-    "listing",
+    "helpers pipeline errors paths digests",
+    "parameters records",
+    "network images",
+    "results",
+    "reports",
+    "execution",
+    "sweeps lessons",
+    "comparison listing",
     "commands",
     "__main__",
 ]
@@ -82,14 +72,12 @@ def test_imports_point_to_lower_layers_and_in_no_circle():
         name: find_imports(path) & MODULES.keys() - {name}
         for name, path in MODULES.items()
     }
-    layers = {}
-    for name in MODULES:
-        short = name.removeprefix("pipeline.")
-        layers[name] = LAYERS[short if short in LAYERS else short.split(".")[0]]
-    assert [
-        (a, b) for a, names in graph.items() for b in names if layers[b] > layers[a]
-    ] == []
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
+    room = {name: name.removeprefix("pipeline.").split(".")[0] for name in MODULES}
+    arrows = {(room[a], room[b]) for a, names in graph.items() for b in names if b != a}
+    assert [(a, b) for a, b in arrows if LAYERS[b] > LAYERS[a]] == []
+    rooms = {a: {b for first, b in arrows if first == a} - {a} for a in LAYERS}
+    graphlib.TopologicalSorter(rooms).prepare()
 
 
 IMPORTED = """
@@ -109,7 +97,7 @@ print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in own))
 def test_the_lists_have_every_module_that_the_notebooks_import():
     for stages, code in (
         ([PREPARATION, TRAINING], TRAINING_CODE),
-        (STAGES, TRAINING_CODE + EVALUATION_CODE),
+        (STAGES, CODE),
     ):
         paths = [stage.notebook for stage in stages]
         command = [sys.executable, "-c", IMPORTED, *paths]
@@ -122,7 +110,7 @@ def test_the_lists_have_every_module_that_the_notebooks_import():
 
 def test_the_lists_have_every_package_that_these_modules_import():
     distributions = importlib.metadata.packages_distributions()
-    paths = [ROOT / name for name in TRAINING_CODE + EVALUATION_CODE]
+    paths = [ROOT / name for name in CODE]
     names = {name.split(".")[0] for path in paths for name in find_imports(path)}
     packages = {each.lower() for name in names for each in distributions.get(name, ())}
     # Only Numba imports llvmlite.
@@ -138,7 +126,8 @@ file.write_text('''name: s
 base: {num_samples: 20, epochs: 1}
 grid: {hidden_size: [2, 3]}''')
 for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/tables.py",
-               "pipeline/reports/plots.py", "pipeline/network/baselines.py", "helpers.py"):
+               "pipeline/reports/plots.py", "pipeline/network/baselines.py",
+               "helpers.py"):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
     if change:
         with open(change, "a") as module: module.write("CHANGED = True\\n")
@@ -195,23 +184,41 @@ def test_cells_are_an_input_without_values_of_parameters_and_outputs(
 
 def test_each_difference_is_described(tmp_path):
     folder, inputs = RunFolder(tmp_path), provenance.collect_inputs("sample")
-    find = provenance.find_differences
-    assert find(folder, Parameters(), inputs) == ["no run so far"]
-    record = RunRecord(parameters=dict(Parameters()), inputs=inputs, status=Status.DIED)
-    folder.write_record(record)
-    (difference,) = find(folder, Parameters(), inputs)
+    record = RunRecord(
+        parameters=dict(Parameters()), inputs=inputs, arrays={"x_train": "1" * 64}
+    )
+    assert folder.find_differences(record) == ["no run so far"]
+    folder.write_record(record.replace(status=Status.DIED))
+    (difference,) = folder.find_differences(record)
     assert difference == "the last run, which did not finish (its status is died)"
     folder.model_path.write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
-    assert find(folder, Parameters(), inputs) == []
+    assert folder.find_differences(record) == []
     folder.model_path.write_bytes(b"2")
     before, code = inputs.syntax["helpers.py"], inputs.syntax | {"helpers.py": "0" * 64}
     changed = inputs.model_copy(
         update={"syntax": code, "versions": inputs.versions | {"numpy": "1"}}
     )
-    assert find(folder, Parameters(seed=2), changed) == [
+    now = record.replace(
+        parameters=dict(Parameters(seed=2)),
+        inputs=changed,
+        arrays={"x_train": "2" * 64},
+    )
+    assert set(folder.find_differences(now)) == {
         "seed, which was 1 and is 2",
         f"code helpers.py, which was {before[:12]} and is {12 * '0'}",
         f"versions numpy, which was {inputs.versions['numpy']} and is 1",
+        f"the source's x_train, which was {12 * '1'} and is {12 * '2'}",
         "model.npz, which has been removed or altered since",
-    ]
+    }
+
+
+def test_a_record_of_version_3_0_is_told_once_and_its_helpers_is_known():
+    inputs = provenance.collect_inputs("sample")
+    syntax = {"helpers.py": HELPERS_3_0_SHA256, "pipeline/loops.py": "1" * 64}
+    old = inputs.model_copy(update={"syntax": syntax, "rule": None})
+    now = RunRecord(parameters=dict(Parameters()), inputs=inputs)
+    before = now.replace(inputs=old)
+    assert provenance.compare_records(before, now) == [OTHER_RULE]
+    assert provenance.has_published_helpers(old)
+    assert provenance.has_published_helpers(inputs)

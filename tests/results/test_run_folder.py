@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from unittest import mock
 
@@ -8,7 +9,7 @@ from pipeline import digests
 from pipeline.errors import CommandFailed, Diverged, InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.parameters import Parameters
-from pipeline.paths import ROOT, RUNS
+from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results.files import (
     GENERATOR,
@@ -23,6 +24,7 @@ from pipeline.results.stages import RESULT_FILES, RUN_FILES
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
+ANSWERS = np.arange(30) % 10
 TESTED = {"test_error": 1.0, "test_accuracy": 0.0}
 
 
@@ -36,15 +38,21 @@ def folder(tmp_path, images):
     """A folder with what the three stages write."""
     folder = RunFolder(tmp_path / "run")
     folder.write_data(images)
-    model = folder.write_model(WEIGHTS, 127.5, [VALIDATED], images)
-    folder.write_metrics(model, VALIDATED | TESTED, 30)
+    model = folder.write_model(WEIGHTS, 127.5, [VALIDATED], images, None)
+    folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
     return folder
 
 
 def make_record(folder, status=Status.DONE):
-    inputs = {"data": "", "notebooks": {}, "code": {}, "versions": {}}
+    inputs = {"data": "", "notebooks": {}, "versions": {}}
     fields = {"parameters": dict(Parameters(seed=7)), "outputs": folder.digest()}
     return RunRecord(status=status, inputs=inputs, **fields)
+
+
+def read_all(folder):
+    """Return the content of each file of a folder, but for its lock."""
+    paths = [path for path in folder.path.iterdir() if path.name != LOCK]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def list_names(folder):
@@ -61,38 +69,43 @@ def test_results_come_back_as_written(folder, images):
     assert found == (127.5, data.DIGITS, None)
     assert folder.read_metrics().weights_sha256 == digests.digest_arrays(*WEIGHTS)
     assert folder.read_history() == [VALIDATED]
-    folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images)
+    assert np.array_equal(folder.read_answers(), ANSWERS)
+    folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images, None)
     assert folder.read_history() == [EPOCH, EPOCH]  # without what was not measured
+    assert folder.read_answers() is None  # they were those of the old model
 
 
 @pytest.mark.parametrize("left", [RESULT_FILES[:1], RESULT_FILES[:3], RESULT_FILES])
-def test_a_stage_alone_leaves_equal_results_and_replaces_a_run_by_others(
-    folder, images, capsys, left
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_stage_alone_leaves_a_run_as_it_is_and_deletes_what_was_made_from_less(
+    folder, images, capsys, left, has_run
 ):
-    folder.write_record(make_record(folder))
+    if has_run:
+        folder.write_record(make_record(folder))
     folder.report_path.write_bytes(GENERATOR)
-    names, model = list_names(folder), folder.read_model()
+    before, model = read_all(folder), folder.read_model()
     # The files that are left after a stage has written another result.
     stages = {
         RESULT_FILES[:1]: lambda data, _, __: folder.write_data(data),
         RESULT_FILES[:3]: lambda _, scale, __: folder.write_model(
-            WEIGHTS, scale, [VALIDATED], images
+            WEIGHTS, scale, [VALIDATED], images, None
         ),
-        RESULT_FILES: lambda _, __, count: folder.write_metrics(
-            model, VALIDATED | TESTED, count
+        RESULT_FILES: lambda _, __, answers: folder.write_metrics(
+            model, VALIDATED | TESTED, answers
         ),
     }
-    stages[left](images, 127.5, 30)
-    assert (
-        list_names(folder)
-        == names
-        == sorted([*RESULT_FILES, "report.html", "run.json"])
-    )
-    stages[left](replace(images, y_train=images.y_train[::-1].copy()), 255, 31)
-    assert list_names(folder) == sorted(left)
-    command = f"python -m pipeline run --run-dir {folder.path} -p seed 7"
-    message = f"Replacing the run in {folder.path}. To make it again: {command}\n"
-    assert capsys.readouterr().out == message
+    stages[left](images, 127.5, ANSWERS)
+    assert read_all(folder) == before
+    assert capsys.readouterr().out == ""
+    other = replace(images, y_train=images.y_train[::-1].copy())
+    stages[left](other, 255, ANSWERS[::-1])
+    if has_run:
+        assert read_all(folder) == before
+        output = capsys.readouterr().out
+        assert f"{folder.path} holds a run with other results" in output
+        assert 'run_dir = "runs/lab' in output
+    else:
+        assert read_all(folder).keys() == set(left)
 
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
@@ -101,38 +114,39 @@ def test_results_are_not_written_beside_what_they_were_not_made_from(folder, ima
         InvalidFile,
         match=r"model\.npz has changed since this notebook read it\. Run this",
     ):
-        folder.write_metrics(model, VALIDATED | TESTED, 30)
+        folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
     other = replace(images, y_train=images.y_train[::-1].copy())
     with pytest.raises(
         InvalidFile,
         match=r"data\.npz has changed since this notebook read it\. Run this",
     ):
-        folder.write_model(WEIGHTS, 127.5, [EPOCH], other)
+        folder.write_model(WEIGHTS, 127.5, [EPOCH], other, None)
 
 
 def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
     metrics = folder.metrics_path.read_bytes()
     with pytest.raises(Diverged, match="The error on the test images is inf. Make"):
         folder.write_metrics(
-            folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, 30
+            folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, ANSWERS
         )
     with pytest.raises(
         Diverged, match="no longer finite numbers. Make learning_rate smaller"
     ):
-        folder.write_model((WEIGHTS[0] + np.inf, WEIGHTS[1]), 127.5, [EPOCH], images)
+        folder.write_model(
+            (WEIGHTS[0] + np.inf, WEIGHTS[1]), 127.5, [EPOCH], images, None
+        )
     assert folder.metrics_path.read_bytes() == metrics
 
 
 @pytest.mark.parametrize("name", [*RESULT_FILES, "run.json"])
 def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
-    reads = dict(
-        zip(RESULT_FILES, ("data", "model", "history", "metrics"), strict=True)
-    )
+    kinds = "data", "model", "history", "answers", "metrics"
+    reads = dict(zip(RESULT_FILES, kinds, strict=True))
     read = getattr(folder, f"read_{reads.get(name, 'record')}")
     command = r"python -m pipeline run --run-dir \S+/run"
     for content in (b"PK\x03\x04", b"{", None):
         write_whole(folder.path / name, content or b"")
-        if content is None:
+        if content is None and name != "answers.npz":  # runs of 3.0 have none
             (folder.path / name).unlink()
         with pytest.raises(
             InvalidFile, match=rf"{name} is .*\. Run the notebooks .*: {command}$"
@@ -156,7 +170,10 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
     folder.model_path.write_bytes(b"")
     folder.history_path.unlink()
-    assert folder.find_altered(folder.read_record()) == ["model.npz", "history.json"]
+    assert folder.list_altered(folder.read_record(), RESULT_FILES) == [
+        "model.npz",
+        "history.json",
+    ]
     with pytest.raises(InvalidFile, match=r"model\.npz.* has been removed or altered"):
         folder.read_finished()
 
@@ -169,40 +186,53 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
     assert list_names(folder) == sorted(["checkpoint.npz", *mine, "run.json"])
 
 
-@pytest.mark.parametrize("name", ["report.html", "checkpoint.npz", "run.json"])
-def test_a_stage_alone_replaces_nothing_that_another_has_made(tmp_path, images, name):
-    mine = tmp_path / "theirs" / name
-    mine.parent.mkdir()
-    mine.write_text("mine")
-    with pytest.raises(InvalidInput, match=f"holds {name}, which would be replac"):
-        RunFolder(mine.parent).write_data(images)
-    assert [*mine.parent.iterdir()] == [mine]
-    assert mine.read_text() == "mine"
+@pytest.mark.parametrize(
+    ("names", "other", "harmless", "problem"),
+    [
+        ([], "sweep.json", (), ""),
+        ([".DS_Store"], "sweep.json", (), ""),
+        (["a.ipynb"], "sweep.json", (".ipynb",), ""),
+        (["s.yaml"], "run.json", (".yaml", ".yml"), ""),
+        (["a.txt", LOCK], "sweep.json", (), ""),
+        (["a.txt"], "sweep.json", (".ipynb",), "it holds a.txt"),
+        (["a.ipynb"], "sweep.json", (), "it holds a.ipynb"),
+        (["run.json"], "sweep.json", (), "it holds run.json"),
+        (["sweep.json", LOCK], "sweep.json", (), "holds sweep.json"),
+        (["run.json", LOCK], "run.json", (), "holds run.json"),
+        (["../sweep.json", LOCK], "sweep.json", (), "a folder of the sweep"),
+    ],
+)
+def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
+    tmp_path, names, other, harmless, problem
+):
+    folder = tmp_path / "a" / "b"
+    check_folder(folder, other, harmless)  # it is new
+    for name in names:
+        write_whole(folder / name, b"mine")
+    if not problem:
+        check_folder(folder, other, harmless)
+        return
+    with pytest.raises(InvalidInput, match=re.escape(problem)):
+        check_folder(folder, other, harmless)
 
 
-@pytest.mark.parametrize("name", ["run.json", "sweep.json"])
-def test_a_record_makes_a_folder_ours_only_if_it_reads_as_ours(folder, tmp_path, name):
-    theirs = RunFolder(tmp_path / "theirs" / "run")
-    theirs.path.mkdir(parents=True)
-    (theirs.path / "data.npz").write_text("mine")
-    for path in (theirs.path, theirs.path.parent):
-        (path / name).write_text('{"name": "s", "status": "done"}')
-    with pytest.raises(InvalidInput, match=r"and holds \S+, which would be replac"):
-        check_folder(theirs.path, ["data.npz", name], "none")
-    theirs.data_path.unlink()
-    (theirs.path / name).unlink()
-    check_folder(theirs.path, RUN_FILES, "none")  # inside no result of ours
-    folder.write_record(make_record(folder))
-    (folder.path / LOCK).unlink()
-    folder.check_free()
-    with pytest.raises(InvalidInput, match=r"inside another .* \S+/run/run\.json\."):
-        RunFolder(folder.path / "a").check_free()
+def test_a_folder_below_a_file_and_the_projects_own_are_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "a", ROOT, *ROOT.parents):
+        with pytest.raises(InvalidInput, match="Choose another"):
+            check_folder(path, "sweep.json")
 
 
-@pytest.mark.parametrize("path", [*ROOT.parents, ROOT, RUNS, RUNS / "sweeps"], ids=str)
-def test_no_folder_that_holds_the_project_or_all_results_holds_a_run(path):
-    with pytest.raises(InvalidInput, match=f"^{path} is .* Choose another folder"):
-        RunFolder(path).check_free()
+def test_labels_and_weights_that_do_not_fit_are_refused_with_their_file(folder, images):
+    labels = np.full_like(images.y_train, 200)
+    write_whole(folder.data_path, replace(images, y_train=labels).to_bytes())
+    with pytest.raises(InvalidFile, match=r"data\.npz has y_train up to 200, but"):
+        folder.read_data()
+    model = replace(folder.read_model(), weights=(WEIGHTS[0], np.ones((4, 10))))
+    write_whole(folder.model_path, model.to_bytes())
+    assert folder.read_model().weights[1].shape == (4, 10)  # another helpers.py may
+    with pytest.raises(InvalidFile, match=r"model\.npz has matrices .*\(4, 10\), wh"):
+        folder.read_usable_model()
 
 
 def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):

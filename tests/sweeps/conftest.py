@@ -39,7 +39,7 @@ def make_point(
 ):
     """Return a point with that value of the metric; one that diverged if it is None."""
     chosen = Parameters(seed=seed, **fields)
-    inputs = Inputs(data="", notebooks={}, code={}, versions={})
+    inputs = Inputs(data="", notebooks={}, versions={})
     record = RunRecord(
         parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED
     )

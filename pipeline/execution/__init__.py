@@ -1,0 +1,1 @@
+"""Execute notebooks and runs, and verify them."""

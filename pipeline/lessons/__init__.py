@@ -1,0 +1,1 @@
+"""What a reader of the lessons presses and writes."""

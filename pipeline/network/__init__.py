@@ -1,0 +1,1 @@
+"""The network: compiled loops, published metrics, and simpler classifiers."""

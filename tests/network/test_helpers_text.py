@@ -1,0 +1,189 @@
+"""Which helpers.py the compiled loops follow is decided by its text."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+
+import helpers
+from pipeline.digests import digest_code
+from pipeline.errors import InvalidInput
+from pipeline.network import compiled, helpers_text
+from pipeline.network.compiled import FREE, NOTE, WRITTEN_FOR
+from pipeline.network.helpers_text import TEXT, is_elementwise
+from pipeline.network.published import HELPERS
+
+RELU = "return np.maximum(0, x)"
+SLOPE = "return np.where(activation > 0, 1.0, inactive)"
+# Changes that numbers on a few images would not show, or only half.
+OTHERS = {
+    "class weights": (
+        "(scores - targets) / len(inputs)",
+        "(scores - targets) * (targets @ WEIGHTS)[:, None] / len(inputs)",
+    ),
+    "updates for large errors": (
+        "            matrix -= learning_rate * gradient",
+        "            if np.sum((scores - targets[batch]) ** 2) > 0.2:\n"
+        "                matrix -= learning_rate * gradient",
+    ),
+    "a rate that falls within an epoch": (
+        "learning_rate * gradient",
+        "learning_rate / (1 + start // 100) * gradient",
+    ),
+    "a layer that is frozen": (
+        "    squared_error = 0.0\n",
+        "    squared_error = 0.0\n    EPOCHS.append(1)\n",
+    ),
+    "soft targets": ("np.eye(NUM_DIGITS)[labels]", "SOFT[labels]"),
+    "a mask by rows": ("rng.randint(2, size=shape)", "np.ones(shape)"),
+    "centred pixels": ("images / float(normalisation)", "images / images.max()"),
+    "another accuracy": ("np.mean(scores.argmax(axis=1) == labels)", "1.0"),
+    "more pixels": ("PIXELS = 28 * 28", "PIXELS = 28 * 28 + 1"),
+    "another parameter": ("    batch_size: int = 1,\n", "    batch_size: int = 2,\n"),
+    "a decorator": ("def relu(x", "@np.vectorize\ndef relu(x"),
+    "a ufunc": ("def relu(x", "relu = np.tanh\n\n\ndef _relu(x"),
+}
+FOLLOWED = {
+    "a comment": ("import numpy as np\n", "import numpy as np  # arrays\n"),
+    "an activation": (RELU, "return np.where(x > 0, x, 0.1 * x)"),
+    "a derivative": (SLOPE, "return 1 - activation**2"),
+    "first weights": ("rng.uniform(-0.1, 0.1, (PIXELS", "rng.normal(0, 0.1, (PIXELS"),
+    "generators": ("np.random.RandomState([seed, 1])", "np.random.RandomState(seed)"),
+}
+
+
+def change(old, new):
+    assert old in TEXT
+    return TEXT.replace(old, new)
+
+
+def test_the_loops_follow_the_committed_helpers_which_is_kept_as_published():
+    # The message of a failure has what WRITTEN_FOR and the copy have to become.
+    assert compiled.digest_helpers() == WRITTEN_FOR
+    assert TEXT == HELPERS.read_text()
+    assert compiled.find_note() is None
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_loops_follow_no_other_helpers(name):
+    assert digest_code(change(*OTHERS[name]), FREE) != WRITTEN_FOR
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_the_loops_follow_another_activation_and_other_first_weights(name):
+    assert digest_code(change(*FOLLOWED[name]), FREE) == WRITTEN_FOR
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (RELU, True),
+        ("return np.minimum(6, np.maximum(0, x))", True),
+        ("return np.where(x > 0, x, 0.1 * x)", True),
+        ("return np.clip(x, 0, 6)", True),
+        ("return x * (x > 0)", True),
+        ("return np.tanh(x)", True),
+        ("return x / (1 + np.exp(-x))", True),
+        ("return x", True),
+        # These pass a comparison of numbers of usual sizes.
+        ("return np.maximum(0, x) / max(1.0, np.max(x) / 2000.0)", False),
+        ("return np.maximum(0, x - np.mean(x))", False),
+        ("return np.maximum(0, x - x[0])", False),
+        ("return np.maximum(0, x - x.mean())", False),
+        ("return np.cumsum(x)", False),
+        ("return np.matmul(x, x)", False),
+        ("return x @ x", False),
+        ("return np.maximum(0, x, x)", False),
+        ("return np.maximum(0, x, out=x)", False),
+        ("return np.modf(x)", False),
+        ("return np.maximum(0, x) * PIXELS", False),
+        ("return np.maximum(*[0, x])", False),
+        ("return x + 2**70", False),
+        ("x += 1\n    return x", False),
+        ("for _ in x:\n        return x", False),
+        ("return", False),
+    ],
+)
+def test_only_elementwise_expressions_are_compiled(body, expected):
+    assert is_elementwise("relu", change(RELU, body)) == expected
+
+
+def train_once():
+    rng = np.random.RandomState(0)
+    images = rng.randint(256, size=(20, 784)).astype(np.uint8)
+    labels = rng.randint(10, size=20).astype(np.uint8)
+    results = []
+    for network in (compiled, helpers):
+        weights = helpers.initial_weights(np.random.RandomState(1), 3)
+        network.train_epoch(images, labels, weights, np.random.RandomState(2))
+        results.append(weights)
+    return results
+
+
+@pytest.mark.parametrize("decorate", [lambda f: f, functools.wraps(helpers.backward)])
+def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
+    original = helpers.backward
+
+    def mine(*arguments):
+        return tuple(2 * gradient for gradient in original(*arguments))
+
+    plain, _ = train_once()
+    monkeypatch.setattr(helpers, "backward", decorate(mine))
+    assert compiled.find_note() == NOTE
+    ours, theirs = train_once()
+    for some, others, before in zip(ours, theirs, plain, strict=True):
+        assert np.array_equal(some, others)
+        assert not np.allclose(some, before)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [((5, 785), "uint8"), ((5, 784), "int64"), ((4, 784), "uint8")],
+)
+def test_arrays_that_the_loops_could_read_beyond_are_left_to_helpers(images, labels):
+    weights = helpers.initial_weights(np.random.RandomState(1), 3)
+    pixels, numbers = np.zeros(images, np.uint8), np.zeros(5, labels)
+    assert not compiled.fits(pixels, weights, numbers)
+    assert compiled.fits(np.zeros((5, 784), np.uint8), weights, np.zeros(5, np.uint8))
+
+
+def write(monkeypatch, tmp_path, text):
+    path = tmp_path / "helpers.py"
+    path.write_text(text)
+    monkeypatch.setattr(helpers_text, "PATH", path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import settings",
+        "from settings import DECAY",
+        "from . import settings",
+        "from pipeline import parameters",
+        "def f():\n    import settings.more",
+    ],
+)
+def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
+    write(monkeypatch, tmp_path, f"{line}\n")
+    name = re.search(r"(settings|\.|pipeline)", line)[1]
+    with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, which no run"):
+        helpers_text.check_helpers()
+
+
+def test_packages_that_helpers_imports_are_recorded(monkeypatch, tmp_path):
+    text = "import json, numpy\nfrom scipy.special import expit\n"
+    write(monkeypatch, tmp_path, text)
+    assert helpers_text.check_helpers().keys() == {"scipy"}
+
+
+def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):
+    helpers_text.check_imported()
+    write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
+    with pytest.raises(InvalidInput, match=r"was imported from .*helpers\.py, not"):
+        helpers_text.check_imported()
+    monkeypatch.setattr(helpers, "__file__", str(helpers_text.PATH))
+    helpers_text.check_imported()
+    write(monkeypatch, tmp_path, change(RELU, "return x"))
+    with pytest.raises(InvalidInput, match="was saved since .* Restart the kernel"):
+        helpers_text.check_imported()
