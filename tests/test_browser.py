@@ -1151,7 +1151,8 @@ def lab(browser, runs, tmp_path_factory):
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
-    code = f"from pipeline.lessons.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+    imports = "from pipeline.lessons.diagram import Diagram"
+    code = f"{imports}\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
     cells = [nbformat.v4.new_code_cell(code)]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})

@@ -59,7 +59,10 @@ REFUSED = {
         "has 60 training images",
         "num_samples 48",
     ],
-    "run -p hidden_size 1000000000": ["hidden_size is 1000000000", "its weights take"],
+    "run -p hidden_size 1000000000": [
+        "hidden_size is '1000000000'",
+        "from 1 to 1,000,000",
+    ],
     "run --run-dir {d}/cut.npz": ["cut.npz", "is a file"],
     "run --run-dir {d}/cut.npz/a": ["cut.npz/a is below a file, {d}/cut.npz. Choose"],
     "report {d}/list.ipynb --output {d}/cut.npz/a.html": [

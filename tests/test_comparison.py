@@ -165,8 +165,8 @@ def test_two_sweeps_of_seven_points_are_two_columns_with_a_difference(sweeps, tm
     ]
 
 
-def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_path):
-    """Their test error is replaced, as if helpers.py had been changed since."""
+def test_points_of_other_code_are_compared_by_their_stored_answers(sweeps, tmp_path):
+    """They are recorded as if they had been trained with another helpers.py."""
     place = next(RunFolder(sweeps[1]).path.glob("*/metrics.json")).parent
     sweep = json.loads((place.parent / "sweep.json").read_text())
     (inputs,) = sweep["inputs"].values()
@@ -177,23 +177,30 @@ def test_points_of_other_code_are_compared_by_their_stored_metrics(sweeps, tmp_p
         inputs["syntax"]["helpers.py"] = "0" * 64
         change_record(path.parent, inputs=inputs)
         folder = RunFolder(path.parent)
-        metrics = json.loads(folder.metrics_path.read_text()) | {"test_error": 0.125}
-        folder.metrics_path.write_text(json.dumps(metrics))
-        outputs = folder.read_record().outputs | folder.digest(["metrics.json"])
-        change_record(path.parent, outputs=outputs)
-    path = comparison.write_report(sweeps, tmp_path / "page.html")
-    page, tables = read_page(path)
-    text = " ".join(page.text.split())
-    assert "The answers are not compared. helpers.py does not give the stored" in text
-    assert {name: last for name, *_, last in tables["metric", 3]}[
-        "test error"
-    ] == "0.1250"
+    page, tables = read_page(comparison.write_report(sweeps, tmp_path / "page.html"))
+    assert "correct: A (seed 2) " in page.text
     (difference,) = tables["input", 3]
     assert (difference[0], difference[2]) == ("code helpers.py", "0" * 12)
+    outputs = folder.read_record().outputs
     del outputs["metrics.json"]  # a point that has not been evaluated
     change_record(folder.path, outputs=outputs)
     with pytest.raises(InvalidFile, match="was trained with other code helpers.py"):
         comparison.read_columns(sweeps)
+
+
+def test_answers_that_version_3_0_did_not_store_are_computed(pair, copy):
+    first, second = (comparison.read_run(RunFolder(each)) for each in (pair[0], copy))
+    images, labels = comparison.find_test_images([first, second])
+    stored, computed = comparison.collect_answers([first, second], images, labels)
+    assert computed == []
+    assert np.mean(stored[0] == labels) == 0.7942
+    second.folder.answers_path.unlink()
+    answers, computed = comparison.collect_answers([first, second], images, labels)
+    assert computed == [str(copy)]
+    assert np.array_equal(answers, stored)
+    other = replace(second, metrics=first.metrics)
+    with pytest.raises(InvalidInput, match="does not give the metrics of"):
+        comparison.collect_answers([first, other], images, labels)
 
 
 def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):

@@ -12,17 +12,17 @@ y = f"""
  {x}
 é{x:{y}}"""  # a comment
 '''
-KNOWN = {
-    F_STRINGS: "edfd167a522a634f719e10f45380bb867cfdf3f25f8ae7fccedf4075ffffe100",
-    "def f(a, *, b=1):\n    return a @ b if b else [*a]\n": "8a2bc5964bb099ff14e63ba0839143d9b4b07e96e05ed4df57c370c6c9388777",
-    "%matplotlib inline\n": "da865f5c2353e37eb49cab59090c223dc3df307d6af0b3e47e81e105de83f01a",
-}
+KNOWN = [
+    (F_STRINGS, "edfd167a522a634f719e10f45380bb86"),
+    ("def f(a, *, b=1):\n    return a @ b if b else [*a]\n", "8a2bc5964bb099ff"),
+    ("%matplotlib inline\n", "da865f5c2353e37eb49cab59090c223d"),
+]
 BASE = "def f(x):\n    return [x, 1]\n"
 
 
-@pytest.mark.parametrize("source", KNOWN, ids=lambda source: source[:10])
-def test_a_digest_is_the_same_in_each_version_of_python(source):
-    assert digest_code(source) == KNOWN[source]
+@pytest.mark.parametrize(("source", "begin"), KNOWN)
+def test_a_digest_is_the_same_in_each_version_of_python(source, begin):
+    assert digest_code(source).startswith(begin)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ def replace(path, old, new):
 
 
 def test_a_stage_is_a_line_of_the_table_and_its_notebook(project):
-    stages = project.path / "pipeline" / "stages.py"
-    line = 'EVALUATION = Stage("03_evaluate", ("metrics.json",))\n'
+    stages = project.path / "pipeline/results/stages.py"
+    line = 'EVALUATION = Stage("03_evaluate", ("answers.npz", "metrics.json"))\n'
     replace(stages, line, f'{line}COUNTING = Stage("04_count", ("count.json",))\n')
     old = "STAGES = (PREPARATION, TRAINING, EVALUATION)"
     replace(stages, old, "STAGES = (PREPARATION, TRAINING, EVALUATION, COUNTING)")
@@ -33,7 +33,7 @@ def test_a_stage_is_a_line_of_the_table_and_its_notebook(project):
     parameters = new_code_cell('# Parameters\nrun_dir: str = "runs/default"  # where')
     parameters.metadata.tags = ["parameters"]
     count = (
-        "folder = RunFolder.open(globals())\n"
+        "folder = RunFolder.open(globals(), '04_count')\n"
         "count = sum(matrix.size for matrix in folder.read_model().weights)\n"
         "_ = (folder.path / 'count.json').write_text(json.dumps(count))"
     )
@@ -144,7 +144,7 @@ def test_a_source_stands_in_two_modules(project):
     names = 'NAMED_SOURCES = ("sample", *KERAS_SOURCES)'
     replace(parameters, names, 'NAMED_SOURCES = ("sample", "rows", *KERAS_SOURCES)')
     replace(parameters, "\"'sample', 'mnist',", "\"'sample', 'rows', 'mnist',")
-    data = project.path / "pipeline" / "data.py"
+    data = project.path / "pipeline/images/data.py"
     load = '    elif path.suffix.lower() == ".npz":\n        arrays = read'
     replace(
         data,

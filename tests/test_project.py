@@ -1,10 +1,6 @@
 """The guides say what is true, and environment.yml has what the project imports."""
 
-import importlib
 import importlib.metadata
-import inspect
-import itertools
-import json
 import os
 import re
 import shlex
@@ -227,30 +223,3 @@ def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     assert {re.sub("[._]", "-", name.lower()) for name in imported} <= names
-
-
-def read_source(name):
-    """Return the source of a notebook's cells, or of a function such as runs.run."""
-    if name.endswith(".ipynb"):
-        cells = json.loads((NOTEBOOKS / name).read_text())["cells"]
-        return "\n".join("".join(cell["source"]) for cell in cells)
-    module, *attributes = name.rsplit(".", 2 if ".RunFolder." in name else 1)
-    found = importlib.import_module(f"pipeline.{module}")
-    for attribute in attributes:
-        found = getattr(found, attribute)
-    found = getattr(found, "callback", found)  # of a command of click
-    found = getattr(found, "py_func", found)  # of a loop that Numba compiles
-    return inspect.getsource(inspect.unwrap(found))
-
-
-def test_each_arrow_of_the_journeys_is_a_call():
-    text = (ROOT / "CONTRIBUTING.md").read_text().split("Three journeys")[1]
-    text = text.split("## Tests")[0]
-    blocks = re.findall(r"```text\n(.*?)```", text, re.S)
-    lines = "".join(blocks).splitlines()
-    assert len(lines) > 12
-    for line in lines:
-        for caller, called in itertools.pairwise(line.split(" -> ")):
-            last = called.rsplit(".", 1)[1]
-            assert re.search(rf"\b{last}\b", read_source(caller)), (caller, called)
-            assert read_source(called)

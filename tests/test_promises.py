@@ -23,7 +23,7 @@ from pipeline.paths import ROOT
 from pipeline.records import Metrics
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import TRAINING
+from pipeline.results.stages import HELPERS, TRAINING
 from tests.conftest import copy_project
 from tests.execution.test_notebooks import write_notebook
 
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
     assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()
     assert folder.read_metrics() == train_without_a_break(folder.read_data())
     names = {path.name for path in folder.path.iterdir()}
-    assert names == {*record.outputs, "run.json", LOCK}
+    assert names == {*record.outputs, HELPERS, "run.json", LOCK}
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -226,12 +226,10 @@ OTHERS = {
     "site {t}/theirs": "theirs/02_train.html",
     "run --run-dir {t}/sweep": "sweep/sweep.json",
     "sweep {t}/s.yaml --sweep-dir {t}/run": "run/run.json",
-    "run --run-dir {t}/run/a": "run/run.json",
     "run --run-dir {t}/sweep/a": "sweep/sweep.json",
-    "sweep {t}/s.yaml --sweep-dir {t}/run/a": "run/run.json",
-    "run --run-dir runs": "s.yaml",
+    "run --run-dir {t}/file/a": "file",
+    "sweep {t}/s.yaml --sweep-dir {t}/file/a/b": "file",
     "run --run-dir notebooks": "s.yaml",
-    "sweep {t}/s.yaml --sweep-dir tests/x": "s.yaml",
 }
 
 
@@ -250,7 +248,7 @@ def test_what_another_has_made_is_not_replaced(
     refused = pipeline(*command.format(t=tmp_path, runs=runs).split())
     assert refused.returncode == 2, refused.stderr
     assert re.search(
-        "(Choose another folder|write the page elsewhere).$", refused.stderr
+        "(Choose another (folder|place)|write the page elsewhere).$", refused.stderr
     ), refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / name).read_text() == "name: s"

@@ -51,6 +51,8 @@ def load(run_dir: str) -> tuple[Data, Model]:
     """Read the data and the network of a run, see `runs.make_default_run`."""
     folder = RunFolder(run_dir)
     runs.make_default_run(folder.display_path)
+    if folder.record_path.exists():
+        folder.read_finished(check_files=False)  # raises unless it has finished
     return folder.read_data(), folder.read_model()
 
 

@@ -31,7 +31,7 @@ from pipeline.reports.markdown import Renderer, render_guide, render_markdown
 from pipeline.results.files import GENERATOR, check_page, write_whole
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import STAGES
+from pipeline.results.stages import HELPERS, STAGES
 
 FORMATS = [
     "text/html",
@@ -286,6 +286,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
                 for name, digest in record.inputs.notebooks.items()
             },
             **record.inputs.syntax,
+            **folder.digest([HELPERS]),
         },
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.network.published import format_duration
-from pipeline.records import Inputs, SweepDefinition
+from pipeline.records import Inputs, Status, SweepDefinition
 from pipeline.sweeps.points import UNFINISHED, Point
 from pipeline.sweeps.ranking import mark_eliminated
 
@@ -44,6 +44,8 @@ def find_jobs(
     jobs: list[Point] = []
     again: list[Point] = []
     reasons = Counter[str]()
+    # A process that died may have been killed, and succeeds the next time.
+    again_if = (*UNFINISHED, Status.DIED)
     for point in points:
         point.load(inputs[point.parameters.source])
         if point.is_done and point.record:
@@ -51,7 +53,7 @@ def find_jobs(
         if point.changes:
             reasons[point.changes[0]] += 1
             again.append(point)
-        elif point.status in UNFINISHED or (retry_failed and point.has_failed):
+        elif point.status in again_if or (retry_failed and point.has_failed):
             point.record = None  # an old result does not count
             jobs.append(point)
     for reason, count in reasons.items():

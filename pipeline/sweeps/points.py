@@ -34,8 +34,7 @@ from pipeline.sweeps.search import draw_candidates, list_rungs
 
 MAX_POINTS = 10_000
 RANGE = "such as {min: 0, max: 1} or {values: [1, 2]}"
-# A process that died may have been killed, so its point is trained again, too.
-UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.DIED, Status.OUTDATED)
+UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 
 
 class ImagesKey(NamedTuple):

@@ -52,8 +52,11 @@ def describe_failures(points: Sequence[Point]) -> str:
     for point in failed[:20]:
         error = str(point.record and point.record.error).split("\n")[0]
         lines.append(f"{point.id} {point.status}: {error}")
-    if any(point.status != Status.DIVERGED for point in failed):
+    statuses = {point.status for point in failed}
+    if statuses - {Status.DIVERGED, Status.DIED}:
         lines.append("The option --retry-failed gives them another try.")
+    elif Status.DIED in statuses:
+        lines.append("Give the same command again: what died is trained again.")
     else:
         lines.append("The same training diverges again: change what it is given.")
     return "\n".join(lines)

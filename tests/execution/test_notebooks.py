@@ -23,16 +23,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import parameters
 from pipeline.errors import (
-    CellTimedOut,
     Diverged,
     InvalidFile,
     NotebookFailed,
-    ProcessDied,
 )
-from pipeline.execution import notebooks, own_code
+from pipeline.execution import environment, notebooks
 from pipeline.execution.notebooks import execute, execute_in_place
 from pipeline.execution.process import NotebookProcess, open_threads
 from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.reports.cells import read_notebook
 from pipeline.results.stages import STAGES
 
 # Lessons may have more cells than other notebooks.
@@ -180,66 +179,47 @@ def test_errors_are_those_of_a_kernel():
 
 # ---- failures ----
 
-DIVERGENCE = "import pipeline.results.checkpoints as c; c.check_finite({'e': float('nan')}, 3, 0.5)"
-FAILURES = [
-    (
-        NotebookFailed,
-        "1 / 0",
-        "failed in the cell 'bad': ZeroDivisionError: division by zero",
-    ),
-    (NotebookFailed, "%nosuch", "failed in the cell 'bad': CellExecutionError"),
-    (Diverged, DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5"),
-    (
-        CellTimedOut,
-        "while True: print(end='.')",
-        "cell 'bad': it took longer than 1 seconds",
-    ),
-    (
-        ProcessDied,
-        "import os; os._exit(3)",
-        "cell 'bad': its process ended with exit code 3",
-    ),
-    (
-        ProcessDied,
-        "import os; os.kill(os.getpid(), 9)",
-        "'bad': its process was killed by SIGKILL",
-    ),
-]
+DIVERGENCE = """from pipeline.results import checkpoints
+checkpoints.check_finite({'e': float('nan')}, 3, 0.5)"""
+FAILURES = {  # a status: sources, and what the error says
+    "failed": [
+        ("1 / 0", "failed in the cell 'bad': ZeroDivisionError: division by zero"),
+        ("%nosuch", "failed in the cell 'bad': CellExecutionError"),
+    ],
+    "diverged": [(DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5")],
+    "timed out": [
+        ("while True: print(end='.')", "cell 'bad': it took longer than 1 seconds")
+    ],
+    "died": [
+        ("import os; os._exit(3)", "cell 'bad': its process ended with exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", "'bad': its process was killed by SIGK"),
+    ],
+}
 
 
-@pytest.mark.parametrize(("kind", "source", "message"), FAILURES)
-def test_a_failure_has_a_class_of_its_own_and_leaves_the_notebook(
-    tmp_path, kind, source, message
+@pytest.mark.parametrize(
+    ("status", "source", "message"),
+    [(status, *each) for status, failures in FAILURES.items() for each in failures],
+)
+def test_a_failure_has_a_status_and_leaves_the_notebook(
+    tmp_path, status, source, message
 ):
-    bad = new_code_cell(f"print('begun')\n{source}", id="bad")
+    log = tmp_path / "log"
+    begun = f"open({str(log)!r}, 'a').write('x')\nprint('begun')"
+    bad = new_code_cell(f"{begun}\n{source}", id="bad")
     notebook = write_notebook(
         tmp_path / "a.ipynb", "print('before')", bad, "print('after')"
     )
-    with pytest.raises(kind, match=re.escape(message)) as failure:
-        execute(
-            notebook,
-            tmp_path / "out.ipynb",
-            time_limit=1 if kind is CellTimedOut else None,
-        )
-    assert type(failure.value) is kind
+    limit = 1 if status == "timed out" else None
+    with pytest.raises(NotebookFailed, match=re.escape(message)) as failure:
+        execute(notebook, tmp_path / "out.ipynb", time_limit_s=limit)
+    assert failure.value.status == status
+    assert isinstance(failure.value, Diverged) == (status == "diverged")
+    assert log.read_text() == "x"  # it is not executed again by itself
     first, failed, last = read_code_cells(tmp_path / "out.ipynb")
     assert first.outputs[0].text == "before\n"
     assert failed.outputs[0].text.startswith("begun\n")
     assert not last.outputs
-
-
-@pytest.mark.parametrize("deaths", [1, 2])
-def test_a_notebook_whose_process_died_is_executed_once_more(tmp_path, deaths, caplog):
-    log = tmp_path / "log"
-    source = f"""import os
-with open({str(log)!r}, "a") as file: file.write("x")
-if os.path.getsize({str(log)!r}) <= {deaths}: os.kill(os.getpid(), 9)"""
-    notebook = write_notebook(tmp_path / "a.ipynb", source, "print('on')")
-    with contextlib.nullcontext() if deaths == 1 else pytest.raises(ProcessDied):
-        execute(notebook, tmp_path / "out.ipynb")
-    assert log.read_text() == "xx"
-    assert "was killed by SIGKILL. It is executed once more." in caplog.text
-    assert read_texts(tmp_path / "out.ipynb") == (["on\n"] if deaths == 1 else [])
 
 
 def test_a_process_has_died_also_if_its_child_holds_the_pipe(tmp_path):
@@ -249,7 +229,7 @@ if child := os.fork():
     os._exit(3)
 time.sleep(600)"""
     notebook = write_notebook(tmp_path / "a.ipynb", source)
-    with pytest.raises(ProcessDied, match="ended with exit code 3"):
+    with pytest.raises(NotebookFailed, match="ended with exit code 3"):
         execute(notebook, tmp_path / "out.ipynb")
     for child in (tmp_path / "child").read_text().split():  # they were there until now
         os.kill(int(child), signal.SIGKILL)
@@ -400,7 +380,7 @@ def test_matrix_products_use_one_thread(tmp_path):
         "from pathlib import Path; from pipeline.execution.notebooks import execute; "
         "execute(Path('a.ipynb'), Path('out.ipynb'))"
     )
-    names = set(own_code.THREAD_VARIABLES)
+    names = set(environment.THREADS)
     clean = {name: value for name, value in os.environ.items() if name not in names}
     # The command has a fork server of its own.
     subprocess.run(
@@ -415,7 +395,7 @@ def test_matrix_products_use_one_thread(tmp_path):
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
-    cores = "from pipeline import loops; print(loops.config.NUMBA_NUM_THREADS)"
+    cores = "import numba; print(numba.config.NUMBA_NUM_THREADS)"
     notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
     for is_point, texts in (
         (False, ["drawn\n", "2\n"]),
@@ -463,7 +443,7 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
 def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
     (tmp_path / "a.ipynb").write_text(text)
     with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
-        notebooks.read_notebook(tmp_path / "a.ipynb")
+        read_notebook(tmp_path / "a.ipynb")
 
 
 # ---- the committed notebooks ----
@@ -566,14 +546,12 @@ def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
         assert repr(ast.literal_eval(found["default"])) == repr(default)
         assert found["help"]
     source = "\n".join(each.source for each in code)
-    modules = set(re.findall(r"^\s*from pipeline\.(\w+)", source, re.M))
-    modules.update(
-        *(
-            names.split(", ")
-            for names in re.findall(r"from pipeline import (.*)", source)
-        )
-    )
-    assert 1 <= len(modules) <= 5
+    imports = re.findall(r"^\s*from (pipeline\S*) import (.*)", source, re.M)
+    modules = set()
+    for package, names in imports:
+        is_module = package.count(".") > 1 or package == "pipeline.comparison"
+        modules.update([package] if is_module else names.split(", "))
+    assert 1 <= len(modules) <= 6
 
 
 def test_every_parameter_is_declared_by_a_stage():

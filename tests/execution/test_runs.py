@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 import papermill
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 import helpers
 from pipeline.images.arrays import to_npz
@@ -13,7 +14,13 @@ from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import DIGESTED_FILES, EVALUATION, RESULT_FILES, TRAINING
+from pipeline.results.stages import (
+    DIGESTED_FILES,
+    EVALUATION,
+    HELPERS,
+    RESULT_FILES,
+    TRAINING,
+)
 from tests import original
 
 PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
@@ -158,7 +165,7 @@ def read_times(folder):
 def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_run):
     folder, run = small_run
     times, results = read_times(folder), folder.digest(RESULT_FILES)
-    assert set(times) == {*DIGESTED_FILES, "run.json", LOCK}
+    assert set(times) == {*DIGESTED_FILES, HELPERS, "run.json", LOCK}
     assert folder.read_record().outputs == folder.digest()
     assert "is finished, and nothing that it depends on has changed." in run().stdout
     assert read_times(folder) == times
@@ -278,29 +285,21 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     assert "history.json, altered since" in pipeline("verify", folder.path).stderr
 
 
-def test_a_stage_run_by_papermill_alone_replaces_a_run_by_other_results(
-    small_run, tmp_path
-):
+def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_path):
     folder, _ = small_run
     before = read_times(folder)
-    for epochs in (2, 3):
-        values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": epochs}
-        notebook, output = NOTEBOOKS / "02_train.ipynb", tmp_path / "02.ipynb"
-        options = {"kernel_name": "python3", "progress_bar": False}
-        papermill.execute_notebook(notebook, output, values, **options)
-        if epochs == 2:
-            assert read_times(folder) == before
-    removed = {
-        "02_train.ipynb",
-        "03_evaluate.ipynb",
-        "run.json",
-        "report.html",
-        "metrics.json",
-    }
-    assert set(read_times(folder)) == set(before) - removed
-    printed = output.read_text()
-    assert f"{folder.path} holds a run with epochs 2. It will be replaced" in printed
-    assert f"Replacing the run in {folder.path}. To make it again: python" in printed
+    notebook, output = NOTEBOOKS / "02_train.ipynb", tmp_path / "02.ipynb"
+    options = {"kernel_name": "python3", "progress_bar": False}
+    values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": 2}
+    papermill.execute_notebook(notebook, output, values, **options)
+    assert "nothing was written" not in output.read_text()
+    with pytest.raises(PapermillExecutionError) as caught:
+        papermill.execute_notebook(notebook, output, values | {"epochs": 3}, **options)
+    message = str(caught.value)
+    assert "holds a run that differs: epochs, which was 2 and is 3." in message
+    assert 'run_dir = "runs/lab' in message
+    assert caught.value.exec_count == 4  # the check, before anything is computed
+    assert read_times(folder) == before
 
 
 def test_a_source_is_shown_with_the_command_that_trains_with_it(

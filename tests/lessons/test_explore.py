@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 from dataclasses import replace
 from unittest import mock
 
@@ -11,12 +12,13 @@ import pytest
 from PIL import Image
 
 import helpers
+from pipeline import paths
 from pipeline.errors import InvalidFile
-from pipeline.execution import runs
-from pipeline.images import data
+from pipeline.execution import runs as execution_runs
 from pipeline.images.data import DIGITS, Classes
 from pipeline.lessons import explore
 from pipeline.parameters import Parameters
+from pipeline.results import run_folder
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 
@@ -127,18 +129,28 @@ def test_the_panel_reads_what_is_chosen(sample):
     assert before[0]["image/png"] != after[0]["image/png"]
 
 
-def test_load_makes_a_run_where_there_is_none_and_leaves_half_a_run(
-    tmp_path, monkeypatch
+def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
+    runs, tmp_path, monkeypatch
 ):
-    run = mock.Mock(side_effect=lambda _, path: RunFolder(path).write_data(split))
-    monkeypatch.setattr(runs, "run", run)
-    split = data.split_source("sample", 40, 0)
-    for _ in range(2):  # the second time there is a data.npz, which is not replaced
-        with pytest.raises(
-            InvalidFile, match="model.npz is missing. Run the notebooks"
-        ):
-            explore.load(str(tmp_path / "new"))
-    run.assert_called_once_with(Parameters(), str(tmp_path / "new"))
+    monkeypatch.setattr(run_folder, "BASE", tmp_path)
+    monkeypatch.setattr(paths, "BASE", tmp_path)
+
+    def copy(_, run_dir):
+        shutil.copytree(runs / "default", tmp_path / run_dir)
+
+    run = mock.Mock(side_effect=copy)
+    monkeypatch.setattr(execution_runs, "run", run)
+    for _ in range(2):  # the second time it is there
+        data, model = explore.load("runs/default")
+    run.assert_called_once_with(Parameters(), "runs/default")
+    assert (len(data.x_train), model.weights[0].shape) == (1000, (784, 40))
+    with pytest.raises(InvalidFile, match=r"data\.npz is missing\. Run the notebooks"):
+        explore.load("runs/other")
+    folder = RunFolder("runs/default")
+    folder.write_record(folder.read_record().replace(status="failed"))
+    with pytest.raises(InvalidFile, match=r"has not finished .* Finish it: python -m"):
+        explore.load("runs/default")
+    run.assert_called_once()
 
 
 def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path):

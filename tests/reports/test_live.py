@@ -212,13 +212,13 @@ def test_a_page_reads_as_python_does(sample):
 def folder(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.write_data(data.split_source("sample", 40, 10))
-    folder.write_model(ZEROS.weights, 255.0, [VALIDATED], folder.read_data())
+    folder.write_model(ZEROS.weights, 255.0, [VALIDATED], folder.read_data(), None)
     return folder
 
 
-def make_record(code=published.digest_helpers(), **values):
+def make_record(code=None, **values):
     inputs = {"data": "", "notebooks": {}, "versions": {}}
-    inputs["syntax"] = {"helpers.py": code}
+    inputs["syntax"] = {"helpers.py": code or published.digest_helpers()}
     return RunRecord(parameters=dict(Parameters(**values)), inputs=inputs)
 
 
@@ -261,29 +261,38 @@ def test_a_page_that_cannot_train_says_why(folder, values, reason):
     assert "Train again" not in html
 
 
-def test_a_page_reads_only_if_its_formula_gives_the_stored_metrics(folder, sample):
-    record, model = make_record(code="0" * 64), folder.read_model()
-    # If all scores are 0, the answer is the digit 0.
-    answers = np.full(10_000, 0) == sample["y_test"]
-    metrics = {"test_error": 1.0, "test_accuracy": float(np.mean(answers))}
-    folder.write_metrics(model, VALIDATED | metrics, 10_000)
+def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder):
+    model, text = folder.read_model(), published.HELPERS.read_text()
     find = live.find_reading_obstacle
-    assert find(folder, record, model, folder.read_metrics()) == ""
-    for change in ({"test_error": 1.0 + 1e-6}, {"test_accuracy": 0.1}):
-        changed = folder.read_metrics().model_copy(update=change)
-        reason = find(folder, record, model, changed)
-        assert "its helpers.py computes the scores in another way" in reason
+    for old, new, expected in (
+        ("", "", ""),
+        ("(scores - targets) / len(inputs)", "(scores - targets)", ""),  # of a training
+        ("np.maximum(0, x)", "np.maximum(-1, x)", "computes the scores in another way"),
+        ("images / float(", "images // float(", "computes the scores in another way"),
+    ):
+        folder.helpers_path.write_text(text.replace(old, new))
+        assert expected in find(folder, model)
+        assert bool(expected) == bool(find(folder, model))
+    folder.helpers_path.write_text(text)
     for shapes in ([(785, 2), (2, 10)], [(784, 2), (2, 2), (2, 10)]):
         other = Model(tuple(map(np.zeros, shapes)), 255.0)
-        assert "in another way" in find(folder, record, other, folder.read_metrics())
+        assert "in another way" in find(folder, other)
     large = Model((np.zeros((784, 401)), np.zeros((401, 10))), 255.0)
-    reason = find(folder, record, large, folder.read_metrics())
-    assert "with 401 hidden units it is too large for a page" in reason
-    assert "no metrics" in find(folder, record, model, None)
+    assert "401 hidden units is too large" in find(folder, large)
+
+
+def test_a_page_that_cannot_read_has_no_pad(folder):
+    folder.helpers_path.write_text("def relu(x):\n    return x\n")
+    parts = live.collect_parts(folder, make_record(code="0" * 64))
+    assert parts["page"]["networks"] == []
+    html = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
+    assert "There is no pad on this page, because the helpers.py of this run" in html
+    assert 'class="pad"' not in html
+    assert "What the network sees" not in html
 
 
 def test_networks_to_compare_have_the_stated_accuracy(sample):
-    networks = live.collect_networks(ZEROS, 0.5, has_own=False)
+    networks = live.collect_networks(ZEROS, 0.5)[1:]
     for packed, accuracy in zip(networks, (0.7942, 0.9612), strict=True):
         numbers = unpack(packed["weights"], "<f4").astype(float)
         first, second = np.split(numbers, [784 * packed["hidden_size"]])

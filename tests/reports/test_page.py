@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pipeline.digests import digest_file
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import page
 from pipeline.results.files import GENERATOR
@@ -289,7 +290,8 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(
         digests
     )
-    assert digests["helpers.py"] == digest_file(ROOT / "helpers.py")
+    assert digests["helpers.py"] == published.digest_helpers()
+    assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
     versions = {row.th.text for row in report.select("table.versions tbody tr")}
     assert {"python", "numpy", "numba"} <= versions
     assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 6

@@ -26,7 +26,8 @@ from tests.sweeps.conftest import (
 
 SMALL = [(0.005, 1), (0.005, 2), (0.01, 1), (0.01, 2)]  # learning rates and seeds
 TRAINED = {"02_train.ipynb", "model.npz", "history.json", "run.json"}
-EVALUATED = TRAINED | {"03_evaluate.ipynb", "metrics.json", "report.html"}
+EVALUATED = TRAINED | {"03_evaluate.ipynb", "answers.npz", "metrics.json"}
+EVALUATED |= {"report.html", "helpers.py.txt"}
 
 
 def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs):

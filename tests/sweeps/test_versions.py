@@ -172,7 +172,7 @@ def test_a_search_whose_last_rung_diverges_says_so_and_is_no_failure(project, tm
     halving = {"min_resources": 2, "factor": 2}
     base = QUICK | {"dropout_rate": 0.0}
     file = write(tmp_path / "s.yaml", base=base, random=random, halving=halving)
-    checkpoints = project / "pipeline" / "checkpoints.py"
+    checkpoints = project / "pipeline/results/checkpoints.py"
     with checkpoints.open("a") as module:
         module.write(
             "_check = check_finite\n\n\n"
