@@ -4,7 +4,6 @@ Commands import what they need themselves, because neither help nor a refusal sh
 wait for papermill.
 """
 
-import difflib
 import logging
 import os
 import sys
@@ -21,7 +20,6 @@ from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, ROOT, RUNS, from_current_folder
 
 RUN = "python -m pipeline run"
-RUN_SETTINGS = {"max_content_width": 160, "allow_extra_args": True}
 FOLDER = click.Path(file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -121,7 +119,7 @@ def echo_path(what: str, path: Path) -> None:
     click.echo(f"{what}: {os.path.relpath(path)}")
 
 
-@main.command("run", epilog=PARAMETERS, context_settings=RUN_SETTINGS)
+@main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
 @click.option(
     "--run-dir",
     metavar="DIR",
@@ -135,18 +133,15 @@ def run_command(
 ) -> None:
     """Prepare, train, evaluate and report."""
     checked = parameters.from_strings(read_parameters(options))
-    if stray := click.get_current_context().args:
-        command = f"{RUN} --run-dir {stray[0]}"
-        raise click.UsageError(f"A folder is given by its option. Write: {command}")
     parameters.check_source(checked.source)
     from pipeline.execution import runs
 
     folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
-    is_listed = False
+    is_executed = True
     try:
-        is_listed = not runs.run(checked, folder, force)
+        is_executed = runs.run(checked, folder, force)
     finally:
-        if not is_listed or not (RUNS / "index.html").exists():
+        if is_executed:
             write_index()
 
 
@@ -223,14 +218,7 @@ def verify_command(run_dir: str) -> None:
 
     path = Path(run_dir)
     if not path.exists():
-        names = [each.name for each in path.absolute().parent.glob("*/")]
-        near = difflib.get_close_matches(path.name, names, n=1)
-        hint = (
-            f"Did you mean {path.with_name(near[0])}?"
-            if near
-            else "Name a run or a sweep."
-        )
-        raise InvalidFile(path, "is not there", hint)
+        raise InvalidFile(path, "is not there", "Name a run or a sweep.")
     if is_locked(path):
         raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
     for folder in find_selected(from_current_folder(run_dir)):
@@ -295,13 +283,11 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 
 
 @main.command("index")
-@click.argument("folder", default=RUNS, type=click.Path(path_type=Path))
+@click.argument("folder", default=RUNS, type=EXISTING)
 def index_command(folder: Path) -> None:
     """Write the list of all runs and sweeps below FOLDER, by default runs."""
     from pipeline import listing
 
-    if not folder.is_dir():
-        raise InvalidFile(folder, "is no folder", f"Make a run first: {RUN}")
     echo_path("index", listing.write_index(folder.absolute()))
 
 

@@ -133,8 +133,9 @@ def estimate_difference(
         counts = np.array([len(first), len(second)])
         variances = np.array([first.var(), second.var()]) / counts
         error = np.sqrt(variances.sum())
-        # By Welch and Satterthwaite.
-        degrees_of_freedom = error**4 / np.sum(variances**2 / (counts - 1))
+        # By Welch and Satterthwaite. 0 / 0 if neither side varies, or has one seed.
+        with np.errstate(invalid="ignore"):
+            degrees_of_freedom = error**4 / np.sum(variances**2 / (counts - 1))
     # If all seeds differ by the same amount, there is nothing to be uncertain about.
     reach = error * stdtrit(degrees_of_freedom, 1 - level / 2) if error != 0 else 0.0
     return {

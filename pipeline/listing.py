@@ -1,11 +1,12 @@
 """List runs and sweeps on one page, and make a website of notebooks and reports."""
 
 import base64
+import logging
 import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import nbformat
 from nbconvert.preprocessors import ClearOutputPreprocessor
+from nbformat import NotebookNode
 
 from pipeline.errors import InvalidInput
 from pipeline.execution.runs import run
@@ -57,6 +59,7 @@ LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # in Markdown
 TAKES = re.compile(r"^\| takes \| (.*?) \|", re.M)
 Row = dict[str, Any]  # as index.html.j2 shows it
 remove_outputs = ClearOutputPreprocessor().preprocess
+log = logging.getLogger(__name__)
 
 
 def write_index(runs: Path = RUNS) -> Path:
@@ -88,7 +91,7 @@ def make_row(path: Path, runs: Path, kind: str) -> Row:
         row = (
             describe_sweep(SweepFolder(path)) if kind == "sweep" else describe_run(path)
         )
-    except InvalidInput as error:
+    except (InvalidInput, OSError) as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
     timestamp = (path / f"{kind}.json").stat().st_mtime
@@ -270,11 +273,21 @@ def write_site(folder: Path) -> Path:
     pages["index"] = page.fill(
         "site.html.j2", (), title="Digits by hand", is_list=True, **lists
     )
-    for stem, notebook in notebooks.items():
-        remove_outputs(notebook, {})  # type: ignore[no-untyped-call]
-        write_whole(
-            folder / "students" / f"{stem}.ipynb", nbformat.writes(notebook).encode()
-        )
+    write_students(folder / "students", notebooks)
     for stem, html in pages.items():
         write_whole(folder / f"{stem}.html", html.encode())
     return folder / "index.html"
+
+
+def write_students(folder: Path, notebooks: Mapping[str, NotebookNode]) -> None:
+    """Write notebooks without their outputs, but replace none that is there.
+
+    Somebody may have worked in it, so one that differs is named in the log.
+    """
+    for stem, notebook in notebooks.items():
+        remove_outputs(notebook, {})  # type: ignore[no-untyped-call]
+        path, content = folder / f"{stem}.ipynb", nbformat.writes(notebook).encode()
+        if not path.exists():
+            write_whole(path, content)
+        elif path.read_bytes() != content:
+            log.warning(f"{path} differs, and is kept. Delete it to get the new one.")

@@ -38,7 +38,7 @@ REFUSED = {
     "run -p run_dir x": ["Write: python -m pipeline run --run-dir x\n"],
     "run -p learning_rate=0.01": ["Write: -p learning_rate 0.01\n"],
     "run -p epochs=1 -p seed 5": ["Write: -p epochs 1\n"],
-    "run mine": ["Write: python -m pipeline run --run-dir mine\n"],
+    "run mine": ["unexpected extra argument (mine)"],
     "run --epochs 20": ["No such option", "A parameter is given as: -p epochs VALUE"],
     "run -p source {d}/no.npz": ["source is '{d}/no.npz', but must be 'sample'"],
     "run -p source {d}/empty.npz": ["empty.npz has no array x_train", "keras.datasets"],
@@ -85,10 +85,10 @@ REFUSED = {
     ],
     "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
     "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
-    "verify {d}/damagde": ["{d}/damagde is not there. Did you mean {d}/damaged?"],
+    "verify {d}/damagde": ["{d}/damagde is not there. Name a run or a sweep."],
     "verify {d}/nowhere": ["{d}/nowhere is not there. Name a run or a sweep."],
     "verify {d}/pointless": ["sweep.json is damaged (ids: Dictionary should have at"],
-    "index {d}/nowhere": ["nowhere is no folder. Make a run first: python -m pipeline"],
+    "index {d}/nowhere": ["nowhere' does not exist"],
     "sweep {d}/list.yaml --scheduler=": ["--scheduler needs an address, tcp"],
     "sweep {d}/list.yaml --scheduler tcp://h:1 --workers 2": [
         "--scheduler needs an address, tcp://HOST:8786, and goes without --workers"
@@ -193,6 +193,34 @@ except SystemExit:
     slow = {{"papermill", "numpy", "matplotlib", "IPython", "nbformat"}}
     print(slow & set(sys.modules))"""
     assert run_python(code) == "set()"
+
+
+QUICK = """
+import sys
+from multiprocessing import forkserver
+from pipeline.__main__ import call_main
+
+sys.argv = ["pipeline", *{arguments}]
+code = call_main()
+slow = {{"papermill", "nbconvert", "nbformat", "IPython", "numba"}}
+print(code, slow & set(sys.modules), forkserver._forkserver._forkserver_pid)"""
+
+
+def test_a_finished_run_imports_little_and_starts_no_process(runs):
+    arguments = ["run", "--run-dir", str(runs / "default")]
+    assert run_python(QUICK.format(arguments=arguments)) == "0 set() None"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "-p", "source", "nowhere.npz"],
+        ["run", "-p", "num_samples", "5000"],
+        ["sweep", "nowhere.yaml"],
+    ],
+)
+def test_a_refused_command_starts_no_process(arguments):
+    assert run_python(QUICK.format(arguments=arguments)).endswith(" None")
 
 
 def test_help_names_every_parameter_and_its_default(pipeline):

@@ -4,6 +4,7 @@ import collections
 import json
 import math
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.reports import page
 from pipeline.results.files import GENERATOR
 from pipeline.results.run_folder import RunFolder
 
@@ -116,6 +118,10 @@ def test_the_interval_over_seeds_is_students_or_welchs(level):
         error = found["difference"] / found["standard error"]
         assert (error, found["shared"]) == (pytest.approx(expected.statistic), count)
     assert np.isnan(comparison.estimate_difference(first, first[:1])["low"])
+    with warnings.catch_warnings(action="error"):
+        alike = pd.Series([0.8, 0.8], [1, 2]), pd.Series([0.9, 0.9], [3, 4])
+        found = comparison.estimate_difference(*alike)  # no seed, and no spread
+    assert [found[name] for name in ("low", "high")] == pytest.approx([0.1, 0.1])
     equal = comparison.estimate_difference(first, first)
     assert [equal[name] for name in ("low", "high", "standard error")] == [0, 0, 0]
 
@@ -226,3 +232,15 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     path.write_text("somebody's own page")
     with pytest.raises(InvalidInput, match="was not made by this project"):
         comparison.write_report([pair[0], str(copy)], path)
+
+
+def test_pages_of_runs_of_one_name_have_different_paths():
+    paths = [
+        page.choose_path(name)
+        for name in ("runs/a/x_and_runs/b/x", "runs/c/x_and_runs/d/x", "notebooks/why")
+    ]
+    assert [path.name for path in paths] == [
+        "a-x_and_b-x.html",
+        "c-x_and_d-x.html",
+        "why.html",
+    ]

@@ -125,16 +125,21 @@ def test_how_a_run_has_failed_is_the_first_line_of_its_error(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.json"])
-@pytest.mark.parametrize("content", [b"{", b'{"test_accuracy": "high"}'])
+@pytest.mark.parametrize("content", [b"{", b'{"test_accuracy": "high"}', None])
 def test_what_cannot_be_read_is_a_row_with_the_reason_beside_the_others(
     tmp_path, name, content
 ):
     add_run(tmp_path / "good")
     add_run(tmp_path / "hurt")
-    (tmp_path / "hurt" / name).write_bytes(content)
+    if content is None and name == "metrics.json":  # a folder of that name
+        (tmp_path / "hurt" / name).unlink()
+        (tmp_path / "hurt" / name).mkdir()
+    else:
+        (tmp_path / "hurt" / name).write_bytes(content or b"")
     statuses = {row["Name"]: row["Status"] for row in read_rows(tmp_path)}
     assert statuses["good"] == "✓ done"
-    assert statuses["hurt"].startswith(f"✗ damaged{name} ")
+    assert statuses["hurt"].startswith("✗ damaged")
+    assert name in statuses["hurt"]
 
 
 def test_names_are_escaped_and_their_links_lead_there(tmp_path):
@@ -288,6 +293,18 @@ def test_a_site_has_every_notebook_and_every_link_leads_somewhere(
     first.write_text("mine")
     with pytest.raises(InvalidInput, match="index.html was not made by this project"):
         listing.write_site(tmp_path / "site")
+
+
+def test_a_notebook_that_a_student_has_edited_is_kept(tmp_path, caplog):
+    notebooks = {"learn": nbformat.read(NOTEBOOKS / "learn.ipynb", 4)}
+    path = tmp_path / "learn.ipynb"
+    for content in (None, b"somebody's work"):
+        if content:
+            path.write_bytes(content)
+        before = content or listing.write_students(tmp_path, notebooks)
+        listing.write_students(tmp_path, notebooks)
+        assert before is None or path.read_bytes() == before
+        assert caplog.text.count(f"{path} differs, and is kept.") == bool(content)
 
 
 def test_the_time_of_a_sweep_counts_no_second_twice():

@@ -45,10 +45,17 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(name, value, allowed):
     assert second.startswith("seed is -1")
 
 
-@pytest.mark.parametrize("value", [(0, 5), "0,5"])
-def test_a_decimal_comma_is_understood(value):
-    with pytest.raises(InvalidInput, match=r"written with a point, as in 0\.5\.$"):
-        parameters.from_values({"dropout_rate": value})
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("dropout_rate", (0, 5), r"written with a point, as in 0\.5\.$"),
+        ("dropout_rate", "0,5", r"written with a point, as in 0\.5\.$"),
+        ("epochs", "1,000", r"Its default is 100\. Write it without a comma\.$"),
+    ],
+)
+def test_a_comma_is_understood(name, value, advice):
+    with pytest.raises(InvalidInput, match=advice):
+        parameters.from_values({name: value})
 
 
 def test_what_differs_is_described_and_in_the_command():

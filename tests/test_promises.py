@@ -1,4 +1,4 @@
-"""The promises of design.md hold in spite of whatever disturbs a command.
+"""What CONTRIBUTING promises holds in spite of whatever disturbs a command.
 
 That is kills, signals, other commands, files of others and a full disk.
 """

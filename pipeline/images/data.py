@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.digests import digest_arrays, digest_file
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
 from pipeline.parameters import (
@@ -109,8 +109,13 @@ class Data:
         return to_npz(provenance=provenance, **self.arrays, **self.classes.to_arrays())
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> "Data":
-        """Return what the arrays of data.npz hold."""
+    def read(cls, path: Path, next_step: str) -> "Data":
+        """Read a data.npz. Raises InvalidFile if it is missing or damaged."""
+        arrays = read_arrays(path, DATA, next_step)
+        for name in DATA:
+            if name.startswith("y_") and (largest := max(arrays[name], default=0)) > 9:
+                problem = f"has {name} up to {largest}, but labels are from 0 to 9"
+                raise InvalidFile(path, problem, next_step)
         provenance = json.loads(str(arrays["provenance"]))
         sets: Any = {name: arrays[name] for name in DATA}
         source, digests = provenance["source"], provenance["sha256"]

@@ -4,6 +4,8 @@ A folder has a sub-folder of pictures for each class. A table is a .csv file in 
 layout: a label and 784 pixels a line, below a line of names, or without it.
 """
 
+import csv
+import io
 import string
 from collections import defaultdict
 from collections.abc import Iterator
@@ -121,14 +123,18 @@ def collect(path: Path) -> Collection:
 def check(path: Path, counts: dict[str, int], problems: Problems) -> None:
     """Raise InvalidInput if there are too few or many classes, or a fatal problem."""
     is_fatal = any(problem.is_fatal for problem in problems)
-    if 2 <= len(counts) <= 10 and min(counts.values()) >= 2 and not is_fatal:
+    has_classes = 2 <= len(counts) <= 10 and min(counts.values()) >= 2
+    if has_classes and not is_fatal:
         return
-    noun = "class" if len(counts) == 1 else "classes"
-    needs = f"It has {len(counts)} {noun}, and needs 2 to 10, of two pictures or more."
+    text = f"{path} cannot be used."
+    if not has_classes:
+        noun = "class" if len(counts) == 1 else "classes"
+        text += f" It has {len(counts)} {noun}, and needs 2 to 10, of two pictures or"
+        text += " more."
     if not path.is_dir():
-        needs += " The first column is the label, the other 784 are pixels."
+        text += " The first column is the label, the other 784 are pixels."
     lines = [describe(problem, files) for problem, files in problems.items()]
-    raise InvalidInput("\n".join([f"{path} cannot be used. {needs}", *lines]))
+    raise InvalidInput("\n".join([text, *lines]))
 
 
 def describe(problem: Problem, files: list[str]) -> str:
@@ -208,15 +214,20 @@ def _read_folder(folder: Path, problems: Problems) -> Iterator[Picture]:
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Picture]:
-    lines = path.read_text("utf-8-sig", "replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        label, *cells = line.split(",")
+    rows = csv.reader(io.StringIO(path.read_text("utf-8-sig", "replace")))
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue  # an empty line
+        label, *cells = row
         if number == 1 and not any(cell.strip().isdigit() for cell in cells):
             continue  # the names of the columns
         try:
             pixels = np.frombuffer(bytes(map(int, cells)), np.uint8).reshape(SIDE, SIDE)
-            yield label.strip(), f"line {number}", pixels
         except ValueError:
+            label = ""
+        if label.strip():
+            yield label.strip(), f"line {number}", pixels
+        else:
             problems[NO_ROW].append(f"line {number}")
 
 

@@ -136,8 +136,7 @@ if _IS_KNOWN:
 def load() -> bool:
     """Compile the loops, or load them; return whether Numba can compile the activation.
 
-    helpers' own activation is called, too, because NumPy refuses some expressions that
-    Numba compiles.
+    helpers' own is called, too, as NumPy refuses some expressions that Numba compiles.
     """
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
@@ -196,9 +195,7 @@ def update_weights(
 ):
     """Train on each image in turn, and return the scores (N, 10) before each update.
 
-    images: (N, 784) uint8.
-    labels: (N,).
-    masks: (N, H).
+    images: (N, 784) uint8, labels: (N,), masks: (N, H).
 
     The weights are changed in place.
     """
@@ -249,12 +246,12 @@ def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
     is_label = labels is None or (
         labels.dtype == np.uint8 and labels.shape == images.shape[:1]
     )
-    shapes = [matrix.shape for matrix in weights]
-    known = [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
-    is_plain = all(
+    are_plain = all(
         matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
     )
-    return is_image and is_label and is_plain and shapes == known
+    shapes = [matrix.shape for matrix in weights]
+    fitting = shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
+    return is_image and is_label and are_plain and fitting
 
 
 def _train(

@@ -1,5 +1,6 @@
 """Compare metrics with the published ones, format them, and bound their certainty."""
 
+import difflib
 import math
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,23 @@ Z = 1.959963984540054
 def digest_helpers() -> str:
     """Return the digest of the helpers.py that reproduces the published metrics."""
     return digest_code(read_code(HELPERS))
+
+
+def describe_difference(helpers: str) -> str:
+    """Return how the text of a helpers.py differs from the published one, as a diff.
+
+    Return "" if there is no text.
+    """
+    if not helpers:
+        return ""
+    lines = difflib.unified_diff(
+        read_code(HELPERS).splitlines(),
+        helpers.splitlines(),
+        "helpers.py, as it was published",
+        "helpers.py of this run",
+        lineterm="",
+    )
+    return "\n".join(lines)
 
 
 def cut(error: float) -> str:

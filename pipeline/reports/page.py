@@ -4,7 +4,6 @@ nbconvert renders the cells, and markdown.py what stands in them.
 """
 
 import base64
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from pipeline.digests import read_code
 from pipeline.images.data import DIGITS
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
@@ -275,7 +273,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
         "helpers_path": f"{folder.display_path}/{folder.helpers_path.name}",
-        "helpers_diff": describe_helpers(folder),
+        "helpers_diff": published.describe_difference(folder.find_helpers() or ""),
         "digests": {
             **{
                 f"the source's {name}": digest for name, digest in record.arrays.items()
@@ -289,19 +287,3 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
             **folder.digest([HELPERS]),
         },
     }
-
-
-def describe_helpers(folder: RunFolder) -> str:
-    """Return how the helpers.py of a run differs from the published one, as a diff."""
-    own = folder.find_helpers()
-    if own is None:
-        return ""
-    published_text = read_code(published.HELPERS)
-    lines = difflib.unified_diff(
-        published_text.splitlines(),
-        own.splitlines(),
-        "helpers.py, as it was published",
-        "helpers.py of this run",
-        lineterm="",
-    )
-    return "\n".join(lines)

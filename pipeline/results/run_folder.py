@@ -20,7 +20,7 @@ import numpy as np
 from pipeline import digests, parameters, records
 from pipeline.errors import Diverged, InvalidFile
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
-from pipeline.images.data import DATA, Data
+from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.paths import BASE, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
@@ -76,11 +76,8 @@ class RunFolder:
     def open(cls, namespace: Mapping[str, Any], stage: str) -> "RunFolder":
         """Check what a notebook begins with, and return the folder of its run.
 
-        A notebook calls ``RunFolder.open(globals(), "02_train")``.
-
-        Raises InvalidInput if a parameter is wrong, if helpers.py is not all of the
-        network or was saved since it was imported, or if the folder holds a run with
-        other parameters, other cells or another helpers.py.
+        A notebook calls ``RunFolder.open(globals(), "02_train")``. Raises InvalidInput
+        if a parameter is wrong, and what `alone.check` does.
         """
         values = parameters.check(namespace)
         folder = cls(namespace["run_dir"])
@@ -114,29 +111,15 @@ class RunFolder:
         return self.path / stage.executed_name
 
     def read_data(self) -> Data:
-        data = Data.from_arrays(read_arrays(self.data_path, DATA, self.next_step))
-        for name in ("y_train", "y_validation", "y_test"):
-            largest = max(getattr(data, name), default=0)
-            if largest > 9:
-                problem = f"has {name} up to {largest}, but labels are from 0 to 9"
-                raise InvalidFile(self.data_path, problem, self.next_step)
-        return data
+        return Data.read(self.data_path, self.next_step)
 
     def read_model(self) -> Model:
         return Model.read(self.model_path, self.next_step)
 
     def read_usable_model(self) -> Model:
         """Read model.npz. Raises InvalidFile if helpers.py cannot use its weights."""
-        import helpers  # not at the top, since a command itself reports its mistakes
-
         model = self.read_model()
-        try:
-            blank = np.zeros((1, 784), np.uint8)
-            helpers.predict(blank, model.weights, model.normalisation)
-        except (ValueError, IndexError, TypeError) as error:
-            shapes = ", ".join(str(matrix.shape) for matrix in model.weights)
-            problem = f"has matrices {shapes}, which helpers.py cannot use ({error})"
-            raise InvalidFile(self.model_path, problem, self.next_step) from None
+        model.check_usable(self.model_path, self.next_step)
         return model
 
     def read_answers(self) -> np.ndarray | None:
@@ -204,8 +187,6 @@ class RunFolder:
         note: str | None,
     ) -> Model:
         """Write history.json and model.npz, and return the model.
-
-        note: see `Model`.
 
         Raises InvalidFile if data.npz has changed since the training read it, and
         Diverged if a weight is not finite, even if the metrics are.

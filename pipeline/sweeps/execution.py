@@ -13,14 +13,12 @@ from typing import Any
 
 from pipeline import parameters, records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
-from pipeline.execution import notebooks
-from pipeline.execution.process import open_threads
+from pipeline.execution.process import open_threads, start_fork_server
 from pipeline.network.published import round_metric
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import (
     Status,
 )
-from pipeline.reports import page
 from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, plan, training
 from pipeline.sweeps.points import (
@@ -84,6 +82,7 @@ def run_sweep(
         log_plan(sweep, retry_failed, cores)
         return rank(sweep.points, sweep.definition.select)
     with lock(sweep.folder.path):
+        start_fork_server()
         jobs, number_left = log_plan(sweep, retry_failed, cores)
         if number_left and scheduler:
             # Imported here, because importing Dask takes half a second.
@@ -201,6 +200,9 @@ def write_report(folder: SweepFolder) -> Path:
 
     Return the path of the report.
     """
+    from pipeline.execution import notebooks  # see `runs.execute_stages`
+    from pipeline.reports import page
+
     title = f"Sweep {folder.read_record().name}"
     executed = folder.notebook_path
     values = {"sweep_dir": str(folder.path)}

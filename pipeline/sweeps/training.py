@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline.errors import InvalidFile, NotebookFailed
-from pipeline.execution import notebooks
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import write_whole
@@ -35,6 +34,8 @@ def train_point(
     A failed training is recorded, not raised. Raises CommandFailed if the project's
     code has changed since the command started.
     """
+    from pipeline.execution import notebooks  # see `runs.execute_stages`
+
     started = time.monotonic()
     executed = folder.executed_path(TRAINING)
     record = keep_checkpoint(folder, record.replace(started=now()))

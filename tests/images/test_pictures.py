@@ -140,6 +140,14 @@ def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
     assert from_files.classes == from_table.classes == DIGITS
     assert from_files.source_sha256 == from_table.source_sha256
     lines = table.read_text().splitlines()
+    quoted = [",".join(f'"{cell}"' for cell in line.split(",")) for line in lines]
+    table.write_text("\n".join([*quoted, "", ""]))  # as spreadsheets write it
+    assert data.load_source(str(table)).source_sha256 == from_files.source_sha256
+    table.write_text("\n".join([*lines, f",{lines[0].partition(',')[2]}"]))
+    with pytest.raises(InvalidInput) as caught:
+        data.load_source(str(table))
+    assert f"line {len(lines) + 1}" in str(caught.value)  # it has no label
+    assert "needs 2 to 10" not in str(caught.value)
     for header in (["label,1x1,1x2,1x3"], []):  # as on Kaggle, and without
         table.write_text("\n".join([*header, *lines[1:]]))
         assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
