@@ -2,10 +2,10 @@
 
 Importing this package has no effect. These are meant for scripts of your own:
 
-    pipeline.parameters.from_values    check parameters
-    pipeline.execution.runs.run                  prepare, train, evaluate and report
-    pipeline.execution.verification.verify       run again, and compare
-    pipeline.sweeps.execution.run_sweep  train, select and report
-    pipeline.results.run_folder.RunFolder      read what a run has written
-    pipeline.errors                    what may go wrong
+    pipeline.parameters.from_values         check parameters
+    pipeline.execution.runs.run             prepare, train, evaluate and report
+    pipeline.execution.verification.verify  run again, and compare
+    pipeline.sweeps.execution.run_sweep     train, select and report
+    pipeline.results.run_folder.RunFolder   read what a run has written
+    pipeline.errors                         what may go wrong
 """

@@ -21,6 +21,7 @@ from pipeline.paths import ROOT
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 from tests.conftest import MIDWAY, copy_project
+from tests.test_project import find_blocks
 
 PATCHES = ROOT / "tests" / "networks"
 OPTIONS = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
@@ -368,27 +369,41 @@ def test_nbval_neither_reads_nor_writes_what_stands_in_runs(project):
     assert mine.read_text() == "mine"
 
 
-def test_a_script_without_a_main_guard_runs_once(project):
-    options = {**OPTIONS, "epochs": 1}
-    (project.path / "mine.py").write_text(f"""
-import numpy as np
-from pipeline import parameters
-from pipeline.execution import runs
-from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import execution
+# Stands for Optuna, which the project does not install.
+OPTUNA = """
+def create_study(direction):
+    return Study()
 
-print("begun")
-runs.run(parameters.from_values({options}), "runs/mine")
-print(RunFolder("runs/mine").read_model().weights[0].shape)
-execution.run_sweep({{"name": "s", "base": {options}, "grid": {{"seed": [1, 2]}}}})
-""")
+
+class Study:
+    def ask(self):
+        return self
+
+    def suggest_float(self, name, low, high, log):
+        return low
+
+    def tell(self, trial, value):
+        print("told", value)
+"""
+
+
+def test_the_scripts_of_the_guides_run_once_without_a_main_guard(project):
+    (project.path / "optuna.py").write_text(OPTUNA)
+    blocks = [
+        *find_blocks("notebooks/README.md", "python"),
+        *find_blocks("notebooks/sweeps/README.md", "python"),
+    ]
+    script = "\n".join(["print('begun')", *blocks]).replace("range(20)", "range(2)")
+    (project.path / "mine.py").write_text(script)
     process = project.start("mine.py")
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     assert output.count("begun") == 1
-    assert "(784, 12)" in output
-    points = RunFolder(project.path).path.glob("runs/sweeps/s/*/run.json")
-    assert [json.loads(p.read_text())["status"] for p in points] == ["done", "done"]
+    assert "(784, 40)" in output
+    assert output.count("told") == 2
+    records = project.path.glob("runs/**/run.json")
+    statuses = [json.loads(path.read_text())["status"] for path in records]
+    assert statuses == ["done"] * 7  # a run, four points, and two runs
 
 
 def test_files_of_weights_are_numbered_without_a_gap(tmp_path):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from unittest import mock
 
 import nbformat
 import pytest
@@ -139,17 +138,6 @@ def test_make_clean_leaves_the_runs():
     rules = subprocess.check_output(["make", "-n", "clean"], cwd=ROOT, text=True)
     assert ".venv" in rules
     assert "runs" not in rules
-
-
-def test_python_example_calls_what_there_is(runs, capsys):
-    (example,) = find_blocks("notebooks/README.md", "python")
-    run = mock.patch("pipeline.execution.runs.run", autospec=True)
-    with run, mock.patch("pipeline.sweeps.execution.run_sweep", autospec=True):
-        exec(
-            example.replace("runs/mine", str(runs / "default")),
-            {"__name__": "__main__"},
-        )
-    assert capsys.readouterr().out == "0.7942 (784, 40)\n"
 
 
 def test_readme_has_the_metrics_of_the_runs(runs):
