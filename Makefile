@@ -6,8 +6,8 @@ PACKAGES ?= -r requirements.txt -e .
 # All but speed, which also measures PyTorch and scikit-learn where they are installed.
 NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
 # Tests that need neither a browser, a cluster nor a notebook.
-UNITS := $(patsubst %,tests/test_%.py,baselines compiled data exercises helpers parameters \
-	pictures published records run_folder) tests/sweeps/test_definition.py
+UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.py \
+	$(patsubst %,tests/test_%.py,digests helpers parameters records) tests/sweeps/test_definition.py
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
-from pipeline.images.data import DIGITS
+from pipeline.images.data import DIGITS, Data
 from pipeline.network import helpers_text, published
 from pipeline.parameters import Parameters, find_unoriginal, from_values
 from pipeline.paths import NOTEBOOKS
@@ -102,7 +102,8 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     networks = [] if no_reading else collect_networks(model, accuracy)
     training = None
     if record and not no_training:
-        training = collect_training(folder, from_values(record.parameters), model)
+        parameters = from_values(record.parameters)
+        training = collect_training(parameters, folder.read_data(), history, model)
     if training and metrics:
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
@@ -196,11 +197,9 @@ def collect_curves(
 
 
 def collect_training(
-    folder: RunFolder, parameters: Parameters, model: Model
+    parameters: Parameters, data: Data, history: History, model: Model
 ) -> dict[str, Any]:
     """Return the parameters, images and results that train.js reads."""
-    history = folder.read_history()
-    data = folder.read_data()
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     return {
         "numValidation": count,

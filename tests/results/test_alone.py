@@ -1,0 +1,62 @@
+"""A notebook that runs alone refuses before it computes anything but the folder's run."""
+
+import pytest
+
+from pipeline.errors import InvalidInput
+from pipeline.network.published import HELPERS_3_0_SHA256
+from pipeline.parameters import Parameters
+from pipeline.records import RunRecord
+from pipeline.results import alone, provenance
+
+VALUES = {"epochs": 100, "learning_rate": 0.005, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def record():
+    inputs = provenance.collect_inputs("sample")
+    return RunRecord(parameters=dict(Parameters()), inputs=inputs)
+
+
+def change(record, **update):
+    return record.replace(inputs=record.inputs.model_copy(update=update))
+
+
+def test_the_same_notebook_or_a_folder_without_a_run_passes(record):
+    alone.check("02_train", VALUES, "runs/a", record)
+    alone.check("02_train", VALUES | {"epochs": 3}, "runs/a", None)
+    other = change(record, notebooks=record.inputs.notebooks | {"01_prepare": "0" * 64})
+    alone.check("02_train", VALUES, "runs/a", other)  # of another stage
+
+
+def test_another_parameter_cell_or_helpers_is_refused_with_the_line_to_set(record):
+    inputs = record.inputs
+    for values, before, problem in (
+        (VALUES | {"epochs": 3}, record, "epochs, which was 100 and is 3"),
+        (
+            VALUES,
+            change(record, notebooks=inputs.notebooks | {"02_train": "0" * 64}),
+            "notebooks 02_train, which was 000000000000",
+        ),
+        (
+            VALUES,
+            change(record, syntax=inputs.syntax | {"helpers.py": "0" * 64}),
+            "code helpers.py, which was 000000000000",
+        ),
+        (
+            VALUES,
+            change(record, syntax={"helpers.py": HELPERS_3_0_SHA256}, rule=None),
+            "made by version 3.0",
+        ),
+    ):
+        with pytest.raises(InvalidInput, match="runs/a holds a run that") as caught:
+            alone.check("02_train", values, "runs/a", before)
+        assert problem in str(caught.value)
+        assert 'run_dir = "runs/' in str(caught.value)
+
+
+def test_the_folder_that_is_advised_has_no_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone, "RUNS", tmp_path)
+    assert '"runs/lab"' in alone.describe_other_folder()
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "run.json").touch()
+    assert '"runs/lab-2"' in alone.describe_other_folder()
