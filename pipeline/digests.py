@@ -42,7 +42,7 @@ IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
 # The tokens that begin and end an f-string. Python 3.11 has one token for all of it.
 F_STRING_START = getattr(tokenize, "FSTRING_START", -1)
 F_STRING_END = getattr(tokenize, "FSTRING_END", -1)
-parsing = threading.Lock()  # in Python 3.11 two threads may not parse at once
+parse_lock = threading.Lock()  # in Python 3.11 two threads may not parse at once
 
 Place = tuple[int, int]  # a line, counted from 1, and a column
 
@@ -54,6 +54,7 @@ def digest_arrays(*arrays: np.ndarray) -> str:
 
 
 def digest_file(path: Path) -> str:
+    """Return the SHA-256 of the bytes of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -62,8 +63,8 @@ def read_code(path: Path) -> str:
     return path.read_text("utf-8-sig", "replace")
 
 
-def digest_files(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of each of these files of code, by its name in the project."""
+def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
+    """Return the digest of the code in each of these files, by its name."""
     return {name: digest_code(read_code(ROOT / name)) for name in names}
 
 
@@ -78,7 +79,7 @@ def digest_code(source: str, without: tuple[str, ...] = ()) -> str:
     a magic of IPython, has the digest of its text.
     """
     try:
-        with parsing:
+        with parse_lock:
             statements = list(_list_statements(source, without))
     except (SyntaxError, ValueError, tokenize.TokenError):
         return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
@@ -89,7 +90,7 @@ def _list_statements(
     source: str, without: tuple[str, ...]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the depth and the tokens of each line of code, as Python understands it."""
-    ignored = [*_find_ignored(source, without)]
+    skipped = [*_find_skipped(source, without)]
     depth = 0
     statement: list[str] = []
     for kind, text, begin in _list_tokens(source):
@@ -99,7 +100,7 @@ def _list_statements(
             statement = []
         elif kind in DEPTHS:
             depth += DEPTHS[kind]
-        elif not any(start <= begin < end for start, end in ignored):
+        elif not any(start <= begin < end for start, end in skipped):
             statement.append(text)
 
 
@@ -116,12 +117,12 @@ def _list_tokens(source: str) -> Iterator[tuple[int, str, Place]]:
         elif token.type == F_STRING_END:
             begin = begins.pop()
             if not begins:
-                yield tokenize.STRING, _cut(lines, begin, token.end), begin
+                yield tokenize.STRING, _get_text(lines, begin, token.end), begin
         elif not begins and token.type not in IGNORED:
             yield token.type, token.string, token.start
 
 
-def _find_ignored(
+def _find_skipped(
     source: str, without: tuple[str, ...]
 ) -> Iterator[tuple[Place, Place]]:
     """Yield where the docstrings, and the bodies that do not count, begin and end."""
@@ -134,19 +135,19 @@ def _find_ignored(
         if isinstance(node, ast.FunctionDef) and node.name in without:
             found.append((node.body[0], node.body[-1]))
     for first, last in found:
-        begin = first.lineno, _count(lines[first.lineno - 1], first.col_offset)
+        begin = first.lineno, _to_column(lines[first.lineno - 1], first.col_offset)
         end_line, end_offset = last.end_lineno or 0, last.end_col_offset or 0
-        yield begin, (end_line, _count(lines[end_line - 1], end_offset))
+        yield begin, (end_line, _to_column(lines[end_line - 1], end_offset))
 
 
-def _count(line: str, offset: int) -> int:
+def _to_column(line: str, offset: int) -> int:
     """Return the column in characters of one that ast counts in bytes."""
     return len(line.encode("utf-8", "replace")[:offset].decode("utf-8", "replace"))
 
 
-def _cut(lines: list[str], begin: Place, end: Place) -> str:
+def _get_text(lines: list[str], begin: Place, end: Place) -> str:
     """Return the text between two places."""
-    cut = lines[begin[0] - 1 : end[0]]
-    cut[-1] = cut[-1][: end[1]]
-    cut[0] = cut[0][begin[1] :]
-    return "".join(cut)
+    found = lines[begin[0] - 1 : end[0]]
+    found[-1] = found[-1][: end[1]]
+    found[0] = found[0][begin[1] :]
+    return "".join(found)

@@ -190,7 +190,9 @@ def test_points_of_other_code_are_compared_by_their_stored_answers(sweeps, tmp_p
     outputs = folder.read_record().outputs
     del outputs["metrics.json"]  # a point that has not been evaluated
     change_record(folder.path, outputs=outputs)
-    with pytest.raises(InvalidFile, match="was trained with other code helpers.py"):
+    with pytest.raises(
+        InvalidFile, match="was trained with other inputs: code helpers.py"
+    ):
         comparison.read_columns(sweeps)
 
 

@@ -13,7 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from pipeline.digests import CODE, digest_files
+from pipeline.digests import CODE, digest_modules
 from pipeline.execution.environment import BACKEND, THREADS
 from pipeline.paths import ROOT
 
@@ -45,21 +45,22 @@ MODULES = (
 def import_project() -> tuple[dict[str, str], str]:
     """Import the project's modules, and load the compiled loops.
 
-    Return the digests of the code that this process has in memory, and "". But if a
-    module cannot be imported, or a file was saved meanwhile, return no digests, and the
-    reason. The cell that imports the module will show the error.
+    Return the digests of the code that is in memory, and "". A file that was saved
+    meanwhile is left out. If a module cannot be imported, return no digests, and the
+    error.
     """
     try:
-        before = digest_files(CODE)
+        before = digest_modules(CODE)
         for name in MODULES:
             importlib.import_module(name)
         importlib.import_module("pipeline.network.compiled").load()
-        return (before, "") if digest_files(CODE) == before else ({}, "")
-    except Exception as error:  # noqa: BLE001 - of whatever stands in helpers.py
+        after = digest_modules(CODE)
+    except Exception as error:  # noqa: BLE001 - helpers.py may raise anything
         frames = traceback.extract_tb(error.__traceback__)
         own = [each for each in frames if Path(each.filename).parent == ROOT]
         where = f"helpers.py, line {own[-1].lineno}: " if own else ""
         return {}, f"{where}{type(error).__name__}: {error}"
+    return {name: each for name, each in before.items() if after[name] == each}, ""
 
 
 # Python 3.11 puts the current folder first, and our root has to come before it.

@@ -41,7 +41,7 @@ def start_fork_server() -> None:
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    # The server ignores Ctrl-C only after its imports, so let it inherit that earlier.
+    # The server ignores Ctrl-C only after its imports, so it inherits that from here.
     try:
         multiprocessing.forkserver.ensure_running()  # type: ignore[attr-defined]
     finally:
@@ -75,8 +75,8 @@ class NotebookProcess:
     A process says first which code it has. If the fork server has other code, because a
     file was saved after it had started, the process is spawned.
 
-    Raises CommandFailed if that has other code, too, or if helpers.py cannot be
-    imported. Raises NotebookFailed if no process can be started.
+    Raises CommandFailed if code is given, and that process has other code, too, or
+    could not import it. Raises NotebookFailed if no process can be started.
     """
 
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
@@ -147,8 +147,8 @@ class NotebookProcess:
                 if not ready or left == 0:
                     problem = f"it took longer than {time_limit_s:g} seconds"
                     raise NotebookFailed(problem, Status.TIMED_OUT)
-                # Nothing can be read if the process has ended while another one, which
-                # its cells have started, still holds its end of the pipe open.
+                # A process that a cell has started may hold the pipe open after this
+                # one has ended, so reading would never return.
                 if self.pipe not in ready:
                     raise EOFError
                 kind, content = json.loads(self.pipe.recv_bytes())
@@ -170,8 +170,8 @@ class NotebookProcess:
     def end(self) -> None:
         """Let the process close its files after its last cell.
 
-        It is alive until `close` kills it, so that its number, which is also that of
-        its group, cannot go to another process before.
+        The process stays alive until `close` kills it, because its number, which is
+        also its group's, could otherwise be given to another process.
         """
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")

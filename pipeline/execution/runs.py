@@ -43,8 +43,8 @@ def run(
     run_dir: relative to the project's root, or absolute.
     force: run again in any case.
 
-    All images of a source of your own are used, see `data.fit_source`. Return whether
-    anything was executed.
+    Of a source of your own all images are taken, unless one of their numbers is set.
+    Return whether anything was executed.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
     another command uses the folder; then nothing has been changed. Raises
@@ -168,10 +168,8 @@ def summarise(folder: RunFolder) -> str:
     differences = [describe(changed)] if changed else []
     if not provenance.has_published_helpers(record.inputs):
         differences.append("helpers.py, whose code has been changed")
-    metrics, has_digits = (
-        folder.read_metrics().model_dump(),
-        model.classes == data.DIGITS,
-    )
+    metrics = folder.read_metrics().model_dump()
+    has_digits = model.classes == data.DIGITS
     parts = [published.format_table(metrics, *verdicts, has_digits)]
     if differences:
         parts.insert(0, f"What differs from the original: {', '.join(differences)}")

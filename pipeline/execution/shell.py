@@ -1,4 +1,4 @@
-"""Run the cells that come through a pipe, in IPython; the process of one notebook.
+"""Run cells in IPython, in the process of one notebook. They come through a pipe.
 
 It sends back each output of a cell as soon as it arises, in exactly the form that a
 kernel would give it. Outputs are sent as JSON, so no object of a notebook reaches the

@@ -1,13 +1,12 @@
 """Train and predict as helpers.py does, with compiled loops where they may be used.
 
-The loops write a second time what `forward`, `backward`, `one_hot` and `train_epoch` of
-helpers compute, and call its `scale`, `drop_pixels`, `dropout_mask` and `measure` once
-for many images. So they are used exactly for the helpers.py that they were written for,
-while any other one trains itself. Only the bodies of the functions in FREE may change,
-because the loops compile the activation from helpers, and the notebooks themselves call
-the other two.
+The loops repeat what `forward`, `backward`, `one_hot`, `train_epoch`, `predict` and
+`evaluate` of helpers compute, and call the rest once for many images. So they are used
+only for the helpers.py that they were written for, and for any other one its own
+functions are called. Only the bodies of the functions in FREE may differ, because the
+loops compile the activation of helpers, and the notebook calls the other two itself.
 
-The loops give the same bits wherever they were tried, and with any number of threads,
+The loops gave the same bits wherever they were tried, and with any number of threads,
 because every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left
 out.
 """
@@ -33,9 +32,8 @@ WRITTEN_FOR = "d37566cb413eec26af7213b2761c1f9acb6d2c4374f15a336871cfaa49633a24"
 ACTIVATIONS = ("relu", "relu_derivative")
 FREE = (*ACTIVATIONS, "generators", "initial_weights")
 NOTE = (
-    "helpers.py is not the one that the compiled loops follow, so helpers.py itself "
-    "trains: 9 to 30 times slower, and its last digits may differ from machine to "
-    "machine."
+    "The compiled loops do not compute this network, so helpers.py itself trains: 9 to "
+    "30 times slower, and its last digits may differ from machine to machine."
 )
 PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
@@ -55,9 +53,9 @@ def train_epoch(
     batch_size: int = 1,
     **options: Any,
 ) -> tuple[float, float]:
-    """Do what `helpers.train_epoch` does; it does so itself for batches of images.
+    """Train an epoch as `helpers.train_epoch` does, with the loops where they apply.
 
-    If helpers.py is another one than the loops follow, NOTE is printed once.
+    They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
     arguments = images, labels, weights, rng, input_rng
     if not follows_helpers():
@@ -84,7 +82,7 @@ def evaluate(
 
 
 def find_note() -> str | None:
-    """Return NOTE if helpers.py is another one than the loops follow, else None."""
+    """Return NOTE if the loops do not follow helpers.py, else None."""
     return None if follows_helpers() else NOTE
 
 
@@ -103,7 +101,7 @@ def follows_helpers() -> bool:
     return _IS_KNOWN and helpers_text.are_equal(functions, _IMPORTED) and load()
 
 
-def digest_helpers() -> str:
+def digest_for_loops() -> str:
     """Return what WRITTEN_FOR has to be for the helpers.py that was imported."""
     return digest_code(helpers_text.TEXT, FREE)
 
@@ -124,7 +122,7 @@ def _compile(function: Any) -> Any:
 
 _IMPORTED = helpers_text.list_functions(helpers)
 _IS_KNOWN = (
-    digest_helpers() == WRITTEN_FOR
+    digest_for_loops() == WRITTEN_FOR
     and helpers_text.is_as_in_text(_IMPORTED)
     and all(helpers_text.is_elementwise(name) for name in ACTIVATIONS)
 )
@@ -136,7 +134,7 @@ if _IS_KNOWN:
 def load() -> bool:
     """Compile the loops, or load them; return whether Numba can compile the activation.
 
-    helpers' own is called, too, as NumPy refuses some expressions that Numba compiles.
+    It is also called without Numba, as NumPy refuses some expressions that Numba takes.
     """
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
@@ -145,7 +143,7 @@ def load() -> bool:
             helpers.relu_derivative(helpers.relu(np.ones((1, 1))), 1.0)
             _train(image, labels, weights, np.random.RandomState(0))
             _predict(image, weights, 255)
-    except Exception:  # noqa: BLE001 - of whatever the activation does
+    except Exception:  # noqa: BLE001 - an activation may raise anything
         return False
     return True
 
@@ -296,4 +294,4 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
 
 
 if __name__ == "__main__":
-    print(digest_helpers())
+    print(digest_for_loops())

@@ -49,16 +49,16 @@ def check_helpers() -> dict[str, str]:
     packages = importlib.metadata.packages_distributions() if others else {}
     if foreign := sorted(others - packages.keys()):
         raise InvalidInput(
-            f"helpers.py imports {foreign[0]}, which no run records, because it is no "
-            "installed package. helpers.py is all of the network: move that code into "
-            "it."
+            f"helpers.py imports {foreign[0]}, which no run records, because it is not "
+            "installed. If it is a package, install it. If it is a file of your own, "
+            "move its code into helpers.py, which is all of the network."
         )
     distributions = {packages[name][0] for name in others}
     return {name: importlib.metadata.version(name) for name in sorted(distributions)}
 
 
 def check_imported() -> None:
-    """Raise InvalidInput unless this process has imported the helpers.py on disk."""
+    """Raise InvalidInput if another helpers.py than that on disk was imported."""
     helpers = sys.modules.get("helpers")
     if helpers is None:
         return
@@ -144,8 +144,9 @@ def _is_allowed(node: ast.AST, names: set[str]) -> bool:
         return isinstance(node.value, int | float)
     if isinstance(node, ast.Call):
         found = getattr(np, getattr(node.func, "attr", ""), None)
-        count = getattr(found, "nin", 3)  # one more would be where to put the result
-        is_simple = not getattr(found, "signature", None)  # as that of matmul is not
+        count = getattr(found, "nin", 3)  # np.where and np.clip take three
+        is_simple = not getattr(found, "signature", None)  # that of matmul is a matrix
+        # One more argument, or a keyword, could be an array to write the result to.
         is_plain = not node.keywords and len(node.args) == count
         return is_simple and is_plain and getattr(found, "nout", 1) == 1
     if isinstance(node, ast.BinOp):  # whole numbers alone may be too large for Numba

@@ -31,12 +31,7 @@ def digest_helpers() -> str:
 
 
 def describe_difference(helpers: str) -> str:
-    """Return how the text of a helpers.py differs from the published one, as a diff.
-
-    Return "" if there is no text.
-    """
-    if not helpers:
-        return ""
+    """Return how the text of a helpers.py differs from the published one, as a diff."""
     lines = difflib.unified_diff(
         read_code(HELPERS).splitlines(),
         helpers.splitlines(),

@@ -54,12 +54,19 @@ KNOWN: dict[str, dict[str, str | bool]] = {
 IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 DATASETS = {"sample": "MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-MAX_IMAGES = 5000  # that a page holds; they add some 700 kB to it
-# What may differ in a helpers.py with which a page still reads: it is used in training,
-# or to measure.
+MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
+# A page never calls these functions to read a drawing, so their bodies may differ.
 TRAINING_FUNCTIONS = (
-    *("relu_derivative", "dropout_mask", "drop_pixels", "generators"),
-    *("initial_weights", "one_hot", "backward", "train_epoch", "measure", "evaluate"),
+    "relu_derivative",
+    "dropout_mask",
+    "drop_pixels",
+    "generators",
+    "initial_weights",
+    "one_hot",
+    "backward",
+    "train_epoch",
+    "measure",
+    "evaluate",
 )
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
@@ -89,7 +96,7 @@ def pack(content: bytes) -> str:
 def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]:
     """Return what training.html.j2 and drawing.html.j2 show of a folder.
 
-    record: of its run, or None if its notebooks were run by themselves.
+    record: the run's, or None if the folder has no run.json.
 
     In the result, `page` is for the scripts, while `no_training` and `no_reading` say
     why the page cannot train, or cannot read drawings ("" if it can).
@@ -97,7 +104,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     history, model = folder.read_history(), folder.read_model()
     metrics = folder.read_metrics() if folder.metrics_path.exists() else None
     no_training = find_training_obstacle(folder, record)
-    no_reading = find_reading_obstacle(folder, model)
+    no_reading = find_reading_obstacle(folder, record, model)
     accuracy = metrics.test_accuracy if metrics else None
     networks = [] if no_reading else collect_networks(model, accuracy)
     training = None
@@ -156,24 +163,30 @@ def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
     return ""
 
 
-def find_reading_obstacle(folder: RunFolder, model: Model) -> str:
+def find_reading_obstacle(
+    folder: RunFolder, record: RunRecord | None, model: Model
+) -> str:
     """Return why a page cannot read drawings with a run's network, or "" if it can.
 
-    It can if what helpers.py computes without training is what the page's script does.
+    It can if helpers.py computes scores as the page's script does.
     """
     why = "There is no pad on this page, because"
     size = model.weights[0].shape[1]
     if size > MAX_HIDDEN_SIZE:
         return f"{why} a network of {size:,} hidden units is too large for it."
+    path = folder.find_helpers()
+    if path is None and record is not None:  # version 3.0 kept no text
+        is_same = has_published_helpers(record.inputs)
+    else:
+        own = read_code(path or helpers_text.PATH)
+        texts = own, read_code(published.HELPERS)
+        is_same = len({digest_code(each, TRAINING_FUNCTIONS) for each in texts}) == 1
     shapes = [matrix.shape for matrix in model.weights]
-    own = folder.find_helpers() or read_code(helpers_text.PATH)
-    texts = own, read_code(published.HELPERS)
-    digests = {digest_code(text, TRAINING_FUNCTIONS) for text in texts}
-    if shapes == [(784, size), (size, 10)] and len(digests) == 1:
+    if is_same and shapes == [(784, size), (size, 10)]:
         return ""
     return (
-        f"{why} the helpers.py of this run computes the scores in another way than a "
-        "page does."
+        f"{why} the helpers.py of this run differs from the published one in more than "
+        "its training."
     )
 
 

@@ -17,10 +17,11 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from pipeline.digests import read_code
 from pipeline.images.data import DIGITS
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
-from pipeline.paths import RUNS
+from pipeline.paths import RUNS, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
@@ -272,8 +273,8 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "command": make_command(parameters.model_dump(), run_dir),
         "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
-        "helpers_path": f"{folder.display_path}/{folder.helpers_path.name}",
-        "helpers_diff": published.describe_difference(folder.find_helpers() or ""),
+        "helpers_path": to_display_path(folder.find_helpers() or folder.helpers_path),
+        "helpers_diff": describe_helpers(folder),
         "digests": {
             **{
                 f"the source's {name}": digest for name, digest in record.arrays.items()
@@ -287,3 +288,9 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
             **folder.digest([HELPERS]),
         },
     }
+
+
+def describe_helpers(folder: RunFolder) -> str:
+    """Return how the helpers.py of a run differs from the published one, as a diff."""
+    path = folder.find_helpers()
+    return published.describe_difference(read_code(path)) if path else ""

@@ -1,4 +1,4 @@
-"""Check a notebook of a run that runs alone, without the command of the run."""
+"""Check a notebook that is run by itself, and not by a command."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -16,14 +16,14 @@ from pipeline.results.stages import RECORD
 def check(
     stage: str, values: Mapping[str, Any], run_dir: str, before: RunRecord | None
 ) -> None:
-    """Raise InvalidInput if a notebook would not repeat the run in its folder.
+    """Raise InvalidInput if a notebook differs from the run in its folder.
 
     stage: such as "02_train".
     values: the notebook's parameters.
     before: the record of the run in the folder, if there is one.
 
-    The run may have other parameters, other cells or another helpers.py. Besides,
-    helpers.py must be all of the network, and the one that was imported.
+    Its parameters, its cells and helpers.py are compared. Besides, helpers.py must be
+    all of the network, and the one that was imported.
     """
     helpers_text.check_helpers()
     helpers_text.check_imported()
@@ -32,7 +32,7 @@ def check(
     inputs = before.inputs.model_copy(
         update={
             "notebooks": {stage: provenance.digest_cells(NOTEBOOKS / f"{stage}.ipynb")},
-            "syntax": digests.digest_files(["helpers.py"]),
+            "syntax": digests.digest_modules(["helpers.py"]),
             "rule": digests.RULE,
         }
     )

@@ -1,8 +1,9 @@
 """Save a training every few seconds, so that it can continue after it was killed.
 
 A training that continues gives the same weights, to the last bit, as one without a
-break. Only the notebook of a run saves and continues: its command keeps a checkpoint
-only if the record of the run has the same parameters, data and code.
+break. Only a notebook that a command executes saves and resumes. The command keeps a
+checkpoint only if the record in the folder has the same parameters, data, code and
+versions.
 """
 
 import json
@@ -55,7 +56,7 @@ class Checkpoints:
 
     def __init__(self, folder: RunFolder) -> None:
         self.path, self.saved_at = folder.checkpoint_path, time.monotonic()
-        self.is_used = folder.is_locked_by_our_run
+        self.is_used = folder.is_run_by_command
 
     def load(self, *generators: np.random.RandomState) -> Checkpoint | None:
         """Read the checkpoint, and set the generators to their states in it.
@@ -101,11 +102,11 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 def keep_checkpoint(folder: RunFolder, now: RunRecord) -> RunRecord:
     """Keep a folder's checkpoint only if its training is the one that begins now.
 
-    now: the record of the run that begins. It is returned with the epoch after which
-        it resumes, and the seconds of its earlier parts.
+    now: the record of the run that begins.
 
-    The checkpoint belongs to the record that the folder has. If that differs, it is
-    deleted before the new record is written.
+    Return it with the epoch to resume after, and the seconds of the earlier parts. If
+    the record in the folder differs, the checkpoint is deleted, before that record is
+    replaced.
     """
     before, path = folder.find_record(), folder.checkpoint_path
     if not path.exists():

@@ -5,7 +5,7 @@ A folder is ours if it holds the lock file that each run, sweep and single stage
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,22 +23,19 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
         write, "run.json" if a sweep does.
     harmless: the suffixes of files that may lie there before.
 
-    It may if the folder is new, or holds nothing but harmless and hidden files, or has
-    our lock file. But it may not if the folder is a point of a sweep.
+    The folder must be new, have our lock file, or hold only harmless and hidden files.
+    It may not be in a sweep, or of the other kind.
     """
     check_parents(path)
+    foreign: list[str] = []
+    if path.is_dir() and not (path / LOCK).exists():
+        visible = [each for each in path.iterdir() if not each.name.startswith(".")]
+        foreign = [each.name for each in visible if each.suffix not in harmless]
     if (path.parent / "sweep.json").exists():
         problem = f"a folder of the sweep {path.parent}"
     elif (path / other).exists():
         problem = f"the folder of another kind of result: it holds {other}"
-    elif path.is_dir() and not (path / LOCK).exists():
-        foreign = [
-            each.name
-            for each in path.iterdir()
-            if not each.name.startswith(".") and each.suffix not in harmless
-        ]
-        if not foreign:
-            return
+    elif foreign:
         problem = f"not a folder of this project: it holds {min(foreign)}"
     else:
         return
@@ -81,7 +78,7 @@ def is_locked(folder: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # nobody may write here
+    except OSError:  # this user may not write here
         return False
 
 
@@ -100,6 +97,13 @@ def write_whole(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process has left of writing files of these names."""
+    for name in names:
+        for part in folder.glob(f".{name}.*.part"):
+            part.unlink()
 
 
 def check_page(path: Path) -> None:

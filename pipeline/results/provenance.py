@@ -23,7 +23,8 @@ from pipeline.digests import (
     RULE,
     TRAINING_CODE,
     digest_code,
-    digest_files,
+    digest_modules,
+    read_code,
 )
 from pipeline.errors import CommandFailed
 from pipeline.images import data
@@ -35,8 +36,8 @@ from pipeline.results.stages import EVALUATION, STAGES, Stage
 PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 OTHER_RULE = "made by version 3.0, whose digests of code cannot be compared"
-# What a command has digested, by its digest. So it executes and stores this, although a
-# file may be saved meanwhile.
+# The texts that this process has digested, by their digests. A command executes and
+# stores these, so a file may be saved meanwhile.
 _digested: dict[str, bytes] = {}
 
 
@@ -51,8 +52,10 @@ def collect_inputs(source: str, stages: Iterable[Stage] = STAGES) -> Inputs:
     versions = find_versions(PACKAGES) | helpers_text.check_helpers()
     if source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
-    syntax = digest_files(CODE if EVALUATION in stages else TRAINING_CODE)
-    _digested[syntax["helpers.py"]] = helpers_text.PATH.read_bytes()
+    syntax = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
+    helpers = read_code(helpers_text.PATH)
+    syntax["helpers.py"] = digest_code(helpers)
+    _digested[syntax["helpers.py"]] = helpers.encode()
     return Inputs(
         data=data.digest_source(source),
         notebooks={stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -111,7 +114,7 @@ def digest_cells(notebook: Path) -> str:
 def take_notebook(path: Path, digest: str) -> bytes:
     """Return the content of a notebook whose cells had this digest.
 
-    Raises CommandFailed if the notebook was changed before it was digested.
+    Raises CommandFailed if the notebook has changed since its digest was recorded.
     """
     if digest not in _digested and digest_cells(path) != digest:
         problem = f"{path.name} changed after this command started"
@@ -120,33 +123,39 @@ def take_notebook(path: Path, digest: str) -> bytes:
 
 
 def take_helpers(inputs: Inputs) -> bytes:
-    """Return the text of the helpers.py that these inputs name."""
+    """Return the content of the helpers.py that these inputs name."""
     return _digested[inputs.syntax["helpers.py"]]
 
 
 def compare_records(before: RunRecord, now: RunRecord) -> list[str]:
     """Describe each parameter and input that differs between two records.
 
-    Values are cut to 12 characters, because most are digests. What `now` does not name
-    is not compared.
+    What `now` does not name is not compared.
     """
     is_comparable = before.inputs.rule == now.inputs.rule
-    old, new = (flatten_record(each, is_comparable) for each in (before, now))
+    old, new = (_flatten_record(each, is_comparable) for each in (before, now))
     changes = [
-        f"{name}, which was {str(old.get(name, 'not recorded'))[:12]} "
-        f"and is {str(value)[:12]}"
+        f"{name}, which was {_shorten(old.get(name, 'not recorded'))} "
+        f"and is {_shorten(value)}"
         for name, value in new.items()
         if old.get(name) != value
     ]
-    return changes if is_comparable else [OTHER_RULE, *changes]
+    return changes if is_comparable else [f"code {OTHER_RULE}", *changes]
 
 
-def flatten_record(record: RunRecord, with_code: bool) -> dict[str, Any]:
+def _shorten(value: object) -> str:
+    """Return the first 12 characters of a digest, and any other value whole."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def _flatten_record(record: RunRecord, with_code: bool) -> dict[str, Any]:
+    """Return parameters, inputs and arrays in one mapping."""
     arrays = {f"the source's {name}": each for name, each in record.arrays.items()}
     return record.parameters | flatten(record.inputs, with_code) | arrays
 
 
-def flatten(inputs: Inputs, with_code: bool = True) -> dict[str, str]:
+def flatten(inputs: Inputs, with_code: bool) -> dict[str, str]:
     """Return all inputs in one mapping, with names such as "versions numpy".
 
     with_code: whether the digests of notebooks and code are among them.

@@ -1,15 +1,12 @@
 """Read and write the files of a run.
 
-01_prepare writes data.npz, 02_train writes model.npz and history.json, and 03_evaluate
-writes answers.npz and metrics.json. The pipeline itself writes run.json, helpers.py.txt
-and report.html. A stage whose result changes first deletes all that was made from the
-old one, so the files in a folder always belong together. A notebook that runs alone
-writes nothing into a folder that has a run.json.
+stages.py lists which notebook writes which. A stage whose result changes first deletes
+all that was made from the old one, so the files in a folder always belong together. A
+notebook that runs alone writes nothing into a folder that has a run.json.
 """
 
 import contextlib
 import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,7 +22,7 @@ from pipeline.parameters import Parameters
 from pipeline.paths import BASE, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 from pipeline.results import alone, provenance
-from pipeline.results.files import check_folder, lock, write_whole
+from pipeline.results.files import check_folder, lock, remove_parts, write_whole
 from pipeline.results.model import Model
 from pipeline.results.stages import (
     CHECKPOINT,
@@ -43,10 +40,8 @@ from pipeline.results.stages import (
     list_made_from,
 )
 
-# This environment variable tells a notebook which folder its run has locked.
+# A command sets this variable for the notebooks that it executes: their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
-# A killed process leaves a temporary file of `write_whole`, with such a name.
-PART = re.compile(rf"\.({'|'.join(map(re.escape, RUN_FILES))})\.\d+\.part")
 DIVERGED_ADVICE = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
@@ -74,14 +69,14 @@ class RunFolder:
 
     @classmethod
     def open(cls, namespace: Mapping[str, Any], stage: str) -> "RunFolder":
-        """Check what a notebook begins with, and return the folder of its run.
+        """Check a notebook's parameters, and return its folder.
 
         A notebook calls ``RunFolder.open(globals(), "02_train")``. Raises InvalidInput
-        if a parameter is wrong, and what `alone.check` does.
+        if a parameter is wrong, or if the folder holds another run.
         """
         values = parameters.check(namespace)
         folder = cls(namespace["run_dir"])
-        if not folder.is_locked_by_our_run:  # else the command has checked the rest
+        if not folder.is_run_by_command:  # else the command has checked the rest
             before = folder.read_record() if folder.record_path.exists() else None
             alone.check(stage, values, folder.display_path, before)
         return folder
@@ -91,13 +86,13 @@ class RunFolder:
         return (self.path.parent / "sweep.json").exists()
 
     @property
-    def is_locked_by_our_run(self) -> bool:
-        """Return whether this process runs a notebook for the run that has the lock."""
+    def is_run_by_command(self) -> bool:
+        """Return whether a command executes this notebook in this folder."""
         return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
 
     @property
     def next_step(self) -> str:
-        """Return advice on what to do about a file that is missing or damaged."""
+        """Return what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
         if (self.path / "sweep.json").exists():
@@ -155,8 +150,8 @@ class RunFolder:
         """
         record = self.read_record()
         altered = self.describe_altered(record) if check_files else []
+        command = parameters.make_command(record.parameters, self.display_path)
         if record.status != Status.DONE:
-            command = parameters.make_command(record.parameters, self.display_path)
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
             problem = (
                 f"holds a run that has not finished (its status is {record.status})"
@@ -164,15 +159,16 @@ class RunFolder:
             raise InvalidFile(self.path, problem, next_step)
         if altered:
             problem = f"is not what its run left: {altered[0]}"
-            raise InvalidFile(self.path, problem, self.next_step)
+            next_step = self.next_step if self.is_point else f"Make it again: {command}"
+            raise InvalidFile(self.path, problem, next_step)
         return record, parameters.from_values(record.parameters)
 
-    def find_helpers(self) -> str | None:
-        """Return the text of the helpers.py of a run, or of the sweep of a point."""
-        for path in (self.helpers_path, self.path.parent / HELPERS):
-            if path.exists():
-                return digests.read_code(path)
-        return None
+    def find_helpers(self) -> Path | None:
+        """Return the path of the kept helpers.py of a run, or of a point's sweep."""
+        places = [self.helpers_path]
+        if self.is_point:
+            places.append(self.path.parent / HELPERS)
+        return next((path for path in places if path.exists()), None)
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
@@ -193,9 +189,7 @@ class RunFolder:
         """
         self._check_unchanged(self.data_path, self.read_data(), trained_on)
         if not all(np.isfinite(matrix).all() for matrix in weights):
-            raise Diverged(
-                f"The weights are no longer finite numbers. {DIVERGED_ADVICE}"
-            )
+            raise Diverged(f"The weights are no longer finite. {DIVERGED_ADVICE}")
         trained = Model(weights, normalisation, trained_on.classes, note)
         content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
@@ -215,9 +209,9 @@ class RunFolder:
         and Diverged if the test error is not finite.
         """
         self._check_unchanged(self.model_path, self.read_model(), model)
-        if not np.isfinite(metrics["test_error"]):
-            problem = f"The error on the test images is {metrics['test_error']}"
-            raise Diverged(f"{problem}. {DIVERGED_ADVICE}")
+        error = metrics["test_error"]
+        if not np.isfinite(error):
+            raise Diverged(f"The test error is {error}. {DIVERGED_ADVICE}")
         record = Metrics(
             **metrics, test_images=len(answers), weights_sha256=model.sha256
         )
@@ -233,6 +227,7 @@ class RunFolder:
             raise InvalidFile(path, problem, "Run this notebook again.")
 
     def write_record(self, record: RunRecord) -> None:
+        """Write run.json. A run that is done needs no checkpoint any more."""
         write_whole(self.record_path, records.to_json(record))
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
@@ -243,29 +238,37 @@ class RunFolder:
         First delete what was made from the old files, so that the results in a folder
         always belong together. But a notebook that runs alone leaves a run as it is.
         """
-        if not self.is_locked_by_our_run:
-            check_folder(self.path, "sweep.json", (".ipynb",))
-        with contextlib.nullcontext() if self.is_locked_by_our_run else lock(self.path):
-            if all(p.exists() and p.read_bytes() == files[p] for p in files):
-                return
-            if self.record_path.exists() and not self.is_locked_by_our_run:
+        if self.is_run_by_command:
+            self._replace(stage, files)
+            return
+        check_folder(self.path, "sweep.json", (".ipynb",))
+        with lock(self.path):
+            if self.record_path.exists() and not self._holds(files):
                 print(alone.describe_refusal(self.display_path))
-                return
-            made = [name for each in list_made_from(stage) for name in each.files]
-            for name in (REPORT, *reversed(made)):
-                (self.path / name).unlink(missing_ok=True)
-            for path, content in files.items():
-                write_whole(path, content)
+            else:
+                self._replace(stage, files)
+
+    def _holds(self, files: Mapping[Path, bytes]) -> bool:
+        return all(path.exists() and path.read_bytes() == files[path] for path in files)
+
+    def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
+        if self._holds(files):
+            return
+        made = [name for each in list_made_from(stage) for name in each.files]
+        for name in (REPORT, *reversed(made)):
+            (self.path / name).unlink(missing_ok=True)
+        for path, content in files.items():
+            write_whole(path, content)
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, except its checkpoint.
+        """Remove the files of an earlier run, except run.json and its checkpoint.
 
         The report and the metrics go first, so that none is left without the files that
         it was made from.
         """
-        parts = [each.name for each in self.path.iterdir() if PART.fullmatch(each.name)]
-        for name in (*reversed(DIGESTED_FILES), HELPERS, *parts):
+        for name in (*reversed(DIGESTED_FILES), HELPERS):
             (self.path / name).unlink(missing_ok=True)
+        remove_parts(self.path, RUN_FILES)
 
     def digest(self, names: Iterable[str] = DIGESTED_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files that exists, by its name."""
@@ -287,14 +290,11 @@ class RunFolder:
         return [f"{name}, which has been removed or altered since" for name in altered]
 
     def find_differences(self, now: RunRecord) -> list[str]:
-        """Describe how the folder's run differs from the one that would be made now.
-
-        The list is empty if the run need not be made again.
-        """
+        """Describe how the run differs from one that would be made now, if it does."""
         before = self.find_record()
         if before is None:
-            return ["no run so far"]
+            return ["a run.json that is missing or cannot be read"]
         if before.status != Status.DONE:
-            problem = f"did not finish (its status is {before.status})"
-            return [f"the last run, which {problem}"]
+            state = f"its status is {before.status}"
+            return [f"the last run, which did not finish ({state})"]
         return provenance.compare_records(before, now) + self.describe_altered(before)

@@ -67,7 +67,7 @@ def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> bool:
         if is_new:
             trained = now.replace(inputs=provenance.keep_training_inputs(inputs))
             if changed := provenance.compare_records(record, trained):
-                problem = f"was trained with other {changed[0]}"
+                problem = f"was trained with other inputs: {changed[0]}"
                 raise InvalidFile(folder.path, problem, "Run its sweep again.")
             record = _execute_evaluation(folder, record, inputs)
             add_test_evaluation(folder, record)

@@ -60,7 +60,7 @@ def change(old, new):
 
 def test_the_loops_follow_the_committed_helpers_which_is_kept_as_published():
     # The message of a failure has what WRITTEN_FOR and the copy have to become.
-    assert compiled.digest_helpers() == WRITTEN_FOR
+    assert compiled.digest_for_loops() == WRITTEN_FOR
     assert HELPERS.read_text() == TEXT
     assert compiled.find_note() is None
 

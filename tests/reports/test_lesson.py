@@ -97,7 +97,9 @@ def test_a_sheet_has_each_question_in_short(lesson):
 
 
 def test_a_lesson_whose_run_is_missing_or_outdated_is_refused(runs, tmp_path, pipeline):
-    with pytest.raises(InvalidInput, match="missing or no longer .*: no run so far"):
+    with pytest.raises(
+        InvalidInput, match="missing or no longer .*: a run.json that is missing"
+    ):
         write_lesson(tmp_path, tmp_path / "nowhere")
     assert not (tmp_path / "lesson.html").exists()
     other = RunFolder(tmp_path / "other")

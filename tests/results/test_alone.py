@@ -1,4 +1,4 @@
-"""A notebook that runs alone refuses before it computes anything but the folder's run."""
+"""A notebook that is run by itself repeats the run in its folder, or refuses."""
 
 import pytest
 

@@ -200,7 +200,8 @@ def test_each_difference_is_described(tmp_path):
     record = RunRecord(
         parameters=dict(Parameters()), inputs=inputs, arrays={"x_train": "1" * 64}
     )
-    assert folder.find_differences(record) == ["no run so far"]
+    (difference,) = folder.find_differences(record)
+    assert difference.startswith("a run.json that is missing")
     folder.write_record(record.replace(status=Status.DIED))
     (difference,) = folder.find_differences(record)
     assert difference == "the last run, which did not finish (its status is died)"
@@ -232,6 +233,6 @@ def test_a_record_of_version_3_0_is_told_once_and_its_helpers_is_known():
     old = inputs.model_copy(update={"syntax": syntax, "rule": None})
     now = RunRecord(parameters=dict(Parameters()), inputs=inputs)
     before = now.replace(inputs=old)
-    assert provenance.compare_records(before, now) == [OTHER_RULE]
+    assert provenance.compare_records(before, now) == [f"code {OTHER_RULE}"]
     assert provenance.has_published_helpers(old)
     assert provenance.has_published_helpers(inputs)
