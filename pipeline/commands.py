@@ -246,9 +246,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 def report_command(path: Path, output: Path | None) -> None:
     """Make one page of a notebook, a run, a point or a sweep, finished or not."""
     if path.is_dir() and output:
-        raise click.UsageError(
-            "--output is for a notebook; a run's report is in its folder."
-        )
+        raise click.UsageError("--output is for notebooks; a run has its own report.")
     if path.is_dir():
         with refreshed_index():
             from pipeline.sweeps import evaluation, execution
@@ -275,6 +273,9 @@ def report_command(path: Path, output: Path | None) -> None:
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two to six runs, points or sweeps on one page."""
+    from pipeline.network.helpers_text import check_helpers
+
+    check_helpers()  # before the comparison imports it
     with refreshed_index():
         from pipeline import comparison
 

@@ -28,6 +28,7 @@ TRAINING_CODE = (
     "pipeline/images/arrays.py",
     "pipeline/images/data.py",
     "pipeline/images/pictures.py",
+    "pipeline/network/checks.py",
     "pipeline/network/compiled.py",
     "pipeline/network/helpers_text.py",
     "pipeline/results/checkpoints.py",

@@ -92,6 +92,13 @@ class Parameters(BaseModel):
     seed: Seed = Field(1, description="fixes the first weights and the dropout masks")
 
 
+# The runs that notebooks compare and explore, with what differs from the defaults.
+DEFAULT_RUNS: dict[str, dict[str, Any]] = {
+    "runs/default": {},
+    "runs/true-derivative": {"relu_grad_inactive": 0},
+}
+
+
 class NotebookParameters(Parameters):
     """The parameters, and the other values that notebooks declare."""
 

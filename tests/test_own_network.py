@@ -118,7 +118,7 @@ def check_page(html, name, is_compiled):
     reads = "<option>This run" in html
     assert reads == (name == "cross_entropy")  # which reads as the original does
     assert reads == ('class="pad"' in html)
-    assert reads != ("in more than its training" in html)
+    assert reads != ("in more than the bodies of functions" in html)
     assert "last bit" not in html
     assert (NOTE in html) == (not is_compiled)
     assert "+++ helpers.py of this run" in html

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.errors import NotebookFailed
+from pipeline.errors import InvalidInput, NotebookFailed
 from pipeline.execution.process import start_fork_server
 from pipeline.images import data
 from pipeline.network import published
 from pipeline.parameters import (
+    DEFAULT_RUNS,
     SIZES,
     Parameters,
     check_source,
@@ -23,14 +24,11 @@ from pipeline.parameters import (
 )
 from pipeline.paths import RUNS
 from pipeline.records import Inputs, RunRecord, Status
-from pipeline.results import provenance
+from pipeline.results import alone, provenance
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import check_folder, lock, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import PREPARATION, STAGES, Stage
-
-# The runs that notebooks compare and explore, which are made if they are missing.
-DEFAULT_RUNS = {"runs/default": {}, "runs/true-derivative": {"relu_grad_inactive": 0}}
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +52,10 @@ def run(
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
+    if not force and alone.has_results(folder.path):
+        problem = f"{run_dir} holds results of notebooks that ran alone"
+        advice = "Choose another folder, or replace them with --force"
+        raise InvalidInput(f"{problem}. {advice}.")
     requested = parameters
     parameters, images = data.fit_source(requested)
     record = RunRecord(

@@ -44,9 +44,9 @@ def verify(run_dir: str) -> None:
             "is missing, too, or has been altered"
         )
         raise InvalidFile(folder.path, problem, "Put the source back.")
-    recorded = [stage for stage in STAGES if stage.name in record.inputs.notebooks]
-    inputs = provenance.collect_inputs(source, recorded)
-    now = RunRecord(parameters=record.parameters, inputs=inputs)
+    inputs = provenance.collect_inputs(source)
+    recorded = provenance.keep_recorded(inputs, record.inputs)
+    now = RunRecord(parameters=record.parameters, inputs=recorded)
     stages = [
         stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
     ]
@@ -56,9 +56,9 @@ def verify(run_dir: str) -> None:
             log.info(f"{source} is missing; the images are those of data.npz.")
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
-            inputs = now.inputs.model_copy(update={"data": record.inputs.data})
-            now = now.replace(inputs=inputs)
-        execute_stages(again, record.parameters, stages=stages)
+            recorded = recorded.model_copy(update={"data": record.inputs.data})
+            now = now.replace(inputs=recorded)
+        execute_stages(again, record.parameters, inputs, stages)
         distance = _measure_distance(folder.read_model(), again.read_model())
         before, after = _collect_facts(folder), _collect_facts(again)
     before |= {f"{name}, altered since": record.outputs[name] for name in altered}

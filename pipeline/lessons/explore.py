@@ -15,10 +15,15 @@ from matplotlib.figure import Figure
 
 import helpers
 from helpers import Weights
+from pipeline.digests import digest_modules
+from pipeline.errors import InvalidInput
 from pipeline.execution import runs
 from pipeline.images.data import DIGITS, Classes, Data
+from pipeline.network.helpers_text import PATH
+from pipeline.records import Inputs
 from pipeline.reports import live, plots
 from pipeline.results.model import Model
+from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 NO_PICTURE = (
@@ -52,7 +57,8 @@ def load(run_dir: str) -> tuple[Data, Model]:
     folder = RunFolder(run_dir)
     runs.make_default_run(folder.display_path)
     if folder.record_path.exists():
-        folder.read_finished(check_files=False)  # raises unless it has finished
+        record, _ = folder.read_finished(check_files=False)
+        check_network(folder, record.inputs)
     return folder.read_data(), folder.read_model()
 
 
@@ -264,3 +270,15 @@ class LivePanel(anywidget.AnyWidget):
         alt += f"accuracy of {accuracy:.3f} on the training images."
         still, metadata = plots.to_output(plots.draw_learning_curves(self.history), alt)
         return view | still, metadata
+
+
+def check_network(folder: RunFolder, inputs: Inputs) -> None:
+    """Raise InvalidInput if helpers.py is another one than a run was trained with."""
+    now = inputs.model_copy(update={"syntax": digest_modules(["helpers.py"])})
+    if now.syntax["helpers.py"] == inputs.syntax.get("helpers.py"):
+        return
+    if not has_published_helpers(now, inputs):
+        own = folder.find_helpers()
+        step = f"Take its own: cp {own} {PATH}, and restart the kernel" if own else ""
+        problem = f"{folder.display_path} was trained with another helpers.py"
+        raise InvalidInput(f"{problem}. {step or 'Make the run again'}.")

@@ -25,6 +25,7 @@ import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.digests import digest_code
 from pipeline.network import helpers_text
+from pipeline.network.checks import NUM_DIGITS, PIXELS, can_take, fits, is_trainable
 
 # The digest of the helpers.py that the loops follow, without the bodies of FREE. If you
 # change both, print the new one: python -m pipeline.network.compiled
@@ -35,7 +36,6 @@ NOTE = (
     "The compiled loops do not compute this network, so helpers.py itself trains: 9 to "
     "30 times slower, and its last digits may differ from machine to machine."
 )
-PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
@@ -58,9 +58,9 @@ def train_epoch(
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
     arguments = images, labels, weights, rng, input_rng
-    if not follows_helpers():
+    if find_note(weights):
         print_note()
-    elif batch_size == 1 and fits(images, weights, labels):
+    elif batch_size == 1 and is_trainable(arguments, options):
         return _train(*arguments, **options)
     return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
 
@@ -81,9 +81,9 @@ def evaluate(
     return helpers.evaluate(images, labels, weights, normalisation)
 
 
-def find_note() -> str | None:
-    """Return NOTE if the loops do not follow helpers.py, else None."""
-    return None if follows_helpers() else NOTE
+def find_note(weights: Weights) -> str | None:
+    """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
+    return None if follows_helpers() and can_take(weights) else NOTE
 
 
 @cache
@@ -231,25 +231,6 @@ def add_scores(scaled, weights, images, scores):
         mask, hidden = np.ones(len(block[1])), np.empty(len(block[1]))
         for i in range(len(images)):
             forward_image(images[i], scaled, block, mask, hidden, scores[i])
-
-
-def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
-    """Return whether the loops, which check no bounds, can take these arrays.
-
-    They take images (N, 784) and labels (N,) of uint8, and matrices (784, H) and
-    (H, 10).
-    """
-    hidden_size = len(weights[-1])
-    is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
-    is_label = labels is None or (
-        labels.dtype == np.uint8 and labels.shape == images.shape[:1]
-    )
-    are_plain = all(
-        matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
-    )
-    shapes = [matrix.shape for matrix in weights]
-    fitting = shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
-    return is_image and is_label and are_plain and fitting
 
 
 def _train(

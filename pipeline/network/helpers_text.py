@@ -20,9 +20,9 @@ Functions = Mapping[str, list[CodeType]]  # see `list_functions`
 PATH = ROOT / "helpers.py"
 TEXT = read_code(PATH)  # as it was when this module was imported
 # What an elementwise expression may consist of, besides its arguments and NumPy.
-OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd)
+SIGNS = (ast.USub, ast.UAdd)
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq)
-ELEMENTWISE = (*OPERATORS, *COMPARISONS, ast.Compare, ast.UnaryOp, ast.Load)
 
 
 def check_helpers() -> dict[str, str]:
@@ -45,9 +45,10 @@ def check_helpers() -> dict[str, str]:
             names.add("." * node.level + (node.module or ""))
     roots = {name.partition(".")[0] or name for name in names}
     others = roots - sys.stdlib_module_names - {"numpy"}
+    own = {name for name in roots if (ROOT / f"{name}.py").exists()}
     # To list all packages takes 0.2 s, so it is done only for an unusual helpers.py.
     packages = importlib.metadata.packages_distributions() if others else {}
-    if foreign := sorted(others - packages.keys()):
+    if foreign := sorted(own | (others - packages.keys())):
         raise InvalidInput(
             f"helpers.py imports {foreign[0]}, which no run records, because it is not "
             "installed. If it is a package, install it. If it is a file of your own, "
@@ -62,7 +63,7 @@ def check_imported() -> None:
     helpers = sys.modules.get("helpers")
     if helpers is None:
         return
-    if helpers.__file__ != str(PATH):
+    if not PATH.samefile(str(helpers.__file__)):
         problem = f"helpers was imported from {helpers.__file__}, not from {PATH}"
         raise InvalidInput(f"{problem}. Rename that file, and restart the kernel.")
     if digest_code(read_code(PATH)) != digest_code(TEXT):
@@ -129,26 +130,64 @@ def is_elementwise(name: str, text: str = TEXT) -> bool:
     body = function.body[1:] if ast.get_docstring(function) else function.body
     if len(body) != 1 or not isinstance(body[0], ast.Return) or not body[0].value:
         return False
-    names = {each.arg for each in function.args.args} | {"np"}
-    return all(_is_allowed(node, names) for node in ast.walk(body[0].value))
+    arguments = {each.arg for each in function.args.args}
+    return bool(_find_kind(body[0].value, arguments))
 
 
-def _is_allowed(node: ast.AST, names: set[str]) -> bool:
+def _find_kind(node: ast.AST, arguments: set[str]) -> str:
+    """Return "bool", "int" or "float", the type of an elementwise expression, or "".
+
+    The type counts, because Numba adds truth values, and multiplies whole numbers, in
+    another way than NumPy does.
+    """
     if isinstance(node, ast.Name):
-        return node.id in names
-    if isinstance(node, ast.Attribute):  # only of np, since a value has no attributes
-        found = getattr(np, node.attr, None)
-        is_np = isinstance(node.value, ast.Name) and node.value.id == "np"
-        return is_np and (found in (np.where, np.clip) or isinstance(found, np.ufunc))
+        return "float" if node.id in arguments else ""
     if isinstance(node, ast.Constant):
-        return isinstance(node.value, int | float)
-    if isinstance(node, ast.Call):
-        found = getattr(np, getattr(node.func, "attr", ""), None)
-        count = getattr(found, "nin", 3)  # np.where and np.clip take three
-        is_simple = not getattr(found, "signature", None)  # that of matmul is a matrix
-        # One more argument, or a keyword, could be an array to write the result to.
-        is_plain = not node.keywords and len(node.args) == count
-        return is_simple and is_plain and getattr(found, "nout", 1) == 1
-    if isinstance(node, ast.BinOp):  # whole numbers alone may be too large for Numba
-        return any(isinstance(each, ast.Name) for each in ast.walk(node))
-    return isinstance(node, ELEMENTWISE)
+        return type(node.value).__name__ if type(node.value) in (int, float) else ""
+    operands = _list_operands(node)
+    kinds = [_find_kind(each, arguments) for each in operands]
+    are_numbers = bool(kinds) and set(kinds) <= {"int", "float"}
+    has_float = are_numbers and "float" in kinds
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, SIGNS):
+        return kinds[0] if are_numbers else ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, OPERATORS):
+        is_mask = isinstance(node.op, ast.Mult) and sorted(kinds) == ["bool", "float"]
+        return "float" if has_float or is_mask else ""
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], COMPARISONS):
+        return "bool" if has_float and len(node.ops) == 1 else ""
+    if isinstance(node, ast.Call) and not node.keywords:
+        return _find_kind_of_call(ast.unparse(node.func), kinds, has_float)
+    return ""
+
+
+def _list_operands(node: ast.AST) -> list[Any]:
+    """Return the expressions that an operation combines."""
+    if isinstance(node, ast.UnaryOp):
+        return [node.operand]
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    return list(node.args) if isinstance(node, ast.Call) else []
+
+
+def _find_kind_of_call(function: str, kinds: list[str], has_float: bool) -> str:
+    """Return the type that a function of np returns for arguments of these types.
+
+    One more argument could be an array to write the result to, so their number has to
+    be the usual one.
+    """
+    found: Any = getattr(np, function.removeprefix("np."), None)
+    if function == "np.where" and len(kinds) == 3:
+        condition, *values = kinds
+        are_numbers = condition == "bool" and set(values) <= {"int", "float"}
+        return max(values, key=["int", "float"].index) if are_numbers else ""
+    if function == "np.clip":
+        return "float" if has_float and len(kinds) == 3 else ""
+    # A ufunc with a signature, such as matmul, is not elementwise.
+    is_ufunc = function.startswith("np.") and isinstance(found, np.ufunc)
+    if not is_ufunc or found.signature or found.nout != 1 or found.nin != len(kinds):
+        return ""
+    types = [each for each in found.types if each.startswith("d" * found.nin)]
+    output = types[0][-1] if types and has_float else ""
+    return {"d": "float", "?": "bool"}.get(output, "")

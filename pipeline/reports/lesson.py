@@ -77,6 +77,8 @@ def collect_lesson(
     check_run(folder)
     record = folder.read_record()
     parts = live.collect_parts(folder, record)
+    if parts["no_reading"]:
+        raise InvalidInput(f"The lesson cannot be made. {parts['no_reading']}")
     summary = {  # what the parts use of `page.summarise_run`
         "digits": folder.read_model().classes == DIGITS,
         "published_helpers": provenance.has_published_helpers(record.inputs),

@@ -186,7 +186,7 @@ def find_reading_obstacle(
         return ""
     return (
         f"{why} the helpers.py of this run differs from the published one in more than "
-        "its training."
+        "the bodies of functions that train and measure."
     )
 
 

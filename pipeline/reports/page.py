@@ -255,6 +255,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     parameters = from_values(record.parameters)
     metrics, model = folder.read_metrics(), folder.read_model()
     is_digits = model.classes == DIGITS
+    helpers = folder.find_helpers()
     sweep = folder.path.parent.name
     run_dir = (
         f"runs/{sweep}-{folder.path.name}" if folder.is_point else folder.display_path
@@ -273,7 +274,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "command": make_command(parameters.model_dump(), run_dir),
         "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
-        "helpers_path": to_display_path(folder.find_helpers() or folder.helpers_path),
+        "helpers_path": to_display_path(helpers) if helpers else "",
         "helpers_diff": describe_helpers(folder),
         "digests": {
             **{

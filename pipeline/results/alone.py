@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from pipeline import digests
 from pipeline.errors import InvalidInput
 from pipeline.network import helpers_text
+from pipeline.parameters import DEFAULT_RUNS, Parameters, make_command
 from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.records import RunRecord
 from pipeline.results import provenance
-from pipeline.results.stages import RECORD
+from pipeline.results.stages import RECORD, RESULT_FILES
 
 
 def check(
@@ -37,15 +39,22 @@ def check(
         }
     )
     now = before.replace(parameters=dict(values), inputs=inputs)
-    if changes := provenance.compare_records(before, now):
+    changes = provenance.compare_records(before, now)
+    if provenance.has_published_helpers(before.inputs, inputs):
+        changes = [each for each in changes if provenance.OTHER_RULE not in each]
+    if changes:
         listed = "; ".join(changes)
         problem = f"{run_dir} holds a run that differs: {listed}"
         raise InvalidInput(f"{problem}. {describe_other_folder()}")
 
 
-def describe_refusal(run_dir: str) -> str:
-    """Say why a notebook that runs alone has not stored its results."""
-    problem = f"{run_dir} holds a run with other results, so nothing was written"
+def describe_refusal(run_dir: str, is_other: bool) -> str:
+    """Say why a notebook that runs alone has not stored its results.
+
+    is_other: whether the run has such files; a run that was interrupted has none.
+    """
+    what = "a run with other results" if is_other else "a run without these results"
+    problem = f"{run_dir} holds {what}, so nothing was written"
     return f"{problem}. {describe_other_folder()}"
 
 
@@ -57,3 +66,20 @@ def describe_other_folder() -> str:
         "A notebook that runs alone changes no run. To keep what it computes, set "
         f'run_dir = "runs/{name}" in all three notebooks, and run 01_prepare first.'
     )
+
+
+def has_results(path: Path) -> bool:
+    """Return whether notebooks that ran alone have written into a folder."""
+    results = [path / name for name in RESULT_FILES]
+    return not (path / RECORD).exists() and any(each.exists() for each in results)
+
+
+def describe_next_step(path: Path, run_dir: str) -> str:
+    """Return what to do about a file of a run that is missing or damaged."""
+    if (path / "sweep.json").exists():
+        return "It is the folder of a sweep: name one of its points."
+    if has_results(path):
+        return "Notebooks that ran alone have made what is there. Run all three."
+    values = Parameters().model_dump() | DEFAULT_RUNS.get(run_dir, {})
+    command = make_command(values, run_dir)
+    return f"Run the notebooks before this one, or, in the project's folder: {command}"

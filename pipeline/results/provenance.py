@@ -72,10 +72,22 @@ def keep_training_inputs(inputs: Inputs) -> Inputs:
     return inputs.model_copy(update={"notebooks": notebooks, "syntax": syntax})
 
 
-def has_published_helpers(inputs: Inputs) -> bool:
+def keep_recorded(inputs: Inputs, recorded: Inputs) -> Inputs:
+    """Return the notebooks and modules of the inputs that others name, too.
+
+    Those of version 3.0 have other names, so all are kept beside them.
+    """
+    if inputs.rule != recorded.rule:
+        return inputs
+    notebooks = {k: v for k, v in inputs.notebooks.items() if k in recorded.notebooks}
+    syntax = {k: v for k, v in inputs.syntax.items() if k in recorded.syntax}
+    return inputs.model_copy(update={"notebooks": notebooks, "syntax": syntax})
+
+
+def has_published_helpers(*inputs: Inputs) -> bool:
     """Return whether helpers.py is the one that reproduces the published metrics."""
     known = (published.digest_helpers(), published.HELPERS_3_0_SHA256)
-    return inputs.syntax.get("helpers.py") in known
+    return all(each.syntax.get("helpers.py") in known for each in inputs)
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -107,7 +119,7 @@ def digest_cells(notebook: Path) -> str:
         if cell["cell_type"] == "code" and source.strip():
             digests.append(digest_code(source))
     digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-    _digested.setdefault(digest, content)
+    _digested[digest] = content
     return digest
 
 

@@ -7,7 +7,6 @@ notebook that runs alone writes nothing into a folder that has a run.json.
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,12 +94,7 @@ class RunFolder:
         """Return what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
-        if (self.path / "sweep.json").exists():
-            return "It is the folder of a sweep: name one of its points."
-        command = f"python -m pipeline run --run-dir {shlex.quote(self.display_path)}"
-        return (
-            f"Run the notebooks before this one, or, in the project's folder: {command}"
-        )
+        return alone.describe_next_step(self.path, self.display_path)
 
     def executed_path(self, stage: Stage) -> Path:
         return self.path / stage.executed_name
@@ -243,8 +237,10 @@ class RunFolder:
             return
         check_folder(self.path, "sweep.json", (".ipynb",))
         with lock(self.path):
-            if self.record_path.exists() and not self._holds(files):
-                print(alone.describe_refusal(self.display_path))
+            if self.record_path.exists():
+                if not self._holds(files):
+                    is_other = any(path.exists() for path in files)
+                    print(alone.describe_refusal(self.display_path, is_other))
             else:
                 self._replace(stage, files)
 
@@ -295,6 +291,6 @@ class RunFolder:
         if before is None:
             return ["a run.json that is missing or cannot be read"]
         if before.status != Status.DONE:
-            state = f"its status is {before.status}"
-            return [f"the last run, which did not finish ({state})"]
+            last = f"the last run, which did not finish (its status is {before.status})"
+            return [last, *provenance.compare_records(before, now)]
         return provenance.compare_records(before, now) + self.describe_altered(before)

@@ -302,6 +302,19 @@ def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_pat
     assert read_times(folder) == before
 
 
+def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(
+    small_run, tmp_path
+):
+    folder, run = small_run
+    folder.record_path.unlink()
+    before = read_times(folder)
+    refused = run()
+    assert refused.returncode == 2
+    assert "holds results of notebooks that ran alone" in refused.stderr
+    assert read_times(folder) == before
+    assert run("--force").returncode == 0
+
+
 def test_a_source_is_shown_with_the_command_that_trains_with_it(
     tmp_path, small_source, pipeline
 ):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import helpers
 from pipeline import paths
-from pipeline.errors import InvalidFile
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import runs as execution_runs
 from pipeline.images.data import DIGITS, Classes
 from pipeline.lessons import explore
@@ -147,6 +147,12 @@ def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
     with pytest.raises(InvalidFile, match=r"data\.npz is missing\. Run the notebooks"):
         explore.load("runs/other")
     folder = RunFolder("runs/default")
+    record = folder.read_record()
+    syntax = {"syntax": record.inputs.syntax | {"helpers.py": "0" * 64}}
+    other = record.inputs.model_copy(update=syntax)
+    folder.write_record(record.replace(inputs=other))
+    with pytest.raises(InvalidInput, match=r"another helpers\.py\. Take its own: cp"):
+        explore.load("runs/default")
     folder.write_record(folder.read_record().replace(status="failed"))
     with pytest.raises(InvalidFile, match=r"has not finished .* Finish it: python -m"):
         explore.load("runs/default")

@@ -62,7 +62,10 @@ def test_the_loops_follow_the_committed_helpers_which_is_kept_as_published():
     # The message of a failure has what WRITTEN_FOR and the copy have to become.
     assert compiled.digest_for_loops() == WRITTEN_FOR
     assert HELPERS.read_text() == TEXT
-    assert compiled.find_note() is None
+    weights = helpers.initial_weights(np.random.RandomState(1), 3)
+    assert compiled.find_note(weights) is None
+    turned = np.asfortranarray(weights[0]), weights[1]
+    assert compiled.find_note(turned) == NOTE  # the loops cannot take them
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -86,6 +89,16 @@ def test_the_loops_follow_another_activation_and_other_first_weights(name):
         ("return np.tanh(x)", True),
         ("return x / (1 + np.exp(-x))", True),
         ("return x", True),
+        ("return np.where(x > 0, 1, 0)", True),
+        ("return np.where(np.isfinite(x), -x, x**2)", True),
+        # Numba reads these in another way than NumPy.
+        ("return x * ((x > 0) + (x > -1))", False),
+        ("return (x > 0) + 0.0", False),
+        ("return x * np.exp(x > 0)", False),
+        ("return x * np.where(x > 0, 2, 3) ** -1", False),
+        ("return x * True", False),
+        ("return np.where(x, 1.0, 2.0)", False),
+        ("return 0 < x < 1", False),
         # These pass a comparison of numbers of usual sizes.
         ("return np.maximum(0, x) / max(1.0, np.max(x) / 2000.0)", False),
         ("return np.maximum(0, x - np.mean(x))", False),
@@ -100,6 +113,7 @@ def test_the_loops_follow_another_activation_and_other_first_weights(name):
         ("return np.maximum(0, x) * PIXELS", False),
         ("return np.maximum(*[0, x])", False),
         ("return x + 2**70", False),
+        ("return mynp.maximum(0, x)", False),
         ("x += 1\n    return x", False),
         ("for _ in x:\n        return x", False),
         ("return", False),
@@ -130,11 +144,28 @@ def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
 
     plain, _ = train_once()
     monkeypatch.setattr(helpers, "backward", decorate(mine))
-    assert compiled.find_note() == NOTE
+    assert compiled.find_note(plain) == NOTE
     ours, theirs = train_once()
     for some, others, before in zip(ours, theirs, plain, strict=True):
         assert np.array_equal(some, others)
         assert not np.allclose(some, before)
+
+
+@pytest.mark.parametrize("dropout_rate", [0.5, 0.2])
+def test_generators_that_share_their_numbers_leave_an_epoch_to_helpers(dropout_rate):
+    """helpers draws masks of units and pixels in turn, image by image."""
+    rng = np.random.RandomState(0)
+    images = rng.randint(256, size=(20, 784)).astype(np.uint8)
+    labels = rng.randint(10, size=20).astype(np.uint8)
+    options = {"input_dropout_rate": 0.2, "dropout_rate": dropout_rate}
+    results = []
+    for network in (compiled, helpers):
+        weights = helpers.initial_weights(np.random.RandomState(1), 3)
+        same = np.random.RandomState(2)
+        network.train_epoch(images, labels, weights, same, same, **options)
+        results.append(weights)
+    for ours, theirs in zip(*results, strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +193,14 @@ def write(monkeypatch, tmp_path, text):
         "from . import settings",
         "from pipeline import parameters",
         "def f():\n    import settings.more",
+        "import statistics",  # of the standard library, but there is a file
     ],
 )
 def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
     write(monkeypatch, tmp_path, f"{line}\n")
-    name = re.search(r"(settings|\.|pipeline)", line)[1]
+    monkeypatch.setattr(helpers_text, "ROOT", tmp_path)
+    (tmp_path / "statistics.py").touch()
+    name = re.search(r"(settings|\.|pipeline|statistics)", line)[1]
     with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, which no run"):
         helpers_text.check_helpers()
 
@@ -182,7 +216,8 @@ def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path
     write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
     with pytest.raises(InvalidInput, match=r"was imported from .*helpers\.py, not"):
         helpers_text.check_imported()
-    monkeypatch.setattr(helpers, "__file__", str(helpers_text.PATH))
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.setattr(helpers, "__file__", str(tmp_path / "link" / "helpers.py"))
     helpers_text.check_imported()
     write(monkeypatch, tmp_path, change(RELU, "return x"))
     with pytest.raises(InvalidInput, match="was saved since .* Restart the kernel"):

@@ -271,8 +271,8 @@ def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder
     for old, new, expected in (
         ("", "", ""),
         ("(scores - targets) / len(inputs)", "(scores - targets)", ""),  # of a training
-        ("np.maximum(0, x)", "np.maximum(-1, x)", "in more than its training"),
-        ("images / float(", "images // float(", "in more than its training"),
+        ("np.maximum(0, x)", "np.maximum(-1, x)", "in more than the bodies"),
+        ("images / float(", "images // float(", "in more than the bodies"),
     ):
         folder.helpers_path.write_text(text.replace(old, new))
         assert expected in find(folder, model)
@@ -280,11 +280,11 @@ def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder
     folder.helpers_path.unlink()  # as in a run of version 3.0
     assert find(folder, model) == ""
     record = make_record(code="0" * 64)
-    assert "in more than its training" in find(folder, model)
+    assert "in more than the bodies" in find(folder, model)
     folder.helpers_path.write_text(text)
     for shapes in ([(785, 2), (2, 10)], [(784, 2), (2, 2), (2, 10)]):
         other = Model(tuple(map(np.zeros, shapes)), 255.0)
-        assert "in more than" in find(folder, other)
+        assert "in more than the bodies" in find(folder, other)
     large = Model((np.zeros((784, 401)), np.zeros((401, 10))), 255.0)
     assert "401 hidden units is too large" in find(folder, large)
 

@@ -26,6 +26,8 @@ def test_the_same_notebook_or_a_folder_without_a_run_passes(record):
     alone.check("02_train", VALUES | {"epochs": 3}, "runs/a", None)
     other = change(record, notebooks=record.inputs.notebooks | {"01_prepare": "0" * 64})
     alone.check("02_train", VALUES, "runs/a", other)  # of another stage
+    old = change(record, syntax={"helpers.py": HELPERS_3_0_SHA256}, rule=None)
+    alone.check("02_train", VALUES, "runs/a", old)
 
 
 def test_another_parameter_cell_or_helpers_is_refused_with_the_line_to_set(record):
@@ -44,8 +46,8 @@ def test_another_parameter_cell_or_helpers_is_refused_with_the_line_to_set(recor
         ),
         (
             VALUES,
-            change(record, syntax={"helpers.py": HELPERS_3_0_SHA256}, rule=None),
-            "made by version 3.0",
+            change(record, syntax={"helpers.py": "0" * 64}, rule=None),
+            "code made by version 3.0",
         ),
     ):
         with pytest.raises(InvalidInput, match="runs/a holds a run that") as caught:
@@ -60,3 +62,15 @@ def test_the_folder_that_is_advised_has_no_run(tmp_path, monkeypatch):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "run.json").touch()
     assert '"runs/lab-2"' in alone.describe_other_folder()
+
+
+def test_results_without_a_record_are_of_notebooks_that_ran_alone(tmp_path):
+    assert not alone.has_results(tmp_path)
+    (tmp_path / "model.npz").touch()
+    assert alone.has_results(tmp_path)
+    assert "ran alone" in alone.describe_next_step(tmp_path, "runs/lab")
+    (tmp_path / "run.json").touch()
+    assert not alone.has_results(tmp_path)
+    for name, end in (("lab", ""), ("true-derivative", " -p relu_grad_inactive 0")):
+        step = alone.describe_next_step(tmp_path, f"runs/{name}")
+        assert step.endswith(f"python -m pipeline run --run-dir runs/{name}{end}")
