@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
     copy_project(tmp_path, "\nSECONDS = 0\n")
     folder = RunFolder(tmp_path / "run")
     command = ("run", "--run-dir", folder.path, *LONG)
-    for name in ("metrics.json", "model.npz", "run.json", "checkpoint.npz"):
+    for name in ("run.json", "metrics.json", "model.npz", "checkpoint.npz"):
         (folder.path / name).unlink(missing_ok=True)
         running = Command(*command, cwd=tmp_path)
         running.wait_for(folder.path / name)
