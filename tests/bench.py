@@ -201,13 +201,15 @@ def bench_sweeps(scratch):
 
     def train_by_papermill(seed):
         folder = scratch / f"point-{seed}"
-        folder.mkdir(exist_ok=True)
-        shutil.copy(scratch / "data.npz", folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(scratch / "prepared", folder)
         papermill("02_train", folder, "-p", "epochs", 10, "-p", "seed", seed)
         papermill("03_evaluate", folder)
 
+    (scratch / "prepared").mkdir()
+
     def loop():
-        papermill("01_prepare", scratch)
+        papermill("01_prepare", scratch / "prepared")
         with ThreadPoolExecutor(2) as two:
             list(two.map(train_by_papermill, range(12)))
 
