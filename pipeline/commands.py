@@ -1,7 +1,6 @@
 """Define the commands of the command line, their options and their help.
 
-Commands import what they need themselves, because neither help nor a refusal should
-wait for papermill.
+A command imports what it needs itself, so that help and refusals do not wait for it.
 """
 
 import logging
@@ -194,36 +193,35 @@ def sweep_command(
     """Train what is left of the sweep in FILE, and evaluate what it selects."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
-        raise click.UsageError(
-            "--scheduler needs an address, tcp://HOST:8786, and goes without --workers."
-        )
+        problem = "needs an address, tcp://HOST:8786, and takes no --workers"
+        raise click.UsageError(f"--scheduler {problem}.")
+    from pipeline.execution.process import start_fork_server
+    from pipeline.sweeps.sweep import prepare
+
     folder = from_current_folder(sweep_dir) if sweep_dir else None
+    sweep = prepare(file, folder)  # raises before anything is started
+    if not options["dry_run"]:
+        start_fork_server()  # while pandas is imported here
     with refreshed_index():
         from pipeline.sweeps.execution import run_sweep
-        from pipeline.sweeps.results import describe_failures
 
-        ranking = run_sweep(file, folder, with_report=not no_report, **options)
-    points = [point for each in ranking for point in each.points]
-    if any(point.has_failed for point in points) and not options["dry_run"]:
-        raise CommandFailed(describe_failures(points))
+        run_sweep(sweep, with_report=not no_report, **options)
 
 
 @main.command("verify")
 @click.argument("run_dir", type=FOLDER)
 def verify_command(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again, and compare."""
-    from pipeline.execution.verification import verify
+    from pipeline.execution.verification import verify_each
     from pipeline.results.files import is_locked
-    from pipeline.sweeps.ranking import find_selected
+    from pipeline.sweeps.table import find_selected
 
     path = Path(run_dir)
     if not path.exists():
         raise InvalidFile(path, "is not there", "Name a run or a sweep.")
     if is_locked(path):
         raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
-    for folder in find_selected(from_current_folder(run_dir)):
-        click.echo(folder)
-        verify(folder)
+    verify_each(find_selected(from_current_folder(run_dir)))
 
 
 @main.command("notebooks")
@@ -249,13 +247,14 @@ def report_command(path: Path, output: Path | None) -> None:
         raise click.UsageError("--output is for notebooks; a run has its own report.")
     if path.is_dir():
         with refreshed_index():
-            from pipeline.sweeps import evaluation, execution
-            from pipeline.sweeps.points import SweepFolder
-
             folder = from_current_folder(str(path))
             if (path / "sweep.json").exists():
-                output = execution.write_report(SweepFolder(folder))
+                from pipeline.sweeps import execution, sweep
+
+                output = execution.write_report(sweep.read_sweep(folder))
             else:
+                from pipeline.sweeps import evaluation
+
                 output = evaluation.report(folder)
     else:
         from pipeline.lessons import exercises

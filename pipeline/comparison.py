@@ -25,7 +25,7 @@ from pipeline.results.files import check_page
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.evaluation import evaluate
-from pipeline.sweeps.ranking import find_selected
+from pipeline.sweeps.table import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
 LEVEL = 0.05  # the probability of an error, for all pairs together
@@ -149,27 +149,41 @@ def estimate_difference(
     }
 
 
-def compare_seeds(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
+def make_table(compared: Mapping[str, Mapping[int, Run]]) -> pd.DataFrame:
+    """Return a row for each run, by its letter and its seed, with its metrics.
+
+    Metrics that were not measured are nan. Two further columns, `validation images` and
+    `test images`, are equal where the images are.
+    """
+    runs = {
+        (letter, seed): run
+        for letter, column in compared.items()
+        for seed, run in column.items()
+    }
+    others = {"weights_sha256", "test_images"}
+    rows = [run.metrics.model_dump(exclude=others) for run in runs.values()]
+    index = pd.MultiIndex.from_tuples(runs, names=["letter", "seed"])
+    table = pd.DataFrame(rows, index, dtype=float)
+    for split in ("validation", "test"):
+        images = [repr(identify_images(run, split)) for run in runs.values()]
+        table[f"{split} images"] = images
+    return table
+
+
+def compare_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """Estimate, for each pair, the difference of each accuracy over the seeds.
+
+    table: that of `make_table`.
 
     Accuracies that were measured on different images are left out. The interval of each
     pair has the level LEVEL / number of pairs (Bonferroni).
     """
-    pairs = list(itertools.combinations(compared, 2))
+    pairs = list(itertools.combinations(table.index.unique("letter"), 2))
     rows = {}
     for pair, split in itertools.product(pairs, ("validation", "test")):
-        name = f"{split}_accuracy"
-        columns = [compared[letter] for letter in pair]
-        every = [run for column in columns for run in column.values()]
-        images = {identify_images(run, split) for run in every}
-        is_measured = all(getattr(run.metrics, name) is not None for run in every)
-        if len(images) == 1 and is_measured:
-            first, second = (
-                pd.Series(
-                    {seed: getattr(column[seed].metrics, name) for seed in column}
-                )
-                for column in columns
-            )
+        name, both = f"{split}_accuracy", table.loc[list(pair)]
+        if both[f"{split} images"].nunique() == 1 and both[name].notna().all():
+            first, second = (table.loc[letter, name] for letter in pair)
             row = estimate_difference(first, second, LEVEL / len(pairs))
             rows[", ".join(pair), f"{split} accuracy"] = row
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -2,14 +2,11 @@
 
 import base64
 import logging
-import math
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
@@ -21,9 +18,9 @@ from pipeline.errors import InvalidInput
 from pipeline.execution.runs import run
 from pipeline.lessons import exercises
 from pipeline.network.published import format_duration
-from pipeline.parameters import NAMES, describe, find_changed, from_values
+from pipeline.parameters import describe, find_changed, from_values
 from pipeline.paths import NOTEBOOKS, RUNS
-from pipeline.records import METRICS, Inputs, RunRecord, Status
+from pipeline.records import Inputs, Status, SweepSummary, read_record
 from pipeline.reports import page
 from pipeline.reports.cells import read_notebook
 from pipeline.reports.lesson import collect_lesson, is_lesson
@@ -31,15 +28,12 @@ from pipeline.reports.markdown import GUIDES, render_guide
 from pipeline.results.files import check_page, is_locked, write_whole
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps.points import Point, SweepFolder, find_varied
-from pipeline.sweeps.ranking import Configuration, read_points, select
 
 SPLIT_LABELS = {
     "train": "training (dropout)",
     "validation": "validation",
     "test": "test",
 }
-MAX_VALUES = 6  # that are listed of a parameter that a sweep varies
 # The runs of the website: a title, and the parameters that differ from the original.
 SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
     "default": ("The network as it was published", {}),
@@ -88,9 +82,7 @@ def find_rows(runs: Path) -> Iterator[Row]:
 
 def make_row(path: Path, runs: Path, kind: str) -> Row:
     try:
-        row = (
-            describe_sweep(SweepFolder(path)) if kind == "sweep" else describe_run(path)
-        )
+        row = describe_sweep(path) if kind == "sweep" else describe_run(path)
     except (InvalidInput, OSError) as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
@@ -126,107 +118,36 @@ def describe_run(path: Path) -> Row:
     return row
 
 
-def describe_sweep(folder: SweepFolder) -> Row:
-    """Describe a sweep, with the metrics of its selected configuration."""
-    sweep, points = folder.read_record(), read_points(folder)
-    records = [point.record for point in points if point.record and not point.changes]
+def describe_sweep(path: Path) -> Row:
+    """Describe a sweep by the summary that it has written of itself.
+
+    A sweep of version 3 has none.
+    """
+    place = path / "summary.json"
+    if not place.exists():
+        detail = "It has no summary.json. Run the sweep again."
+        return {"status": "unknown", "detail": detail}
+    summary = read_record(place, SweepSummary, "Run the sweep again.")
     row: Row = {
-        "parameters": describe_grid(points),
-        "duration": format_duration(compute_wall_time(records)),
-        "select": sweep.select,
-    } | count_points(points, is_locked(folder.path))
-    if records:
-        row["started"] = min(record.started for record in records).astimezone(UTC)
-    selection = select(points, sweep.select)
-    if best := selection.configuration:
-        row["metrics"] = compute_means(best, bool(selection.selected))
-    text = selection.describe(find_varied(points))
-    seeds = best.describe_seeds() if best else ""
-    row["parameters"].append(f"{text}{seeds}")
-    row["parameters"] += describe_code(next(iter(sweep.inputs.values())))
+        "parameters": summary.lines,
+        "duration": format_duration(summary.duration_s),
+        "select": summary.select,
+        "metrics": summary.metrics,
+        "status": summary.status,
+        "detail": summary.detail,
+    }
+    if summary.started:
+        row["started"] = summary.started.astimezone(UTC)
+    if is_locked(path):
+        row["status"] = "running"
+    elif summary.status == "running":  # it was killed
+        row["status"] = "interrupted"
     return row
 
 
 def describe_code(inputs: Inputs) -> list[str]:
     """Return a remark, in a list, if the helpers.py was not the published one."""
     return [] if has_published_helpers(inputs) else ["with a changed helpers.py"]
-
-
-def compute_means(best: Configuration, is_selected: bool) -> dict[str, float]:
-    """Return the mean of each metric over the finished seeds of a configuration.
-
-    Test metrics are among them only if the configuration was selected and evaluated.
-    """
-    measured = [point.record.metrics for point in best.finished if point.record]
-    tested = [metrics for point in best.finished if (metrics := point.find_metrics())]
-    if is_selected and len(tested) == len(measured):
-        measured = [*tested]
-    means = {}
-    for name in METRICS:
-        values: list[Any] = [getattr(each, name, None) for each in measured]
-        if None not in values:
-            means[name] = fmean(values)
-    return means
-
-
-def compute_wall_time(records: Iterable[RunRecord]) -> float:
-    """Return for how many seconds at least one of the trainings was running."""
-    intervals: list[tuple[float, float]] = []
-    for record in records:
-        began = record.started.timestamp()  # the last part; the earlier ones before it
-        until = began + (record.duration_s or 0)
-        intervals.append((began - record.earlier_s, until))
-    total, end = 0.0, -math.inf
-    for began, until in sorted(intervals):
-        total += max(until - max(began, end), 0)
-        end = max(end, until)
-    return total
-
-
-def count_points(points: Sequence[Point], is_running: bool) -> Row:
-    """Return the status of a sweep, and how many of its points have which status."""
-    counts = Counter(point.status or "left" for point in points)
-    eliminated = counts.pop(Status.ELIMINATED, 0)
-    counts["left"] += counts.pop(Status.OUTDATED, 0)
-    # If the sweep is not running, its running points were left by a killed process.
-    if not is_running:
-        counts["left"] += counts.pop(Status.RUNNING, 0)
-        counts["left"] += counts.pop(Status.INTERRUPTED, 0)
-    done = counts.pop(Status.DONE, 0)
-    parts = [f"{done} of {len(points) - eliminated} points done"]
-    parts += [f"{count} {status}" for status, count in counts.items() if count]
-    if is_running:
-        status = "running"
-    elif counts["left"]:
-        status = "interrupted"
-    else:
-        has_failed = any(point.has_failed for point in points)
-        status = "failures" if has_failed else "done"
-    return {"status": status, "detail": ", ".join(parts)}
-
-
-def describe_grid(points: Sequence[Point]) -> list[str]:
-    """Describe the parameters that vary among the points, and the fixed ones.
-
-    A fixed parameter is left out if it has its default value.
-    """
-    ranges, constants = [], {}
-    for name in NAMES:
-        values = list(
-            dict.fromkeys(getattr(point.parameters, name) for point in points)
-        )
-        if len(values) > 1:
-            more = (
-                f" and {len(values) - MAX_VALUES} more"
-                if len(values) > MAX_VALUES
-                else ""
-            )
-            ranges.append(f"{name} {', '.join(map(str, values[:MAX_VALUES]))}{more}")
-        else:
-            constants[name] = values[0]
-    lines = [f"varied: {'; '.join(ranges) or 'nothing'}"]
-    constants = find_changed(constants)
-    return [*lines, f"fixed: {describe(constants)}"] if constants else lines
 
 
 def write_site(folder: Path) -> Path:

@@ -5,6 +5,7 @@ An unknown field is refused when a record is made, but ignored when one is read,
 a record of another version can be read.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -42,10 +43,12 @@ class Status(StrEnum):
     """How far a run, or a point of a sweep, has come, or how it ended.
 
     ELIMINATED: a point of a search whose candidate lost in an earlier rung.
+    WAITING: a point that was sent to a cluster, where no worker has begun it yet.
     OUTDATED: a point that was trained with other code, data or versions than its sweep
         has now.
     """
 
+    WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -199,10 +202,23 @@ class SweepDefinition(_Record):
     base: dict[str, Any] = {}
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
-    seeds: list[Any] = []
     random: RandomSearch | None = None
     halving: Halving | None = None
     select: SelectionMetric = "validation_accuracy"
+
+    @model_validator(mode="before")
+    @classmethod
+    def put_seeds_into_grid(cls, content: Any) -> Any:
+        """Read ``seeds: [1, 2]`` as ``grid: {seed: [1, 2]}``."""
+        if not isinstance(content, Mapping) or "seeds" not in content:
+            return content
+        others = {name: value for name, value in content.items() if name != "seeds"}
+        if not content["seeds"]:
+            return others
+        grid = others.get("grid") or {}
+        if "seed" in {*grid, *((others.get("random") or {}).get("parameters") or {})}:
+            raise ValueError("seed is in grid or random, and in seeds. Leave it in one")
+        return others | {"grid": {**grid, "seed": content["seeds"]}}
 
     @property
     def drawn(self) -> dict[str, Distribution]:
@@ -215,13 +231,30 @@ class SweepRecord(SweepDefinition):
 
     ids: from the id of a point to its parameters.
     inputs: for each source, what else a training with it depends on.
+    arrays: for each source, the digests of its arrays.
 
-    A point that was trained with other inputs is outdated.
+    A point that was trained with other inputs or arrays is outdated.
     """
 
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
     inputs: dict[str, Inputs] = {}
+    arrays: dict[str, dict[str, Digest]] = {}
     warnings: list[str] = []
+
+
+class SweepSummary(_Record):
+    """summary.json: what the list of runs shows of a sweep.
+
+    metrics: the means of the selected configuration, or of the one that leads.
+    """
+
+    started: AwareDatetime | None = None
+    duration_s: Annotated[float, Field(ge=0)] = 0
+    select: SelectionMetric
+    status: str
+    detail: str
+    lines: list[str]
+    metrics: dict[str, float] = {}
 
 
 class TestEvaluation(_Record):

@@ -1,9 +1,8 @@
 """The list of runs and sweeps, whatever their state, and the website."""
 
-import json
 import re
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -25,6 +24,8 @@ from pipeline.records import (
 )
 from pipeline.results.files import lock, write_whole
 from pipeline.results.run_folder import RunFolder
+from pipeline.sweeps.execution import write_state
+from pipeline.sweeps.sweep import read_sweep
 from tests.conftest import VALIDATED
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -52,8 +53,10 @@ def add_run(path, **fields):
     write_record(path, outputs=folder.digest(["metrics.json"]), **fields)
 
 
-def add_sweep(path, statuses, select="validation_accuracy"):
+def add_sweep(path, statuses, select="validation_accuracy", state="done"):
     """Write a sweep of two learning rates with two seeds each, with these statuses.
+
+    state: what its command wrote last of the sweep as a whole.
 
     The n-th point has a validation accuracy of n tenths. None stands for a point that
     has not been run.
@@ -65,14 +68,17 @@ def add_sweep(path, statuses, select="validation_accuracy"):
     ]
     points = [Parameters(epochs=10, **each).model_dump() for each in settings]
     ids = {make_id(parameters): parameters for parameters in points}
+    grid = {"learning_rate": [0.005, 0.01], "seed": [1, 2]}
     record = SweepRecord(
-        name="trial", select=select, ids=ids, inputs={"sample": INPUTS}
+        **{"name": "trial", "select": select, "grid": grid, "base": {"epochs": 10}},
+        **{"ids": ids, "inputs": {"sample": INPUTS}},
     )
     write_whole(path / "sweep.json", to_json(record))
     for number, (name, status) in enumerate(zip(ids, statuses, strict=True)):
         metrics = TrainingMetrics(**TRAINED | {"validation_accuracy": number / 10})
         if status:
             write_record(path / name, status, ids[name], metrics=metrics)
+    write_state(read_sweep(path), state)
 
 
 def read_rows(runs):
@@ -164,38 +170,43 @@ def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_b
     add_sweep(tmp_path / "sweeps" / "trial", ["done"] * 4)
     (row,) = read_rows(tmp_path)
     assert (row["Name"], row["Kind"]) == ("sweeps/trial", "sweep")
-    assert row["Status"] == "✓ done4 of 4 points done"
+    assert row["Status"] == "✓ done4 done"
     assert row["Parameters"] == (
-        "varied: learning_rate 0.005, 0.01; seed 1, 2fixed: epochs 10"
+        "base: epochs 10grid: learning_rate [0.005, 0.01], seed [1, 2]"
         "selected: learning_rate 0.01, mean of 2 seeds"
     )
     assert row["Validation accuracy"] == "0.2500 selected byerror 0.6000"
     assert row["Training (dropout) accuracy"] == "0.7500error 0.2500"
     assert row["Test accuracy"] == ""  # nothing was evaluated
-    # All four points were trained at the same time.
-    assert (row["Started, UTC"], row["Took"]) == ("2026-01-02 03:04", "5 min")
+    assert row["Started, UTC"] == "2026-01-02 03:04"
+    assert row["Took"] == "19 min"  # all four trainings together
 
 
 @pytest.mark.parametrize(
-    ("statuses", "expected"),
+    ("statuses", "state", "expected"),
     [
         (
             ["done", "done", "diverged", "failed"],
-            "✗ failures2 of 4 points done, 1 diverged",
+            "failures",
+            "✗ failures2 done, 1 diverged, 1 failed",
         ),
         (
             ["done", None, None, "failed"],
-            "✗ interrupted1 of 4 points done, 2 left, 1 failed",
+            "interrupted",
+            "✗ interrupted1 done, 2 not run, 1 failed",
         ),
         (
-            ["done", "running", "interrupted", "done"],
-            "✗ interrupted2 of 4 points done, 2 left",
+            ["done", "running", "waiting", "done"],
+            "running",  # it was killed
+            "✗ interrupted2 done, 1 running, 1 waiting",
         ),
-        ([None] * 4, "✗ interrupted0 of 4 points done, 4 left"),
+        ([None] * 4, "interrupted", "✗ interrupted4 not run"),
     ],
 )
-def test_the_status_of_a_sweep_is_what_its_points_come_to(tmp_path, statuses, expected):
-    add_sweep(tmp_path / "trial", statuses)
+def test_the_status_of_a_sweep_is_what_its_summary_says(
+    tmp_path, statuses, state, expected
+):
+    add_sweep(tmp_path / "trial", statuses, state=state)
     assert read_rows(tmp_path)[0]["Status"].startswith(expected)
     with lock(tmp_path / "trial"):
         assert read_rows(tmp_path)[0]["Status"].startswith("… running")
@@ -208,15 +219,19 @@ def test_a_sweep_that_selects_by_an_error_marks_it(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"ids": ["a"]}, {"ids": {}}, {"ids": {"a": {"epochs": -1}}}, {"inputs": {}}],
-)
-def test_a_damaged_sweep_is_a_row_with_the_reason(tmp_path, wrong):
+@pytest.mark.parametrize("wrong", [b"{", b'{"select": "luck"}', None])
+def test_a_sweep_without_a_summary_is_a_row_with_the_reason(tmp_path, wrong):
+    """Sweeps of version 3 have none."""
     add_sweep(tmp_path / "hurt", ["done"] * 4)
-    path = tmp_path / "hurt" / "sweep.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
-    assert read_rows(tmp_path)[0]["Status"].startswith("✗ damaged")
+    add_sweep(tmp_path / "whole", ["done"] * 4)
+    path = tmp_path / "hurt" / "summary.json"
+    path.write_bytes(wrong or b"")
+    if wrong is None:
+        path.unlink()
+    rows = {row["Name"]: row["Status"] for row in read_rows(tmp_path)}
+    assert rows["hurt"].startswith("✗ damaged" if wrong else "✗ unknown")
+    assert "Run the sweep again." in rows["hurt"]
+    assert rows["whole"].startswith("✓ done")
 
 
 def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
@@ -305,12 +320,3 @@ def test_a_notebook_that_a_student_has_edited_is_kept(tmp_path, caplog):
         listing.write_students(tmp_path, notebooks)
         assert before is None or path.read_bytes() == before
         assert caplog.text.count(f"{path} differs, and is kept.") == bool(content)
-
-
-def test_the_time_of_a_sweep_counts_no_second_twice():
-    """Two points were killed after half an hour, and resumed for a minute next day."""
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    inputs = Inputs(data="", notebooks={}, versions={})
-    record = RunRecord(parameters={}, inputs=inputs, started=began, earlier_s=1800)
-    record = record.replace(started=began + timedelta(days=1), duration_s=60)
-    assert listing.compute_wall_time([record, record]) == 1860

@@ -19,7 +19,7 @@ from pipeline.commands import main
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps.points import SweepFolder, make_points, read_definition
+from pipeline.sweeps.definition import list_points, read_definition
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
 GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
@@ -180,8 +180,7 @@ def test_readme_has_the_speeds_of_the_notebook():
 def test_readme_example_is_a_sweep(tmp_path):
     (example,) = find_blocks("README.md", "yaml")
     (tmp_path / "s.yaml").write_text(example)
-    sweep = read_definition(tmp_path / "s.yaml")
-    assert len(make_points(sweep, SweepFolder(tmp_path))) == 9
+    assert len(list_points(read_definition(tmp_path / "s.yaml"))) == 9
 
 
 def test_environment_has_what_is_imported_in_the_versions_of_the_lock():

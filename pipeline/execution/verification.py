@@ -4,11 +4,20 @@ import logging
 import math
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from dask.system import cpu_count
 
-from pipeline.errors import CommandFailed, InvalidFile
+from pipeline.errors import (
+    CommandFailed,
+    InvalidFile,
+    InvalidInput,
+    NotebookFailed,
+    PipelineError,
+)
+from pipeline.execution.process import open_threads
 from pipeline.execution.runs import execute_stages
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import ROOT
@@ -23,8 +32,34 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-9
 
 
-def verify(run_dir: str) -> None:
-    """Run a finished run or point again in a temporary folder, and log what is equal.
+def verify_each(run_dirs: Sequence[str]) -> None:
+    """Verify runs or points, several at a time, and log the result of each.
+
+    Raises CommandFailed if any is not reproduced, after all have been verified.
+    """
+
+    def work(run_dir: str) -> tuple[list[str], PipelineError | None]:
+        lines = [run_dir]
+        try:
+            verify(run_dir, lines.append)
+        except (InvalidInput, CommandFailed, NotebookFailed) as error:
+            return lines, error
+        return lines, None
+
+    errors = []
+    with open_threads(min(len(run_dirs), cpu_count())) as threads:
+        for lines, error in threads.map(work, run_dirs):
+            log.info("\n".join([*lines, *([str(error)] if error else [])]))
+            errors += [error] if error else []
+    if len(run_dirs) == 1 and errors:
+        raise errors[0]
+    if errors:
+        count = f"{len(errors)} of {len(run_dirs)} points"
+        raise CommandFailed(f"{count} are not reproduced: {errors[0]}")
+
+
+def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
+    """Run a finished run or point again in a temporary folder, and say what is equal.
 
     If its source is missing, the images are taken from the run's data.npz. Results that
     a BLAS has computed may differ from the stored ones by TOLERANCE.
@@ -53,7 +88,7 @@ def verify(run_dir: str) -> None:
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         if not has_source:
-            log.info(f"{source} is missing; the images are those of data.npz.")
+            say(f"{source} is missing; the images are those of data.npz.")
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
             recorded = recorded.model_copy(update={"data": record.inputs.data})
@@ -70,12 +105,12 @@ def verify(run_dir: str) -> None:
     other = "in other digits" if is_close else "NOT equal"
     for name, value in before.items():
         verdict = f"{other} {after.get(name)}" if name in different else "equal"
-        log.info(f"  {name:25} {value}  {verdict}")
-    log_changes(folder, record, now)
+        say(f"  {name:25} {value}  {verdict}")
+    _say_changes(folder, record, now, say)
     if not different:
-        log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
+        say(f"Reproduced: all {len(before)} metrics and digests are equal.")
     elif is_close:
-        log.info(
+        say(
             f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
             f"weights within {distance:.1g} of the stored ones. Another BLAS or "
             "processor rounds products of matrices differently. "
@@ -85,13 +120,15 @@ def verify(run_dir: str) -> None:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
 
 
-def log_changes(folder: RunFolder, record: RunRecord, now: RunRecord) -> None:
-    """Log what has changed since a run was made, and where its own helpers.py is."""
+def _say_changes(
+    folder: RunFolder, record: RunRecord, now: RunRecord, say: Callable[[str], None]
+) -> None:
+    """Say what has changed since a run was made, and where its own helpers.py is."""
     for change in provenance.compare_records(record, now):
-        log.info(f"What has changed since: {change}")
+        say(f"What has changed since: {change}")
     own, path = record.inputs.syntax.get("helpers.py"), folder.find_helpers()
     if path and now.inputs.syntax["helpers.py"] != own:
-        log.info(f"To verify it with its own helpers.py: cp {path} {ROOT}/helpers.py")
+        say(f"To verify it with its own helpers.py: cp {path} {ROOT}/helpers.py")
 
 
 def _are_close(before: dict[str, Any], after: dict[str, Any]) -> bool:

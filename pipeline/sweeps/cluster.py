@@ -7,9 +7,7 @@ Dask pickles by value.
 """
 
 import asyncio
-import contextlib
 import hashlib
-import importlib.metadata
 import logging
 import multiprocessing
 import operator
@@ -20,26 +18,28 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Security, WorkerPlugin
+from distributed import Client, Security, WorkerPlugin, get_worker
 from distributed.comm.core import connect
 from distributed.core import Status as WorkerStatus
-from distributed.utils import LoopRunner
+from distributed.versions import get_versions
 
 from pipeline.errors import CommandFailed, InvalidInput
+from pipeline.network import helpers_text
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.results import provenance
+from pipeline.results.files import write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
-from pipeline.sweeps.training import TRAINING_FILES, Outcome, Submit, train_point
+from pipeline.sweeps.training import TRAINING_FILES, Submit, train_point
 
 NAME = "digits"  # the name of the plugin
 # How many seconds to wait for a scheduler's answer, and before a sweep without a worker
@@ -71,43 +71,60 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
         # a worker cannot import the project yet, the function is sent as bytes, and
         # unpickled there.
         train = client.submit(pickle.loads, pickle.dumps(train_on_worker), **options)
-        data = {
-            content: client.submit(bytes, content, **options) for content in contents
-        }
+        data = {each: client.submit(bytes, each, **options) for each in contents}
         executor = client.get_executor(**options)
-        outcomes: list[Future[Outcome]] = []
+        results: list[Future[RunRecord]] = []
+        begun: dict[str, RunRecord] = {}  # by the path of a point that waits
+
+        def begin(event: tuple[float, str]) -> None:
+            """Record that a worker has begun a point."""
+            if record := begun.pop(event[1], None):
+                RunFolder(event[1]).write_record(record)
+
+        client.subscribe_topic(f"{project}-begun", begin)
 
         def submit(
-            folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
-        ) -> "Future[Outcome]":
-            folder.write_record(record)
+            folder: RunFolder,
+            record: RunRecord,
+            content: bytes,
+            time_limit_s: int | None,
+        ) -> "Future[RunRecord]":
             folder.clear()
-            arguments = (str(folder.path), to_json(record), data[content], time_limit)
+            folder.write_record(record.replace(status=Status.WAITING))
+            begun[str(folder.path)] = record
+            arguments = (str(folder.path), to_json(record), data[content], time_limit_s)
             task = executor.submit(operator.call, train, *arguments)
-            outcome: Future[Outcome] = Future()
-            outcomes.append(outcome)
-            task.add_done_callback(partial(_copy_result, outcome, record))
-            return outcome
-
-        def watch() -> None:
-            """Log it once, whenever no worker that can train is left."""
-            missing_s = 0
-            while not has_ended.wait(1):
-                waiting = sum(not outcome.done() for outcome in outcomes)
-                workers = client.scheduler_info().get("workers", {}).values()
-                is_served = any(project in worker["resources"] for worker in workers)
-                missing_s = missing_s + 1 if waiting and not is_served else 0
-                if missing_s == TIMEOUT:
-                    log.warning(WORKERS_LOST, waiting)
+            result: Future[RunRecord] = Future()
+            results.append(result)
+            task.add_done_callback(partial(_take_result, result, folder, record, begun))
+            return result
 
         has_ended = threading.Event()
-        watcher = threading.Thread(target=watch, daemon=True)
+        watched = client, project, results, has_ended
+        watcher = threading.Thread(target=_watch, args=watched, daemon=True)
         watcher.start()
         try:
             yield submit
         finally:
             has_ended.set()
             watcher.join(1)  # no longer, since the scheduler may not answer any more
+
+
+def _watch(
+    client: Client,
+    project: str,
+    results: Sequence["Future[RunRecord]"],
+    has_ended: threading.Event,
+) -> None:
+    """Log it once, whenever no worker that can train is left."""
+    missing_s = 0
+    while not has_ended.wait(1):
+        waiting = sum(not result.done() for result in results)
+        workers = client.scheduler_info().get("workers", {}).values()
+        is_served = any(project in worker["resources"] for worker in workers)
+        missing_s = missing_s + 1 if waiting and not is_served else 0
+        if missing_s == TIMEOUT:
+            log.warning(WORKERS_LOST, waiting)
 
 
 @contextmanager
@@ -120,14 +137,12 @@ def _connect(address: str) -> Iterator[Client]:
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # because we log ourselves that a worker is lost
-    runner = LoopRunner(asynchronous=False)
     try:
-        runner.start()
-        runner.run_sync(_greet, address)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _greet(address)).result()
         with dask.config.set(SETTINGS), Client(address, timeout=TIMEOUT) as client:
             yield client
     finally:
-        runner.stop()
         logger.setLevel(level)
 
 
@@ -153,27 +168,22 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
     The class of the plugin and its function are local, because Dask then pickles them
     by value: the scheduler cannot import ours.
     """
-    paths = [
-        ROOT / "helpers.py",
-        *ROOT.glob("pipeline/**/*.py"),
-        TRAINING.notebook,
-    ]
+    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py"), TRAINING.notebook]
     files = {
         path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)
     }
     project = f"digits-{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
     versions = provenance.find_versions(provenance.PACKAGES)
+    versions |= helpers_text.check_helpers()
 
     def find_reasons(folder: Path) -> list[str]:
         """Return the reasons why this worker cannot train; the project is in folder."""
-        found = {"python": platform.python_version()}
-        for name in versions.keys() - found:
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[name] = importlib.metadata.version(name)
+        found = get_versions(list(versions))["packages"]
+        found["python"] = platform.python_version()
         reasons = [
-            f"its {name} is {found.get(name, 'missing')}, not {version}"
+            f"its {name} is {found[name] or 'missing'}, not {version}"
             for name, version in versions.items()
-            if found.get(name) != version
+            if found[name] != version
         ]
         loaded = getattr(sys.modules.get("pipeline"), "__file__", None)
         if loaded and not Path(loaded).is_relative_to(folder):
@@ -184,10 +194,8 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
         async def setup(self, worker: Any) -> None:
             folder = Path(worker.local_directory, project)
             if reasons := find_reasons(folder):
-                message = (
-                    f"The worker at {worker.address} gets no points: "
-                    f"{'; '.join(reasons)}"
-                )
+                who = f"The worker at {worker.address}"
+                message = f"{who} gets no points: {'; '.join(reasons)}"
                 worker.log_event(project, (worker.address, message))
                 return
             for name, content in files.items():
@@ -195,10 +203,8 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
                 (folder / name).write_bytes(content)
             sys.path.insert(0, str(folder))
             # The fork server of Python 3.11 finds the project only by this variable.
-            others = os.environ.get("PYTHONPATH", "")
-            os.environ["PYTHONPATH"] = os.pathsep.join(
-                filter(None, [str(folder), others])
-            )
+            others = filter(None, [os.environ.get("PYTHONPATH")])
+            os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *others])
             await worker.set_resources(**{project: worker.state.nthreads})
             # The scheduler gives waiting tasks to a worker only when its status
             # changes.
@@ -241,24 +247,34 @@ def _offer_project(client: Client) -> str:
         time.sleep(0.2)
 
 
-def _copy_result(
-    outcome: "Future[Outcome]", record: RunRecord, task: "Future[Any]"
+def _take_result(
+    result: "Future[RunRecord]",
+    folder: RunFolder,
+    record: RunRecord,
+    begun: dict[str, RunRecord],
+    task: "Future[Any]",
 ) -> None:
-    """Pass the result of a point's task on to the future of its outcome."""
+    """Write the files of a point whose task has ended, and pass its record on."""
+    begun.pop(str(folder.path), None)
     try:
-        outcome.set_result(task.result())
+        ended, files = task.result()
+        for name, content in files.items():
+            write_whole(folder.path / name, content)
+        result.set_result(ended.replace(outputs=folder.digest(TRAINING_FILES)))
     except CancelledError:
-        outcome.set_exception(
+        result.set_exception(
             CommandFailed("The Dask scheduler has gone. Run the sweep again.")
         )
+    except OSError as error:  # of this machine, for instance a full disk
+        result.set_exception(error)
     except Exception as error:  # noqa: BLE001 - an error on a worker fails one point
         failed = {"status": Status.FAILED, "error": f"{type(error).__name__}: {error}"}
-        outcome.set_result((record.replace(**failed), {}))
+        result.set_result(record.replace(**failed))
 
 
 def train_on_worker(
-    path: str, record: bytes, data: bytes, time_limit: int | None
-) -> Outcome:
+    path: str, record: bytes, data: bytes, time_limit_s: int | None
+) -> tuple[RunRecord, dict[str, bytes]]:
     """Train a point in a temporary folder, and return its record and its files.
 
     path: that of the point's folder, which replaces that of the temporary folder in the
@@ -267,9 +283,12 @@ def train_on_worker(
     """
     # A worker with a nanny is a daemon, which multiprocessing allows no children.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    worker = get_worker()
+    (project,) = (name for name in worker.state.total_resources if NAME in name)
+    worker.log_event(f"{project}-begun", path)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)
-        ended, _ = train_point(RunFolder(temporary), begun, data, time_limit)
+        ended = train_point(RunFolder(temporary), begun, data, time_limit_s)
         left = Path(temporary).iterdir()
         files = {
             path.name: path.read_bytes() for path in left if path.name in TRAINING_FILES

@@ -5,7 +5,7 @@ added to the list, because a result that has been seen cannot be unseen.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -16,78 +16,84 @@ from pipeline.errors import InvalidFile
 from pipeline.execution import runs
 from pipeline.execution.process import open_threads
 from pipeline.images import data
-from pipeline.parameters import NAMES, describe, from_values
+from pipeline.images.data import Data
+from pipeline.parameters import Parameters, describe
 from pipeline.records import Inputs, RunRecord, TestEvaluation
 from pipeline.results import provenance
 from pipeline.results.files import lock, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.sweeps.sweep import PreparedSweep
+from pipeline.sweeps.table import identify
 from pipeline.sweeps.training import TRAINING_FILES
 
 FILE = "test_evaluations.jsonl"
-
-Groups = Mapping[str, Sequence[TestEvaluation]]  # by configuration, see `identify`
+DEFAULTS = Parameters().model_dump()
 
 
 def evaluate(
     folders: Sequence[RunFolder],
     at_a_time: int = 1,
-    inputs: Mapping[str, Inputs] | None = None,
+    sweep: PreparedSweep | None = None,
 ) -> bool:
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
-    Return whether it was executed for any.
+    at_a_time: how many points to evaluate at once.
+    sweep: has the images that the points were trained beside, and what an evaluation
+        depends on. Without it, both are collected now.
 
     A point that has been evaluated is skipped, unless what its evaluation depends on
-    has changed.
-
-    at_a_time: how many points to evaluate at once.
-    inputs: for each source of images, what an evaluation with them depends on. What is
-        missing is collected now.
+    has changed. Return whether it was executed for any.
 
     Raises InvalidInput if a folder holds no finished point, or one that was trained
     with other code, data or versions. Raises CommandFailed if another command uses a
     folder, and NotebookFailed if 03_evaluate fails.
     """
     with open_threads(at_a_time) as threads:
-        work = partial(_evaluate_point, given=inputs or {})
-        return any(list(threads.map(work, folders)))
+        return any(list(threads.map(partial(_evaluate_point, sweep), folders)))
 
 
-def _evaluate_point(folder: RunFolder, given: Mapping[str, Inputs]) -> bool:
+def _evaluate_point(sweep: PreparedSweep | None, folder: RunFolder) -> bool:
     with lock(folder.path):
         record, parameters = folder.read_finished()
-        inputs = given.get(parameters.source) or provenance.collect_inputs(
-            parameters.source, [TRAINING, EVALUATION]
+        source = parameters.source
+        inputs = (
+            sweep.evaluation_inputs[source]
+            if sweep
+            else provenance.collect_inputs(source, [TRAINING, EVALUATION])
         )
-        is_evaluated = folder.metrics_path.name in record.outputs
         now = RunRecord(parameters=dict(parameters), inputs=inputs)
-        changes = provenance.compare_records(record, now)
-        is_new = not is_evaluated or bool(changes)
+        is_evaluated = folder.metrics_path.name in record.outputs
+        is_new = not is_evaluated or bool(provenance.compare_records(record, now))
         if is_new:
-            trained = now.replace(inputs=provenance.keep_training_inputs(inputs))
+            images = (sweep.split if sweep else _load_images)(parameters)
+            trained = now.replace(
+                inputs=provenance.keep_training_inputs(inputs),
+                arrays=dict(images.source_sha256),
+            )
             if changed := provenance.compare_records(record, trained):
                 problem = f"was trained with other inputs: {changed[0]}"
                 raise InvalidFile(folder.path, problem, "Run its sweep again.")
-            record = _execute_evaluation(folder, record, inputs)
+            record = _execute_evaluation(folder, record, inputs, images)
             add_test_evaluation(folder, record)
         if is_new or not folder.report_path.exists():
             runs.finish(folder, record)
     return is_new
 
 
+def _load_images(parameters: Parameters) -> Data:
+    sizes = parameters.num_samples, parameters.num_validation
+    return data.split_source(parameters.source, *sizes)
+
+
 def _execute_evaluation(
-    folder: RunFolder, record: RunRecord, inputs: Inputs
+    folder: RunFolder, record: RunRecord, inputs: Inputs, images: Data
 ) -> RunRecord:
     """Execute 03_evaluate, and return the record with its inputs and files."""
     outputs = {name: record.outputs[name] for name in TRAINING_FILES}
     record = record.replace(outputs=outputs)
     # If this process is killed now, the record names only the files of the training.
     folder.write_record(record)
-    parameters = from_values(record.parameters)
-    images = data.split_source(
-        parameters.source, parameters.num_samples, parameters.num_validation
-    )
     write_whole(folder.data_path, images.to_bytes())
     write_whole(folder.helpers_path, provenance.take_helpers(inputs))
     try:
@@ -148,70 +154,61 @@ def describe_test_evaluations(
 ) -> list[str]:
     """Return lines that say which configurations of a sweep have been evaluated.
 
-    They also say whether the selected one was the first.
+    selected: the ids of the points of the selected configuration.
 
-    selected: the ids of its points.
+    They also say whether the selected one was the first. What counts is its first
+    evaluation. A configuration that was trained again with other code is another one,
+    unless its results are the same.
     """
-    groups: dict[str, list[TestEvaluation]] = {}
-    for evaluation in evaluations:
-        groups.setdefault(identify(evaluation), []).append(evaluation)
+    groups: dict[tuple[str, str], list[TestEvaluation]] = {}
+    codes: dict[tuple[str, float, float], str] = {}  # which first gave these results
+    for each in evaluations:
+        result = each.point, each.test_error, each.test_accuracy
+        code = codes.setdefault(result, each.code)
+        key = identify(DEFAULTS | each.parameters), code
+        groups.setdefault(key, []).append(each)
     lines = [
         f"configurations of this sweep, evaluated on the test images: {len(groups)}"
     ]
-    of_selected = [each for each in evaluations if each.point in selected]
-    if of_selected:
-        last = of_selected[-1]
-        earlier = evaluations[: evaluations.index(last)]
-        others = {identify(each) for each in earlier} - {identify(last)}
-        lines.append(describe_order(len(others)))
-    return lines + (describe_groups(groups) if len(groups) > 1 else [])
-
-
-def identify(evaluation: TestEvaluation) -> str:
-    """Return what identifies a configuration: its code and all parameters but the seed.
-
-    So a configuration that was trained again with other code is another one.
-    """
-    names = [name for name in NAMES if name != "seed"]
-    return evaluation.code + describe(pick(evaluation, names))
-
-
-def pick(evaluation: TestEvaluation, names: Sequence[str]) -> dict[str, object]:
-    return {name: evaluation.parameters.get(name) for name in names}
+    last = [each for each in evaluations if each.point in selected][-1:]
+    for others, group in enumerate(groups.values()):
+        if last and last[0] in group:
+            lines.append(describe_order(others))
+    if len(groups) > 1:
+        lines += map(_describe_group, groups.values())
+    return lines
 
 
 def describe_order(others: int) -> str:
     """Say whether the test images were unseen when the selected points were evaluated.
 
-    others: how many other configurations had been evaluated before.
+    others: how many other configurations of the sweep had been evaluated before.
     """
+    alone = "Other sweeps and runs are not counted."
     if others == 0:
-        return "The selected one was the first: its accuracy is of unseen images."
+        return (
+            "The selected one was the first of this sweep, "
+            f"so its accuracy is of images that the sweep had not seen. {alone}"
+        )
     who = "1 other was" if others == 1 else f"{others} others were"
     return (
         f"{who} evaluated before the selected one, "
-        "so its test accuracy is no longer that of unseen images."
+        f"so its test accuracy is no longer that of unseen images. {alone}"
     )
 
 
-def describe_groups(groups: Groups) -> list[str]:
-    """Describe each configuration by the parameters that differ among them."""
-    firsts = [evaluations[0] for evaluations in groups.values()]
-    varied = [
-        name
-        for name in NAMES
-        if name != "seed"
-        and len({str(first.parameters.get(name)) for first in firsts}) > 1
-    ]
-    lines = []
-    for evaluations in groups.values():
-        first = evaluations[0]
-        what = describe(pick(first, varied)) or "the only configuration"
-        accuracy = fmean(each.test_accuracy for each in evaluations)
-        seeds = len({each.point for each in evaluations})
-        lines.append(
-            f"{first.time:%Y-%m-%d %H:%M} UTC: {what}, code {first.code}: "
-            f"test_accuracy {accuracy:.4f}, over {seeds} "
-            + ("seed" if seeds == 1 else "seeds")
-        )
-    return lines
+def _describe_group(evaluations: Sequence[TestEvaluation]) -> str:
+    """Describe a configuration by its parameters that are not at their defaults."""
+    first = evaluations[0]
+    changed = {
+        name: value
+        for name, value in first.parameters.items()
+        if name != "seed" and value != DEFAULTS.get(name)
+    }
+    accuracy = fmean(each.test_accuracy for each in evaluations)
+    count = len({each.point for each in evaluations})
+    return (
+        f"{first.time:%Y-%m-%d %H:%M} UTC: {describe(changed) or 'all defaults'}, "
+        f"code {first.code}: test_accuracy {accuracy:.4f}, over {count} "
+        + ("seed" if count == 1 else "seeds")
+    )

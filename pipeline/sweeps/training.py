@@ -15,21 +15,17 @@ from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 
 TRAINING_FILES = (TRAINING.executed_name, *TRAINING.files)  # left by a training
-
-# The result of training a point: its record, and files that are not in its folder yet.
-Outcome = tuple[RunRecord, dict[str, bytes]]
-
 # A function that starts the training of a point and takes what `train_point` takes.
-Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[Outcome]"]
+Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[RunRecord]"]
 
 
 def train_point(
-    folder: RunFolder, record: RunRecord, content: bytes, time_limit: int | None
-) -> Outcome:
+    folder: RunFolder, record: RunRecord, content: bytes, time_limit_s: int | None
+) -> RunRecord:
     """Train a point by executing 02_train in its folder, and return its record.
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
-    time_limit: seconds for a cell, or None.
+    time_limit_s: for each cell.
 
     A failed training is recorded, not raised. Raises CommandFailed if the project's
     code has changed since the command started.
@@ -37,7 +33,6 @@ def train_point(
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
     started = time.monotonic()
-    executed = folder.executed_path(TRAINING)
     record = keep_checkpoint(folder, record.replace(started=now()))
     folder.write_record(record)
     folder.clear()
@@ -45,10 +40,10 @@ def train_point(
     try:
         notebooks.execute(
             TRAINING.notebook,
-            executed,
+            folder.executed_path(TRAINING),
             record.parameters | {"run_dir": folder.display_path},
             inputs=record.inputs,
-            time_limit_s=time_limit,
+            time_limit_s=time_limit_s,
             is_point=True,
         )
         model = folder.read_model()
@@ -60,5 +55,7 @@ def train_point(
         record = record.replace(status=Status.of(error), error=str(error))
     finally:
         folder.data_path.unlink(missing_ok=True)
-    duration = round(time.monotonic() - started, 1)
-    return record.replace(duration_s=duration), {}
+    return record.replace(
+        duration_s=round(time.monotonic() - started, 1),
+        outputs=folder.digest(TRAINING_FILES),
+    )

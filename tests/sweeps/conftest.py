@@ -7,19 +7,20 @@ import signal
 import subprocess
 import sys
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 from pipeline.images.data import split_source
-from pipeline.parameters import Parameters
+from pipeline.parameters import make_id
 from pipeline.paths import ROOT
-from pipeline.records import Inputs, RunRecord, Status, TrainingMetrics
+from pipeline.records import Inputs, Status, TrainingMetrics
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import tables
-from pipeline.sweeps.points import Point
-from pipeline.sweeps.ranking import rank
+from pipeline.sweeps.definition import list_points, read_definition
+from pipeline.sweeps.sweep import Sweep
+from pipeline.sweeps.table import make_table, rank
 from tests import original
 from tests.conftest import MIDWAY, VALIDATED, copy_project
 
@@ -34,21 +35,37 @@ def write(path, **definition):
     return path
 
 
-def make_point(
-    seed=1, value=None, metric="validation_accuracy", others=VALIDATED, **fields
-):
-    """Return a point with that value of the metric; one that diverged if it is None."""
-    chosen = Parameters(seed=seed, **fields)
+def make_sweep(definition, path="runs/none"):
+    """Return a sweep of this definition, of which no point has been trained."""
+    points = {make_id(dict(each)): each for each in list_points(definition)}
     inputs = Inputs(data="", notebooks={}, versions={})
-    record = RunRecord(
-        parameters=chosen.model_dump(), inputs=inputs, status=Status.DIVERGED
-    )
+    sources = {each.source: inputs for each in points.values()}
+    return Sweep(definition, Path(path), points, sources, {}, [])
+
+
+def end(point, value, metric="validation_accuracy", others=VALIDATED):
+    """Give a point that value of the metric; it diverged if the value is None."""
+    record = point.now.replace(status=Status.DIVERGED)
     if value is not None:
-        metrics = TrainingMetrics(
-            **others | {metric: value, "weights_sha256": "0" * 64}
-        )
-        record = record.replace(status=Status.DONE, metrics=metrics)
-    return Point(chosen, RunFolder(f"runs/none/{chosen.hidden_size}-{seed}"), record)
+        metrics = {**others, metric: value, "weights_sha256": "0" * 64}
+        trained = TrainingMetrics(**metrics)
+        record = record.replace(status=Status.DONE, metrics=trained)
+    point.record = record
+
+
+def make_points(values, metric="validation_accuracy", others=VALIDATED, **entries):
+    """Return the definition and the table of points that have ended.
+
+    values: pairs of a point's parameters and its value of the metric.
+    """
+    points = [parameters for parameters, _ in values]
+    definition = read_definition(
+        {"name": "a", "points": points, "select": metric} | entries
+    )
+    sweep = make_sweep(definition)
+    for point, (_, value) in zip(sweep.points.values(), values, strict=True):
+        end(point, value, metric, others)
+    return definition, make_table(sweep)
 
 
 @cache
@@ -127,13 +144,14 @@ def local(shared, pipeline):
     return shared("local", make)
 
 
-def make_ranking(values, names=("hidden_size", "learning_rate")):
+def make_ranking(values):
     """Return the ranking of points.
 
     values: an accuracy for each hidden size, learning rate and seed.
     """
     points = [
-        make_point(seed, value, hidden_size=size, learning_rate=rate)
+        ({"hidden_size": size, "learning_rate": rate, "seed": seed}, value)
         for (size, rate, seed), value in values.items()
     ]
-    return tables.make_ranking(rank(points, "validation_accuracy"), names)
+    definition, table = make_points(points)
+    return rank(table, definition)

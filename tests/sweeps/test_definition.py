@@ -9,37 +9,47 @@ import pytest
 from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
-from pipeline.sweeps.points import (
-    SweepFolder,
-    find_varied,
-    make_points,
+from pipeline.sweeps.definition import (
+    draw_candidates,
+    list_points,
+    list_rungs,
     read_definition,
 )
-from pipeline.sweeps.ranking import group, iterate_rungs, mark_eliminated, rank, select
-from pipeline.sweeps.search import draw_candidates
+from pipeline.sweeps.table import (
+    describe_seeds,
+    describe_values,
+    find_points,
+    find_varied,
+    is_failed,
+    make_table,
+    rank,
+    select,
+)
 from tests.conftest import EPOCH, VALIDATED
-from tests.sweeps.conftest import QUICK, make_point, write
+from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
 
 
 def read_points_of(path):
-    return make_points(read_definition(path), SweepFolder(path.parent))
+    return list_points(read_definition(path))
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
     grid = {"learning_rate": [0.01, 0.02], "seed": [1, 2]}
     added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
     points = read_points_of(write(tmp_path / "s.yaml", grid=grid, points=added))
-    chosen = [point.parameters for point in points]
-    expected = [(0.01, 1, 4), (0.01, 2, 4), (0.02, 1, 4), (0.02, 2, 4), (0.005, 1, 9)]
+    chosen = points
+    expected = [(0.01, 1, 4), (0.01, 2, 4), (0.02, 1, 4), (0.02, 2, 4)]
+    expected += [(0.005, 1, 9), (0.005, 2, 9)]  # with the grid's seeds
     assert [(each.learning_rate, each.seed, each.epochs) for each in chosen] == expected
     assert {each.hidden_size for each in chosen} == {QUICK["hidden_size"]}
-    assert len({point.folder.path for point in points}) == 5
+    assert len({point.model_dump_json() for point in points}) == 6
     assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
 
 
 def test_the_ids_of_points_stay_as_they_were_so_that_sweeps_go_on():
     points = read_points_of(NOTEBOOKS / "sweeps" / "small.yaml")
-    assert {p.id: (p.parameters.learning_rate, p.parameters.seed) for p in points} == {
+    ids = {parameters.make_id(dict(p)): (p.learning_rate, p.seed) for p in points}
+    assert ids == {
         "e850960dbc2c": (0.005, 1),
         "b0e81f5af01c": (0.005, 2),
         "5302d566163c": (0.01, 1),
@@ -57,9 +67,7 @@ def test_the_committed_definitions_are_sweeps(monkeypatch):
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
     (tmp_path / "s.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2.0E-3]}")
-    rates = [
-        point.parameters.learning_rate for point in read_points_of(tmp_path / "s.yaml")
-    ]
+    rates = [point.learning_rate for point in read_points_of(tmp_path / "s.yaml")]
     assert rates == [0.001, 0.002]
 
 
@@ -112,7 +120,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, pr
         ),
         (
             {"grid": {"seed": [1, 2]}, "seeds": [1, 2, 3]},
-            ["seed is in grid or random, and in seeds. Leave it in one."],
+            ["seed is in grid or random, and in seeds. Leave it in one"],
         ),
     ],
 )
@@ -129,12 +137,12 @@ def test_too_many_points_are_refused_by_their_count(tmp_path):
         tmp_path / "l.yaml", grid={name: list(range(1, 1001)) for name in names}
     )
     small = write(
-        tmp_path / "s.yaml", grid={"seed": list(range(10_000))}, points=[{"epochs": 9}]
+        tmp_path / "s.yaml",
+        grid={"seed": list(range(5_001))},
+        points=[{"epochs": 9}, {"epochs": 8}],
     )
-    for file, count in ((large, "1,000,000,000,000"), (small, "10,001")):
-        with pytest.raises(
-            InvalidInput, match=f"{count} points, but may have 10,000 at most"
-        ):
+    for file in (large, small):
+        with pytest.raises(InvalidInput, match=r"more than 10,000 points\. Make sev"):
             read_points_of(file)
 
 
@@ -144,25 +152,24 @@ def rank_values(metric, *values):
     Each point is given by its hidden size, its seed and its value.
     """
     points = [
-        make_point(seed, value, metric, hidden_size=size)
-        for size, seed, value in values
+        ({"hidden_size": size, "seed": seed}, value) for size, seed, value in values
     ]
-    return [each.parameters["hidden_size"] for each in rank(points, metric)]
+    definition, table = make_points(points, metric)
+    return list(rank(table, definition)["hidden_size"])
 
 
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]
     points = [
-        make_point(seed, 0.5, hidden_size=size, epochs=n) for size, seed, n in chosen
+        ({"hidden_size": size, "seed": seed, "epochs": n}, 0.5)
+        for size, seed, n in chosen
     ]
-    configurations = group(points, "validation_accuracy")
-    assert [each.points for each in configurations] == [
-        points[::2],
-        [points[1]],
-        [points[3]],
-    ]
-    assert find_varied(points) == ["hidden_size", "epochs"]
-    assert find_varied(points[::2]) == []
+    definition, table = make_points(points)
+    keys = list(table["configuration"])
+    assert keys[0] == keys[2]
+    assert len(set(keys)) == len(rank(table, definition)) == 3
+    assert find_varied(table) == ["hidden_size", "epochs"]
+    assert find_varied(table[::2]) == []
 
 
 def test_configurations_are_ranked_by_the_mean_and_not_by_one_lucky_seed():
@@ -187,10 +194,16 @@ def test_an_error_is_ranked_from_below_and_an_accuracy_from_above(split):
 def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
     metric, other, worse, better
 ):
-    first = make_point(1, 0.5, metric, VALIDATED | {other: worse}, hidden_size=10)
-    second = make_point(1, 0.5, metric, VALIDATED | {other: better}, hidden_size=20)
-    for points in ([first, second], [second, first]):
-        assert rank(points, metric)[0].points == [second]
+    sizes = {10: worse, 20: better}
+    for order in ([10, 20], [20, 10]):
+        definition = read_definition(
+            {"name": "a", "grid": {"hidden_size": order}, "select": metric}
+        )
+        sweep = make_sweep(definition)
+        for point in sweep.points.values():
+            others = VALIDATED | {other: sizes[point.parameters.hidden_size]}
+            end(point, 0.5, metric, others)
+        assert rank(make_table(sweep), definition)["hidden_size"][0] == 20
     # These are equal but for rounding.
     equal = [(20, 1, 0.5), (10, 1, 0.5 + 1e-14), (30, 1, 0.5 - 1e-14)]
     assert rank_values(metric, *equal) == [20, 10, 30]
@@ -213,28 +226,27 @@ def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
-    assert read_points_of(
-        write(tmp_path / "s.yaml", base={"num_validation": 0}, select="train_error")
-    )
-    point = make_point(1, 0.5, "train_accuracy", EPOCH)
-    assert rank([point], "train_accuracy")[0].mean == 0.5
+    base = {"num_validation": 0}
+    assert read_points_of(write(tmp_path / "s.yaml", base=base, select="train_error"))
+    definition, table = make_points([({}, 0.5)], "train_accuracy", EPOCH)
+    assert rank(table, definition)["mean"][0] == 0.5
 
 
 def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
-    for values, mean in (
-        ([0.125], "0.1250"),
-        ([0.125, 0.25], "0.1875, mean of 2 seeds"),
-        ([0.125, None, 0.25], "0.1875, 2 of 3 seeds"),
+    for values, mean, text in (
+        ([0.125], 0.125, ""),
+        ([0.125, 0.25], 0.1875, ", mean of 2 seeds"),
+        ([0.125, None, 0.25], 0.1875, ", 2 of 3 seeds"),
     ):
         points = [
-            make_point(seed, value, hidden_size=10) for seed, value in enumerate(values)
+            ({"seed": seed, "hidden_size": 10}, value)
+            for seed, value in enumerate(values)
         ]
-        (best,) = group(points, "validation_accuracy")
-        assert (
-            best.describe_best(["hidden_size"])
-            == f"validation_accuracy {mean}: hidden_size 10"
-        )
-        assert best.describe([]) == "the only configuration"
+        definition, table = make_points(points)
+        best = rank(table, definition).iloc[0]
+        assert (best["mean"], describe_seeds(best)) == (mean, text)
+        assert describe_values(best, ["hidden_size"]) == "hidden_size 10"
+        assert describe_values(best, []) == "the only configuration"
 
 
 SEARCH = {
@@ -251,7 +263,7 @@ HALVING = {"resource": "epochs", "min_resources": 9, "factor": 3}
 
 def draw(**search):
     sweep = read_definition({"name": "a", "random": SEARCH | search})
-    return draw_candidates(sweep.random)
+    return list(draw_candidates(sweep.random))
 
 
 def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
@@ -299,11 +311,19 @@ def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(
         points=[{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}],
         seeds=[1, 2, 3],
     )
-    configurations = group(read_points_of(file), "validation_accuracy")
-    seeds = [
-        [point.parameters.seed for point in each.points] for each in configurations
-    ]
-    assert seeds == [[1, 2, 3]] * 5 + [[7]]
+    seeds = {}
+    for point in read_points_of(file):
+        others = point.model_dump_json(exclude={"seed"})
+        seeds.setdefault(others, []).append(point.seed)
+    assert list(seeds.values()) == [[1, 2, 3]] * 5 + [[7]]
+
+
+def test_seeds_are_a_second_spelling_of_a_grid_and_alone_give_no_points(tmp_path):
+    points = [{"hidden_size": 3}]
+    one = read_points_of(write(tmp_path / "s.yaml", seeds=[1, 2], points=points))
+    other = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}, points=points)
+    assert one == read_points_of(other)
+    assert [(point.hidden_size, point.seed) for point in one] == [(3, 1), (3, 2)]
 
 
 def read_search(tmp_path, **entries):
@@ -315,57 +335,84 @@ def read_search(tmp_path, **entries):
         "seeds": [1, 2, 3],
     }
     file = write(tmp_path / "s.yaml", **definitions | entries)
-    return read_definition(file), read_points_of(file)
+    return make_sweep(read_definition(file))
 
 
-def train(points, failed=None):
-    """Give each point of a rung a metric that grows with its learning rate.
+def train_rungs(sweep, failed=None):
+    """Train a search rung by rung, and return the learning rates of each rung.
 
-    One of the points fails instead.
+    The metric grows with the learning rate; one point fails instead.
     """
-    for point in points:
-        seed, rate = point.parameters.seed, point.parameters.learning_rate
-        value = None if (rate, seed) == failed else rate + seed / 10_000
-        point.record = make_point(seed, value).record
+    rungs = []
+    for epochs in list_rungs(sweep.definition):
+        table = make_table(sweep)
+        is_in_rung = (table["epochs"] == epochs) & (table["status"] != "eliminated")
+        rung = table[is_in_rung]
+        for name in rung["id"]:
+            point = sweep.points[name]
+            rate, seed = point.parameters.learning_rate, point.parameters.seed
+            end(point, None if (rate, seed) == failed else rate + seed / 10_000)
+        rungs.append((epochs, sorted(rung["learning_rate"].unique())))
+    return rungs
 
 
 def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_path):
-    sweep, points = read_search(tmp_path)
-    assert len(points) == 243
-    *rates, largest = sorted({point.parameters.learning_rate for point in points})
+    sweep = read_search(tmp_path)
+    assert len(sweep.points) == 243
+    *rates, largest = sorted(make_table(sweep)["learning_rate"].unique())
     assert len(rates) == 26
-    rungs = []
-    for rung in iterate_rungs(points, sweep):
-        train(rung, failed=(largest, 2))
-        rungs.append((rung[0].rung, sorted({p.parameters.learning_rate for p in rung})))
+    rungs = train_rungs(sweep, failed=(largest, 2))
     assert rungs == [(9, [*rates, largest]), (27, rates[-9:]), (81, rates[-3:])]
-    mark_eliminated(points, sweep)
-    statuses = [point.status for point in points]
-    assert statuses.count("eliminated") == 243 - 117
-    assert not any(point.has_failed for point in points if point.status == "eliminated")
-    best, *_ = rank(points, sweep.select)
-    assert (best.parameters["epochs"], best.parameters["learning_rate"]) == (
-        81,
-        rates[-1],
-    )
+    table = make_table(sweep)
+    assert sum(table["status"] == "eliminated") == 243 - 117
+    assert not is_failed(table, sweep.definition).any()  # a diverged one is a result
+    best = rank(table, sweep.definition).iloc[0]
+    assert (best["epochs"], best["learning_rate"]) == (81, rates[-1])
+    assert train_rungs(sweep, failed=(largest, 2)) == rungs  # a resumed search
 
 
 def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
-    sweep, points = read_search(tmp_path)
-    first = next(iterate_rungs(points, sweep))
-    train(first[1:])
-    assert [len(rung) for rung in mark_eliminated(points, sweep)] == [81]
-    assert {point.status for point in points} == {"done", None}
+    sweep = read_search(tmp_path)
+    first = [each for each in sweep.points.values() if each.parameters.epochs == 9]
+    for point in first[1:]:
+        end(point, 0.5)
+    assert set(make_table(sweep)["status"]) == {"done", "not run"}
 
 
 def test_one_candidate_goes_on_at_least(tmp_path):
     search = SEARCH | {"n_candidates": 2}
-    sweep, points = read_search(tmp_path, random=search, base={"epochs": 100}, seeds=[])
-    counts = []
-    for rung in iterate_rungs(points, sweep):
-        train(rung)
-        counts.append((rung[0].rung, len(rung)))
+    sweep = read_search(tmp_path, random=search, base={"epochs": 100}, seeds=[])
+    counts = [(epochs, len(rates)) for epochs, rates in train_rungs(sweep)]
     assert counts == [(9, 2), (27, 1), (81, 1)]
+
+
+def test_if_all_candidates_of_a_rung_diverge_nobody_goes_on(tmp_path):
+    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1])
+    for point in sweep.points.values():
+        if point.parameters.epochs == 9:
+            end(point, 0.5)
+        elif point.parameters.epochs == 27:
+            end(point, None)
+    table = make_table(sweep)
+    counts = table.groupby("epochs")["status"].value_counts().to_dict()
+    assert counts == {
+        (9, "done"): 6,
+        (27, "diverged"): 2,
+        (27, "eliminated"): 4,
+        (81, "eliminated"): 6,
+    }
+    best, reason = select(table, sweep.definition)
+    assert best is None
+    assert reason.endswith("no candidate of the rung of 27 epochs has finished")
+
+
+def test_results_of_an_earlier_file_do_not_count_for_an_eliminated_point(tmp_path):
+    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1])
+    for point in sweep.points.values():
+        end(point, point.parameters.learning_rate)
+    lost = make_table(sweep).query("status == 'eliminated'")
+    assert len(lost) == 4 + 6 - 1
+    assert lost[[*EPOCH, "duration_s", "error"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +440,7 @@ def test_one_candidate_goes_on_at_least(tmp_path):
             "halving.resource: Input should be",
         ),
         ({"seeds": [-1]}, "seed is -1, but must be a whole number"),
-        ({"random": SEARCH | {"n_candidates": 1200}}, "The sweep has 10,800 points"),
+        ({"random": SEARCH | {"n_candidates": 1200}}, "more than 10,000 points"),
         *[
             (
                 {"random": SEARCH | {"parameters": {"learning_rate": each}}},
@@ -414,7 +461,10 @@ def test_one_candidate_goes_on_at_least(tmp_path):
             )
         ],
         (
-            {"random": SEARCH | {"parameters": {"seed": {"distribution": "normal"}}}},
+            {
+                "random": SEARCH | {"parameters": {"seed": {"distribution": "normal"}}},
+                "seeds": [],
+            },
             "seed.distribution: Input should be 'uniform' or 'log_uniform', "
             "not 'normal'",
         ),
@@ -443,25 +493,23 @@ def test_committed_results_are_those_of_the_committed_definition(results, monkey
     """Compare ids, eliminated points, and the one that was evaluated."""
     monkeypatch.setattr(parameters, "check_source", lambda source: None)
     rows = {row["id"]: row for row in csv.DictReader(results.open())}
-    sweep = read_definition(results.with_suffix(".yaml"))
-    points = read_points_of(results.with_suffix(".yaml"))
-    assert [point.id for point in points] == list(rows)
-    for rung in iterate_rungs(points, sweep):
-        for point in rung:
-            row, seed = rows[point.id], point.parameters.seed
-            assert row["status"] == "done"
+    definition = read_definition(results.with_suffix(".yaml"))
+    sweep = make_sweep(definition)
+    assert list(sweep.points) == list(rows)
+    for name, point in sweep.points.items():
+        row = rows[name]
+        if row["status"] == "done":
             others = {name: float(row[name]) for name in EPOCH if name in row}
-            value = float(row[sweep.select])
-            point.record = make_point(
-                seed, value, sweep.select, VALIDATED | others
-            ).record
-    mark_eliminated(points, sweep)
-    assert [point.status for point in points] == [
-        rows[point.id]["status"] for point in points
+            value = float(row[definition.select])
+            end(point, value, definition.select, VALIDATED | others)
+    table = make_table(sweep)
+    assert list(table["status"]) == [row["status"] for row in rows.values()]
+    assert list(table["configuration"]) == [
+        row["configuration"] for row in rows.values()
     ]
-    best, *_ = rank(points, sweep.select)
+    best = rank(table, definition).iloc[0]
     tested = {identity for identity, row in rows.items() if row["test_accuracy"]}
-    assert {point.id for point in best.points} == tested
+    assert set(find_points(table, best)) == tested
     accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
     table = (
         (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
@@ -473,19 +521,18 @@ def test_committed_results_are_those_of_the_committed_definition(results, monkey
 
 
 def test_a_search_selects_from_its_last_rung_alone(tmp_path):
-    search = SEARCH | {"n_candidates": 6}
-    sweep, points = read_search(tmp_path, random=search, seeds=[1, 2])
-    for rung in iterate_rungs(points, sweep):
-        train(rung)
-        last = rung
-    mark_eliminated(points, sweep)
-    largest = max(point.parameters.learning_rate for point in last)
-    train(last, failed=(largest, 2))
-    selection = select(points, sweep.select)
-    assert selection.selected.points == last  # 1 of 2 seeds
-    for point in last:
-        point.record = make_point(1).record
-    selection = select(points, sweep.select)
-    assert selection.selected is selection.configuration is None
-    assert "no candidate of the last rung, 81 epochs, has finished" in selection.reason
-    assert rank(points, sweep.select)[0].points[0].rung == 27
+    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1, 2])
+    *_, (epochs, (rate,)) = train_rungs(sweep)
+    last = [
+        point
+        for point in sweep.points.values()
+        if (point.parameters.epochs, point.parameters.learning_rate) == (epochs, rate)
+    ]
+    end(last[1], None)
+    best, reason = select(make_table(sweep), sweep.definition)
+    assert (best["epochs"], describe_seeds(best), reason) == (81, ", 1 of 2 seeds", "")
+    end(last[0], None)
+    best, reason = select(make_table(sweep), sweep.definition)
+    assert best is None
+    assert "no candidate of the rung of 81 epochs has finished" in reason
+    assert rank(make_table(sweep), sweep.definition)["epochs"][0] == 27

@@ -1,11 +1,13 @@
 """Sweeps on this machine: results, points that fail, kills, and a second start."""
 
 import csv
+import json
 import re
 import shutil
 import signal
 import threading
 
+import numpy as np
 import psutil
 import pytest
 
@@ -13,7 +15,7 @@ from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
 from pipeline.results.files import LOCK, lock
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import execution
+from pipeline.sweeps import execution, table
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
@@ -34,7 +36,7 @@ def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs):
     check_small_sweep(runs / "small", SMALL)
     log = (runs / "small.log").read_text()
     assert re.match(
-        r"4 points: 0 done, 4 to run, about \S+ s on \d+ cores, 1 MB of disk\n"
+        r"4 points: 0 done, 4 to run\n"
         r"\[1/4\] \d\d:\d\d:\d\d ",
         log,
     )
@@ -100,7 +102,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp
         assert psutil.wait_procs(children, timeout=20)[1] == []
     log, errors = (running := start(*command, cwd=project)).communicate(timeout=60)
     assert running.returncode == 0, errors
-    assert log.startswith("3 points: 2 done, 1 to run, about ")
+    assert log.startswith("3 points: 2 done, 1 to run\n")
     assert read_results(tmp_path) == read_results(local / "out")
     assert len(before) == 2
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
@@ -109,8 +111,9 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp
 
 
 def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_path):
-    points = [{"learning_rate": 10}]
-    file = write(tmp_path / "s.yaml", grid={"seed": [1, 13, 14]}, points=points)
+    points = [{"learning_rate": 10, "seed": 1}]
+    grid = {"learning_rate": [0.005], "seed": [1, 13, 14]}
+    file = write(tmp_path / "s.yaml", grid=grid, points=points)
     command = ("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out")
     failing = start(
         *command, "--time-limit", 4, cwd=project, GATE=gate.port, DEADLY="1"
@@ -132,7 +135,7 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
         timeout=120
     )
     assert retry.returncode == 1
-    assert log.startswith("4 points: 1 done, 3 to run, about ")
+    assert log.startswith("4 points: 1 done, 3 to run\n")
     results = read_results(tmp_path / "out")
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
 
@@ -175,7 +178,7 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
         "because of history.json, which has been removed or altered since\n"
         in done.stdout
     )
-    assert "3 points: 1 done, 2 to run, about " in done.stdout
+    assert "3 points: 1 done, 2 to run\n" in done.stdout
     assert read_results(out) == read_results(local / "out")
 
 
@@ -196,24 +199,41 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
     assert len(read_results(out)) == 4
 
 
-def test_a_sweep_that_cannot_evaluate_keeps_its_points(
+def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
     small_source, tmp_path, pipeline, monkeypatch
 ):
-    source, _ = small_source
-    select = execution.select
-    monkeypatch.setattr(execution, "select", lambda *a: source.unlink() or select(*a))
+    """Other test images are saved in the source before the selection."""
+    source, arrays = small_source
     base = QUICK | {"source": str(source), "num_samples": 40, "num_validation": 20}
-    file, out = write(tmp_path / "s.yaml", base=base), tmp_path / "out"
-    failed = pipeline("sweep", file, "--no-report", "--sweep-dir", out)
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("Error: All points are kept, but: ")
-    assert len(read_results(out)) == 1
+    file, command = write(tmp_path / "s.yaml", base=base), ("sweep", "--no-report")
+    content = source.read_bytes()
+
+    def exchange(*arguments):
+        np.savez(source, **arrays | {"x_test": 255 - arrays["x_test"]})
+        return select(*arguments)
+
+    select = table.select
+    errors = []
+    for name, is_exchanged in (("calm", False), ("exchanged", True)):
+        with monkeypatch.context() as patch:
+            if is_exchanged:
+                patch.setattr(table, "select", exchange)
+            done = pipeline(*command, file, "--sweep-dir", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        (metrics,) = tmp_path.glob(f"{name}/*/metrics.json")
+        errors.append(json.loads(metrics.read_text())["test_error"])
+        assert not [*tmp_path.glob(f"{name}/*/data.npz")]
+    assert errors[0] == errors[1]
+    again = pipeline(*command, file, "--sweep-dir", tmp_path / "calm")
+    assert "1 point is outdated and trained again, because of data" in again.stdout
+    assert json.loads(metrics.read_text())["test_error"] == errors[0]
+    source.write_bytes(content)
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     for grid in ({"num_samples": [20, 10**5]}, {"hidden_size": [5, 10**9]}):
         file = write(tmp_path / "s.yaml", grid=grid)
-        with pytest.raises(InvalidInput, match=r"100000|weights take"):
+        with pytest.raises(InvalidInput, match=r"100000|1,000,000"):
             execution.run_sweep(file, str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
 
@@ -240,7 +260,7 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
     options = {"workers": 3, "with_report": False}
     with pytest.raises(CommandFailed, match="9 of 9 points did") as failure:
         execution.run_sweep(file, str(tmp_path / "out"), **options)
-    assert str(failure.value).count(" failed: no notebook\n") == 9
+    assert str(failure.value).count(" and 8 more failed: no notebook\n") == 1
     assert len(threads) == 3
 
 
@@ -265,12 +285,9 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", **SEARCH)
     execution.run_sweep(file, str(tmp_path / "dry"), dry_run=True)
-    assert (
-        "3 rungs: 8 candidates at 1 epochs, 4 candidates at 2 epochs, 2 cand"
-        in caplog.text
-    )
-    assert "; 75% of the epochs of all at 4" in caplog.text
-    assert "28 points: 0 done, 28 to run, about " in caplog.text
+    assert "rung of 1 epoch, 16 points: 0 done, 16 to run" in caplog.text
+    assert "then the best 1/2 of each, for 2, 4 epochs" in caplog.text
+    assert "start it, and read the time after three points" in caplog.text
     assert not (tmp_path / "dry").exists()
     options = ("sweep", file, "--no-report", "--workers")
     for workers in (1, 2):
@@ -280,7 +297,8 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
         assert one.wait(timeout=120) == 0
     command = (*options, 2, "--sweep-dir", tmp_path / "killed")
     killed = start(*command, cwd=project)
-    wait_for(r"\[20/28\]", killed.stdout)  # in the second rung
+    wait_for(r"rung of 2 epochs, 8 points", killed.stdout)
+    wait_for(r"\[3/8\]", killed.stdout)
     killed.kill()
     killed.communicate()
     before = {
@@ -288,10 +306,11 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     }
     log, errors = (again := start(*command, cwd=project)).communicate(timeout=120)
     assert again.returncode == 0, errors
-    done = int(re.search(r"28 points: (\d+) done", log)[1])
+    assert "rung of 1 epoch, 16 points: 16 done, 0 to run\n" in log
+    done = 16 + int(re.search(r"rung of 2 epochs, 8 points: (\d+) done", log)[1])
     # Each of two workers may have been killed between a model and its record.
-    assert 20 <= done <= len(before) <= done + 2
-    assert f"28 points: {done} done, {28 - done} to run" in log
+    assert 19 <= done <= len(before) <= done + 2
+    assert "rung of 4 epochs, 4 points: 0 done, 4 to run\n" in log
     kept = [path for path, time in before.items() if path.stat().st_mtime_ns == time]
     assert len(kept) == done
     rows = read_table(tmp_path / "1")
@@ -321,8 +340,8 @@ def test_new_points_run_before_those_that_run_again(copied, tmp_path, caplog):
         "grid": RATES,
         "points": [{"learning_rate": 0.03}],
     }
-    ranking = execution.run_sweep(sweep, str(out), workers=1, with_report=False)
-    assert len(ranking) == 4
+    found = execution.run_sweep(sweep, str(out), workers=1, with_report=False)
+    assert len(found) == 4
     lines = [line for line in caplog.messages if line.startswith("[")]
     assert "learning_rate 0.03" in lines[0]
     assert len(lines) == 2

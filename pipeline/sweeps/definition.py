@@ -1,0 +1,181 @@
+"""Read a sweep's YAML file, and list the parameters of its points.
+
+A configuration consists of all points that differ in their seed alone. A search by
+halving has rungs: points of more and more epochs, for fewer and fewer candidates. All
+points of all rungs are known from the start, although most are never trained.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline import parameters
+from pipeline.errors import InvalidInput
+from pipeline.parameters import Parameters
+from pipeline.records import Distribution, RandomSearch, SweepDefinition
+
+MAX_POINTS = 10_000
+MAX_DRAWS = 100  # for each candidate, because a repeated one is replaced by a new draw
+# The parameters that are integers.
+WHOLE = {
+    name for name, field in Parameters.model_fields.items() if field.annotation is int
+}
+ENTRIES = "base, grid, points, seeds, random, halving and select"
+# What pydantic would call by the names of our classes.
+EXAMPLES = {
+    "Distribution": "such as {min: 0, max: 1} or {values: [1, 2]}",
+    "SweepDefinition": "names with values, such as name: trial",
+}
+
+
+def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
+    """Read the definition of a sweep from its file, or from a mapping.
+
+    Raises InvalidInput, which says what is wrong and what is allowed.
+    """
+    is_path = isinstance(source, Path)
+    try:
+        content = YAML(typ="safe", pure=True).load(source) if is_path else source
+        return SweepDefinition.model_validate(content)
+    except ValidationError as error:
+        reason = "\n".join(map(_describe, error.errors()))
+    except (OSError, YAMLError, ValueError) as error:
+        # What follows in a message of ruamel.yaml is advice to programmers.
+        reason = str(error).split("\nTo suppress")[0]
+    advice = f"A sweep has a name, and may have {ENTRIES}."
+    raise InvalidInput(
+        f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}"
+    )
+
+
+def _describe(error: Any) -> str:
+    """Return an error of pydantic as a line."""
+    place = ".".join(map(str, error["loc"])) or "the file"
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "model_type":
+        text = f"Input should be {EXAMPLES[error['ctx']['class_name']]}"
+    return f"{place}: {text}, not {error['input']!r}"
+
+
+def list_points(sweep: SweepDefinition) -> list[Parameters]:
+    """Return the parameters of all points, rung by rung, and each only once.
+
+    Raises InvalidInput if there are too many, or if a value or a source cannot be used.
+    """
+    both = [name for name in sweep.grid if name in sweep.drawn]
+    if both:
+        raise InvalidInput(
+            f"{both[0]} is in grid and in random. Leave it in one of them."
+        )
+    rungs = [{"epochs": epochs} for epochs in list_rungs(sweep)] or [{}]
+    points = (
+        sweep.base | values | rung
+        for rung in rungs
+        for values in _list_combinations(sweep)
+    )
+    found = list(islice(points, MAX_POINTS + 1))
+    if len(found) > MAX_POINTS:
+        problem = f"The sweep has more than {MAX_POINTS:,} points"
+        raise InvalidInput(f"{problem}. Make several sweeps of them.")
+    checked = list(map(parameters.from_values, found))
+    for each in checked:
+        _check_point(each, sweep)
+    return list({each.model_dump_json(): each for each in checked}.values())
+
+
+def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
+    """Yield the values of the points, apart from the base and their rung.
+
+    Each candidate of a search is combined with each point of the grid. The entries of
+    `points` follow, with the seeds of the grid unless they have one. If there are such
+    entries, a grid of seeds alone gives no points of its own.
+    """
+    seeds = [{"seed": seed} for seed in sweep.grid.get("seed", ())] or [{}]
+    if sweep.grid.keys() - {"seed"} or sweep.drawn or not sweep.points:
+        for drawn in draw_candidates(sweep.random):
+            for values in product(*sweep.grid.values()):
+                yield drawn | dict(zip(sweep.grid, values, strict=True))
+    for entry in sweep.points:
+        for seed in [{}] if "seed" in entry else seeds:
+            yield seed | entry
+
+
+def _check_point(point: Parameters, sweep: SweepDefinition) -> None:
+    """Raise InvalidInput if a point has no source, or not the metric to select by."""
+    parameters.check_source(point.source)
+    if sweep.select.startswith("validation") and point.num_validation == 0:
+        problem = f"select is {sweep.select}, but num_validation is 0"
+        raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
+
+
+def draw_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
+    """Yield the different candidates of a random search, one after the other.
+
+    For each parameter, in the order of the file, one number is taken from NumPy's
+    RandomState, whose sequence never changes. So the first candidates stay the same if
+    more are drawn. Without a search there is one, which is empty. Raises InvalidInput
+    if there are fewer different ones than wanted.
+    """
+    if search is None:
+        yield {}
+        return
+    rng = np.random.RandomState(search.random_state)
+    seen: set[str] = set()
+    for _ in range(MAX_DRAWS * search.n_candidates):
+        candidate = {
+            name: _draw(each, rng.random_sample(), name in WHOLE)
+            for name, each in search.parameters.items()
+        }
+        if repr(candidate) not in seen:
+            seen.add(repr(candidate))
+            yield candidate
+        if len(seen) == search.n_candidates:
+            return
+    problem = f"n_candidates is {search.n_candidates}, but there are {len(seen)}"
+    raise InvalidInput(
+        f"random: {problem} different candidates. Lower it, or widen the ranges."
+    )
+
+
+def _draw(distribution: Distribution, fraction: float, is_whole: bool) -> Any:
+    """Return the value of a distribution at this fraction, in [0, 1).
+
+    Numbers are rounded to three significant digits, so they do not depend on how a
+    machine rounds the last bit of a power.
+    """
+    if distribution.values is not None:
+        return distribution.values[int(fraction * len(distribution.values))]
+    low, high = float(distribution.min or 0), float(distribution.max or 0)
+    end = high + is_whole  # integers are rounded down, so their range ends at high + 1
+    if distribution.distribution == "log_uniform":
+        value = low * (end / low) ** fraction
+    else:
+        value = low + fraction * (end - low)
+    value = min(max(float(f"{value:.3g}"), low), high)
+    return math.floor(value) if is_whole else value
+
+
+def list_rungs(sweep: SweepDefinition) -> list[int]:
+    """Return the epochs of each rung, the fewest first; none without halving.
+
+    Raises InvalidInput if `epochs` is also set elsewhere, or if the first rung has
+    more epochs than the base.
+    """
+    if sweep.halving is None:
+        return []
+    if "epochs" in {*sweep.grid, *sweep.drawn, *chain(*sweep.points)}:
+        problem = "epochs is in grid, points or random, but halving sets it"
+        raise InvalidInput(f"{problem}. Put the largest number into base.")
+    least, most = sweep.halving.min_resources, parameters.from_values(sweep.base).epochs
+    if least > most:
+        problem = f"min_resources is {least}, but base has {most} epochs"
+        raise InvalidInput(f"halving: {problem}. Lower it, or raise epochs.")
+    count = int(math.log(most / least, sweep.halving.factor) + 1e-9) + 1
+    return [least * sweep.halving.factor**rung for rung in range(count)]

@@ -1,0 +1,274 @@
+"""Hold a sweep: its definition, its folder, its points, and what they need.
+
+`prepare` makes one from a YAML file before it is run, and `read_sweep` reads one that
+has been started.
+"""
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import parameters, paths, records
+from pipeline.errors import InvalidFile
+from pipeline.images import data
+from pipeline.images.data import Data
+from pipeline.parameters import Parameters
+from pipeline.records import (
+    Inputs,
+    Metrics,
+    RunRecord,
+    Status,
+    SweepDefinition,
+    SweepRecord,
+)
+from pipeline.results import provenance
+from pipeline.results.files import check_folder
+from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import EVALUATION, HELPERS, TRAINING
+from pipeline.sweeps.definition import list_points, read_definition
+
+UNFINISHED = (
+    None,
+    Status.WAITING,
+    Status.RUNNING,
+    Status.INTERRUPTED,
+    Status.OUTDATED,
+)
+log = logging.getLogger(__name__)
+NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
+
+
+@dataclass(eq=False)
+class Point:
+    """One point of a sweep, with its record if it has been run.
+
+    now: the record with which its training would begin now.
+    changes: how its record differs from that; if it does, the point is outdated.
+    """
+
+    parameters: Parameters
+    folder: RunFolder
+    now: RunRecord
+    record: RunRecord | None = None
+    changes: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.folder.path.name
+
+    @property
+    def status(self) -> Status | None:
+        if self.changes:
+            return Status.OUTDATED
+        return self.record.status if self.record else None
+
+    def load(self) -> None:
+        """Read the point's record, and compare it with what it would be now."""
+        self.record, self.changes = self.folder.find_record(), []
+        if self.record:
+            self.changes = provenance.compare_records(self.record, self.now)
+
+    def record_result(self, record: RunRecord) -> None:
+        """Store the record of the point's training, here and in its folder."""
+        self.record, self.changes = record, []
+        self.folder.write_record(record)
+
+    def find_metrics(self) -> Metrics | None:
+        """Return the point's metrics on the test images, or None if it has none.
+
+        Those of an earlier training do not count.
+        """
+        has_metrics = self.folder.metrics_path.exists()
+        if self.status != Status.DONE or not self.record or not has_metrics:
+            return None
+        metrics, trained = self.folder.read_metrics(), self.record.metrics
+        is_own = trained and metrics.weights_sha256 == trained.weights_sha256
+        return metrics if is_own else None
+
+
+class Sweep:
+    """A sweep: its definition, its folder, its points, and what they need.
+
+    inputs: from a source to what a training with it depends on.
+    """
+
+    def __init__(
+        self,
+        definition: SweepDefinition,
+        path: Path,
+        points: Mapping[str, Parameters],
+        inputs: Mapping[str, Inputs],
+        arrays: Mapping[str, dict[str, str]],
+        warnings: list[str],
+    ) -> None:
+        self.definition, self.path, self.warnings = definition, path, warnings
+        self.inputs, self.arrays = dict(inputs), dict(arrays)
+        self.display_path = paths.to_display_path(path)
+        self.record_path = path / "sweep.json"
+        self.summary_path = path / "summary.json"
+        self.results_path = path / "results.csv"
+        self.notebook_path = path / "sweep.ipynb"
+        self.report_path = path / "report.html"
+        self.helpers_path = path / HELPERS
+        self.points = {
+            identity: Point(each, RunFolder(path / identity), self._make_record(each))
+            for identity, each in points.items()
+        }
+
+    def _make_record(self, point: Parameters) -> RunRecord:
+        return RunRecord(
+            parameters=dict(point),
+            inputs=self.inputs[point.source],
+            arrays=self.arrays.get(point.source, {}),
+        )
+
+    def to_record(self) -> SweepRecord:
+        return SweepRecord(
+            **dict(self.definition),
+            ids={point.id: dict(point.parameters) for point in self.points.values()},
+            inputs=self.inputs,
+            arrays=self.arrays,
+            warnings=self.warnings,
+        )
+
+    def find_jobs(self, retry_failed: bool) -> list[Point]:
+        """Read the records of all points; return those to train, the new ones first.
+
+        With halving, points of all rungs are returned. The log gets the reasons why
+        points are trained again.
+        """
+        new: list[Point] = []
+        again: list[Point] = []
+        reasons = Counter[str]()
+        # A process that died may have been killed, and succeeds the next time.
+        again_if = [*UNFINISHED, Status.DIED]
+        kept = [Status.DONE]
+        if self.definition.random or self.definition.halving:
+            kept.append(Status.DIVERGED)  # the result of a candidate
+        for point in self.points.values():
+            point.load()
+            if point.status == Status.DONE and point.record:
+                point.changes = point.folder.describe_altered(point.record)
+            if point.changes:
+                reasons[point.changes[0]] += 1
+                again.append(point)
+            elif point.status in again_if or (
+                retry_failed and point.status not in kept
+            ):
+                point.record = None  # an old result does not count
+                new.append(point)
+        for reason, count in reasons.items():
+            which = "1 point is" if count == 1 else f"{count} points are"
+            log.info(f"{which} outdated and trained again, because of {reason}")
+        return new + again
+
+    def list_former_folders(self) -> list[str]:
+        """Return the names of the points that are no longer in the sweep's file."""
+        folders = {path.parent.name for path in self.path.glob("*/run.json")}
+        return sorted(folders - self.points.keys())
+
+    def count_free_bytes(self) -> int:
+        """Return the room on the disk of the sweep's folder."""
+        above = (self.path, *self.path.parents)
+        return shutil.disk_usage(next(path for path in above if path.exists())).free
+
+
+class PreparedSweep(Sweep):
+    """A sweep that can be run: with its images, and what an evaluation depends on."""
+
+    def __init__(
+        self,
+        definition: SweepDefinition,
+        path: Path,
+        points: Mapping[str, Parameters],
+        images: Mapping[str, Data],
+        inputs: Mapping[str, Inputs],
+    ) -> None:
+        self.images, self.evaluation_inputs = images, inputs
+        super().__init__(
+            definition,
+            path,
+            points,
+            {
+                name: provenance.keep_training_inputs(each)
+                for name, each in inputs.items()
+            },
+            {name: dict(each.source_sha256) for name, each in images.items()},
+            list(
+                dict.fromkeys(
+                    each for data in images.values() for each in data.warnings
+                )
+            ),
+        )
+        self.helpers = provenance.take_helpers(next(iter(inputs.values())))
+        self._contents: dict[tuple[Any, ...], bytes] = {}
+
+    def split(self, point: Parameters) -> Data:
+        """Return the images of a point, in three sets."""
+        sizes = point.num_samples, point.num_validation
+        return data.split(self.images[point.source], *sizes)
+
+    def make_data(self, point: Parameters) -> bytes:
+        """Return the content of data.npz for the training of a point.
+
+        Points of the same images share one content, which has no test images.
+        """
+        key = point.source, point.num_samples, point.num_validation
+        if key not in self._contents:
+            self._contents[key] = self.split(point).without_test().to_bytes()
+        return self._contents[key]
+
+
+def prepare(
+    source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
+) -> PreparedSweep:
+    """Check a sweep, and collect what its points need: images, code and versions.
+
+    source: the YAML file, or its content.
+    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME.
+
+    Each source is loaded once. Raises InvalidInput before anything is written.
+    """
+    definition = read_definition(Path(source) if isinstance(source, str) else source)
+    path = paths.BASE / (sweep_dir or paths.RUNS / "sweeps" / definition.name)
+    check_folder(path, "run.json", (".yaml", ".yml"))
+    points = {parameters.make_id(dict(each)): each for each in list_points(definition)}
+    sources = list(dict.fromkeys(each.source for each in points.values()))
+    images = {name: data.load_source(name) for name in sources}
+    inputs = {
+        name: provenance.collect_inputs(name, [TRAINING, EVALUATION])
+        for name in sources
+    }
+    sweep = PreparedSweep(definition, path, points, images, inputs)
+    for point in points.values():
+        sweep.make_data(point)  # raises if there are too few images
+    return sweep
+
+
+def read_sweep(sweep_dir: Path | str) -> Sweep:
+    """Read a sweep that has been started, and the records of its points.
+
+    Raises InvalidFile if sweep.json is missing, damaged, or of version 2.
+    """
+    path = paths.BASE / sweep_dir
+    record = records.read_record(path / "sweep.json", SweepRecord, NEXT_STEP)
+    if not record.inputs:
+        problem = "is of version 2, which did not record the code of its points"
+        raise InvalidFile(path / "sweep.json", problem, NEXT_STEP)
+    fields = record.model_dump(include=set(SweepDefinition.model_fields))
+    points = {name: parameters.from_values(each) for name, each in record.ids.items()}
+    sweep = Sweep(
+        SweepDefinition.model_validate(fields),
+        path,
+        points,
+        record.inputs,
+        record.arrays,
+        record.warnings,
+    )
+    for point in sweep.points.values():
+        point.load()
+    return sweep

@@ -1,0 +1,296 @@
+"""Make the one table of a sweep, a row for each point, and rank and select by it.
+
+Configurations are compared by their mean over the seeds, because a single seed can be
+lucky. In a search by halving, the best of each rung go on to the next one.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import multimode
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import InvalidFile
+from pipeline.parameters import NAMES, describe, make_id
+from pipeline.paths import BASE
+from pipeline.records import (
+    METRICS,
+    TEST_METRICS,
+    Status,
+    SweepDefinition,
+    SweepSummary,
+    TrainingMetrics,
+)
+from pipeline.results.files import write_whole
+from pipeline.results.provenance import has_published_helpers
+from pipeline.sweeps.definition import list_rungs
+from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
+
+CONFIGURATION = [name for name in NAMES if name != "seed"]
+RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
+TIMES = ["started", "duration_s", "error"]
+NOT_RUN = "not run"
+LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # what has not ended
+
+
+def identify(values: Any) -> str:
+    """Return the key of a configuration: the id of all parameters but the seed."""
+    return make_id({name: values[name] for name in CONFIGURATION})
+
+
+def make_table(sweep: Sweep) -> pd.DataFrame:
+    """Return a row for each point, by its id.
+
+    A row has the point's configuration, status, parameters, metrics and times. What is
+    not known is None, or nan where it is a number.
+    """
+    table = pd.DataFrame(map(_make_row, sweep.points.values()))
+    # Before a point has ended, these columns would not be of numbers or of times.
+    numbers = [name for name in RESULTS if name != "weights_sha256"]
+    table = table.astype(dict.fromkeys(numbers, float))
+    table["started"] = pd.to_datetime(table["started"], utc=True)
+    return eliminate(table, sweep.definition)
+
+
+def _make_row(point: Point) -> dict[str, object]:
+    record = None if point.status == Status.OUTDATED else point.record
+    metrics = record.metrics if record else None
+    tested = point.find_metrics()
+    values = dict(point.parameters)
+    row: dict[str, object] = {"id": point.id, "configuration": identify(values)}
+    row |= {"status": str(point.status or NOT_RUN)} | values
+    row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
+    row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
+    return row | {name: getattr(record, name, None) for name in TIMES}
+
+
+def eliminate(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
+    """Mark the points whose candidate has lost in an earlier rung as eliminated.
+
+    After a rung that is not finished, nobody is eliminated. If no candidate of a rung
+    has finished, all points of later rungs are.
+    """
+    if sweep.halving is None:
+        return table
+    table = table.copy()
+    names = [name for name in CONFIGURATION if name != "epochs"]
+    candidate = table.groupby(names, sort=False, dropna=False).ngroup()
+    going = set(candidate)
+    for epochs in list_rungs(sweep):
+        in_rung = table["epochs"] == epochs
+        lost = in_rung & ~candidate.isin(going)
+        table.loc[lost, "status"] = str(Status.ELIMINATED)
+        table.loc[lost, [*RESULTS, *TIMES]] = None  # of an earlier file
+        rung = table[in_rung & ~lost]
+        if rung.empty:
+            continue
+        if rung["status"].isin(LEFT).any():
+            break
+        ranking = rank(rung, sweep)
+        best = ranking.head(max(len(ranking) // sweep.halving.factor, 1))
+        best = best[best["seeds"] > 0]
+        chosen = rung["configuration"].isin(best["configuration"])
+        going = set(candidate[rung.index[chosen]])
+    return table
+
+
+def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
+    """Return a row for each configuration, the best first.
+
+    A row has the parameters but for the seed, `points`, of which `seeds` have finished,
+    and the `mean`, the `lowest` and the `highest` value of the metric over these. It is
+    `complete` if it has as many seeds as most configurations.
+
+    A later rung comes before an earlier one. Within a rung, complete configurations
+    come first, then those that have fewer points than most. Those with a point that has
+    not finished come last, because the mean of the others flatters them. Then the mean
+    decides, and between equal means the other metric of the same images. Equals keep
+    their order. Eliminated points are left out.
+    """
+    split, _, measure = sweep.select.partition("_")
+    other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
+    table = table[table["status"] != Status.ELIMINATED]
+    groups = table.groupby("configuration", sort=False)
+    done = table[table["status"] == Status.DONE].groupby("configuration", sort=False)
+    ranking = groups[CONFIGURATION].first()
+    ranking["points"] = groups.size()
+    ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
+    usual = max(multimode(ranking["points"]))
+    ranking["complete"] = ranking["seeds"] >= ranking["points"].clip(usual)
+    for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
+        ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
+    has_all = ranking["seeds"] == ranking["points"]
+    keys = pd.DataFrame(
+        {
+            "nothing": ranking["seeds"] == 0,
+            "rung": -ranking["epochs"] if sweep.halving else 0,
+            "tier": 2 - has_all.astype(int) - ranking["complete"].astype(int),
+            "mean": _orient(ranking["mean"], sweep.select),
+            "other": _orient(done[other].mean().reindex(ranking.index), other),
+        }
+    )
+    order = keys.sort_values([*map(str, keys)], kind="stable").index
+    return pd.DataFrame(ranking.loc[order]).reset_index()
+
+
+def _orient(means: pd.Series, metric: str) -> pd.Series:
+    """Return means with the best the smallest.
+
+    They are rounded, because a sum in another order differs in its last digits.
+    """
+    return (means if metric.endswith("error") else -means).round(12)
+
+
+def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | None, str]:
+    """Return the best configuration, and why it is not selected, or "" if it is.
+
+    It is a row of the ranking, or None if nobody leads.
+    """
+    best = rank(table, sweep).iloc[0]
+    going = table[table["status"] != Status.ELIMINATED]
+    last = list_rungs(sweep)[-1:]
+    if best["seeds"] == 0:
+        return None, "Nothing is selected: no point has finished"
+    if going["status"].isin(LEFT).any():
+        done = sum(going["status"] == Status.DONE)
+        return best, f"leads so far, of {done} of {len(going)} points"
+    if last and best["epochs"] != last[0]:
+        failed = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
+        problem = f"no candidate of the rung of {count_epochs(failed)} has finished"
+        return None, f"Nothing is selected: {problem}"
+    return best, ""
+
+
+def _is_done(table: pd.DataFrame) -> pd.Series:
+    return table["status"] == Status.DONE
+
+
+def find_points(table: pd.DataFrame, best: pd.Series) -> list[str]:
+    """Return the ids of the finished points of a configuration."""
+    own = table["configuration"] == best["configuration"]
+    return list(table.loc[own & _is_done(table), "id"])
+
+
+def find_varied(table: pd.DataFrame) -> list[str]:
+    """Return the parameters, other than the seed, that differ among the points."""
+    return [name for name in CONFIGURATION if table[name].nunique() > 1]
+
+
+def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
+    """Return for each point whether it ended without a result.
+
+    If the training of a candidate of a search diverges, that counts as a result.
+    """
+    results = [*LEFT, Status.DONE, Status.ELIMINATED]
+    if sweep.random or sweep.halving:
+        results.append(Status.DIVERGED)
+    return ~table["status"].isin(results)
+
+
+def describe_values(row: pd.Series, names: Sequence[str]) -> str:
+    """Return these parameters of a row as words."""
+    return describe({name: row[name] for name in names}) or "the only configuration"
+
+
+def describe_seeds(best: pd.Series) -> str:
+    """Return ", mean of 3 seeds", ", 2 of 3 seeds", or "" for a single seed."""
+    if not best["complete"]:
+        return f", {best['seeds']} of {max(best['points'], best['seeds'])} seeds"
+    return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
+
+
+def describe_selection(
+    best: pd.Series | None, reason: str, names: Sequence[str]
+) -> str:
+    """Return in words the selected configuration, or why there is none."""
+    if best is None:
+        return reason
+    return f"{reason or 'selected'}: {describe_values(best, names)}"
+
+
+def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
+    """Describe the points that have failed or diverged, and what to do about them.
+
+    Equal errors are one line. At most 20 lines are given.
+    """
+    failed = table[is_failed(table, sweep)]
+    if failed.empty:
+        failed = table[table["status"] == Status.DIVERGED]
+    count = "1 point" if len(table) == 1 else f"{len(table)} points"
+    lines = [f"{len(failed)} of {count} did not finish:"]
+    errors = failed["error"].fillna("").str.partition("\n")[0]
+    groups = failed.groupby(["status", errors], sort=False)["id"]
+    for (status, error), ids in list(groups)[:20]:
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        lines.append(f"{ids.iloc[0]}{more} {status}: {error}")
+    statuses = set(failed["status"])
+    if statuses - {Status.DIVERGED, Status.DIED}:
+        lines.append("The option --retry-failed gives them another try.")
+    elif Status.DIED in statuses:
+        lines.append("Give the same command again: what died is trained again.")
+    else:
+        lines.append("The same training diverges again: change what it is given.")
+    return "\n".join(lines)
+
+
+def count_epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count:,} epochs"
+
+
+def write_results(table: pd.DataFrame, path: Path) -> None:
+    """Write results.csv: a row for each point that is not outdated, with all digits."""
+    current = table[table["status"] != Status.OUTDATED]
+    write_whole(path, current.to_csv(index=False, lineterminator="\n").encode())
+
+
+def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
+    """Return what the list of runs shows of a sweep."""
+    definition = sweep.definition
+    best, reason = select(table, definition)
+    lines = [
+        f"{entry}: {describe(values)}"[:200]
+        for entry in ("base", "grid")
+        if (values := getattr(definition, entry))
+    ]
+    lines.append(describe_selection(best, reason, find_varied(table)))
+    metrics: dict[str, float] = {}
+    if best is not None:
+        lines[-1] += describe_seeds(best)
+        rows = table[table["id"].isin(find_points(table, best))]
+        names = [name for name in METRICS if rows[name].notna().all()]
+        metrics = {
+            name: float(rows[name].mean())
+            for name in names
+            if not reason or name not in TEST_METRICS
+        }
+    if not has_published_helpers(next(iter(sweep.inputs.values()))):
+        lines.append("with a changed helpers.py")
+    counts = table["status"].value_counts(sort=False)
+    counts = counts.drop(str(Status.ELIMINATED), errors="ignore")
+    started = table["started"].min()
+    return SweepSummary(
+        started=None if pd.isna(started) else started.to_pydatetime(),
+        duration_s=round(float(table["duration_s"].sum()), 1),
+        select=definition.select,
+        status=status,
+        detail=", ".join(f"{count} {name}" for name, count in counts.items()),
+        lines=lines,
+        metrics=metrics,
+    )
+
+
+def find_selected(run_dir: str) -> list[str]:
+    """Return the folders of a sweep's selected points, or the folder of a run itself.
+
+    Raises InvalidFile if the sweep has not ended, or has nothing to select.
+    """
+    if not (BASE / run_dir / "sweep.json").exists():
+        return [run_dir]
+    sweep = read_sweep(run_dir)
+    table = make_table(sweep)
+    best, reason = select(table, sweep.definition)
+    if best is None or reason:
+        problem = f"has not ended with a selection: {reason}"
+        raise InvalidFile(sweep.path, problem, "Run the sweep again.")
+    return [sweep.points[name].folder.display_path for name in find_points(table, best)]

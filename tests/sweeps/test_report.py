@@ -1,0 +1,243 @@
+"""The tables and plots of a sweep's report.
+
+Only one configuration in it has test metrics.
+"""
+
+import base64
+import io
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from pipeline.parameters import NAMES
+from pipeline.records import SweepDefinition
+from pipeline.sweeps import evaluation, report
+from pipeline.sweeps.table import make_table
+from tests.conftest import EPOCH
+from tests.sweeps.conftest import end, make_ranking, make_sweep
+
+
+def test_the_ranking_has_a_row_for_each_configuration_with_its_spread_over_the_seeds():
+    values = {
+        (10, 0.1, 1): 0.9,
+        (10, 0.1, 2): 0.5,
+        (20, 0.1, 1): 0.8,
+        (20, 0.1, 2): 0.7,
+    }
+    ranking = make_ranking(values | {(30, 0.1, 1): None})
+    columns = ["hidden_size", "seeds", "complete", "mean", "lowest", "highest"]
+    rows = [list(map(float, row)) for row in ranking[columns].to_numpy()]
+    assert rows[0] == pytest.approx([20, 2, 1, 0.75, 0.7, 0.8])
+    assert rows[1] == pytest.approx([10, 2, 1, 0.7, 0.5, 0.9])
+    assert rows[2][:3] == [30, 0, 0]
+    assert all(map(math.isnan, rows[2][3:]))
+
+
+def test_the_table_has_a_row_for_each_point_of_numbers_and_times():
+    """Also if its points have no result, or times of two origins."""
+    definition = SweepDefinition(name="a", grid={"seed": [1, 2]}, select="train_error")
+    sweep = make_sweep(definition)
+    first, second = sweep.points.values()
+    for _ in range(2):
+        table = make_table(sweep)
+        assert table["train_error"].dtype == float
+        assert str(table["started"].dtype).startswith("datetime64")
+        end(first, 0.25, "train_error", EPOCH)
+    read = first.record.model_validate_json(first.record.model_dump_json())
+    second.record = read.replace(status="running", metrics=None)
+    table = make_table(sweep)
+    assert list(table["status"]) == ["done", "running"]
+    assert table["train_error"][0] == 0.25
+    assert table[["train_error", "validation_error"]].isna().sum().tolist() == [1, 2]
+    assert {*NAMES, "weights_sha256"} < {*table.columns}
+    assert table[["test_error", "test_accuracy"]].isna().all(axis=None)
+    assert table["started"].min().tzinfo is not None
+
+
+def test_a_table_is_escaped_and_rounded_has_links_and_downloads_itself():
+    table = pd.DataFrame({"id": ["p1", "p2"], "error": ["<b> & co", None]})
+    table = table.assign(
+        learning_rate_decay=[1.0, 0.99999], validation_accuracy=[1 / 3, None]
+    )
+    text = report.to_html(table, "trial", {"p1": "p1/report.html", "p2": ""}.get)
+    page = BeautifulSoup(text, "html.parser")
+    heads = ["id", "error", "learning_rate_decay", "validation accuracy"]
+    assert [cell.text for cell in page.find_all("th")] == heads
+    cells = ["p1", "<b> & co", "1.0", "0.3333", "p2", "-", "0.99999", "-"]
+    assert [cell.text for cell in page.find_all("td")] == cells
+    assert [link["href"] for link in page.table.find_all("a")] == ["p1/report.html"]
+    assert "sortable" in page.table["class"]
+    address = page.find("a", download="trial.csv")["href"]
+    content = base64.b64decode(address.removeprefix("data:text/csv;base64,"))
+    read = pd.read_csv(io.BytesIO(content))
+    pd.testing.assert_frame_equal(read, table, check_exact=True)
+
+
+def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs):
+    page = BeautifulSoup((runs / "small" / "report.html").read_text(), "html.parser")
+    assert "selected: learning_rate 0.005\n" in page.main.text
+    spread, error = (
+        "range over 2 seeds: 0.7544 to 0.7688",
+        "standard error of 10,000 images",
+    )
+    assert f"test_accuracy 0.7616 ({spread}; {error}: 0.0043)" in page.main.text
+    ranking, points = page.find_all("table", class_="sortable")
+    assert [cell.text for cell in ranking.find_all("td")][:4] == [
+        "0.005",
+        "2",
+        "True",
+        "0.7685",
+    ]
+    links = [link["href"] for link in points.find_all("a")]
+    assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
+    assert "test" not in points.text
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "images", "text"),
+    [
+        (
+            [0.7, 0.8],
+            "test_accuracy",
+            49,
+            "(range over 2 seeds: 0.7000 to 0.8000; "
+            "standard error of 49 images: 0.061)",
+        ),
+        (
+            [1.0],
+            "validation_accuracy",
+            10,
+            "(one seed; standard error of 10 images: 0.094)",
+        ),
+        ([0.5], "validation_error", 1000, "(one seed; 1,000 images)"),
+    ],
+)
+def test_a_metric_comes_with_its_range_and_the_standard_error_of_its_images(
+    values, metric, images, text
+):
+    values = pd.Series(values)
+    assert report.describe_certainty(values, metric, images).endswith(text)
+
+
+def test_a_selected_value_at_an_edge_is_named():
+    ranking = pd.DataFrame(
+        {"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]}
+    )
+    edges = report.find_edges(ranking, ["hidden_size", "learning_rate"])
+    assert edges == ["hidden_size 30 is the largest of 3 values tried"]
+
+
+@pytest.fixture
+def draw():
+    """Return a function that draws effects, and closes the figures in the end."""
+    yield lambda *arguments: report.draw_effects(
+        *arguments, "validation_accuracy", set()
+    )
+    plt.close("all")
+
+
+def test_effects_draw_a_line_for_each_choice_of_the_others_and_mark_the_best(draw):
+    sizes, rates = (10, 20, 30), (0.1, 0.2)
+    values = {
+        (s, r, n): s / 100 + r + n / 1000 for s in sizes for r in rates for n in (1, 2)
+    }
+    first, second = draw(make_ranking(values), ["hidden_size", "learning_rate"]).axes
+    assert (len(first.containers), len(second.containers)) == (2, 3)
+    assert first.get_xlabel() == "hidden_size, values swept"
+    assert first.get_ylabel() == "validation accuracy (fraction)"
+    solid = [bars[0] for bars in first.containers if bars[0].get_linestyle() == "-"]
+    assert [list(line.get_ydata()) for line in solid] == [
+        pytest.approx([0.3015, 0.4015, 0.5015])
+    ]
+    (mark,) = [line for line in first.lines if line.get_markersize() == 9]
+    assert mark.get_ydata() == pytest.approx([0.5015])
+    assert list(mark.get_xdata()) == [30]
+
+
+def test_effects_leave_out_a_configuration_of_which_a_point_failed(draw):
+    values = {
+        (10, 0.1, 1): 0.9,
+        (10, 0.1, 2): None,
+        (20, 0.1, 1): 0.6,
+        (20, 0.1, 2): 0.6,
+    }
+    (axis,) = draw(make_ranking(values), ["hidden_size"]).axes
+    assert [list(bars[0].get_ydata()) for bars in axis.containers] == [[0.6]]
+
+
+def test_effects_of_many_parameters_stand_in_rows_of_three(draw):
+    names = list(NAMES)[1:11]
+    counts = {"complete": True, "mean": [0.5, 0.4], "lowest": 0.4, "highest": 0.5}
+    figure = draw(pd.DataFrame({name: [1, 2] for name in names} | counts), names)
+    assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
+    assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == 4
+    figure.draw_without_rendering()
+    boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
+    assert not any(
+        box.overlaps(other) for box in boxes for other in boxes if other is not box
+    )
+
+
+def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
+    columns = {"hidden_size": [20, 90], "dropout_rate": [0.01, 0.5], "epochs": [1, 10]}
+    columns |= {
+        "learning_rate": [0.01, 0.05],
+        "input_dropout_rate": [0, 0.5],
+        "source": ["a", "b"],
+    }
+    log = {"distribution": "log_uniform", "min": 0.01, "max": 0.1}
+    drawn = {"learning_rate": log, "dropout_rate": {"min": 0, "max": 0.6}}
+    sweep = SweepDefinition(name="a", random={"n_candidates": 2, "parameters": drawn})
+    logs = report.find_log_scales(pd.DataFrame(columns), columns, sweep)
+    assert logs == {"learning_rate", "epochs"}
+
+
+def test_a_search_is_drawn_by_its_candidates_and_by_its_rungs(draw):
+    table = {
+        "learning_rate": [0.1, 0.1, 0.2],
+        "epochs": [9, 3, 3],
+        "mean": [0.9, 0.7, 0.6],
+    }
+    ends = {"complete": True, "lowest": 0.5, "highest": 0.9}
+    ranking = pd.DataFrame(table | ends)
+    names, logs = ["learning_rate", "epochs"], {"epochs"}
+    figure = report.draw_candidates(ranking, names, "validation_accuracy", logs)
+    lines = figure.axes[0].lines
+    # The best one is drawn last, so it lies on top.
+    assert [list(line.get_ydata()) for line in lines[2:3]] == [[0, 1, 1]]
+    figure = report.draw_effects(ranking, ["epochs"], "validation_accuracy", logs)
+    (axis,) = figure.axes
+    ends = sorted(list(bars[0].get_xdata()) for bars in axis.containers)
+    assert ends == [[3], [3, 9]]
+    assert axis.get_xscale() == "log"
+
+
+def test_the_first_evaluation_of_a_configuration_counts():
+    """A, B and A again, as after a change of 03_evaluate: A was the first."""
+
+    def evaluate(rate, seed=1, code="c", accuracy=0.75):
+        return evaluation.TestEvaluation(
+            point=f"{rate}-{seed}",
+            parameters={"learning_rate": rate, "seed": seed},
+            code=code,
+            test_error=0.5,
+            test_accuracy=accuracy,
+        )
+
+    again, other = evaluate(0.1, code="d"), evaluate(0.1, code="d", accuracy=0.5)
+    a, a2, b = evaluate(0.1), evaluate(0.1, 2), evaluate(0.2)
+    for evaluations, selected, count, text in (
+        ([a, a2], ["0.1-1", "0.1-2"], 1, "was the first of this sweep"),
+        ([a, b, a], ["0.1-1"], 2, "was the first of this sweep"),
+        ([b, a, b, a], ["0.1-1"], 2, "1 other was evaluated before"),
+        ([a, other], ["0.1-1"], 2, "1 other was evaluated before"),
+        ([a, again], ["0.1-1"], 1, "was the first of this sweep"),  # equal results
+    ):
+        lines = evaluation.describe_test_evaluations(evaluations, selected)
+        assert lines[0].endswith(f"evaluated on the test images: {count}")
+        assert text in lines[1]
+        assert "Other sweeps and runs are not counted." in lines[1]
+    assert "over 2 seeds" in evaluation._describe_group([a, a2])
