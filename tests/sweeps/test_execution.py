@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -15,11 +17,14 @@ from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
 from pipeline.results.files import LOCK, lock
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import execution, table
+from pipeline.sweeps import execution, rungs, table
+from pipeline.sweeps.definition import read_definition
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
     check_small_sweep,
+    end,
+    make_sweep,
     read_results,
     start,
     wait_for,
@@ -382,3 +387,39 @@ def test_a_sweep_is_verified_and_compared_by_its_selected_points(
     compared = pipeline("compare", runs / "default", runs / "small", "--output", page)
     assert compared.returncode == 0, compared.stderr
     assert "More than the luck of seeds?" in page.read_text()
+
+
+def test_verify_goes_through_all_selected_points_of_a_sweep(runs, tmp_path, pipeline):
+    out = shutil.copytree(runs / "small", tmp_path / "small")
+    first, second = table.find_selected(str(out))
+    history = out / Path(first).name / "history.json"
+    history.write_bytes(history.read_bytes() + b"\n")
+    done = pipeline("verify", out)
+    assert done.returncode == 1
+    assert f"{first}\n" in done.stdout
+    assert "altered since" in done.stdout.split(second)[0]
+    assert "Reproduced: all " in done.stdout.split(second)[1]
+    assert "1 of 2 points are not reproduced" in done.stderr
+
+
+def test_the_time_that_is_left_comes_from_points_that_have_ended(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    grid = {"seed": [1, 2, 3, 4, 5, 6]}
+    definition = read_definition({"name": "trial", "base": QUICK, "grid": grid})
+    sweep = make_sweep(definition)
+    points, clock = list(sweep.points.values()), iter([10.0, 20.0, 30.0, 40.0])
+    monkeypatch.setattr(rungs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    progress = rungs.Progress(sweep, with_report=True)
+    progress.begin(0, table.make_table(sweep), len(points))
+    for point in points[:4]:
+        end(point, 0.5)
+        point.record = point.record.replace(duration_s=8.0)
+        progress.log_point(point, point.record)
+    lines = caplog.text.splitlines()
+    assert "6 points: 0 done, 6 to run" in lines[0]
+    assert not any(" | about" in line for line in lines[:3])
+    assert lines[3].endswith(" | about 30.0 s, then: evaluation of 6 of them, report")
+    assert lines[4].endswith(" | about 20.0 s, then: evaluation of 6 of them, report")
+    rungs.log_plan(sweep, points[4:], workers=1)
+    assert "6 points: 4 done, 2 to run" in caplog.text
+    assert "1 at a time: about 16.0 s, by the points that are done" in caplog.text
