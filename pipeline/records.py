@@ -215,8 +215,11 @@ class SweepDefinition(_Record):
         others = {name: value for name, value in content.items() if name != "seeds"}
         if not content["seeds"]:
             return others
-        grid = others.get("grid") or {}
-        if "seed" in {*grid, *((others.get("random") or {}).get("parameters") or {})}:
+        grid, drawn = others.get("grid") or {}, others.get("random") or {}
+        drawn = drawn.get("parameters") or {} if isinstance(drawn, Mapping) else {}
+        if not (isinstance(grid, Mapping) and isinstance(drawn, Mapping)):
+            return others  # of which the wrong one is refused by its name
+        if "seed" in {*grid, *drawn}:
             raise ValueError("seed is in grid or random, and in seeds. Leave it in one")
         return others | {"grid": {**grid, "seed": content["seeds"]}}
 

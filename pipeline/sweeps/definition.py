@@ -31,6 +31,8 @@ ENTRIES = "base, grid, points, seeds, random, halving and select"
 # What pydantic would call by the names of our classes.
 EXAMPLES = {
     "Distribution": "such as {min: 0, max: 1} or {values: [1, 2]}",
+    "Halving": "such as {min_resources: 3, factor: 3}",
+    "RandomSearch": "such as {n_candidates: 9, parameters: {seed: {min: 1, max: 99}}}",
     "SweepDefinition": "names with values, such as name: trial",
 }
 
@@ -95,11 +97,12 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
 
     Each candidate of a search is combined with each point of the grid. The entries of
     `points` follow, with the seeds of the grid unless they have one. If there are such
-    entries, a grid of seeds alone gives no points of its own.
+    entries, nothing is drawn, and the grid has only seeds, it gives no points itself.
     """
     seeds = [{"seed": seed} for seed in sweep.grid.get("seed", ())] or [{}]
-    if sweep.grid.keys() - {"seed"} or sweep.drawn or not sweep.points:
-        for drawn in draw_candidates(sweep.random):
+    has_more_than_seeds = sweep.grid.keys() - {"seed"} or sweep.drawn
+    if has_more_than_seeds or not sweep.points:
+        for drawn in sample_candidates(sweep.random):
             for values in product(*sweep.grid.values()):
                 yield drawn | dict(zip(sweep.grid, values, strict=True))
     for entry in sweep.points:
@@ -115,7 +118,7 @@ def _check_point(point: Parameters, sweep: SweepDefinition) -> None:
         raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
 
 
-def draw_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
+def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
     """Yield the different candidates of a random search, one after the other.
 
     For each parameter, in the order of the file, one number is taken from NumPy's

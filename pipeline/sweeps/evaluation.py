@@ -39,8 +39,8 @@ def evaluate(
     """Execute 03_evaluate for points of a sweep, and write their reports.
 
     at_a_time: how many points to evaluate at once.
-    sweep: has the images that the points were trained beside, and what an evaluation
-        depends on. Without it, both are collected now.
+    sweep: has the images of each source, loaded before the points were trained, and
+        what an evaluation depends on. Without it, both are collected now.
 
     A point that has been evaluated is skipped, unless what its evaluation depends on
     has changed. Return whether it was executed for any.
@@ -170,6 +170,7 @@ def describe_test_evaluations(
     lines = [
         f"configurations of this sweep, evaluated on the test images: {len(groups)}"
     ]
+    # The code of the selected points is that of their last evaluation.
     last = [each for each in evaluations if each.point in selected][-1:]
     for others, group in enumerate(groups.values()):
         if last and last[0] in group:

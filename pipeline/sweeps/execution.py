@@ -43,7 +43,8 @@ def run_sweep(
     """Train the points that are left of a sweep, and return its table.
 
     source: the YAML file, its content, or a sweep that was prepared from it.
-    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME.
+    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME. A prepared sweep
+        has its own.
     workers: how many points to train at a time on this machine; by default one for each
         core.
     scheduler: the address of a Dask scheduler to use instead.
@@ -57,9 +58,9 @@ def run_sweep(
     selected one cannot be evaluated, or if the code has changed meanwhile. Finished
     points are kept.
     """
+    if not isinstance(source, PreparedSweep):
+        source = prepare(source, sweep_dir)
     sweep = source
-    if not isinstance(sweep, PreparedSweep):
-        sweep = prepare(source, sweep_dir)  # type: ignore[arg-type]
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
@@ -100,7 +101,7 @@ def open_trainer(
 ) -> Iterator[training.Submit]:
     """Yield a function that trains a point, here or on a Dask cluster."""
     if jobs and scheduler:
-        # Imported here, because importing Dask takes half a second.
+        # Imported here, because importing distributed takes half a second.
         from pipeline.sweeps import cluster
 
         contents = {sweep.make_data(point.parameters) for point in jobs}
@@ -121,6 +122,8 @@ def train(
     """Train the points rung by rung.
 
     jobs: the points to train, of all rungs.
+    trainer: entered here, so that no sweep.json is written if it cannot be, and left
+        when all trainings have ended.
 
     sweep.json is written before the first point is trained, so that results of other
     code count as outdated from then on.
@@ -198,8 +201,8 @@ def select_and_evaluate(
     except (InvalidInput, NotebookFailed) as error:
         raise CommandFailed(f"All points are kept, but: {error}") from error
     found = write_state(sweep, status)
-    tested = found.loc[found["test_accuracy"].notna(), "test_accuracy"]
-    log.info(f"its test accuracy: {tested.mean():.4f}{seeds}")
+    own = found[found["id"].isin(table.find_points(found, best))]
+    log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
     return found, is_new
 
 

@@ -57,7 +57,12 @@ def log_plan(sweep: PreparedSweep, jobs: Sequence[Point], workers: int | None) -
 
 
 def iterate_rungs(sweep: Sweep) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the epochs and the going points of each rung; 0 and all without halving."""
+    """Yield the epochs of each rung, and the rows of the points that go on in it.
+
+    A rung is read from the table when it is asked for. So whoever trains a rung before
+    asking for the next one gets that without the losers. Without halving, there is one
+    rung of all points, whose epochs are given as 0.
+    """
     for epochs in list_rungs(sweep.definition) or [0]:
         found = make_table(sweep)
         going = found[found["status"] != Status.ELIMINATED]

@@ -138,6 +138,7 @@ class Sweep:
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, the new ones first.
 
+        Until they are trained, their old results count no more.
         With halving, points of all rungs are returned. The log gets the reasons why
         points are trained again.
         """

@@ -40,7 +40,7 @@ def identify(values: Any) -> str:
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
-    """Return a row for each point, by its id.
+    """Return a row for each point, in their order, with the losers of a search marked.
 
     A row has the point's configuration, status, parameters, metrics and times. What is
     not known is None, or nan where it is a number.
@@ -102,9 +102,10 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     and the `mean`, the `lowest` and the `highest` value of the metric over these. It is
     `complete` if it has as many seeds as most configurations.
 
-    A later rung comes before an earlier one. Within a rung, complete configurations
-    come first, then those that have fewer points than most. Those with a point that has
-    not finished come last, because the mean of the others flatters them. Then the mean
+    Configurations of which no point has finished come last. A later rung comes before
+    an earlier one. Within a rung, complete configurations come first, then those that
+    have fewer points than most, then those with a point that has not finished, because
+    the mean of the others flatters them. Then the mean
     decides, and between equal means the other metric of the same images. Equals keep
     their order. Eliminated points are left out.
     """
@@ -117,7 +118,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     usual = max(multimode(ranking["points"]))
-    ranking["complete"] = ranking["seeds"] >= ranking["points"].clip(usual)
+    ranking["complete"] = ranking["seeds"] >= ranking["points"].clip(lower=usual)
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
     has_all = ranking["seeds"] == ranking["points"]
@@ -143,9 +144,10 @@ def _orient(means: pd.Series, metric: str) -> pd.Series:
 
 
 def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | None, str]:
-    """Return the best configuration, and why it is not selected, or "" if it is.
+    """Return the best configuration, a row of the ranking, and why it is not selected.
 
-    It is a row of the ranking, or None if nobody leads.
+    The reason is "" if it is selected. If the sweep has not ended, the configuration
+    only leads. Without one it is None.
     """
     best = rank(table, sweep).iloc[0]
     going = table[table["status"] != Status.ELIMINATED]
@@ -156,8 +158,8 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
         done = sum(going["status"] == Status.DONE)
         return best, f"leads so far, of {done} of {len(going)} points"
     if last and best["epochs"] != last[0]:
-        failed = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
-        problem = f"no candidate of the rung of {count_epochs(failed)} has finished"
+        empty = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
+        problem = f"no candidate of the rung of {count_epochs(empty)} has finished"
         return None, f"Nothing is selected: {problem}"
     return best, ""
 

@@ -27,13 +27,16 @@ def train_point(
     content: the bytes of data.npz, which is in the folder only while the point trains.
     time_limit_s: for each cell.
 
-    A failed training is recorded, not raised. Raises CommandFailed if the project's
+    run.json says that it is running until the caller writes the returned record. A
+    failed training is recorded, not raised. Raises CommandFailed if the project's
     code has changed since the command started.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
     started = time.monotonic()
-    record = keep_checkpoint(folder, record.replace(started=now()))
+    record = keep_checkpoint(
+        folder, record.replace(status=Status.RUNNING, started=now())
+    )
     folder.write_record(record)
     folder.clear()
     write_whole(folder.data_path, content)

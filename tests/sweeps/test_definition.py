@@ -10,10 +10,10 @@ from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.sweeps.definition import (
-    draw_candidates,
     list_points,
     list_rungs,
     read_definition,
+    sample_candidates,
 )
 from pipeline.sweeps.table import (
     describe_seeds,
@@ -81,6 +81,10 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
         ("name: a/b", "name: String should match pattern"),
         ("name: a\ngrit: {}", "grit: Extra inputs are not permitted"),
         ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),
+        ("name: a\nhalving: 3", "halving: Input should be such as {min_resources: 3"),
+        ("name: a\nseeds: [1]\nrandom: 5", "random: Input should be such as {n_cand"),
+        ("name: a\nseeds: [1]\nrandom: {parameters: 5}", "random.parameters: Input"),
+        ("name: a\nseeds: [1]\ngrid: [1]", "grid: Input should be a valid dictionary"),
         (
             "name: a\nselect: test_accuracy",
             "select: Input should be 'train_error', ",
@@ -263,7 +267,7 @@ HALVING = {"resource": "epochs", "min_resources": 9, "factor": 3}
 
 def draw(**search):
     sweep = read_definition({"name": "a", "random": SEARCH | search})
-    return list(draw_candidates(sweep.random))
+    return list(sample_candidates(sweep.random))
 
 
 def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():

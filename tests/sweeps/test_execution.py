@@ -359,8 +359,13 @@ def test_each_configuration_that_has_met_the_test_images_is_counted(
     more = write(
         tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03, "seed": 14}]
     )
-    assert pipeline("sweep", more, "--no-report", "--sweep-dir", out).returncode == 0
-    assert sum(bool(row["test_accuracy"]) for row in read_table(out)) == 2
+    swept = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
+    assert swept.returncode == 0, swept.stderr
+    tested = [row for row in read_table(out) if row["test_accuracy"]]
+    assert len(tested) == 2
+    (own,) = [row for row in tested if row["learning_rate"] == "0.03"]
+    said = f"its test accuracy: {float(own['test_accuracy']):.4f}\n"
+    assert said in swept.stdout  # of the selected one alone
     done = pipeline("report", out)
     assert done.returncode == 0, done.stderr
     report = (out / "report.html").read_text()
