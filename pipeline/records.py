@@ -179,7 +179,7 @@ class Distribution(_Record):
 class RandomSearch(_Record):
     """The entry `random` of a sweep: how many candidates to draw, and from what."""
 
-    n_candidates: Annotated[int, Field(ge=1)]
+    n_candidates: Annotated[int, Field(ge=1, le=10_000)]
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
     parameters: Annotated[dict[str, Distribution], Field(min_length=1)]
 

@@ -28,7 +28,7 @@ DAMAGED = [
     (
         RunRecord,
         RUN | {"status": "well"},
-        "is damaged (status: Input should be 'running', 'done'",
+        "is damaged (status: Input should be 'waiting', 'running', 'done'",
     ),
     (
         SweepRecord,

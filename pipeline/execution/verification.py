@@ -54,8 +54,8 @@ def verify_each(run_dirs: Sequence[str]) -> None:
     if len(run_dirs) == 1 and errors:
         raise errors[0]
     if errors:
-        count = f"{len(errors)} of {len(run_dirs)} points"
-        raise CommandFailed(f"{count} are not reproduced: {errors[0]}")
+        count = f"{len(errors)} of the {len(run_dirs)} points differ or cannot be run"
+        raise CommandFailed(f"{count}. The first: {errors[0]}")
 
 
 def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:

@@ -17,7 +17,7 @@ from pipeline.parameters import describe
 from pipeline.records import RunRecord, Status
 from pipeline.sweeps.definition import list_rungs
 from pipeline.sweeps.sweep import Point, PreparedSweep, Sweep
-from pipeline.sweeps.table import count_epochs, find_varied, make_table
+from pipeline.sweeps.table import count_of, find_varied, make_table
 
 # The bytes of model.npz for each hidden unit, and those of a point's other files.
 BYTES_PER_UNIT, BYTES_PER_POINT = 8 * (784 + 10), 40_000
@@ -48,7 +48,7 @@ def log_plan(sweep: PreparedSweep, jobs: Sequence[Point], workers: int | None) -
     free = sweep.count_free_bytes()
     log.info(f"disk: {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free")
     at_a_time = min(workers or cpu_count(), len(left))
-    done = make_table(sweep).query("status == 'done'")
+    done = rung[rung["status"] == Status.DONE]
     time_left = "start it, and read the time after three points"
     if len(done):
         seconds = done["duration_s"].mean() * len(left) / at_a_time
@@ -60,22 +60,24 @@ def iterate_rungs(sweep: Sweep) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield the epochs of each rung, and the rows of the points that go on in it.
 
     A rung is read from the table when it is asked for. So whoever trains a rung before
-    asking for the next one gets that without the losers. Without halving, there is one
-    rung of all points, whose epochs are given as 0.
+    asking for the next one gets that without the losers. A rung that nobody goes on to
+    is left out. Without halving, there is one rung of all points, with 0 epochs.
     """
     for epochs in list_rungs(sweep.definition) or [0]:
         found = make_table(sweep)
         going = found[found["status"] != Status.ELIMINATED]
-        yield epochs, going[going["epochs"] == epochs] if epochs else going
+        rung = going[going["epochs"] == epochs] if epochs else going
+        if len(rung):
+            yield epochs, rung
 
 
 def describe_rung(epochs: int, rung: pd.DataFrame, left: int) -> str:
     """Say how many points of a rung are done and left; epochs is 0 without halving."""
-    points = "1 point" if len(rung) == 1 else f"{len(rung):,} points"
-    where = f"rung of {count_epochs(epochs)}, {points}" if epochs else points
+    points = count_of(len(rung), "point")
+    where = f"rung of {count_of(epochs, 'epoch')}, {points}" if epochs else points
     done = sum(rung["status"] == Status.DONE)
     failed = len(rung) - done - left
-    more = f", {failed:,} failed before" if failed else ""
+    more = f", {failed:,} failed or diverged before" if failed else ""
     return f"{where}: {done:,} done, {left:,} to run{more}"
 
 
@@ -97,7 +99,8 @@ class Progress:
         self.left, self.count, self.first_at = left, 0, 0.0
         self.next = "the next rung"
         if not epochs or epochs == list_rungs(self.definition)[-1]:
-            self.next = f"evaluation of {rung['seed'].nunique()} of them"
+            seeds = rung["configuration"].value_counts().max()
+            self.next = f"evaluation of {count_of(seeds, 'point')}"
             self.next += ", report" if self.with_report else ""
 
     def log_point(self, point: Point, record: RunRecord) -> None:

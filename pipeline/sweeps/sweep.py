@@ -82,10 +82,12 @@ class Point:
 
         Those of an earlier training do not count.
         """
-        has_metrics = self.folder.metrics_path.exists()
-        if self.status != Status.DONE or not self.record or not has_metrics:
+        if self.status != Status.DONE or not self.record:
             return None
-        metrics, trained = self.folder.read_metrics(), self.record.metrics
+        try:
+            metrics, trained = self.folder.read_metrics(), self.record.metrics
+        except InvalidFile:  # a file that is missing, or damaged
+            return None
         is_own = trained and metrics.weights_sha256 == trained.weights_sha256
         return metrics if is_own else None
 

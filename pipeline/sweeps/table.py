@@ -159,7 +159,7 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
         return best, f"leads so far, of {done} of {len(going)} points"
     if last and best["epochs"] != last[0]:
         empty = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
-        problem = f"no candidate of the rung of {count_epochs(empty)} has finished"
+        problem = f"no candidate of the rung of {count_of(empty, 'epoch')} has finished"
         return None, f"Nothing is selected: {problem}"
     return best, ""
 
@@ -219,7 +219,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     failed = table[is_failed(table, sweep)]
     if failed.empty:
         failed = table[table["status"] == Status.DIVERGED]
-    count = "1 point" if len(table) == 1 else f"{len(table)} points"
+    count = count_of(sum(table["status"] != Status.ELIMINATED), "point")
     lines = [f"{len(failed)} of {count} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
     groups = failed.groupby(["status", errors], sort=False)["id"]
@@ -236,8 +236,8 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     return "\n".join(lines)
 
 
-def count_epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count:,} epochs"
+def count_of(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def write_results(table: pd.DataFrame, path: Path) -> None:
@@ -293,6 +293,8 @@ def find_selected(run_dir: str) -> list[str]:
     table = make_table(sweep)
     best, reason = select(table, sweep.definition)
     if best is None or reason:
+        has_ended = not table["status"].isin(LEFT).any()
+        step = "Change its file." if has_ended else "Run the sweep again."
         problem = f"has not ended with a selection: {reason}"
-        raise InvalidFile(sweep.path, problem, "Run the sweep again.")
+        raise InvalidFile(sweep.path, problem, step)
     return [sweep.points[name].folder.display_path for name in find_points(table, best)]

@@ -155,7 +155,7 @@ def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
             execution.run_sweep(file, str(tmp_path / "out"))
         assert str(failure.value).count(" diverged: ") == 2
         assert f"2 points: 0 done, {count} to run" in caplog.text
-    assert "2 points: 0 done, 0 to run, 2 failed before" in caplog.text
+    assert "2 points: 0 done, 0 to run, 2 failed or diverged before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Nothing is selected: no point has finished" in report
     # Both are listed twice: among all points, and among those that failed.
@@ -404,7 +404,7 @@ def test_verify_goes_through_all_selected_points_of_a_sweep(runs, tmp_path, pipe
     assert f"{first}\n" in done.stdout
     assert "altered since" in done.stdout.split(second)[0]
     assert "Reproduced: all " in done.stdout.split(second)[1]
-    assert "1 of 2 points are not reproduced" in done.stderr
+    assert "1 of the 2 points differ or cannot be run" in done.stderr
 
 
 def test_the_time_that_is_left_comes_from_points_that_have_ended(monkeypatch, caplog):
@@ -423,8 +423,8 @@ def test_the_time_that_is_left_comes_from_points_that_have_ended(monkeypatch, ca
     lines = caplog.text.splitlines()
     assert "6 points: 0 done, 6 to run" in lines[0]
     assert not any(" | about" in line for line in lines[:3])
-    assert lines[3].endswith(" | about 30.0 s, then: evaluation of 6 of them, report")
-    assert lines[4].endswith(" | about 20.0 s, then: evaluation of 6 of them, report")
+    assert lines[3].endswith(" | about 30.0 s, then: evaluation of 6 points, report")
+    assert lines[4].endswith(" | about 20.0 s, then: evaluation of 6 points, report")
     rungs.log_plan(sweep, points[4:], workers=1)
     assert "6 points: 4 done, 2 to run" in caplog.text
     assert "1 at a time: about 16.0 s, by the points that are done" in caplog.text
