@@ -174,27 +174,28 @@ def describe_test_evaluations(
     last = [each for each in evaluations if each.point in selected][-1:]
     for others, group in enumerate(groups.values()):
         if last and last[0] in group:
-            lines.append(describe_order(others))
+            lines.append(_describe_order(others))
+    if groups:
+        lines.append("Other sweeps and runs are not counted.")
     if len(groups) > 1:
         lines += map(_describe_group, groups.values())
     return lines
 
 
-def describe_order(others: int) -> str:
+def _describe_order(others: int) -> str:
     """Say whether the test images were unseen when the selected points were evaluated.
 
     others: how many other configurations of the sweep had been evaluated before.
     """
-    alone = "Other sweeps and runs are not counted."
     if others == 0:
         return (
-            "The selected one was the first of this sweep, "
-            f"so its accuracy is of images that the sweep had not seen. {alone}"
+            "The selected one was the first: "
+            "its accuracy is of images that this sweep had not seen."
         )
     who = "1 other was" if others == 1 else f"{others} others were"
     return (
-        f"{who} evaluated before the selected one, "
-        f"so its test accuracy is no longer that of unseen images. {alone}"
+        f"{who} evaluated before the selected one: "
+        "its accuracy is no longer of unseen images."
     )
 
 

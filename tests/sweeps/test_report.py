@@ -230,14 +230,14 @@ def test_the_first_evaluation_of_a_configuration_counts():
     again, other = evaluate(0.1, code="d"), evaluate(0.1, code="d", accuracy=0.5)
     a, a2, b = evaluate(0.1), evaluate(0.1, 2), evaluate(0.2)
     for evaluations, selected, count, text in (
-        ([a, a2], ["0.1-1", "0.1-2"], 1, "was the first of this sweep"),
-        ([a, b, a], ["0.1-1"], 2, "was the first of this sweep"),
+        ([a, a2], ["0.1-1", "0.1-2"], 1, "was the first: its accuracy"),
+        ([a, b, a], ["0.1-1"], 2, "was the first: its accuracy"),
         ([b, a, b, a], ["0.1-1"], 2, "1 other was evaluated before"),
         ([a, other], ["0.1-1"], 2, "1 other was evaluated before"),
-        ([a, again], ["0.1-1"], 1, "was the first of this sweep"),  # equal results
+        ([a, again], ["0.1-1"], 1, "was the first: its accuracy"),  # equal results
     ):
         lines = evaluation.describe_test_evaluations(evaluations, selected)
         assert lines[0].endswith(f"evaluated on the test images: {count}")
         assert text in lines[1]
-        assert "Other sweeps and runs are not counted." in lines[1]
+        assert "Other sweeps and runs are not counted." in lines[2]
     assert "over 2 seeds" in evaluation._describe_group([a, a2])

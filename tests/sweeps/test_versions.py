@@ -110,13 +110,13 @@ def test_looks_at_the_test_images_are_remembered_across_code(project, tmp_path):
     assert give(project, *command)[0] == 0
     page = (out / "report.html").read_text()
     assert "evaluated on the test images: 1\n" in page
-    assert "The selected one was the first of this sweep, " in page
+    assert "The selected one was the first: its accuracy" in page
     change(project, "matrix -= 0.5 * learning_rate * gradient")
     code, output = give(project, *command)
     assert code == 0, output
     page = (out / "report.html").read_text()
     assert "evaluated on the test images: 2\n" in page
-    assert "1 other was evaluated before the selected one, so its test" in page
+    assert "1 other was evaluated before the selected one: its accuracy" in page
     lines = (out / "test_evaluations.jsonl").read_text().splitlines()
     first, second = map(json.loads, lines)
     assert first["point"] == second["point"]
