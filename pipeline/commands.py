@@ -195,13 +195,10 @@ def sweep_command(
     if scheduler == "" or (scheduler and options["workers"]):
         problem = "needs an address, tcp://HOST:8786, and takes no --workers"
         raise click.UsageError(f"--scheduler {problem}.")
-    from pipeline.execution.process import start_fork_server
     from pipeline.sweeps.sweep import prepare
 
     folder = from_current_folder(sweep_dir) if sweep_dir else None
     sweep = prepare(file, folder)  # raises before anything is started
-    if not options["dry_run"]:
-        start_fork_server()  # while pandas is imported here
     with refreshed_index():
         from pipeline.sweeps.execution import run_sweep
 
