@@ -83,10 +83,10 @@ def find_rows(runs: Path) -> Iterator[Row]:
 def make_row(path: Path, runs: Path, kind: str) -> Row:
     try:
         row = describe_sweep(path) if kind == "sweep" else describe_run(path)
-    except (InvalidInput, OSError, OverflowError) as error:
+    except (InvalidInput, OSError) as error:
         row = {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     report = path / "report.html"
-    timestamp = (path / f"{kind}.json").lstat().st_mtime
+    timestamp = (path / f"{kind}.json").stat().st_mtime
     return {
         "name": path.relative_to(runs).as_posix(),
         "kind": kind,
