@@ -137,8 +137,10 @@ def is_elementwise(name: str, text: str = TEXT) -> bool:
 def _find_kind(node: ast.AST, arguments: set[str]) -> str:
     """Return "bool", "int" or "float", the type of an elementwise expression, or "".
 
-    The type counts, because Numba adds truth values, and multiplies whole numbers, in
-    another way than NumPy does.
+    "" means that it is not elementwise, or that Numba may compute it differently than
+    NumPy, as it does when truth values are added, or whole numbers multiplied. So an
+    operation needs a float among its operands. A truth value may only multiply a float,
+    or be the condition of np.where.
     """
     if isinstance(node, ast.Name):
         return "float" if node.id in arguments else ""

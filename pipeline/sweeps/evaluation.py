@@ -156,9 +156,10 @@ def describe_test_evaluations(
 
     selected: the ids of the points of the selected configuration.
 
-    They also say whether the selected one was the first. What counts is its first
-    evaluation. A configuration that was trained again with other code is another one,
-    unless its results are the same.
+    The lines also say whether the selected configuration was evaluated before all
+    others. Configurations stand in the order of their first evaluations. If one was
+    trained again with other code, it counts as a new configuration, but not if its
+    results are the same.
     """
     groups: dict[tuple[str, str], list[TestEvaluation]] = {}
     codes: dict[tuple[str, float, float], str] = {}  # which first gave these results
@@ -170,7 +171,7 @@ def describe_test_evaluations(
     lines = [
         f"configurations of this sweep, evaluated on the test images: {len(groups)}"
     ]
-    # The code of the selected points is that of their last evaluation.
+    # They may have been evaluated with several codes. The last one is that of today.
     last = [each for each in evaluations if each.point in selected][-1:]
     for others, group in enumerate(groups.values()):
         if last and last[0] in group:

@@ -57,11 +57,11 @@ def log_plan(sweep: PreparedSweep, jobs: Sequence[Point], workers: int | None) -
 
 
 def iterate_rungs(sweep: Sweep) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the epochs of each rung, and the rows of the points that go on in it.
+    """Yield the epochs of each rung, and the rows of its points that can still win.
 
-    A rung is read from the table when it is asked for. So whoever trains a rung before
-    asking for the next one gets that without the losers. A rung that nobody goes on to
-    is left out. Without halving, there is one rung of all points, with 0 epochs.
+    The table is made anew for each rung. If the caller trains a rung before it asks for
+    the next one, the next one has no losers in it. A rung without such points is left
+    out. Without halving, there is one rung of all points, with 0 epochs.
     """
     for epochs in list_rungs(sweep.definition) or [0]:
         found = make_table(sweep)
