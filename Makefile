@@ -20,7 +20,7 @@ run: .venv/ready        ## prepare, train, evaluate, and compare with the publis
 	@$(BIN)/python -m pipeline run
 
 test: .venv/ready       ## run all tests, and compare each output of the notebooks
-	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval tests notebooks
+	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval --durations=20 tests notebooks
 
 check: lint             ## after each edit: lint, types, unit tests and a default run
 	$(BIN)/python -m pytest -q -n auto $(UNITS)

@@ -6,13 +6,13 @@ and nothing in it is replaced.
 
 import functools
 import importlib.util
-import os
-import pathlib
-import subprocess
-import sys
+import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
+
+from tests.commands import make_run
 
 # speed also measures PyTorch and scikit-learn, and has outputs of theirs.
 if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
@@ -20,37 +20,36 @@ if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
 
 # These read or write the folder runs/default, and so follow each other.
 SHARING = ("01_prepare", "02_train", "03_evaluate", "compare", "explore", "learn")
+MADE = {"default": SHARING, "true-derivative": ["compare"], "small": ["sweep"]}
 
 
 @functools.cache
 def make_base(config):
-    """Return the variable that names the temporary folder, which goes with pytest."""
+    """Return the temporary folder, which goes with pytest."""
     folder = tempfile.TemporaryDirectory(prefix="digits-")
     config.add_cleanup(folder.cleanup)
-    return {"DIGITS_BASE": folder.name}
+    return Path(folder.name)
 
 
-@functools.cache
-def make_default_run(config):
-    """Make runs/default in the temporary folder, so that a notebook can run alone."""
-    command = [sys.executable, "-m", "pipeline", "run"]
-    subprocess.run(
-        command,
-        env=os.environ | make_base(config),
-        cwd=pathlib.Path(__file__).parent.parent,
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+def add_run(config, name):
+    """Copy a run to its place in the temporary folder, so that a notebook can read it.
+
+    It is made once, also for the other tests.
+    """
+    place = f"sweeps/{name}" if name == "small" else name
+    folder = make_base(config) / "runs" / place
+    if not folder.exists():
+        shutil.copytree(make_run(config, name), folder)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     """Let the kernel, which starts here, inherit the variable."""
-    if item.path.stem in SHARING:
-        make_default_run(item.config)
+    for name, notebooks in MADE.items():
+        if item.path.stem in notebooks:
+            add_run(item.config, name)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in make_base(item.config).items():
-            patch.setenv(name, value)
+        patch.setenv("DIGITS_BASE", str(make_base(item.config)))
         return (yield)
 
 

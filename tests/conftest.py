@@ -1,20 +1,16 @@
-import io
-import logging
-import shutil
 import socket
 import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from unittest import mock
+from collections import defaultdict
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 
-from pipeline import __main__
 from pipeline.images import data
 from pipeline.paths import ROOT
+from tests.commands import COMMANDS, MIDWAY, Project, call, make_once, make_run
 
 EPOCH = {
     "train_error": 0.5,
@@ -22,112 +18,59 @@ EPOCH = {
     "train_error_no_dropout": 0.4,
     "train_accuracy_no_dropout": 0.5,
 }
-MIDWAY = '''
-import os, signal, socket
-
-SECONDS = 0
-save = Checkpoints.save_when_due
-
-
-def save_and_stop(self, checkpoint, *generators):
-    """Save after each epoch; then seed 13 dies, and seed 14 stops at the gate, once."""
-    save(self, checkpoint, *generators)
-    seed = get_ipython().user_ns["seed"]
-    if seed == 13 and "DEADLY" in os.environ:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
-        gate = "127.0.0.1", int(os.environ["GATE"])
-        socket.create_connection(gate, timeout=100).recv(1)
-
-
-Checkpoints.save_when_due = save_and_stop
-'''
 VALIDATED = EPOCH | {"validation_error": 0.6, "validation_accuracy": 0.75}
-# The commands of the README.
-COMMANDS = {
-    "default": ["run"],
-    "true-derivative": ["run", "-p", "relu_grad_inactive", "0"],
-    "small": ["sweep", "notebooks/sweeps/small.yaml"],
-}
-
-
-def copy_project(path, more=""):
-    """Copy the code and the notebooks of the project, with all that is compiled.
-
-    more: text that is added to checkpoints.py, such as MIDWAY.
-    """
-    for name in ("pipeline", "notebooks"):
-        shutil.copytree(ROOT / name, path / name)
-    shutil.copy2(ROOT / "helpers.py", path)
-    if more:
-        with (path / "pipeline/results/checkpoints.py").open("a") as file:
-            file.write(more)
-    return path
 
 
 @pytest.fixture(scope="session")
 def pipeline():
-    """Return a function that runs ``python -m pipeline`` in this process.
+    """Return a function that carries out ``python -m pipeline`` in this process."""
 
-    If it is given options of subprocess.run, it runs the command in a process of its
-    own. It returns the finished process.
-    """
+    def give(*words):
+        return subprocess.CompletedProcess(words, *call(words))
 
-    def call(*arguments, **options):
-        command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-        if options:
-            return subprocess.run(command, capture_output=True, text=True, **options)
-        out, errors = io.StringIO(), io.StringIO()
-        handlers, level = logging.root.handlers[:], logging.getLogger("pipeline").level
-        logging.root.handlers = []
-        try:
-            argv = mock.patch.object(sys, "argv", command[2:])
-            with argv, redirect_stdout(out), redirect_stderr(errors):
-                code = __main__.call_main()
-        finally:
-            logging.root.handlers = handlers
-            logging.getLogger("pipeline").setLevel(level)
-        return subprocess.CompletedProcess(
-            command, code, out.getvalue(), errors.getvalue()
-        )
-
-    return call
+    return give
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory, worker_id):
-    """Return a function that makes a folder once for all of pytest's processes.
-
-    Because they share it, tests must leave the folder as it is.
-    """
-    base = tmp_path_factory.getbasetemp()
-    # The worker is called master if there are no others.
-    common = base if worker_id == "master" else base.parent
-
-    def make_once(name, make):
-        folder = common / name
-        with FileLock(common / f"{name}.lock"):
-            if not (common / f"{name}.made").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-                make(folder)
-                (common / f"{name}.made").touch()
-        return folder
-
-    return make_once
+def shared(request):
+    """Return a function that makes a folder once, see `make_once`."""
+    return partial(make_once, request.config)
 
 
 @pytest.fixture(scope="session")
-def runs(shared, pipeline):
+def runs(request):
     """A folder with two runs and a sweep, each with its log beside it."""
+    folders = [make_run(request.config, name) for name in COMMANDS]
+    return folders[0].parent
 
-    def make(folder):
-        for name, command in COMMANDS.items():
-            done = pipeline(*command, f"--{command[0]}-dir", folder / name)
-            assert done.returncode == 0, done.stderr
-            (folder / f"{name}.log").write_text(done.stdout)
 
-    return shared("runs", make)
+@pytest.fixture(scope="session")
+def midway(tmp_path_factory):
+    """A copy of the project in which trainings with some seeds die, or stop midway."""
+    project = Project(tmp_path_factory.mktemp("midway"), MIDWAY)
+    yield project
+    project.end()
+
+
+@pytest.fixture
+def changing(midway):
+    """The same copy, which a test may change."""
+    yield midway
+    midway.restore()
+
+
+@pytest.fixture(scope="session")
+def copied_project(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("project"))
+    yield project
+    project.end()
+
+
+@pytest.fixture
+def project(copied_project):
+    """A copy of the project, in which a test may change and run whatever it likes."""
+    yield copied_project
+    copied_project.restore()
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +141,18 @@ def write_pictures(folder, names, count=None):
         path = folder / names[int(labels[place])] / f"{place:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print the time of each file beside the slowest tests of --durations."""
+    if config.option.durations is None:
+        return
+    seconds = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            file = getattr(report, "nodeid", "").partition("::")[0]
+            seconds[file] += getattr(report, "duration", 0)
+    terminalreporter.section("seconds of each file")
+    for file, total in sorted(seconds.items(), key=itemgetter(1), reverse=True):
+        if total >= 1:
+            terminalreporter.write_line(f"{total:6.0f} {file}")

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -24,19 +23,20 @@ from pipeline.records import Metrics
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import HELPERS, TRAINING
-from tests.conftest import copy_project
+from tests.commands import make_options, start
 from tests.execution.test_notebooks import write_notebook
 
 # A training of a second or more.
-LONG = "hidden_size 200 epochs 40 learning_rate_decay 0.99 dropout_rate 0.3"
-LONG = f"{LONG} input_dropout_rate 0.2 relu_grad_inactive 0".split()
-LONG = [word for i in range(0, len(LONG), 2) for word in ("-p", *LONG[i : i + 2])]
-
-
-def restore_signals():
-    """Stop ignoring signals, because the program that started the tests may do so."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+LONG = make_options(
+    {
+        "hidden_size": 200,
+        "epochs": 40,
+        "learning_rate_decay": 0.99,
+        "dropout_rate": 0.3,
+        "input_dropout_rate": 0.2,
+        "relu_grad_inactive": 0,
+    }
+)
 
 
 class Command:
@@ -45,18 +45,11 @@ class Command:
     A variable of its environment marks all processes that it starts.
     """
 
-    def __init__(self, *arguments, cwd=ROOT, path=None, **options):
+    def __init__(self, *words, environment=None, **options):
         self.mark = str(uuid.uuid4())
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *map(str, arguments)],
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(path or cwd), "TESTED": self.mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=restore_signals,
-            **options,
-        )
+        environment = {"TESTED": self.mark} | (environment or {})
+        options |= {"environment": environment, "stderr": subprocess.STDOUT}
+        self.process = start(*words, **options)
 
     def wait_for(self, path):
         deadline = time.monotonic() + 120
@@ -123,18 +116,18 @@ def train_without_a_break(data):
     )
 
 
-def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(tmp_path):
+def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(midway, tmp_path):
     """This is done in a copy of the project that saves each epoch of a training."""
-    copy_project(tmp_path, "\nSECONDS = 0\n")
     folder = RunFolder(tmp_path / "run")
     command = ("run", "--run-dir", folder.path, *LONG)
     for name in ("run.json", "metrics.json", "model.npz", "checkpoint.npz"):
         (folder.path / name).unlink(missing_ok=True)
-        running = Command(*command, cwd=tmp_path)
+        running = Command(*command, cwd=midway.path)
         running.wait_for(folder.path / name)
         assert running.end(signal.SIGKILL)[0] == -signal.SIGKILL
         assert folder.read_record().status == "running"
-    Command(*command, cwd=tmp_path).process.communicate()
+    code, output = midway.give(*command)
+    assert code == 0, output
     record, _ = folder.read_finished()
     assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()
     assert folder.read_metrics() == train_without_a_break(folder.read_data())
@@ -187,18 +180,9 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_named_and_with_room_the_command_finishes(
     small_disk, small_source, pipeline
 ):
-    command = ["run", "--run-dir", small_disk / "run", "-p", "source", small_source[0]]
-    command += [
-        "-p",
-        "num_samples",
-        "40",
-        "-p",
-        "num_validation",
-        "10",
-        "-p",
-        "epochs",
-        "1",
-    ]
+    values = {"num_samples": 40, "num_validation": 10, "epochs": 1}
+    options = make_options({"source": small_source[0]} | values)
+    command = ["run", "--run-dir", small_disk / "run", *options]
     filler = small_disk / "filler"
     # Too little room for the record, for a stage, and for the report.
     for room in (0, 100_000, 900_000):

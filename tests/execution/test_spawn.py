@@ -5,12 +5,11 @@ import signal
 
 import psutil
 import pytest
-import yaml
 
 from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import ROOT
 from pipeline.results.run_folder import RunFolder
-from tests.sweeps.conftest import check_small_sweep
+from tests.commands import make_options, start
 from tests.test_promises import Command
 
 # Python imports this when it starts, in the command and in each process that it spawns.
@@ -25,41 +24,26 @@ if {"pipeline", "--multiprocessing-fork"}.intersection(sys.orig_argv):
 
 
 @pytest.fixture
-def spawn(tmp_path, monkeypatch):
-    """Make the commands of a test spawn their processes."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(SPAWN)
-    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
-    monkeypatch.setenv("PYTHONPATH", path)
-    return path
+def spawn(tmp_path):
+    """The environment of a command that spawns its processes."""
+    (tmp_path / "sitecustomize.py").write_text(SPAWN)
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
 
 
-def test_a_spawned_run_has_the_published_digest(spawn, tmp_path, pipeline):
-    done = pipeline("run", "--run-dir", tmp_path / "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert RunFolder(tmp_path / "run").read_metrics().weights_sha256 == WEIGHTS_SHA256
-
-
-def test_a_spawned_sweep_has_the_weights_of_the_originals_loop(
-    spawn, tmp_path, pipeline
-):
-    rates = [0.005, 0.01]
-    sweep = yaml.safe_load((ROOT / "notebooks/sweeps/small.yaml").read_text())
-    sweep |= {"grid": {"learning_rate": rates}}
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sweep))
-    options = ("--no-report", "--workers", 2, "--sweep-dir", tmp_path / "out")
-    done = pipeline("sweep", tmp_path / "s.yaml", *options, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    check_small_sweep(tmp_path / "out", [(rate, 1) for rate in rates])
+def test_a_spawned_run_has_the_published_digest(spawn, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    process = start("run", "--run-dir", folder.path, environment=spawn)
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
+    assert folder.read_metrics().weights_sha256 == WEIGHTS_SHA256
 
 
 def test_ctrl_c_ends_a_spawned_run_and_its_process(spawn, tmp_path):
     """The terminal sends the signal to the whole process group of the command."""
     folder = RunFolder(tmp_path / "run")
-    long = ("-p", "epochs", "100000", "-p", "num_samples", "100")
-    running = Command(
-        "run", "--run-dir", folder.path, *long, path=spawn, start_new_session=True
-    )
+    long = make_options({"epochs": 100_000, "num_samples": 100})
+    command = ("run", "--run-dir", folder.path, *long)
+    running = Command(*command, environment=spawn, start_new_session=True)
     running.wait_for(folder.checkpoint_path)
     group = running.process.pid
     children = psutil.Process(group).children(recursive=True)

@@ -1,12 +1,8 @@
 """What tests of sweeps share: definitions, points, and trainings that stop midway."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +11,13 @@ import yaml
 
 from pipeline.images.data import split_source
 from pipeline.parameters import make_id
-from pipeline.paths import ROOT
 from pipeline.records import Inputs, Status, TrainingMetrics
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
 from pipeline.sweeps.table import make_table, rank
 from tests import original
-from tests.conftest import MIDWAY, VALIDATED, copy_project
+from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
 RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
@@ -104,32 +99,12 @@ def read_results(folder):
     return results
 
 
-def start(*arguments, cwd=ROOT, **environment):
-    """Start ``python -m pipeline`` in a process of its own, which Ctrl-C ends."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        env=os.environ | environment,
-        # Processes in the background may ignore Ctrl-C.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 def wait_for(pattern, stream):
     """Read lines until one has the pattern, and return its group, if it has one."""
     for line in stream:
         if found := re.search(pattern, line):
             return found[found.lastindex or 0]
     raise AssertionError(f"{pattern} was not written")
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A copy of the project in which trainings with some seeds die, or stop midway."""
-    return copy_project(tmp_path_factory.mktemp("project"), MIDWAY)
 
 
 @pytest.fixture(scope="session")

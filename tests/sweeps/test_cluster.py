@@ -17,7 +17,7 @@ from dask import config
 
 from pipeline.results.files import LOCK
 from pipeline.sweeps import cluster
-from tests.sweeps.conftest import read_results, start, wait_for, write
+from tests.sweeps.conftest import read_results, wait_for, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -74,9 +74,9 @@ class Dask:
         wait_for("Registered to", worker.stderr)
         return worker
 
-    def sweep(self, file, out, **options):
+    def sweep(self, project, file, out):
         place = ("--no-report", "--sweep-dir", out, "--scheduler", self.address)
-        return start("sweep", file, *place, **options)
+        return project.start("sweep", file, *place)
 
     def close(self):
         for process in self.processes:
@@ -94,7 +94,7 @@ def read_global_state():
 
 
 @pytest.fixture(scope="module")
-def dask(tmp_path_factory, project, local, gate):
+def dask(tmp_path_factory, midway, local, gate):
     """A scheduler whose sweep lost its first worker and was finished by a late one.
 
     It also has a worker with another NumPy. The late worker stops at the gate in each
@@ -105,7 +105,7 @@ def dask(tmp_path_factory, project, local, gate):
         dask.add_worker("--no-nanny", code=OTHER_NUMPY)
         killed = dask.add_worker("--no-nanny", GATE=gate.port)
         dask.out = dask.folder / "out"
-        running = dask.sweep(local / "s.yaml", dask.out, cwd=project)
+        running = dask.sweep(midway, local / "s.yaml", dask.out)
         training = gate.wait()
         killed.kill()
         assert training.recv(1) == b""  # it has ended with its worker
@@ -157,14 +157,14 @@ def test_workers_that_differ_are_named_and_get_no_points(
 
 
 def test_ctrl_c_and_the_end_of_the_scheduler_keep_what_has_finished(
-    dask, project, local, gate, tmp_path
+    dask, midway, local, gate, tmp_path
 ):
     """This has to be the last test, because its second round kills the scheduler."""
     for finished, code, message in (
         (1, 130, "Interrupted. "),
         (2, 1, "Error: The Dask sched"),
     ):
-        running = dask.sweep(local / "s.yaml", tmp_path, cwd=project)
+        running = dask.sweep(midway, local / "s.yaml", tmp_path)
         gate.wait().close()
         training = gate.wait()
         wait_for(rf"\[1/{4 - finished}\]", running.stdout)

@@ -19,6 +19,7 @@ from pipeline.results.files import LOCK, lock
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, rungs, table
 from pipeline.sweeps.definition import read_definition
+from tests.commands import make_options
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
@@ -26,7 +27,6 @@ from tests.sweeps.conftest import (
     end,
     make_sweep,
     read_results,
-    start,
     wait_for,
     write,
 )
@@ -69,28 +69,22 @@ def test_the_selected_configuration_alone_meets_the_test_images(runs):
     assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
 
 
-def test_a_point_equals_a_run_of_its_parameters(runs, tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml", base={})
-    assert (
-        pipeline("sweep", file, "--no-report", "--sweep-dir", tmp_path).returncode == 0
-    )
-    assert read_results(tmp_path)[0.005, 1].startswith("ebf6a584")  # as published
-    (metrics,) = tmp_path.glob("*/metrics.json")
-    assert metrics.read_bytes() == (runs / "default" / "metrics.json").read_bytes()
+def test_a_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
+    file, out = write(tmp_path / "s.yaml"), tmp_path / "out"
+    for command in (
+        ("sweep", file, "--no-report", "--sweep-dir", out),
+        ("run", "--run-dir", tmp_path / "run", *make_options(QUICK)),
+    ):
+        assert pipeline(*command).returncode == 0
+    (metrics,) = out.glob("*/metrics.json")
+    assert metrics.read_bytes() == (tmp_path / "run" / "metrics.json").read_bytes()
 
 
-def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp_path):
-    command = (
-        "sweep",
-        local / "s.yaml",
-        "--workers",
-        1,
-        "--no-report",
-        "--sweep-dir",
-        tmp_path,
-    )
+def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_path):
+    options = ("--workers", 1, "--no-report", "--sweep-dir", tmp_path)
+    command = ("sweep", local / "s.yaml", *options)
     for number, left in ((signal.SIGKILL, 3), (signal.SIGINT, 2)):
-        running = start(*command, cwd=project, GATE=gate.port)
+        running = midway.start(*command, GATE=gate.port)
         if number == signal.SIGKILL:
             gate.wait().close()
         training = gate.wait()
@@ -105,8 +99,8 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp
         assert "Traceback" not in errors
         assert training.recv(1) == b""  # it has ended
         assert psutil.wait_procs(children, timeout=20)[1] == []
-    log, errors = (running := start(*command, cwd=project)).communicate(timeout=60)
-    assert running.returncode == 0, errors
+    code, log = midway.give(*command)
+    assert code == 0, log
     assert log.startswith("3 points: 2 done, 1 to run\n")
     assert read_results(tmp_path) == read_results(local / "out")
     assert len(before) == 2
@@ -115,14 +109,12 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(project, local, gate, tmp
     assert sum("Continuing after epoch 2" in text for text in texts) == 2
 
 
-def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_path):
+def test_points_that_fail_stop_no_other_and_can_be_retried(midway, gate, tmp_path):
     points = [{"learning_rate": 10, "seed": 1}]
     grid = {"learning_rate": [0.005], "seed": [1, 13, 14]}
     file = write(tmp_path / "s.yaml", grid=grid, points=points)
     command = ("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out")
-    failing = start(
-        *command, "--time-limit", 4, cwd=project, GATE=gate.port, DEADLY="1"
-    )
+    failing = midway.start(*command, "--time-limit", 4, GATE=gate.port, DEADLY="1")
     _, errors = failing.communicate(timeout=120)
     assert failing.returncode == 1
     results = read_results(tmp_path / "out")
@@ -136,10 +128,8 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(project, gate, tmp_pa
         "Diverged: train_error",
     ):
         assert reason in errors
-    log, _ = (retry := start(*command, "--retry-failed", cwd=project)).communicate(
-        timeout=120
-    )
-    assert retry.returncode == 1
+    code, log = midway.give(*command, "--retry-failed")
+    assert code == 1
     assert log.startswith("4 points: 1 done, 3 to run\n")
     results = read_results(tmp_path / "out")
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
@@ -285,7 +275,7 @@ def read_table(folder):
 
 
 def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
-    project, tmp_path, caplog, pipeline
+    midway, tmp_path, caplog
 ):
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", **SEARCH)
@@ -296,12 +286,11 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     assert not (tmp_path / "dry").exists()
     options = ("sweep", file, "--no-report", "--workers")
     for workers in (1, 2):
-        one = start(
-            *options, workers, "--sweep-dir", tmp_path / f"{workers}", cwd=project
-        )
-        assert one.wait(timeout=120) == 0
+        out = tmp_path / f"{workers}"
+        code, log = midway.give(*options, workers, "--sweep-dir", out)
+        assert code == 0, log
     command = (*options, 2, "--sweep-dir", tmp_path / "killed")
-    killed = start(*command, cwd=project)
+    killed = midway.start(*command)
     wait_for(r"rung of 2 epochs, 8 points", killed.stdout)
     wait_for(r"\[3/8\]", killed.stdout)
     killed.kill()
@@ -309,8 +298,8 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     before = {
         path: path.stat().st_mtime_ns for path in tmp_path.glob("killed/*/model.npz")
     }
-    log, errors = (again := start(*command, cwd=project)).communicate(timeout=120)
-    assert again.returncode == 0, errors
+    code, log = midway.give(*command)
+    assert code == 0, log
     assert "rung of 1 epoch, 16 points: 16 done, 0 to run\n" in log
     done = 16 + int(re.search(r"rung of 2 epochs, 8 points: (\d+) done", log)[1])
     # Each of two workers may have been killed between a model and its record.
@@ -322,14 +311,12 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
     statuses = [row["status"] for row in rows]
     assert (statuses.count("done"), statuses.count("eliminated")) == (28, 20)
-    assert pipeline("report", tmp_path / "2").returncode == 0
+    assert midway.give("report", tmp_path / "2")[0] == 0
     report = (tmp_path / "2" / "report.html").read_text()
     assert "the best of 2 in the rung of 4 epochs" in report
-    again = start(*options, 2, "--sweep-dir", tmp_path / "2", cwd=project)
-    assert again.wait(timeout=60) == 0
-    assert (
-        tmp_path / "2" / "report.html"
-    ).read_text() == report  # nothing was left to do
+    assert midway.give(*options, 2, "--sweep-dir", tmp_path / "2")[0] == 0
+    # Nothing was left to do.
+    assert (tmp_path / "2" / "report.html").read_text() == report
     tested = [row for row in rows if row["test_accuracy"]]
     assert [row["epochs"] for row in tested] == ["4", "4"]
     assert len({row["configuration"] for row in tested}) == 1

@@ -1,0 +1,220 @@
+"""Carry out commands of the pipeline: in this process, in one of theirs, in a copy.
+
+Runs that many tests read are made once, see `make_run`.
+"""
+
+import io
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
+
+from filelock import FileLock
+
+from pipeline import __main__, commands
+from pipeline.paths import ROOT
+
+CHECKPOINTS = "pipeline/results/checkpoints.py"
+# The commands of the README, each of which makes a folder.
+COMMANDS = {
+    "default": ["run", "--run-dir"],
+    "true-derivative": ["run", "-p", "relu_grad_inactive", "0", "--run-dir"],
+    "small": ["sweep", ROOT / "notebooks" / "sweeps" / "small.yaml", "--sweep-dir"],
+}
+# What tests of kills add to checkpoints.py in a copy of the project.
+MIDWAY = '''
+import os, signal, socket
+
+SECONDS = 0
+save = Checkpoints.save_when_due
+
+
+def save_and_stop(self, checkpoint, *generators):
+    """Save after each epoch; then seed 13 dies, and seed 14 stops at the gate, once."""
+    save(self, checkpoint, *generators)
+    seed = get_ipython().user_ns["seed"]
+    if seed == 13 and "DEADLY" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if seed == 14 and len(checkpoint.history) == 2 and "GATE" in os.environ:
+        gate = "127.0.0.1", int(os.environ["GATE"])
+        socket.create_connection(gate, timeout=100).recv(1)
+
+
+Checkpoints.save_when_due = save_and_stop
+'''
+
+
+def make_options(values):
+    """Return the words of the options that give these parameters."""
+    return [word for name, value in values.items() for word in ("-p", name, str(value))]
+
+
+def call(words):
+    """Carry out a command in this process; return its code, output and errors."""
+    out, errors = io.StringIO(), io.StringIO()
+    handlers, level = logging.root.handlers[:], logging.getLogger("pipeline").level
+    logging.root.handlers = []
+    try:
+        argv = mock.patch.object(sys, "argv", ["pipeline", *map(str, words)])
+        with argv, redirect_stdout(out), redirect_stderr(errors):
+            code = __main__.call_main()
+    finally:
+        logging.root.handlers = handlers
+        logging.getLogger("pipeline").setLevel(level)
+    return code, out.getvalue(), errors.getvalue()
+
+
+def make_once(config, name, make):
+    """Return a folder that is made once for all of pytest's processes.
+
+    Because they share it, tests must leave the folder as it is.
+    """
+    base = config._tmp_path_factory.getbasetemp()  # nbval's cells have no fixtures
+    common = base.parent if hasattr(config, "workerinput") else base
+    folder, mark = common / name, common / name.replace("/", "-")
+    with FileLock(f"{mark}.lock"):
+        if not mark.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            make(folder)
+            mark.with_suffix(".made").touch()
+    return folder
+
+
+def make_run(config, name):
+    """Return the folder of one of COMMANDS, which has its log beside it."""
+
+    def make(folder):
+        # So that the list of the runs that stand in runs/ is not written.
+        with mock.patch.object(commands, "RUNS", folder / "none"):
+            code, output, errors = call([*COMMANDS[name], folder])
+        assert code == 0, errors
+        folder.with_name(f"{name}.log").write_text(output)
+
+    return make_once(config, f"runs/{name}", make)
+
+
+def restore_signals():
+    """Stop ignoring signals, because the program that started the tests may do so."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def make_environment(folder):
+    """Return the environment in which the pipeline of this folder is imported.
+
+    The tests are imported from here, because a copy has none.
+    """
+    path = os.pathsep.join(dict.fromkeys([str(folder), str(ROOT)]))
+    return os.environ | {"PYTHONPATH": path}
+
+
+def start(*words, cwd=ROOT, module="pipeline", environment=None, **options):
+    """Start ``python -m pipeline`` in a process of its own, which signals end."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, words)],
+        cwd=cwd,
+        env=make_environment(cwd) | (environment or {}),
+        text=True,
+        preexec_fn=restore_signals,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+    )
+
+
+class Project:
+    """A copy of the code and the notebooks, which a test may change.
+
+    One process carries out all commands that are given. It is started again after the
+    code has changed, as a user starts the next command.
+
+    more: text that is added to checkpoints.py, such as MIDWAY.
+    """
+
+    def __init__(self, path, more=""):
+        self.path, self.more = path, more
+        self.process, self.changed = None, set()
+        for name in ("pipeline", "notebooks"):
+            shutil.copytree(ROOT / name, path / name)
+        shutil.copy2(ROOT / "helpers.py", path)
+        self._add_more()
+
+    def _add_more(self):
+        if self.more:
+            with (self.path / CHECKPOINTS).open("a") as file:
+                file.write(self.more)
+
+    def write(self, name, text):
+        """Write a file, which may be new."""
+        self.end()
+        self.changed.add(name)
+        (self.path / name).write_text(text)
+
+    def replace(self, name, old, new):
+        """Replace a text that stands in a file once."""
+        text = (self.path / name).read_text()
+        assert text.count(old) == 1, (name, old)
+        self.write(name, text.replace(old, new))
+
+    def patch(self, name):
+        """Apply a patch of tests/networks to the committed helpers.py."""
+        self.write("helpers.py", (ROOT / "helpers.py").read_text())
+        patch = ROOT / "tests" / "networks" / f"{name}.patch"
+        subprocess.run(["git", "apply", patch], cwd=self.path, check=True)
+
+    def restore(self, *names):
+        """Undo the changes of these files; without any, all changes, and all runs."""
+        self.end()
+        for name in names or self.changed:
+            if (ROOT / name).exists():
+                shutil.copy2(ROOT / name, self.path / name)
+            else:
+                (self.path / name).unlink()
+            if name == CHECKPOINTS:
+                self._add_more()
+        if not names:
+            self.changed.clear()
+            shutil.rmtree(self.path / "runs", ignore_errors=True)
+
+    def start(self, *words, **environment):
+        """Start a command in a process of its own, which the test may kill."""
+        return start(*words, cwd=self.path, environment=environment)
+
+    def give(self, *words):
+        """Return the exit code and the output, errors included, of a command."""
+        if not self.process:
+            self.process = start(
+                cwd=self.path, module="tests.commands", stdin=subprocess.PIPE
+            )
+        print(json.dumps([*map(str, words)]), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        code, output, errors = json.loads(line)
+        return code, output + errors
+
+    def run_python(self, *words, **environment):
+        """Return what Python prints in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=self.path,
+            env=make_environment(self.path) | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def end(self):
+        """End the process that carries out the commands."""
+        if self.process:
+            self.process.communicate()
+            self.process = None
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(call(json.loads(line))), flush=True)
