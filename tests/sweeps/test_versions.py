@@ -68,7 +68,7 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert "The selected one was the first" in page
 
     # The rate of 5, which diverged, becomes the smallest.
-    rate = "0.9 * (learning_rate % 4.9999)"
+    rate = "(1 + 1e-9) * (learning_rate % 4.9999)"
     changing.replace("helpers.py", STEP, STEP.replace("learning_rate", rate))
     interrupt(changing.start(*command, GATE=gate.port), gate)
     (row,) = [row for row in read_rows(out) if row["status"] == "done"]
@@ -105,7 +105,9 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
 
 
 @pytest.mark.parametrize(
-    "helpers", [(ROOT / "helpers.py").read_text().replace(STEP, HALF), "def relu(:"]
+    "helpers",
+    [(ROOT / "helpers.py").read_text().replace(STEP, HALF), "def relu(:"],
+    ids=["another step", "a mistake"],
 )
 def test_what_is_saved_while_a_sweep_runs_changes_nothing_in_it(
     changing, gate, local, tmp_path, helpers
