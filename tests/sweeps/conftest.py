@@ -68,7 +68,7 @@ def train_by_the_originals_loop(learning_rate, seed):
     """Return the weights of a point of the small sweep, by another implementation."""
     data = split_source("sample", 1000, 1000)
     *weights, _ = original.train(
-        data.x_train, data.y_train, alpha=learning_rate, iterations=10, seed=seed
+        data.x_train, data.y_train, learning_rate=learning_rate, epochs=10, seed=seed
     )
     return weights
 
