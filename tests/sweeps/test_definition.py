@@ -1,15 +1,13 @@
 """The meaning of a sweep's file: points, their configurations, and how these rank."""
 
-import csv
-import re
-from statistics import fmean
-
+import pandas as pd
 import pytest
 
 from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.sweeps.definition import (
+    ENTRIES,
     list_points,
     list_rungs,
     read_definition,
@@ -28,6 +26,8 @@ from pipeline.sweeps.table import (
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
 
+MANY = ("seed", "epochs", "hidden_size", "batch_size")
+
 
 def read_points_of(path):
     return list_points(read_definition(path))
@@ -37,11 +37,10 @@ def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path
     grid = {"learning_rate": [0.01, 0.02], "seed": [1, 2]}
     added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
     points = read_points_of(write(tmp_path / "s.yaml", grid=grid, points=added))
-    chosen = points
     expected = [(0.01, 1, 4), (0.01, 2, 4), (0.02, 1, 4), (0.02, 2, 4)]
     expected += [(0.005, 1, 9), (0.005, 2, 9)]  # with the grid's seeds
-    assert [(each.learning_rate, each.seed, each.epochs) for each in chosen] == expected
-    assert {each.hidden_size for each in chosen} == {QUICK["hidden_size"]}
+    assert [(each.learning_rate, each.seed, each.epochs) for each in points] == expected
+    assert {each.hidden_size for each in points} == {QUICK["hidden_size"]}
     assert len({point.model_dump_json() for point in points}) == 6
     assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
 
@@ -57,14 +56,6 @@ def test_the_ids_of_points_stay_as_they_were_so_that_sweeps_go_on():
     }
 
 
-def test_the_committed_definitions_are_sweeps(monkeypatch):
-    # Some of their sources have to be made first.
-    monkeypatch.setattr(parameters, "check_source", lambda source: None)
-    for path in (NOTEBOOKS / "sweeps").glob("*.yaml"):
-        assert read_definition(path).name == path.stem
-        assert read_points_of(path)
-
-
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
     (tmp_path / "s.yaml").write_text("name: a\ngrid: {learning_rate: [1e-3, 2.0E-3]}")
     rates = [point.learning_rate for point in read_points_of(tmp_path / "s.yaml")]
@@ -72,82 +63,63 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("content", "name"),
     [
-        ("name: [", "expected the node content"),
-        ("name: a\ngrid: *c", "found undefined alias 'c'"),
-        ("name: a\ngrid: {seed: [1], seed: [2]}", 'found duplicate key "seed"'),
-        ("", "the file: Input should be names with values, such as name: trial"),
-        ("name: a/b", "name: String should match pattern"),
-        ("name: a\ngrit: {}", "grit: Extra inputs are not permitted"),
-        ("name: a\ngrid: {seed: 3}", "grid.seed: Input should be a valid list"),
-        ("name: a\nhalving: 3", "halving: Input should be such as {min_resources: 3"),
-        ("name: a\nseeds: [1]\nrandom: 5", "random: Input should be such as {n_cand"),
-        ("name: a\nseeds: [1]\nrandom: {parameters: 5}", "random.parameters: Input"),
-        ("name: a\nseeds: [1]\ngrid: [1]", "grid: Input should be a valid dictionary"),
-        (
-            "name: a\nselect: test_accuracy",
-            "select: Input should be 'train_error', ",
-        ),
+        ("", "name: trial"),
+        ("- 1", "name: trial"),
+        ("name: [", "the node content"),
+        ("name: a\ngrid: *c", "undefined alias 'c'"),
+        ("name: a\ngrid: {seed: [1], seed: [2]}", 'duplicate key "seed"'),
+        ("name: a/b", "name: "),
+        ("name: a\ngrit: {}", "grit: "),
+        ("name: a\ngrid: [1]", "grid: "),
+        ("name: a\ngrid: {seed: 3}", "grid.seed: "),
+        ("name: a\nhalving: 3", "halving: Input should be such as {min_resources"),
+        ("name: a\nrandom: 5", "random: Input should be such as {n_candidates"),
+        ("name: a\nrandom: {parameters: 5}", "random.parameters: "),
+        ("name: a\nselect: test_accuracy", "select: Input should be 'train_error'"),
     ],
 )
-def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, problem):
+def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, name):
     (tmp_path / "s.yaml").write_text(content)
-    with pytest.raises(InvalidInput, match=re.escape(problem)) as refused:
+    with pytest.raises(InvalidInput) as refused:
         read_definition(tmp_path / "s.yaml")
-    assert str(refused.value).startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
-    assert str(refused.value).endswith(
-        "may have base, grid, points, seeds, random, halving and select."
-    )
-    assert "suppress" not in str(refused.value)  # ruamel.yaml's advice to programmers
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
+    assert name in message
+    assert all(entry in message for entry in ENTRIES.split(", "))
+    assert "suppress" not in message  # ruamel.yaml's advice to programmers
 
 
 @pytest.mark.parametrize(
-    ("entries", "problems"),
+    ("entries", "names"),
     [
-        (
-            {"grid": {"learning_rte": [1], "epochs": [0]}, "base": {"dropout_rate": 1}},
-            [
-                "Did you mean learning_rate?",
-                "epochs is 0, but must be",
-                "dropout_rate is 1, but",
-            ],
-        ),
-        (
-            {"grid": {"epochs": [3, "many"]}},
-            ["epochs is 'many', but must be a whole number"],
-        ),
-        ({"points": [{"run_dir": "x"}]}, ["There is no parameter 'run_dir'."]),
-        (
-            {"points": [{"num_validation": 0}]},
-            ["select is validation_accuracy, but num_valid"],
-        ),
-        (
-            {"grid": {"seed": [1, 2]}, "seeds": [1, 2, 3]},
-            ["seed is in grid or random, and in seeds. Leave it in one"],
-        ),
+        ({"grid": {"epochs": [0]}, "base": {"dropout_rate": 1}}, ["epochs is 0", "1"]),
+        ({"grid": {"learning_rte": [1]}}, ["'learning_rte'", "learning_rate?"]),
+        ({"grid": {"epochs": [3, "many"]}}, ["epochs is 'many'"]),
+        ({"points": [{"run_dir": "x"}]}, ["'run_dir'"]),
+        ({"points": [{"num_validation": 0}]}, ["select is validation_accuracy"]),
+        ({"grid": {"seed": [1, 2]}, "seeds": [1, 2, 3]}, ["seed is in grid"]),
+        ({"seeds": [-1]}, ["seed is -1"]),
     ],
 )
-def test_wrong_values_are_refused_in_one_message(tmp_path, entries, problems):
+def test_wrong_values_are_refused_in_one_message(tmp_path, entries, names):
     with pytest.raises(InvalidInput) as refused:
         read_points_of(write(tmp_path / "s.yaml", **entries))
-    assert [problem for problem in problems if problem not in str(refused.value)] == []
+    assert [name for name in names if name not in str(refused.value)] == []
 
 
-def test_too_many_points_are_refused_by_their_count(tmp_path):
-    # Their 10^12 points do not fit into memory.
-    names = ("seed", "epochs", "hidden_size", "batch_size")
-    large = write(
-        tmp_path / "l.yaml", grid={name: list(range(1, 1001)) for name in names}
-    )
-    small = write(
-        tmp_path / "s.yaml",
-        grid={"seed": list(range(5_001))},
-        points=[{"epochs": 9}, {"epochs": 8}],
-    )
-    for file in (large, small):
-        with pytest.raises(InvalidInput, match=r"more than 10,000 points\. Make sev"):
-            read_points_of(file)
+@pytest.mark.parametrize(
+    "entries",
+    [
+        # Their 10^12 points do not fit into memory.
+        {"grid": {name: list(range(1, 1001)) for name in MANY}},
+        {"seeds": list(range(5_001)), "points": [{"epochs": 9}, {"epochs": 8}]},
+    ],
+)
+def test_too_many_points_are_refused_by_their_count(tmp_path, entries):
+    with pytest.raises(InvalidInput, match=r"10,000 points"):
+        read_points_of(write(tmp_path / "s.yaml", **entries))
 
 
 def rank_values(metric, *values):
@@ -221,12 +193,8 @@ def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(
     metric, good, better, poor
 ):
     incomplete = [(10, 1, good), (10, 2, None), (40, 1, better), (40, 2, None)]
-    assert rank_values(metric, (30, 1, None), *incomplete, (20, 1, poor)) == [
-        20,
-        40,
-        10,
-        30,
-    ]
+    ranked = rank_values(metric, (30, 1, None), *incomplete, (20, 1, poor))
+    assert ranked == [20, 40, 10, 30]
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
@@ -236,21 +204,23 @@ def test_a_training_metric_needs_no_validation_images(tmp_path):
     assert rank(table, definition)["mean"][0] == 0.5
 
 
-def test_the_best_is_described_with_its_mean_and_over_how_many_seeds():
-    for values, mean, text in (
+@pytest.mark.parametrize(
+    ("values", "mean", "text"),
+    [
         ([0.125], 0.125, ""),
         ([0.125, 0.25], 0.1875, ", mean of 2 seeds"),
         ([0.125, None, 0.25], 0.1875, ", 2 of 3 seeds"),
-    ):
-        points = [
-            ({"seed": seed, "hidden_size": 10}, value)
-            for seed, value in enumerate(values)
-        ]
-        definition, table = make_points(points)
-        best = rank(table, definition).iloc[0]
-        assert (best["mean"], describe_seeds(best)) == (mean, text)
-        assert describe_values(best, ["hidden_size"]) == "hidden_size 10"
-        assert describe_values(best, []) == "the only configuration"
+    ],
+)
+def test_the_best_is_described_with_its_mean_and_its_number_of_seeds(
+    values, mean, text
+):
+    points = [({"seed": seed}, value) for seed, value in enumerate(values)]
+    definition, table = make_points(points)
+    best = rank(table, definition).iloc[0]
+    assert (best["mean"], describe_seeds(best)) == (mean, text)
+    assert describe_values(best, ["hidden_size"]) == "hidden_size 40"
+    assert describe_values(best, []) == "the only configuration"
 
 
 SEARCH = {
@@ -272,19 +242,12 @@ def draw(**search):
 
 def test_candidates_are_drawn_in_their_ranges_and_are_the_same_everywhere():
     candidates = draw()
-    assert candidates[0] == {
-        "learning_rate": 0.0125,
-        "dropout_rate": 0.429,
-        "hidden_size": 129,
-        "input_dropout_rate": 0.1,
-    }
+    first = {"learning_rate": 0.0125, "dropout_rate": 0.429, "hidden_size": 129}
+    assert candidates[0] == first | {"input_dropout_rate": 0.1}
     assert draw(n_candidates=40)[:27] == candidates
     assert draw(random_state=1) != candidates
-    for name, low, high in (
-        ("learning_rate", 0.001, 0.1),
-        ("dropout_rate", 0, 0.6),
-        ("hidden_size", 20, 200),
-    ):
+    for name in first:
+        low, high = (SEARCH["parameters"][name][end] for end in ("min", "max"))
         values = [each[name] for each in candidates]
         assert low <= min(values) < low + 0.2 * (high - low)
         assert all(float(f"{value:.3g}") == value <= high for value in values)
@@ -299,9 +262,7 @@ def test_no_candidate_is_drawn_twice():
     sizes = {"hidden_size": {"min": 1, "max": 9}}
     drawn = draw(n_candidates=9, parameters=sizes)
     assert sorted(each["hidden_size"] for each in drawn) == list(range(1, 10))
-    with pytest.raises(
-        InvalidInput, match="n_candidates is 10, but there are 9 different"
-    ):
+    with pytest.raises(InvalidInput, match="n_candidates is 10, but there are 9 "):
         draw(n_candidates=10, parameters=sizes)
 
 
@@ -331,15 +292,9 @@ def test_seeds_are_a_second_spelling_of_a_grid_and_alone_give_no_points(tmp_path
 
 
 def read_search(tmp_path, **entries):
-    base = QUICK | {"epochs": 81}
-    definitions = {
-        "base": base,
-        "random": SEARCH,
-        "halving": HALVING,
-        "seeds": [1, 2, 3],
-    }
-    file = write(tmp_path / "s.yaml", **definitions | entries)
-    return make_sweep(read_definition(file))
+    search = {"base": QUICK | {"epochs": 81}, "seeds": [1, 2, 3]}
+    search |= {"random": SEARCH, "halving": HALVING}
+    return make_sweep(read_definition(write(tmp_path / "s.yaml", **search | entries)))
 
 
 def train_rungs(sweep, failed=None):
@@ -393,21 +348,15 @@ def test_one_candidate_goes_on_at_least(tmp_path):
 def test_if_all_candidates_of_a_rung_diverge_nobody_goes_on(tmp_path):
     sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1])
     for point in sweep.points.values():
-        if point.parameters.epochs == 9:
-            end(point, 0.5)
-        elif point.parameters.epochs == 27:
-            end(point, None)
+        if point.parameters.epochs <= 27:
+            end(point, 0.5 if point.parameters.epochs == 9 else None)
     table = make_table(sweep)
     counts = table.groupby("epochs")["status"].value_counts().to_dict()
-    assert counts == {
-        (9, "done"): 6,
-        (27, "diverged"): 2,
-        (27, "eliminated"): 4,
-        (81, "eliminated"): 6,
-    }
+    ended = {(9, "done"): 6, (27, "diverged"): 2}
+    assert counts == ended | {(27, "eliminated"): 4, (81, "eliminated"): 6}
     best, reason = select(table, sweep.definition)
     assert best is None
-    assert reason.endswith("no candidate of the rung of 27 epochs has finished")
+    assert "27 epochs" in reason
 
 
 def test_results_of_an_earlier_file_do_not_count_for_an_eliminated_point(tmp_path):
@@ -419,68 +368,39 @@ def test_results_of_an_earlier_file_do_not_count_for_an_eliminated_point(tmp_pat
     assert lost[[*EPOCH, "duration_s", "error"]].isna().all(axis=None)
 
 
+def vary(name, **distribution):
+    """Return the entries of a search that varies one parameter alone."""
+    return {"random": SEARCH | {"parameters": {name: distribution}}}
+
+
 @pytest.mark.parametrize(
-    ("entries", "problem"),
+    ("entries", "name"),
     [
+        ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random"),
+        ({"grid": {"epochs": [9]}}, "epochs is in grid"),
+        ({"points": [{"epochs": 9}]}, "epochs is in grid, points"),
+        ({"base": {"epochs": 8}}, "min_resources is 9"),
+        ({"halving": HALVING | {"factor": 1}}, "halving.factor: "),
+        ({"halving": HALVING | {"resource": "num_samples"}}, "halving.resource: "),
+        (vary("dropout_rate", min=0.1, max=0.1), "dropout_rate: must have min below"),
+        (vary("dropout_rate", min=0.1), "dropout_rate: must have min below max"),
         (
-            {"grid": {"dropout_rate": [0.1]}},
-            "dropout_rate is in grid and in random. Leave it",
+            vary("learning_rate", distribution="log_uniform", min=0, max=1),
+            "learning_rate: min of log_uniform",
         ),
+        (vary("epochs", values=[1], min=0), "epochs: must have min and max, or values"),
         (
-            {"grid": {"epochs": [9]}},
-            "epochs is in grid, points or random, but halving sets it",
+            {"random": SEARCH | {"parameters": {"learning_rate": [0.1, 0.2]}}},
+            "learning_rate: Input should be such as {min: 0",
         ),
-        (
-            {"points": [{"epochs": 9}]},
-            "epochs is in grid, points or random, but halving sets it",
-        ),
-        ({"base": {"epochs": 8}}, "halving: min_resources is 9, but base has 8 epochs"),
-        (
-            {"halving": HALVING | {"factor": 1}},
-            "halving.factor: Input should be greater than or",
-        ),
-        (
-            {"halving": HALVING | {"resource": "num_samples"}},
-            "halving.resource: Input should be",
-        ),
-        ({"seeds": [-1]}, "seed is -1, but must be a whole number"),
-        ({"random": SEARCH | {"n_candidates": 1200}}, "more than 10,000 points"),
-        *[
-            (
-                {"random": SEARCH | {"parameters": {"learning_rate": each}}},
-                f"learning_rate: {text}",
-            )
-            for each, text in (
-                ({"min": 0.1, "max": 0.1}, "must have min below max"),
-                ({"min": 0.1}, "must have min below max"),
-                (
-                    {"distribution": "log_uniform", "min": 0, "max": 1},
-                    "min of log_uniform must be",
-                ),
-                ({"values": [1], "min": 0}, "must have min and max, or values alone"),
-                (
-                    [0.1, 0.2],
-                    "Input should be such as {min: 0, max: 1} or {values: [1, 2]}, not",
-                ),
-            )
-        ],
-        (
-            {
-                "random": SEARCH | {"parameters": {"seed": {"distribution": "normal"}}},
-                "seeds": [],
-            },
-            "seed.distribution: Input should be 'uniform' or 'log_uniform', "
-            "not 'normal'",
-        ),
-        (
-            {"random": SEARCH | {"parameters": {"rate": {"min": 0, "max": 1}}}},
-            "There is no parameter 'rate'",
-        ),
+        (vary("hidden_size", distribution="normal"), "hidden_size.distribution: "),
+        (vary("rate", min=0, max=1), "'rate'"),
     ],
 )
-def test_a_wrong_search_is_refused(tmp_path, entries, problem):
-    with pytest.raises(InvalidInput, match=re.escape(problem)):
-        read_search(tmp_path, **entries)
+def test_a_wrong_search_is_refused(tmp_path, entries, name):
+    with pytest.raises(InvalidInput) as refused:
+        list_points(read_search(tmp_path, **entries).definition)
+    assert name in str(refused.value)
 
 
 def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
@@ -491,46 +411,47 @@ def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
 
 
 @pytest.mark.parametrize(
-    "results", [*NOTEBOOKS.glob("sweeps/*.csv")], ids=lambda path: path.stem
+    "path", sorted(NOTEBOOKS.glob("sweeps/*.yaml")), ids=lambda path: path.stem
 )
-def test_committed_results_are_those_of_the_committed_definition(results, monkeypatch):
+def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
+    path, monkeypatch
+):
     """Compare ids, eliminated points, and the one that was evaluated."""
+    # Some of their sources have to be made first.
     monkeypatch.setattr(parameters, "check_source", lambda source: None)
-    rows = {row["id"]: row for row in csv.DictReader(results.open())}
-    definition = read_definition(results.with_suffix(".yaml"))
+    definition = read_definition(path)
+    assert definition.name == path.stem
     sweep = make_sweep(definition)
-    assert list(sweep.points) == list(rows)
-    for name, point in sweep.points.items():
-        row = rows[name]
+    assert sweep.points
+    if not path.with_suffix(".csv").exists():
+        return
+    results = pd.read_csv(path.with_suffix(".csv"), index_col="id")
+    assert list(sweep.points) == list(results.index)
+    for row, point in zip(
+        results.to_dict("records"), sweep.points.values(), strict=True
+    ):
         if row["status"] == "done":
-            others = {name: float(row[name]) for name in EPOCH if name in row}
-            value = float(row[definition.select])
-            end(point, value, definition.select, VALIDATED | others)
-    table = make_table(sweep)
-    assert list(table["status"]) == [row["status"] for row in rows.values()]
-    assert list(table["configuration"]) == [
-        row["configuration"] for row in rows.values()
-    ]
+            others = VALIDATED | {name: row[name] for name in EPOCH if name in row}
+            end(point, row[definition.select], definition.select, others)
+    table = make_table(sweep).set_index("id", drop=False)
+    for column in ("status", "configuration"):
+        assert table[column].equals(results[column])
     best = rank(table, definition).iloc[0]
-    tested = {identity for identity, row in rows.items() if row["test_accuracy"]}
-    assert set(find_points(table, best)) == tested
-    accuracies = [float(rows[identity]["test_accuracy"]) for identity in tested]
-    table = (
-        (NOTEBOOKS / "sweeps" / "README.md").read_text().split(f"[{results.stem}](")[1]
-    )
-    assert (
-        f"{fmean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})"
-        in table
-    )
+    tested = results["test_accuracy"].dropna()
+    assert set(find_points(table, best)) == set(tested.index)
+    guide = (NOTEBOOKS / "sweeps" / "README.md").read_text()
+    cell = f"{tested.mean():.4f} ({tested.min():.4f} to {tested.max():.4f})"
+    assert cell in guide.split(f"[{path.stem}](")[1]
 
 
 def test_a_search_selects_from_its_last_rung_alone(tmp_path):
     sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1, 2])
     *_, (epochs, (rate,)) = train_rungs(sweep)
+    chosen = {"epochs": epochs, "learning_rate": rate}.items()
     last = [
-        point
-        for point in sweep.points.values()
-        if (point.parameters.epochs, point.parameters.learning_rate) == (epochs, rate)
+        each
+        for each in sweep.points.values()
+        if chosen <= dict(each.parameters).items()
     ]
     end(last[1], None)
     best, reason = select(make_table(sweep), sweep.definition)
@@ -538,5 +459,5 @@ def test_a_search_selects_from_its_last_rung_alone(tmp_path):
     end(last[0], None)
     best, reason = select(make_table(sweep), sweep.definition)
     assert best is None
-    assert "no candidate of the rung of 81 epochs has finished" in reason
+    assert "81 epochs" in reason
     assert rank(make_table(sweep), sweep.definition)["epochs"][0] == 27
