@@ -3,10 +3,8 @@
 import importlib.metadata
 import json
 import os
-import re
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -17,133 +15,60 @@ from pipeline.records import Status
 from pipeline.results.files import lock
 from pipeline.results.run_folder import RunFolder
 
-HUNDRED = list(range(1, 101))
-SIX = ("seed", "epochs", "hidden_size", "batch_size", "num_samples", "num_validation")
-SWEEPS = {
-    "list.yaml": "- 1",
-    "key.yaml": "name: a\ngirds: {seed: [1]}",
-    "twice.yaml": "name: a\nbase: {epochs: 1, epochs: 2}",
-    "value.yaml": "name: a\ngrid: {dropout_rate: [0, 1]}",
-    "many.yaml": f"name: a\ngrid: {json.dumps(dict.fromkeys(SIX, HUNDRED))}",
-    "metric.yaml": "name: a\nselect: test_accuracy",
-    "none.yaml": "name: a\nbase: {num_validation: 0}",
-}
-# Arguments, and parts of the message; nothing may be written. {d} is the files' folder.
+# Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
-    "run -p learning_rte 1": ["'learning_rte'", "Did you mean learning_rate?"],
-    "run -p epochs 1.5": ["epochs is '1.5'", "a whole number from 1 to 100,000"],
-    "run -p normalisation inf": ["normalisation is 'inf'", "a number above 0"],
-    "run -p dropout_rate 1": ["dropout_rate is '1'", "a number from 0 to below 1"],
-    "run -p seed 4294967296": ["seed is '4294967296'", "from 0 to 4294967295"],
-    "run -p run_dir x": ["Write: python -m pipeline run --run-dir x\n"],
-    "run -p learning_rate=0.01": ["Write: -p learning_rate 0.01\n"],
-    "run -p epochs=1 -p seed 5": ["Write: -p epochs 1\n"],
-    "run mine": ["unexpected extra argument (mine)"],
-    "run --epochs 20": ["No such option", "A parameter is given as: -p epochs VALUE"],
-    "run -p source {d}/no.npz": ["source is '{d}/no.npz', but must be 'sample'"],
-    "run -p source {d}/empty.npz": ["empty.npz has no array x_train", "keras.datasets"],
-    "run -p source {d}/dtype.npz": ["x_train float64 (60, 28, 28), but must", "uint8"],
-    "run -p source {d}/labels.npz": ["y_train must hold labels from 0 to 9"],
-    "run -p source {d}/cut.npz": ["cut.npz is not a whole .npz file"],
-    "run -p source {d}/bare.npz": [
-        "is one array, as np.save writes it",
-        "an .npz file",
-    ],
-    "run -p source {d}/encrypted.npz": ["is encrypted", "Use an .npz file"],
-    "run -p source {d}/bytes.npz": ["bytes.npz has no array x_train. Use an .npz file"],
-    "run -p source {d}/text.npz": ["has y_train |S1 (60,), but must have uint8 (60,)"],
-    "run -p source {d}/empty.csv": ["It has 0 classes, and needs 2 to 10"],
-    "run -p source {d}/last.csv": ["It has 1 class,", "The first column is the label"],
-    "run -p source {d}/small.npz -p num_samples 1000": [
-        "1000 + 1000",
-        "has 60 training images",
-        "num_samples 48",
-    ],
-    "run -p hidden_size 1000000000": [
-        "hidden_size is '1000000000'",
-        "from 1 to 1,000,000",
-    ],
-    "run --run-dir {d}/cut.npz": ["cut.npz", "is a file"],
-    "run --run-dir {d}/cut.npz/a": ["cut.npz/a is below a file, {d}/cut.npz. Choose"],
-    "report {d}/list.ipynb --output {d}/cut.npz/a.html": [
-        "is below a file, {d}/cut.npz"
-    ],
-    "sweep {d}/nowhere.yaml": [
-        "nowhere.yaml",
-        "A sweep has a name, and may have base, grid",
-    ],
-    "sweep {d}/list.yaml": ["list.yaml", "Input should be"],
-    "sweep {d}/key.yaml": ["key.yaml", "girds: Extra inputs", "halving and select"],
-    "sweep {d}/twice.yaml": ["twice.yaml", "line 2", "duplicate key"],
-    "sweep {d}/value.yaml": [
-        "dropout_rate is 1, but must be a number from 0 to below 1"
-    ],
-    "sweep {d}/many.yaml": ["more than 10,000 points"],
-    "sweep {d}/metric.yaml": [
-        "metric.yaml",
-        "select: Input should be 'train_error'",
-    ],
-    "sweep {d}/none.yaml": ["select is validation_accuracy, but num_validation is 0"],
-    "sweep {d}/list.yaml --workers 0": ["--workers", "0 is not in the range x>=1"],
-    "verify {d}/damagde": ["{d}/damagde is not there. Name a run or a sweep."],
-    "verify {d}/nowhere": ["{d}/nowhere is not there. Name a run or a sweep."],
-    "verify {d}/pointless": ["sweep.json is damaged (ids: Dictionary should have at"],
-    "index {d}/nowhere": ["nowhere' does not exist"],
-    "sweep {d}/list.yaml --scheduler=": ["--scheduler needs an address, tcp"],
-    "sweep {d}/list.yaml --scheduler tcp://h:1 --workers 2": [
-        "--scheduler needs an address, tcp://HOST:8786, and takes no --workers"
-    ],
-    "verify {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
-    "compare {d}/damaged {d}/nowhere": [
-        "run.json is damaged",
-        "Run the notebooks before this one",
-    ],
-    "report {d}/damaged": ["run.json is damaged", "Run the notebooks before this one"],
-    "report {d}/list.yaml": [
-        "list.yaml is no notebook",
-        "Give a notebook that Jupyter",
-    ],
-    "data {d}/value.yaml": ["source is '{d}/value.yaml', but must be"],
+    "run -p learning_rte 1": "Did you mean learning_rate?",
+    "run -p epochs 1.5": "epochs is '1.5'",
+    "run -p run_dir x": "python -m pipeline run --run-dir x\n",
+    "run -p learning_rate=0.01": "-p learning_rate 0.01\n",
+    "run -p epochs=1 -p seed 5": "-p epochs 1\n",
+    "run mine": "(mine)",
+    "run --epochs 20": "-p epochs VALUE",
+    "run -p source {d}/no.npz": "source is '{d}/no.npz'",
+    "run -p source {d}/cut.npz": "{d}/cut.npz is not a whole .npz file",
+    "run -p source {d}/small.npz -p num_samples 1000": "num_samples 48",
+    "run --run-dir {d}/cut.npz": "cut.npz",
+    "run --run-dir {d}/cut.npz/a": "{d}/cut.npz. Choose",
+    "report {d}/s.yaml": "{d}/s.yaml is no notebook",
+    "report {d}/damaged": "{d}/damaged/run.json is damaged",
+    "report {d}/list.ipynb --output {d}/cut.npz/a.html": "{d}/cut.npz. Choose",
+    "data {d}/s.yaml": "source is '{d}/s.yaml'",
+    "sweep {d}/nowhere.yaml": "{d}/nowhere.yaml",
+    "sweep {d}/s.yaml": "{d}/s.yaml is no sweep: girds",
+    "sweep {d}/s.yaml --workers 0": "--workers",
+    "sweep {d}/s.yaml --scheduler=": "tcp://HOST:8786",
+    "sweep {d}/s.yaml --scheduler tcp://h:1 --workers 2": "no --workers",
+    "compare {d}/damaged {d}/nowhere": "{d}/damaged/run.json is damaged",
+    "verify {d}/damaged": "{d}/damaged/run.json is damaged",
+    "verify {d}/nowhere": "{d}/nowhere is not there",
+    "verify {d}/pointless": "{d}/pointless/sweep.json is damaged",
+    "index {d}/nowhere": "{d}/nowhere",
 }
 
 
 @pytest.fixture(scope="module")
 def bad_files(tmp_path_factory):
-    """A folder of sources, sweeps and a run that are damaged or wrong."""
+    """A folder of sources, a sweep and runs that are damaged or wrong."""
     folder = tmp_path_factory.mktemp("bad")
-    for name, text in SWEEPS.items():
-        (folder / name).write_text(text)
     images, labels = np.zeros((60, 28, 28), np.uint8), np.zeros(60, np.uint8)
     arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
     np.savez(folder / "small.npz", **arrays)
-    np.savez(folder / "dtype.npz", **arrays | {"x_train": images / 255})
-    np.savez(folder / "labels.npz", **arrays | {"y_train": labels + np.uint8(10)})
-    np.savez(folder / "empty.npz")
     (folder / "cut.npz").write_bytes((folder / "small.npz").read_bytes()[:1000])
-    np.save(folder / "bare.npy", images)
-    (folder / "bare.npy").rename(folder / "bare.npz")
-    np.savez(folder / "text.npz", **arrays | {"y_train": labels.astype("S1")})
-    with zipfile.ZipFile(folder / "bytes.npz", "w") as archive:
-        archive.writestr("x_train", b"no array")
-    encrypted = bytearray((folder / "small.npz").read_bytes())
-    for signature, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
-        for header in re.finditer(signature, encrypted):
-            encrypted[header.start() + flags] |= 1  # says that this file is encrypted
-    (folder / "encrypted.npz").write_bytes(encrypted)
-    (folder / "empty.csv").touch()
-    rows = [[*([0] * 784), number % 3] for number in range(30)]
-    (folder / "last.csv").write_text("\n".join(str(row)[1:-1] for row in rows))
-    (folder / "list.ipynb").write_text("[1]")
-    (folder / "pointless").mkdir()
-    (folder / "pointless" / "sweep.json").write_text('{"name": "s", "ids": {}}')
-    (folder / "damaged").mkdir()
-    (folder / "damaged" / "run.json").write_text('{"status": "done", "parameters": {')
+    texts = {
+        "s.yaml": "name: a\ngirds: {seed: [1]}",
+        "list.ipynb": "[1]",
+        "pointless/sweep.json": '{"name": "s", "ids": {}}',
+        "damaged/run.json": '{"status": "done", "parameters": {',
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 
-@pytest.mark.parametrize(("command", "parts"), REFUSED.items(), ids=str)
+@pytest.mark.parametrize(("command", "name"), REFUSED.items(), ids=str)
 def test_a_wrong_argument_is_refused_in_one_message(
-    bad_files, tmp_path, pipeline, command, parts
+    bad_files, tmp_path, pipeline, command, name
 ):
     arguments = command.format(d=bad_files).split()
     options = {"run": "--run-dir", "sweep": "--sweep-dir", "data": "--output"}
@@ -152,75 +77,72 @@ def test_a_wrong_argument_is_refused_in_one_message(
     before = sorted(bad_files.rglob("*"))
     refused = pipeline(*arguments)
     assert refused.returncode == 2, refused.stderr
-    for part in parts:
-        assert part.format(d=bad_files) in refused.stderr
+    assert name.format(d=bad_files) in refused.stderr
     assert "Traceback" not in refused.stderr
     assert refused.stderr.count("Error: ") == 1
     assert sorted(bad_files.rglob("*")) == before
     assert not (tmp_path / "new").exists()
 
 
-def run_python(code):
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    return done.stdout.splitlines()[-1]
-
-
-@pytest.mark.parametrize("name", ["pipeline", "pipeline.__main__"])
-def test_an_import_changes_nothing_of_the_process(name):
-    code = f"""
-import os, sys, jsonschema, multiprocessing, signal, warnings
-before = dict(sys.modules)
-find = lambda: (signal.getsignal(2), warnings.filters[:], sys.path[:], dict(os.environ))
-state = find()
-import {name}
-assert all(sys.modules[each] is module for each, module in before.items())
-assert None not in sys.modules.values() and find() == state
-print({"set(sys.modules) - set(before)" if name == "pipeline" else "'equal'"})"""
-    assert run_python(code) == ("{'pipeline'}" if name == "pipeline" else "equal")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["run", "-p", "epoch", "1"]]
-)
-def test_help_and_refusals_wait_for_no_large_import(arguments):
-    code = f"""
-import runpy, sys
-sys.argv = ["pipeline", *{arguments}]
-try:
-    runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
-except SystemExit:
-    slow = {{"papermill", "numpy", "matplotlib", "IPython", "nbformat"}}
-    print(slow & set(sys.modules))"""
-    assert run_python(code) == "set()"
-
-
-QUICK = """
-import sys
+# A process that says what an import changes, and then, after each command, its exit
+# code, which modules have been imported, and the number of the fork server, if any.
+WATCH = """
+import json, jsonschema, multiprocessing, os, signal, sys, warnings
 from multiprocessing import forkserver
+
+def look():
+    return signal.getsignal(2), warnings.filters[:], sys.path[:], dict(os.environ)
+
+state, modules = look(), dict(sys.modules)
+import pipeline
+new = sorted(set(sys.modules) - set(modules))
 from pipeline.__main__ import call_main
+is_equal = all(sys.modules[name] is module for name, module in modules.items())
+is_equal = is_equal and None not in sys.modules.values() and look() == state
+rows = [[new, is_equal]]
+for arguments in sys.argv[1:]:
+    sys.argv[1:] = arguments.split()
+    code = call_main()
+    server = forkserver._forkserver._forkserver_pid
+    rows.append([code, [name for name in sys.modules if "." not in name], server])
+print(json.dumps(rows), file=sys.stderr)
+"""
+LIGHT = ["--help", "run --help", "run -p epoch 1"]
+FINISHED = "run --run-dir {runs}/default"
+LATE = ["run -p source no.npz", "run -p num_samples 5000", "sweep no.yaml"]
 
-sys.argv = ["pipeline", *{arguments}]
-code = call_main()
-slow = {{"papermill", "nbconvert", "nbformat", "IPython", "numba"}}
-print(code, slow & set(sys.modules), forkserver._forkserver._forkserver_pid)"""
+
+@pytest.fixture(scope="module")
+def watched(runs):
+    """What the process of WATCH says of the import, and of each command."""
+    commands = [*LIGHT, FINISHED.format(runs=runs), *LATE]
+    process = [sys.executable, "-c", WATCH, *commands]
+    done = subprocess.run(process, capture_output=True, text=True, cwd=ROOT)
+    rows = json.loads(done.stderr.splitlines()[-1])
+    return dict(zip(["import", *LIGHT, FINISHED, *LATE], rows, strict=True))
 
 
-def test_a_finished_run_imports_little_and_starts_no_process(runs):
-    arguments = ["run", "--run-dir", str(runs / "default")]
-    assert run_python(QUICK.format(arguments=arguments)) == "0 set() None"
+def test_an_import_changes_nothing_of_the_process(watched):
+    assert watched["import"] == [["pipeline"], True]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["run", "-p", "source", "nowhere.npz"],
-        ["run", "-p", "num_samples", "5000"],
-        ["sweep", "nowhere.yaml"],
-    ],
-)
-def test_a_refused_command_starts_no_process(arguments):
-    assert run_python(QUICK.format(arguments=arguments)).endswith(" None")
+def test_help_and_refusals_wait_for_no_large_import(watched):
+    slow = {"papermill", "numpy", "matplotlib", "IPython", "nbformat"}
+    for command, expected in zip(LIGHT, (0, 0, 2), strict=True):
+        code, modules, _ = watched[command]
+        assert (code, slow.intersection(modules)) == (expected, set())
+
+
+def test_a_finished_run_imports_little_and_starts_no_process(watched):
+    code, modules, server = watched[FINISHED]
+    slow = {"papermill", "nbconvert", "nbformat", "IPython", "numba"}
+    assert (code, slow.intersection(modules), server) == (0, set(), None)
+
+
+def test_a_refused_command_starts_no_process(watched):
+    for command in LATE:
+        code, _, server = watched[command]
+        assert (code, server) == (2, None)
 
 
 def test_help_names_every_parameter_and_its_default(pipeline):
@@ -228,10 +150,8 @@ def test_help_names_every_parameter_and_its_default(pipeline):
     for name, field in Parameters.model_fields.items():
         assert f"  {name:20} {field.description}; " in text
         assert f"({field.default})\n" in text
-    assert (
-        pipeline("--version").stdout
-        == f"{importlib.metadata.version('digits-by-hand')}\n"
-    )
+    version = importlib.metadata.version("digits-by-hand")
+    assert pipeline("--version").stdout == f"{version}\n"
 
 
 def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
@@ -245,15 +165,15 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
 def test_a_run_that_is_being_replaced_is_not_verified(tmp_path, pipeline):
     with lock(tmp_path):
         refused = pipeline("verify", tmp_path)
-    message = f"Error: Another command is writing to {tmp_path}. Wait for it.\n"
-    assert (refused.returncode, refused.stderr) == (1, message)
+    assert refused.returncode == 1
+    assert f"Another command is writing to {tmp_path}." in refused.stderr
 
 
 def test_outside_the_environment_a_command_says_to_activate_it():
     command = [sys.executable, "-S", "-m", "pipeline", "run"]  # without packages
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    advice = "Activate the environment first: source .venv/bin/activate\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", advice)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(": source .venv/bin/activate\n")
 
 
 @pytest.mark.parametrize("command", ["run -p epochs 1 --run-dir {t}/run", "index {t}"])
@@ -279,27 +199,19 @@ def test_an_install_without_the_project_says_what_it_needs(tmp_path):
     install = ["uv", "pip", "install", "--quiet", "--system-certs", "--no-deps"]
     uv = [sys.executable, "-m", *install, "--target", str(site), str(ROOT)]
     subprocess.run(uv, check=True)
+    # It comes before an editable install.
+    environment = os.environ | {"PYTHONPATH": str(site)}
 
     def call(*arguments):
+        command = [sys.executable, "-m", "pipeline", *arguments]
         return subprocess.run(
-            [sys.executable, "-m", "pipeline", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=empty,
-            env=os.environ
-            | {"PYTHONPATH": str(site)},  # comes before an editable install
+            command, capture_output=True, text=True, cwd=empty, env=environment
         )
 
     refused = call("run")
     assert refused.returncode == 2
-    place = f"The notebooks are not at {site / 'notebooks'}: "
-    assert refused.stderr.startswith(
-        f"Error: {place}digits needs the project's folder."
-    )
+    assert f"not at {site / 'notebooks'}: " in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not list(empty.iterdir())
     assert not (site / "runs").exists()
-    assert (
-        call("--version").stdout == f"{importlib.metadata.version('digits-by-hand')}\n"
-    )
     assert "Parameters, and their defaults:" in call("run", "--help").stdout

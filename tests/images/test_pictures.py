@@ -23,19 +23,14 @@ def draw_seven(width, height, light=255, dark=0):
     """Draw a 7 (H, W), dark on light, its ink 0.6 of the width and of the height."""
     picture = Image.new("L", (width, height), light)
     right, down = width - 1, height - 1
-    line = [
-        (round(x * right), round(y * down))
-        for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8))
-    ]
-    ImageDraw.Draw(picture).line(
-        line, fill=dark, width=max(1, min(width, height) // 10)
-    )
+    corners = (0.2, 0.2), (0.8, 0.2), (0.5, 0.8)
+    line = [(round(x * right), round(y * down)) for x, y in corners]
+    thickness = max(1, min(width, height) // 10)
+    ImageDraw.Draw(picture).line(line, fill=dark, width=thickness)
     return np.asarray(picture)
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(8, 8), (100, 40), (40, 100), (640, 480)]
-)
+@pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (640, 480)])
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     grey = draw_seven(width, height, light=150, dark=30)
     image, is_dark, is_shaded = pictures.to_mnist(grey)
@@ -43,10 +38,10 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert (is_dark, is_shaded, *flags) == (True, False, False, False)
     assert np.array_equal(image, negative)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-    ink = np.array(
-        [np.ptp(np.flatnonzero(grey.min(axis=axis) < 128)) + 1 for axis in (1, 0)]
+    ink, box = (
+        np.array([np.ptp(np.flatnonzero(each.any(axis=axis))) + 1 for axis in (1, 0)])
+        for each in (grey < 128, image)
     )
-    box = [np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (1, 0)]
     # The proportions are kept, to a pixel.
     assert np.abs(box - 20 * ink / ink.max()).max() <= 1
     mass = image / image.sum()
@@ -54,24 +49,18 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert np.abs(np.array(centre) - 14).max() <= 0.5
 
 
-def test_a_network_that_knows_mnist_alone_reads_its_digits_as_negatives_and_enlarged(
-    sample,
-):
+def test_a_network_that_knows_mnist_alone_reads_negatives_and_enlarged_digits(sample):
     networks = np.load(NOTEBOOKS / "data" / "networks.npz")
-    weights = [
-        networks[f"all_of_mnist_{name}"].astype(float) for name in ("0_1", "1_2")
-    ]
+    names = "all_of_mnist_0_1", "all_of_mnist_1_2"
+    weights = [networks[name].astype(float) for name in names]
     divisor = float(networks["all_of_mnist_normalisation"])
     labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
-    enlarged = [
-        255 - np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits
-    ]
+    large = [np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits]
     accuracies = []
-    for changed in (digits, 255 - digits, enlarged):
-        images = np.array([pictures.to_mnist(picture)[0] for picture in changed])
-        accuracies += helpers.evaluate(
-            images.reshape(-1, 784), labels, weights, divisor
-        )[1:]
+    for changed in (digits, 255 - digits, 255 - np.array(large)):
+        images = [pictures.to_mnist(picture)[0].ravel() for picture in changed]
+        accuracy = helpers.evaluate(np.array(images), labels, weights, divisor)[1]
+        accuracies.append(accuracy)
     assert min(accuracies) >= accuracies[0] - 0.01
 
 
@@ -114,9 +103,8 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
     images = {image.tobytes() for image in (*source.x_train, *source.x_test)}
     for name in source.classes:  # five pictures, before and after
         assert np.shape(source.samples[name]) == (10, 28, 28)
-        assert images.issuperset(
-            image.tobytes() for image in source.samples[name][1::2]
-        )
+        drawn = {image.tobytes() for image in source.samples[name][1::2]}
+        assert drawn <= images
     glob = Path.glob
     monkeypatch.setattr(
         Path, "glob", lambda path, pattern: reversed(list(glob(path, pattern)))
@@ -124,38 +112,52 @@ def test_a_fifth_of_each_class_is_drawn_and_no_file_system_changes_which(
     assert data.load_source(str(folder)).sha256 == source.sha256
 
 
-def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(tmp_path):
-    write_pictures(
-        tmp_path / "files", {label: str(label) for label in range(10)}, count=200
-    )
-    rows = [["label", "pixel0 and so on"]]
+@pytest.fixture
+def table(tmp_path):
+    """A table of 200 pictures of ten classes with a header, and the same as files."""
+    names = {label: str(label) for label in range(10)}
+    write_pictures(tmp_path / "files", names, count=200)
+    lines = ["label,pixel0 and so on"]
     for path in sorted((tmp_path / "files").glob("*/*")):
         image, *_ = pictures.to_mnist(np.asarray(Image.open(path)))
-        rows.append([path.parent.name, *image.ravel()])
-    table = tmp_path / "TABLE.CSV"
-    table.write_text("\n".join(",".join(map(str, row)) for row in rows))
-    from_files, from_table = (
-        data.load_source(str(path)) for path in (tmp_path / "files", table)
-    )
-    assert from_files.classes == from_table.classes == DIGITS
-    assert from_files.source_sha256 == from_table.source_sha256
-    lines = table.read_text().splitlines()
+        lines.append(",".join(map(str, [path.parent.name, *image.ravel()])))
+    (tmp_path / "TABLE.CSV").write_text("\n".join(lines))
+    return tmp_path / "TABLE.CSV", lines, tmp_path / "files"
+
+
+def test_a_table_gives_the_arrays_of_the_same_pictures_as_files(table):
+    path, lines, files = table
+    from_files = data.load_source(str(files))
     quoted = [",".join(f'"{cell}"' for cell in line.split(",")) for line in lines]
-    table.write_text("\n".join([*quoted, "", ""]))  # as spreadsheets write it
-    assert data.load_source(str(table)).source_sha256 == from_files.source_sha256
-    table.write_text("\n".join([*lines, f",{lines[0].partition(',')[2]}"]))
-    with pytest.raises(InvalidInput) as caught:
-        data.load_source(str(table))
-    assert f"line {len(lines) + 1}" in str(caught.value)  # it has no label
-    assert "needs 2 to 10" not in str(caught.value)
-    for header in (["label,1x1,1x2,1x3"], []):  # as on Kaggle, and without
-        table.write_text("\n".join([*header, *lines[1:]]))
-        assert data.load_source(str(table)).source_sha256 == from_table.source_sha256
-    table.write_text("\n".join([*lines, "1,2,3\n"]))
-    with pytest.raises(
-        InvalidInput, match=r"784 whole numbers .* commas \(1\): line 202"
-    ):
-        data.load_source(str(table))
+    spellings = [
+        lines,
+        [*quoted, "", ""],  # as spreadsheets write it
+        ["label,1x1,1x2,1x3", *lines[1:]],  # as on Kaggle
+        lines[1:],
+    ]
+    for spelling in spellings:
+        path.write_text("\n".join(spelling))
+        from_table = data.load_source(str(path))
+        assert from_table.source_sha256 == from_files.source_sha256
+    assert from_files.classes == from_table.classes == DIGITS
+
+
+def test_a_row_of_a_table_that_is_no_picture_is_named_by_its_line(table):
+    path, lines, _ = table
+    for wrong in ("1,2,3\n", f",{lines[1].partition(',')[2]}"):  # it has no label
+        path.write_text("\n".join([*lines, wrong]))
+        with pytest.raises(InvalidInput, match="line 202") as caught:
+            data.load_source(str(path))
+        assert "needs 2 to 10" not in str(caught.value)
+
+
+def test_a_table_without_classes_is_refused(tmp_path):
+    last = "\n".join(f"{'0,' * 784}{number % 3}" for number in range(30))
+    for text, names in (("", ["0 classes"]), (last, ["1 class", "first column"])):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(InvalidInput) as caught:
+            data.load_source(str(tmp_path / "a.csv"))
+        assert all(name in str(caught.value) for name in names)
 
 
 def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
@@ -170,13 +172,13 @@ def test_all_that_is_wrong_with_a_folder_is_named_at_once(folder):
     with pytest.raises(InvalidInput) as caught:
         data.load_source(str(folder))
     broken = ", ".join(f"zero/broken{number}.png" for number in range(4))
-    for line in (
-        "It has 3 classes, and needs 2 to 10, of two pictures or more.",
-        f"Not readable as PNG or JPEG of 8 bits (8): one/cut.jpg, {broken}, ...",
-        "Warning: fewer than 10 pictures, too few to judge by (1): single",
-        "of a class, left out (2): one/notes.txt, readme.md",
+    for part in (
+        "3 classes, and needs 2 to 10",
+        f"(8): one/cut.jpg, {broken}, ...",
+        "(1): single",
+        "(2): one/notes.txt, readme.md",
     ):
-        assert line in str(caught.value)
+        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(("classes", "each"), [(0, 2), (1, 2), (11, 2), (2, 1)])
@@ -187,9 +189,7 @@ def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
         (tmp_path / f"c{number}").mkdir()
         for name in ("a.png", "b.png")[:each]:
             Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
-    with pytest.raises(
-        InvalidInput, match=f"has {classes} class(es)?, and needs 2 to 10, of two"
-    ):
+    with pytest.raises(InvalidInput, match=f"has {classes} class"):
         data.load_source(str(tmp_path))
 
 
@@ -201,11 +201,9 @@ def test_blank_shaded_and_equal_pictures_are_warnings(folder):
     Image.fromarray(shaded).save(second)
     Image.fromarray(draw_seven(30, 30, dark=235)).save(third)
     notes = "\n".join(data.load_source(str(folder)).warnings)
-    assert f"Warning: blank, left out (1): one/{third.name}" in notes
-    assert re.search(rf"Warning: in shade; .* \(1\): one/{second.name}", notes)
-    assert re.search(
-        rf"equal once .* \(1\): one/{first.name} = zero/zzz.png$", notes, re.M
-    )
+    assert re.search(rf"blank.* \(1\): one/{third.name}$", notes, re.M)
+    assert re.search(rf"shade.* \(1\): one/{second.name}$", notes, re.M)
+    assert re.search(rf"equal.* \(1\): one/{first.name} = zero/zzz.png$", notes, re.M)
 
 
 def test_the_digest_of_a_folder_is_that_of_the_pictures_that_take_part(folder):
@@ -229,4 +227,5 @@ def test_specks_that_leave_no_ink_are_blank(folder):
     (first, *_) = sorted((folder / "one").iterdir())
     Image.fromarray(picture).save(first)
     (warning,) = data.load_source(str(folder)).warnings
-    assert warning == f"Warning: blank, left out (1): one/{first.name}"
+    assert "blank" in warning
+    assert warning.endswith(f"(1): one/{first.name}")
