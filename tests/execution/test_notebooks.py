@@ -22,11 +22,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import parameters
-from pipeline.errors import (
-    Diverged,
-    InvalidFile,
-    NotebookFailed,
-)
+from pipeline.errors import Diverged, InvalidFile, NotebookFailed
 from pipeline.execution import environment, notebooks
 from pipeline.execution.notebooks import execute, execute_in_place
 from pipeline.execution.process import NotebookProcess, open_threads
@@ -34,14 +30,6 @@ from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports.cells import read_notebook
 from pipeline.results.stages import STAGES
 
-# Lessons may have more cells than other notebooks.
-LESSONS = ("learn", "why", "solutions", "dropout", "overfitting", "keras")
-LESSONS += ("explore", "speed")
-MOST_CELLS = dict.fromkeys(LESSONS, 40) | {
-    "01_prepare": 18,
-    "02_train": 16,
-    "03_evaluate": 24,
-}
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
 )
@@ -95,34 +83,6 @@ def simplify(cell):
     return cell.execution_count, dict(texts), others
 
 
-def compare_with_kernel(folder, notebook, **values):
-    """Execute a notebook with papermill's engine and with ours; compare all outputs."""
-    found = []
-    for engine in (None, notebooks.ENGINE):
-        output = folder / str(engine) / notebook.name
-        output.parent.mkdir(exist_ok=True)
-        if notebook.stem in [stage.name for stage in STAGES]:
-            values["run_dir"] = str(output.parent)
-        if engine:
-            execute(notebook, output, values)
-        else:
-            papermill.execute_notebook(notebook, output, values, kernel_name="python3")
-        found.append([simplify(cell) for cell in read_code_cells(output)])
-    assert found[1] == found[0]
-    assert any(others for _, _, others in found[0])
-
-
-def test_stages_give_the_outputs_of_a_kernel(tmp_path):
-    for stage in STAGES:
-        compare_with_kernel(tmp_path, stage.notebook)
-
-
-def test_why_gives_the_outputs_of_a_kernel(tmp_path):
-    compare_with_kernel(
-        tmp_path, NOTEBOOKS / "why.ipynb", epochs=2, num_samples=50, repeat=0
-    )
-
-
 CELLS = [
     """import sys, warnings
 print("out"); print("aside", file=sys.stderr); print("more")
@@ -157,7 +117,13 @@ ERRORS = [
 
 
 def test_outputs_of_all_kinds_are_those_of_a_kernel(tmp_path):
-    compare_with_kernel(tmp_path, write_notebook(tmp_path / "a.ipynb", *CELLS))
+    notebook = write_notebook(tmp_path / "a.ipynb", *CELLS)
+    theirs, ours = tmp_path / "theirs.ipynb", tmp_path / "ours.ipynb"
+    papermill.execute_notebook(notebook, theirs, kernel_name="python3")
+    execute(notebook, ours)
+    expected = [simplify(cell) for cell in read_code_cells(theirs)]
+    assert [simplify(cell) for cell in read_code_cells(ours)] == expected
+    assert any(others for _, _, others in expected)
 
 
 def test_errors_are_those_of_a_kernel():
@@ -181,29 +147,18 @@ def test_errors_are_those_of_a_kernel():
 
 DIVERGENCE = """from pipeline.results import checkpoints
 checkpoints.check_finite({'e': float('nan')}, 3, 0.5)"""
-FAILURES = {  # a status: sources, and what the error says
-    "failed": [
-        ("1 / 0", "failed in the cell 'bad': ZeroDivisionError: division by zero"),
-        ("%nosuch", "failed in the cell 'bad': CellExecutionError"),
-    ],
-    "diverged": [(DIVERGENCE, "e became nan in epoch 4, with learning_rate 0.5")],
-    "timed out": [
-        ("while True: print(end='.')", "cell 'bad': it took longer than 1 seconds")
-    ],
-    "died": [
-        ("import os; os._exit(3)", "cell 'bad': its process ended with exit code 3"),
-        ("import os; os.kill(os.getpid(), 9)", "'bad': its process was killed by SIGK"),
-    ],
-}
+FAILURES = [  # a status, the source of a cell, and what the error names besides it
+    ("failed", "1 / 0", "ZeroDivisionError"),
+    ("failed", "%nosuch", "CellExecutionError"),
+    ("diverged", DIVERGENCE, "learning_rate 0.5"),
+    ("timed out", "while True: print(end='.')", "1 seconds"),
+    ("died", "import os; os._exit(3)", "exit code 3"),
+    ("died", "import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+]
 
 
-@pytest.mark.parametrize(
-    ("status", "source", "message"),
-    [(status, *each) for status, failures in FAILURES.items() for each in failures],
-)
-def test_a_failure_has_a_status_and_leaves_the_notebook(
-    tmp_path, status, source, message
-):
+@pytest.mark.parametrize(("status", "source", "name"), FAILURES)
+def test_a_failure_has_a_status_and_leaves_the_notebook(tmp_path, status, source, name):
     log = tmp_path / "log"
     begun = f"open({str(log)!r}, 'a').write('x')\nprint('begun')"
     bad = new_code_cell(f"{begun}\n{source}", id="bad")
@@ -211,7 +166,7 @@ def test_a_failure_has_a_status_and_leaves_the_notebook(
         tmp_path / "a.ipynb", "print('before')", bad, "print('after')"
     )
     limit = 1 if status == "timed out" else None
-    with pytest.raises(NotebookFailed, match=re.escape(message)) as failure:
+    with pytest.raises(NotebookFailed, match=f"cell 'bad': .*{name}") as failure:
         execute(notebook, tmp_path / "out.ipynb", time_limit_s=limit)
     assert failure.value.status == status
     assert isinstance(failure.value, Diverged) == (status == "diverged")
@@ -235,15 +190,17 @@ time.sleep(600)"""
         os.kill(int(child), signal.SIGKILL)
 
 
-def test_a_notebook_that_is_none_or_of_another_language_is_refused(tmp_path):
+def test_a_notebook_of_another_language_is_refused(tmp_path):
     notebook = write_notebook(tmp_path / "a.ipynb", "1", language="julia")
-    with pytest.raises(
-        InvalidFile, match=r"a\.ipynb is not in Python\. Choose a Python kernel"
-    ):
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is not in Python"):
         execute(notebook, tmp_path / "out.ipynb")
-    notebook.write_text("<<<<<<< HEAD")
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "<<<"])
+def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
+    (tmp_path / "a.ipynb").write_text(text)
     with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook"):
-        execute(notebook, tmp_path / "out.ipynb")
+        read_notebook(tmp_path / "a.ipynb")
 
 
 # ---- how it is executed ----
@@ -317,13 +274,15 @@ def test_what_cannot_be_stored_fails_its_notebook_and_no_more(tmp_path):
         execute(notebook, tmp_path / "out.ipynb")
 
 
+# It is run in a process of its own, which has a fork server of its own.
 SERVER = """
 import multiprocessing, os, signal, sys
 from multiprocessing import forkserver
 from pathlib import Path
 from pipeline.execution.notebooks import execute
 
-other = multiprocessing.get_context("forkserver").Process(target=signal.pause)
+context = multiprocessing.get_context("forkserver")
+other = context.Process(target=signal.pause, daemon=True)  # does not outlive a failure
 other.start()
 path = Path(sys.argv[1])
 execute(path, path.with_name("first.ipynb"))
@@ -332,19 +291,26 @@ execute(path, path.with_name("second.ipynb"))
 print(other.is_alive() or other.exitcode == 255)
 os.kill(other.pid, signal.SIGKILL)
 """
+COUNT_THREADS = """
+import ctypes, glob, os, numpy
+folder = os.path.dirname(numpy.__file__) + ".libs"
+(path,) = glob.glob(folder + "/libscipy_openblas*")
+print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())
+"""
 
 
-def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
-    notebook = write_notebook(tmp_path / "a.ipynb", "print(1)")
+def test_a_killed_fork_server_is_started_again_and_products_use_one_thread(tmp_path):
+    """With several threads, products of matrices would differ in their last digits."""
+    notebook = write_notebook(tmp_path / "a.ipynb", COUNT_THREADS)
+    names = set(environment.THREADS)
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    command = [sys.executable, "-c", SERVER, notebook]
     done = subprocess.run(
-        [sys.executable, "-c", SERVER, notebook],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
+        command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=100
     )
     assert done.stdout == "True\n", done.stderr
-    assert read_texts(tmp_path / "second.ipynb") == ["1\n"]
+    for name in ("first.ipynb", "second.ipynb"):
+        assert read_texts(tmp_path / name) == ["1\n"]
 
 
 def test_only_our_own_children_are_killed(tmp_path):
@@ -365,31 +331,6 @@ def test_only_our_own_children_are_killed(tmp_path):
         assert other.is_alive()
     finally:
         other.kill()
-
-
-def test_matrix_products_use_one_thread(tmp_path):
-    """With several threads, they would differ in their last digits."""
-    source = (
-        "import ctypes, glob, os, numpy\n"
-        "folder = os.path.dirname(numpy.__file__) + '.libs'\n"
-        "(path,) = glob.glob(folder + '/libscipy_openblas*')\n"
-        "print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())"
-    )
-    write_notebook(tmp_path / "a.ipynb", source)
-    script = (
-        "from pathlib import Path; from pipeline.execution.notebooks import execute; "
-        "execute(Path('a.ipynb'), Path('out.ipynb'))"
-    )
-    names = set(environment.THREADS)
-    clean = {name: value for name, value in os.environ.items() if name not in names}
-    # The command has a fork server of its own.
-    subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=clean | {"PYTHONPATH": str(ROOT)},
-        check=True,
-    )
-    assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
 
 
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
@@ -439,103 +380,79 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
     assert contents == {".a.ipynb": b"mine", "a.ipynb": content}
 
 
-@pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "a"])
-def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
-    (tmp_path / "a.ipynb").write_text(text)
-    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook \(.*\)\. Give a"):
-        read_notebook(tmp_path / "a.ipynb")
-
-
 # ---- the committed notebooks ----
 
 
-@each
-def test_committed_cells_are_executed_few_short_and_introduced(path):
-    cells = nbformat.read(path, as_version=4).cells
-    counts = [cell.execution_count for cell in cells if cell.cell_type == "code"]
-    assert counts == list(range(1, len(counts) + 1))
-    assert len(cells) <= MOST_CELLS.get(path.stem, 30)
-    assert cells[0].source.startswith("# ")
-    assert cells[-1].cell_type == "markdown"
-    for before, cell in itertools.pairwise(cells):
-        if cell.cell_type == "code":
-            assert before.cell_type == "markdown", (
-                f"no prose introduces the cell {cell.id!r}"
-            )
-            lines = [line for line in cell.source.splitlines() if line.strip()]
-            assert len(lines) <= 20, f"the cell {cell.id!r} has {len(lines)} lines"
+def is_prompt(cell):
+    return "**Predict**" in cell.source
 
 
 @each
 def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
     for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
-            hidden = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
-            assert (
-                hidden.items() <= cell.metadata.items()
-                or "**Predict**" not in before.source
-            )
-            about = cell.metadata.get("jupyter", {})
-            assert "**Predict**" in before.source or "outputs_hidden" not in about
+            jupyter = cell.metadata.get("jupyter", {})
+            assert jupyter.get("outputs_hidden", False) == is_prompt(before)
+            assert cell.metadata.get("collapsed", False) == is_prompt(before)
             # Only imports are folded besides, and only if there are many.
-            lines = cell.source.splitlines()
-            assert ("source_hidden" in about) == (
-                cell.id == "imports" and len(lines) > 4
-            )
+            is_long = cell.id == "imports" and len(cell.source.splitlines()) > 4
+            assert jupyter.get("source_hidden", False) == is_long
 
 
-@pytest.mark.parametrize(
-    ("name", "least"),
-    [
-        ("learn", 8),
-        ("01_prepare", 2),
-        ("02_train", 2),
-        ("03_evaluate", 4),
-        ("explore", 2),
-    ],
-)
-def test_each_reading_is_folded_and_answers_each_choice(name, least):
+READINGS = ["learn", "01_prepare", "02_train", "03_evaluate", "explore"]
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_each_reading_is_folded_and_answers_each_choice(name):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    count = 0
-    for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
-        if cell.cell_type == "code" and "**Predict**" in before.source:
-            opening = "<details><summary>Read on when you have your answer</summary>"
-            # Without the blank lines Markdown would not render what is between them.
-            assert after.source.startswith(f"{opening}\n\n")
-            reading, rest = f"{after.source}\n\n".split("\n\n</details>\n\n")
-            for letter in re.findall(r"^- \((\w)\)", before.source, re.M):
-                assert f"({letter})" in reading, cell.id
-                assert f"({letter}) is right" not in rest
-            count += 1
-    assert count >= least
+    readings = [
+        (before, after)
+        for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False)
+        if cell.cell_type == "code" and is_prompt(before)
+    ]
+    assert readings
+    for prompt, after in readings:
+        opening = "<details><summary>Read on when you have your answer</summary>"
+        # Without the blank lines Markdown would not render what is between them.
+        assert after.source.startswith(f"{opening}\n\n")
+        reading, rest = f"{after.source}\n\n".split("\n\n</details>\n\n")
+        for letter in re.findall(r"^- \((\w)\)", prompt.source, re.M):
+            assert f"({letter})" in reading, prompt.source
+            assert f"({letter}) is right" not in rest
+
+
+MACHINE = r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
 
 
 @each
-def test_committed_outputs_hold_nothing_of_one_machine_and_every_figure_has_alt_text(
-    path,
-):
+def test_committed_outputs_are_in_order_and_hold_nothing_of_one_machine(path):
     node = nbformat.read(path, as_version=4)
+    counts = [cell.execution_count for cell in node.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
     assert set(node.metadata) == {"kernelspec", "language_info"}
-    assert all(
-        set(cell.metadata) <= {"tags", "collapsed", "jupyter"} for cell in node.cells
-    )
-    alternatives = []
+    allowed = {"tags", "collapsed", "jupyter"}
+    assert all(set(cell.metadata) <= allowed for cell in node.cells)
     for output in (output for cell in node.cells for output in cell.get("outputs", ())):
-        if "image/png" in output.get("data", {}):
-            alternatives.append(output.metadata.get("image/png", {}).get("alt", ""))
-            continue
-        text = json.dumps(output)
-        assert str(ROOT) not in text
-        machine = (
-            r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
-        )
-        assert not re.search(machine, text)
-    assert all(len(text) > 30 for text in alternatives)
-    assert len(set(alternatives)) == len(alternatives)
+        if "image/png" not in output.get("data", {}):
+            text = json.dumps(output)
+            assert str(ROOT) not in text
+            assert not re.search(MACHINE, text)
 
 
 @each
-def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
+def test_each_committed_picture_has_a_text_of_its_own(path):
+    texts = [
+        output.metadata.get("image/png", {}).get("alt", "")
+        for cell in read_code_cells(path)
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    assert all(len(text) > 30 for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
+@each
+def test_committed_parameters_are_the_defaults(path):
     code = read_code_cells(path)
     (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", ())]
     declared = papermill.inspect_notebook(str(path))
@@ -545,11 +462,6 @@ def test_committed_parameters_are_the_defaults_and_modules_are_few(path):
         assert found["inferred_type_name"] == type(default).__name__
         assert repr(ast.literal_eval(found["default"])) == repr(default)
         assert found["help"]
-    source = "\n".join(each.source for each in code)
-    modules = set(re.findall(r"^\s*from pipeline\.(\w+)", source, re.M))
-    for names in re.findall(r"from pipeline import (.*)", source):
-        modules.update(names.split(", "))
-    assert 1 <= len(modules) <= 5
 
 
 def test_every_parameter_is_declared_by_a_stage():
