@@ -31,29 +31,20 @@ def test_the_same_notebook_or_a_folder_without_a_run_passes(record):
 
 
 def test_another_parameter_cell_or_helpers_is_refused_with_the_line_to_set(record):
-    inputs = record.inputs
+    cells = record.inputs.notebooks | {"02_train": "0" * 64}
+    syntax = record.inputs.syntax | {"helpers.py": "0" * 64}
     for values, before, problem in (
         (VALUES | {"epochs": 3}, record, "epochs, which was 100 and is 3"),
-        (
-            VALUES,
-            change(record, notebooks=inputs.notebooks | {"02_train": "0" * 64}),
-            "notebooks 02_train, which was 000000000000",
-        ),
-        (
-            VALUES,
-            change(record, syntax=inputs.syntax | {"helpers.py": "0" * 64}),
-            "code helpers.py, which was 000000000000",
-        ),
-        (
-            VALUES,
-            change(record, syntax={"helpers.py": "0" * 64}, rule=None),
-            "code made by version 3.0",
-        ),
+        (VALUES, change(record, notebooks=cells), "notebooks 02_train"),
+        (VALUES, change(record, syntax=syntax), "code helpers.py"),
+        (VALUES, change(record, syntax=syntax, rule=None), "version 3.0"),
     ):
-        with pytest.raises(InvalidInput, match="runs/a holds a run that") as caught:
+        with pytest.raises(InvalidInput) as caught:
             alone.check("02_train", values, "runs/a", before)
-        assert problem in str(caught.value)
-        assert 'run_dir = "runs/' in str(caught.value)
+        message = str(caught.value)
+        assert "runs/a" in message
+        assert problem in message
+        assert 'run_dir = "runs/' in message
 
 
 def test_the_folder_that_is_advised_has_no_run(tmp_path, monkeypatch):

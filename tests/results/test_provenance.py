@@ -4,6 +4,7 @@ import ast
 import graphlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 
@@ -18,46 +19,23 @@ from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.provenance import OTHER_RULE, PACKAGES
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import PREPARATION, STAGES, TRAINING
+from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
 from tests.conftest import copy_project
+from tests.execution.test_notebooks import write_notebook
+from tests.test_project import find_blocks
 
 # Modules that the notebooks of a run import, but that have no part in its results.
-INERT = [
-    "__init__",
-    "errors",
-    "parameters",
-    "paths",
-    "records",
-    "images/__init__",
-    "network/__init__",
-    "reports/__init__",
-    "results/__init__",
-    "network/activity",
-    "network/published",
-    "reports/plots",
-    "results/alone",
-    "results/files",
-    "results/model",
-    "results/provenance",
-    "results/run_folder",
-    "results/stages",
-]
+INERT = """__init__ errors parameters paths records images/__init__ network/__init__
+reports/__init__ results/__init__ network/activity network/published reports/plots
+results/alone results/files results/model results/provenance results/run_folder
+results/stages"""
 # Keras is recorded only for a run whose source it loads.
 WITHOUT_PART = {"digits-by-hand", "keras"}
-# The folders of pipeline/, and the modules beside them. Each imports from those above.
-LAYERS = [
-    "helpers pipeline errors paths digests",
-    "parameters records",
-    "network images",
-    "results",
-    "reports",
-    "execution",
-    "sweeps lessons",
-    "comparison listing",
-    "commands",
-    "__main__",
-]
-LAYERS = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
+# The folders of pipeline/, and the modules beside them, by their row in the map.
+BLOCKS = "\n".join(find_blocks("CONTRIBUTING.md", "text")).replace("\n ", "")
+(MAP,) = re.findall("^errors, .* -> __main__$", BLOCKS, re.M)
+ROWS = ["helpers, pipeline", *MAP.split(" -> ")]
+ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split(", ")}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
         ".__init__"
@@ -73,26 +51,27 @@ def find_imports(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {
-                node.module,
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            }
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def test_imports_point_to_lower_layers_and_in_no_circle():
+def test_imports_point_to_higher_rows_of_the_map_and_in_no_circle():
     graph = {
         name: find_imports(path) & MODULES.keys() - {name}
         for name, path in MODULES.items()
     }
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
-    room = {name: name.removeprefix("pipeline.").split(".")[0] for name in MODULES}
-    arrows = {(room[a], room[b]) for a, names in graph.items() for b in names if b != a}
-    assert [(a, b) for a, b in arrows if LAYERS[b] > LAYERS[a]] == []
-    rooms = {a: {b for first, b in arrows if first == a} - {a} for a in LAYERS}
+    folder = {name: name.removeprefix("pipeline.").split(".")[0] for name in MODULES}
+    rooms = {name: set() for name in ROW_OF}
+    for name, others in graph.items():
+        rooms[folder[name]] |= {folder[other] for other in others} - {folder[name]}
     graphlib.TopologicalSorter(rooms).prepare()
+    wrong = {a: {b for b in rooms[a] if ROW_OF[b] > ROW_OF[a]} for a in rooms}
+    assert not any(wrong.values()), wrong
 
 
+# Imports what the cells of notebooks import, and prints the files after each notebook.
 IMPORTED = """
 import ast, json, sys
 for path in sys.argv[1:]:
@@ -102,23 +81,19 @@ for path in sys.argv[1:]:
             imports = ast.Import, ast.ImportFrom
             nodes = [node for node in nodes if isinstance(node, imports)]
             exec(compile(ast.Module(nodes, []), path, "exec"))
-own = "helpers", "pipeline"
-print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in own))
+    own = "helpers", "pipeline"
+    print(*(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in own))
 """
 
 
 def test_the_lists_have_every_module_that_the_notebooks_import():
-    for stages, code in (
-        ([PREPARATION, TRAINING], TRAINING_CODE),
-        (STAGES, CODE),
-    ):
-        paths = [stage.notebook for stage in stages]
-        command = [sys.executable, "-c", IMPORTED, *paths]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        names = {path.removeprefix(f"{ROOT}/") for path in done.stdout.split()}
-        assert names - {f"pipeline/{name}.py" for name in INERT} == set(code)
+    paths = [stage.notebook for stage in (PREPARATION, TRAINING, EVALUATION)]
+    command = [sys.executable, "-c", IMPORTED, *paths]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    _, training, evaluation = done.stdout.splitlines()
+    for line, code in ((training, TRAINING_CODE), (evaluation, CODE)):
+        names = {path.removeprefix(f"{ROOT}/") for path in line.split()}
+        assert names - {f"pipeline/{name}.py" for name in INERT.split()} == set(code)
 
 
 def test_the_lists_have_every_package_that_these_modules_import():
@@ -131,91 +106,85 @@ def test_the_lists_have_every_package_that_these_modules_import():
 
 
 CHANGES = """
-import logging
 from pathlib import Path
 from pipeline.sweeps import execution
 file, folder = Path("s.yaml"), Path("sweep").absolute()
-file.write_text('''name: s
-base: {num_samples: 20, epochs: 1}
-grid: {hidden_size: [2, 3]}''')
-for change in ("", "pipeline/reports/page.py", "pipeline/sweeps/report.py",
-               "pipeline/reports/plots.py", "pipeline/network/baselines.py",
-               "helpers.py"):
+base = "base: {num_samples: 20, epochs: 1}"
+file.write_text(f"name: s\\n{base}\\ngrid: {{hidden_size: [2, 3]}}")
+inert = "reports/page", "sweeps/report", "reports/plots"
+for changed in ((), inert, ("network/baselines",)):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
-    if change:
-        with open(change, "a") as module: module.write("CHANGED = True\\n")
+    for name in changed:
+        path = Path(f"pipeline/{name}.py")
+        path.write_text(path.read_text() + "CHANGED = True")
     assert len(execution.run_sweep(file, str(folder), with_report=False)) == 2
     after = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.ipynb")}
-    changed = [path.stem for path in after if after[path] != before.get(path)]
-    print(change, *sorted(changed))
+    print(*sorted(path.stem for path in after if after[path] != before.get(path)))
 """
 
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
-    """This is done in a copy of the project. Of two points, the better is evaluated."""
+    """This is done in a copy of the project. Of two points, the better is evaluated.
+
+    That a change of helpers.py trains them again is tested in test_versions.
+    """
     copy_project(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", CHANGES]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert done.stdout.splitlines() == [
-        " 02_train 02_train 03_evaluate",
-        "pipeline/reports/page.py",
-        "pipeline/sweeps/report.py",
-        "pipeline/reports/plots.py",
-        "pipeline/network/baselines.py 03_evaluate",
-        "helpers.py 02_train 02_train 03_evaluate",
-    ], done.stderr
+    executed = ["02_train 02_train 03_evaluate", "", "03_evaluate"]
+    assert done.stdout.splitlines() == executed, done.stderr
+
+
+FIRST = "# Parameters\nseed: int = 1  # what"
 
 
 @pytest.mark.parametrize(
     ("cells", "is_same"),
     [
         (["# Parameters\nseed: int = 2  # other", "x = 1", ""], True),
-        (["# Parameters\nseed: int = 1  # what", "x = 1  # one"], True),
-        (["# Parameters\nseed: int = 1  # what", "%matplotlib"], False),
-        (["# Parameters\nseed: float = 1  # what", "x = 1"], False),
-        (["# Parameters\nseed: int = 1  # what\nepochs: int = 1", "x = 1"], False),
-        (["# Parameters\nseed: int = 1  # what", "x = 2"], False),
+        ([FIRST, "x = 1  # one"], True),
+        ([FIRST, "%matplotlib"], False),
+        ([FIRST.replace("int", "float"), "x = 1"], False),
+        ([f"{FIRST}\nepochs: int = 1", "x = 1"], False),
+        ([FIRST, "x = 2"], False),
     ],
 )
 def test_cells_are_an_input_without_values_of_parameters_and_outputs(
     tmp_path, cells, is_same
 ):
     digests = []
-    for sources in (["# Parameters\nseed: int = 1  # what", "x = 1"], cells):
-        node = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(text) for text in sources]
-        )
+    for sources in ([FIRST, "x = 1"], cells):
+        path = write_notebook(tmp_path / "a.ipynb", *sources)
+        node = nbformat.read(path, 4)
         node.cells[0].metadata.tags = ["parameters"]
         node.cells[1].execution_count = len(digests)
-        nbformat.write(node, tmp_path / "a.ipynb")
-        digests.append(provenance.digest_cells(tmp_path / "a.ipynb"))
+        nbformat.write(node, path)
+        digests.append(provenance.digest_cells(path))
     assert (digests[0] == digests[1]) == is_same
 
 
 def test_each_difference_is_described(tmp_path):
     folder, inputs = RunFolder(tmp_path), provenance.collect_inputs("sample")
-    record = RunRecord(
-        parameters=dict(Parameters()), inputs=inputs, arrays={"x_train": "1" * 64}
-    )
+    record = RunRecord(parameters=dict(Parameters()), inputs=inputs)
+    record = record.replace(arrays={"x_train": "1" * 64})
     (difference,) = folder.find_differences(record)
-    assert difference.startswith("a run.json that is missing")
+    assert "run.json that is missing" in difference
     folder.write_record(record.replace(status=Status.DIED))
     (difference,) = folder.find_differences(record)
-    assert difference == "the last run, which did not finish (its status is died)"
+    assert "died" in difference
     folder.model_path.write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
     assert folder.find_differences(record) == []
     folder.model_path.write_bytes(b"2")
-    before, code = inputs.syntax["helpers.py"], inputs.syntax | {"helpers.py": "0" * 64}
-    changed = inputs.model_copy(
-        update={"syntax": code, "versions": inputs.versions | {"numpy": "1"}}
-    )
+    before = inputs.syntax["helpers.py"]
+    code = inputs.syntax | {"helpers.py": "0" * 64}
+    versions = inputs.versions | {"numpy": "1"}
     now = record.replace(
         parameters=dict(Parameters(seed=2)),
-        inputs=changed,
+        inputs=inputs.model_copy(update={"syntax": code, "versions": versions}),
         arrays={"x_train": "2" * 64},
     )
     assert set(folder.find_differences(now)) == {

@@ -55,16 +55,10 @@ def read_all(folder):
     return {path.name: path.read_bytes() for path in paths}
 
 
-def list_names(folder):
-    return sorted(path.name for path in folder.path.iterdir() if path.name != LOCK)
-
-
 def test_results_come_back_as_written(folder, images):
     found, model = folder.read_data(), folder.read_model()
     assert (found.sha256, found.source_sha256) == (images.sha256, images.source_sha256)
-    assert all(
-        np.array_equal(a, b) for a, b in zip(model.weights, WEIGHTS, strict=True)
-    )
+    assert list(map(np.ndarray.tolist, model.weights)) == [w.tolist() for w in WEIGHTS]
     found = model.normalisation, model.classes, model.note
     assert found == (127.5, data.DIGITS, None)
     assert folder.read_metrics().weights_sha256 == digests.digest_arrays(*WEIGHTS)
@@ -75,104 +69,93 @@ def test_results_come_back_as_written(folder, images):
     assert folder.read_answers() is None  # they were those of the old model
 
 
-@pytest.mark.parametrize("left", [RESULT_FILES[:1], RESULT_FILES[:3], RESULT_FILES])
+# How many of the files are left after a stage has written another result.
+STAGES = {
+    1: lambda folder, data, *_: folder.write_data(data),
+    3: lambda folder, data, scale, _: folder.write_model(
+        WEIGHTS, scale, [VALIDATED], folder.read_data(), None
+    ),
+    5: lambda folder, data, _, answers: folder.write_metrics(
+        folder.read_model(), VALIDATED | TESTED, answers
+    ),
+}
+
+
+@pytest.mark.parametrize(("count", "write"), STAGES.items())
 @pytest.mark.parametrize("has_run", [True, False])
 def test_a_stage_alone_leaves_a_run_as_it_is_and_deletes_what_was_made_from_less(
-    folder, images, capsys, left, has_run
+    folder, images, capsys, count, write, has_run
 ):
     if has_run:
         folder.write_record(make_record(folder))
     folder.report_path.write_bytes(GENERATOR)
-    before, model = read_all(folder), folder.read_model()
-    # The files that are left after a stage has written another result.
-    stages = {
-        RESULT_FILES[:1]: lambda data, _, __: folder.write_data(data),
-        RESULT_FILES[:3]: lambda _, scale, __: folder.write_model(
-            WEIGHTS, scale, [VALIDATED], images, None
-        ),
-        RESULT_FILES: lambda _, __, answers: folder.write_metrics(
-            model, VALIDATED | TESTED, answers
-        ),
-    }
-    stages[left](images, 127.5, ANSWERS)
+    before = read_all(folder)
+    write(folder, images, 127.5, ANSWERS)
     assert read_all(folder) == before
     assert capsys.readouterr().out == ""
     other = replace(images, y_train=images.y_train[::-1].copy())
-    stages[left](other, 255, ANSWERS[::-1])
+    write(folder, other, 255, ANSWERS[::-1])
     if has_run:
         assert read_all(folder) == before
         output = capsys.readouterr().out
-        assert f"{folder.path} holds a run with other results" in output
+        assert str(folder.path) in output
         assert 'run_dir = "runs/lab' in output
     else:
-        assert read_all(folder).keys() == set(left)
+        assert read_all(folder).keys() == set(RESULT_FILES[:count])
 
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
     model = replace(folder.read_model(), weights=(-WEIGHTS[0], WEIGHTS[1]))
-    with pytest.raises(
-        InvalidFile,
-        match=r"model\.npz has changed since this notebook read it\. Run this",
-    ):
+    with pytest.raises(InvalidFile, match="model.npz"):
         folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
     other = replace(images, y_train=images.y_train[::-1].copy())
-    with pytest.raises(
-        InvalidFile,
-        match=r"data\.npz has changed since this notebook read it\. Run this",
-    ):
+    with pytest.raises(InvalidFile, match="data.npz"):
         folder.write_model(WEIGHTS, 127.5, [EPOCH], other, None)
 
 
 def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
-    metrics = folder.metrics_path.read_bytes()
-    with pytest.raises(Diverged, match="The test error is inf. Make"):
-        folder.write_metrics(
-            folder.read_model(), VALIDATED | TESTED | {"test_error": np.inf}, ANSWERS
-        )
-    with pytest.raises(Diverged, match="no longer finite. Make learning_rate smaller"):
-        folder.write_model(
-            (WEIGHTS[0] + np.inf, WEIGHTS[1]), 127.5, [EPOCH], images, None
-        )
-    assert folder.metrics_path.read_bytes() == metrics
+    before, model = read_all(folder), folder.read_model()
+    metrics = VALIDATED | TESTED | {"test_error": np.inf}
+    with pytest.raises(Diverged, match="The test error is inf"):
+        folder.write_metrics(model, metrics, ANSWERS)
+    weights = WEIGHTS[0] + np.inf, WEIGHTS[1]
+    with pytest.raises(Diverged, match="learning_rate"):
+        folder.write_model(weights, 127.5, [EPOCH], images, None)
+    assert read_all(folder) == before
 
 
-@pytest.mark.parametrize("name", [*RESULT_FILES, "run.json"])
-def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name):
-    kinds = "data", "model", "history", "answers", "metrics"
-    reads = dict(zip(RESULT_FILES, kinds, strict=True))
-    read = getattr(folder, f"read_{reads.get(name, 'record')}")
-    command = r"python -m pipeline run --run-dir \S+/run"
+READS = ["data", "model", "history", "answers", "metrics", "record"]
+READS = dict(zip([*RESULT_FILES, "run.json"], READS, strict=True))
+
+
+@pytest.mark.parametrize(("name", "kind"), READS.items())
+def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, kind):
+    read = getattr(folder, f"read_{kind}")
     folder.write_record(make_record(folder))
     for content in (b"PK\x03\x04", b"{", None):
         write_whole(folder.path / name, content or b"")
         if content is None and name != "answers.npz":  # runs of 3.0 have none
             (folder.path / name).unlink()
-        step = rf"(Run the notebooks .*: {command}|Notebooks that .*)"
-        with pytest.raises(InvalidFile, match=rf"{name} is .*\. {step}$"):
+        step = rf"pipeline run --run-dir {folder.path}|Notebooks that"
+        with pytest.raises(InvalidFile, match=rf"{name} is .*({step})"):
             read()
     (folder.path.parent / "sweep.json").touch()
-    with pytest.raises(
-        InvalidFile, match=r"Run its sweep again, or name the folder of a run\."
-    ):
+    with pytest.raises(InvalidFile, match="Run its sweep again"):
         read()
 
 
 def test_only_a_finished_and_unaltered_run_is_read(folder):
     for status in set(Status) - {Status.DONE}:
         folder.write_record(make_record(folder, status))
-        with pytest.raises(
-            InvalidFile, match=rf"has not finished \(its status is {status}\)"
-        ):
+        with pytest.raises(InvalidFile, match=f"its status is {status}"):
             folder.read_finished()
     folder.write_record(make_record(folder))
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
     folder.model_path.write_bytes(b"")
     folder.history_path.unlink()
-    assert folder.list_altered(folder.read_record(), RESULT_FILES) == [
-        "model.npz",
-        "history.json",
-    ]
-    with pytest.raises(InvalidFile, match=r"model\.npz.* has been removed or altered"):
+    altered = folder.list_altered(folder.read_record(), RESULT_FILES)
+    assert altered == ["model.npz", "history.json"]
+    with pytest.raises(InvalidFile, match="model.npz, which has been removed or"):
         folder.read_finished()
 
 
@@ -181,7 +164,7 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
     for name in (*RUN_FILES, *mine, ".model.npz.123.part"):
         (folder.path / name).touch()
     folder.clear()
-    assert list_names(folder) == sorted(["checkpoint.npz", *mine, "run.json"])
+    assert read_all(folder).keys() == {"checkpoint.npz", *mine, "run.json"}
 
 
 @pytest.mark.parametrize(
@@ -224,12 +207,12 @@ def test_a_folder_below_a_file_and_the_projects_own_are_refused(tmp_path):
 def test_labels_and_weights_that_do_not_fit_are_refused_with_their_file(folder, images):
     labels = np.full_like(images.y_train, 200)
     write_whole(folder.data_path, replace(images, y_train=labels).to_bytes())
-    with pytest.raises(InvalidFile, match=r"data\.npz has y_train up to 200, but"):
+    with pytest.raises(InvalidFile, match="data.npz has y_train up to 200"):
         folder.read_data()
     model = replace(folder.read_model(), weights=(WEIGHTS[0], np.ones((4, 10))))
     write_whole(folder.model_path, model.to_bytes())
     assert folder.read_model().weights[1].shape == (4, 10)  # another helpers.py may
-    with pytest.raises(InvalidFile, match=r"model\.npz has matrices .*\(4, 10\), wh"):
+    with pytest.raises(InvalidFile, match=r"model.npz has matrices .*\(4, 10\)"):
         folder.read_usable_model()
 
 
@@ -237,19 +220,15 @@ def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
     folder = tmp_path / "a"
     with lock(folder):
         assert is_locked(folder)
-        with (
-            pytest.raises(CommandFailed, match="Another command"),
-            lock(folder),
-        ):
+        with pytest.raises(CommandFailed, match=str(folder)), lock(folder):
             pass
     assert not is_locked(folder)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     write_whole(tmp_path / "a" / "b", b"old")
-    monkeypatch.setattr(
-        "pathlib.Path.replace", mock.Mock(side_effect=KeyboardInterrupt)
-    )
+    interrupted = mock.Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("pathlib.Path.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "a" / "b", b"new")
     assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"old"]
