@@ -48,13 +48,9 @@ def test_ridge_regression_solves_its_normal_equations(monkeypatch):
     targets = np.eye(10)[SAMPLE.y_train]
     weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
     scores = np.column_stack([np.ones(10_000), SAMPLE.x_test / 255]) @ weights
-    known, validation = (
-        (SAMPLE.x_train, SAMPLE.y_train),
-        (SAMPLE.x_validation, SAMPLE.y_validation),
-    )
-    answers, _ = baselines.classify_by_ridge_regression(
-        *known, SAMPLE.x_test, validation
-    )
+    known = SAMPLE.x_train, SAMPLE.y_train, SAMPLE.x_test
+    validation = SAMPLE.x_validation, SAMPLE.y_validation
+    answers, _ = baselines.classify_by_ridge_regression(*known, validation)
     assert np.array_equal(answers, scores.argmax(axis=1))
 
 

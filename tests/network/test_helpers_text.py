@@ -18,22 +18,10 @@ RELU = "return np.maximum(0, x)"
 SLOPE = "return np.where(activation > 0, 1.0, inactive)"
 # Changes that numbers on a few images would not show, or only half.
 OTHERS = {
-    "class weights": (
-        "(scores - targets) / len(inputs)",
-        "(scores - targets) * (targets @ WEIGHTS)[:, None] / len(inputs)",
-    ),
-    "updates for large errors": (
-        "            matrix -= learning_rate * gradient",
-        "            if np.sum((scores - targets[batch]) ** 2) > 0.2:\n"
-        "                matrix -= learning_rate * gradient",
-    ),
-    "a rate that falls within an epoch": (
+    "class weights": ("(scores - targets) / len", "WEIGHTS * (scores - targets) / len"),
+    "a rate that falls": (
         "learning_rate * gradient",
-        "learning_rate / (1 + start // 100) * gradient",
-    ),
-    "a layer that is frozen": (
-        "    squared_error = 0.0\n",
-        "    squared_error = 0.0\n    EPOCHS.append(1)\n",
+        "learning_rate / start * gradient",
     ),
     "soft targets": ("np.eye(NUM_DIGITS)[labels]", "SOFT[labels]"),
     "a mask by rows": ("rng.randint(2, size=shape)", "np.ones(shape)"),
@@ -78,59 +66,73 @@ def test_the_loops_follow_another_activation_and_other_first_weights(name):
     assert digest_code(change(*FOLLOWED[name]), FREE) == WRITTEN_FOR
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (RELU, True),
-        ("return np.minimum(6, np.maximum(0, x))", True),
-        ("return np.where(x > 0, x, 0.1 * x)", True),
-        ("return np.clip(x, 0, 6)", True),
-        ("return x * (x > 0)", True),
-        ("return np.tanh(x)", True),
-        ("return x / (1 + np.exp(-x))", True),
-        ("return x", True),
-        ("return np.where(x > 0, 1, 0)", True),
-        ("return np.where(np.isfinite(x), -x, x**2)", True),
-        # Numba reads these in another way than NumPy.
-        ("return x * ((x > 0) + (x > -1))", False),
-        ("return (x > 0) + 0.0", False),
-        ("return x * np.exp(x > 0)", False),
-        ("return x * np.where(x > 0, 2, 3) ** -1", False),
-        ("return x * True", False),
-        ("return np.where(x, 1.0, 2.0)", False),
-        ("return 0 < x < 1", False),
-        # These pass a comparison of numbers of usual sizes.
-        ("return np.maximum(0, x) / max(1.0, np.max(x) / 2000.0)", False),
-        ("return np.maximum(0, x - np.mean(x))", False),
-        ("return np.maximum(0, x - x[0])", False),
-        ("return np.maximum(0, x - x.mean())", False),
-        ("return np.cumsum(x)", False),
-        ("return np.matmul(x, x)", False),
-        ("return x @ x", False),
-        ("return np.maximum(0, x, x)", False),
-        ("return np.maximum(0, x, out=x)", False),
-        ("return np.modf(x)", False),
-        ("return np.maximum(0, x) * PIXELS", False),
-        ("return np.maximum(*[0, x])", False),
-        ("return x + 2**70", False),
-        ("return mynp.maximum(0, x)", False),
-        ("x += 1\n    return x", False),
-        ("for _ in x:\n        return x", False),
-        ("return", False),
-    ],
-)
-def test_only_elementwise_expressions_are_compiled(body, expected):
-    assert is_elementwise("relu", change(RELU, body)) == expected
+ELEMENTWISE = """
+return np.maximum(0, x)
+return np.minimum(6, np.maximum(0, x))
+return np.where(x > 0, x, 0.1 * x)
+return np.clip(x, 0, 6)
+return x * (x > 0)
+return np.tanh(x)
+return x / (1 + np.exp(-x))
+return x
+return np.where(x > 0, 1, 0)
+return np.where(np.isfinite(x), -x, x**2)
+"""
+# Numba reads the first seven in another way than NumPy. The others pass a comparison of
+# numbers of usual sizes, or are no single expression.
+OTHER_BODIES = """
+return x * ((x > 0) + (x > -1))
+return (x > 0) + 0.0
+return x * np.exp(x > 0)
+return x * np.where(x > 0, 2, 3) ** -1
+return x * True
+return np.where(x, 1.0, 2.0)
+return 0 < x < 1
+return np.maximum(0, x) / max(1.0, np.max(x) / 2000.0)
+return np.maximum(0, x - np.mean(x))
+return np.maximum(0, x - x[0])
+return np.maximum(0, x - x.mean())
+return np.cumsum(x)
+return np.matmul(x, x)
+return x @ x
+return np.maximum(0, x, x)
+return np.maximum(0, x, out=x)
+return np.modf(x)
+return np.maximum(0, x) * PIXELS
+return np.maximum(*[0, x])
+return x + 2**70
+return mynp.maximum(0, x)
+x += 1; return x
+for _ in x: return x
+return
+"""
 
 
-def train_once():
+@pytest.mark.parametrize("body", ELEMENTWISE.strip().splitlines())
+def test_elementwise_expressions_are_compiled(body):
+    assert is_elementwise("relu", change(RELU, body))
+
+
+@pytest.mark.parametrize("body", OTHER_BODIES.strip().splitlines())
+def test_no_other_expressions_are_compiled(body):
+    assert not is_elementwise("relu", change(RELU, body))
+
+
+def train_both(**options):
+    """Return the weights that the loops, or helpers in their place, and helpers train.
+
+    shares: whether units and pixels are dropped by the numbers of one generator.
+    """
+    shares = options.pop("shares", False)
     rng = np.random.RandomState(0)
     images = rng.randint(256, size=(20, 784)).astype(np.uint8)
     labels = rng.randint(10, size=20).astype(np.uint8)
     results = []
     for network in (compiled, helpers):
         weights = helpers.initial_weights(np.random.RandomState(1), 3)
-        network.train_epoch(images, labels, weights, np.random.RandomState(2))
+        rng = np.random.RandomState(2)
+        input_rng = rng if shares else None
+        network.train_epoch(images, labels, weights, rng, input_rng, **options)
         results.append(weights)
     return results
 
@@ -142,10 +144,10 @@ def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
     def mine(*arguments):
         return tuple(2 * gradient for gradient in original(*arguments))
 
-    plain, _ = train_once()
+    plain, _ = train_both()
     monkeypatch.setattr(helpers, "backward", decorate(mine))
     assert compiled.find_note(plain) == NOTE
-    ours, theirs = train_once()
+    ours, theirs = train_both()
     for some, others, before in zip(ours, theirs, plain, strict=True):
         assert np.array_equal(some, others)
         assert not np.allclose(some, before)
@@ -154,17 +156,8 @@ def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
 @pytest.mark.parametrize("dropout_rate", [0.5, 0.2])
 def test_generators_that_share_their_numbers_leave_an_epoch_to_helpers(dropout_rate):
     """helpers draws masks of units and pixels in turn, image by image."""
-    rng = np.random.RandomState(0)
-    images = rng.randint(256, size=(20, 784)).astype(np.uint8)
-    labels = rng.randint(10, size=20).astype(np.uint8)
-    options = {"input_dropout_rate": 0.2, "dropout_rate": dropout_rate}
-    results = []
-    for network in (compiled, helpers):
-        weights = helpers.initial_weights(np.random.RandomState(1), 3)
-        same = np.random.RandomState(2)
-        network.train_epoch(images, labels, weights, same, same, **options)
-        results.append(weights)
-    for ours, theirs in zip(*results, strict=True):
+    rates = {"input_dropout_rate": 0.2, "dropout_rate": dropout_rate}
+    for ours, theirs in zip(*train_both(shares=True, **rates), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -201,7 +194,7 @@ def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
     monkeypatch.setattr(helpers_text, "ROOT", tmp_path)
     (tmp_path / "statistics.py").touch()
     name = re.search(r"(settings|\.|pipeline|statistics)", line)[1]
-    with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, which no run"):
+    with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, "):
         helpers_text.check_helpers()
 
 
@@ -214,11 +207,11 @@ def test_packages_that_helpers_imports_are_recorded(monkeypatch, tmp_path):
 def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):
     helpers_text.check_imported()
     write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
-    with pytest.raises(InvalidInput, match=r"was imported from .*helpers\.py, not"):
+    with pytest.raises(InvalidInput, match="was imported from "):
         helpers_text.check_imported()
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setattr(helpers, "__file__", str(tmp_path / "link" / "helpers.py"))
     helpers_text.check_imported()
     write(monkeypatch, tmp_path, change(RELU, "return x"))
-    with pytest.raises(InvalidInput, match="was saved since .* Restart the kernel"):
+    with pytest.raises(InvalidInput, match="Restart the kernel"):
         helpers_text.check_imported()

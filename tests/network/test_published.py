@@ -30,9 +30,8 @@ def test_compare_finds_the_published_metrics_equal_and_no_others():
     assert all(row["equal"] for row in compare(OURS))
     for name in OURS:
         rows = compare(OURS | {name: OURS[name] + 0.001})
-        assert [row["name"] for row in rows if not row["equal"]] == [
-            name.replace("_", " ")
-        ]
+        different = [row["name"] for row in rows if not row["equal"]]
+        assert different == [name.replace("_", " ")]
     assert not compare(OURS | {"test_accuracy": np.nextafter(0.7942, 1)})[3]["equal"]
 
 
