@@ -5,52 +5,57 @@ from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT, from_current_folder
 
-ORIGINAL = {
-    "num_samples": 1000,
-    "normalisation": 255,
-    "hidden_size": 40,
-    "learning_rate": 0.005,
+ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "epochs": 100}
+ORIGINAL |= {"learning_rate": 0.005, "learning_rate_decay": 1, "batch_size": 1}
+ORIGINAL |= {"dropout_rate": 0.5, "input_dropout_rate": 0, "relu_grad_inactive": 1}
+# The smallest and the largest value of each number, and values just outside.
+ENDS = {
+    "num_samples": ([1, 10**9], [0, 10**9 + 1]),
+    "num_validation": ([0, 10**9], [-1, 10**9 + 1]),
+    "normalisation": ([1e-9, 1e9], [0.0, float("inf")]),
+    "hidden_size": ([1, 10**6], [0, 10**6 + 1, 40.0]),
+    "learning_rate": ([1e-9, 1e9], [0.0, float("nan")]),
+    "learning_rate_decay": ([1e-9, 1.0], [0.0, 1.001]),
+    "epochs": ([1, 100_000], [0, 100_001, None]),
+    "dropout_rate": ([0.0, 0.999], [-0.1, 1]),
+    "input_dropout_rate": ([0.0, 0.999], [-0.1, 1]),
+    "relu_grad_inactive": ([0, 1], [2, True]),
+    "batch_size": ([1, 10**6], [0, 10**6 + 1, "4"]),
+    "seed": ([0, 2**32 - 1], [-1, 2**32]),
 }
-ORIGINAL |= {
-    "epochs": 100,
-    "dropout_rate": 0.5,
-    "relu_grad_inactive": 1,
-    "batch_size": 1,
-    "seed": 1,
-}
-# Values as a notebook or YAML may give them; the tests of the command line have texts.
-WRONG = [
-    ("source", " ", "'sample', 'mnist', 'fashion_mnist'"),
-    ("hidden_size", 40.0, "a whole number"),
-    ("learning_rate", float("nan"), "above 0"),
-    ("epochs", None, "from 1 to 100,000"),
-    ("input_dropout_rate", -0.1, "below 1"),
-    ("relu_grad_inactive", True, "0 or 1"),
-    ("batch_size", "4", "from 1 to 1,000,000"),
-]
 
 
 def test_defaults_are_the_originals():
-    assert Parameters().model_dump(include=set(ORIGINAL)) == ORIGINAL
+    defaults = Parameters().model_dump(exclude={"source", "num_validation"})
+    assert defaults == ORIGINAL | {"seed": 1}
 
 
-@pytest.mark.parametrize(("name", "value", "allowed"), WRONG)
-def test_a_wrong_value_is_refused_with_what_is_allowed(name, value, allowed):
+def test_each_number_has_its_range():
+    assert ENDS.keys() == set(parameters.NAMES) - {"source"}
+    for name, (inside, outside) in ENDS.items():
+        for value in inside:
+            assert getattr(parameters.from_values({name: value}), name) == value
+        for value in outside:
+            with pytest.raises(InvalidInput, match=f"{name} is {value!r}, but must be"):
+                parameters.from_values({name: value})
+
+
+def test_all_wrong_values_are_refused_at_once_with_what_is_allowed():
     with pytest.raises(InvalidInput) as caught:
-        parameters.from_values({name: value, "seed": -1})
+        parameters.from_values({"source": " ", "seed": -1})
     first, second = str(caught.value).splitlines()
-    assert first.startswith(f"{name} is {value!r}, but must be ")
-    assert allowed in first
-    assert f"Its default is {Parameters.model_fields[name].default!r}" in first
+    assert first.startswith("source is ' '")
+    assert "'sample', 'mnist', 'fashion_mnist'" in first
     assert second.startswith("seed is -1")
+    assert "from 0 to 4294967295. Its default is 1." in second
 
 
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("dropout_rate", (0, 5), r"written with a point, as in 0\.5\.$"),
-        ("dropout_rate", "0,5", r"written with a point, as in 0\.5\.$"),
-        ("epochs", "1,000", r"Its default is 100\. Write it without a comma\.$"),
+        ("dropout_rate", (0, 5), "with a point"),
+        ("dropout_rate", "0,5", "with a point"),
+        ("epochs", "1,000", "without a comma"),
     ],
 )
 def test_a_comma_is_understood(name, value, advice):
@@ -59,43 +64,27 @@ def test_a_comma_is_understood(name, value, advice):
 
 
 def test_what_differs_is_described_and_in_the_command():
-    texts = {
-        "source": "my data.npz",
-        "num_validation": "0",
-        "epochs": "3",
-        "learning_rate": "5e-3",
-    }
-    chosen = parameters.from_strings(texts | {"dropout_rate": "-0.0"})
-    values = {
-        "source": "my data.npz",
-        "num_validation": 0,
-        "epochs": 3,
-        "dropout_rate": 0.0,
-    }
-    assert parameters.find_changed(dict(chosen)) == values
+    texts = {"source": "my data.npz", "num_validation": "0", "epochs": "3"}
+    texts |= {"learning_rate": "5e-3", "dropout_rate": "-0.0"}
+    chosen = parameters.from_strings(texts)
+    values = {"source": "my data.npz", "num_validation": 0, "epochs": 3}
+    assert parameters.find_changed(dict(chosen)) == values | {"dropout_rate": 0.0}
     assert "num_validation" not in parameters.find_unoriginal(chosen)
-    command = (
-        "python -m pipeline run --run-dir runs/x "
-        "-p source 'my data.npz' -p num_validation 0"
-    )
-    command = f"{command} -p epochs 3 -p dropout_rate 0.0"
+    options = "-p source 'my data.npz' -p num_validation 0 -p epochs 3 -p dropout_rate"
+    command = f"python -m pipeline run --run-dir runs/x {options} 0.0"
     assert parameters.make_command(dict(chosen), "runs/x") == command
     # A run would fit the sizes to such a source.
     default = parameters.from_values({"source": "a.csv"})
-    assert parameters.make_command(dict(default), "runs/x") == (
-        "python -m pipeline run --run-dir runs/x -p source a.csv -p num_samples 1000"
-    )
+    command = parameters.make_command(dict(default), "runs/x")
+    assert command.endswith(" -p source a.csv -p num_samples 1000")
 
 
 def make_names(*injected, **values):
     """Return the names of a notebook that executes the cell after its parameters."""
-    cells = ["", "# Parameters\nepohcs = 1", "import numpy"]
-    cells += [
-        "# Parameters\nepochs: int = 100  # passes\nseed = 1",
-        *injected,
-        "check(globals())",
-    ]
-    return {"In": cells, "epochs": 100, "seed": 1, "axis": object()} | values
+    declared = "# Parameters\nepochs: int = 100  # passes\nseed = 1"
+    cells = ["", "# Parameters\nepohcs = 1", "import numpy", declared, *injected]
+    names = {"epochs": 100, "seed": 1, "axis": object()}
+    return names | {"In": [*cells, "check(globals())"]} | values
 
 
 def test_a_notebook_takes_what_it_declares():
@@ -107,17 +96,16 @@ def test_a_notebook_takes_what_it_declares():
     ("name", "value", "message"),
     [
         ("epochs", 0, "epochs is 0"),
-        ("epoch", 3, r"no parameter 'epoch'. Did you mean epochs\?"),
-        ("hidden_size", 3, "hidden_size: not a .* which has epochs, seed."),
-        ("run_dir", " ", "run_dir is ' ', but must be the path of a folder"),
-        ("run_dirs", [], "run_dirs is .* a list of one to six paths"),
+        ("epoch", 3, "Did you mean epochs?"),
+        ("hidden_size", 3, "hidden_size: .* epochs, seed"),
+        ("run_dir", " ", "run_dir is ' '"),
+        ("run_dirs", [], "run_dirs is \\[\\]"),
     ],
 )
 def test_a_notebook_refuses_what_is_wrong_or_not_its_own(name, value, message):
+    names = make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value})
     with pytest.raises(InvalidInput, match=message):
-        parameters.check(
-            make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value})
-        )
+        parameters.check(names)
 
 
 def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
@@ -127,7 +115,5 @@ def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
     assert from_current_folder("../runs/x") == "runs/x"
     assert from_current_folder(str(tmp_path)) == str(tmp_path)
     parameters.check_source("notebooks/data/mnist_sample.npz")
-    with pytest.raises(
-        InvalidInput, match=r"source is 'data/mnist_sample\.npz', but must be"
-    ):
+    with pytest.raises(InvalidInput, match="'data/mnist_sample.npz'"):
         parameters.check_source("data/mnist_sample.npz")

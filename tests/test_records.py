@@ -11,32 +11,17 @@ from tests.conftest import EPOCH
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}
 METRICS |= {"weights_sha256": "0" * 64}
 INPUTS = {"data": "", "notebooks": {}, "versions": {}}
-RUN = {
-    "status": "done",
-    "started": "2026-01-02T03:04:05Z",
-    "parameters": {},
-    "inputs": INPUTS,
-}
-DAMAGED = [
-    (Metrics, METRICS | {"test_error": float("nan")}, "is damaged"),  # NaN is no JSON
-    (
-        Metrics,
-        METRICS | {"test_accuracy": 1.5},
-        "is damaged (test_accuracy: Input should be",
-    ),
-    (Metrics, EPOCH, "is damaged (weights_sha256: Field required)"),
-    (
-        RunRecord,
-        RUN | {"status": "well"},
-        "is damaged (status: Input should be 'waiting', 'running', 'done'",
-    ),
-    (
-        SweepRecord,
-        {"name": "s", "ids": {}, "select": "test_error"},
-        "is damaged (select: ",
-    ),
-    (records.HISTORY, [], "is damaged"),
-    (RunRecord, '{"status": "do', "is damaged ("),
+RUN = {"status": "done", "started": "2026-01-02T03:04:05Z", "parameters": {}}
+RUN |= {"inputs": INPUTS}
+SWEEP = {"name": "s", "ids": {}, "select": "test_error"}
+DAMAGED = [  # a kind of file, its content, and the field that is wrong
+    (Metrics, METRICS | {"test_error": float("nan")}, ""),  # NaN is no JSON
+    (Metrics, METRICS | {"test_accuracy": 1.5}, "(test_accuracy: "),
+    (Metrics, EPOCH, "(weights_sha256: "),
+    (RunRecord, RUN | {"status": "well"}, "(status: "),
+    (SweepRecord, SWEEP, "(select: "),
+    (records.HISTORY, [], ""),
+    (RunRecord, '{"status": "do', "("),
 ]
 
 
@@ -46,12 +31,13 @@ def read(tmp_path, kind, content):
     return records.read_record(path, kind, "Do this.")
 
 
-@pytest.mark.parametrize(("kind", "content", "problem"), DAMAGED)
-def test_a_damaged_file_is_refused_with_the_field(tmp_path, kind, content, problem):
+@pytest.mark.parametrize(("kind", "content", "field"), DAMAGED)
+def test_a_damaged_file_is_refused_with_the_field(tmp_path, kind, content, field):
     with pytest.raises(InvalidFile) as caught:
         read(tmp_path, kind, content)
-    assert str(caught.value).startswith(f"{tmp_path / 'record.json'} {problem}")
-    assert str(caught.value).endswith(" Do this.")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'record.json'} is damaged {field}".rstrip())
+    assert message.endswith(" Do this.")
 
 
 def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_path):
