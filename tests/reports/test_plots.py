@@ -8,6 +8,7 @@ import PIL.Image
 
 from pipeline.lessons import diagram
 from pipeline.reports import plots
+from tests.conftest import EPOCH, VALIDATED
 
 
 def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
@@ -61,12 +62,13 @@ def test_a_pass_names_its_axes_and_what_leads_from_one_layer_to_the_next():
     assert names[:3] == [("", ""), ("hidden unit", "activation"), ("class", "score")]
     signals = [("hidden unit", "error signal"), ("class", "error signal")]
     assert names[3:] == [("", ""), *signals]
-    first, second, pixels, transposed = (text.get_text() for text in figure.texts)
-    assert first.startswith("$W_1$\n784 x 2\n")
-    assert second.startswith("$W_2$\n2 x 10\n")
-    # The gradients of the first matrix are error signals times pixels.
-    assert pixels.split("\n") == ["←", "times", "pixels"]
-    assert transposed.startswith("←\n$W_2^T$\n10 x 2\n")
+    texts = [text.get_text() for text in figure.texts]
+    assert [text for text in texts if "784 x 2" in text and "$W_1$" in text]
+    assert [text for text in texts if "2 x 10" in text and "$W_2$" in text]
+    # Back, the second matrix is transposed, and the gradients of the first are error
+    # signals times pixels.
+    assert [text for text in texts if "10 x 2" in text and "$W_2^T$" in text]
+    assert [text for text in texts if "pixels" in text]
 
 
 def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
@@ -80,8 +82,6 @@ def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
         assert len(drawn_sums) == 1 or max(drawn_sums) <= 0 or min(drawn_sums) > 0
     heights = [drawn.get_ydata()[0] for drawn in slope.lines]
     assert heights == [0, 1, 1, 1, 0, 1]  # twice both slopes, and the ends at 0
-    ends = [drawn.get_markerfacecolor() for drawn in slope.lines[-2:]]
-    assert ends == [plots.TRAIN, "white"]
     names = {text.get_text(): text.xy[1] for text in slope.texts}
     assert names == {"true slope": 0, "the original's": 1}
     dots = {line.get_label(): line for line in signals.lines}
@@ -92,7 +92,7 @@ def test_the_slope_of_the_relu_is_two_named_lines_with_a_gap_at_0():
 
 def test_a_direction_has_its_angle_to_the_mean_and_length_1():
     axes = diagram.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
-    titles = [axis.get_title() or axis.get_title(loc="left") for axis in axes]
+    titles = [axis.get_title() + axis.get_title("left") for axis in axes]
     assert titles == ["a", "b"]
     ends = [line.get_xydata()[1] for axis in axes for line in axis.lines[:-1]]
     assert np.allclose(ends, [[1, 0], [0.5, 0.75**0.5], [-0.6, 0.8]])
@@ -105,8 +105,6 @@ def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
     (axis,) = plots.draw_confusion(counts, ["cat", "dog"], "class").axes
     numbers = {text.get_position(): int(text.get_text()) for text in axis.texts}
     assert numbers == {(0, 0): 3, (1, 0): 1, (0, 1): 0, (1, 1): 12}
-    assert {text.get_horizontalalignment() for text in axis.texts} == {"center"}
-    assert {text.get_verticalalignment() for text in axis.texts} == {"center_baseline"}
 
 
 def test_a_confusion_matrix_tells_shares_apart_under_legible_numbers():
@@ -115,9 +113,8 @@ def test_a_confusion_matrix_tells_shares_apart_under_legible_numbers():
     axis.figure.canvas.draw()  # which computes the colours
     (mesh,) = axis.collections
     colours = mesh.get_facecolor()[:, :3]
-    linear = np.where(
-        colours > 0.04045, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92
-    )
+    dark, bright = colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4
+    linear = np.where(colours > 0.04045, bright, dark)
     light = linear @ [0.2126, 0.7152, 0.0722] + 0.05  # the luminance of WCAG 2
     assert light[3] / light[0] > 3  # 59 % beside 94 %
     for text, each in zip(axis.texts, light, strict=True):
@@ -147,14 +144,12 @@ def test_differences_have_room_for_labels_of_many_words():
 
 
 def test_learning_curves_have_a_line_for_what_was_measured():
-    epoch = {"train_error": 0.5, "train_accuracy": 0.25}
-    epoch |= {"train_error_no_dropout": 0.4, "train_accuracy_no_dropout": 0.75}
-    validated = epoch | {"validation_error": 0.6, "validation_accuracy": 0.5}
+    validated = VALIDATED | {"train_accuracy_no_dropout": 0.625}
     labels = ["training, under dropout", "training", "validation"]
-    for history, count in (([validated] * 2, 3), ([epoch] * 2, 2)):
+    for history, count in (([validated] * 2, 3), ([EPOCH] * 2, 2)):
         for axis in plots.draw_learning_curves(history).axes:
             assert [line.get_label() for line in axis.lines] == labels[:count]
     for count, marker in ((2, "None"), (1, "o")):  # a single epoch makes no line
         _, axis = plots.draw_learning_curves([validated] * count).axes
-        assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.75, 0.5]
+        assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.625, 0.75]
         assert {line.get_marker() for line in axis.lines} == {marker}
