@@ -56,13 +56,10 @@ def test_other_code_has_another_digest(source, other):
 
 def test_the_bodies_of_some_functions_can_be_left_out():
     source = "import a\n{}\ndef g(x):\n    return x\n"
+    long = "    if x:\n        for y in x:\n            y()"
+    bodies = ("\n    return x", f'\n    """Do."""\n{long}', " return x")
     digests = {
-        digest_code(source.format(function), ("f",))
-        for function in (
-            "def f(x):\n    return x",
-            'def f(x):\n    """Do."""\n    if x:\n        for y in x:\n            y()',
-            "def f(x): return x",
-        )
+        digest_code(source.format(f"def f(x):{each}"), ("f",)) for each in bodies
     }
     assert len(digests) == 1
     for other in ("def f(y):\n    return x", "@a\ndef f(x):\n    return x", "f = a"):

@@ -38,9 +38,8 @@ def test_dropout_mask_at_rate_one_half_is_the_originals():
 def test_dropout_mask_of_many_rows_draws_what_single_rows_draw(rate):
     at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
     rows = [helpers.dropout_mask(one_by_one, (1, 40), rate) for _ in range(50)]
-    assert np.array_equal(
-        helpers.dropout_mask(at_once, (50, 40), rate), np.concatenate(rows)
-    )
+    masks = helpers.dropout_mask(at_once, (50, 40), rate)
+    assert np.array_equal(masks, np.concatenate(rows))
     following = at_once.random_sample()
     assert following == one_by_one.random_sample()
     # Only at rate 0 is nothing drawn.
@@ -125,18 +124,17 @@ def largest_gradient_error(relu_grad_inactive, batch, seed):
     for matrix, gradient in zip(weights, gradients, strict=True):
         assert gradient.shape == matrix.shape
         for place in rng.choice(matrix.size, 60, replace=False):
-            place = np.unravel_index(place, matrix.shape)
-            original_weight = matrix[place]
-            matrix[place] = original_weight + step
-            above = compute_loss(inputs, targets, weights, mask)
-            matrix[place] = original_weight - step
-            below = compute_loss(inputs, targets, weights, mask)
-            matrix[place] = original_weight
-            worst = max(worst, abs((above - below) / (2 * step) - gradient[place]))
+            losses = []
+            for change in (step, -2 * step):  # above, then below
+                matrix.flat[place] += change
+                losses.append(compute_loss(inputs, targets, weights, mask))
+            matrix.flat[place] += step
+            slope = (losses[0] - losses[1]) / (2 * step)
+            worst = max(worst, abs(slope - gradient.flat[place]))
     return worst
 
 
-@pytest.mark.parametrize(("batch", "seed"), [(1, 1), (1, 5), (4, 2), (9, 3)])
+@pytest.mark.parametrize(("batch", "seed"), [(1, 1), (4, 2), (9, 3)])
 def test_backward_is_the_true_gradient_only_with_relu_grad_inactive_0(batch, seed):
     assert largest_gradient_error(0, batch, seed) < 1e-8
     assert largest_gradient_error(1, batch, seed) > 1e-3
@@ -157,27 +155,18 @@ CASES = [
 def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
     hidden_size, alpha, iterations, seed, normalisation, rate, input_rate = case
     examples = sample["x_train"][:300], sample["y_train"][:300]
-    *expected, expected_history = original.train(
-        *examples,
-        hidden_size,
-        alpha,
-        iterations,
-        seed,
-        inactive,
-        normalisation,
-        rate,
-        input_rate,
-    )
+    theirs = {"hidden_size": hidden_size, "alpha": alpha, "iterations": iterations}
+    theirs |= {"seed": seed, "inactive": inactive, "normalisation": normalisation}
+    theirs |= {"rate": rate, "input_rate": input_rate}
+    *expected, expected_history = original.train(*examples, **theirs)
     rng, input_rng = helpers.generators(seed)
     weights = helpers.initial_weights(rng, hidden_size)
-    options = {
-        "normalisation": normalisation,
-        "learning_rate": alpha,
-        "dropout_rate": rate,
-    }
-    options |= {"input_dropout_rate": input_rate, "relu_grad_inactive": inactive}
+    options = {"normalisation": normalisation, "learning_rate": alpha}
+    options |= {"dropout_rate": rate, "input_dropout_rate": input_rate}
     for metrics in expected_history:
-        found = helpers.train_epoch(*examples, weights, rng, input_rng, **options)
+        found = helpers.train_epoch(
+            *examples, weights, rng, input_rng, relu_grad_inactive=inactive, **options
+        )
         assert found == pytest.approx(metrics, abs=1e-12)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-12
@@ -190,15 +179,13 @@ def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
     rng = np.random.RandomState(2)
     helpers.train_epoch(images, labels, weights, rng, dropout_rate=0, batch_size=3)
     for batch in ([0, 1, 2], [3, 4, 5], [6]):
-        updates = []
+        moved = []
         for i in batch:
-            moved = [matrix.copy() for matrix in expected]
-            helpers.train_epoch(images[[i]], labels[[i]], moved, rng, dropout_rate=0)
-            updates.append(
-                [new - old for new, old in zip(moved, expected, strict=True)]
+            moved.append([matrix.copy() for matrix in expected])
+            helpers.train_epoch(
+                images[[i]], labels[[i]], moved[-1], rng, dropout_rate=0
             )
-        for matrix, changes in zip(expected, zip(*updates, strict=True), strict=True):
-            matrix += np.mean(changes, axis=0)
+        expected = [np.mean(each, axis=0) for each in zip(*moved, strict=True)]
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-14
 

@@ -35,13 +35,11 @@ def find_commands():
     """Return the commands in the blocks and in the text of the guides."""
     lines = find_blocks("notebooks/sweeps/README.md", "text")[0].splitlines()
     for guide in GUIDES:
+        text = (ROOT / guide).read_text()
         lines += "".join(find_blocks(guide, "sh")).splitlines()
-        lines += re.findall(
-            r"`((?:make|python -m pipeline) [^`]+)`", (ROOT / guide).read_text()
-        )
-    return list(
-        dict.fromkeys(command for line in lines for command in line.split(" && "))
-    )
+        lines += re.findall(r"`((?:make|python -m pipeline) [^`]+)`", text)
+    commands = [command for line in lines for command in line.split(" && ")]
+    return list(dict.fromkeys(commands))
 
 
 def test_the_citation_is_of_this_version():
@@ -58,18 +56,16 @@ def test_links_lead_to_files_and_headings(guide):
         path = (ROOT / guide).parent / file if file else ROOT / guide
         assert path.exists(), target
         headings = re.findall(r"^#+ (.*)", path.read_text("utf-8", "ignore"), re.M)
-        anchors = [
-            re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings
-        ]
+        words = [re.sub(r"[^\w\- ]", "", each.lower()) for each in headings]
+        anchors = [each.replace(" ", "-") for each in words]
         assert not anchor or anchor in anchors, target
 
 
 @pytest.mark.parametrize("command", find_commands())
 def test_command_exists(command):
     tools = {"dask scheduler": dask_scheduler.main, "dask worker": dask_worker.main}
-    tools |= {
-        f"python -m pipeline {name}": each for name, each in main.commands.items()
-    }
+    for name, each in main.commands.items():
+        tools[f"python -m pipeline {name}"] = each
     for name, tool in tools.items():
         if f"{command} ".startswith(f"{name} "):
             arguments = shlex.split(command.removeprefix(name), comments=True)
@@ -77,14 +73,12 @@ def test_command_exists(command):
             tool.make_parser(tool.context_class(tool)).parse_args(arguments)
             return
     words = shlex.split(command, comments=True)
-    assert (
-        words[0] in ("make", "papermill", "conda", "uv", "source") or "pytest" in words
-    )
+    known = ("make", "papermill", "conda", "uv", "source")
+    assert words[0] in known or "pytest" in words
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
-    assert all(
-        (ROOT / word).exists() for word in words if re.match("(tests|notebooks)/", word)
-    )
+    paths = [word for word in words if re.match("(tests|notebooks)/", word)]
+    assert all((ROOT / path).exists() for path in paths)
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -97,9 +91,8 @@ def test_the_workflows_have_the_form_that_github_publishes():
     assert done.returncode == 0, done.stdout
     assert [path.stem for path in WORKFLOWS] == ["platforms", "site"]
     text = "".join(path.read_text() for path in WORKFLOWS)
-    targets = re.findall("make ([a-z]+)", text)
-    assert targets == ["site"]
-    assert re.search("^site:", (ROOT / "Makefile").read_text(), re.M)
+    for target in re.findall("make ([a-z]+)", text):
+        assert re.search(f"^{target}:", (ROOT / "Makefile").read_text(), re.M)
 
 
 def test_the_table_of_platforms_has_the_digest_of_each_run(runs, tmp_path):
@@ -143,17 +136,14 @@ def test_make_clean_leaves_the_runs():
 def test_readme_has_the_metrics_of_the_runs(runs):
     for name, value in published.PUBLISHED.items():
         assert f"{name.replace('_', ' '):16}{value:>10}{value:>10}  equal" in README
-    assert (
-        f"| the original, published | {' | '.join(published.PUBLISHED.values())} |"
-        in README
-    )
+    published_row = " | ".join(published.PUBLISHED.values())
+    assert f"| the original, published | {published_row} |" in README
     rows = re.findall(r"^\| this project, .*? \| (.*) \|$", README, re.M)
     for row, run in zip(rows, ("default", "true-derivative"), strict=True):
         metrics = RunFolder(runs / run).read_metrics()
         expected = [getattr(metrics, name) for name in published.PUBLISHED]
-        assert [float(value) for value in row.split(" | ")] == pytest.approx(
-            expected, abs=1e-12
-        )
+        values = [float(value) for value in row.split(" | ")]
+        assert values == pytest.approx(expected, abs=1e-12)
     assert RunFolder(runs / "default").read_model().sha256 in README
 
 
@@ -161,9 +151,8 @@ def test_readme_has_the_parameters():
     rows = re.findall(r"^\| `(\w+)` \|.*?\| `?([\w/.]+)`? \|", README, re.M)
     fields = parameters.NotebookParameters.model_fields
     names = (*parameters.NAMES, "run_dir")
-    assert rows == [
-        (name, str(fields[name].default).replace("255.0", "255")) for name in names
-    ]
+    defaults = [str(fields[name].default).replace("255.0", "255") for name in names]
+    assert rows == list(zip(names, defaults, strict=True))
 
 
 def test_readme_has_the_speeds_of_the_notebook():
@@ -171,10 +160,8 @@ def test_readme_has_the_speeds_of_the_notebook():
     (printed,) = [cell.outputs[0].text for cell in cells if cell.id == "measured"]
     speeds = dict(re.findall(r"^(.*?)  +([\d.]+) times as fast", printed, re.M))
     ours, jax = float(speeds["ours"]), float(speeds["JAX, compiled scan"])
-    assert (
-        f"{ours:.0f} times as fast as the original's loop and {ours / jax:.1f} times"
-        in README
-    )
+    sentence = f"{ours:.0f} times as fast as the original's loop and {ours / jax:.1f} "
+    assert sentence in README
 
 
 def test_readme_example_is_a_sweep(tmp_path):
@@ -184,25 +171,17 @@ def test_readme_example_is_a_sweep(tmp_path):
 
 
 def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
-    *listed, _ = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"][-1][
-        "pip"
-    ]
+    environment = YAML(typ="safe").load(ROOT / "environment.yml")
+    *listed, _ = environment["dependencies"][-1]["pip"]
     names = {each.partition("==")[0] for each in listed}
     assert set(listed) <= set((ROOT / "requirements.txt").read_text().splitlines())
-    assert {"numpy", "keras", "jupyter", "nbval", "matplotlib", "papermill"} <= names
-    assert {
-        re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]
-    } == names - {"nbval"}
-    sources = [
-        path.read_text()
-        for path in [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
-    ]
-    cells = [
-        cell
-        for path in NOTEBOOKS.glob("*.ipynb")
-        for cell in nbformat.read(path, 4).cells
-    ]
-    sources += [cell.source for cell in cells if cell.cell_type == "code"]
+    needed = {re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]}
+    assert names == needed | {"nbval"}
+    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
+    sources = [path.read_text() for path in paths]
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        cells = nbformat.read(path, 4).cells
+        sources += [cell.source for cell in cells if cell.cell_type == "code"]
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
     # The last two are optional.
