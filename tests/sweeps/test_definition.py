@@ -122,18 +122,6 @@ def test_too_many_points_are_refused_by_their_count(tmp_path, entries):
         read_points_of(write(tmp_path / "s.yaml", **entries))
 
 
-def rank_values(metric, *values):
-    """Return the hidden sizes of points as they are ranked.
-
-    Each point is given by its hidden size, its seed and its value.
-    """
-    points = [
-        ({"hidden_size": size, "seed": seed}, value) for size, seed, value in values
-    ]
-    definition, table = make_points(points, metric)
-    return list(rank(table, definition)["hidden_size"])
-
-
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]
     points = [
@@ -148,16 +136,44 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     assert find_varied(table[::2]) == []
 
 
-def test_configurations_are_ranked_by_the_mean_and_not_by_one_lucky_seed():
-    values = [(10, 1, 0.9), (10, 2, 0.5), (20, 1, 0.8), (20, 2, 0.7)]
-    assert rank_values("validation_accuracy", *values) == [20, 10]
+# Metrics that are ranked alike, values of a hidden size and a seed, and the order of the
+# hidden sizes. None stands for a point that has diverged.
+ACCURACIES = "train_accuracy", "validation_accuracy"
+ERRORS = "train_error", "validation_error"
+THREE = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
+TWO = [(10, 1, 0.9), (10, 2, None), (40, 1, 0.95), (40, 2, None), (20, 1, 0.6)]
+RANKINGS = {
+    "an accuracy from above": (
+        ACCURACIES,
+        [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)],
+        [3, 1, 2],
+    ),
+    "an error from below": (ERRORS, [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)], [2, 1, 3]),
+    "by the mean": (
+        ACCURACIES,
+        [(1, 1, 0.9), (1, 2, 0.5), (2, 1, 0.8), (2, 2, 0.7)],
+        [2, 1],
+    ),
+    "equal but for rounding": (ERRORS, [(2, 1, 0.5), (1, 1, 0.5 + 1e-14)], [2, 1]),
+    "an incomplete one later": (ACCURACIES, [(30, 1, None), *TWO], [20, 40, 10, 30]),
+    "an incomplete error later": (ERRORS, [(30, 1, None), *TWO], [20, 10, 40, 30]),
+    "fewer seeds later": (ACCURACIES, [(90, 1, 0.9), *THREE], [30, 20, 10, 90]),
+    "one more seed alike": (ACCURACIES, [(10, 4, 0.1), *THREE], [30, 20, 10]),
+}
 
 
-@pytest.mark.parametrize("split", ["train", "validation"])
-def test_an_error_is_ranked_from_below_and_an_accuracy_from_above(split):
-    values = [(10, 1, 0.4), (20, 1, 0.3), (30, 1, 0.5)]
-    assert rank_values(f"{split}_error", *values) == [20, 10, 30]
-    assert rank_values(f"{split}_accuracy", *values) == [30, 10, 20]
+@pytest.mark.parametrize(
+    ("metrics", "values", "order"), RANKINGS.values(), ids=RANKINGS
+)
+def test_configurations_are_ranked_by_their_means_and_the_complete_first(
+    metrics, values, order
+):
+    points = [
+        ({"hidden_size": size, "seed": seed}, value) for size, seed, value in values
+    ]
+    for metric in metrics:
+        definition, table = make_points(points, metric)
+        assert list(rank(table, definition)["hidden_size"]) == order
 
 
 @pytest.mark.parametrize(
@@ -180,21 +196,6 @@ def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
             others = VALIDATED | {other: sizes[point.parameters.hidden_size]}
             end(point, 0.5, metric, others)
         assert rank(make_table(sweep), definition)["hidden_size"][0] == 20
-    # These are equal but for rounding.
-    equal = [(20, 1, 0.5), (10, 1, 0.5 + 1e-14), (30, 1, 0.5 - 1e-14)]
-    assert rank_values(metric, *equal) == [20, 10, 30]
-
-
-@pytest.mark.parametrize(
-    ("metric", "good", "better", "poor"),
-    [("validation_accuracy", 0.9, 0.95, 0.6), ("validation_error", 0.1, 0.05, 0.4)],
-)
-def test_a_configuration_of_which_a_point_failed_comes_after_all_complete_ones(
-    metric, good, better, poor
-):
-    incomplete = [(10, 1, good), (10, 2, None), (40, 1, better), (40, 2, None)]
-    ranked = rank_values(metric, (30, 1, None), *incomplete, (20, 1, poor))
-    assert ranked == [20, 40, 10, 30]
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
@@ -401,13 +402,6 @@ def test_a_wrong_search_is_refused(tmp_path, entries, name):
     with pytest.raises(InvalidInput) as refused:
         list_points(read_search(tmp_path, **entries).definition)
     assert name in str(refused.value)
-
-
-def test_a_configuration_with_fewer_seeds_than_most_comes_after_complete_ones():
-    three = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
-    assert rank_values("validation_accuracy", (90, 1, 0.9), *three) == [30, 20, 10, 90]
-    # One seed more than most have is no disadvantage.
-    assert rank_values("validation_accuracy", (10, 4, 0.1), *three) == [30, 20, 10]
 
 
 @pytest.mark.parametrize(
