@@ -28,7 +28,6 @@ REFUSED = {
     "run -p source {d}/cut.npz": "{d}/cut.npz is not a whole .npz file",
     "run -p source {d}/small.npz -p num_samples 1000": "num_samples 48",
     "run --run-dir {d}/cut.npz": "cut.npz",
-    "run --run-dir {d}/cut.npz/a": "{d}/cut.npz. Choose",
     "report {d}/s.yaml": "{d}/s.yaml is no notebook",
     "report {d}/damaged": "{d}/damaged/run.json is damaged",
     "report {d}/list.ipynb --output {d}/cut.npz/a.html": "{d}/cut.npz. Choose",

@@ -29,11 +29,8 @@ from pipeline.sweeps.sweep import read_sweep
 from tests.conftest import VALIDATED
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-TRAINED = VALIDATED | {
-    "train_error": 0.25,
-    "train_accuracy": 0.75,
-    "weights_sha256": "0" * 64,
-}
+TRAINED = VALIDATED | {"train_error": 0.25, "train_accuracy": 0.75}
+TRAINED |= {"weights_sha256": "0" * 64}
 SYNTAX = {"helpers.py": digest_helpers()}
 INPUTS = Inputs(data="", notebooks={}, syntax=SYNTAX, versions={})
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}

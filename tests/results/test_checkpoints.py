@@ -30,13 +30,7 @@ def folder(small_source, tmp_path, monkeypatch):
 
 @pytest.fixture
 def record():
-    inputs = Inputs(
-        data="d",
-        notebooks={"02_train": "1" * 64},
-        syntax={"helpers.py": "2" * 64},
-        rule=digests.RULE,
-        versions={"numpy": "2"},
-    )
+    inputs = Inputs(data="d", notebooks={}, rule=digests.RULE, versions={"numpy": "2"})
     started = datetime.now(UTC) - timedelta(seconds=60)
     fields = {"parameters": dict(Parameters()), "arrays": {"x_train": "3" * 64}}
     return RunRecord(inputs=inputs, started=started, **fields)
@@ -51,23 +45,12 @@ def save(folder, record):
     return state, generators
 
 
-def change(record, name):
-    """Return the record with another value of this field, or of this input."""
-    if name == "seed":
-        return record.replace(parameters=record.parameters | {"seed": 2})
-    if name == "arrays":
-        return record.replace(arrays={"x_train": "4" * 64})
-    other = dict.fromkeys(getattr(record.inputs, name), "5" * 64)
-    return record.replace(inputs=record.inputs.model_copy(update={name: other}))
-
-
 def test_a_checkpoint_holds_all_of_its_training(folder, record, capsys):
     state, generators = save(folder, record)
     found = Checkpoints(folder).load(*(others := helpers.generators(7)))
     assert "Continuing after epoch 1" in capsys.readouterr().out
-    assert all(
-        np.array_equal(a, b) for a, b in zip(found.weights, state.weights, strict=True)
-    )
+    for ours, theirs in zip(found.weights, state.weights, strict=True):
+        assert np.array_equal(ours, theirs)
     assert (found.history, found.learning_rate) == ([EPOCH], 0.0049)
     draws = [[rng.random_sample() for rng in each] for each in (others, generators)]
     assert draws[0] == draws[1]
@@ -83,10 +66,7 @@ def test_a_checkpoint_of_the_same_run_is_kept_and_its_time_added(folder, record)
     assert kept.started == begun.started
 
 
-OTHERS = ["seed", "arrays", "syntax", "versions", "damage", "no record"]
-
-
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", ["another seed", "damage", "no record"])
 def test_a_checkpoint_of_another_run_is_deleted(folder, record, name):
     save(folder, record)
     if name == "damage":
@@ -94,7 +74,7 @@ def test_a_checkpoint_of_another_run_is_deleted(folder, record, name):
     elif name == "no record":
         folder.record_path.unlink()
     else:
-        record = change(record, name)
+        record = record.replace(parameters=record.parameters | {"seed": 2})
     assert keep_checkpoint(folder, record) == record
     assert not folder.checkpoint_path.exists()
 

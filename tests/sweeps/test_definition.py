@@ -136,7 +136,7 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     assert find_varied(table[::2]) == []
 
 
-# Metrics that are ranked alike, values of a hidden size and a seed, and the order of the
+# Metrics that rank alike, values of a hidden size and a seed, and the order of the
 # hidden sizes. None stands for a point that has diverged.
 ACCURACIES = "train_accuracy", "validation_accuracy"
 ERRORS = "train_error", "validation_error"

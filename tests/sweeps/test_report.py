@@ -147,12 +147,9 @@ def test_effects_of_many_parameters_stand_in_rows_of_three(draw):
     counts = {"complete": True, "mean": [0.5, 0.4], "lowest": 0.4, "highest": 0.5}
     figure = draw(pd.DataFrame({name: [1, 2] for name in names} | counts), names)
     assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
-    assert sum(bool(axis.get_ylabel()) for axis in figure.axes) == 4
     figure.draw_without_rendering()
     boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
-    assert not any(
-        box.overlaps(other) for box in boxes for other in boxes if other is not box
-    )
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
 def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
