@@ -9,11 +9,8 @@ import helpers
 from tests import original
 
 
-def test_relu_keeps_positive_values_and_shape():
+def test_relu_and_its_derivative():
     assert helpers.relu(np.array([[-2.0, 0.0, 3.5]])).tolist() == [[0.0, 0.0, 3.5]]
-
-
-def test_relu_derivative_is_1_where_active_and_the_given_value_where_inactive():
     activation = np.array([0.0, 1e-300, 2.0])
     assert helpers.relu_derivative(activation, 0).tolist() == [0, 1, 1]
     assert helpers.relu_derivative(activation, 1).tolist() == [1, 1, 1]
@@ -27,11 +24,6 @@ def test_dropout_mask_is_0_or_one_over_the_kept_fraction_with_mean_1(rate):
     assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
     assert np.mean(mask == 0) == pytest.approx(rate, abs=0.005)
     assert mask.mean() == pytest.approx(1, abs=0.02)
-
-
-def test_dropout_mask_at_rate_one_half_is_the_originals():
-    mask = helpers.dropout_mask(np.random.RandomState(3), (50, 40), 0.5)
-    assert np.array_equal(mask, np.random.RandomState(3).randint(2, size=(50, 40)) * 2)
 
 
 @pytest.mark.parametrize("rate", [0, 0.1, 0.5, 0.8])
@@ -76,11 +68,13 @@ def test_dropping_pixels_without_a_generator_is_refused():
         helpers.drop_pixels(np.zeros((1, 784), np.uint8), None, 0.1)
 
 
-def test_initial_weights_are_the_originals_draws():
+def test_initial_weights_and_masks_at_rate_one_half_are_the_originals_draws():
     weights_0_1, weights_1_2 = helpers.initial_weights(np.random.RandomState(1), 40)
     np.random.seed(1)
     assert np.array_equal(weights_0_1, np.random.uniform(-0.1, 0.1, (784, 40)))
     assert np.array_equal(weights_1_2, np.random.uniform(-0.1, 0.1, (40, 10)))
+    mask = helpers.dropout_mask(np.random.RandomState(3), (50, 40), 0.5)
+    assert np.array_equal(mask, np.random.RandomState(3).randint(2, size=(50, 40)) * 2)
 
 
 @pytest.mark.parametrize("normalisation", [255, 256, 1, 0.5])

@@ -146,11 +146,12 @@ def test_an_empty_folder_says_so_and_another_page_is_not_replaced(tmp_path):
         listing.write_index(tmp_path)
 
 
-def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_by(
-    tmp_path,
-):
+def test_a_sweep_is_a_row_with_its_best_configuration_and_what_it_chose_by(tmp_path):
     add_sweep(tmp_path / "sweeps" / "trial", ["done"] * 4)
-    (row,) = read_rows(tmp_path)
+    add_sweep(tmp_path / "x" / "by-error", ["done"] * 4, select="train_error")
+    rows = {row["Name"]: row for row in read_rows(tmp_path)}
+    row, label = rows["sweeps/trial"], "Training (dropout) accuracy"
+    assert rows["x/by-error"][label] == "0.7500error 0.2500 selected by"
     assert (row["Name"], row["Kind"]) == ("sweeps/trial", "sweep")
     assert row["Status"] == "✓ done4 done"
     assert row["Parameters"] == (
@@ -158,7 +159,7 @@ def test_a_sweep_is_one_row_with_its_best_configuration_on_the_images_it_chose_b
         "selected: learning_rate 0.01, mean of 2 seeds"
     )
     assert row["Validation accuracy"] == "0.2500 selected byerror 0.6000"
-    assert row["Training (dropout) accuracy"] == "0.7500error 0.2500"
+    assert row[label] == "0.7500error 0.2500"
     assert row["Test accuracy"] == ""  # nothing was evaluated
     assert row["Started, UTC"] == "2026-01-02 03:04"
     assert row["Took"] == "19 min"  # all four trainings together
@@ -184,13 +185,6 @@ def test_the_status_of_a_sweep_is_what_its_summary_says(
     assert read_rows(tmp_path)[0]["Status"].startswith(f"✗ {word}{expected}")
     with lock(tmp_path / "trial"):
         assert read_rows(tmp_path)[0]["Status"].startswith("… running")
-
-
-def test_a_sweep_that_selects_by_an_error_marks_it(tmp_path):
-    add_sweep(tmp_path / "trial", ["done"] * 4, select="train_error")
-    assert read_rows(tmp_path)[0]["Training (dropout) accuracy"] == (
-        "0.7500error 0.2500 selected by"
-    )
 
 
 @pytest.mark.parametrize(("wrong", "word"), [(b"{", "damaged"), (None, "unknown")])

@@ -247,11 +247,14 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
         psutil.Process(pid).wait(timeout=20)
 
 
-def test_what_cannot_be_stored_fails_its_notebook_and_no_more(tmp_path):
-    source = "display({'application/json': {'a': object()}}, raw=True)"
-    notebook = write_notebook(tmp_path / "a.ipynb", source)
+def test_odd_outputs_are_stored_or_fail_their_notebook_and_no_more(tmp_path):
+    odd = 'display({"image/png": memoryview(b"png")}, raw=True); print("\\ud800")'
+    wrong = 'display({"application/json": {"a": object()}}, raw=True)'
+    notebook = write_notebook(tmp_path / "a.ipynb", odd, wrong)
     with pytest.raises(NotebookFailed, match="not JSON serializable"):
         execute(notebook, tmp_path / "out.ipynb")
+    picture, text = read_code_cells(tmp_path / "out.ipynb")[0].outputs
+    assert (picture.data["image/png"], text.text) == ("cG5n", "?\n")
 
 
 # It is run in a process of its own, which has a fork server of its own.

@@ -58,42 +58,33 @@ def test_the_loops_follow_only_another_activation_and_other_first_weights(name):
 
 ELEMENTWISE = """
 return np.maximum(0, x)
-return np.minimum(6, np.maximum(0, x))
 return np.where(x > 0, x, 0.1 * x)
 return np.clip(x, 0, 6)
 return x * (x > 0)
 return np.tanh(x)
 return x / (1 + np.exp(-x))
 return x
-return np.where(x > 0, 1, 0)
 return np.where(np.isfinite(x), -x, x**2)
 """
-# Numba reads the first seven in another way than NumPy. The others pass a comparison of
+# Numba reads the first five in another way than NumPy. The others pass a comparison of
 # numbers of usual sizes, or are no single expression.
 OTHER_BODIES = """
 return x * ((x > 0) + (x > -1))
 return (x > 0) + 0.0
-return x * np.exp(x > 0)
 return x * np.where(x > 0, 2, 3) ** -1
-return x * True
 return np.where(x, 1.0, 2.0)
 return 0 < x < 1
 return np.maximum(0, x) / max(1.0, np.max(x) / 2000.0)
 return np.maximum(0, x - np.mean(x))
-return np.maximum(0, x - x[0])
 return np.maximum(0, x - x.mean())
-return np.cumsum(x)
 return np.matmul(x, x)
-return x @ x
 return np.maximum(0, x, x)
 return np.maximum(0, x, out=x)
 return np.modf(x)
 return np.maximum(0, x) * PIXELS
-return np.maximum(*[0, x])
 return x + 2**70
 return mynp.maximum(0, x)
 x += 1; return x
-for _ in x: return x
 return
 """
 

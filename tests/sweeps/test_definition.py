@@ -123,11 +123,9 @@ def test_too_many_points_are_refused_by_their_count(tmp_path, entries):
 
 
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
+    names = "hidden_size", "seed", "epochs"
     chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]
-    points = [
-        ({"hidden_size": size, "seed": seed, "epochs": n}, 0.5)
-        for size, seed, n in chosen
-    ]
+    points = [(dict(zip(names, each, strict=True)), 0.5) for each in chosen]
     definition, table = make_points(points)
     keys = list(table["configuration"])
     assert keys[0] == keys[2]
@@ -136,44 +134,36 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     assert find_varied(table[::2]) == []
 
 
-# Metrics that rank alike, values of a hidden size and a seed, and the order of the
-# hidden sizes. None stands for a point that has diverged.
-ACCURACIES = "train_accuracy", "validation_accuracy"
-ERRORS = "train_error", "validation_error"
-THREE = [(size, seed, size / 100) for size in (10, 20, 30) for seed in (1, 2, 3)]
-TWO = [(10, 1, 0.9), (10, 2, None), (40, 1, 0.95), (40, 2, None), (20, 1, 0.6)]
+# What ranks, values of hidden sizes and seeds, and the order of the hidden sizes.
+# None stands for a point that has diverged.
+ONE = [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)]
+TWO = [(1, 1, 0.9), (1, 2, 0.5), (2, 1, 0.8), (2, 2, 0.7)]
+THREE = [(size, seed, size / 10) for size in (1, 2, 3) for seed in (1, 2, 3)]
+FAILED = [(1, 1, 0.9), (1, 2, None), (4, 1, 0.95), (4, 2, None), (2, 1, 0.6)]
 RANKINGS = {
-    "an accuracy from above": (
-        ACCURACIES,
-        [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)],
-        [3, 1, 2],
-    ),
-    "an error from below": (ERRORS, [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)], [2, 1, 3]),
-    "by the mean": (
-        ACCURACIES,
-        [(1, 1, 0.9), (1, 2, 0.5), (2, 1, 0.8), (2, 2, 0.7)],
-        [2, 1],
-    ),
-    "equal but for rounding": (ERRORS, [(2, 1, 0.5), (1, 1, 0.5 + 1e-14)], [2, 1]),
-    "an incomplete one later": (ACCURACIES, [(30, 1, None), *TWO], [20, 40, 10, 30]),
-    "an incomplete error later": (ERRORS, [(30, 1, None), *TWO], [20, 10, 40, 30]),
-    "fewer seeds later": (ACCURACIES, [(90, 1, 0.9), *THREE], [30, 20, 10, 90]),
-    "one more seed alike": (ACCURACIES, [(10, 4, 0.1), *THREE], [30, 20, 10]),
+    "an accuracy from above": ("accuracy", ONE, [3, 1, 2]),
+    "an error from below": ("error", ONE, [2, 1, 3]),
+    "by the mean and not one lucky seed": ("accuracy", TWO, [2, 1]),
+    "equal but for rounding": ("error", [(2, 1, 0.5), (1, 1, 0.5 + 1e-14)], [2, 1]),
+    "incomplete ones later": ("accuracy", [(3, 1, None), *FAILED], [2, 4, 1, 3]),
+    "incomplete errors later": ("error", [(3, 1, None), *FAILED], [2, 1, 4, 3]),
+    "fewer seeds later": ("accuracy", [(9, 1, 0.9), *THREE], [3, 2, 1, 9]),
+    "one more seed alike": ("accuracy", [(1, 4, 0.1), *THREE], [3, 2, 1]),
 }
 
 
 @pytest.mark.parametrize(
-    ("metrics", "values", "order"), RANKINGS.values(), ids=RANKINGS
+    ("measure", "values", "order"), RANKINGS.values(), ids=RANKINGS
 )
+@pytest.mark.parametrize("split", ["train", "validation"])
 def test_configurations_are_ranked_by_their_means_and_the_complete_first(
-    metrics, values, order
+    split, measure, values, order
 ):
     points = [
-        ({"hidden_size": size, "seed": seed}, value) for size, seed, value in values
+        ({"hidden_size": size, "seed": seed}, each) for size, seed, each in values
     ]
-    for metric in metrics:
-        definition, table = make_points(points, metric)
-        assert list(rank(table, definition)["hidden_size"]) == order
+    definition, table = make_points(points, f"{split}_{measure}")
+    assert list(rank(table, definition)["hidden_size"]) == order
 
 
 @pytest.mark.parametrize(
@@ -267,18 +257,12 @@ def test_no_candidate_is_drawn_twice():
         draw(n_candidates=10, parameters=sizes)
 
 
-def test_seeds_go_with_grid_candidates_and_points_and_a_seed_of_their_own_stays(
-    tmp_path,
-):
-    file = write(
-        tmp_path / "s.yaml",
-        grid={"normalisation": [255, 510]},
-        random=SEARCH | {"n_candidates": 2},
-        points=[{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}],
-        seeds=[1, 2, 3],
-    )
-    seeds = {}
-    for point in read_points_of(file):
+def test_seeds_go_with_all_points_and_a_seed_of_their_own_stays(tmp_path):
+    grid, seeds = {"normalisation": [255, 510]}, {}
+    points = [{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}]
+    entries = {"grid": grid, "points": points, "seeds": [1, 2, 3]}
+    search = SEARCH | {"n_candidates": 2}
+    for point in read_points_of(write(tmp_path / "s.yaml", random=search, **entries)):
         others = point.model_dump_json(exclude={"seed"})
         seeds.setdefault(others, []).append(point.seed)
     assert list(seeds.values()) == [[1, 2, 3]] * 5 + [[7]]
@@ -421,12 +405,11 @@ def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
         return
     results = pd.read_csv(path.with_suffix(".csv"), index_col="id")
     assert list(sweep.points) == list(results.index)
-    for row, point in zip(
-        results.to_dict("records"), sweep.points.values(), strict=True
-    ):
+    for name, row in results.iterrows():
         if row["status"] == "done":
             others = VALIDATED | {name: row[name] for name in EPOCH if name in row}
-            end(point, row[definition.select], definition.select, others)
+            value = row[definition.select]
+            end(sweep.points[name], value, definition.select, others)
     table = make_table(sweep).set_index("id", drop=False)
     for column in ("status", "configuration"):
         assert table[column].equals(results[column])
@@ -441,11 +424,10 @@ def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
 def test_a_search_selects_from_its_last_rung_alone(tmp_path):
     sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1, 2])
     *_, (epochs, (rate,)) = train_rungs(sweep)
-    chosen = {"epochs": epochs, "learning_rate": rate}.items()
     last = [
         each
         for each in sweep.points.values()
-        if chosen <= dict(each.parameters).items()
+        if each.parameters.epochs == epochs and each.parameters.learning_rate == rate
     ]
     end(last[1], None)
     best, reason = select(make_table(sweep), sweep.definition)
