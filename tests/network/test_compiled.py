@@ -40,16 +40,13 @@ def test_signatures_are_those_of_helpers(name):
 )
 def test_results_equal_helpers(sample, hidden_size, options):
     examples = sample["x_train"][:100], sample["y_train"][:100]
-    (weights, metrics, _), (expected, expected_metrics, _) = (
-        train(module.train_epoch, examples, hidden_size, **options)
-        for module in (compiled, helpers)
-    )
-    assert metrics == pytest.approx(expected_metrics, rel=1e-12)
-    for matrix, expected_matrix in zip(weights, expected, strict=True):
-        assert np.abs(matrix - expected_matrix).max() < 1e-12
-    evaluated, found = (
-        module.evaluate(*examples, weights, 100) for module in (helpers, compiled)
-    )
+    weights, metrics, _ = train(compiled.train_epoch, examples, hidden_size, **options)
+    others, expected, _ = train(helpers.train_epoch, examples, hidden_size, **options)
+    assert metrics == pytest.approx(expected, rel=1e-12)
+    for ours, theirs in zip(weights, others, strict=True):
+        assert np.abs(ours - theirs).max() < 1e-12
+    evaluated = helpers.evaluate(*examples, weights, 100)
+    found = compiled.evaluate(*examples, weights, 100)
     assert found == pytest.approx(evaluated, rel=1e-12)
 
 

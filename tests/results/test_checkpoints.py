@@ -1,8 +1,10 @@
-"""A training continues from its own checkpoint, and gives the same bits."""
+"""A training continues from its own checkpoint.
+
+That it then gives the same bits is tested in test_promises.
+"""
 
 from datetime import UTC, datetime, timedelta
 
-import nbformat
 import numpy as np
 import pytest
 
@@ -10,7 +12,6 @@ import helpers
 from pipeline import digests
 from pipeline.images import data
 from pipeline.parameters import Parameters
-from pipeline.paths import NOTEBOOKS
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.results import checkpoints
 from pipeline.results.checkpoints import Checkpoint, Checkpoints, keep_checkpoint
@@ -96,32 +97,3 @@ def test_a_notebook_that_runs_alone_neither_saves_nor_continues(
     weights = helpers.initial_weights(generators[0], 4)
     alone.save_when_due(Checkpoint(weights, [EPOCH], 0.1), *generators)
     assert folder.checkpoint_path.read_bytes() == content
-
-
-def test_the_notebook_continues_to_the_same_bits(folder):
-    """The loop is interrupted at the end of its second epoch, and started again."""
-    cells = nbformat.read(NOTEBOOKS / "02_train.ipynb", as_version=4).cells
-    source = {cell.id: cell.source for cell in cells}
-    names = {"In": ["", source["parameters"], source["check"]]}  # as IPython keeps them
-    for cell in ("imports", "parameters"):
-        exec(source[cell], names)
-    names |= {"run_dir": str(folder.path), "epochs": 3, "learning_rate_decay": 0.9}
-    for cell in ("check", "loop"):
-        exec(source[cell], names)
-    expected = digests.digest_arrays(*names["weights"]), names["history"]
-    folder.checkpoint_path.unlink()
-    train_epoch, calls = names["train_epoch"], []
-
-    def train_some(*arguments, **options):
-        metrics = train_epoch(*arguments, **options)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return metrics
-
-    names["train_epoch"] = train_some
-    with pytest.raises(KeyboardInterrupt):
-        exec(source["loop"], names)
-    exec(source["loop"], names)
-    assert (digests.digest_arrays(*names["weights"]), names["history"]) == expected
-    assert len(calls) == 4

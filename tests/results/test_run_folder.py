@@ -58,7 +58,8 @@ def read_all(folder):
 def test_results_come_back_as_written(folder, images):
     found, model = folder.read_data(), folder.read_model()
     assert (found.sha256, found.source_sha256) == (images.sha256, images.source_sha256)
-    assert list(map(np.ndarray.tolist, model.weights)) == [w.tolist() for w in WEIGHTS]
+    for ours, theirs in zip(model.weights, WEIGHTS, strict=True):
+        assert np.array_equal(ours, theirs)
     found = model.normalisation, model.classes, model.note
     assert found == (127.5, data.DIGITS, None)
     assert folder.read_metrics().weights_sha256 == digests.digest_arrays(*WEIGHTS)
