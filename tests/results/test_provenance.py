@@ -10,6 +10,7 @@ import sys
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline.digests import CODE, TRAINING_CODE
 from pipeline.network.published import HELPERS_3_0_SHA256
@@ -21,8 +22,6 @@ from pipeline.results.provenance import OTHER_RULE, PACKAGES
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
 from tests.conftest import copy_project
-from tests.execution.test_notebooks import write_notebook
-from tests.test_project import find_blocks
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records images/__init__ network/__init__
@@ -32,16 +31,19 @@ results/stages"""
 # Keras is recorded only for a run whose source it loads.
 WITHOUT_PART = {"digits-by-hand", "keras"}
 # The folders of pipeline/, and the modules beside them, by their row in the map.
-BLOCKS = "\n".join(find_blocks("CONTRIBUTING.md", "text")).replace("\n ", "")
-(MAP,) = re.findall("^errors, .* -> __main__$", BLOCKS, re.M)
-ROWS = ["helpers, pipeline", *MAP.split(" -> ")]
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+MAP = re.search("^errors, .*?-> __main__$", GUIDE, re.M | re.S)[0]
+ROWS = ["helpers, pipeline", *" ".join(MAP.split()).split(" -> ")]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split(", ")}
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
-        ".__init__"
-    ): path
-    for path in (ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py"))
-}
+
+
+def name_module(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+PATHS = [ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py")]
+MODULES = {name_module(path): path for path in PATHS}
 
 
 def find_imports(path):
@@ -157,12 +159,11 @@ def test_cells_are_an_input_without_values_of_parameters_and_outputs(
 ):
     digests = []
     for sources in ([FIRST, "x = 1"], cells):
-        path = write_notebook(tmp_path / "a.ipynb", *sources)
-        node = nbformat.read(path, 4)
+        node = new_notebook(cells=list(map(new_code_cell, sources)))
         node.cells[0].metadata.tags = ["parameters"]
         node.cells[1].execution_count = len(digests)
-        nbformat.write(node, path)
-        digests.append(provenance.digest_cells(path))
+        nbformat.write(node, tmp_path / "a.ipynb")
+        digests.append(provenance.digest_cells(tmp_path / "a.ipynb"))
     assert (digests[0] == digests[1]) == is_same
 
 
