@@ -115,19 +115,31 @@ def test_how_a_run_has_failed_is_the_first_line_of_its_error(tmp_path):
     assert row["Test accuracy"] == ""
 
 
-@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
-def test_what_cannot_be_read_is_a_row_with_the_reason_beside_the_others(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("hurt/run.json", "{", "damaged"),
+        ("hurt/metrics.json", "a folder", "damaged"),
+        ("sweep/summary.json", "{", "damaged"),
+        ("sweep/summary.json", None, "unknown"),  # sweeps of version 3 have none
+    ],
+)
+def test_what_cannot_be_read_is_a_row_with_the_reason_beside_the_others(
+    tmp_path, name, content, word
+):
     for folder in ("good", "hurt"):
         add_run(tmp_path / folder)
-    if name == "run.json":
-        (tmp_path / "hurt" / name).write_bytes(b"{")
-    else:  # a folder of that name
-        (tmp_path / "hurt" / name).unlink()
-        (tmp_path / "hurt" / name).mkdir()
+    add_sweep(tmp_path / "sweep", ["done"] * 4)
+    path = tmp_path / name
+    path.unlink()
+    if content == "a folder":
+        path.mkdir()
+    elif content:
+        path.write_text(content)
     statuses = {row["Name"]: row["Status"] for row in read_rows(tmp_path)}
     assert statuses["good"] == "✓ done"
-    assert statuses["hurt"].startswith("✗ damaged")
-    assert name in statuses["hurt"]
+    assert statuses[path.parent.name].startswith(f"✗ {word}")
+    assert path.name in statuses[path.parent.name]
 
 
 def test_names_are_escaped_and_their_links_lead_there(tmp_path):
@@ -185,19 +197,6 @@ def test_the_status_of_a_sweep_is_what_its_summary_says(
     assert read_rows(tmp_path)[0]["Status"].startswith(f"✗ {word}{expected}")
     with lock(tmp_path / "trial"):
         assert read_rows(tmp_path)[0]["Status"].startswith("… running")
-
-
-@pytest.mark.parametrize(("wrong", "word"), [(b"{", "damaged"), (None, "unknown")])
-def test_a_sweep_without_a_summary_is_a_row_with_the_reason(tmp_path, wrong, word):
-    """Sweeps of version 3 have none."""
-    add_sweep(tmp_path / "hurt", ["done"] * 4)
-    path = tmp_path / "hurt" / "summary.json"
-    path.unlink()
-    if wrong:
-        path.write_bytes(wrong)
-    (row,) = read_rows(tmp_path)
-    assert row["Status"].startswith(f"✗ {word}")
-    assert "summary.json" in row["Status"]
 
 
 def test_the_command_lists_real_runs(pipeline, runs, tmp_path):

@@ -19,7 +19,7 @@ import nbformat
 import papermill
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from pipeline import parameters
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
@@ -44,11 +44,8 @@ def write_notebook(path, *cells, language="python"):
 
 
 def read_code_cells(path):
-    return [
-        cell
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
-    ]
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
 
 
 def read_texts(path):
@@ -71,10 +68,8 @@ def simplify(cell):
             continue
         if output.output_type == "error":
             traceback = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.pop("traceback")))
-            output |= {
-                "traceback": traceback,
-                "evalue": re.sub(r"\(\S+, l", "", output.evalue),
-            }
+            value = re.sub(r"\(\S+, l", "", output.evalue)
+            output |= {"traceback": traceback, "evalue": value}
         others.append(re.sub(r"0x[0-9a-f]+", "0x", json.dumps(output, sort_keys=True)))
     for name, text in texts.items():
         # Remove lines that a later one has overwritten.
@@ -138,12 +133,9 @@ def test_errors_are_those_of_a_kernel():
     with contextlib.closing(NotebookProcess({}, {})) as process:
         for cell in node.cells:
             *messages, (_, done) = process.run_cell(cell.source)
-            outputs = [
-                nbformat.v4.new_output(kind, **content) for kind, content in messages
-            ]
-            ours = new_code_cell(
-                outputs=outputs, execution_count=done["execution_count"]
-            )
+            outputs = [new_output(kind, **content) for kind, content in messages]
+            ours = new_code_cell(outputs=outputs)
+            ours.execution_count = done["execution_count"]
             assert simplify(ours) == simplify(cell)
             assert not done["success"]
 

@@ -97,8 +97,8 @@ def test_divergence_is_an_error_that_is_not_finite_without_warnings(
     assert not np.isfinite(compiled.evaluate(*examples, weights)[0])
 
 
-# This trains in a process of its own, for some epochs or for as many as were published, and
-# says also how often compiled code came from the cache.
+# This trains in a process of its own, and says also how often compiled code came from
+# the cache.
 SCRIPT = f"""
 import hashlib, sys
 import numpy as np
