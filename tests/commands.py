@@ -19,7 +19,6 @@ from filelock import FileLock
 from pipeline import __main__, commands
 from pipeline.paths import ROOT
 
-CHECKPOINTS = "pipeline/results/checkpoints.py"
 # The commands of the README, each of which makes a folder.
 COMMANDS = {
     "default": ["run", "--run-dir"],
@@ -136,22 +135,21 @@ class Project:
     """
 
     def __init__(self, path, more=""):
-        self.path, self.more = path, more
-        self.process, self.changed = None, set()
-        for name in ("pipeline", "notebooks"):
-            shutil.copytree(ROOT / name, path / name)
-        shutil.copy2(ROOT / "helpers.py", path)
-        self._add_more()
+        self.path, self.more, self.process = path, more, None
+        self._copy(lambda *_: ())
 
-    def _add_more(self):
-        if self.more:
-            with (self.path / CHECKPOINTS).open("a") as file:
-                file.write(self.more)
+    def _copy(self, ignore):
+        for name in ("pipeline", "notebooks"):
+            shutil.copytree(
+                ROOT / name, self.path / name, ignore=ignore, dirs_exist_ok=True
+            )
+        shutil.copy2(ROOT / "helpers.py", self.path)
+        with (self.path / "pipeline/results/checkpoints.py").open("a") as file:
+            file.write(self.more)
 
     def write(self, name, text):
         """Write a file, which may be new."""
         self.end()
-        self.changed.add(name)
         (self.path / name).write_text(text)
 
     def replace(self, name, old, new):
@@ -166,19 +164,14 @@ class Project:
         patch = ROOT / "tests" / "networks" / f"{name}.patch"
         subprocess.run(["git", "apply", patch], cwd=self.path, check=True)
 
-    def restore(self, *names):
-        """Undo the changes of these files; without any, all changes, and all runs."""
+    def restore(self):
+        """Make the copy anew, but keep what has been compiled."""
         self.end()
-        for name in names or self.changed:
-            if (ROOT / name).exists():
-                shutil.copy2(ROOT / name, self.path / name)
-            else:
-                (self.path / name).unlink()
-            if name == CHECKPOINTS:
-                self._add_more()
-        if not names:
-            self.changed.clear()
-            shutil.rmtree(self.path / "runs", ignore_errors=True)
+        for path in self.path.rglob("*"):
+            if path.is_file() and path.parent.name != "__pycache__":
+                path.unlink()
+        shutil.rmtree(self.path / "runs", ignore_errors=True)
+        self._copy(shutil.ignore_patterns("__pycache__"))
 
     def start(self, *words, **environment):
         """Start a command in a process of its own, which the test may kill."""

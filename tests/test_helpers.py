@@ -134,33 +134,30 @@ def test_backward_is_the_true_gradient_only_with_relu_grad_inactive_0(batch, see
     assert largest_gradient_error(1, batch, seed) > 1e-3
 
 
-CASES = [
-    # hidden_size, alpha, iterations, seed, normalisation, rate, input_rate
-    (40, 0.005, 3, 1, 255, 0.5, 0.0),
-    (40, 0.005, 3, 2, 255, 0.0, 0.5),
-    (40, 0.02, 2, 3, 510, 0.2, 0.1),
-    (7, 0.005, 3, 4, 256, 0.5, 0.8),
-    (1, 0.05, 3, 5, 255, 0.5, 0.0),
-    (130, 0.001, 2, 6, 100, 0.8, 0.3),
+SIZES = ("hidden_size", "epochs", "seed")
+OPTIONS = ("learning_rate", "normalisation", "dropout_rate", "input_dropout_rate")
+CASES = [  # values of SIZES, then of OPTIONS
+    ((40, 3, 1), (0.005, 255, 0.5, 0.0)),
+    ((40, 3, 2), (0.005, 255, 0.0, 0.5)),
+    ((40, 2, 3), (0.02, 510, 0.2, 0.1)),
+    ((7, 3, 4), (0.005, 256, 0.5, 0.8)),
+    ((1, 3, 5), (0.05, 255, 0.5, 0.0)),
+    ((130, 2, 6), (0.001, 100, 0.8, 0.3)),
 ]
 
 
 @pytest.mark.parametrize(("case", "inactive"), list(itertools.product(CASES, [0, 1])))
 def test_train_epoch_equals_the_originals_loop(sample, case, inactive):
-    hidden_size, alpha, iterations, seed, normalisation, rate, input_rate = case
     examples = sample["x_train"][:300], sample["y_train"][:300]
-    theirs = {"hidden_size": hidden_size, "alpha": alpha, "iterations": iterations}
-    theirs |= {"seed": seed, "inactive": inactive, "normalisation": normalisation}
-    theirs |= {"rate": rate, "input_rate": input_rate}
-    *expected, expected_history = original.train(*examples, **theirs)
-    rng, input_rng = helpers.generators(seed)
-    weights = helpers.initial_weights(rng, hidden_size)
-    options = {"normalisation": normalisation, "learning_rate": alpha}
-    options |= {"dropout_rate": rate, "input_dropout_rate": input_rate}
+    sizes = dict(zip(SIZES, case[0], strict=True))
+    options = dict(zip(OPTIONS, case[1], strict=True)) | {
+        "relu_grad_inactive": inactive
+    }
+    *expected, expected_history = original.train(*examples, **sizes, **options)
+    rng, input_rng = helpers.generators(sizes["seed"])
+    weights = helpers.initial_weights(rng, sizes["hidden_size"])
     for metrics in expected_history:
-        found = helpers.train_epoch(
-            *examples, weights, rng, input_rng, relu_grad_inactive=inactive, **options
-        )
+        found = helpers.train_epoch(*examples, weights, rng, input_rng, **options)
         assert found == pytest.approx(metrics, abs=1e-12)
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-12

@@ -16,6 +16,7 @@ import helpers
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.network.activity import measure_activity
 from pipeline.network.compiled import NOTE
+from pipeline.network.helpers_text import TEXT
 from pipeline.results.checkpoints import Checkpoint
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
@@ -123,7 +124,7 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
 
     assert project.give("verify", folder.path)[0] == 0
     own = folder.helpers_path
-    project.restore("helpers.py")
+    project.write("helpers.py", TEXT)
     code, output = project.give("verify", folder.path)
     assert code == 1
     assert f"with its own helpers.py: cp {own} {project.path}/helpers.py" in output
@@ -224,7 +225,6 @@ except CommandFailed as error:
     assert first[0] is second[0] is None
     assert message.startswith("helpers.py changed after this command started")
     assert status == "failed"
-    project.write("notebooks/03_evaluate.ipynb", "")  # so that it is restored
     project.write("helpers.py", leaky)
     expected, *_ = train(project.path / "helpers.py", sample)
     assert second[1] == pytest.approx(expected, rel=1e-9)

@@ -3,7 +3,6 @@
 import ast
 import graphlib
 import importlib.metadata
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from pipeline.results import provenance
 from pipeline.results.provenance import OTHER_RULE, PACKAGES
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
-from tests.conftest import copy_project
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records images/__init__ network/__init__
@@ -125,19 +123,13 @@ for changed in ((), inert, ("network/baselines",)):
 """
 
 
-def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(tmp_path):
-    """This is done in a copy of the project. Of two points, the better is evaluated.
+def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
+    """Of two points, the better is evaluated.
 
     That a change of helpers.py trains them again is tested in test_versions.
     """
-    copy_project(tmp_path)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-c", CHANGES]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
     executed = ["02_train 02_train 03_evaluate", "", "03_evaluate"]
-    assert done.stdout.splitlines() == executed, done.stderr
+    assert project.run_python("-c", CHANGES).splitlines() == executed
 
 
 FIRST = "# Parameters\nseed: int = 1  # what"
