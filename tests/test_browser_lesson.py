@@ -1,25 +1,18 @@
-"""The page of the lesson in a browser that is offline: five stops, and predictions."""
+"""The page of the lesson in a browser that is offline: what it asks and trains."""
 
+import json
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.network import published
-from pipeline.paths import NOTEBOOKS
-from tests import test_browser
+from tests import pages
+from tests.pages import open_page
 from tests.reports.test_lesson import write_lesson
-from tests.test_browser import FITS, OPEN, find_violations, open_page
 
-pytestmark = test_browser.pytestmark
-browser = test_browser.browser
-STOPS = (".drawing", ".network-diagram", ".answer .network-diagram", ".steps")
-STOPS += (".training .train", ".many")
-# The place of each element from the top of the page, also of what is folded.
-FIND_PLACES = """(selectors) => {
-    const all = [...document.querySelectorAll("*")];
-    return selectors.map((each) => all.indexOf(document.querySelector(each)));
-}"""
+browser = pages.browser
+pytestmark = pages.pytestmark
+
 ANSWERS = [  # what came out, of each question
     "learning rate 0.5: [0.    0.5   0.75  0.875]",
     "(c) is right",
@@ -36,134 +29,112 @@ REFUSE_STORAGE = """Object.defineProperty(window, "localStorage", {
     get() { throw new DOMException("refused", "SecurityError"); },
 });"""
 PRINT_NOTHING = "window.print = () => {};"
-
-
-@pytest.fixture(scope="module")
-def lesson(runs, tmp_path_factory):
-    return write_lesson(tmp_path_factory.mktemp("lesson"), runs / "default")
-
-
 COUNT_BEFORE = """(answer, fields) => fields.filter((field) =>
     answer.compareDocumentPosition(field) & Node.DOCUMENT_POSITION_PRECEDING
 ).length"""
 
 
-def find_rows(page):
-    return page.locator(".sheet tbody tr").all()
+@pytest.fixture(scope="module")
+def run(pipeline, tmp_path_factory):
+    """A run of three epochs."""
+    folder = tmp_path_factory.mktemp("run")
+    assert pipeline("run", "--run-dir", folder, "-p", "epochs", "3").returncode == 0
+    return folder
 
 
-def find_answer(page, i):
-    return page.locator("details.answer").nth(i)
+@pytest.fixture(scope="module")
+def path(run, tmp_path_factory):
+    return write_lesson(tmp_path_factory.mktemp("lesson"), run)
 
 
-def press(answer):
-    answer.locator(":scope > summary").click()
+class Sheet:
+    """The questions of a lesson's page, and the rows that they have at its end."""
 
+    def __init__(self, lesson):
+        self.lesson = lesson
+        self.rows = lesson.part("sheet tbody tr")
+        self.answers = lesson.root.locator("details.answer")
 
-def predict(page, i, words="I think so"):
-    """Choose the second answer of a question if it has choices, else write words."""
-    question = find_rows(page)[i].get_attribute("data-question")
-    choices = page.locator(f"input[name='{question}']")
-    if choices.count():
-        choices.nth(1).check()
-    else:
-        fields = page.locator("label.prediction textarea")
-        handles = fields.element_handles()
-        before = find_answer(page, i).evaluate(COUNT_BEFORE, handles)
+    def row(self, i):
+        return self.rows.nth(i)
+
+    def press(self, i):
+        self.answers.nth(i).locator(":scope > summary").click()
+
+    def is_open(self, i):
+        return self.answers.nth(i).evaluate("(each) => each.open")
+
+    def predict(self, i, words="I think so"):
+        """Choose the second answer of a question that has choices, else write words."""
+        question = self.row(i).get_attribute("data-question")
+        choices = self.lesson.root.locator(f"input[name='{question}']")
+        if choices.count():
+            choices.nth(1).check()
+            return
+        fields = self.lesson.root.locator("label.prediction textarea")
+        before = self.answers.nth(i).evaluate(COUNT_BEFORE, fields.element_handles())
         fields.nth(before - 1).fill(words)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_lesson_is_accessible_and_fits_the_screen(browser, lesson, width):
-    with open_page(browser, lesson, width) as page:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert page.evaluate(FITS)
-            assert find_violations(page) == []
-        page.emulate_media(media="print")
-        assert not page.locator("nav, .action").filter(visible=True).count()
-        assert page.locator(".prose p").filter(visible=True).count() > 50
-        page.emulate_media(media="screen")
-        page.locator("details").evaluate_all(OPEN)
-        assert page.evaluate(FITS)
-        assert find_violations(page) == []
-
-
-def test_the_five_stops_stand_in_their_order_and_the_pad_on_the_first_screen(
-    browser, lesson
-):
-    with open_page(browser, lesson, 390) as page:
-        places = page.evaluate(FIND_PLACES, STOPS)
-        assert places == sorted(places)
-        assert places[0] > 0
-        box = page.get_by_label("Drawing pad").bounding_box()
+def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser, path):
+    with open_page(browser, path) as lesson:
+        box = lesson.pad.bounding_box()
         assert box["y"] + box["height"] < 667  # the screen of a small phone
-        headings = page.locator("h2").all_text_contents()
-        names = ["Draw", "One weight", "A network on paper", "The real network"]
-        assert [each for each in headings if each in [*names, "Many tries"]] == [
-            *names,
-            "Many tries",
-        ]
+        lesson.check_print()
+        lesson.page.emulate_media(media="print")
+        assert lesson.part("prose p").filter(visible=True).count() > 50
+        lesson.page.emulate_media(media="screen")
+        lesson.check_look()
 
 
-def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest(browser, lesson):
-    with open_page(browser, lesson, 390) as page:
-        test_browser.draw_with_keys(page)
-        assert test_browser.read_answer(page).startswith("This network reads 7")
+def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest_of_its_run(
+    browser, path, run
+):
+    digest = json.loads((run / "metrics.json").read_text())["weights_sha256"]
+    with open_page(browser, path) as lesson:
+        lesson.draw_with_keys()
+        assert lesson.read_answer().startswith("This network reads ")
         for name in ("dropout", "slip"):
-            page.locator(f".switches .{name}").uncheck()
-        page.get_by_role("button", name="Next image").click()
-        row = page.locator(".steps .rows button[value='5']")
+            lesson.part(f"switches .{name}").uncheck()
+        lesson.press("Next image")
+        row = lesson.part("steps .rows button[value='5']")
         expect(row.locator("b")).to_have_text(["0.12", "1", "-0.88", "0.16"])
-        page.get_by_role("button", name="Train again").click()
-        outcome = test_browser.wait_for_training(page)
-        trained = f"100 epochs. SHA-256 of the weights: {published.WEIGHTS_SHA256}."
-        assert f"Equal: {trained} All errors and weights are the run's" in outcome
-        expect(page.locator(".tries tbody tr")).to_have_count(1)
+        outcome = f"Equal: 3 epochs. SHA-256 of the weights: {digest}."
+        assert outcome in lesson.train()
+        expect(lesson.part("tries tbody tr")).to_have_count(1)
+        lesson.train(epochs=2, seed=3)
+        lesson.press("Copy the links of these tries")
+        links = lesson.part("to-copy").input_value().splitlines()
+        address = "lesson.html#seed=3&epochs=2&validation_accuracy=0."
+        assert links[1].startswith(address)
+        lesson.part("many > summary").click()
+        lesson.part("links").fill(links[1])
+        lesson.part("one-try").click()
+        assert lesson.wait_for_training().startswith("Equal to what was")
+        expect(lesson.part("one-try")).to_have_attribute("data-verdict", "equal")
 
 
-def test_many_tries_of_a_lesson_are_trained_at_its_training(browser, lesson):
-    with open_page(browser, lesson) as page:
-        page.locator("details.change > summary").click()
-        test_browser.fill(page, epochs=2, seed=3)
-        page.get_by_role("button", name="Train with these").click()
-        test_browser.wait_for_training(page)
-        page.get_by_role("button", name="Copy the links of these tries").click()
-        link = page.locator(".to-copy").input_value()
-        assert link.startswith("lesson.html#seed=3&epochs=2&validation_accuracy=0.")
-        page.locator("details.many > summary").click()
-        page.get_by_label("Paste links of tries, one a line").fill(link)
-        page.locator(".one-try").click()
-        assert test_browser.wait_for_training(page).startswith("Equal to what was")
-        expect(page.locator(".one-try")).to_have_attribute("data-verdict", "equal")
-
-
-def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, lesson):
-    with open_page(browser, lesson, 390) as page:
-        assert page.get_by_role("button", name="Show all code").count() == 1
-        page.get_by_role("button", name="Show all code").evaluate(
-            "(each) => each.click()"
-        )
-        rows = find_rows(page)
-        assert len(rows) == len(ANSWERS) == page.locator("details.answer").count()
-        for i, (row, expected) in enumerate(zip(rows, ANSWERS, strict=True)):
-            answer = find_answer(page, i)
-            press(answer)
-            assert not answer.evaluate("(each) => each.open"), expected
-            hint = page.locator(".hint").filter(has_text="your prediction first")
+def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, path):
+    with open_page(browser, path) as lesson:
+        page, sheet = lesson.page, Sheet(lesson)
+        lesson.button("Show all code").evaluate("(each) => each.click()")
+        assert sheet.rows.count() == len(ANSWERS) == sheet.answers.count()
+        for i, expected in enumerate(ANSWERS):
+            sheet.press(i)
+            assert not sheet.is_open(i), expected
+            hint = lesson.part("hint").filter(has_text="your prediction first")
             expect(hint).to_have_count(1)
-            predict(page, i)
+            sheet.predict(i)
             expect(hint).to_have_count(0)
-            assert expected not in row.text_content()
-            press(answer)
-            assert answer.evaluate("(each) => each.open"), expected
-            expect(row).to_contain_text(expected)
-        expect(rows[0].locator("td").first).to_have_text("I think so")
-        expect(rows[5].locator("td").first).to_have_text("(b) Only the loss.")
-        expect(rows[5].locator("td").last).to_contain_text("(b) is right")
-        assert find_violations(page, ".sheet") == []
+            assert expected not in sheet.row(i).text_content()
+            sheet.press(i)
+            assert sheet.is_open(i), expected
+            expect(sheet.row(i)).to_contain_text(expected)
+        expect(sheet.row(0).locator("td").first).to_have_text("I think so")
+        expect(sheet.row(5).locator("td").first).to_have_text("(b) Only the loss.")
+        expect(sheet.row(5).locator("td").last).to_contain_text("(b) is right")
         page.evaluate(PRINT_NOTHING)
-        page.get_by_role("button", name="Print my sheet").click()
+        lesson.press("Print my sheet")
         page.emulate_media(media="print")
         visible = page.locator("main > *").filter(visible=True)
         expect(visible).to_have_count(1)
@@ -171,73 +142,62 @@ def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, l
         printed = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert page.locator("main > *").filter(visible=True).count() == 4
-        assert page.locator("section.notebook").is_visible()
+        expect(page.locator("section.notebook")).to_be_visible()
 
 
-def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, lesson):
-    with open_page(browser, lesson) as page:
+def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, path):
+    with open_page(browser, path) as lesson:
+        page = lesson.page
         reading = page.get_by_text("Read on when you have your answer").nth(1)
         reading.click()
-        expect(page.get_by_text("Choose your prediction first, above.")).to_be_visible()
+        expect(lesson.part("hint").filter(visible=True)).to_have_count(1)
         choice = page.get_by_label("(c) Both become 0.")
         choice.focus()
         page.keyboard.press("Space")
-        assert choice.is_checked()
+        expect(choice).to_be_checked()
         reading.click()
-        expect(page.get_by_text("First: (c) is right.")).to_be_visible()
-        assert choice.is_disabled()
-        renew = page.get_by_role("button", name="Begin a new sheet")
+        verdict = page.get_by_text("First: (c) is right.")
+        expect(verdict).to_be_visible()
+        expect(choice).to_be_disabled()
         page.once("dialog", lambda dialog: dialog.dismiss())
-        renew.click()
-        assert choice.is_checked()
+        lesson.press("Begin a new sheet")
+        expect(choice).to_be_checked()
         page.once("dialog", lambda dialog: dialog.accept())
-        renew.click()
-        assert choice.is_enabled()
-        assert not choice.is_checked()
-        expect(page.get_by_text("First: (c) is right.")).to_be_hidden()
-        assert find_rows(page)[1].locator("td").all_inner_texts() == ["", ""]
+        lesson.press("Begin a new sheet")
+        expect(choice).to_be_enabled()
+        expect(choice).not_to_be_checked()
+        expect(verdict).to_be_hidden()
+        expect(Sheet(lesson).row(1).locator("td")).to_have_text(["", ""])
 
 
-def test_predictions_survive_a_reload_and_a_browser_that_stores_nothing(
-    browser, lesson
-):
-    with open_page(browser, lesson) as page:
-        predict(page, 0, "0.5, 0.75, 0.875")
-        predict(page, 1)
-        press(find_answer(page, 0))
-        page.get_by_label("Name", exact=True).fill("Ada")
+def test_predictions_survive_a_reload_and_a_browser_that_stores_nothing(browser, path):
+    with open_page(browser, path) as lesson:
+        page, sheet = lesson.page, Sheet(lesson)
+        first, second = (sheet.row(i).locator("td") for i in (0, 1))
+        sheet.predict(0, "0.5, 0.75, 0.875")
+        sheet.predict(1)
+        sheet.press(0)
+        lesson.field("Name").fill("Ada")
         page.reload()
-        first, second, *_ = find_rows(page)
-        expect(page.get_by_label("Name", exact=True)).to_have_value("Ada")
-        expect(first.locator("td").first).to_have_text("0.5, 0.75, 0.875")
-        expect(first.locator("td").last).to_contain_text(ANSWERS[0])
-        assert second.locator("td").last.text_content() == ""
-        assert page.get_by_label("(b) Only dL/dw becomes 0.").is_checked()
-        press(find_answer(page, 1))
-        expect(second).to_contain_text(ANSWERS[1])
+        expect(lesson.field("Name")).to_have_value("Ada")
+        expect(first.first).to_have_text("0.5, 0.75, 0.875")
+        expect(first.last).to_contain_text(ANSWERS[0])
+        expect(second.last).to_have_text("")
+        expect(page.get_by_label("(b) Only dL/dw becomes 0.")).to_be_checked()
+        sheet.press(1)
+        expect(second.last).to_contain_text(ANSWERS[1])
         page.add_init_script(REFUSE_STORAGE)
         page.reload()
-        expect(first.locator("td").first).to_have_text("")
-        predict(page, 0, "again")
-        press(find_answer(page, 0))
-        expect(first).to_contain_text(ANSWERS[0])
+        expect(first.first).to_have_text("")
+        sheet.predict(0, "again")
+        sheet.press(0)
+        expect(first.last).to_contain_text(ANSWERS[0])
 
 
-def test_without_scripts_answers_open_as_in_other_pages(browser, lesson):
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto(lesson.as_uri())
-        answer = find_answer(page, 0)
-        press(answer)
+def test_without_scripts_answers_open_as_in_other_pages(browser, path):
+    with open_page(browser, path, java_script_enabled=False) as lesson:
+        Sheet(lesson).press(0)
+        answer = Sheet(lesson).answers.first
         expect(answer.get_by_text("learning rate 0.5: [0. ")).to_be_visible()
-        assert (
-            page.locator("textarea, input[type=radio]").filter(visible=True).count()
-            == 0
-        )
-
-
-def test_the_committed_lesson_opens_as_it_is(browser):
-    with open_page(browser, NOTEBOOKS / "lesson.html") as page:
-        expect(page.locator("h1")).to_have_text("How one network learns")
-        expect(page.locator(".network-diagram")).to_have_count(3)
+        fields = lesson.root.locator("textarea, input[type=radio]")
+        expect(fields.filter(visible=True)).to_have_count(0)

@@ -13,36 +13,38 @@ import websocket
 
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
+from tests.pages import SEVEN
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 LISTENING = "WebDriver BiDi listening on "
-SEVEN = [(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]
-WAIT = """(name, text) => new Promise(function look(done) {
-    const found = document.querySelector(name).textContent;
-    found.includes(text) ? done(found) : setTimeout(look, 50, done);
+WAIT = """(name, text) => new Promise((done) => {
+    const part = document.querySelector(name);
+    const look = () => part.textContent.includes(text) && done(part.textContent);
+    const changes = { childList: true, characterData: true, subtree: true };
+    new MutationObserver(look).observe(part, changes);
+    look();
 })"""
 no_browser = FIREFOX is None and os.environ.get("CI") != "true"
-pytestmark = pytest.mark.skipif(no_browser, reason="needs Firefox")
+skip = pytest.mark.skipif(no_browser, reason="needs Firefox")
+pytestmark = [skip, pytest.mark.xdist_group("firefox")]
 
 
-@pytest.fixture
-def call(tmp_path):
+@pytest.fixture(scope="module")
+def call(tmp_path_factory):
     """Return a function that sends a command to a Firefox, and returns its result."""
     assert FIREFOX, "needs Firefox"
-    command = [FIREFOX, "--headless", "--no-remote", "--profile", tmp_path]
+    profile = tmp_path_factory.mktemp("profile")
+    command = [FIREFOX, "--headless", "--no-remote", "--profile", profile]
     command += ["--remote-debugging-port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as firefox:
         try:
             line = next(line for line in firefox.stderr if line.startswith(LISTENING))
-            address = line.removeprefix(LISTENING).strip()
-            socket = websocket.create_connection(
-                f"{address}/session", suppress_origin=True
-            )
+            address = f"{line.removeprefix(LISTENING).strip()}/session"
+            socket = websocket.create_connection(address, suppress_origin=True)
 
             def call(method, **parameters):
-                socket.send(
-                    json.dumps({"id": 1, "method": method, "params": parameters})
-                )
+                message = {"id": 1, "method": method, "params": parameters}
+                socket.send(json.dumps(message))
                 answer = json.loads(socket.recv())
                 assert answer["type"] == "success", answer
                 return answer["result"]
@@ -53,61 +55,74 @@ def call(tmp_path):
             firefox.kill()
 
 
-def open_page(call, path):
-    """Open a page on a phone; return its context, and a function that evaluates."""
-    context = call("browsingContext.getTree")["contexts"][0]["context"]
+class Page:
+    """A page on a phone."""
 
-    def evaluate(expression):
-        target = {
-            "expression": expression,
-            "target": {"context": context},
-            "awaitPromise": True,
-        }
-        return call("script.evaluate", **target)["result"].get("value")
+    def __init__(self, call, path):
+        self.call = call
+        self.context = call("browsingContext.getTree")["contexts"][0]["context"]
+        size = {"width": 390, "height": 844}
+        self.send("setViewport", viewport=size)
+        self.send("navigate", url=path.as_uri(), wait="complete")
+        assert self.evaluate("document.documentElement.scrollWidth") <= 390
 
-    size = {"width": 390, "height": 844}
-    call("browsingContext.setViewport", context=context, viewport=size)
-    address = path.as_uri()
-    call("browsingContext.navigate", context=context, url=address, wait="complete")
-    assert evaluate("document.documentElement.scrollWidth") <= 390
-    return context, evaluate
+    def send(self, name, **parameters):
+        self.call(f"browsingContext.{name}", context=self.context, **parameters)
+
+    def evaluate(self, expression):
+        target = {"target": {"context": self.context}, "awaitPromise": True}
+        answer = self.call("script.evaluate", expression=expression, **target)
+        return answer["result"].get("value")
+
+    def press(self, name):
+        self.evaluate(f"document.querySelector('{name}').click()")
+
+    def wait_for(self, name, text):
+        return self.evaluate(f"({WAIT})('{name}', '{text}')")
+
+    def draw(self, stroke):
+        """Draw with a finger. Points are fractions of the pad."""
+        self.evaluate("document.querySelector('.pad').scrollIntoView()")
+        box = "document.querySelector('.pad').getBoundingClientRect()"
+        names = "x", "y", "width"
+        left, top, side = (self.evaluate(f"{box}.{name}") for name in names)
+        places = [(int(left + x * side), int(top + y * side)) for x, y in stroke]
+        first, *moves = [
+            {"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in places
+        ]
+        down, up = ({"type": f"pointer{name}", "button": 0} for name in ("Down", "Up"))
+        finger = {"type": "pointer", "id": "finger"}
+        finger["parameters"] = {"pointerType": "touch"}
+        finger["actions"] = [first, down, *moves, up]
+        self.call("input.performActions", context=self.context, actions=[finger])
 
 
 def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
     call, runs
 ):
-    context, evaluate = open_page(call, runs / "default" / "report.html")
-    evaluate("document.querySelector('.train').click()")
-    assert published.WEIGHTS_SHA256 in evaluate(f"({WAIT})('.outcome', 'Equal')")
-    evaluate("document.querySelector('.play').click()")  # the steps of an epoch
-    epoch = evaluate(f"({WAIT})('.first-epoch', 'First epoch')")
-    assert epoch.startswith("First epoch: error 0.8547, accuracy 0.332; equal to ")
-    evaluate("document.querySelector('.pad').scrollIntoView({ block: 'center' })")
-    box = "document.querySelector('.pad').getBoundingClientRect()"
-    left, top, side = (evaluate(f"{box}.{name}") for name in ("left", "top", "width"))
-    places = [(int(left + x * side), int(top + y * side)) for x, y in SEVEN]
-    first, *moves = [
-        {"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in places
-    ]
-    down, up = ({"type": f"pointer{name}", "button": 0} for name in ("Down", "Up"))
-    finger = {"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}}
-    finger["actions"] = [first, down, *moves, up]
-    call("input.performActions", context=context, actions=[finger])
-    answer = evaluate(f"({WAIT})('.reads', 'runner-up')")
-    assert answer.startswith("This network reads 7, runner-up")
+    page = Page(call, runs / "default" / "report.html")
+    page.press(".train")
+    assert published.WEIGHTS_SHA256 in page.wait_for(".outcome", "Equal")
+    page.evaluate("document.querySelector('.speed').value = 0")
+    page.press(".play")  # the steps of an epoch
+    epoch = page.wait_for(".first-epoch", "First epoch")
+    assert "error 0.8547, accuracy 0.332; equal to " in epoch
+    page.draw(SEVEN[0])
+    assert "reads 7, " in page.wait_for(".reads", "runner-up")
 
 
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
-    context, evaluate = open_page(call, NOTEBOOKS / "lesson.html")
+    page = Page(call, NOTEBOOKS / "lesson.html")
     answer = "document.querySelectorAll('.answer')[1]"
-    row = "document.querySelectorAll('.sheet tbody tr')[1].textContent"
     press = f"{answer}.querySelector('summary').click()"
-    evaluate(press)
-    assert not evaluate(f"{answer}.open")
-    evaluate("document.querySelectorAll('input[type=radio]')[2].click()")
-    evaluate(press)
-    assert evaluate(f"{answer}.open")
-    call("browsingContext.reload", context=context, wait="complete")
-    assert evaluate("document.querySelectorAll('input[type=radio]')[2].checked")
-    assert "(c) Both become 0." in evaluate(row)
-    assert "(c) is right" in evaluate(row)
+    choice = "document.querySelectorAll('input[type=radio]')[2]"
+    page.evaluate(press)
+    assert not page.evaluate(f"{answer}.open")
+    page.evaluate(f"{choice}.click()")
+    page.evaluate(press)
+    assert page.evaluate(f"{answer}.open")
+    page.send("reload", wait="complete")
+    assert page.evaluate(f"{choice}.checked")
+    row = page.evaluate("document.querySelectorAll('.sheet tbody tr')[1].textContent")
+    assert "(c) Both become 0." in row
+    assert "(c) is right" in row

@@ -1,0 +1,188 @@
+"""Pages in Chromium: how tests open them, and what a reader presses and reads."""
+
+import contextlib
+import os
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+import helpers
+from pipeline.network import compiled
+
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+PHONE, DESKTOP = 390, 1280  # widths of screens
+SEVEN = [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+GROUND = "getComputedStyle(document.body).backgroundColor"
+DARK = "rgb(23, 24, 27)"  # the ground in the dark scheme
+NEXT_FRAME = (
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+)
+OPEN = "(all) => all.forEach((each) => { each.open = true; })"
+ONE_TOKEN_OF_EACH_COLOUR = """() => {
+    const seen = new Set();
+    for (const token of document.querySelectorAll(".highlight span"))
+        seen.has(token.className) ? token.replaceWith("x") : seen.add(token.className);
+}"""
+NO_SHADE = (
+    ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
+)
+
+expect.set_options(timeout=30_000)
+no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
+skip = pytest.mark.skipif(no_browser, reason="needs Chromium")
+pytestmark = [skip, pytest.mark.xdist_group("browser")]  # of each module that uses it
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "needs Chromium"
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        with playwright.chromium.launch(
+            executable_path=CHROMIUM, args=arguments
+        ) as browser:
+            yield browser
+
+
+@contextlib.contextmanager
+def open_page(browser, path, width=PHONE, **options):
+    """Open a page offline, and yield it.
+
+    At its end check that it fits the screen, has logged no message, and has requested
+    no other file.
+    """
+    size = {"width": width, "height": 844}
+    with browser.new_context(offline=True, viewport=size, **options) as context:
+        page = context.new_page()
+        messages, requests = [], []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        yield Page(page)
+        assert page.evaluate(FITS)
+        assert messages == []
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in requests)
+
+
+def compute_weights(sample, epochs, seed=1, **options):
+    """Train as a default run does, but for these options, and return the weights."""
+    rng, input_rng = helpers.generators(seed)
+    weights = helpers.initial_weights(rng, 40)
+    images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
+    for _ in range(epochs):
+        compiled.train_epoch(images, labels, weights, rng, input_rng, **options)
+    return weights
+
+
+class Page:
+    """A page of a run or of a lesson, or what stands in `root` in JupyterLab."""
+
+    def __init__(self, page, root=None):
+        self.page = page
+        self.root = root or page.locator("body")
+        self.pad = self.root.get_by_label("Drawing pad")
+
+    def part(self, name):
+        """Find an element by its class, as the scripts do."""
+        return self.root.locator(f".{name}")
+
+    def button(self, name):
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def press(self, *names):
+        """Press buttons by the keyboard."""
+        for name in names:
+            self.button(name).press("Enter")
+
+    def field(self, name):
+        return self.root.get_by_label(name, exact=True)
+
+    def unfold(self):
+        self.root.locator("details").evaluate_all(OPEN)
+
+    def draw(self, strokes=SEVEN):
+        """Draw with the mouse. Points are fractions of the pad."""
+        self.pad.scroll_into_view_if_needed()
+        box = self.pad.bounding_box()
+        mouse = self.page.mouse
+        for stroke in strokes:
+            for i, (x, y) in enumerate(stroke):
+                mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+                if i == 0:
+                    mouse.down()
+            mouse.up()
+
+    def draw_with_keys(self):
+        """Draw a seven: from the middle to the top left, right, down to the left."""
+        self.pad.focus()
+        keys = ["Up"] * 8 + ["Left"] * 6 + [" "] + ["Right"] * 12
+        for key in (*keys, *["Down", "Down", "Down", "Left"] * 5, " ", "Right"):
+            self.page.keyboard.press("Space" if key == " " else f"Arrow{key}")
+
+    def read_answer(self):
+        self.page.evaluate(NEXT_FRAME)
+        return self.part("reads").text_content()
+
+    def fill(self, **values):
+        """Fill in parameters."""
+        self.part("change").evaluate_all(OPEN)
+        for name, value in values.items():
+            field = self.field(name)
+            is_choice = name == "relu_grad_inactive"
+            (field.select_option if is_choice else field.fill)(str(value))
+
+    def train(self, **values):
+        """Train with these parameters, and return the outcome."""
+        self.fill(**values)
+        self.press("Train again")
+        return self.wait_for_training()
+
+    def wait_for_training(self):
+        expect(self.button("Train again")).to_be_enabled(timeout=60_000)
+        return self.part("outcome").text_content()
+
+    def begin_training(self, name):
+        """Press a button that trains, and wait for the first epochs."""
+        self.press(name)
+        expect(self.part("shown")).to_contain_text("epoch ")
+
+    def find_violations(self):
+        """Return the violations of axe-core's rules of accessibility, one a line."""
+        rules = Axe().run(self.page).response["violations"]
+        return [
+            f"{rule['id']}: {node['html'][:120]}"
+            for rule in rules
+            for node in rule["nodes"]
+        ]
+
+    def check_look(self):
+        """Check that a page is accessible in each scheme, and fits each screen.
+
+        All that is folded is opened before.
+        """
+        page = self.page
+        assert page.evaluate(FITS)
+        self.unfold()
+        page.evaluate(ONE_TOKEN_OF_EACH_COLOUR)  # the other thousands are alike
+        page.add_style_tag(content=NO_SHADE)  # axe-core sees no contrast on a gradient
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert (page.evaluate(GROUND) == DARK) == (scheme == "dark")
+            assert self.find_violations() == []
+        page.set_viewport_size({"width": DESKTOP, "height": 800})
+        assert page.evaluate(FITS)
+
+    def check_print(self):
+        """Check that a page as it opens prints in light colours, without controls."""
+        self.page.emulate_media(media="print", color_scheme="dark")
+        assert self.page.evaluate(GROUND) != DARK
+        # On paper there is a place to write for an exercise, a prediction and a name.
+        fields = ":is(select, input, textarea):not(.prose *, .sheet *, .live *)"
+        controls = self.root.locator(f"nav, .action, {fields}")
+        assert not controls.filter(visible=True).count()
+        self.page.emulate_media(media="screen")

@@ -1,0 +1,195 @@
+"""Notebooks in JupyterLab: what nbval cannot show, that is, widgets and pictures."""
+
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.digests import digest_arrays
+from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.results.files import write_whole
+from tests import pages
+from tests.lessons.test_diagram import ON_PAPER
+
+browser = pages.browser
+pytestmark = pages.pytestmark
+
+FAILED = '[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]'
+IDLE = "Python 3 (ipykernel) | Idle"
+SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+
+
+def write_notebooks(folder, run_dir):
+    """Write two notebooks of the project, and one with a small network."""
+    for stem in ("explore", "learn"):
+        text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
+        text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
+        (folder / f"{stem}.ipynb").write_text(text)
+    code = (
+        "from pipeline.lessons.diagram import Diagram\n"
+        f"Diagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+    )
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    cells = [nbformat.v4.new_code_cell(code)]
+    node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(node, folder / "diagram.ipynb")
+
+
+@pytest.fixture(scope="module")
+def lab(browser, runs, tmp_path_factory):
+    """A JupyterLab as `make lab` starts it, with copies of notebooks, and its tab."""
+    folder = tmp_path_factory.mktemp("lab")
+    settings = tmp_path_factory.mktemp("settings")
+    write_notebooks(folder, runs / "default")
+    quiet = b'{"fetchNews": "false", "checkForUpdates": false}'
+    write_whole(settings / SETTINGS, quiet)
+    names = "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR"
+    environment = {name: f"{settings}/{name}" for name in (*names, "IPYTHONDIR")}
+    environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=test"]
+    command += [f"--LabApp.app_settings_dir={ROOT / '.jupyter'}"]
+    options = {"cwd": folder, "env": os.environ | environment, "text": True}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, **options) as server:
+        try:
+            line = next(line for line in server.stderr if "http://127.0.0.1" in line)
+            address = re.search("http://[^/]+", line)[0]
+            with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
+                yield Lab(page, f"{address}/lab/tree")
+        finally:
+            server.terminate()
+
+
+class Lab:
+    """A tab with JupyterLab."""
+
+    def __init__(self, page, address):
+        self.page = page
+        self.address = address
+
+    def open(self, stem):
+        self.page.goto(f"{self.address}/{stem}.ipynb?reset&token=test")
+        self.page.get_by_text(IDLE).wait_for(timeout=60_000)
+
+    def choose(self, *items):
+        for item in items:
+            self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def shut_down_kernel(self):
+        self.choose("Kernel", "Shut Down Kernel")
+        expect(self.page.get_by_text("No Kernel").first).to_be_visible()
+
+    def start_kernel(self):
+        self.choose("Kernel", "Change Kernel…")
+        self.page.get_by_role("button", name="Select Kernel").click()
+        self.page.get_by_text(IDLE).wait_for(timeout=60_000)
+
+    @staticmethod
+    def is_saved(answer):
+        return answer.request.method == "PUT" and "/api/contents/" in answer.url
+
+    def save(self):
+        with self.page.expect_response(self.is_saved):
+            self.page.keyboard.press("Control+s")
+
+    def run(self, count):
+        """Clear the outputs of a notebook and run all; check that no cell fails.
+
+        count: of the cells of code that have a number when they have run.
+        """
+        self.choose("Edit", "Clear Outputs of All Cells")
+        self.choose("Run", "Run All Cells")
+        prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt")
+        prompts = prompts.filter(has_text=re.compile(r"\d"))
+        ended = self.page.locator(FAILED).or_(prompts.nth(count - 1)).first
+        expect(ended).to_be_attached(timeout=60_000)
+        assert self.page.locator(FAILED).all_text_contents() == []
+
+
+def check_pictures(lab, cells):
+    """Check that a notebook without a kernel shows the pictures of these cells."""
+    expected = {
+        f"data:image/png;base64,{output.data['image/png'].strip()}"
+        for cell in cells
+        if not cell.metadata.get("jupyter", {}).get("outputs_hidden")
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    }
+    panel = lab.page.locator(".jp-WindowedPanel-outer").first
+    pictures = lab.page.locator(".jp-OutputArea-output img")
+    shown = set()
+    for place in range(0, 40_000, 500):  # cells out of sight are not there
+        panel.evaluate("(panel, top) => { panel.scrollTop = top; }", place)
+        lab.page.evaluate(pages.NEXT_FRAME)
+        shown |= {*pictures.evaluate_all("(all) => all.map(({ src }) => src)")}
+        expect(lab.page.get_by_text("Error displaying widget")).to_have_count(0)
+        if len(shown) == len(expected):
+            break
+    assert shown == expected
+
+
+def test_learn_shows_its_pictures_without_a_kernel(lab):
+    lab.open("learn")
+    lab.shut_down_kernel()
+    check_pictures(lab, nbformat.read(NOTEBOOKS / "learn.ipynb", 4).cells)
+
+
+def test_explore_shows_its_pictures_without_a_kernel_and_its_controls_with_one(
+    lab, sample
+):
+    cells = nbformat.read(NOTEBOOKS / "explore.ipynb", 4).cells
+    lab.open("explore")
+    lab.shut_down_kernel()
+    check_pictures(lab, cells)
+    lab.start_kernel()
+    # JupyterLab shows no number beside a cell whose source is folded.
+    numbered = [cell for cell in cells if "jupyter" not in cell.metadata]
+    lab.run(sum(cell.cell_type == "code" for cell in numbered))
+    panel = lab.page.locator(".widget-vbox").last
+    sentence = panel.get_by_role("status")
+    expect(sentence).to_contain_text("Of 40 hidden units")
+    before = sentence.text_content()
+    panel.get_by_role("slider").press("ArrowRight")
+    expect(sentence).not_to_have_text(before)
+    panel.locator("select").select_option(["0", "1"])
+    expect(sentence).to_contain_text("dropped: 2.")
+    weights = pages.compute_weights(sample, 1)
+    live = pages.Page(lab.page, lab.page.locator(".live-panel"))
+    assert f"the weights: {digest_arrays(*weights)}" in live.train(epochs=1)
+    live.draw_with_keys()
+    expect(live.part("reads")).to_contain_text(", runner-up")
+    live.press("Clear")
+    expect(live.part("reads")).to_have_text("Nothing is drawn yet.")
+    live.field("Network").select_option(index=0)
+    live.draw()
+    expect(live.part("reads")).to_contain_text("reads 7, runner-up")
+    cell = lab.page.locator(".jp-CodeCell", has_text="live_panel.image.any()")
+    cell.locator(".cm-content").click()
+    lab.page.keyboard.press("Control+Enter")
+    answer = cell.locator(".jp-OutputArea-output pre").last
+    expect(answer).to_contain_text("answers 7")
+
+
+def test_a_small_network_is_live_and_again_when_the_saved_notebook_is_opened(lab):
+    page = lab.page
+    live = pages.Page(page, page.locator(".live-panel"))
+    lab.open("diagram")
+    lab.run(1)
+    expect(live.root).to_be_visible()
+    lab.save()
+    live.press("Back")
+    expect(live.root.get_by_role("status")).to_contain_text("flow to the left")
+    expect(live.part("about")).to_contain_text("Forward: unit 1")
+    weight = live.root.get_by_label("weight from input 1 to unit 1")
+    weight.press("Enter")
+    live.root.get_by_label("Change the weight").fill("2.5")
+    expect(weight).to_have_text("2.5")
+    lab.shut_down_kernel()
+    lab.open("diagram")
+    live.press("Error")
+    expect(live.root.get_by_role("status")).to_contain_text("the sum of their squares")
+    expect(page.get_by_text("Error displaying widget")).to_have_count(0)
