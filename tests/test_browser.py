@@ -31,6 +31,7 @@ pytestmark = pages.pytestmark
 
 DRAWINGS = Path(__file__).parent / "data" / "drawings.json"
 TWO = json.loads(DRAWINGS.read_text())[12]  # which the published network reads as 8
+LINES = {"training", "dropout", "validation"}  # in a run's plots
 MANY = "Many tries on one screen"
 NETWORKS = ["This run's network", "The published network", "The all-of-MNIST network"]
 PAD_HAS_INK = (
@@ -253,7 +254,6 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
             ("epochs", "1.5", "a whole number from 1 to 10,000 in a page, "),
             ("epochs", "1000000", "python -m pipeline run takes more."),
             ("dropout_rate", "", "a number from 0 to below 1."),
-            ("dropout_rate", "half", "a number from 0 to below 1."),
             ("dropout_rate", "1", "a number from 0 to below 1."),
             ("seed", "-1", "a whole number from 0 to 4294967295."),
         ):
@@ -267,6 +267,12 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         report.press("Train with these")
         outcome = report.wait_for_training()
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
+
+
+def read_labels(report):
+    """Return the names of the lines in the plots of accuracy and of error."""
+    plots = report.part("accuracy .end"), report.part("error .end")
+    return [{*labels.all_text_contents()} for labels in plots]
 
 
 def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sample):
@@ -288,14 +294,10 @@ def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sam
             "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
             f"&validation_accuracy={float(accuracy)}"
         )
-        named = {"training", "dropout", "validation"}
-        for drawn in ({"try 1", "try 2"}, {"try 2", "try 3"}):
-            for kind in ("accuracy", "error"):
-                ends = report.part(f"{kind} .end").all_text_contents()
-                assert {*ends} == named | drawn
-            if "try 3" not in drawn:
-                assert "make learning_rate smaller" in report.train(learning_rate=5)
-                expect(tries.first).to_contain_text("1, diverged")
+        assert read_labels(report) == [LINES | {"try 1", "try 2"}] * 2
+        assert "make learning_rate smaller" in report.train(learning_rate=5)
+        expect(tries.first).to_contain_text("1, diverged")
+        assert read_labels(report) == [LINES | {"try 2", "try 3"}] * 2
 
 
 def test_many_tries_become_two_groups_and_one_press_trains_one_again(
@@ -352,9 +354,7 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         expect(outcome).to_contain_text("NOT equal to what was reported")
 
 
-def test_the_links_of_tries_are_copied_or_selected_and_open_with_their_settings(
-    browser, reports
-):
+def test_the_links_of_tries_are_copied_or_selected_and_read(browser, reports):
     permissions = ["clipboard-read", "clipboard-write"]
     with open_page(browser, reports["run"], permissions=permissions) as report:
         page = report.page
@@ -374,8 +374,6 @@ def test_the_links_of_tries_are_copied_or_selected_and_open_with_their_settings(
         page.get_by_text(MANY).click()
         report.part("links").fill(links)
         expect(report.part("groups")).to_have_text(re.compile("mean .*, 1 try$"))
-        page.goto(reports["run"].as_uri() + first.removeprefix("report.html"))
-        expect(report.field("learning_rate")).to_have_value("0.01")
 
 
 def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
@@ -385,7 +383,7 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         address = "#epochs=3&dropout_rate=2&seed=7&glossary"
         report.page.goto(reports["run"].as_uri() + address)
         values = {"epochs": "3", "dropout_rate": "0.5", "learning_rate": "0.005"}
-        for name, value in (values | {"seed": "7"}).items():
+        for name, value in {"seed": "7", **values}.items():
             expect(report.field(name)).to_have_value(value)
         expect(report.part("outcome")).to_contain_text("dropout_rate 2, which cannot")
         link = report.part("from-link")
