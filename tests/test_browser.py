@@ -25,7 +25,7 @@ from tests import pages
 from tests.lessons.test_diagram import ON_PAPER
 from tests.pages import DESKTOP, PHONE, open_page
 
-CHROMIUM = pages.CHROMIUM
+CHROMIUM = pages.CHROMIUM  # of tests/bench.py
 browser = pages.browser
 pytestmark = pages.pytestmark
 
@@ -34,10 +34,6 @@ TWO = json.loads(DRAWINGS.read_text())[12]  # which the published network reads 
 LINES = {"training", "dropout", "validation"}  # in a run's plots
 MANY = "Many tries on one screen"
 NETWORKS = ["This run's network", "The published network", "The all-of-MNIST network"]
-PAD_HAS_INK = (
-    "document.querySelector('.pad').getContext('2d')"
-    ".getImageData(0, 0, 560, 560).data.some((value) => value > 0 && value < 255)"
-)
 PICTURE = "(canvas) => canvas.toDataURL()"
 # Buttons and links whose ground is the colour of links.
 FILLED = """() => {
@@ -175,7 +171,7 @@ def test_a_digit_is_drawn_read_and_taken_back_until_only_an_example_is_left(
         scores = report.part("scores li span:last-child")
         expect(example).to_contain_text("pale 3 is an example")
         expect(scores.nth(3)).to_have_text(re.compile(r"0\.[3-9]\d"))
-        shown = scores.all_text_contents()
+        shown, empty = scores.all_text_contents(), report.pad.evaluate(PICTURE)
         assert max(shown, key=float) == shown[3]
         for draw in (report.draw, report.draw_with_keys):
             expect(reads).to_have_text("Nothing is drawn yet.")
@@ -192,6 +188,7 @@ def test_a_digit_is_drawn_read_and_taken_back_until_only_an_example_is_left(
             report.press("Clear")
             expect(example).to_be_visible()
             expect(scores).to_have_text(shown)
+            assert report.pad.evaluate(PICTURE) == empty
         report.draw()
         units = report.part("units button")
         expect(units).to_have_count(40)
@@ -229,11 +226,13 @@ def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
         expect(taught).to_contain_text("One update was made")
         report.press("Forget it", "Clear")
         expect(choice).to_have_value("")
+        expect(report.part("example")).to_be_visible()
+        empty = report.pad.evaluate(PICTURE)
         report.press("Show a mistake")
         expect(report.part("reads")).to_contain_text("This network reads ")
         wrong, label = report.read_answer(), choice.input_value()
         expect(taught).to_contain_text(f"labelled {label}, read as {wrong[19]}.")
-        assert report.page.evaluate(PAD_HAS_INK)
+        assert report.pad.evaluate(PICTURE) != empty
         assert wrong[19] != label
         for _ in range(5):
             report.press("Teach it")
