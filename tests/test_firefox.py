@@ -113,6 +113,8 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
 
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
     page = Page(call, NOTEBOOKS / "lesson.html")
+    diagrams = "document.querySelectorAll('.network-diagram').length"
+    assert page.evaluate(diagrams) == 3  # the scripts of the committed page run
     answer = "document.querySelectorAll('.answer')[1]"
     press = f"{answer}.querySelector('summary').click()"
     choice = "document.querySelectorAll('input[type=radio]')[2]"
