@@ -24,7 +24,7 @@ from pipeline.images.data import split_source
 from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.stages import STAGES
-from tests.test_browser import CHROMIUM
+from tests.pages import CHROMIUM
 
 SWEEP = """
 name: bench
