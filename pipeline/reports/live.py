@@ -16,7 +16,7 @@ from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
 from pipeline.network import helpers_text, published
-from pipeline.parameters import Parameters, find_unoriginal, from_values
+from pipeline.parameters import Parameters, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
@@ -33,27 +33,8 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
-# The SHA-256 of the official files. `unpacked` says whether it is of the unpacked files
-# or of the .gz.
-KNOWN: dict[str, dict[str, str | bool]] = {
-    "MNIST": {
-        "unpacked": True,
-        "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    },
-    "Fashion-MNIST": {  # from TensorFlow Datasets, url_checksums/fashion_mnist.txt
-        "unpacked": False,
-        "x_train": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        "y_train": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        "x_test": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        "y_test": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    },
-}
 IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
-DATASETS = {"sample": "MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
 # A page never calls these functions to read a drawing, so their bodies may differ.
 TRAINING_FUNCTIONS = (
@@ -116,7 +97,6 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     return {
         "fields": Parameters.model_fields,
         **collect_ranges(record.parameters if record else {}),
-        "dataset": DATASETS.get(str(record.parameters["source"])) if record else None,
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
@@ -221,10 +201,6 @@ def collect_training(
         "curves": collect_curves(history),
         "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
-        "known": KNOWN.get(DATASETS.get(parameters.source, "")),
-        "published": None
-        if find_unoriginal(parameters)
-        else [*published.PUBLISHED.values()][2:],
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
         "validation_images": pack(data.x_validation[:count].tobytes()),

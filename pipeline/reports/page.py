@@ -141,8 +141,7 @@ def list_scripts(
     if run:
         scripts += ["draw", "pad", "report"]
         if run["training"]:
-            scripts += ["tries", "train", "sums", "explain", "step"]
-            scripts += ["check", "report_training"]
+            scripts += ["tries", "train", "sums", "explain", "step", "report_training"]
     if 'sortable"' in content:  # the last class of such a table
         scripts.append("sort")
     if 'class="live"' in content:

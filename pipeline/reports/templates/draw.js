@@ -124,16 +124,11 @@ export function read(image, { normalisation, weights }, dropped = new Set()) {
   return { scores, hidden, answer, second, parts };
 }
 
-export async function inflate(bytes, format) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream(format));
+export async function unpackBytes(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
-
-export const unpackBytes = (text) =>
-  inflate(
-    Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)),
-    "deflate",
-  );
 
 export async function unpackNetwork({ hidden_size, normalisation, weights }) {
   const { buffer } = await unpackBytes(weights);

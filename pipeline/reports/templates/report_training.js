@@ -1,18 +1,11 @@
 // Sets up the report of a run that can be trained again; what is trained there can read, too.
-import { setUpCheck } from "./check.js";
 import { addNetwork } from "./report.js";
 import { setUpSteps } from "./step.js";
 import { setUpTraining } from "./train.js";
 
 const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;
-const copy = document.querySelector(".check"); // null unless the data is MNIST or Fashion-MNIST
-const evaluateOnCopy = copy ? setUpCheck(copy, training) : () => {};
-const keep = (network) => {
-  addNetwork(network);
-  evaluateOnCopy(network);
-};
 const panel = document.querySelector(".training");
 const apart = document.querySelector(".training.apart"); // tries, in a lesson
-setUpTraining(panel, training, source, keep, apart ?? panel);
+setUpTraining(panel, training, source, addNetwork, apart ?? panel);
 setUpSteps(document.querySelector(".steps"), training);
