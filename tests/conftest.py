@@ -81,7 +81,7 @@ def sample():
 
 
 class Gate(socket.socket):
-    """A socket at which trainings of `project` stop, until a test lets them go on.
+    """A socket at which trainings of `midway` stop, until a test lets them go on.
 
     They do so if the environment variable GATE is the gate's port.
     """

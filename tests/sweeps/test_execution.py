@@ -40,32 +40,21 @@ EVALUATED |= {"report.html", "helpers.py.txt"}
 def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs):
     check_small_sweep(runs / "small", SMALL)
     log = (runs / "small.log").read_text()
-    assert re.match(
-        r"4 points: 0 done, 4 to run\n"
-        r"\[1/4\] \d\d:\d\d:\d\d ",
-        log,
-    )
-    assert (
-        "\nselected: validation_accuracy 0.7685, mean of 2 seeds: learning_rate 0.005\n"
-        in log
+    assert re.match(r"4 points: 0 done, 4 to run\n\[1/4\] \d\d:\d\d:\d\d ", log)
+    assert re.search(
+        "\nselected: .* 0.7685, mean of 2 seeds: learning_rate 0.005\n", log
     )
     assert "\nits test accuracy: 0.7616, mean of 2 seeds\n" in log
 
 
 def test_the_selected_configuration_alone_meets_the_test_images(runs):
     for path in (runs / "small").glob("*/run.json"):
-        is_selected = (
-            RunFolder(path.parent).read_record().parameters["learning_rate"] == 0.005
-        )
+        rate = RunFolder(path.parent).read_record().parameters["learning_rate"]
         names = {each.name for each in path.parent.iterdir()} - {LOCK}
-        assert names == (EVALUATED if is_selected else TRAINED)
+        assert names == (EVALUATED if rate == 0.005 else TRAINED)
     rows = list(csv.DictReader((runs / "small" / "results.csv").open()))
-    assert [row["validation_accuracy"] for row in rows] == [
-        "0.756",
-        "0.781",
-        "0.777",
-        "0.754",
-    ]
+    accuracies = [row["validation_accuracy"] for row in rows]
+    assert accuracies == ["0.756", "0.781", "0.777", "0.754"]
     assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
 
 
@@ -80,6 +69,11 @@ def test_a_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
     assert metrics.read_bytes() == (tmp_path / "run" / "metrics.json").read_bytes()
 
 
+def read_times(folder):
+    """Return when the model of each trained point was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*/model.npz")}
+
+
 def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_path):
     options = ("--workers", 1, "--no-report", "--sweep-dir", tmp_path)
     command = ("sweep", local / "s.yaml", *options)
@@ -89,9 +83,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
             gate.wait().close()
         training = gate.wait()
         wait_for(rf"\[1/{left}\]", running.stdout)
-        before = {
-            path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.npz")
-        }
+        before = read_times(tmp_path)
         children = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(number)
         _, errors = running.communicate(timeout=60)
@@ -104,7 +96,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
     assert log.startswith("3 points: 2 done, 1 to run\n")
     assert read_results(tmp_path) == read_results(local / "out")
     assert len(before) == 2
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert before.items() <= read_times(tmp_path).items()
     texts = [path.read_text() for path in tmp_path.glob("*/02_train.ipynb")]
     assert sum("Continuing after epoch 2" in text for text in texts) == 2
 
@@ -120,14 +112,9 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(midway, gate, tmp_pat
     results = read_results(tmp_path / "out")
     statuses = {(10, 1): "diverged", (0.005, 13): "died", (0.005, 14): "timed out"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
-    assert errors.startswith("Error: 3 of 4 points did not finish:\n")
-    assert errors.endswith("The option --retry-failed gives them another try.\n")
-    for reason in (
-        "killed by SIGKILL",
-        "took longer than 4 seconds",
-        "Diverged: train_error",
-    ):
-        assert reason in errors
+    assert errors.startswith("Error: 3 of 4 points ")
+    for part in ("SIGKILL", "4 seconds", "Diverged: train_error", "--retry-failed"):
+        assert part in errors
     code, log = midway.give(*command, "--retry-failed")
     assert code == 1
     assert log.startswith("4 points: 1 done, 3 to run\n")
@@ -167,30 +154,23 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     (second / "history.json").write_text("[]")
     done = pipeline("sweep", local / "s.yaml", "--no-report", "--sweep-dir", out)
     assert done.returncode == 0, done.stderr
-    again = "1 point is outdated and trained again, because of model.npz, "
-    assert done.stdout.startswith(again)
-    assert (
-        "because of history.json, which has been removed or altered since\n"
-        in done.stdout
-    )
+    for name in ("model.npz", "history.json"):
+        assert f"because of {name}, " in done.stdout
     assert "3 points: 1 done, 2 to run\n" in done.stdout
     assert read_results(out) == read_results(local / "out")
 
 
 def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipeline):
-    out, folders = copied
-    before = {folder: (folder / "02_train.ipynb").read_bytes() for folder in folders}
-    more = write(
-        tmp_path / "s.yaml", grid=RATES, points=[{"seed": 1}], select="train_error"
-    )
+    out, _ = copied
+    before = read_times(out)
+    points = [{"seed": 1}]
+    more = write(tmp_path / "s.yaml", grid=RATES, points=points, select="train_error")
     for count in (1, 0):
         done = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"4 points: {4 - count} done, {count} to run")
         assert "\nselected: train_error 0." in done.stdout
-    assert {
-        folder: (folder / "02_train.ipynb").read_bytes() for folder in folders
-    } == before
+    assert before.items() <= read_times(out).items()
     assert len(read_results(out)) == 4
 
 
@@ -295,9 +275,7 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     wait_for(r"\[3/8\]", killed.stdout)
     killed.kill()
     killed.communicate()
-    before = {
-        path: path.stat().st_mtime_ns for path in tmp_path.glob("killed/*/model.npz")
-    }
+    before = read_times(tmp_path / "killed")
     code, log = midway.give(*command)
     assert code == 0, log
     assert "rung of 1 epoch, 16 points: 16 done, 0 to run\n" in log
@@ -305,8 +283,7 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     # Each of two workers may have been killed between a model and its record.
     assert 19 <= done <= len(before) <= done + 2
     assert "rung of 4 epochs, 4 points: 0 done, 4 to run\n" in log
-    kept = [path for path, time in before.items() if path.stat().st_mtime_ns == time]
-    assert len(kept) == done
+    assert len(before.items() & read_times(tmp_path / "killed").items()) == done
     rows = read_table(tmp_path / "1")
     assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
     statuses = [row["status"] for row in rows]
@@ -326,13 +303,8 @@ def test_new_points_run_before_those_that_run_again(copied, tmp_path, caplog):
     caplog.set_level("INFO")
     out, (first, *_) = copied
     (first / "model.npz").unlink()
-    sweep = {
-        "name": "trial",
-        "base": QUICK,
-        "grid": RATES,
-        "points": [{"learning_rate": 0.03}],
-    }
-    found = execution.run_sweep(sweep, str(out), workers=1, with_report=False)
+    file = write(tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03}])
+    found = execution.run_sweep(file, str(out), workers=1, with_report=False)
     assert len(found) == 4
     lines = [line for line in caplog.messages if line.startswith("[")]
     assert "learning_rate 0.03" in lines[0]
@@ -343,9 +315,8 @@ def test_each_configuration_that_has_met_the_test_images_is_counted(
     copied, tmp_path, pipeline
 ):
     out, _ = copied
-    more = write(
-        tmp_path / "s.yaml", grid=RATES, points=[{"learning_rate": 0.03, "seed": 14}]
-    )
+    points = [{"learning_rate": 0.03, "seed": 14}]
+    more = write(tmp_path / "s.yaml", grid=RATES, points=points)
     swept = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
     assert swept.returncode == 0, swept.stderr
     tested = [row for row in read_table(out) if row["test_accuracy"]]
@@ -372,9 +343,7 @@ def test_a_sweep_is_verified_and_compared_by_its_selected_points(
     for command in ("verify", out), ("compare", runs / "default", out):
         refused = pipeline(*command)
         assert refused.returncode == 2
-        assert (
-            "has not ended with a selection: leads so far, of 2 of 3" in refused.stderr
-        )
+        assert "leads so far, of 2 of 3" in refused.stderr
     page = tmp_path / "c.html"
     compared = pipeline("compare", runs / "default", runs / "small", "--output", page)
     assert compared.returncode == 0, compared.stderr
