@@ -10,4 +10,3 @@ def test_the_network_and_its_sources_beside_keras():
     command = [sys.executable, "-m", "pytest", "-q", "-n0", str(tests)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "7 passed" in done.stdout

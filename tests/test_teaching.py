@@ -73,12 +73,11 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     for letter, numbers in expected.items():
         assert rows[letter] == "{:g} | {:g}".format(*numbers[0])
     assert f"both squares added, is {np.sum(signals**2):g}." in key
-    zeros = sum(np.sum(gradient == 0) for gradient in gradients)
-    assert zeros == 6
+    assert sum(np.sum(gradient == 0) for gradient in gradients) == 6
     assert "Six of the ten are 0" in key
     assert "(h) {:g}, {:g} and {:g}.".format(*gradients[0][:, 0]) in key
-    changed = [*moved[0][:, 0], *moved[1][0]]
-    words = "unit 1 become {:g}, {:g} and {:g}, and those from it {:g} and {:g}"
+    changed = *moved[0][:, 0], *moved[1][0]
+    words = "{:g}, {:g} and {:g}, and those from it {:g} and {:g}"
     assert words.format(*changed) in key
     end = "its sum is {:g}, the scores are {:g} and {:g}, and the error is {:g}"
     numbers = (inputs @ moved[0])[0, 0], *after[0], np.sum((after - targets) ** 2)
@@ -86,27 +85,18 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
 
 
 def test_learn_quotes_what_overfitting_computes():
-    read = {
-        stem: nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+    learn, overfitting = (
+        nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
         for stem in ("learn", "overfitting")
-    }
-    outputs = [
-        output.text
-        for cell in read["overfitting"].cells
-        for output in cell.get("outputs", ())
-        if output.output_type == "stream"
-    ]
-    text = "\n".join(outputs)
-    curve = re.search(
-        r"1000 images: (.*) and (.*) at .* images (.*), epoch (\d+)", text
     )
-    known, last, best = (f"{100 * float(curve[place]):.1f}" for place in (1, 2, 3))
-    lead = re.search(
-        r"the true derivative, .* by a hundred images: (.*) and (.*?);", text
-    )
-    there, unseen = (f"{100 * float(lead[place]):.1f}" for place in (1, 2))
+    outputs = [output for cell in overfitting for output in cell.get("outputs", ())]
+    text = "\n".join(output.get("text", "") for output in outputs)
+    curve = re.search(r"1000 images: (\S+) and (\S+) .* (\S+), epoch (\d+)", text)
+    lead = re.search(r"true derivative, .* hundred images: (\S+) and (\S+);", text)
+    numbers = [100 * float(number) for number in (*curve.groups()[:3], *lead.groups())]
     assert 20 <= int(curve[4]) <= 25  # "some twenty epochs"
-    prose = "\n".join(cell.source for cell in read["learn"].cells)
+    known, last, best, there, unseen = (f"{number:.1f}" for number in numbers)
+    prose = "\n".join(cell.source for cell in learn)
     for words in (
         f"gets {known} % of its training images right",
         f"at {best} %, and ends at {last} %",

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -13,57 +14,44 @@ ON_PAPER = [[[1, -2], [2, 1], [-1, 0]], [[1, 2], [-1, 1]]]  # whole numbers, 3-2
 
 
 @pytest.mark.parametrize(
-    ("weights", "inputs", "targets", "alt"),
+    ("weights", "inputs", "targets", "numbers"),
     [
-        ([[[1.5]]], [2], [1], "size 1-1, as it begins: score 3, target 1, error 4."),
-        (
-            [[[2]], [[-3]]],
-            [-1],
-            [0.5],
-            "size 1-1-1, as it begins: score 0, target 0.5, error 0.25.",
-        ),
-        (
-            ON_PAPER,
-            [1, 2, 3],
-            [0, 1],
-            "size 3-2-2, as it begins: score 2 and 4, target 0 and 1, error 13.",
-        ),
+        ([[[1.5]]], [2], [1], "1-1 3 1 4"),
+        ([[[2]], [[-3]]], [-1], [0.5], "1-1-1 0 0.5 0.25"),
+        (ON_PAPER, [1, 2, 3], [0, 1], "3-2-2 2 4 0 1 13"),
     ],
 )
-def test_the_text_has_the_size_the_scores_and_the_error(weights, inputs, targets, alt):
-    assert Diagram(weights, inputs, targets).alt == f"A network of {alt}"
+def test_the_text_has_the_size_the_scores_the_targets_and_the_error(
+    weights, inputs, targets, numbers
+):
+    alt = Diagram(weights, inputs, targets).alt
+    assert re.findall(r"\d(?:[\d.-]*\d)?", alt) == numbers.split()
 
 
 def test_a_view_has_its_still_its_text_and_its_state_beside_the_widget():
     diagram = Diagram(ON_PAPER, [1, 2, 3], [0, 1], learning_rate=0.05)
     data, metadata = diagram._repr_mimebundle_()
-    assert data["text/plain"] == diagram.alt
+    assert data["text/plain"] == metadata["image/png"]["alt"] == diagram.alt
     assert "application/vnd.jupyter.widget-view+json" in data
-    about = metadata["image/png"]
-    assert about["alt"] == diagram.alt
-    assert about["live"] == {"name": "diagram", "state": diagram.state}
-    assert diagram.state["weights"] == ON_PAPER
-    assert (diagram.state["learningRate"], diagram.state["reluGradInactive"]) == (
-        0.05,
-        0,
-    )
+    assert metadata["image/png"]["live"] == {
+        "name": "diagram",
+        "state": {
+            "weights": ON_PAPER,
+            "inputs": [1, 2, 3],
+            "targets": [0, 1],
+            "learningRate": 0.05,
+            "reluGradInactive": 0,
+        },
+    }
     still = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert still.width == 2 * about["width"]
     colours = {colour for _, colour in still.convert("RGB").getcolors(still.width**2)}
     assert {(178, 24, 43), (33, 102, 172)} <= colours  # weights above and below 0
 
 
 @pytest.mark.parametrize(
-    ("weights", "inputs"),
-    [
-        ([[[1, 2]]], [1]),
-        ([[[1]]], [1, 2]),
-        ([[[1, 2]], [[1]]], [1]),
-        ([[1]], [1]),
-        ([], [1]),
-        ([[[1]]] * 3, [1]),
-    ],
+    "weights",
+    [[], [[1]], [[[1, 2]]], [[[1], [1]]], [[[1, 2]], [[1]]], [[[1]]] * 3],
 )
-def test_weights_that_do_not_fit_are_refused(weights, inputs):
-    with pytest.raises(InvalidInput, match="has the shapes .* give one of"):
-        Diagram(weights, inputs, [1])
+def test_weights_that_do_not_fit_one_input_and_one_score_are_refused(weights):
+    with pytest.raises(InvalidInput):
+        Diagram(weights, [1], [1])

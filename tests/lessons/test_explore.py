@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import shutil
 from dataclasses import replace
 from unittest import mock
@@ -25,7 +26,7 @@ from pipeline.results.run_folder import RunFolder
 MODEL = Model(helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
 
 
-def test_contributions_follow_the_formula_and_add_up_to_the_scores():
+def test_contributions_follow_the_formula():
     rng = np.random.RandomState(0)
     inputs = rng.uniform(0, 1, (1, 784))
     first, second = helpers.initial_weights(rng, 7)
@@ -38,8 +39,6 @@ def test_contributions_follow_the_formula_and_add_up_to_the_scores():
             first[p, h] * mask[0, h] * second[h, d] for h in units
         )
         assert contributions[p, d] == pytest.approx(formula, rel=1e-12)
-    _, scores = helpers.forward(inputs, (first, second), mask)
-    assert contributions.sum(axis=0) == pytest.approx(scores[0], rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize("dropped", [(), (0, 7, 31)])
@@ -62,30 +61,26 @@ def reading():
     Two of its units are dropped, one is active, and two are inactive.
     """
     scores = np.array([0.1, 0.9, 0.5, *[0.0] * 7])
-    activations, dropped = (
-        np.array([1.0, 0, 2, 0, 0]),
-        np.array([True, True, *[False] * 3]),
-    )
+    activations = np.array([1.0, 0, 2, 0, 0])
+    dropped = np.array([True, True, False, False, False])
     image, contributions = np.zeros(784, np.uint8), np.zeros((784, 10))
     return explore.Reading(image, activations, dropped, scores, contributions, label=2)
 
 
-def test_describe_counts_every_unit_once_and_names_the_true_class(reading):
-    assert explore.describe(reading) == (
-        "The network answers 1, with the score 0.90; next comes 2, with 0.50. "
-        "The digit is 2, so that is a mistake. "
-        "Of 5 hidden units, active: 1, inactive: 2, dropped: 2."
-    )
-    assert "The digit is 1. Of" in explore.describe(replace(reading, label=1))
-    assert "with 0.50. Of" in explore.describe(replace(reading, label=None))
+def test_describe_has_answer_second_label_and_every_unit_once(reading):
+    text = explore.describe(reading)
+    numbers = re.findall(r"\d(?:\.\d+)?", text)
+    assert numbers == ["1", "0.90", "2", "0.50", "2", "5", "1", "2", "2"]
+    assert "mistake" in text
+    assert "mistake" not in explore.describe(replace(reading, label=1))
+    assert "digit" not in explore.describe(replace(reading, label=None))
     named = replace(reading, classes=Classes(("cat", "a dog", "hippopotamus")))
-    assert "The class is hippopota…, so" in explore.describe(named)
+    assert "hippopota…" in explore.describe(named)
 
 
 def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     figure = explore.draw(reading)
-    _, pixels, scores, units, _ = figure.axes
-    assert "Pixels for and against 1" in (pixels.get_title(), pixels.get_title("left"))
+    _, _, scores, units, _ = figure.axes
     (answer,) = scores.containers[1]
     assert (answer.get_y() + answer.get_height() / 2, answer.get_width()) == (1, 0.9)
     # The dot marks the true digit.
@@ -96,15 +91,13 @@ def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     plt.close(figure)
 
 
-def check_picture(panel, text):
-    """Check that a panel has a picture and its text beside the widget; return both."""
+def check_picture(panel):
+    """Check that a panel has a picture and a text beside its widget; return both."""
     data, metadata = panel._repr_mimebundle_()
-    assert data["text/plain"].startswith(text)
     assert "application/vnd.jupyter.widget-view+json" in data
     assert metadata["image/png"]["alt"] == data["text/plain"]
-    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert picture.width == 2 * metadata["image/png"]["width"]
-    return data, metadata
+    Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).verify()
+    return data["image/png"], data["text/plain"]
 
 
 def test_the_panel_reads_what_is_chosen(sample):
@@ -116,17 +109,16 @@ def test_the_panel_reads_what_is_chosen(sample):
 
     panel = explore.ReadingPanel(read, 5, 40)
     assert "The class is 7" in panel.view.value
-    before = panel.view.value.partition("base64,")[2]
+    pictures = {check_picture(panel)[0]}
     panel.index.value = 3
     assert "The class is &lt;img&gt;" in panel.view.value
-    assert panel.view.value.partition("base64,")[2] not in ("", before)
+    pictures.add(check_picture(panel)[0])
     panel.dropped.value = (2, 3)
+    picture, text = check_picture(panel)
     assert "dropped: 2." in panel.view.value
-    before = check_picture(panel, "A panel: choose an image, drop hidden units. ")
-    assert before[0]["text/plain"].endswith("dropped: 2.")
-    panel.index.value = 4
-    after = check_picture(panel, "A panel: choose an image, drop hidden units. ")
-    assert before[0]["image/png"] != after[0]["image/png"]
+    assert "dropped: 2." in text
+    assert picture in panel.view.value
+    assert len(pictures | {picture}) == 3
 
 
 def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
@@ -144,17 +136,17 @@ def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
         data, model = explore.load("runs/default")
     run.assert_called_once_with(Parameters(), "runs/default")
     assert (len(data.x_train), model.weights[0].shape) == (1000, (784, 40))
-    with pytest.raises(InvalidFile, match=r"data\.npz is missing\. Run the notebooks"):
+    with pytest.raises(InvalidFile, match=r"data\.npz"):
         explore.load("runs/other")
     folder = RunFolder("runs/default")
     record = folder.read_record()
     syntax = {"syntax": record.inputs.syntax | {"helpers.py": "0" * 64}}
     other = record.inputs.model_copy(update=syntax)
     folder.write_record(record.replace(inputs=other))
-    with pytest.raises(InvalidInput, match=r"another helpers\.py\. Take its own: cp"):
+    with pytest.raises(InvalidInput, match=r"helpers\.py"):
         explore.load("runs/default")
-    folder.write_record(folder.read_record().replace(status="failed"))
-    with pytest.raises(InvalidFile, match=r"has not finished .* Finish it: python -m"):
+    folder.write_record(record.replace(status="failed"))
+    with pytest.raises(InvalidFile, match="runs/default"):
         explore.load("runs/default")
     run.assert_called_once()
 
@@ -163,7 +155,7 @@ def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path
     panel = explore.LivePanel(str(runs / "default"))
     assert panel.page["training"]["parameters"]["epochs"] == 100
     assert 'aria-label="Drawing pad"' in panel.html
-    check_picture(panel, "A panel: draw a digit, train again. The curves of the run")
+    assert "0.947" in check_picture(panel)[1]  # where the curves of the run end
     assert not panel.image.any()
     assert panel.model is None
     # The browser sends a drawing in this form.
@@ -177,4 +169,3 @@ def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path
         (tmp_path / name).write_bytes((runs / "default" / name).read_bytes())
     without_record = explore.LivePanel(str(tmp_path))
     assert without_record.page["training"] is None
-    assert "so their parameters are not recorded" in without_record.html
