@@ -111,7 +111,7 @@ def check(name: str, count: int, random_state: int) -> None:
         sys.exit(f"{name}.csv has other trainings than make_records.py lists.")
     picked = record.sample(min(count, len(record)), random_state=random_state)
     rows = picked[list(designed)].to_dict("records")
-    again = pd.DataFrame(train_rows(name, rows))[list(picked)]
+    again = pd.DataFrame(train_rows(name, rows), columns=list(picked))
     differs = (again.to_numpy() != picked.to_numpy()) & picked.notna().to_numpy()
     if differs.any():
         sys.exit(f"{name}: {differs.any(axis=1).sum()} rows are not as recorded.")
