@@ -5,7 +5,6 @@ line of the page only reports. To choose among the groups, give their names, suc
 ``run sweeps``.
 """
 
-import ctypes
 import os
 import shutil
 import statistics
@@ -31,43 +30,6 @@ name: bench
 base: {{epochs: {epochs}}}
 grid: {{learning_rate: {rates}, seed: [1, 2, 3]}}
 """
-# The steps of the compiled loop in C, compiled for a fixed number of hidden units.
-C = """
-void train(const unsigned char *images, const unsigned char *labels,
-          const double *masks, double *restrict w1, double *restrict w2, int n,
-          double rate) {
-    double hidden[H], hidden_delta[H], scaled[256];
-    int places[784];
-    for (int i = 0; i < 256; i++) scaled[i] = i / 255.0;
-    for (int i = 0; i < n; i++) {
-        const unsigned char *image = images + 784 * i;
-        const double *mask = masks + H * i; int count = 0;
-        double scores[10] = {0}, delta[10];
-        for (int p = 0; p < 784; p++) { places[count] = p; count += image[p] > 0; }
-        for (int h = 0; h < H; h++) hidden[h] = 0;
-        for (int k = 0; k < count; k++) {
-            double pixel = scaled[image[places[k]]], *row = w1 + H * places[k];
-            for (int h = 0; h < H; h++) hidden[h] += pixel * row[h];
-        }
-        for (int h = 0; h < H; h++) {
-            hidden[h] = (hidden[h] > 0 ? hidden[h] : 0) * mask[h];
-            for (int d = 0; d < 10; d++) scores[d] += hidden[h] * w2[10 * h + d];
-        }
-        for (int d = 0; d < 10; d++) delta[d] = scores[d] - (d == labels[i]);
-        for (int h = 0; h < H; h++) {
-            double *row = w2 + 10 * h, step = rate * hidden[h], sum = 0;
-            for (int d = 0; d < 10; d++) sum += delta[d] * row[d];
-            hidden_delta[h] = sum * mask[h];
-            for (int d = 0; d < 10; d++) row[d] -= step * delta[d];
-        }
-        for (int k = 0; k < count; k++) {
-            double step = rate * scaled[image[places[k]]], *row = w1 + H * places[k];
-            for (int h = 0; h < H; h++) row[h] -= step * hidden_delta[h];
-        }
-    }
-}
-"""
-
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 FRAMES = """() => new Promise((done) => {
     const times = [];
@@ -136,7 +98,7 @@ def bench_run(scratch):
     compare(what, lambda: pipeline(*run), lambda: pipeline(*forced), 0.15)
 
 
-def bench_training(scratch):
+def bench_training(_):
     images = split_source("sample", 1000, 0)
     x, y = images.x_train, images.y_train
 
@@ -146,24 +108,10 @@ def bench_training(scratch):
         for _ in range(epochs):
             train_epoch(x, y, weights, rng)
 
-    (scratch / "train.c").write_text(C)
-    flags = ["-O3", "-march=native", "-ffast-math", "-DH=40", "-shared", "-fPIC"]
-    call("cc", *flags, scratch / "train.c", "-o", scratch / "train.so")
-    library = ctypes.CDLL(str(scratch / "train.so"))
-
-    def train_in_c(x, y, weights, rng):
-        masks = helpers.dropout_mask(rng, (len(x), 40), 0.5)
-        arrays = (x, y, masks, *weights)
-        pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
-        library.train(*pointers, len(x), ctypes.c_double(0.005))
-
     train(compiled.train_epoch, 1)  # loads the compiled loops
-    what = "100 epochs, by C with every flag and a known number of units"
-    ours, in_c = (
-        (lambda: train(compiled.train_epoch, 100)),
-        (lambda: train(train_in_c, 100)),
-    )
-    compare(what, ours, in_c, 1.1, turns=5)
+    what = "20 epochs, by helpers.py"
+    ours, theirs = compiled.train_epoch, helpers.train_epoch
+    compare(what, lambda: train(ours, 20), lambda: train(theirs, 20), 1 / 9)
 
 
 def bench_evaluation(scratch):
