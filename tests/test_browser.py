@@ -228,6 +228,9 @@ def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
         assert report.read_answer().startswith(f"This network reads {label}")
         report.press("Forget it")
         assert report.read_answer() == wrong
+        report.press("Clear")
+        expect(report.part("reads")).to_have_text("Nothing is drawn yet.")
+        assert report.pad.evaluate(PICTURE) == empty
 
 
 def test_a_field_says_why_it_refuses_a_value(browser, reports):

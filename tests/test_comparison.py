@@ -94,22 +94,31 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
         comparison.find_test_images([first, changed])
 
 
-@pytest.mark.parametrize("level", [0.05, 0.01])
-def test_the_interval_over_seeds_is_students_or_welchs(level):
+@pytest.mark.parametrize("letters", ["AB", "AC", "ABC"])
+def test_the_interval_over_seeds_is_students_or_welchs_for_all_pairs_together(letters):
     rng = np.random.default_rng(0)
     first = pd.Series(rng.normal(0.80, 0.02, 5), [1, 2, 3, 4, 5])
     second = pd.Series(rng.normal(0.82, 0.01, 4), [9, 5, 3, 2])
     lone = pd.Series(rng.normal(0.82, 0.01, 3), [5, 6, 7])
     shared = [2, 3, 5]
-    for other, count, expected in (
-        (second, 3, stats.ttest_rel(second[shared], first[shared])),
-        (lone, 1, stats.ttest_ind(lone, first, equal_var=False)),
-    ):
-        found = comparison.estimate_difference(first, other, level)
-        interval = expected.confidence_interval(1 - level)
-        assert [found["low"], found["high"]] == pytest.approx(list(interval))
-        error = found["difference"] / found["standard error"]
-        assert (error, found["shared"]) == (pytest.approx(expected.statistic), count)
+    expected = {
+        "A, B": (3, stats.ttest_rel(second[shared], first[shared])),
+        "A, C": (1, stats.ttest_ind(lone, first, equal_var=False)),
+        "B, C": (1, stats.ttest_ind(lone, second, equal_var=False)),
+    }
+    columns = {
+        letter: {"A": first, "B": second, "C": lone}[letter] for letter in letters
+    }
+    table = pd.concat(columns, names=["letter", "seed"]).to_frame("test_accuracy")
+    table = table.assign(**{"test images": "", "validation images": ""})
+    found = comparison.compare_seeds(table.assign(validation_accuracy=np.nan))
+    for (pair, _), row in found.iterrows():
+        count, theirs = expected[pair]
+        interval = theirs.confidence_interval(1 - 0.05 / len(found))
+        assert [row["low"], row["high"]] == pytest.approx(list(interval))
+        error = row["difference"] / row["standard error"]
+        assert (error, row["shared"]) == (pytest.approx(theirs.statistic), count)
+    assert len(found) == len(letters) * (len(letters) - 1) / 2
 
 
 def test_the_interval_over_equal_values_is_a_point_and_over_one_seed_is_nan():

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
-from pipeline.results.files import LOCK, lock
+from pipeline.results.files import LOCK, is_locked, lock
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, rungs, table
 from pipeline.sweeps.definition import read_definition
@@ -227,6 +227,7 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
 
     def execute(*_, **__):
         threads.add(threading.get_ident())
+        assert is_locked(tmp_path / "out")  # by the sweep, until it ends
         together.wait()  # until two others are here, too
         raise NotebookFailed("no notebook")
 
