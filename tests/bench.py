@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,9 @@ def pipeline(*arguments):
 
 
 def papermill(stage, folder, *options):
-    command = [
-        Path(sys.executable).with_name("papermill"),
-        NOTEBOOKS / f"{stage}.ipynb",
-    ]
-    call(*command, folder / f"{stage}.ipynb", "-p", "run_dir", folder, *options)
+    papermill, name = Path(sys.executable).with_name("papermill"), f"{stage}.ipynb"
+    place = ("-p", "run_dir", folder)
+    call(papermill, NOTEBOOKS / name, folder / name, *place, *options)
 
 
 def bench_start(scratch):
@@ -116,19 +115,16 @@ def bench_training(_):
 
 def bench_evaluation(scratch):
     images = split_source("sample", 1000, 1000)
-    validation, test = (
-        (images.x_validation, images.y_validation),
-        (images.x_test, images.y_test),
-    )
+    validation = images.x_validation, images.y_validation
+    test = images.x_test, images.y_test
     for units in (40, 1000):
         weights = helpers.initial_weights(np.random.RandomState(1), units)
         for x, y in (validation, test):
 
             def evaluate_in_parts(x=x, y=y, weights=weights):
                 for start in range(0, len(x), 1000):  # to limit memory
-                    helpers.evaluate(
-                        x[start : start + 1000], y[start : start + 1000], weights
-                    )
+                    part = slice(start, start + 1000)
+                    helpers.evaluate(x[part], y[part], weights)
 
             def evaluate(x=x, y=y, weights=weights):
                 compiled.evaluate(x, y, weights)
@@ -143,9 +139,8 @@ def bench_sweeps(scratch):
         (scratch / "sweep.yaml").write_text(SWEEP.format(epochs=epochs, rates=rates))
         shutil.rmtree(scratch / "out", ignore_errors=True)
         folder = ("--sweep-dir", scratch / "out")
-        pipeline(
-            "sweep", scratch / "sweep.yaml", "--workers", workers, *folder, *options
-        )
+        command = ("sweep", scratch / "sweep.yaml", "--workers", workers)
+        pipeline(*command, *folder, *options)
 
     def train_by_papermill(seed):
         folder = scratch / f"point-{seed}"
@@ -164,10 +159,7 @@ def bench_sweeps(scratch):
     what = "12 points of 10 epochs on 2 workers, by papermill two at a time"
     compare(what, lambda: sweep(12, 10, 2), loop, 0.12, turns=2)
     what = "48 points of 40 epochs, by 2 workers and by 1, no report"
-    one, two = (
-        (lambda: sweep(48, 40, 1, "--no-report")),
-        (lambda: sweep(48, 40, 2, "--no-report")),
-    )
+    one, two = (partial(sweep, 48, 40, count, "--no-report") for count in (1, 2))
     compare(what, two, one, 1 / 1.8, turns=2)
 
 
@@ -188,14 +180,8 @@ def bench_page(_):
     print(f"{what:60} {paint:7.3f} s, {frames:.0f} per second   no bar", flush=True)
 
 
-BENCHES = (
-    bench_start,
-    bench_run,
-    bench_training,
-    bench_evaluation,
-    bench_sweeps,
-    bench_page,
-)
+BENCHES = [bench_start, bench_run, bench_training]
+BENCHES += [bench_evaluation, bench_sweeps, bench_page]
 
 if __name__ == "__main__":
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

@@ -21,7 +21,6 @@ MEASURE = f"""\
     scores = predict(data.x_validation, weights, normalisation)
     two = scores.argsort(axis=1)[:, -2:] == data.y_validation[:, None]
     metrics["{NEW_METRIC}"] = two.any(axis=1).mean()
-    check_finite(metrics, epoch, rate)
 """
 ROWS = """\
     elif source == "rows":
@@ -30,73 +29,42 @@ ROWS = """\
         images[np.arange(90), 2 * labels] = 255
         arrays = dict(zip(SOURCE, [images, labels, images, labels], strict=True))
 """
-# What is replaced in the code of the copy, by what is added.
+DIGEST = '    if source == "rows":\n        return "rows, first version"\n'
+DECAY = '    weight_decay: Rate = Field(0.0, description="part of a weight lost")\n'
+# By file: a text that stands there once, and what is added before and after it.
 CODE = {
-    "a stage": [
-        (
-            "pipeline/results/stages.py",
-            "STAGES = (PREPARATION, TRAINING, EVALUATION)",
-            'COUNTING = Stage("04_count", ("count.json",))\n'
-            "STAGES = (PREPARATION, TRAINING, EVALUATION, COUNTING)",
-        ),
+    "pipeline/results/stages.py": [
+        ("STAGES = (", 'COUNT = Stage("04_count", ("count.json",))\n', ""),
+        (", EVALUATION", "", ", COUNT"),
     ],
-    "a parameter": [
-        (
-            "pipeline/parameters.py",
-            "    seed: Seed = Field(",
-            '    weight_decay: Rate = Field(0.0, description="part of a weight lost")\n'
-            "    seed: Seed = Field(",
-        ),
-        (
-            "helpers.py",
-            "    batch_size: int = 1,\n",
-            "    batch_size: int = 1,\n    weight_decay: float = 0,\n",
-        ),
-        (
-            "helpers.py",
-            "matrix -= learning_rate * gradient",
-            "matrix -= learning_rate * gradient + weight_decay * matrix",
-        ),
+    "pipeline/parameters.py": [
+        ("    seed: Seed = Field(", DECAY, ""),
+        ('NAMED_SOURCES = ("sample"', "", ', "rows"'),
+        ("\"'sample'", "", ", 'rows'"),
     ],
-    "a metric": [
+    "helpers.py": [
+        ("    batch_size: int = 1,\n", "    weight_decay: float = 0,\n", ""),
+        ("learning_rate * gradient\n", "weight_decay * matrix + ", ""),
+    ],
+    "pipeline/records.py": [
         (
-            "pipeline/records.py",
-            "    validation_accuracy: Accuracy | None = None\n",
-            "    validation_accuracy: Accuracy | None = None\n"
+            "    validation_accuracy: ",
             f"    {NEW_METRIC}: Accuracy | None = None\n",
+            "",
         ),
-        (
-            "pipeline/records.py",
-            '"validation_error", "validation_accuracy"\n',
-            f'"validation_error", "validation_accuracy", "{NEW_METRIC}"\n',
-        ),
+        (', "validation_accuracy"', f', "{NEW_METRIC}"', ""),
     ],
-    "a source": [
-        ("pipeline/parameters.py", '("sample", *KERAS', '("sample", "rows", *KERAS'),
-        ("pipeline/parameters.py", "'sample', 'mnist',", "'sample', 'rows', 'mnist',"),
-        (
-            "pipeline/images/data.py",
-            '    elif path.suffix.lower() == ".npz":\n        arrays = read',
-            f'{ROWS}    elif path.suffix.lower() == ".npz":\n        arrays = read',
-        ),
-        (
-            "pipeline/images/data.py",
-            "    if path.is_file():\n        return digest_file(path)\n",
-            '    if source == "rows":\n        return "rows, first version"\n'
-            "    if path.is_file():\n        return digest_file(path)\n",
-        ),
+    "pipeline/images/data.py": [
+        ('    elif path.suffix.lower() == ".npz":\n        arrays', ROWS, ""),
+        ("    if path.is_file():\n        return digest_file", DIGEST, ""),
     ],
 }
-# The same in the cells of 02_train, of which some occur several times.
+# The same in the cells of 02_train, in which some of these stand several times.
 CELLS = [
-    ("seed: int = 1 ", "weight_decay: float = 0.0  # part lost\nseed: int = 1 "),
-    (
-        'options |= {"relu_grad_inactive": relu_grad_inactive}',
-        'options |= {"relu_grad_inactive": relu_grad_inactive}\n'
-        'options |= {"weight_decay": weight_decay}',
-    ),
-    ("    check_finite(metrics, epoch, rate)\n", MEASURE),
-    ("import evaluate, find_note,", "import evaluate, find_note, predict,"),
+    ("seed: int = 1 ", "weight_decay: float = 0.0  # part lost\n", ""),
+    ('"relu_grad_inactive": relu_grad_inactive', "", ', "weight_decay": weight_decay'),
+    ("    check_finite(metrics, epoch, rate)\n", MEASURE, ""),
+    ("import evaluate, find_note,", "", " predict,"),
 ]
 
 
@@ -118,14 +86,14 @@ def write_count(project):
 def extended(copied_project):
     """A copy of the project with all four, and a function that makes a run in it."""
     project = copied_project
-    for changes in CODE.values():
-        for change in changes:
-            project.replace(*change)
+    for name, changes in CODE.items():
+        for text, before, after in changes:
+            project.replace(name, text, before + text + after)
     node = nbformat.read(project.path / "notebooks" / "02_train.ipynb", 4)
-    for old, new in CELLS:
-        assert any(old in cell.source for cell in node.cells), old
+    for text, before, after in CELLS:
+        assert any(text in cell.source for cell in node.cells), text
         for cell in node.cells:
-            cell.source = cell.source.replace(old, new)
+            cell.source = cell.source.replace(text, before + text + after)
     project.write("notebooks/02_train.ipynb", nbformat.writes(node))
     write_count(project)
 

@@ -2,21 +2,16 @@
 
 import json
 import re
-from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from pipeline.images.data import split_source
 from pipeline.parameters import make_id
 from pipeline.records import Inputs, Status, TrainingMetrics
-from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
 from pipeline.sweeps.table import make_table, rank
-from tests import original
 from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
@@ -61,29 +56,6 @@ def make_points(values, metric="validation_accuracy", others=VALIDATED, **entrie
     for point, (_, value) in zip(sweep.points.values(), values, strict=True):
         end(point, value, metric, others)
     return definition, make_table(sweep)
-
-
-@cache
-def train_by_the_originals_loop(learning_rate, seed):
-    """Return the weights of a point of the small sweep, by another implementation."""
-    data = split_source("sample", 1000, 1000)
-    *weights, _ = original.train(
-        data.x_train, data.y_train, learning_rate=learning_rate, epochs=10, seed=seed
-    )
-    return weights
-
-
-def check_small_sweep(folder, points):
-    """Compare the weights of points, by learning rate and seed, with the original's."""
-    found = {}
-    for path in folder.glob("*/model.npz"):
-        values = RunFolder(path.parent).read_record().parameters
-        found[values["learning_rate"], values["seed"]] = RunFolder(path.parent)
-    assert found.keys() == set(points)
-    for point, run_folder in found.items():
-        weights = train_by_the_originals_loop(*point)
-        for ours, theirs in zip(run_folder.read_model().weights, weights, strict=True):
-            assert np.abs(ours - theirs).max() < 1e-11
 
 
 def read_results(folder):
