@@ -89,7 +89,7 @@ def make_run(config, name):
     """Return the folder of one of COMMANDS, which has its log beside it."""
 
     def make(folder):
-        # So that the list of the runs that stand in runs/ is not written.
+        # Otherwise the command would write runs/index.html.
         with mock.patch.object(commands, "RUNS", folder / "none"):
             code, output, errors = call([*COMMANDS[name], folder])
         assert code == 0, errors
@@ -107,7 +107,7 @@ def restore_signals():
 def make_environment(folder):
     """Return the environment in which the pipeline of this folder is imported.
 
-    The tests are imported from here, because a copy has none.
+    A copy has no tests, so the project, which has them, comes after it.
     """
     path = os.pathsep.join(dict.fromkeys([str(folder), str(ROOT)]))
     return os.environ | {"PYTHONPATH": path}
@@ -180,12 +180,12 @@ class Project:
     def give(self, *words):
         """Return the exit code and the output, errors included, of a command."""
         if not self.process:
-            self.process = start(
-                cwd=self.path, module="tests.commands", stdin=subprocess.PIPE
-            )
+            errors = (self.path / "errors.txt").open("w")
+            pipes = {"stdin": subprocess.PIPE, "stderr": errors}
+            self.process = start(cwd=self.path, module="tests.commands", **pipes)
         print(json.dumps([*map(str, words)]), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
+        assert line.startswith("["), (words, line, self.path / "errors.txt")
         code, output, errors = json.loads(line)
         return code, output + errors
 

@@ -15,6 +15,7 @@ from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.execution import runs as runs_module
 from pipeline.reports import page
 from pipeline.results.files import GENERATOR
 from pipeline.results.run_folder import RunFolder
@@ -129,6 +130,16 @@ def test_the_interval_over_equal_values_is_a_point_and_over_one_seed_is_nan():
         found = comparison.estimate_difference(other - 0.1, other.rename({8: 7, 9: 6}))
     assert [found["low"], found["high"]] == pytest.approx([0.1, 0.1])
     assert np.isnan(comparison.estimate_difference(first, first[:1])["low"])
+
+
+def test_a_default_run_that_is_missing_is_made_and_no_other(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(runs_module, "run", lambda values, folder: made.append(folder))
+    monkeypatch.setattr(runs_module, "DEFAULT_RUNS", {"runs/not-there": {}})
+    for name in ("runs/not-there", "runs/another"):
+        with pytest.raises(InvalidInput, match=name):
+            comparison.read_columns([name, str(tmp_path)])
+    assert made == ["runs/not-there"]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,8 @@ VALUES = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 
 VALUES |= {"seed": 14}  # a training with this seed stops at the gate
 OPTIONS = make_options(VALUES)
 METRICS = ("train_error", "train_accuracy", "test_error", "test_accuracy")
+VECTOR = "return weights_0_1, weights_1_2\n"
+VECTOR = (VECTOR, VECTOR.replace("\n", ", np.zeros(NUM_DIGITS)\n"))
 CLASS_WEIGHTS = (
     "(scores - targets) / len(inputs)",
     "(scores - targets) * (1 + targets[:, 5:6] + targets[:, 8:9]) / len(inputs)",
@@ -67,7 +69,7 @@ def check_run(project, sample, name, is_compiled):
 @pytest.mark.parametrize(
     ("name", "shape", "is_compiled"),
     [
-        ("leaky_relu", (784, 12), True),  # the compiled loops of the original are near
+        ("leaky_relu", (784, 12), True),  # the loops compile its activation
         ("bias", (785, 12), False),
         ("cross_entropy", (784, 12), False),
         ("class weights", (784, 12), False),
@@ -100,6 +102,7 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
     code, output = project.give(*command)
     assert code == 0, output
     folder = check_run(project, sample, "second_layer", is_compiled=False)
+    assert "Going on with runs/own after epoch 2" in output
     executed = folder.executed_path(EVALUATION).read_text()
     assert "This network has no such picture" in executed
     assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
@@ -161,12 +164,14 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
         (text, 0, "nothing that it depends on has changed"),
         (text.replace("def relu(x", "def relu(:x"), 2, r"helpers\.py has .*line \d+: "),
         (text + "undefined\n", 1, r"helpers\.py, line \d+: NameError"),
+        (text.replace(*VECTOR), 1, "weights_2_3 of helpers.py is float64"),
         (text.replace("* mask", "* mask * 2"), 0, r"\n  code helpers\.py"),
     ):
         project.write("helpers.py", changed)
         code, output = project.give(*command)
         assert code == expected, output
         assert re.search(part, output), output
+        assert "I:0" not in output or expected == 0  # nothing has been trained
         if expected != 1:
             folder = RunFolder(project.path / "runs" / "default")
             assert folder.read_record().status == "done"
@@ -175,8 +180,8 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
 def test_each_of_two_runs_in_one_process_has_the_code_of_its_moment(project, sample):
     """The fork server has the first helpers.py, so the second run spawns processes.
 
-    A notebook that is saved while a run goes on is not executed in it. A helpers.py
-    that is saved then ends the run, if no process has it yet.
+    A notebook that is saved while a run goes on is not executed in it. If helpers.py is
+    saved before a process has imported it, the run ends.
     """
     project.patch("leaky_relu")
     leaky = (project.path / "helpers.py").read_text()
@@ -235,7 +240,6 @@ def test_nbval_neither_reads_nor_writes_what_stands_in_runs(project):
     mine = project.path / "runs" / "default" / "data.npz"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    # A path to a socket has at most 107 bytes, so this folder is not pytest's deep one.
     command = ["-m", "pytest", "--nbval", "notebooks/02_train.ipynb"]
     # A path to a socket has at most 107 bytes, so this folder is not pytest's deep one.
     with tempfile.TemporaryDirectory() as scratch:
@@ -297,7 +301,7 @@ def test_files_of_weights_are_numbered_without_a_gap(tmp_path):
     assert len(folder.read_model().weights) == 1
 
 
-def test_weights_that_cannot_be_stored_are_refused_before_the_first_epoch():
+def test_weights_that_are_no_float64_matrices_are_refused():
     matrix = np.ones((2, 2))
     for weights, name in (
         ((matrix, np.ones(2)), "weights_1_2"),

@@ -1,6 +1,7 @@
 """The guides say what is true, and environment.yml has what the project imports."""
 
 import importlib.metadata
+import os
 import re
 import shlex
 import shutil
@@ -90,14 +91,25 @@ def test_the_workflows_have_the_form_that_github_publishes():
     assert done.returncode == 0, done.stdout
     assert [path.stem for path in WORKFLOWS] == ["platforms", "site"]
     text = "".join(path.read_text() for path in WORKFLOWS)
-    for target in re.findall("make ([a-z]+)", text):
-        assert re.search(f"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+    assert re.findall("make ([a-z]+)", text) == ["site"]
+    assert re.search("^site:", (ROOT / "Makefile").read_text(), re.M)
 
 
 def test_the_workflow_of_platforms_asks_for_the_digest_of_readme(runs, tmp_path):
     """Its last script, in a folder with the run of another digest, and of this one."""
     steps = YAML(typ="safe").load(WORKFLOWS[0])["jobs"]["run"]["steps"]
     shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+    (install,) = (step["run"] for step in steps if "uv venv" in step.get("run", ""))
+    script = install.split("eval")[0] + 'echo "$line"'
+    (line,) = re.findall("^uv venv.*", README, re.M)
+    for system, expected in (
+        ("Linux", line),
+        ("Windows", line.replace("bin", "Scripts")),
+    ):
+        environment = os.environ | {"RUNNER_OS": system}
+        command = [*shell, script]
+        shown = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
+        assert shown.strip() == expected
     (tmp_path / "README.md").write_text(README)
     for name, code in (("true-derivative", 1), ("default", 0)):
         shutil.copytree(runs / name, tmp_path / "runs/default", dirs_exist_ok=True)

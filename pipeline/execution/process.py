@@ -26,7 +26,8 @@ from pipeline.records import Status
 CAN_FORK = sys.platform == "linux"  # on macOS, forking is not safe
 SPAWN: Any = multiprocessing.get_context("spawn")
 CONTEXT: Any = multiprocessing.get_context("forkserver") if CAN_FORK else SPAWN
-SECONDS_TO_END = 1.0  # for a process to close its files, or for a killed one to go
+SECONDS_TO_END = 1.0  # for a process to close its files after its last cell
+SECONDS_TO_VANISH = 1.0  # for the system to notice that a fork server was killed
 
 starting = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
@@ -100,7 +101,7 @@ class NotebookProcess:
         try:
             return self._start_once(context, environment)
         except (EOFError, OSError):  # the fork server has been killed
-            time.sleep(SECONDS_TO_END)  # until the system knows that it has ended
+            time.sleep(SECONDS_TO_VANISH)
             try:
                 return self._start_once(context, environment)  # starts another one
             except (EOFError, OSError) as error:

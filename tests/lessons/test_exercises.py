@@ -1,7 +1,7 @@
 """Wrong answers are recognised.
 
-The outputs of solutions.ipynb show that the correct answers of why.ipynb are, and those
-of learn.ipynb that its cells are empty. The cells are filled in here.
+solutions.ipynb shows that the correct answers of why.ipynb are recognised, too, and
+learn.ipynb that empty cells are. Here the cells of learn are filled in.
 """
 
 import nbformat

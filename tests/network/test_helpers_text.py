@@ -2,6 +2,7 @@
 
 import functools
 import re
+import types
 
 import numpy as np
 import pytest
@@ -183,6 +184,21 @@ def test_packages_that_helpers_imports_are_recorded(monkeypatch, tmp_path):
     text = "import json, numpy\nfrom scipy.special import expit\n"
     write(monkeypatch, tmp_path, text)
     assert helpers_text.check_helpers().keys() == {"scipy"}
+
+
+def test_a_comment_that_moves_all_lines_changes_no_function():
+    """As in JupyterLab, where helpers.py may be saved before the first training."""
+    functions = helpers_text.list_functions(helpers)
+    for comment, text, is_same in (
+        ("# a comment", TEXT, True),
+        ("# a comment", change(RELU, "return x"), False),
+    ):
+        module = types.ModuleType("helpers")
+        code = compile(f"{comment}\n{text}", helpers.__file__, "exec")
+        exec(code, module.__dict__)
+        found = helpers_text.list_functions(module)
+        assert found != functions
+        assert helpers_text.are_equal(found, functions) == is_same
 
 
 def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):

@@ -67,15 +67,24 @@ def test_a_checkpoint_of_the_same_run_is_kept_and_its_time_added(folder, record)
     assert kept.started == begun.started
 
 
-@pytest.mark.parametrize("name", ["another seed", "damage", "no record"])
+@pytest.mark.parametrize(
+    "name", ["seed", "images", "code", "versions", "damage", "no record"]
+)
 def test_a_checkpoint_of_another_run_is_deleted(folder, record, name):
     save(folder, record)
     if name == "damage":
         folder.checkpoint_path.write_bytes(folder.checkpoint_path.read_bytes()[:1000])
     elif name == "no record":
         folder.record_path.unlink()
-    else:
+    elif name == "seed":
         record = record.replace(parameters=record.parameters | {"seed": 2})
+    elif name == "images":
+        record = record.replace(arrays={"x_train": "4" * 64})
+    else:
+        other = {"syntax": {"helpers.py": "5" * 64}, "versions": {"numpy": "3"}}
+        field = "syntax" if name == "code" else "versions"
+        inputs = record.inputs.model_copy(update={field: other[field]})
+        record = record.replace(inputs=inputs)
     assert keep_checkpoint(folder, record) == record
     assert not folder.checkpoint_path.exists()
 
