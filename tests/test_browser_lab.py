@@ -147,9 +147,9 @@ def test_explore_shows_its_pictures_without_a_kernel_and_its_controls_with_one(
     check_pictures(lab, cells)
     lab.start_kernel()
     # JupyterLab shows no number beside a cell whose source is folded.
-    folded = [cell.metadata.get("jupyter", {}).get("source_hidden") for cell in cells]
-    numbered = [cell for cell, is_folded in zip(cells, folded) if not is_folded]
-    lab.run(sum(cell.cell_type == "code" for cell in numbered))
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    folds = [cell.metadata.get("jupyter", {}).get("source_hidden") for cell in code]
+    lab.run(folds.count(None))
     panel = lab.page.locator(".widget-vbox").last
     sentence = panel.get_by_role("status")
     expect(sentence).to_contain_text("Of 40 hidden units")

@@ -61,6 +61,9 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
     assert rates == [0.001, 0.002]
 
 
+NAMES = ["name", "base", "grid", "points", "random", "halving", "seeds", "select"]
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [
@@ -86,17 +89,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, na
     message = str(refused.value)
     assert message.startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
     assert name in message
-    for entry in [
-        "name",
-        "base",
-        "grid",
-        "points",
-        "random",
-        "halving",
-        "seeds",
-        "select",
-    ]:
-        assert entry in message
+    assert all(entry in message for entry in NAMES)
     assert "suppress" not in message  # ruamel.yaml's advice to programmers
 
 

@@ -1,4 +1,4 @@
-"""Runs and sweeps whose processes are spawned, as on macOS, where forking is not safe."""
+"""Commands that spawn their processes, as on macOS, where forking is not safe."""
 
 import os
 import signal
