@@ -35,8 +35,7 @@ class Diagram(anywidget.AnyWidget):
     Raises InvalidInput if the shapes do not fit.
     """
 
-    _scripts = ("sums", "explain", "diagram")
-    _esm = "".join(map(live.read_script, _scripts)) + "export default diagram_js;\n"
+    _esm = live.read_widget("diagram")
     _css = live.read_style("live")
     state = traitlets.Dict().tag(sync=True)
 

@@ -225,11 +225,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 class LivePanel(anywidget.AnyWidget):
     """Let the user draw and train as in a run's report, and pass both to Python."""
 
-    _scripts = (
-        *("network", "draw", "pad", "tries", "train"),
-        *("sums", "explain", "step", "widget"),
-    )
-    _esm = "".join(map(live.read_script, _scripts)) + "export default widget_js;\n"
+    _esm = live.read_widget("widget")
     _css = live.read_style("live")
     html = traitlets.Unicode().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)

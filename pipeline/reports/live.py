@@ -32,6 +32,10 @@ ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 ENVIRONMENT.filters["round_metric"] = published.round_metric
+# The oldest browsers that pages are made for; a page cannot unpack its data in Safari
+# before 16.4, which every device with Safari 16 can have.
+BROWSERS = "Safari 16.4, Chrome 109 and Firefox 115"
+ENVIRONMENT.globals["browsers"] = BROWSERS
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
@@ -56,17 +60,35 @@ def read_style(name: str) -> str:
     return (TEMPLATES / f"{name}.css").read_text("utf-8")
 
 
+def read_module(name: str) -> str:
+    return (TEMPLATES / f"{name}.js").read_text("utf-8")
+
+
+def order_scripts(*entries: str) -> list[str]:
+    """Return the names of scripts and of all that they import, imported ones first."""
+    names: list[str] = []
+    for entry in entries:
+        imports = [name for _, name in IMPORT.findall(read_module(entry))]
+        names += [*order_scripts(*imports), entry]
+    return [*dict.fromkeys(names)]  # each once
+
+
 def read_script(name: str) -> str:
     """Read a module as a script in a scope of its own, since a page has no modules.
 
     The script defines one object, such as network_js, which holds what the module
     exports. What the module imports is taken from the objects of earlier scripts.
     """
-    text = (TEMPLATES / f"{name}.js").read_text("utf-8")
-    text = IMPORT.sub(r"const \1 = \2_js;", text)
+    text = IMPORT.sub(r"const \1 = \2_js;", read_module(name))
     exports = ", ".join(EXPORT.findall(text))
     body = text.replace("\nexport ", "\n")
     return f"const {name}_js = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
+
+
+def read_widget(name: str) -> str:
+    """Read a script and what it imports as the one module of a widget in JupyterLab."""
+    scripts = map(read_script, order_scripts(name))
+    return "".join(scripts) + f"export default {name}_js;\n"
 
 
 def pack(content: bytes) -> str:

@@ -101,7 +101,7 @@ def render(
     run = lesson.page if lesson else None
     if summary:
         run = summary["live"]["page"]
-    scripts = list_scripts(content, run, has_exercises)
+    scripts = choose_scripts(content, run, has_exercises)
     styles = ["live", "page"]
     if lesson:
         scripts.append("predict")
@@ -125,28 +125,24 @@ def render(
     )
 
 
-def list_scripts(
+def choose_scripts(
     content: str, run: Mapping[str, Any] | None, has_exercises: bool
 ) -> list[str]:
-    """Return the names of the scripts that a page needs, each after what it imports.
+    """Return the names of the scripts that set up the parts of a page.
 
     content: the HTML of its notebooks.
     run: what its scripts read of a run, or None.
     """
     scripts = ["page"]
-    if run or has_exercises:
-        scripts.append("network")
     if has_exercises:
         scripts.append("exercises")
     if run:
-        scripts += ["draw", "pad", "report"]
-        if run["training"]:
-            scripts += ["tries", "train", "sums", "explain", "step", "report_training"]
+        scripts.append("report_training" if run["training"] else "report")
     if 'sortable"' in content:  # the last class of such a table
         scripts.append("sort")
     if 'class="live"' in content:
-        scripts += ["sums", "explain", "diagram", "diagrams"]
-    return [*dict.fromkeys(scripts)]  # each once
+        scripts.append("diagrams")
+    return scripts
 
 
 def fill(
@@ -157,13 +153,15 @@ def fill(
 ) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    scripts, styles: the names of the page's scripts and style sheets.
+    scripts, styles: the names of the page's style sheets, and of its scripts without
+        those that they import.
     values: what the template shows; they are escaped.
 
     The Content-Security-Policy allows only these scripts, by their digests, and lets
     the page fetch nothing.
     """
-    texts = {name: live.read_script(name) for name in scripts}
+    names = live.order_scripts(*scripts)
+    texts = {name: live.read_script(name) for name in names}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     policy = (

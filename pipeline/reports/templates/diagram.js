@@ -1,12 +1,9 @@
 // Draws a small network from its state, and makes it live. See pipeline/lessons/diagram.py.
+import { formatFixed, formatShort, keepKeys, make, makeButton } from "./dom.js";
 import {
   bracket,
   explainPlace,
   explainWeight,
-  formatFixed,
-  formatShort,
-  make,
-  makeButton,
   makeRow,
   makeTable,
   RIGHT,
@@ -125,7 +122,7 @@ class Diagram {
     this.number.append(this.field);
     this.about = make("div", { class: "about" });
     this.listenToDrags();
-    this.root.classList.add("network-diagram");
+    this.root.classList.add("network-diagram", "network-view");
     this.root.replaceChildren(
       make("p", {}, ...this.stops, again, make("label", {}, "learning rate ", rate)),
       this.says,
@@ -446,15 +443,9 @@ class Diagram {
 // Draws a network in `root`, from the state of pipeline/lessons/diagram.py.
 export const draw = (root, state) => new Diagram(root, state);
 
-// JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
-// marked.
-function keepKeys({ target }) {
-  target.setAttribute("data-lm-suppress-shortcuts", "true");
-}
-
 // The entry point of JupyterLab's widget.
 export function render({ model, el }) {
   el.classList.add("live-panel");
-  el.addEventListener("focusin", keepKeys);
+  keepKeys(el);
   draw(el, model.get("state"));
 }

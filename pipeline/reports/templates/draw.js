@@ -1,4 +1,5 @@
 // Makes an image of what is drawn, reads it with the functions of network.js, and paints pictures.
+import { addElement, BLUE, RED } from "./dom.js";
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
 
 // The pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's.
@@ -6,29 +7,8 @@ const PEN = 2.5;
 const SIDE = 28;
 const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
-const RED = [178, 24, 43]; // as in the plots
-const BLUE = [33, 102, 172];
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-
-// A part of a page, whose elements are found by their classes.
-export class Section {
-  constructor(root) {
-    this.root = root;
-  }
-
-  part(name) {
-    return this.root.querySelector(`.${name}`);
-  }
-
-  write(name, text) {
-    this.part(name).textContent = text;
-  }
-
-  on(name, event, act) {
-    this.part(name)?.addEventListener(event, act);
-  }
-}
 
 // Lowers the distance of each pixel near a piece of a line, from (ax, ay) to (bx, by), to that
 // piece.
@@ -196,12 +176,8 @@ export function labelEnds(svg) {
   let below = -Infinity;
   for (const { point, label } of ends) {
     below = Math.max(below + 28, point.y + 6, 0); // which keeps one that diverged in the plot
-    const text = svg.appendChild(document.createElementNS(svg.namespaceURI, "text"));
-    text.textContent = label;
-    text.className.baseVal = "end";
-    text.dataset.label = label;
-    text.setAttribute("x", point.x + 6);
-    text.setAttribute("y", below);
+    const place = { x: point.x + 6, y: below };
+    addElement(svg, "text", { class: "end", "data-label": label, ...place }, label);
   }
 }
 
@@ -216,4 +192,3 @@ export async function showRun(root, [network]) {
 // The name of an output; there may be fewer classes than outputs.
 export const nameOf = (classes, output) => classes[output] ?? "unused";
 export const maxAbs = (values) => Math.max(...values.map(Math.abs));
-export const formatNumber = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");

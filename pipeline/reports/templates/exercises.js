@@ -1,22 +1,17 @@
 // Checks exercises whose answer is a number in the page, as exercises.check does in the notebook:
 // by the digest of "exercise N: answer".
+import { make, makeButton } from "./dom.js";
 import { sha256 } from "./network.js";
 
 function addField(code, number, known) {
-  const field = document.createElement("input");
-  field.size = 8;
-  field.ariaLabel = `Answer to exercise ${number}`;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "action";
-  button.textContent = "Check";
-  const verdict = document.createElement("span");
-  verdict.role = "status";
-  button.addEventListener("click", () => {
+  const field = make("input", { size: 8, "aria-label": `Answer to exercise ${number}` });
+  const verdict = make("span", { role: "status" });
+  const check = () => {
     const text = `exercise ${number}: ${field.value.trim()}`;
     const digest = sha256(new TextEncoder().encode(text));
     verdict.textContent = digest.slice(0, 8) === known ? "correct" : "not correct";
-  });
+  };
+  const button = makeButton("Check", check, { class: "action" });
   code.after(" or here: ", field, " ", button, " ", verdict);
 }
 

@@ -1,4 +1,5 @@
 // Explains a unit or a score as sums in numbers, and a weight by its parabola.
+import { formatFixed, formatShort, make, makeButton } from "./dom.js";
 import {
   findCurve,
   findProducts,
@@ -14,28 +15,6 @@ export const RIGHT = 400;
 const BASE = 180; // of the axis
 const TOP = 30; // of the highest loss
 const BOTTOM = 170; // of the least
-
-export function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-export function makeButton(text, act, attributes = {}) {
-  const button = make("button", { type: "button", ...attributes }, text);
-  button.addEventListener("click", act);
-  return button;
-}
-
-// A number with the network's digits behind the point, and never -0.
-export function formatFixed({ digits, isTrimmed }, value) {
-  const number = Number(value.toFixed(digits)) + 0;
-  return isTrimmed ? String(number) : number.toFixed(digits);
-}
-
-// A number with four digits that count.
-export const formatShort = (value) => String(Number(value.toPrecision(4)));
 
 // A row of a table: its head, a calculation if there is one, and its value.
 export function makeRow(name, head, calculation, value) {

@@ -1,8 +1,8 @@
 // Reads what is drawn on a pad, while it is drawn, and shows how the answer arises.
+import { formatNumber, make, Section } from "./dom.js";
 import {
   clamp,
   findWeightsOfUnit,
-  formatNumber,
   grey,
   imageOf,
   maxAbs,
@@ -10,7 +10,6 @@ import {
   paint,
   paintSigned,
   read,
-  Section,
   unpackBytes,
   unpackNetwork,
 } from "./draw.js";
@@ -182,13 +181,12 @@ class Pad extends Section {
     const most = Math.max(...hidden, 1e-9);
     const units = this.findUnits(hidden);
     const list = this.part("units");
-    while (list.children.length < units.length) list.append(document.createElement("button"));
+    while (list.children.length < units.length) list.append(make("button", { type: "button" }));
     while (list.children.length > units.length) list.children[0].remove();
     units.forEach((h, i) => {
       const button = list.children[i];
       const isDropped = this.dropped.has(h);
       const state = isDropped ? "dropped" : formatNumber(hidden[h]);
-      button.type = "button";
       button.value = h;
       button.style.setProperty("--part", hidden[h] / most);
       button.classList.toggle("dropped", isDropped);
@@ -210,9 +208,8 @@ class Pad extends Section {
     );
     const summands = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
     const bars = summands.map((value, d) => {
-      const bar = document.createElement("li");
-      bar.textContent = `${classes[d]}: ${formatNumber(value)}`;
-      bar.className = value < 0 ? "against" : "";
+      const name = value < 0 ? "against" : "";
+      const bar = make("li", { class: name }, `${classes[d]}: ${formatNumber(value)}`);
       bar.style.setProperty("--part", Math.abs(value) / maxAbs(summands) || 0);
       return bar;
     });

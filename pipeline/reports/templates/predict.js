@@ -1,5 +1,6 @@
 // Asks for a prediction before an answer opens, in the page of a lesson. What was predicted is kept
 // in the browser, and stands at the end on a sheet, beside what came out.
+import { make } from "./dom.js";
 
 const KEY = `digits-by-hand: ${document.title}`; // in the browser's storage
 const CHOICE = /^\s*\(\w\)/; // how a choice in a list begins
@@ -21,13 +22,6 @@ function keep(all) {
   } catch {
     // A page without storage forgets when it is closed.
   }
-}
-
-function make(name, attributes, ...children) {
-  const element = document.createElement(name);
-  for (const pair of Object.entries(attributes)) element.setAttribute(...pair);
-  element.append(...children);
-  return element;
 }
 
 // The elements of the question before an answer, from the paragraph that says "Predict" on.

@@ -1,4 +1,6 @@
 // Sorts the tables of a page, such as those of a sweep.
+import { makeButton } from "./dom.js";
+
 const isNumber = (text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text);
 
 // Sorts the rows of a table by a column: numbers by value, ids and words by letter.
@@ -17,17 +19,15 @@ function sortRows(body, column, isDescending) {
 function setUpSorting(table) {
   const heads = table.querySelectorAll("thead th");
   heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    head.scope = "col";
-    button.addEventListener("click", () => {
+    const button = makeButton("", () => {
       const isDescending = head.getAttribute("aria-sort") === "ascending";
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
       sortRows(table.tBodies[0], column, isDescending);
     });
+    button.append(...head.childNodes);
+    head.append(button);
+    head.scope = "col";
   });
 }
 

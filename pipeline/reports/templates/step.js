@@ -1,15 +1,6 @@
 // Trains a fresh network from the run's seed, one image a press, and shows what it computes.
-import {
-  diverging,
-  findLimit,
-  formatNumber,
-  grey,
-  maxAbs,
-  nameOf,
-  paint,
-  Section,
-  unpackBytes,
-} from "./draw.js";
+import { formatNumber, Section } from "./dom.js";
+import { diverging, findLimit, grey, maxAbs, nameOf, paint, unpackBytes } from "./draw.js";
 import { explainPlace, explainWeight, reveal } from "./explain.js";
 import { argmax, DIGITS, PIXELS, Training } from "./network.js";
 import { findError, findLargest, findProducts, measure } from "./sums.js";

@@ -1,6 +1,7 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
-import { drawUnits, labelEnds, Section, unpackBytes } from "./draw.js";
+import { make, Section } from "./dom.js";
+import { drawUnits, labelEnds, unpackBytes } from "./draw.js";
 import { digestOf, evaluate, train } from "./network.js";
 import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
 
@@ -84,12 +85,8 @@ function judge(accuracies, { validation, finite }) {
 
 // The digest of the weights, folded.
 function foldDigest(digest) {
-  const details = document.createElement("details");
-  const code = document.createElement("code");
-  details.append(document.createElement("summary"), ": ", code, ". ");
-  details.firstChild.textContent = "SHA-256 of the weights";
-  code.textContent = digest;
-  return details;
+  const summary = make("summary", {}, "SHA-256 of the weights");
+  return make("details", {}, summary, ": ", make("code", {}, digest), ". ");
 }
 
 // Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
@@ -128,9 +125,7 @@ class TrainingPanel extends Section {
   }
 
   say(first, ...more) {
-    const strong = document.createElement("strong");
-    strong.textContent = first;
-    this.part("outcome").replaceChildren(strong, ...more);
+    this.part("outcome").replaceChildren(make("strong", {}, first), ...more);
   }
 
   // It does not use `disabled`, with which a button loses the focus.

@@ -1,6 +1,6 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
-import { Section } from "./draw.js";
+import { addElement, Section } from "./dom.js";
 
 const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value
@@ -92,7 +92,11 @@ function readLinks(fields, text) {
 // has the mean, and its standard error, which is not known from one try.
 function groupTries(tries, name) {
   const add = (sum, value) => sum + value;
-  const groups = Map.groupBy(tries, ({ settings }) => settings[name] ?? "all");
+  const groups = new Map();
+  for (const each of tries) {
+    const value = each.settings[name] ?? "all";
+    groups.set(value, [...(groups.get(value) ?? []), each]);
+  }
   const sorted = [...groups].sort(([a], [b]) => a - b);
   return sorted.map(([value, members]) => {
     const size = members.length;
@@ -131,13 +135,6 @@ function nameGrid(svg, lowest, highest) {
     text.textContent = (bottom + i * step).toFixed(2);
   }
   return (accuracy) => HEIGHT * (1 - (accuracy - bottom) / (4 * step));
-}
-
-function addElement(parent, name, attributes, text = "") {
-  const element = parent.appendChild(document.createElementNS(parent.namespaceURI, name));
-  for (const pair of Object.entries(attributes)) element.setAttribute(...pair);
-  element.append(text);
-  return element;
 }
 
 class Tries extends Section {

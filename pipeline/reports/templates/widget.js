@@ -1,15 +1,10 @@
 // The front end of explore.LivePanel: what a run's report has, in a notebook. It sends drawings and
 // trained weights to Python.
+import { keepKeys } from "./dom.js";
 import { showRun } from "./draw.js";
 import { setUpPad } from "./pad.js";
 import { setUpSteps } from "./step.js";
 import { setUpTraining } from "./train.js";
-
-// JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
-// marked.
-function keepKeys({ target }) {
-  target.setAttribute("data-lm-suppress-shortcuts", "true");
-}
 
 export function render({ model, el }) {
   const send = (name, value) => {
@@ -19,7 +14,7 @@ export function render({ model, el }) {
   const { networks, training } = model.get("page");
   el.innerHTML = model.get("html");
   el.classList.add("live-panel");
-  el.addEventListener("focusin", keepKeys);
+  keepKeys(el);
   showRun(el, networks);
   const onDrawn = (image) => send("drawn", new DataView(image.buffer));
   const add = networks.length

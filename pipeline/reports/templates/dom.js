@@ -1,0 +1,64 @@
+// What all parts of a page need: elements, sections, numbers as texts, and colours.
+
+export const RED = [178, 24, 43]; // as in the plots
+export const BLUE = [33, 102, 172];
+
+function complete(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export const make = (tag, attributes = {}, ...children) =>
+  complete(document.createElement(tag), attributes, children);
+
+export function makeButton(text, act, attributes = {}) {
+  const button = make("button", { type: "button", ...attributes }, text);
+  button.addEventListener("click", act);
+  return button;
+}
+
+// Adds an element of the parent's kind, HTML or SVG, at the parent's end.
+export function addElement(parent, tag, attributes = {}, ...children) {
+  const element = document.createElementNS(parent.namespaceURI, tag);
+  return parent.appendChild(complete(element, attributes, children));
+}
+
+// A part of a page, whose elements are found by their classes.
+export class Section {
+  constructor(root) {
+    this.root = root;
+  }
+
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
+
+  write(name, text) {
+    this.part(name).textContent = text;
+  }
+
+  on(name, event, act) {
+    this.part(name)?.addEventListener(event, act);
+  }
+}
+
+// A number with two digits behind the point, and never -0.
+export const formatNumber = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
+
+// A number with the network's digits behind the point, and never -0.
+export function formatFixed({ digits, isTrimmed }, value) {
+  const number = Number(value.toFixed(digits)) + 0;
+  return isTrimmed ? String(number) : number.toFixed(digits);
+}
+
+// A number with four digits that count.
+export const formatShort = (value) => String(Number(value.toPrecision(4)));
+
+// JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
+// marked.
+export function keepKeys(root) {
+  root.addEventListener("focusin", ({ target }) => {
+    target.setAttribute("data-lm-suppress-shortcuts", "true");
+  });
+}
