@@ -8,4 +8,11 @@ const source = document.getElementById("script-network").textContent;
 const panel = document.querySelector(".training");
 const apart = document.querySelector(".training.apart"); // tries, in a lesson
 setUpTraining(panel, training, source, addNetwork, apart ?? panel);
-setUpSteps(document.querySelector(".steps"), training);
+const steps = document.querySelector(".steps");
+setUpSteps(steps, training);
+const { classList } = steps.parentElement;
+classList.add("has-unused-steps"); // which are not printed
+for (const name of ["next", "play"]) {
+  const button = steps.querySelector(`.${name}`);
+  button.addEventListener("click", () => classList.remove("has-unused-steps"));
+}
