@@ -105,6 +105,12 @@ def test_no_page_uses_what_the_floor_of_browsers_lacks(suffix):
     assert found == []
 
 
+def test_each_colour_has_one_for_the_dark_scheme():
+    roots = re.findall(r":root \{(.*?)\}", live.read_style("live"), re.S)
+    light, dark = (re.findall(r"(--\w+):", root) for root in roots)
+    assert light == dark
+
+
 def test_readme_and_pages_name_the_floor_of_browsers(runs):
     assert live.BROWSERS in (ROOT / "README.md").read_text()
     html = parse((runs / "default" / "report.html").read_text())
