@@ -137,13 +137,13 @@ class Page:
             (field.select_option if is_choice else field.fill)(str(value))
 
     def train(self, **values):
-        """Train with these parameters, and return the outcome."""
+        """Train with these parameters, or repeat the run, and return the outcome."""
         self.fill(**values)
-        self.press("Train again")
+        self.part("again" if values else "train").press("Enter")
         return self.wait_for_training()
 
     def wait_for_training(self):
-        expect(self.button("Train again")).to_be_enabled(timeout=60_000)
+        expect(self.part("train")).to_be_enabled(timeout=60_000)
         return self.part("outcome").text_content()
 
     def begin_training(self, name):

@@ -1,5 +1,6 @@
 """Reports, opened from a disk in a browser that is offline: what they do when used."""
 
+import itertools
 import json
 import re
 import shutil
@@ -8,13 +9,14 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 import helpers
 from pipeline.digests import digest_arrays
 from pipeline.lessons.diagram import Diagram
-from pipeline.network import published
+from pipeline.network import compiled, published
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports.page import write_notebook_report
 from tests import pages
@@ -39,6 +41,25 @@ FILLED = """() => {
         .filter((each) => each.getBoundingClientRect().top < innerHeight)
         .map((each) => each.textContent);
 }"""
+# The colours of a canvas: red, green, blue and opacity of each pixel.
+COLOURS = """(canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    return Array.from(copy.getImageData(0, 0, canvas.width, canvas.height).data);
+}"""
+BOXES = """(svg) => [svg, ...svg.querySelectorAll(".end")].map((each) => {
+    const { top, bottom, left, right } = each.getBoundingClientRect();
+    return [top, bottom, left, right];
+})"""
+# Presses Stop as soon as something is said of what is trained.
+STOP_AT_ONCE = """() => new Promise((done) => {
+    const shown = document.querySelector(".shown");
+    new MutationObserver(() => {
+        const progress = document.querySelector(".training progress").value;
+        document.querySelector(".stop").click();
+        done([shown.textContent, progress]);
+    }).observe(shown, { childList: true });
+})"""
 END_LABELS = """() => Array.from(
     document.querySelectorAll(".accuracy .end"),
     (text) => [text.textContent, getComputedStyle(text).fill],
@@ -109,7 +130,8 @@ def test_a_report_trains_to_the_published_digest(browser, reports):
         forming = report.part("forming")
         expect(forming).to_be_visible()
         limit, picture = forming.get_attribute("data-limit"), forming.evaluate(PICTURE)
-        report.begin_training("Train again")
+        report.fill(seed=7, learning_rate="")  # which are not for this button
+        report.begin_training("Train it here")
         outcome = report.wait_for_training()
         assert "As good as the run: accuracy 0.800" in outcome
         digest = published.WEIGHTS_SHA256
@@ -120,6 +142,7 @@ def test_a_report_trains_to_the_published_digest(browser, reports):
         choice = report.part("network option:checked")
         expect(choice).to_have_text("The network trained here")
         assert forming.evaluate(PICTURE) == picture  # the same weights, trained here
+        report.press("Clearly more")
         report.begin_training("Correct the slip")
         report.press("Stop")
         report.wait_for_training()
@@ -128,7 +151,10 @@ def test_a_report_trains_to_the_published_digest(browser, reports):
         )
         expect(report.field("relu_grad_inactive")).to_have_value("0")
         assert forming.evaluate(PICTURE) != picture
-        assert forming.get_attribute("data-limit") == limit  # one scale for all
+        own_depth = measure_depth(forming)
+        report.field("the weights in the same scale for all trainings").check()
+        assert forming.get_attribute("data-limit") == limit
+        assert measure_depth(forming) < own_depth / 1.5  # small weights are pale
         for scheme in ("light", "dark"):
             report.page.emulate_media(color_scheme=scheme)
             lines = dict(report.page.evaluate(END_LABELS))
@@ -141,12 +167,12 @@ def test_the_pad_and_the_one_filled_button_are_on_the_first_screen(browser, repo
     for width, height in ((DESKTOP, 800), (PHONE, 844)):
         with open_page(browser, reports["run"], width) as report:
             report.page.set_viewport_size({"width": width, "height": height})
-            train = report.button("Train again")
+            train = report.button("Train it here")
             for part in (report.part("result").first, report.pad, train):
                 box = part.bounding_box()
                 assert box["y"] >= 0
                 assert box["y"] + box["height"] <= height
-            assert report.page.evaluate(FILLED) == ["Train again"]
+            assert report.page.evaluate(FILLED) == ["Train it here"]
             assert report.page.evaluate("scrollY") == 0
 
 
@@ -238,11 +264,11 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         for name, value, reason in (
             ("learning_rate", "0,01", "a point: 0.01."),
             ("learning_rate", "0", "a number above 0."),
+            ("learning_rate", "", "a number above 0."),
             ("hidden_size", "1001", "a whole number from 1 to 1,000 in a page, "),
             ("epochs", "1,000", "a whole number from 1 to 10,000 in a page, "),
             ("epochs", "1.5", "a whole number from 1 to 10,000 in a page, "),
             ("epochs", "1000000", "python -m pipeline run takes more."),
-            ("dropout_rate", "", "a number from 0 to below 1."),
             ("dropout_rate", "1", "a number from 0 to below 1."),
             ("seed", "-1", "a whole number from 0 to 4294967295."),
         ):
@@ -258,10 +284,119 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
 
 
+def read_colours(canvas):
+    """Return the pixels of a canvas as an array, each with four bytes."""
+    return np.array(canvas.evaluate(COLOURS), np.uint8).reshape(-1, 4)
+
+
+def measure_depth(canvas):
+    """Return how far the colours of a canvas are from white in the mean."""
+    return 255 - read_colours(canvas)[:, :3].min(axis=1).mean()
+
+
+def read_strips(report, place):
+    """Return the strips in a place, each as its epochs and answers."""
+    lists = report.part(f"{place} .strip ol").all()
+    return [
+        dict(item.split() for item in each.locator("li").all_text_contents())
+        for each in lists
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_drawn_is_read_after_certain_epochs(browser, reports, sample, scheme):
+    options = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    with open_page(browser, reports["run"], **options) as report:
+        expect(report.part("watch")).to_be_hidden()
+        report.draw(TWO["strokes"])
+        report.train(epochs=6)
+        image = 255 - read_colours(report.part("watched"))[:, 0]
+        weights = [pages.compute_weights(sample, n) for n in (0, 1, 2, 3, 5, 6)]
+        answers = [compiled.predict(image[None], each, 255.0)[0] for each in weights]
+        right = [str(np.argmax(scores)) for scores in answers]
+        strip = dict(zip("012356", right, strict=True))
+        assert read_strips(report, "now") == [strip]
+        expect(report.part("bars .answer")).to_have_text(right[-1])
+        report.press("Clear")  # now the example is read
+        report.train(epochs=1)
+        assert read_strips(report, "earlier") == [strip]
+        (latest,) = read_strips(report, "now")
+        assert [*latest] == ["0", "1"]
+        assert np.any(read_colours(report.part("watched"))[:, 0] != 255 - image)
+        report.part("forming").scroll_into_view_if_needed()
+        box = report.part("watched").bounding_box()
+        assert (box["width"], box["height"]) == (72, 72)
+        assert box["y"] >= 0
+        report.part("tries").scroll_into_view_if_needed()
+        report.page.mouse.wheel(0, 2000)
+        expect(report.part("watched")).not_to_be_in_viewport()
+
+
+def test_the_correction_is_guessed_before_it_is_made(browser, reports):
+    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    means = record.groupby("relu_grad_inactive")["test"].mean() / 100
+    hundreds = record[record["seed"] == 1].filter(like="hundred").sum(axis=1) / 10
+    after, before = hundreds[record["relu_grad_inactive"] == 0], hundreds.iloc[0]
+    with open_page(browser, reports["run"]) as report:
+        correct = report.button("Correct the slip")
+        expect(correct).to_be_hidden()
+        report.begin_training("Train it here")
+        report.press("Stop")
+        expect(correct).to_have_attribute("aria-disabled", "true")
+        report.press("Correct the slip")
+        expect(report.part("compared")).to_be_hidden()
+        report.press("Show me without a guess")
+        expect(correct).to_have_attribute("aria-disabled", "false")
+        report.press("Fewer", "Correct the slip")
+        assert "Another training, with relu" in report.wait_for_training()
+        numbers = report.part("compared dd")
+        expect(numbers).to_have_text([f"{before} %", f"{after.iloc[0]} %"])
+        size = "(element) => getComputedStyle(element).fontSize"
+        headline = report.part("result strong").first.evaluate(size)
+        assert numbers.last.evaluate(size) == headline
+        note = report.part("compared .note")
+        expect(note).to_contain_text(f"{means[1]:.1f} and {means[0]:.1f} % of 10,000")
+        expect(report.part("guessed")).to_have_text(re.compile("fewer.*clearly more"))
+
+
+def test_a_run_that_is_not_the_originals_asks_nothing(
+    browser, runs, pipeline, tmp_path
+):
+    folder = tmp_path / "run"
+    options = ["-p", "epochs", "2", "--run-dir", folder]
+    assert pipeline("run", *options).returncode == 0
+    with open_page(browser, folder / "report.html") as report:
+        expect(report.part("guesses")).to_have_count(0)
+        report.press("Correct the slip")
+        assert "relu_grad_inactive 0: 2 epochs" in report.wait_for_training()
+
+
+def test_a_stop_within_the_first_epoch_keeps_what_was_trained(browser, reports):
+    with open_page(browser, reports["run"]) as report:
+        report.fill(hidden_size=1000)
+        report.press("Train with these")
+        shown, progress = report.page.evaluate(STOP_AT_ONCE)
+        place = int(re.match(r"Epoch 1: (\d+) of 1000 images", shown)[1])
+        assert progress == place / 1000
+        assert f"after {place} of 1000 images" in report.wait_for_training()
+        choice = report.part("network option:checked")
+        expect(choice).to_have_text("The network trained here")
+
+
 def read_labels(report):
     """Return the names of the lines in the plots of accuracy and of error."""
     plots = report.part("accuracy .end"), report.part("error .end")
     return [{*labels.all_text_contents()} for labels in plots]
+
+
+def check_names(boxes):
+    """Check that the names of lines are within their plot, and do not overlap."""
+    (top, bottom, left, right), *names = boxes
+    for name in names:
+        assert top <= name[0] < name[1] <= bottom
+        assert left <= name[2] < name[3] <= right
+    for above, below in itertools.pairwise(sorted(names)):
+        assert above[1] <= below[0] + 1  # letters have room above and below them
 
 
 def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sample):
@@ -269,7 +404,7 @@ def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sam
     digest = digest_arrays(*pages.compute_weights(sample, 5, **changes))
     with open_page(browser, reports["run"]) as report:
         tries = report.part("tries tbody tr")  # the latest first
-        report.begin_training("Train again")
+        report.begin_training("Train it here")
         report.press("Stop")
         assert re.match(r"Stopped after \d+ epoch", report.wait_for_training())
         expect(tries.first).to_have_text(re.compile(r"^1epochs (\d+)\1, stopped"))
@@ -287,6 +422,17 @@ def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sam
         assert "make learning_rate smaller" in report.train(learning_rate=5)
         expect(tries.first).to_contain_text("1, diverged")
         assert read_labels(report) == [LINES | {"try 2", "try 3"}] * 2
+        for plot in ("accuracy", "error"):
+            check_names(report.part(f"plots .{plot}").evaluate(BOXES))
+        report.train(learning_rate=0.0005, epochs=2)
+        ticks = report.part("accuracy .grid line + text").all_text_contents()
+        lowest = compiled.evaluate(
+            sample["x_train"][1000:2000],
+            sample["y_train"][1000:2000],
+            pages.compute_weights(sample, 1, learning_rate=0.0005, **changes),
+            255.0,
+        )[1]
+        assert float(ticks[0]) <= lowest < 0.3  # where the run's own axis begins
 
 
 def test_many_tries_become_two_groups_and_one_press_trains_one_again(
@@ -382,8 +528,12 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         expect(report.field("seed")).to_have_value("1")
         expect(link).to_be_hidden()
         report.page.reload()
+        report.page.evaluate("location.hash = 'step'")  # as a link of the contents
         expect(link).to_be_visible()
-        report.press("Correct the slip")
+        expect(report.field("seed")).to_have_value("7")
+        report.begin_training("Train it here")
+        expect(link).to_be_visible()
+        report.press("Stop", "Fewer", "Correct the slip")
         expect(link).to_be_hidden()  # its settings have been replaced
 
 

@@ -103,6 +103,9 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
     page = Page(call, runs / "default" / "report.html")
     page.press(".train")
     assert published.WEIGHTS_SHA256 in page.wait_for(".outcome", "Equal")
+    epochs = "[...document.querySelectorAll('.now span')].map((each) => each.innerText)"
+    strip = page.evaluate(f"{epochs}.slice(1).join(' ')")
+    assert strip == "0 1 2 3 5 8 13 21 34 55 89 100"
     page.evaluate("document.querySelector('.speed').value = 0")
     page.press(".play")  # the steps of an epoch
     epoch = page.wait_for(".first-epoch", "First epoch")

@@ -57,7 +57,7 @@ def check_run(project, sample, name, is_compiled):
     expected = train(project.path / "helpers.py", sample)
     assert [found[each] for each in METRICS] == pytest.approx(expected, rel=1e-9)
     html = folder.report_path.read_text()
-    assert "Train again" not in html
+    assert "Train it here" not in html
     # These two read as the original does, and only train in another way.
     assert ('class="pad"' in html) == (name in ("cross_entropy", "class weights"))
     assert (NOTE in html) == (not is_compiled)

@@ -4,8 +4,11 @@ Such a page is the report of a run, or the panel of explore.ipynb.
 """
 
 import base64
+import itertools
+import math
 import re
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,8 @@ TRAINING_FUNCTIONS = (
     "measure",
     "evaluate",
 )
+AXIS_STEPS = (0.02, 0.05, 0.1, 0.2)  # of accuracies
+MAX_AXIS_STEPS = 7
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
@@ -122,6 +127,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
+        "axis": find_axis(collect_curves(history)),
         "error_curves": collect_curves(history, "error"),
         "networks": networks,
         "no_training": no_training,
@@ -209,6 +215,22 @@ def collect_curves(
         for name, metric in metrics.items()
         if metric in history[0]
     }
+
+
+def find_axis(curves: Mapping[str, Iterable[float]]) -> list[str]:
+    """Return the places of an axis, round numbers that enclose all accuracies.
+
+    It is findAxis of plot.js in Python.
+    """
+    values = list(itertools.chain(*curves.values()))
+    lowest, highest = min(values), max(values)
+    for step in AXIS_STEPS:
+        first, last = math.floor(lowest / step), math.ceil(highest / step)
+        if last - first <= MAX_AXIS_STEPS:
+            break
+    decimals = 2 if step < 0.1 else 1
+    places = range(first, max(last, first + 1) + 1)
+    return [f"{step * place:.{decimals}f}" for place in places]
 
 
 def collect_training(

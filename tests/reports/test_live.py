@@ -34,11 +34,12 @@ DRIVER = f"""
 import {{ createInterface }} from "node:readline";
 import * as network from {json.dumps((TEMPLATES / "network.js").as_uri())};
 import * as draw from {json.dumps((TEMPLATES / "draw.js").as_uri())};
+import * as plot from {json.dumps((TEMPLATES / "plot.js").as_uri())};
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
 const text = ({{ buffer, byteOffset, byteLength }}) =>
   Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-const scope = {{ network, draw, bytes, numbers, text }};
+const scope = {{ network, draw, plot, bytes, numbers, text }};
 const AsyncFunction = (async () => {{}}).constructor;
 for await (const line of createInterface({{ input: process.stdin }})) {{
   const {{ script, given }} = JSON.parse(line);
@@ -100,14 +101,18 @@ CASES = [
 ]
 TRAIN = """
 const history = [];
-let last;
-for (last of network.train(bytes(given.images), bytes(given.labels), given.parameters))
-  history.push([last.error, last.accuracy]);
-const { first, second } = last.weights;
+const labels = bytes(given.labels);
+const training = new network.Training(bytes(given.images), labels, given.parameters);
+while (history.length < given.parameters.epochs) {
+  do training.next();
+  while (training.place < labels.length);
+  history.push([training.error / labels.length, training.correct / labels.length]);
+}
+const { first, second } = training.weights;
 const others = [bytes(given.others), bytes(given.answers)];
 const { normalisation } = given.parameters;
-const metrics = network.evaluate(...others, last.weights, normalisation);
-const digest = network.digestOf(last.weights);
+const metrics = network.evaluate(...others, training.weights, normalisation);
+const digest = network.digestOf(training.weights);
 return { history, metrics, first: text(first), second: text(second), digest };
 """
 
@@ -163,6 +168,40 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(train_i
     assert answer["digest"] == published.WEIGHTS_SHA256
     stored = read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("values", "first", "last"),
+    [
+        ([0.332, 0.947], "0.3", "1.0"),
+        ([0.81, 0.86], "0.80", "0.86"),
+        ([0.5], "0.50", "0.52"),
+        ([0.0, 0.6], "0.0", "0.6"),
+        ([0.02, 1.0], "0.0", "1.0"),
+    ],
+)
+def test_an_axis_begins_at_a_round_number_below_the_curves(
+    run_node, values, first, last
+):
+    axis = live.find_axis({"fitted": values})
+    assert (axis[0], axis[-1]) == (first, last)
+    script = (
+        "return plot.findAxis(Math.min(...given.values), Math.max(...given.values))"
+    )
+    assert run_node(script, values=values) == axis
+
+
+@pytest.mark.parametrize("heights", [[7], [0, 1, 2, 100, 101], [230, 235, 238, 240]])
+def test_names_are_spread_no_further_than_they_need(run_node, heights):
+    script = "return plot.spread(given.heights, 0, 240);"
+    places = np.array(run_node(script, heights=heights))
+    gaps = np.diff(places)
+    assert np.all(gaps >= 28)
+    assert places[0] >= 0
+    assert places[-1] <= 240
+    far = np.diff(heights) > 80
+    assert np.all(gaps[~far] == 28)
+    assert np.abs(places - heights).max() <= 28 * (len(heights) - 1)
 
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
@@ -256,6 +295,7 @@ def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
     assert (training["parameters"]["seed"], training["errors"]) == (5, [0.5])
     assert training["digest"] == ZEROS.sha256
     assert parts["curves"] == {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
+    assert parts["axis"] == ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
     assert live.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
 
 
@@ -277,7 +317,7 @@ def test_a_page_that_cannot_train_says_why(folder, values, reason):
     assert parts["page"]["training"] is None
     html = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
     assert reason in html
-    assert "Train again" not in html
+    assert "Train it here" not in html
 
 
 def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder):

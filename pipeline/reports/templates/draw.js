@@ -1,12 +1,14 @@
 // Makes an image of what is drawn, reads it with the functions of network.js, and paints pictures.
-import { addElement, BLUE, RED } from "./dom.js";
+import { BLUE, RED } from "./dom.js";
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
+import { labelEnds } from "./plot.js";
 
 // The pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's.
 const PEN = 2.5;
 const SIDE = 28;
 const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
+const LEAST_LIMIT = 0.2; // of a scale: weights as they begin, up to 0.1, stay pale
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
@@ -151,33 +153,19 @@ export function findLimit(first) {
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
 
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate. The first
-// network that is drawn, the run's own if it is in the page, sets the scale of all others.
-export function drawUnits(canvas, { first }, size) {
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate, in a scale of
+// their own, or else in that of the first network that is drawn, the run's own if it is in the page.
+export function drawUnits(canvas, { first }, size, isSameScale = false) {
   const count = Math.min(size, MAX_PICTURES);
+  const limit = Math.max(findLimit(first), LEAST_LIMIT);
   canvas.hidden = false;
   canvas.width = 30 * COLUMNS;
   canvas.height = 30 * Math.ceil(count / COLUMNS);
-  canvas.dataset.limit ??= findLimit(first);
-  const colour = diverging(Number(canvas.dataset.limit));
+  canvas.dataset.limit ??= limit;
+  const colour = diverging(isSameScale ? Number(canvas.dataset.limit) : limit);
   for (let h = 0; h < count; h++) {
     const colours = findWeightsOfUnit(first, size, h).map(colour);
     paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
-  }
-}
-
-// Writes beside the end of each line what it is, one below the other.
-export function labelEnds(svg) {
-  for (const text of svg.querySelectorAll(".end")) text.remove();
-  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
-    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
-    .filter(({ point }) => point)
-    .sort((a, b) => a.point.y - b.point.y);
-  let below = -Infinity;
-  for (const { point, label } of ends) {
-    below = Math.max(below + 28, point.y + 6, 0); // which keeps one that diverged in the plot
-    const place = { x: point.x + 6, y: below };
-    addElement(svg, "text", { class: "end", "data-label": label, ...place }, label);
   }
 }
 

@@ -243,21 +243,6 @@ export function evaluate(images, labels, weights, normalisation) {
   return [error / labels.length, correct / labels.length];
 }
 
-// Trains to the end, and yields after each epoch. The weights change in place.
-export function* train(images, labels, parameters) {
-  const training = new Training(images, labels, parameters);
-  for (let epoch = 1; epoch <= parameters.epochs; epoch++) {
-    do training.next();
-    while (training.place < labels.length);
-    yield {
-      epoch,
-      error: training.error / labels.length,
-      accuracy: training.correct / labels.length,
-      weights: training.weights,
-    };
-  }
-}
-
 // SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not on every page: not on one
 // opened from a disk.
 export function sha256(bytes) {

@@ -95,6 +95,12 @@ class Pad extends Section {
     return this.picture ?? imageOf(this.strokes);
   }
 
+  // What a training reads: what is drawn, or else the example; null where there is none.
+  get imageToRead() {
+    if (this.picture !== null || this.strokes.length > 0) return this.image;
+    return this.network.classes[DIGIT] === String(DIGIT) ? imageOf(EXAMPLE) : null;
+  }
+
   askForFrame() {
     this.frame ||= requestAnimationFrame(() => this.show());
   }
@@ -434,13 +440,14 @@ class Pad extends Section {
 }
 
 // Sets up the pad in `root`, which has pad.html.j2 and drawing.html.j2, with networks as a page holds them, and
-// what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns a
-// function that adds a network that has been trained here, and chooses it.
+// what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns what a
+// training needs: a function that adds a network that has been trained here, and chooses it, and
+// one that returns the image to read.
 export function setUpPad(root, networks, training, onDrawn = () => {}) {
   const pad = new Pad(root, networks, training, onDrawn);
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
   pad.unpacking = pad.unpackNetworks();
-  return (network) => pad.add(network);
+  return { add: (network) => pad.add(network), getImage: () => pad.imageToRead };
 }

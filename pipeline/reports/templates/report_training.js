@@ -1,5 +1,5 @@
 // Sets up the report of a run that can be trained again; what is trained there can read, too.
-import { addNetwork } from "./report.js";
+import { pad } from "./report.js";
 import { setUpSteps } from "./step.js";
 import { setUpTraining } from "./train.js";
 
@@ -7,7 +7,7 @@ const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;
 const panel = document.querySelector(".training");
 const apart = document.querySelector(".training.apart"); // tries, in a lesson
-setUpTraining(panel, training, source, addNetwork, apart ?? panel);
+setUpTraining(panel, training, source, pad, apart ?? panel);
 const steps = document.querySelector(".steps");
 setUpSteps(steps, training);
 const { classList } = steps.parentElement;

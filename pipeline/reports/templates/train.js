@@ -1,74 +1,17 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
+import { Correction } from "./correction.js";
 import { make, Section } from "./dom.js";
-import { drawUnits, labelEnds, unpackBytes } from "./draw.js";
-import { digestOf, evaluate, train } from "./network.js";
+import { drawUnits, unpackBytes } from "./draw.js";
+import { Plot } from "./plot.js";
+import { MILESTONES, Strip } from "./strip.js";
 import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
+import { startWorker } from "./worker.js";
 
-const WIDTH = 600; // of a plot
-const HEIGHT = 200;
 const MAX_POINTS = 200; // at which a line is drawn while it grows
 const KINDS = ["accuracy", "error"]; // of plots
 const MEASURES = ["masked", "fitted", "validation"]; // of accuracy
-
-// Yields what is shown of each epoch, the weights now and then. It runs in a worker, which has
-// network.js too.
-function* measureEpochs([images, labels], others, parameters) {
-  const { epochs, normalisation } = parameters;
-  let drawn = 0;
-  for (const { epoch, error, accuracy, weights } of train(images, labels, parameters)) {
-    const [fittedError, fitted] = evaluate(images, labels, weights, normalisation);
-    const [validationError, validation] = evaluate(...others, weights, normalisation);
-    const errors = [error, fittedError, others[1].length ? validationError : 0];
-    const finite = errors.every(Number.isFinite); // as in 02_train
-    const isLast = epoch === epochs || !finite;
-    const isShown = isLast || Date.now() - drawn > 50;
-    yield {
-      epoch,
-      error,
-      masked: accuracy,
-      fitted,
-      validation,
-      validationError,
-      finite,
-      weights: isShown ? weights : null,
-      digest: isLast ? digestOf(weights) : null,
-    };
-    if (isLast) return;
-    if (isShown) drawn = Date.now();
-  }
-}
-
-// Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
-// data: what measureEpochs takes.
-function startWorker(source, data, onEpoch, onError) {
-  const imports = "const { digestOf, evaluate, train } = network_js;\n";
-  const work =
-    "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
-  const parts = [source, imports, measureEpochs, "\n", work];
-  const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
-  const worker = new Worker(address);
-  worker.onmessage = (message) => onEpoch(message.data);
-  worker.onerror = ({ message }) => onError(message);
-  worker.postMessage(data);
-  return () => {
-    worker.terminate();
-    URL.revokeObjectURL(address);
-  };
-}
-
-// Draws a line in a plot; the run's own epochs fix its width.
-function drawLine(polyline, values, count) {
-  const { top } = polyline.ownerSVGElement.dataset; // the highest value
-  const points = values.map((value, i) => {
-    const x = (WIDTH * (i + 1)) / count;
-    const y = (HEIGHT * (1 - Math.min(value / top, 1.1))).toFixed(1);
-    return `${x},${y}`;
-  });
-  // One point alone would not be seen.
-  if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
-  polyline.setAttribute("points", points.join(" "));
-}
+export const NO_PAD = { add: () => {}, getImage: () => null };
 
 const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
@@ -112,16 +55,20 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
 
 // The section with the buttons, the plots and the fields of the parameters.
 class TrainingPanel extends Section {
-  constructor(root, run, source, keep, rootOfTries) {
+  constructor(root, run, source, pad, rootOfTries) {
     super(root);
     this.rootOfTries = rootOfTries;
     this.run = run;
     this.source = source;
-    this.keep = keep;
+    this.pad = pad;
     this.fields = [...this.part("fields").querySelectorAll("input, select")];
     this.isBusy = false;
     this.tries = setUpTries(rootOfTries, this.fields, (settings) => this.trainAgain(settings));
     this.latest = []; // the two tries that are drawn
+    this.plots = Object.fromEntries(KINDS.map((kind) => [kind, new Plot(this.part(kind))]));
+    this.units = null; // what the picture of the weights shows, once something is trained
+    const corrected = { ...run.parameters, relu_grad_inactive: 0 };
+    this.correction = new Correction(root, run, () => this.trainAgain(corrected));
   }
 
   say(first, ...more) {
@@ -132,13 +79,15 @@ class TrainingPanel extends Section {
   setBusy(isBusy) {
     this.isBusy = isBusy;
     const buttons = [
-      ...this.root.querySelectorAll(".train, .correct, .again"),
+      ...this.root.querySelectorAll(".train, .again"),
       ...this.rootOfTries.querySelectorAll(".one-try"),
     ];
     for (const button of buttons) button.setAttribute("aria-disabled", isBusy);
     this.part("stop").setAttribute("aria-disabled", !isBusy);
+    this.correction.setBusy(isBusy);
   }
 
+  // Trains with the values of the fields.
   begin() {
     if (this.isBusy) return;
     const wrong = this.fields.find((field) => !isAllowed(field));
@@ -149,7 +98,13 @@ class TrainingPanel extends Section {
       return;
     }
     const values = this.fields.map((field) => [field.name, numberIn(field)]);
-    new Attempt(this, { ...this.run.parameters, ...Object.fromEntries(values) }).begin();
+    this.train(Object.fromEntries(values));
+  }
+
+  // Trains with the run's parameters, but for some.
+  train(changes = {}) {
+    if (this.isBusy) return;
+    new Attempt(this, { ...this.run.parameters, ...changes }).begin();
   }
 
   // Takes the settings of a try into the fields, and trains them.
@@ -161,32 +116,39 @@ class TrainingPanel extends Section {
   }
 
   drawRun(count) {
+    for (const kind of KINDS) this.plots[kind].setCount(count);
     for (const [name, values] of Object.entries(this.run.curves)) {
-      drawLine(this.part(`run-${name}`), values, count);
+      this.plots.accuracy.set(this.part(`run-${name}`), values);
     }
     for (const [name, values] of Object.entries(this.run.errorCurves)) {
-      drawLine(this.part(`error-run-${name}`), values, count);
+      this.plots.error.set(this.part(`error-run-${name}`), values);
     }
-    for (const text of this.root.querySelectorAll(".epochs")) text.textContent = count;
   }
 
   // Draws the two latest tries. lines: the values of the new one, by the kind of plot.
   drawTry(number, lines) {
     this.latest.unshift({ label: `try ${number}`, ...lines });
     this.latest.length = Math.min(this.latest.length, 2);
-    const count = Number(this.part("epochs").textContent);
     for (const kind of KINDS) {
       const polylines = this.root.querySelectorAll(`.${kind} .try`);
       for (const [i, each] of this.latest.entries()) {
-        drawLine(polylines[i], each[kind], count);
         polylines[i].dataset.label = each.label;
+        this.plots[kind].set(polylines[i], each[kind]);
       }
-      labelEnds(this.part(kind));
+      this.plots[kind].drawAll();
     }
   }
 
+  // Shows weights as pictures.
+  drawUnits(weights, size) {
+    this.units = { weights, size };
+    drawUnits(this.part("forming"), weights, size, this.part("same-scale").checked);
+  }
+
   // Takes the settings in the page's address, such as #learning_rate=0.01&seed=3, into the fields.
+  // A link of the contents has none.
   readAddress() {
+    if (!location.hash.includes("=")) return;
     const { settings, refused } = readFragment(this.fields, location.hash.slice(1));
     for (const field of this.fields) {
       const value = settings[field.name] ?? field.value;
@@ -195,14 +157,13 @@ class TrainingPanel extends Section {
     const words = describe(settings);
     if (words) this.part("change").open = true;
     this.part("from-link").textContent = words
-      ? `From the link: ${words}. Train again uses this, unless you change it below.`
+      ? `From the link: ${words}. Train with these uses this, unless you change it there.`
       : "";
     const wrong = describe(refused);
     if (wrong) this.say(`The address has ${wrong}, which cannot be; the run's own value is kept.`);
   }
 
   setUp() {
-    for (const kind of KINDS) labelEnds(this.part(kind));
     this.on("defaults", "click", () => {
       for (const field of this.fields) field.value = field.dataset.run;
       this.write("from-link", "");
@@ -211,9 +172,11 @@ class TrainingPanel extends Section {
       this.readAddress();
       window.addEventListener("hashchange", () => this.readAddress());
     }
-    const corrected = { ...this.run.parameters, relu_grad_inactive: 0 };
-    this.on("correct", "click", () => this.trainAgain(corrected));
-    for (const name of ["train", "again"]) this.on(name, "click", () => this.begin());
+    this.on("train", "click", () => this.train());
+    this.on("again", "click", () => this.begin());
+    this.on("same-scale", "change", () => {
+      if (this.units) this.drawUnits(this.units.weights, this.units.size);
+    });
   }
 }
 
@@ -228,6 +191,9 @@ class Attempt {
     this.errors = []; // on the validation images
     this.differs = null; // the first epoch whose error is not the run's
     this.kept = null; // the last epoch that came with weights
+    this.part = null; // what is trained of an epoch that has not ended
+    this.strip = null; // unless there is nothing to read
+    this.isCorrection = this.changes === "relu_grad_inactive 0";
     this.isStopped = false;
     this.stopWorker = () => {};
     this.started = performance.now();
@@ -239,11 +205,10 @@ class Attempt {
       const { images, labels, validation_images, validation_labels } = this.panel.run;
       const packed = [images, labels, validation_images, validation_labels];
       const arrays = await Promise.all(packed.map(unpackBytes));
-      this.panel.drawRun(this.count);
       if (this.isStopped) return;
       this.stopWorker = startWorker(
         this.panel.source,
-        [arrays.slice(0, 2), arrays.slice(2), this.parameters],
+        [arrays.slice(0, 2), arrays.slice(2), this.parameters, MILESTONES],
         (result) => this.show(result),
         (error) => this.fail(error),
       );
@@ -253,49 +218,79 @@ class Attempt {
   }
 
   showBeginning() {
-    const { panel, count } = this;
+    const { panel, parameters, count } = this;
+    const image = panel.pad.getImage();
+    if (image) this.strip = new Strip(panel.root, image, parameters.classes, this.changes);
     panel.part("stop").onclick = () => this.stop();
     panel.setBusy(true);
-    panel.part("stage").scrollIntoView({ block: "nearest" }); // what grows
-    panel.part("progress").max = this.parameters.epochs;
+    panel.write("train", "Train again");
+    panel.correction.ask();
+    if (this.isCorrection) panel.correction.begin();
+    panel.part("accuracy").scrollIntoView({ block: "nearest" }); // what grows
+    panel.part("progress").max = parameters.epochs;
     panel.part("progress").value = 0;
     panel.say("Training.");
     panel.write("shown", "");
-    for (const name of MEASURES) drawLine(panel.part(`live-${name}`), [], count);
+    panel.drawRun(count);
+    for (const name of MEASURES) this.drawAccuracies(name, []);
+    panel.plots.error.set(panel.part("error-live-validation"), []);
   }
 
   show(result) {
     const { panel, parameters } = this;
-    const isEqual = result.error === panel.run.errors[result.epoch - 1];
-    if (!this.changes && this.differs === null && !isEqual) this.differs = result.epoch;
-    this.drawLines(result);
-    if (result.weights && result.finite) {
-      this.kept = result;
-      drawUnits(panel.part("forming"), result.weights, parameters.hidden_size);
+    const { epoch, place, weights, finite, digest } = result;
+    if (weights && finite !== false) {
+      this.strip?.read(place ? null : epoch, { ...parameters, weights }, digest);
+      panel.drawUnits(weights, parameters.hidden_size);
     }
-    panel.part("progress").value = result.epoch;
-    this.showEpoch(result);
-    if (!result.digest) return;
+    if (place) this.showPart(result);
+    else if (epoch > 0) this.showEpoch(result);
+  }
+
+  showPart(result) {
+    const { epoch, place } = result;
+    const count = this.parameters.num_samples;
+    if (result.finite) this.part = result;
+    this.panel.part("progress").value = epoch - 1 + place / count;
+    this.panel.write("shown", `Epoch ${epoch}: ${place} of ${count} images.`);
+  }
+
+  showEpoch(result) {
+    const { panel } = this;
+    const { epoch, error, validation, finite } = result;
+    const isLast = result.digest !== null;
+    const isEqual = error === panel.run.errors[epoch - 1];
+    if (!this.changes && this.differs === null && !isEqual) this.differs = epoch;
+    this.drawLines(result);
+    if (result.weights && finite) this.kept = result;
+    panel.part("progress").value = epoch;
+    this.describeEpoch(result);
+    if (this.isCorrection && finite) panel.correction.show(validation, epoch, isLast);
+    if (!isLast) return;
     const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
-    const remark = this.record(result, result.finite ? "" : "diverged");
+    const remark = this.record(result, finite ? "" : "diverged");
     this.finish(remark + judge(panel.run.curves.validation, result), ...outcome);
   }
 
+  drawAccuracies(name, values) {
+    this.panel.plots.accuracy.set(this.panel.part(`live-${name}`), values);
+  }
+
   drawLines(result) {
-    const { panel, count } = this;
-    const isDrawn = result.weights || result.epoch % Math.ceil(count / MAX_POINTS) === 0;
+    const isDrawn = result.weights || result.epoch % Math.ceil(this.count / MAX_POINTS) === 0;
     for (const name of MEASURES) {
       const accuracies = this.accuracies[name];
       if (result[name] >= 0) accuracies.push(result[name]); // and not NaN, of no images
-      if (isDrawn) drawLine(panel.part(`live-${name}`), accuracies, count);
+      if (isDrawn) this.drawAccuracies(name, accuracies);
     }
     // A line that diverges leaves the plot.
     if (!result.finite) this.errors.push(Infinity);
     else if (result.validationError >= 0) this.errors.push(result.validationError);
-    if (result.weights) drawLine(panel.part("error-live-validation"), this.errors, count);
+    const line = this.panel.part("error-live-validation");
+    if (result.weights) this.panel.plots.error.set(line, this.errors);
   }
 
-  showEpoch({ epoch, fitted, masked, validation }) {
+  describeEpoch({ epoch, fitted, masked, validation }) {
     const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
     this.panel.write(
       "shown",
@@ -305,19 +300,27 @@ class Attempt {
   }
 
   stop() {
-    const kept = this.kept;
+    const { kept, part, parameters, panel } = this;
     this.isStopped = true;
     if (kept) {
       const epochs = countEpochs(kept.epoch);
-      this.parameters = { ...this.parameters, epochs: kept.epoch }; // with which it ends there
+      this.strip?.read(kept.epoch, { ...parameters, weights: kept.weights }, true);
+      this.parameters = { ...parameters, epochs: kept.epoch }; // with which it ends there
       this.record(kept, "stopped");
       const accuracy =
         kept.validation >= 0 ? `, at ${kept.validation.toFixed(3)} on the validation images` : "";
       this.finish(
         `Stopped after ${epochs}. This network is kept as it is${accuracy}, and reads what you draw.`,
       );
+    } else if (part) {
+      panel.pad.add({ ...parameters, weights: part.weights });
+      this.finish(
+        `Stopped in the first epoch, after ${part.place} of ${parameters.num_samples} images. ` +
+          "This network is kept as it is, and reads what you draw. It is no try of yours, " +
+          "because no number of epochs repeats it.",
+      );
     } else {
-      this.finish("Stopped before the first epoch.");
+      this.finish("Stopped before it could learn.");
     }
   }
 
@@ -338,16 +341,17 @@ class Attempt {
     const seconds = (performance.now() - started) / 1000;
     const { number, remark } = panel.tries.add(parameters, result, ending, seconds);
     panel.drawTry(number, { accuracy: this.accuracies.validation, error: this.errors });
-    if (result.finite) panel.keep({ ...parameters, weights: result.weights });
+    this.strip?.name(`Try ${number}`);
+    if (result.finite) panel.pad.add({ ...parameters, weights: result.weights });
     return remark;
   }
 }
 
-// Sets up the buttons in `root`, which has training.html.j2. `keep` gets a network that has been
-// trained to its end. `rootOfTries` has tries.html.j2, which may stand apart. Returns what stops a
-// training.
-export function setUpTraining(root, run, source, keep = () => {}, rootOfTries = root) {
-  const panel = new TrainingPanel(root, run, source, keep, rootOfTries);
+// Sets up the buttons in `root`, which has training.html.j2. `pad` has the image to read while it
+// trains, and gets a network that has been trained to its end. `rootOfTries` has tries.html.j2,
+// which may stand apart. Returns what stops a training.
+export function setUpTraining(root, run, source, pad = NO_PAD, rootOfTries = root) {
+  const panel = new TrainingPanel(root, run, source, pad, rootOfTries);
   panel.setUp();
   return () => panel.part("stop").click(); // which does nothing where nothing is trained
 }

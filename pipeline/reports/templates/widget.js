@@ -4,7 +4,7 @@ import { keepKeys } from "./dom.js";
 import { showRun } from "./draw.js";
 import { setUpPad } from "./pad.js";
 import { setUpSteps } from "./step.js";
-import { setUpTraining } from "./train.js";
+import { NO_PAD, setUpTraining } from "./train.js";
 
 export function render({ model, el }) {
   const send = (name, value) => {
@@ -17,19 +17,19 @@ export function render({ model, el }) {
   keepKeys(el);
   showRun(el, networks);
   const onDrawn = (image) => send("drawn", new DataView(image.buffer));
-  const add = networks.length
+  const pad = networks.length
     ? setUpPad(el.querySelector(".drawing"), networks, training, onDrawn)
-    : () => {};
+    : NO_PAD;
   if (!training) return;
-  const keep = (network) => {
+  const add = (network) => {
     const first = new DataView(network.weights.first.buffer);
     const second = new DataView(network.weights.second.buffer);
     send("trained", { first, second, normalisation: network.normalisation });
-    add(network);
+    pad.add(network);
   };
   const part = el.querySelector(".training");
   const stopSteps = setUpSteps(el.querySelector(".steps"), training);
-  const stopTraining = setUpTraining(part, training, model.get("source"), keep);
+  const stopTraining = setUpTraining(part, training, model.get("source"), { ...pad, add });
   return () => {
     stopSteps();
     stopTraining();

@@ -1,0 +1,125 @@
+// Draws the curves of trainings into the plots of training.html.j2, and names their ends.
+import { addElement } from "./dom.js";
+
+const WIDTH = 600; // of a plot
+const HEIGHT = 240;
+const STEPS = [0.02, 0.05, 0.1, 0.2]; // of an axis of accuracies
+const MOST_STEPS = 7;
+const SPACE = 28; // between the names of two lines
+
+// The places of an axis: round numbers, from below the lowest value to above the highest one. It
+// is live.find_axis in JavaScript.
+export function findAxis(lowest, highest) {
+  const countSteps = (step) => Math.ceil(highest / step) - Math.floor(lowest / step);
+  const step = STEPS.find((each) => countSteps(each) <= MOST_STEPS) ?? STEPS.at(-1);
+  const first = Math.floor(lowest / step);
+  const length = Math.max(Math.ceil(highest / step) - first, 1) + 1;
+  return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(step < 0.1 ? 2 : 1));
+}
+
+// Moves sorted heights apart, no further than needed, so that each has its space between `top` and
+// `bottom`.
+export function spread(heights, top, bottom) {
+  const groups = []; // of heights that touch each other
+  const findStart = ({ sum, count }) => {
+    const room = SPACE * (count - 1);
+    return Math.max(top, Math.min(sum / count - room / 2, bottom - room));
+  };
+  for (const height of heights) {
+    let group = { sum: height, count: 1 };
+    while (groups.length) {
+      const above = groups.at(-1);
+      if (findStart(above) + SPACE * above.count <= findStart(group)) break;
+      group = { sum: above.sum + group.sum, count: above.count + group.count };
+      groups.pop();
+    }
+    groups.push(group);
+  }
+  return groups.flatMap((group) =>
+    Array.from({ length: group.count }, (_, i) => findStart(group) + SPACE * i),
+  );
+}
+
+// Writes beside the end of each line what it is, and joins the two.
+export function labelEnds(svg) {
+  for (const each of svg.querySelectorAll(".end, .leader")) each.remove();
+  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
+    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
+    .filter(({ point }) => point)
+    .sort((a, b) => a.point.y - b.point.y);
+  const heights = spread(
+    ends.map(({ point }) => point.y),
+    0,
+    HEIGHT,
+  );
+  ends.forEach(({ point: { x, y }, label }, i) => {
+    const inPlot = Math.max(-10, Math.min(y, HEIGHT + 10)); // where one that diverged is left
+    const d = `M${x + 2} ${inPlot}L${x + 14} ${heights[i]}`;
+    addElement(svg, "path", { class: "leader", d });
+    const place = { x: x + 18, y: heights[i] + 7 };
+    addElement(svg, "text", { class: "end", "data-label": label, ...place }, label);
+  });
+}
+
+// A plot, whose lines are known by their classes. The axis of accuracies begins where the lines do.
+export class Plot {
+  constructor(svg) {
+    this.svg = svg;
+    this.lines = new Map();
+    this.count = 1; // epochs across
+    this.places = Array.from(svg.querySelectorAll(".grid line + text"), (text) => text.textContent);
+  }
+
+  setCount(count) {
+    this.count = count;
+    this.svg.querySelector(".epochs").textContent = count;
+    this.drawAll();
+  }
+
+  // Draws the values of a line, and all others if the axis has to change for it.
+  set(polyline, values) {
+    this.lines.set(polyline, values);
+    if (this.fitAxis()) this.drawAll();
+    else this.draw(polyline);
+  }
+
+  // Returns whether the axis has changed.
+  fitAxis() {
+    if (!this.svg.matches(".accuracy")) return false;
+    const lines = [...this.lines.values()].filter((values) => values.length);
+    if (lines.length === 0) return false;
+    const lowest = Math.min(...lines.map((values) => Math.min(...values)));
+    const highest = Math.max(...lines.map((values) => Math.max(...values)));
+    const places = findAxis(lowest, highest);
+    if (String(places) === String(this.places)) return false;
+    this.places = places;
+    const grid = this.svg.querySelector(".grid");
+    for (const each of grid.querySelectorAll("line, line + text")) each.remove();
+    for (const text of places) {
+      const y = this.findHeight(Number(text));
+      addElement(grid, "line", { x2: WIDTH, y1: y, y2: y });
+      addElement(grid, "text", { x: -8, y: y + 7, "text-anchor": "end" }, text);
+    }
+    return true;
+  }
+
+  findHeight(value) {
+    const [bottom, top] = [Number(this.places[0]), Number(this.places.at(-1))];
+    return HEIGHT * (1 - Math.min((value - bottom) / (top - bottom), 1.1));
+  }
+
+  drawAll() {
+    for (const polyline of this.lines.keys()) this.draw(polyline);
+    labelEnds(this.svg);
+  }
+
+  draw(polyline) {
+    const points = this.lines.get(polyline).map((value, i) => {
+      const x = (WIDTH * (i + 1)) / this.count;
+      return `${x},${this.findHeight(value).toFixed(1)}`;
+    });
+    // One point alone would not be seen.
+    if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
+    polyline.setAttribute("points", points.join(" "));
+  }
+}

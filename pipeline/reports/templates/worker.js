@@ -1,0 +1,59 @@
+// Trains in a worker, so that the page answers meanwhile.
+import { digestOf, evaluate, Training } from "./network.js";
+
+// Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
+// now and then; within a long epoch what has been trained so far. It runs in a worker, which has
+// network.js too.
+function* measureEpochs([images, labels], others, parameters, milestones) {
+  const { epochs, normalisation } = parameters;
+  const training = new Training(images, labels, parameters);
+  const { weights } = training;
+  yield { epoch: 0, weights };
+  let posted = Date.now(); // when weights were
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    do {
+      training.next();
+      if (training.place === labels.length || Date.now() - posted < 250) continue;
+      yield { epoch, place: training.place, weights, finite: Number.isFinite(training.error) };
+      posted = Date.now();
+    } while (training.place < labels.length);
+    const [fittedError, fitted] = evaluate(images, labels, weights, normalisation);
+    const [validationError, validation] = evaluate(...others, weights, normalisation);
+    const error = training.error / labels.length;
+    const errors = [error, fittedError, others[1].length ? validationError : 0];
+    const finite = errors.every(Number.isFinite); // as in 02_train
+    const isLast = epoch === epochs || !finite;
+    const isShown = isLast || milestones.includes(epoch) || Date.now() - posted > 50;
+    yield {
+      epoch,
+      error,
+      masked: training.correct / labels.length,
+      fitted,
+      validation,
+      validationError,
+      finite,
+      weights: isShown ? weights : null,
+      digest: isLast ? digestOf(weights) : null,
+    };
+    if (isLast) return;
+    if (isShown) posted = Date.now();
+  }
+}
+
+// Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
+// data: what measureEpochs takes.
+export function startWorker(source, data, onEpoch, onError) {
+  const imports = "const { digestOf, evaluate, Training } = network_js;\n";
+  const work =
+    "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
+  const parts = [source, imports, measureEpochs, "\n", work];
+  const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
+  const worker = new Worker(address);
+  worker.onmessage = (message) => onEpoch(message.data);
+  worker.onerror = ({ message }) => onError(message);
+  worker.postMessage(data);
+  return () => {
+    worker.terminate();
+    URL.revokeObjectURL(address);
+  };
+}
