@@ -69,10 +69,10 @@ def open_page(browser, path, width=PHONE, **options):
         assert all(url.startswith(("file:", "data:", "blob:")) for url in requests)
 
 
-def compute_weights(sample, epochs, seed=1, **options):
+def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
     """Train as a default run does, but for these options, and return the weights."""
     rng, input_rng = helpers.generators(seed)
-    weights = helpers.initial_weights(rng, 40)
+    weights = helpers.initial_weights(rng, hidden_size)
     images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
     for _ in range(epochs):
         compiled.train_epoch(images, labels, weights, rng, input_rng, **options)

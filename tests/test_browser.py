@@ -309,9 +309,11 @@ def test_what_is_drawn_is_read_after_certain_epochs(browser, reports, sample, sc
     with open_page(browser, reports["run"], **options) as report:
         expect(report.part("watch")).to_be_hidden()
         report.draw(TWO["strokes"])
-        report.train(epochs=6)
+        report.train(epochs=6, hidden_size=3)  # epochs too short to show each
         image = 255 - read_colours(report.part("watched"))[:, 0]
-        weights = [pages.compute_weights(sample, n) for n in (0, 1, 2, 3, 5, 6)]
+        weights = [
+            pages.compute_weights(sample, n, hidden_size=3) for n in (0, 1, 2, 3, 5, 6)
+        ]
         answers = [compiled.predict(image[None], each, 255.0)[0] for each in weights]
         right = [str(np.argmax(scores)) for scores in answers]
         strip = dict(zip("012356", right, strict=True))
