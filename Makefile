@@ -43,7 +43,7 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 	$(BIN)/python -m pipeline run --force
 	cp runs/default/report.html notebooks/report.html
-	$(BIN)/python -m pipeline report notebooks/learn.ipynb --output notebooks/lesson.html
+	$(BIN)/python -m pipeline report notebooks/lesson.md --output notebooks/lesson.html
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20

@@ -232,14 +232,17 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 
 
 @main.command("report")
-@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
+@click.argument("path", metavar="NOTEBOOK | LESSON.md | RUN_DIR", type=EXISTING)
 @click.option(
     "--output",
     type=PAGE,
-    help="The page of a notebook. Default: runs/reports/NAME.html.",
+    help="The page of a notebook or a lesson. Default: runs/reports/NAME.html.",
 )
 def report_command(path: Path, output: Path | None) -> None:
-    """Make one page of a notebook, a run, a point or a sweep, finished or not."""
+    """Make one page of a notebook, a lesson, a run, a point or a sweep.
+
+    Runs, points and sweeps need not be finished.
+    """
     if path.is_dir() and output:
         raise click.UsageError("--output is for notebooks; a run has its own report.")
     if path.is_dir():
@@ -254,13 +257,16 @@ def report_command(path: Path, output: Path | None) -> None:
 
                 output = evaluation.report(folder)
     else:
-        from pipeline.lessons import exercises
+        from pipeline.lessons import exercises, lesson
         from pipeline.reports import page
 
         name = from_current_folder(str(path.with_suffix("")))
         output = output or page.choose_path(name)
-        parts: dict[str, Any] = {"exercises": exercises.DIGESTS}
-        page.write_notebook_report(path, output, with_parts=True, **parts)
+        if path.suffix == ".md":
+            lesson.write_page(path, output)
+        else:
+            parts: dict[str, Any] = {"exercises": exercises.DIGESTS}
+            page.write_notebook_report(path, output, **parts)
     echo_path("report", output)
 
 

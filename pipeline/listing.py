@@ -16,14 +16,13 @@ from nbformat import NotebookNode
 
 from pipeline.errors import InvalidInput
 from pipeline.execution.runs import run
-from pipeline.lessons import exercises
+from pipeline.lessons import exercises, lesson
 from pipeline.network.published import format_duration
 from pipeline.parameters import describe, find_changed, from_values
 from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.records import Inputs, Status, SweepSummary, read_record
 from pipeline.reports import page
 from pipeline.reports.cells import read_notebook
-from pipeline.reports.lesson import collect_lesson, is_lesson
 from pipeline.reports.markdown import GUIDES, render_guide
 from pipeline.results.files import check_page, is_locked, write_whole
 from pipeline.results.provenance import has_published_helpers
@@ -161,7 +160,7 @@ def write_site(folder: Path) -> Path:
         stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb")
         for stem in LISTED.findall(guide)
     }
-    for stem in ("index", *SITE_RUNS, *GUIDES, *notebooks):
+    for stem in ("index", "lesson", *SITE_RUNS, *GUIDES, *notebooks):
         check_page(folder / f"{stem}.html")
     pages, reports, lessons = {}, [], []
     for stem, notebook in notebooks.items():
@@ -176,11 +175,10 @@ def write_site(folder: Path) -> Path:
         pages[name] = page.render_run(source, source.read_record(), site=site)
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
     original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
+    text = (NOTEBOOKS / "lesson.md").read_text("utf-8")
+    pages["lesson"] = lesson.render(text, original, site)
     for stem, notebook in notebooks.items():
-        lesson = None
-        if is_lesson(notebook):
-            lesson = collect_lesson(notebook, original, site)
-        parts: dict[str, Any] = {"lesson": lesson, "exercises": exercises.DIGESTS}
+        parts: dict[str, Any] = {"exercises": exercises.DIGESTS}
         html = page.render({stem: notebook}, site[stem], site, **parts)
         pages[stem] = page.remove_dead_links(html)
     for stem, (title, guide_name) in GUIDES.items():

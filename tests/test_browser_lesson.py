@@ -7,31 +7,47 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import pages
+from tests.lessons.test_lesson import write_lesson
 from tests.pages import open_page
-from tests.reports.test_lesson import write_lesson
 
 browser = pages.browser
 pytestmark = pages.pytestmark
 
 ANSWERS = [  # what came out, of each question
-    "learning rate 0.5: [0.    0.5   0.75  0.875]",
-    "(c) is right",
-    "A network of size 3-2-2, as it begins: score 2 and -2, target 1 and 0, error 5.",
-    "gradients of W2: [[2.0, -4.0], [0.0, 0.0]]",
-    "3,344 of 31,760 weights have a gradient other than 0",
-    "slope by the nudge 0.02198, by backward 0.02198",
-    "epoch 1: error 0.729, 527 correct",
-    "after two epochs: 15 of 20 above 0",
-    "shuffled once     [781, 832, 829, 840, 800], on average 816",
-    "true slope       [902, 895, 894, 908, 896], on average 899",
+    "(a) is right. The score is 0.8 below",
+    "(c) is right. A small change",
+    "(c) is right. Five of them",
+    "(c) is right. The first image moves 3,344",
+    "(c) is right. With the slip they reach",
 ]
 REFUSE_STORAGE = """Object.defineProperty(window, "localStorage", {
     get() { throw new DOMException("refused", "SecurityError"); },
 });"""
 PRINT_NOTHING = "window.print = () => {};"
-COUNT_BEFORE = """(answer, fields) => fields.filter((field) =>
-    answer.compareDocumentPosition(field) & Node.DOCUMENT_POSITION_PRECEDING
-).length"""
+# The words to read up to each stop, and the most between two things to press, without
+# those of what is pressed, of figures, of tables, and of what is folded.
+COUNT_WORDS = """() => {
+    const pressed = "button, input, select, textarea, summary, canvas";
+    const aside = `${pressed}, figure, label, fieldset, table`;
+    const found = { most: 0, upTo: {} };
+    let words = 0, since = 0;
+    const walk = (node) => {
+        if (node.nodeType === Node.TEXT_NODE) {
+            const many = [...node.textContent.matchAll(/\\S*[\\p{L}\\p{N}]\\S*/gu)];
+            words += many.length;
+            since += many.length;
+            found.most = Math.max(found.most, since);
+        } else if (node.nodeType === Node.ELEMENT_NODE && node.checkVisibility()) {
+            if (node.matches(".lesson-stop")) found.upTo[node.id] = words;
+            const isPressed = node.matches(pressed) || node.querySelector(pressed);
+            if (node.matches(aside)) since = isPressed ? 0 : since;
+            else if (node.matches("details:not([open])")) since = 0;
+            else node.childNodes.forEach(walk);
+        }
+    };
+    walk(document.querySelector("main"));
+    return { ...found, all: words };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +80,10 @@ class Sheet:
     def is_open(self, i):
         return self.answers.nth(i).evaluate("(each) => each.open")
 
-    def predict(self, i, words="I think so"):
-        """Choose the second answer of a question that has choices, else write words."""
+    def predict(self, i):
+        """Choose the second answer of a question."""
         question = self.row(i).get_attribute("data-question")
-        choices = self.lesson.root.locator(f"input[name='{question}']")
-        if choices.count():
-            choices.nth(1).check()
-            return
-        fields = self.lesson.root.locator("label.prediction textarea")
-        before = self.answers.nth(i).evaluate(COUNT_BEFORE, fields.element_handles())
-        fields.nth(before - 1).fill(words)
+        self.lesson.root.locator(f"input[name='{question}']").nth(1).check()
 
 
 def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser, path):
@@ -82,7 +92,7 @@ def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser,
         assert box["y"] + box["height"] < 667  # the screen of a small phone
         lesson.check_print()
         lesson.page.emulate_media(media="print")
-        assert lesson.part("prose p").filter(visible=True).count() > 50
+        assert lesson.part("prose p").filter(visible=True).count() > 12
         lesson.page.emulate_media(media="screen")
         lesson.check_look()
 
@@ -94,9 +104,7 @@ def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest_of_its_run(
     with open_page(browser, path) as lesson:
         lesson.draw_with_keys()
         assert lesson.read_answer().startswith("This network reads ")
-        for name in ("dropout", "slip"):
-            lesson.part(f"switches .{name}").uncheck()
-        lesson.press("Next image")
+        lesson.press("Next image")  # without dropout and the slip
         row = lesson.part("steps .rows button[value='5']")
         expect(row.locator("b")).to_have_text(["0.12", "1", "-0.88", "0.16"])
         outcome = f"Equal: 3 epochs. SHA-256 of the weights: {digest}."
@@ -117,7 +125,6 @@ def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest_of_its_run(
 def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, path):
     with open_page(browser, path) as lesson:
         page, sheet = lesson.page, Sheet(lesson)
-        lesson.button("Show all code").evaluate("(each) => each.click()")
         assert sheet.rows.count() == len(ANSWERS) == sheet.answers.count()
         for i, expected in enumerate(ANSWERS):
             sheet.press(i)
@@ -130,9 +137,7 @@ def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, p
             sheet.press(i)
             assert sheet.is_open(i), expected
             expect(sheet.row(i)).to_contain_text(expected)
-        expect(sheet.row(0).locator("td").first).to_have_text("I think so")
-        expect(sheet.row(5).locator("td").first).to_have_text("(b) Only the loss.")
-        expect(sheet.row(5).locator("td").last).to_contain_text("(b) is right")
+        expect(sheet.row(4).locator("td").first).to_contain_text("(b) By less")
         page.evaluate(PRINT_NOTHING)
         lesson.press("Print my sheet")
         page.emulate_media(media="print")
@@ -142,21 +147,18 @@ def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, p
         printed = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        expect(page.locator("section.notebook")).to_be_visible()
+        expect(page.locator("#one-weight")).to_be_visible()
 
 
-def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, path):
+def test_what_was_opened_is_not_predicted_anew_but_on_a_new_sheet(browser, path):
     with open_page(browser, path) as lesson:
         page = lesson.page
-        reading = page.get_by_text("Read on when you have your answer").nth(1)
-        reading.click()
-        expect(lesson.part("hint").filter(visible=True)).to_have_count(1)
-        choice = page.get_by_label("(c) Both become 0.")
+        choice = page.get_by_label("(c) Neither.")
         choice.focus()
         page.keyboard.press("Space")
         expect(choice).to_be_checked()
-        reading.click()
-        verdict = page.get_by_text("First: (c) is right.")
+        Sheet(lesson).press(1)
+        verdict = page.get_by_text("A small change of either").first
         expect(verdict).to_be_visible()
         expect(choice).to_be_disabled()
         page.once("dialog", lambda dialog: dialog.dismiss())
@@ -170,21 +172,93 @@ def test_a_reading_waits_too_and_what_was_opened_is_not_predicted_anew(browser, 
         expect(Sheet(lesson).row(1).locator("td")).to_have_text(["", ""])
 
 
+def test_an_update_waits_for_the_prediction_below_it(browser, path):
+    with open_page(browser, path) as lesson:
+        network = lesson.root.locator("#one-weight .live")
+        update, weight = network.get_by_role("button", name="Update"), "button.weight"
+        update.press("Enter")
+        expect(update).to_have_attribute("aria-disabled", "true")
+        expect(network.locator(weight)).to_have_text("0.2")
+        expect(network.locator(".hint")).to_contain_text("your prediction first")
+        Sheet(lesson).predict(0)
+        update.click()
+        expect(network.locator(weight)).to_have_text("0.6")
+        lesson.press("Next image")  # of the real step, whose prediction is not made
+        update = lesson.root.locator("#step").get_by_role("button", name="Update")
+        expect(update).to_have_attribute("aria-disabled", "true")
+
+
+def test_an_answer_can_be_shown_without_a_guess_which_the_sheet_says(browser, path):
+    with open_page(browser, path) as lesson:
+        sheet = Sheet(lesson)
+        sheet.press(0)
+        lesson.press("Show me without a guess")
+        assert sheet.is_open(0)
+        predicted, result = sheet.row(0).locator("td").all()
+        expect(predicted).to_have_text("shown without a guess")
+        expect(result).to_contain_text(ANSWERS[0])
+        expect(lesson.page.get_by_label("(a) At 0.6.")).to_be_disabled()
+        lesson.page.reload()
+        expect(predicted).to_have_text("shown without a guess")
+
+
+def test_a_lesson_is_short_between_presses(browser, path):
+    with open_page(browser, path) as lesson:
+        count = lesson.page.evaluate(COUNT_WORDS)
+        assert count["all"] <= 1500
+        assert count["most"] <= 120
+        assert 100 < count["upTo"]["a-chain"] <= 450  # that is, with One weight
+
+
+def test_the_bar_stays_in_view_names_the_stop_and_leads_to_each(browser, path):
+    with open_page(browser, path) as lesson:
+        bar = lesson.part("lesson-bar")
+        here = bar.locator("[aria-current]")
+        expect(here).to_have_text("1 Draw")
+        for number, title in ((7, "Many tries"), (3, "One weight")):
+            bar.get_by_role("link", name=f"{number} {title}").click()
+            expect(here).to_have_text(f"{number} {title}")
+            heading = lesson.root.get_by_role("heading", name=title, exact=True)
+            top, bottom = heading.bounding_box()["y"], bar.bounding_box()["height"]
+            assert bottom <= top < 200
+            assert bar.bounding_box()["y"] == 0
+        page = lesson.page
+        page.evaluate("location.hash = '#step'")  # a link from elsewhere
+        expect(here).to_have_text("6 The real step")
+        page.set_viewport_size({"width": 320, "height": 844})
+        assert page.evaluate(pages.FITS)
+        expect(bar.get_by_role("link").last).to_be_in_viewport(ratio=1)
+
+
+def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
+    browser, path
+):
+    with open_page(browser, path) as lesson:
+        box = lesson.button("Train again").bounding_box()
+        assert box["y"] + box["height"] <= 900
+        chains = lesson.root.locator("#a-chain .live")
+        Sheet(lesson).predict(1)
+        for i, weight in ((1, "-1"), (2, "-0.85")):
+            chains.nth(i).get_by_role("button", name="Update").click()
+            expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "3"])
+            expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
+
+
 def test_a_sheet_survives_a_reload_but_in_a_browser_that_stores_nothing(browser, path):
     """That a result survives, too, is tested in Firefox."""
     with open_page(browser, path) as lesson:
         sheet, name = Sheet(lesson), lesson.field("Name")
         predicted, result = sheet.row(0).locator("td").all()
-        sheet.predict(0, "0.5, 0.75, 0.875")
+        sheet.predict(0)
         name.fill("Ada")
         lesson.page.reload()
         expect(name).to_have_value("Ada")
-        expect(predicted).to_have_text("0.5, 0.75, 0.875")
+        expect(predicted).to_have_text("(b) At 0.7.")
         expect(result).to_have_text("")
         lesson.page.add_init_script(REFUSE_STORAGE)
         lesson.page.reload()
         expect(predicted).to_have_text("")
-        sheet.predict(0, "again")
+        sheet.predict(0)
         sheet.press(0)
         expect(result).to_contain_text(ANSWERS[0])
 
@@ -193,6 +267,6 @@ def test_without_scripts_answers_open_as_in_other_pages(browser, path):
     with open_page(browser, path, java_script_enabled=False) as lesson:
         Sheet(lesson).press(0)
         answer = Sheet(lesson).answers.first
-        expect(answer.get_by_text("learning rate 0.5: [0. ")).to_be_visible()
+        expect(answer.get_by_text("The score is 0.8 below").first).to_be_visible()
         fields = lesson.root.locator("textarea, input[type=radio]")
         expect(fields.filter(visible=True)).to_have_count(0)

@@ -117,10 +117,10 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
     page = Page(call, NOTEBOOKS / "lesson.html")
     diagrams = "document.querySelectorAll('.network-diagram').length"
-    assert page.evaluate(diagrams) == 3  # the scripts of the committed page run
+    assert page.evaluate(diagrams) == 5  # the scripts of the committed page run
     answer = "document.querySelectorAll('.answer')[1]"
     press = f"{answer}.querySelector('summary').click()"
-    choice = "document.querySelectorAll('input[type=radio]')[2]"
+    choice = "document.querySelectorAll('input[type=radio]')[5]"
     page.evaluate(press)
     assert not page.evaluate(f"{answer}.open")
     page.evaluate(f"{choice}.click()")
@@ -129,5 +129,5 @@ def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
     page.send("reload", wait="complete")
     assert page.evaluate(f"{choice}.checked")
     row = page.evaluate("document.querySelectorAll('.sheet tbody tr')[1].textContent")
-    assert "(c) Both become 0." in row
+    assert "(c) Neither." in row
     assert "(c) is right" in row

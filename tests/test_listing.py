@@ -244,7 +244,7 @@ def site(runs, tmp_path_factory):
 def test_a_site_has_every_notebook_and_every_link_leads_somewhere(site):
     stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
     guides = {"glossary", "own-network", "teaching", "worksheet", "worksheet-key"}
-    stems_of_pages = {"index", "default"} | guides | stems
+    stems_of_pages = {"index", "default", "lesson"} | guides | stems
     assert site.pages.keys() == {f"{stem}.html" for stem in stems_of_pages}
     for name, page in site.pages.items():
         for link in page.select("a[href]"):
@@ -264,7 +264,7 @@ def test_students_get_every_notebook_without_its_outputs(site):
 
 
 def test_the_words_are_on_one_page_and_every_other_page_leads_there(site):
-    for name in ("why.html", "learn.html", "default.html"):
+    for name in ("why.html", "lesson.html", "default.html"):
         assert not site.pages[name].select(".glossary")
         assert site.pages[name].select('a[href="glossary.html"]')
     assert site.pages["glossary.html"].select("tr")
@@ -285,7 +285,8 @@ def test_a_site_begins_with_the_lesson_and_has_the_result_of_its_run(site):
     assert "Train the network. " in text
     assert text.index("the lesson") < text.index("The original: 79.42 %")
     for part in (".drawing", ".steps", ".training .train", ".many", ".sheet"):
-        assert len(site.pages["learn.html"].select(part)) == 1
+        assert len(site.pages["lesson.html"].select(part)) == 1
+        assert not site.pages["learn.html"].select(part)
 
 
 def test_a_notebook_that_a_student_has_edited_is_kept(tmp_path, caplog):

@@ -47,6 +47,7 @@ def test_the_citation_is_of_this_version():
 
 
 LINKED = [*GUIDES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
+LINKED += ["notebooks/lesson.md", "notebooks/teaching.md"]
 
 
 @pytest.mark.parametrize("guide", LINKED)

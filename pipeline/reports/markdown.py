@@ -4,7 +4,7 @@ Formulas become MathML, because browsers can draw it without a script.
 """
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,7 @@ GUIDES = {
     "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
     "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
 }
-LESSON = "lesson.html"  # the page of learn.ipynb, beside the notebooks
-PART = "<!-- part {} -->"  # stands for a part of the lesson's page
+LESSON = "lesson.html"  # the page of lesson.md, beside the notebooks
 
 
 class Renderer(IPythonRenderer):
@@ -35,7 +34,6 @@ class Renderer(IPythonRenderer):
     stems: the names of the notebooks, without .ipynb; `stem` is the current one.
     site: the names of notebooks with a page beside this one.
     shift: by how many levels to lower headings.
-    parts: of a lesson's page, by name; each replaces the paragraph that links to it.
     """
 
     def __init__(
@@ -43,11 +41,9 @@ class Renderer(IPythonRenderer):
         stems: Sequence[str],
         site: Container[str] = (),
         shift: int = 0,
-        parts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(escape=False)
         self.stems, self.site, self.shift = stems, site, shift
-        self.parts = parts or {}
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
@@ -67,8 +63,6 @@ class Renderer(IPythonRenderer):
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         path, _, heading = url.partition("#")
-        if path == LESSON and heading in self.parts:
-            return PART.format(heading)
         stem = Path(path).stem if path else self.stem
         anchor = make_anchor(stem, heading)
         if urlsplit(url).scheme:
@@ -76,11 +70,11 @@ class Renderer(IPythonRenderer):
         if url == GLOSSARY:
             page = "glossary.html" if self.site else "#glossary"
             return f'<a href="{page}">{text}</a>'
-        # On the website, the report of the default run and the lesson have other names.
+        # On the website, the report of the default run has another name.
         if path == "report.html" and self.site:
             return f'<a href="default.html#{heading}">{text}</a>'
         if path == LESSON and self.site:
-            return f'<a href="learn.html#{heading}">{text}</a>'
+            return f'<a href="{url}">{text}</a>'
         if self.site and path == f"{stem}.md" and stem in GUIDES:
             place = f"#{anchor}" if heading else ""
             return f'<a href="{stem}.html{place}">{text}</a>'
@@ -91,12 +85,6 @@ class Renderer(IPythonRenderer):
         if stem in self.site:
             return f'<a href="{stem}.html#{anchor}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
-
-    def paragraph(self, text: str) -> str:
-        for name, part in self.parts.items():
-            if PART.format(name) in text:
-                return part
-        return super().paragraph(text)
 
     def table(self, text: str) -> str:
         """Render a table, which scrolls on phones if it has three columns or more."""
@@ -147,7 +135,7 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
     """Render the Markdown of a cell, as a filter in nbconvert's templates."""
     renderer = context["resources"]["renderer"]
     renderer.attachments = context["cell"].get("attachments", {})
-    return MarkdownWithMath(renderer).render(source)
+    return render_text(source, renderer)
 
 
 def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
@@ -156,10 +144,14 @@ def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
     above, text = guide.split(f"# {title}\n", 1)
     if above:
         text = text.split("\n## ")[0]
-    return MarkdownWithMath(Renderer([Path(name).stem], site)).render(text)
+    return render_text(text, Renderer([Path(name).stem], site))
+
+
+def render_text(source: str, renderer: Renderer) -> str:
+    return MarkdownWithMath(renderer).render(source)
 
 
 def render_words(source: str) -> str:
     """Render a text without a paragraph of its own, such as a heading or a sentence."""
-    html = MarkdownWithMath(Renderer(["words"])).render(source)
+    html = render_text(source, Renderer(["words"]))
     return html.strip().removeprefix("<p>").removesuffix("</p>")

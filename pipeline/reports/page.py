@@ -25,7 +25,6 @@ from pipeline.paths import RUNS, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
-from pipeline.reports.lesson import Lesson, collect_lesson, is_lesson
 from pipeline.reports.markdown import Renderer, render_guide, render_markdown
 from pipeline.results.files import GENERATOR, check_page, write_whole
 from pipeline.results.provenance import has_published_helpers
@@ -41,7 +40,6 @@ FORMATS = [
     "text/plain",
 ]
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
-NOTEBOOK_CELL = "notebook"  # the tag of cells that the page of a lesson leaves out
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
@@ -67,7 +65,6 @@ def render(
     title: str,
     site: Mapping[str, str] | None = None,
     summary: Mapping[str, Any] | None = None,
-    lesson: Lesson | None = None,
     exercises: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
@@ -76,7 +73,6 @@ def render(
     site: the names of notebooks that have a page beside this one, in the order of
         reading, and their titles.
     summary: of a run, see `summarise_run`.
-    lesson: what its page has besides the notebook.
     exercises: what the page checks exercises by, if there are any.
 
     The page of a run has a title of its own, so the headings of its notebooks are
@@ -84,34 +80,25 @@ def render(
     """
     site = site or {}
     exporter = make_exporter()
-    parts = lesson.parts if lesson else {}
-    renderer = Renderer(list(notebooks), site, 1 if summary else 0, parts)
+    renderer = Renderer(list(notebooks), site, 1 if summary else 0)
     sections = []
     for stem, notebook in notebooks.items():
         renderer.stem = stem
         resources = {"renderer": renderer}
-        node = leave_out(notebook, NOTEBOOK_CELL) if lesson else fold_set_up(notebook)
-        html, resources = exporter.from_notebook_node(node, resources)
+        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
         renderer = resources["renderer"]  # nbconvert has made a copy
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     if not summary and "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
     content = "".join(sections)
     has_exercises = exercises is not None and "<code>exercises.check(" in content
-    run = lesson.page if lesson else None
-    if summary:
-        run = summary["live"]["page"]
+    run = summary["live"]["page"] if summary else None
     scripts = choose_scripts(content, run, has_exercises)
-    styles = ["live", "page"]
-    if lesson:
-        scripts.append("predict")
-        styles.append("lesson")
     has_glossary = bool(summary) or 'href="#glossary"' in content
     has_glossary = has_glossary and not site  # which has a page for it
     return fill(
         "page.html.j2",
         scripts,
-        styles,
         title=title,
         site=site,
         stem=next(iter(notebooks)),
@@ -119,7 +106,6 @@ def render(
         sections=sections,
         summary=summary,
         run=run,
-        questions=lesson.questions if lesson else None,
         exercises=exercises if has_exercises else None,
         glossary=render_guide("Glossary", "README.md") if has_glossary else None,
     )
@@ -181,17 +167,15 @@ def write_notebook_report(
     notebook: Path,
     output: Path,
     title: str | None = None,
-    with_parts: bool = False,
     exercises: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
-    with_parts: whether the page of a lesson has what draws and trains.
     exercises: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
-    file that this project has not made, or if a lesson's run is missing or outdated.
+    file that this project has not made.
     """
     check_page(output)
     node = leave_out(read_notebook(notebook), ERROR_CELL)
@@ -200,9 +184,8 @@ def write_notebook_report(
     )
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
-    lesson = collect_lesson(node) if with_parts and is_lesson(node) else None
-    parts: dict[str, Any] = {"lesson": lesson, "exercises": exercises}
-    html = render({notebook.stem: node}, title or heading_or_name, **parts)
+    name = title or heading_or_name
+    html = render({notebook.stem: node}, name, exercises=exercises)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():

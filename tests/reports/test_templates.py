@@ -10,7 +10,8 @@ from pipeline.reports import live
 from tests.reports.test_page import parse
 
 ENTRIES = [
-    *("page", "report", "report_training", "exercises", "sort", "diagrams", "predict"),
+    *("page", "report", "report_training", "exercises", "sort", "diagrams"),
+    *("predict", "lesson"),
     *("widget", "diagram"),
 ]
 # What the floor of browsers lacks: the first Safari, Chrome and Firefox that has it.

@@ -7,6 +7,7 @@ const ANSWERS = ".answer, .prose details"; // an answer has its reading folded, 
 // also opens by itself, without this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
+  if (!button) return; // as in a lesson, which has no code
   const hasAnswers = document.querySelector(".answer") && !document.querySelector(".sheet");
   const pieces = hasAnswers ? "all code and answers" : "all code";
   const folded = hasAnswers ? `${CODE}, ${ANSWERS}` : CODE;
@@ -47,8 +48,8 @@ function setUpPrinting() {
 
 // On a narrow screen the contents start folded, so that the page begins with what it is about.
 function foldContents() {
-  if (!window.matchMedia("(max-width: 60rem)").matches) return;
-  document.querySelector("nav details").open = false;
+  const contents = document.querySelector("nav details");
+  if (contents && window.matchMedia("(max-width: 60rem)").matches) contents.open = false;
 }
 
 setUpCode();

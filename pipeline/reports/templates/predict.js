@@ -3,8 +3,6 @@
 import { make } from "./dom.js";
 
 const KEY = `digits-by-hand: ${document.title}`; // in the browser's storage
-const CHOICE = /^\s*\(\w\)/; // how a choice in a list begins
-const VERDICT = /\(\w\) is right/; // in a reading
 
 // Reads what was kept. A browser may refuse to store anything: then nothing is kept, and all else
 // works.
@@ -24,46 +22,33 @@ function keep(all) {
   }
 }
 
-// The elements of the question before an answer, from the paragraph that says "Predict" on.
-function findPrompt(answer) {
-  const prose = answer.closest(".cell").previousElementSibling;
-  const elements = [...prose.children];
-  const isPrompt = ({ firstChild: first }) =>
-    first?.nodeName === "STRONG" && first.textContent === "Predict";
-  return elements.slice(elements.findLastIndex(isPrompt));
+const findChoices = (answer) => answer.closest(".cell").previousElementSibling.querySelector("ul");
+
+// The small network or the step above a question, whose update shows what is asked.
+function findFigure(answer) {
+  const figures = [...answer.closest("section").querySelectorAll(".live, .steps")];
+  const isAbove = (figure) =>
+    figure.compareDocumentPosition(answer) & Node.DOCUMENT_POSITION_FOLLOWING;
+  return figures.filter(isAbove).at(-1);
 }
 
-// One question, with its choices or its words, the answer and its reading, and a row of the sheet.
+// One question with its choices, the answer, and a row of the sheet.
 class Prediction {
   constructor(answer, row, changed) {
     this.answer = answer;
     this.row = row;
     this.changed = changed; // is called when there is something to keep
     this.name = row.dataset.question;
-    this.reading = answer.closest(".cell").nextElementSibling?.querySelector(":scope > details");
-    this.folded = [this.answer, this.reading].filter(Boolean);
+    this.summary = answer.querySelector("summary");
     this.hint = make("p", { class: "note hint", role: "status" });
+    const buttons = [...(findFigure(answer)?.querySelectorAll("button") ?? [])];
+    this.update = buttons.find(({ textContent }) => textContent.trim() === "Update");
+    this.skip = make("button", { type: "button", class: "action" }, "Show me without a guess");
+    this.skip
+      .addEventListener("click", () => this.openWithoutGuess());
     this.isOpened = false;
-    this.ask();
+    this.choices = this.makeChoices(findChoices(answer));
     this.lock();
-  }
-
-  // Makes a choice of each list with letters, and a field for what is not in a list.
-  ask() {
-    const prompt = findPrompt(this.answer);
-    const list = prompt.find(({ nodeName, firstElementChild: first }) => {
-      return nodeName === "UL" && CHOICE.test(first.textContent);
-    });
-    this.choices = list ? this.makeChoices(list) : [];
-    this.field = null;
-    if (!list || prompt.at(-1) !== list) {
-      this.field = make("textarea", { rows: 2, autocomplete: "off" });
-      const words = list ? "Your second prediction" : "Your prediction";
-      this.field.setAttribute("aria-describedby", this.row.querySelector("b").id);
-      prompt.at(-1).after(make("label", { class: "prediction" }, words, this.field));
-      this.field.addEventListener("input", () => this.change());
-    }
-    this.answer.after(this.hint);
   }
 
   makeChoices(list) {
@@ -89,48 +74,50 @@ class Prediction {
     return this.choices.findIndex(({ checked }) => checked);
   }
 
-  get words() {
-    return this.field?.value.trim() ?? "";
-  }
-
-  get isMade() {
-    return this.chosen >= 0 || this.words !== "";
-  }
-
   // What has been opened is kept as it was predicted.
   get state() {
-    return { chosen: this.chosen, words: this.words, isOpened: this.isOpened };
+    return { chosen: this.chosen, isOpened: this.isOpened };
   }
 
-  set state({ chosen = -1, words = "", isOpened = false }) {
+  set state({ chosen = -1, isOpened = false }) {
     this.choices.forEach((choice, i) => {
       choice.checked = i === chosen;
     });
-    if (this.field) this.field.value = words;
-    this.isOpened = isOpened && this.isMade;
-    for (const details of this.folded) details.open = false;
+    this.isOpened = isOpened;
+    this.answer.open = false;
     this.show();
   }
 
-  // The answer and its reading open after a prediction.
-  lock() {
-    for (const details of this.folded) {
-      const summary = details.querySelector("summary");
-      summary.addEventListener("click", (event) => {
-        if (this.isMade) return;
-        event.preventDefault();
-        const how = this.choices.length ? "Choose" : "Write down";
-        details.after(this.hint);
-        this.hint.textContent = `${how} your prediction first, above.`;
-      });
-      summary.addEventListener("click", () => this.open());
-    }
+  get isLocked() {
+    return this.chosen < 0 && !this.isOpened;
   }
 
-  open() {
-    if (!this.isMade || this.isOpened) return;
+  // The answer opens, and its update is made, after a prediction.
+  lock() {
+    const beforeOthers = { capture: true };
+    this.update?.addEventListener("click", (event) => this.refuse(event, "below"), beforeOthers);
+    this.summary.addEventListener("click", (event) => {
+      this.refuse(event, "above");
+      if (!this.isLocked && !this.isOpened) {
+        this.isOpened = true;
+        this.change();
+      }
+    });
+  }
+
+  refuse(event, where) {
+    if (!this.isLocked) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    event.currentTarget.parentElement.after(this.hint);
+    this.hint.replaceChildren(`Choose your prediction first, ${where}. `, this.skip);
+  }
+
+  openWithoutGuess() {
     this.isOpened = true;
+    this.answer.open = true;
     this.change();
+    this.summary.focus();
   }
 
   change() {
@@ -139,10 +126,10 @@ class Prediction {
   }
 
   show() {
-    if (this.isMade) this.hint.textContent = "";
+    if (!this.isLocked) this.hint.textContent = "";
     for (const choice of this.choices) choice.disabled = this.isOpened;
-    if (this.field) this.field.readOnly = this.isOpened;
-    for (const { classList } of this.folded) classList.toggle("locked", !this.isMade);
+    this.answer.classList.toggle("locked", this.isLocked);
+    this.update?.setAttribute("aria-disabled", this.isLocked);
     const [predicted, result] = this.row.querySelectorAll("td");
     predicted.replaceChildren(...this.describePrediction());
     result.replaceChildren(...(this.isOpened ? this.describeResult() : []));
@@ -150,20 +137,13 @@ class Prediction {
 
   describePrediction() {
     const choice = this.choices[this.chosen];
-    const chosen = choice ? [...choice.nextElementSibling.cloneNode(true).childNodes] : [];
-    return [make("p", {}, ...chosen), make("p", {}, this.words)];
+    if (choice) return choice.nextElementSibling.cloneNode(true).childNodes;
+    return [this.isOpened ? "shown without a guess" : ""];
   }
 
-  // Which choice is right, and what was computed: printed lines, or else what a picture shows.
+  // Which choice is right, and why.
   describeResult() {
-    const [verdict = ""] = this.reading?.textContent.match(VERDICT) ?? [];
-    const printed = [...this.answer.querySelectorAll("pre")];
-    const pictures = [...this.answer.querySelectorAll("figcaption.numbered")];
-    const shown = printed.length ? printed : pictures;
-    const lines = shown.map(({ lastChild, textContent }) => {
-      return printed.length ? textContent.trim() : lastChild.textContent.trim();
-    });
-    return [make("p", {}, make("b", {}, verdict)), make("p", { class: "lines" }, lines.join("\n"))];
+    return this.answer.querySelector(".came-out").cloneNode(true).childNodes;
   }
 }
 
