@@ -7,16 +7,121 @@ import numpy as np
 import pandas as pd
 
 import helpers
+from pipeline.lessons.diagram import Diagram
+from pipeline.lessons.lesson import NETWORKS
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
+
+RATES = (0.5, 1.0, 2.1)  # of one weight, on the worksheet
+
+
+def read_words(name):
+    """Return the text of a file in notebooks/, each line break as a space."""
+    return " ".join((NOTEBOOKS / name).read_text().split())
+
+
+def read_heap(inactive):
+    """Return the validation accuracies of the seeds 1 to 20, with the slip or not."""
+    results = pd.read_csv(NOTEBOOKS / "sweeps" / "forty_seeds.csv")
+    results = results.query("num_validation == 1000 and seed <= 20")
+    rows = results[results["relu_grad_inactive"] == inactive]
+    return rows["validation_accuracy"]
+
+
+def make_steps(rate):
+    """Return where one weight stands after each of three steps, as 4 digits."""
+    places, weight = [], 0.2
+    for _ in range(3):
+        weight -= rate * (weight - 1)
+        places.append(f"{weight:.4g}")
+    return places
+
+
+def test_the_lesson_says_what_one_weight_and_the_chain_do():
+    text = read_words("lesson.md")
+    assert Diagram(**NETWORKS["1-1"]).layers[1] == [0.2]
+    slow, _, fast = map(make_steps, RATES)
+    assert f"[x] At {slow[0]}." in text
+    assert f"Further steps lead to {slow[1]} and {slow[2]}," in text
+    assert "to {}, {} and {}, and the error grows".format(*fast) in text
+    chain = NETWORKS["1-1-1 slip"]
+    weights = [np.array(each) for each in chain["weights"]]
+    inputs, targets = np.array([chain["inputs"]]), np.array([chain["targets"]])
+    hidden, scores = helpers.forward(inputs, weights)
+    for inactive, name in ((1, "slip"), (0, "silent")):
+        first, second = helpers.backward(
+            inputs, targets, hidden, scores, weights, relu_grad_inactive=inactive
+        )
+        assert NETWORKS[f"1-1-1 {name}"].get("relu_grad_inactive", 0) == inactive
+        moved = weights[0] - chain["learning_rate"] * first
+        assert (moved == weights[0]) == (inactive == 0)
+        if inactive:
+            assert f"moves from {weights[0].item():g} to {moved.item():g}," in text
+            after = helpers.forward(inputs, (moved, weights[1]))[1]
+            assert after == scores == second == 0
+
+
+def test_the_plan_of_the_stops_takes_fifty_minutes():
+    plan = (NOTEBOOKS / "teaching.md").read_text()
+    stops = re.findall("^## (.*)", (NOTEBOOKS / "lesson.md").read_text(), re.M)
+    plan = plan.split("## Lesson 2")[0]
+    rows = re.findall(r"^\| (\d+) \| \*\*(?:(\d) )?(.*?)\*\*", plan, re.M)
+    assert sum(int(minutes) for minutes, *_ in rows) == 50
+    *parts, last = rows
+    assert last[2] == "Exit question"
+    assert all(stops[int(number) - 1] == title for _, number, title in parts)
+
+
+def test_the_key_has_the_steps_of_one_weight():
+    assert "begins at $w = 0.2$" in (NOTEBOOKS / "worksheet.md").read_text()
+    key = (NOTEBOOKS / "worksheet-key.md").read_text()
+    for rate in RATES:
+        assert f"| {rate:g} | {' | '.join(make_steps(rate))} |" in key
+
+
+def test_the_lesson_has_the_numbers_of_the_key_and_of_a_real_step(sample):
+    text, key = read_words("lesson.md"), read_words("worksheet-key.md")
+    assert Diagram(**NETWORKS["3-2-2"]).layers[-1].tolist() == [2, -2]
+    end = re.search("the scores are .{0,20}, and the error is 0\\.[0-9]+", key)[0]
+    assert end in text
+    images, targets = sample["x_train"][:1] / 255, np.eye(10)[sample["y_train"][:1]]
+    weights = helpers.initial_weights(helpers.generators(1)[0], 40)
+    hidden, scores = helpers.forward(images, weights)
+    gradients = helpers.backward(
+        images, targets, hidden, scores, weights, relu_grad_inactive=0
+    )
+    pixels, units = np.count_nonzero(images), np.count_nonzero(hidden)
+    count = sum(np.count_nonzero(gradient) for gradient in gradients)
+    assert f"It has {sum(matrix.size for matrix in weights):,} weights." in text
+    assert f"moves {count:,}: its {pixels} pixels with ink times {units} act" in text
+    assert f"and {10 * units} weights behind" in text
+    moved = [w - 0.005 * g for w, g in zip(weights, gradients, strict=True)]
+    (label,) = targets[0].nonzero()[0]
+    ends = scores[0, label], helpers.forward(images, moved)[1][0, label]
+    words = (
+        "For the first image, a {}, the score of the {} rises from {:.2f} to {:.2f}."
+    )
+    assert words.format(label, label, *ends) in text
+
+
+def test_the_lesson_has_the_numbers_of_forty_seeds():
+    text = read_words("lesson.md")
+    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    tests = record.groupby("relu_grad_inactive").test.mean() / 100
+    words = f"the mean is {tests[1]:.1f} % of these with the slip, and "
+    assert f"{words}{tests[0]:.1f} % without it" in text
+    accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
+    assert f"reads {accuracy:.2f} % of 10,000 test digits" in text
+    ends = [end for kind in (1, 0) for end in read_heap(kind).agg(["min", "max"])]
+    words = "reach from {:.1%} to {:.1%}. Without it they reach from {:.1%} to {:.1%}."
+    assert words.format(*ends).replace("%", " %") in text
+    assert f"By {100 * (ends[1] - ends[0]):.0f} points of a hundred." in text
 
 
 def test_the_plan_of_an_hour_has_the_numbers_of_forty_seeds():
-    results = pd.read_csv(NOTEBOOKS / "sweeps" / "forty_seeds.csv")
-    results = results.query("num_validation == 1000 and seed <= 20")
     text = (NOTEBOOKS / "teaching.md").read_text()
     for inactive, heap in ((1, "first"), (0, "second")):
-        rows = results[results["relu_grad_inactive"] == inactive]
-        found = rows["validation_accuracy"]
+        found = read_heap(inactive)
         numbers = [found.mean(), found.std(), found.min(), found.max()]
         sentence = re.search(f"the {heap} heap has (.*?)\\. ", text, re.I)[1]
         assert re.findall(r"0\.\d+", sentence) == [f"{each:.3f}" for each in numbers]
