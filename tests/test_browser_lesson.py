@@ -234,7 +234,7 @@ def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
     browser, path
 ):
     with open_page(browser, path) as lesson:
-        box = lesson.button("Train again").bounding_box()
+        box = lesson.root.locator("button.train").bounding_box()
         assert box["y"] + box["height"] <= 900
         chains = lesson.root.locator("#a-chain .live")
         Sheet(lesson).predict(1)
