@@ -64,6 +64,11 @@ END_LABELS = """() => Array.from(
     document.querySelectorAll(".accuracy .end"),
     (text) => [text.textContent, getComputedStyle(text).fill],
 )"""
+CLICK_AND_COUNT_ROLLS = """(button) => {
+    button.click();
+    return document.querySelector(".curve .now").getAnimations().length;
+}"""
+ALL_FIT = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
 FIRST_EPOCH = re.compile("error 0.8547, accuracy 0.332; equal to the first entry")
 # Presses each button of a selector, and reads the tables that it shows.
 READ_SUMS = """([root, buttons]) => Array.from(
@@ -104,6 +109,7 @@ def use_all_parts(report):
     """Bring onto the screen what stands in a run's report only after it is used."""
     report.draw()
     expect(report.part("reads")).to_contain_text("reads 7")
+    report.open_more()
     report.part("units button").first.press("Enter")
     report.press("Next image")
     steps = report.part("steps")
@@ -202,17 +208,33 @@ def test_a_digit_is_drawn_read_and_taken_back_until_only_an_example_is_left(
             expect(example).to_be_visible()
             expect(scores).to_have_text(shown)
             assert report.pad.evaluate(PICTURE) == empty
+
+
+def test_a_pressed_unit_and_what_it_adds_are_both_in_view(browser, reports):
+    with open_page(browser, reports["run"]) as report:
         report.draw()
-        units = report.part("units button")
+        report.open_more()
+        units, about = report.part("units button"), report.part("about-unit")
         expect(units).to_have_count(40)
         for state in ("has the activation", "is dropped", "has the activation"):
             units.nth(7).press("Enter")
-            expect(report.part("about-unit")).to_contain_text(state)
+            expect(about).to_contain_text(state)
+        units.nth(39).scroll_into_view_if_needed()  # at the lower edge of the screen
+        units.nth(39).click()
+        expect(about).to_contain_text("Hidden unit 39")
+        for part in (about, report.part("to-scores"), units.nth(39)):
+            expect(part).to_be_in_viewport(ratio=1)
+        bars, drawer = units.nth(39).bounding_box(), report.part("unit").bounding_box()
+        assert bars["y"] + bars["height"] <= drawer["y"]
+        report.press("Close")
+        expect(about).to_be_hidden()
+        expect(units.nth(39)).to_be_focused()
 
 
 def test_a_drawing_is_read_by_each_of_three_networks(browser, reports):
     """The answers to fifty drawings are tested in Node."""
     with open_page(browser, reports["other"]) as report:
+        report.open_more()
         networks, reads = report.field("Network"), report.part("reads")
         options = networks.locator("option").all_text_contents()
         assert [option.split(" (")[0] for option in options] == NETWORKS
@@ -227,6 +249,7 @@ def test_a_drawing_is_read_by_each_of_three_networks(browser, reports):
 
 def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
     with open_page(browser, reports["run"]) as report:
+        report.open_more()
         taught, choice = report.part("taught"), report.field("This is a")
         report.press("Teach it")
         expect(taught).to_have_text("Draw something first.")
@@ -244,7 +267,7 @@ def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
         report.press("Show a mistake")
         expect(report.part("reads")).to_contain_text("This network reads ")
         wrong, label = report.read_answer(), choice.input_value()
-        expect(taught).to_contain_text(f"labelled {label}, read as {wrong[19]}.")
+        assert f"It is labelled {label}." in wrong
         assert report.pad.evaluate(PICTURE) != empty
         assert wrong[19] != label
         for _ in range(5):
@@ -257,6 +280,26 @@ def test_a_network_is_taught_a_mistake_and_forgets_it(browser, reports):
         report.press("Clear")
         expect(report.part("reads")).to_have_text("Nothing is drawn yet.")
         assert report.pad.evaluate(PICTURE) == empty
+
+
+def test_a_mistake_and_a_cleared_pad_are_taken_back(browser, reports):
+    with open_page(browser, reports["run"]) as report:
+        report.draw()
+        drawn = report.read_answer()
+        for _ in range(2):
+            report.press("Show a mistake")
+            expect(report.part("reads")).to_contain_text("It is labelled")
+            expect(report.part("reads")).to_be_in_viewport()
+            report.page.evaluate(pages.NEXT_FRAME)
+        report.press("Undo", "Undo")
+        assert report.read_answer() == drawn
+        report.press("Clear", "Undo")
+        assert report.read_answer() == drawn
+        hint = report.root.get_by_text("The arrow keys move the pen")
+        expect(hint).to_be_hidden()
+        report.button("Undo").focus()
+        report.page.keyboard.press("Shift+Tab")
+        expect(hint).to_be_visible()
 
 
 def test_a_field_says_why_it_refuses_a_value(browser, reports):
@@ -409,12 +452,16 @@ def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sam
         report.begin_training("Train it here")
         report.press("Stop")
         assert re.match(r"Stopped after \d+ epoch", report.wait_for_training())
-        expect(tries.first).to_have_text(re.compile(r"^1epochs (\d+)\1, stopped"))
+        expect(tries.first).to_have_text(
+            re.compile(r"^10\.\d{4}epochs (\d+)\1, stopped")
+        )
         outcome = report.train(epochs=5, dropout_rate=0.5, **changes)
         settings = "input_dropout_rate 0.2, relu_grad_inactive 0, epochs 5"
         assert f"{settings}: 5 epochs. SHA-256 of the weights: {digest}." in outcome
         accuracy = re.search(r"^Worse than .* accuracy (0\.\d{3}) on", outcome)[1]
-        expect(tries.first).to_have_text(re.compile(f"^2{settings}50"))
+        expect(tries.first).to_have_text(re.compile(f"^2{accuracy}0{settings}50"))
+        table = report.part("tries")
+        assert table.evaluate("(each) => each.scrollWidth <= each.clientWidth")
         address = tries.first.get_by_role("link").get_attribute("href")
         assert address == (
             "#input_dropout_rate=0.2&relu_grad_inactive=0&epochs=5"
@@ -487,8 +534,11 @@ def test_many_tries_become_two_groups_and_one_press_trains_one_again(
         expect(outcome).to_contain_text(f"Equal to what was reported: {right}. ")
         report.wait_for_training()
         expect(report.field("seed")).to_have_value("3")
-        report.part("first-plot .dot").last.click()
-        expect(outcome).to_contain_text("NOT equal to what was reported")
+        dot, verdict = report.part("first-plot .dot").last, report.part("verdict")
+        dot.click()
+        expect(verdict).to_contain_text("NOT equal to what was reported: 0.73 there")
+        expect(dot).to_be_in_viewport()
+        expect(verdict).to_be_in_viewport()
 
 
 def test_the_links_of_tries_are_copied_or_selected_and_read(browser, reports):
@@ -523,14 +573,19 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         for name, value in {"seed": "7", **values}.items():
             expect(report.field(name)).to_have_value(value)
         expect(report.part("outcome")).to_contain_text("dropout_rate 2, which cannot")
-        link = report.part("from-link")
+        link, notice = report.part("from-link"), report.part("link-notice")
         expect(link).to_contain_text("epochs 3, seed 7.")
-        expect(link).to_be_in_viewport()
+        expect(notice).to_have_text(link.text_content())
+        expect(notice).to_be_in_viewport()
+        report.root.locator("nav summary").press("Enter")
+        report.root.locator("nav a[href='#sees']").click()
+        expect(link).to_contain_text("epochs 3, seed 7.")
+        report.fill(seed=8)
+        expect(notice).to_contain_text("From the link: epochs 3.")
         report.press("Defaults")
         expect(report.field("seed")).to_have_value("1")
         expect(link).to_be_hidden()
-        report.page.reload()
-        report.page.evaluate("location.hash = 'step'")  # as a link of the contents
+        report.page.goto(reports["run"].as_uri() + "#seed=7")
         expect(link).to_be_visible()
         expect(report.field("seed")).to_have_value("7")
         report.begin_training("Train it here")
@@ -568,6 +623,7 @@ def test_one_step_shows_what_each_update_is_made_of(browser, reports):
         steps.part("row button").nth(3).press("Enter")
         expect(steps.part("about")).to_contain_text("Forward: hidden unit 3")
         expect(steps.part("about table").first).to_be_in_viewport()
+        expect(steps.part("row button").nth(3)).to_be_in_viewport()
         for stop in ("Error", "Back"):
             expect(caption).to_be_hidden()
             steps.press(stop)
@@ -597,8 +653,10 @@ def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
         expect(setting).to_have_text("Both are as in this run.")
         steps.press("Play")
         expect(place).to_contain_text("Image 1,000 of 1,000, epoch 2")
+        height = steps.root.bounding_box()["height"]
         steps.press("Start again")
-        expect(place).to_be_hidden()
+        expect(place).to_contain_text("Image 1 of 1,000,")
+        assert steps.root.bounding_box()["height"] == pytest.approx(height, rel=0.1)
         steps.press("Play")
         expect(first).to_have_text(FIRST_EPOCH)
         slip.uncheck()
@@ -746,11 +804,70 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, di
         part.root.get_by_label(re.compile("^score 2:")).press("Enter")
         part.root.get_by_label("Change the target").fill("-1")
         expect(part.part("target").nth(1)).to_have_text("target -1")
-        smallest = pages.Page(page, report.part("live").first)
-        smallest.field("learning rate").fill("1e100")
-        smallest.press("Update", "Update", "Update")
-        expect(smallest.part("about")).to_contain_text("no longer a number")
         report.check_look()
+
+
+def test_a_weight_keeps_its_curve_on_which_a_rate_that_is_too_large_swings_out(
+    browser, diagrams
+):
+    """The slope is 4 times the distance from 0.5, so 0.525 overshoots by a tenth."""
+    with open_page(browser, diagrams[0]) as report:
+        smallest = pages.Page(report.page, report.part("live").first)
+        weight, old = smallest.part("weight"), smallest.part("curve .old")
+        weight.press("Enter")
+        smallest.field("learning rate").fill("0.525")
+        scale = smallest.part("curve .scale")
+        losses = scale.all_text_contents()
+        for count in range(1, 5):
+            smallest.press("Forward", "Error", "Back")
+            assert smallest.button("Update").evaluate(CLICK_AND_COUNT_ROLLS) == 1
+            expect(old).to_have_count(count)
+        assert weight.get_attribute("aria-pressed") == "true"
+        assert scale.all_text_contents() == losses
+        places = [float(dot.get_attribute("cx")) for dot in old.all()]
+        swings = np.abs(np.diff(places))
+        assert swings[1:] == pytest.approx(1.1 * swings[:-1], rel=1e-3)
+        expect(smallest.part("curve")).to_be_in_viewport(ratio=1)
+        expect(smallest.part("picture")).to_be_in_viewport(ratio=1)
+        report.page.emulate_media(reduced_motion="reduce")
+        assert smallest.button("Update").evaluate(CLICK_AND_COUNT_ROLLS) == 0
+        report.page.keyboard.press("Escape")
+        expect(smallest.part("curve")).to_have_count(0)
+        expect(weight).to_be_focused()
+
+
+def test_a_small_network_refuses_a_wrong_rate_and_calls_numbers_too_large(
+    browser, diagrams
+):
+    with open_page(browser, diagrams[0]) as report:
+        smallest = pages.Page(report.page, report.part("live").first)
+        rate, says = smallest.field("learning rate"), smallest.part("says")
+        for wrong in ("", "0", "-1"):
+            rate.fill(wrong)
+            expect(says).to_contain_text("must be a number above 0")
+            smallest.press("Update")
+            expect(rate).to_be_focused()
+            expect(smallest.part("weight")).to_have_text("1.5")
+        rate.fill("1e100")
+        smallest.press("Update", "Update", "Update")
+        expect(says).to_contain_text("is too large")
+        expect(smallest.part("weight")).to_have_text("too large")
+        expect(smallest.part("place").last).to_have_text("too large")
+        expect(smallest.part("about")).to_contain_text("smaller learning rate")
+        smallest.press("Start again")
+        expect(rate).to_have_value("0.1")
+
+
+def test_outputs_and_plots_fit_a_phone_and_a_pressed_plot_is_larger(browser, reports):
+    with open_page(browser, reports["run"], PHONE) as report:
+        report.unfold()
+        for name in ("output pre", "plot .scroll"):
+            assert report.part(name).count() > 2
+            assert report.part(name).evaluate_all(ALL_FIT)
+        plot = report.part("plot .scroll").first
+        width = plot.locator("img").bounding_box()["width"]
+        plot.click()
+        assert plot.locator("img").bounding_box()["width"] > 1.3 * width
 
 
 def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(
@@ -789,6 +906,26 @@ def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, rep
                 heading = report.root.locator(f"[id='{target}']")
                 expect(heading).to_have_text(link.text_content())
                 expect(heading).to_be_in_viewport()
+
+
+def test_a_word_of_the_glossary_is_explained_where_it_stands(browser, reports):
+    with open_page(browser, reports["run"]) as report:
+        report.press("Next image")
+        note, steps = report.part("definition"), report.part("steps")
+        for word, entry in (("dropout", "dropout"), ("hidden unit", "hidden unit")):
+            link = steps.get_by_role("link", name=word, exact=True)
+            link.click()
+            expect(note).to_have_text(re.compile(f"^{entry}: "))
+            expect(note).to_be_in_viewport()
+            expect(link).to_be_in_viewport()
+            report.page.keyboard.press("Escape")
+            expect(note).to_have_count(0)
+            expect(link).to_be_focused()
+        report.press("Error")
+        steps.get_by_role("link", name="target").click()
+        expect(note).to_contain_text("1 for the correct class")
+        report.press("Close")
+        expect(note).to_have_count(0)
 
 
 def test_exercises_are_checked_and_answers_shown_in_the_page(browser, reports):

@@ -165,6 +165,7 @@ def test_explore_shows_its_pictures_without_a_kernel_and_its_controls_with_one(
     expect(live.part("reads")).to_contain_text(", runner-up")
     live.press("Clear")
     expect(live.part("reads")).to_have_text("Nothing is drawn yet.")
+    live.open_more()
     live.field("Network").select_option(index=0)
     live.draw()
     expect(live.part("reads")).to_contain_text("reads 7, runner-up")

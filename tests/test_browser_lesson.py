@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from pipeline.paths import NOTEBOOKS
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
 from tests.pages import open_page
@@ -64,11 +65,11 @@ def path(run, tmp_path_factory):
 
 
 class Sheet:
-    """The questions of a lesson's page, and the rows that they have at its end."""
+    """The questions of a lesson's text, and the rows that they have at its end."""
 
     def __init__(self, lesson):
         self.lesson = lesson
-        self.rows = lesson.part("sheet tbody tr")
+        self.rows = lesson.part("sheet tbody tr:not([data-question=slip])")
         self.answers = lesson.root.locator("details.answer")
 
     def row(self, i):
@@ -200,6 +201,21 @@ def test_an_answer_can_be_shown_without_a_guess_which_the_sheet_says(browser, pa
         expect(lesson.page.get_by_label("(a) At 0.6.")).to_be_disabled()
         lesson.page.reload()
         expect(predicted).to_have_text("shown without a guess")
+
+
+def test_the_guess_about_the_slip_stands_on_the_sheet_with_what_came_out(browser):
+    """Only the original's training asks it, as that of the committed page."""
+    with open_page(browser, NOTEBOOKS / "lesson.html") as lesson:
+        guessed, outcome = lesson.part("sheet [data-question=slip] td").all()
+        lesson.press("Train it here")
+        lesson.wait_for_training()
+        lesson.press("Fewer")
+        expect(guessed).to_have_text("fewer")
+        lesson.press("Correct the slip")
+        lesson.wait_for_training()
+        expect(outcome).to_have_text("It reads clearly more.")
+        lesson.page.reload()
+        expect(guessed).to_have_text("fewer")
 
 
 def test_a_lesson_is_short_between_presses(browser, path):

@@ -49,6 +49,7 @@ NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
 # What a line may name, and the part to which links such as lesson.html#draw lead.
 PARTS = {"pad": "draw", "train": "train", "step": "step", "tries": "tries"}
 NAMES = (*PARTS, *(f"network {size}" for size in NETWORKS))
+SLIP = "What changes if the slip is corrected?"  # the training asks it by itself
 PART = re.compile(r"^\{(.*)\}$", re.M)
 QUESTION = re.compile(
     r"^\*\*Predict\*\*: (.*)\n\n((?:- \[[ x]\] .*\n(?:  .*\n)*)+)", re.M
@@ -177,6 +178,8 @@ def render_stop(
     for kind, piece in split_text(body):
         if kind == "part":
             html += render_part(piece, values)
+            if 'class="guesses"' in html and piece == "train":
+                questions.append(Question("slip", title, SLIP, []))
         elif kind == "question":
             question = read_question(piece, f"{name}-{len(questions) + 1}", title)
             questions.append(question)

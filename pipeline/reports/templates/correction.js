@@ -40,6 +40,14 @@ export class Correction extends Section {
       each.setAttribute("aria-pressed", Number(each.value) === guess);
     }
     this.setBusy(this.isBusy);
+    this.tell();
+  }
+
+  // Tells the sheet of a lesson what was guessed, and what came out.
+  tell(outcome = "") {
+    const guessed = GUESSES[this.guess] ?? "shown without a guess";
+    const detail = { guessed, outcome };
+    this.root.dispatchEvent(new CustomEvent("guess", { bubbles: true, detail }));
   }
 
   // Makes room for the accuracies on the validation images, before the corrected training begins.
@@ -61,5 +69,6 @@ export class Correction extends Section {
     const right = Math.abs(difference) < CLOSE ? 1 : 1 + Math.sign(difference);
     const said = this.guess in GUESSES ? `You said ${GUESSES[this.guess]}. ` : "";
     this.write("guessed", `${said}It reads ${GUESSES[right]}.`);
+    this.tell(`It reads ${GUESSES[right]}.`);
   }
 }

@@ -1,79 +1,29 @@
 // Draws a small network from its state, and makes it live. See pipeline/lessons/diagram.py.
-import { formatFixed, formatShort, keepKeys, make, makeButton } from "./dom.js";
+import { explainWeight, findFrame, locate, roll, widenFrame } from "./curve.js";
+import { formatShort, keepKeys, make, makeButton } from "./dom.js";
+import { explainPlace } from "./explain.js";
 import {
-  bracket,
-  explainPlace,
-  explainWeight,
-  makeRow,
-  makeTable,
-  RIGHT,
-  reveal,
-} from "./explain.js";
-import { findError, findReach, findWeight, measure } from "./sums.js";
+  describe,
+  drawLine,
+  findFlows,
+  findNumber,
+  findNumberFault,
+  findRateFault,
+  format,
+  isDiverged,
+  listPlaces,
+  listWeights,
+  makeUpdates,
+  placeNumbers,
+  readState,
+  signOf,
+} from "./small.js";
+import { findError, findWeight, measure } from "./sums.js";
+import { reveal } from "./view.js";
 
 const STOPS = ["Forward", "Error", "Back", "Update"];
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them
 const ROW = 7; // the height of a row of the picture, in rem
-const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
-
-// The class of a number, which gives it its colour.
-const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
-
-// A network as sums.js has it, from the state of pipeline/lessons/diagram.py.
-function readState({ weights, inputs, targets, learningRate, reluGradInactive }) {
-  const sizes = [inputs.length, ...weights.map((matrix) => matrix[0].length)];
-  const nouns = sizes.length === 2 ? ["input", "score"] : ["input", "unit", "score"];
-  const nameOf = (layer, place) =>
-    sizes[layer] === 1 ? `the ${nouns[layer]}` : `${nouns[layer]} ${place + 1}`;
-  return {
-    sizes,
-    nouns,
-    nameOf,
-    weights: weights.map((matrix) => Float64Array.from(matrix.flat())),
-    inputs: Float64Array.from(inputs),
-    targets: Float64Array.from(targets),
-    mask: new Float64Array(sizes.length > 2 ? sizes[1] : 0).fill(1),
-    inactive: reluGradInactive,
-    rate: learningRate,
-    digits: 4,
-    isTrimmed: true,
-    most: 12,
-  };
-}
-
-const listPlaces = ({ sizes }) =>
-  sizes.flatMap((size, layer) => Array.from({ length: size }, (_, place) => [layer, place]));
-
-const listWeights = ({ sizes }) =>
-  sizes.slice(1).flatMap((size, before) =>
-    Array.from({ length: size * sizes[before] }, (_, at) => ({
-      layer: before + 1,
-      from: Math.floor(at / size),
-      to: at % size,
-    })),
-  );
-
-// Chooses for each line's number the share of the line that is farthest from the other numbers, and
-// from places that are taken.
-function placeNumbers(lines, taken) {
-  const places = [...taken];
-  const numbers = [];
-  for (const [start, end] of lines) {
-    const free = SHARES.map((share) => {
-      const [x, y] = start.map((value, axis) => value + share * (end[axis] - value));
-      const gaps = places.map(([right, down]) =>
-        Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 0.3),
-      );
-      return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.45) };
-    });
-    const { at } = free.reduce((best, each) => (each.gap > best.gap ? each : best));
-    places.push(at);
-    numbers.push(at);
-  }
-  return numbers;
-}
-
-const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
 
 class Diagram {
   constructor(root, state) {
@@ -88,9 +38,16 @@ class Diagram {
     this.network = measure(readState(this.state));
     this.stop = "";
     this.chosen = null; // a place [layer, place], or a weight
-    this.reach = null; // the part of the parabola that is shown; it stays while one drags
+    this.leaveCurve();
     this.text =
       "Press a number to see what it is made of. Or make one step: forward, error, back, update.";
+  }
+
+  // Begins with a new curve: it has a frame of its own, and no steps yet.
+  leaveCurve() {
+    this.frame = null;
+    this.trail = []; // where the weight was before each update, and its loss
+    this.start = null; // from where the dot has to roll
   }
 
   // The place of a circle's centre: across as a share of the picture, down in rows.
@@ -107,10 +64,9 @@ class Diagram {
   }
 
   build() {
-    const rate = this.makeField(formatShort(this.network.rate), (value) => {
+    this.rate = this.makeField(formatShort(this.network.rate), findRateFault, (value) => {
       this.network.rate = value;
     });
-    this.rate = rate;
     this.stops = STOPS.map((name) =>
       makeButton(name, () => this.goTo(name), { class: "action", "aria-pressed": false }),
     );
@@ -118,25 +74,33 @@ class Diagram {
     this.says = make("p", { class: "says", role: "status" });
     this.flow = make("span");
     this.number = make("label", { class: "number" }, make("span"));
-    this.field = this.makeField(0, (value) => this.setNumber(value));
+    this.field = this.makeField(0, findNumberFault, (value) => this.setNumber(value));
     this.number.append(this.field);
     this.about = make("div", { class: "about" });
+    const close = makeButton("Close", () => this.close(), { class: "action close" });
+    this.panel = make("div", { class: "panel" }, close, this.number, this.about);
     this.listenToDrags();
+    this.root.addEventListener("keydown", ({ key }) => key === "Escape" && this.close());
     this.root.classList.add("network-diagram", "network-view");
     this.root.replaceChildren(
-      make("p", {}, ...this.stops, again, make("label", {}, "learning rate ", rate)),
+      make("p", {}, ...this.stops, again, make("label", {}, "learning rate ", this.rate)),
       this.says,
       this.buildPicture(),
       this.buildLegend(),
-      this.number,
-      this.about,
+      this.panel,
     );
   }
 
-  makeField(value, change) {
+  // findFault: says why a number is refused, or nothing.
+  makeField(value, findFault, change) {
     const field = make("input", { type: "number", step: "any", value, autocomplete: "off" });
     field.addEventListener("input", () => {
-      if (!Number.isFinite(field.valueAsNumber)) return;
+      const fault = findFault(field.valueAsNumber);
+      field.setCustomValidity(fault);
+      if (fault) {
+        this.says.textContent = fault;
+        return;
+      }
       change(field.valueAsNumber);
       this.renew();
     });
@@ -206,13 +170,34 @@ class Diagram {
 
   choose(chosen) {
     this.chosen = chosen;
+    this.leaveCurve();
     this.show();
-    reveal(this.about);
+    this.keepInView();
+  }
+
+  get pressed() {
+    return this.root.querySelector(".picture [aria-pressed=true]");
+  }
+
+  keepInView() {
+    if (this.pressed) reveal(this.panel, this.pressed);
+  }
+
+  close() {
+    const { pressed } = this;
+    this.chosen = null;
+    this.show();
+    pressed?.focus({ preventScroll: true });
+  }
+
+  get hasWeight() {
+    return this.chosen !== null && !Array.isArray(this.chosen);
   }
 
   restart() {
     this.begin();
     this.rate.value = formatShort(this.network.rate);
+    this.rate.setCustomValidity("");
     this.show();
   }
 
@@ -220,39 +205,33 @@ class Diagram {
   renew() {
     this.network = measure(this.network);
     if (this.stop === "Update") this.stop = "";
-    this.text = `Now the error is ${formatShort(findError(this.network))}.`;
+    if (this.isDragging) this.trail = [];
+    else this.leaveCurve();
+    this.text = `Now the error is ${format(findError(this.network))}.`;
     this.show();
   }
 
-  // The list and the place in it of the number that can be changed where something is chosen.
-  findNumber() {
-    const { network, chosen } = this;
-    if (!chosen) return null;
-    if (!Array.isArray(chosen)) {
-      const { at } = findWeight(network, chosen.layer, chosen.from, chosen.to);
-      return { list: network.weights[chosen.layer - 1], at, name: "the weight" };
-    }
-    const [layer, at] = chosen;
-    if (layer === 0) return { list: network.inputs, at, name: network.nameOf(0, at) };
-    if (layer < network.weights.length) return null;
-    return { list: network.targets, at, name: `the target of ${network.nameOf(layer, at)}` };
-  }
-
   setNumber(value) {
-    const { list, at } = this.findNumber();
+    const { list, at } = findNumber(this.network, this.chosen);
     list[at] = value;
   }
 
   goTo(stop) {
+    if (stop === "Update" && !this.rate.reportValidity()) {
+      this.says.textContent = this.rate.validationMessage;
+      return;
+    }
     this.stop = stop;
     if (stop === "Update") this.update();
-    else this.text = this.describe(stop);
+    else this.text = describe(this.network, stop);
     if (stop !== "Update") this.showSum(stop);
     this.show();
+    this.keepInView();
   }
 
-  // Chooses what a stop is about: a score, or a unit, unless one is chosen.
+  // Chooses what a stop is about: a score, or a unit, unless one is chosen. A weight stays chosen.
   showSum(stop) {
+    if (this.hasWeight) return;
     const { weights } = this.network;
     const layer = stop === "Error" || weights.length === 1 ? weights.length : 1;
     const isSum = Array.isArray(this.chosen) && this.chosen[0] > 0;
@@ -260,31 +239,12 @@ class Diagram {
     this.chosen = [layer, 0];
   }
 
-  describe(stop) {
-    const { network } = this;
-    const error = formatShort(findError(network));
-    const hasUnits = network.weights.length > 1;
-    if (stop === "Forward") {
-      const sums = hasUnits
-        ? "Each unit adds inputs times weights, and the ReLU cuts it at 0. Each score is such a sum, too, without ReLU."
-        : "Each score adds inputs times weights.";
-      return `Forward: the numbers flow to the right. ${sums} A weight says how much a number counts in a sum, and whether for or against.`;
-    }
-    if (stop === "Error") {
-      return `Error: each score minus its target is its error signal. The error is the sum of their squares, ${error}.`;
-    }
-    const inactive = network.inactive
-      ? "By the slip, an inactive unit lets them through as if it were active."
-      : "An inactive unit lets none through, because a small change of its sum changes no score.";
-    return hasUnits
-      ? `Back: the error signals flow to the left, through the same weights. ${inactive}`
-      : "Back: the error signal meets the input. Their product is the slope of the loss over the weight.";
-  }
-
   // Makes the step, and lists what it has changed.
   update() {
     const { network } = this;
-    const before = formatShort(findError(network));
+    const error = findError(network);
+    if (this.hasWeight) this.keepDot(error / 2);
+    else this.chosen = null;
     this.steps = listWeights(network).map((weight) =>
       findWeight(network, weight.layer, weight.from, weight.to),
     );
@@ -292,18 +252,21 @@ class Diagram {
       network.weights[layer - 1][at] -= network.rate * slope;
     }
     this.network = measure(network);
-    const after = formatShort(findError(this.network));
-    this.chosen = null;
+    const [before, after] = [error, findError(this.network)].map(format);
     this.text = `Update: each weight has moved by the learning rate times its slope, against the slope; nothing else has changed. The error was ${before} and is ${after}.`;
   }
 
+  // Keeps where the weight is, before it moves.
+  keepDot(loss) {
+    const { layer, from, to } = this.chosen;
+    const { weight } = findWeight(this.network, layer, from, to);
+    this.trail.push([weight, loss]);
+    this.start = weight;
+  }
+
   listenToDrags() {
-    const move = (event) => {
-      const toPicture = this.about.querySelector(".curve").getScreenCTM().inverse();
-      const { x } = new DOMPoint(event.clientX).matrixTransform(toPicture);
-      const share = (x - 10) / (RIGHT - 20); // as drawCurve has it
-      const [low, high] = this.reach;
-      const value = low + Math.max(0, Math.min(1, share)) * (high - low);
+    const move = ({ clientX }) => {
+      const value = locate(this.frame, this.about.querySelector(".curve"), clientX);
       this.setNumber(Number(value.toPrecision(3)));
       this.renew();
     };
@@ -318,6 +281,7 @@ class Diagram {
       this.about.addEventListener(name, () => {
         if (!this.isDragging) return;
         this.isDragging = false;
+        this.leaveCurve(); // so that the next steps have a frame that fits them
         this.showAbout();
       });
     }
@@ -340,30 +304,24 @@ class Diagram {
     const value = network.values[layer][place];
     const last = network.weights.length;
     const hasSignal = (stop === "Error" && layer === last) || (stop === "Back" && layer > 0);
-    const signal = hasSignal && formatShort(network.signals[layer][place]);
+    const signal = hasSignal && format(network.signals[layer][place]);
     const isInactive = layer > 0 && layer < last && !(network.sums[layer][place] > 0);
-    button.textContent = formatShort(value);
+    button.textContent = format(value);
     button.classList.toggle("inactive", isInactive);
     button.setAttribute("aria-pressed", chosen?.[0] === layer && chosen[1] === place);
     const state = isInactive ? ", inactive" : "";
     const back = hasSignal ? `, error signal ${signal}` : "";
     const name = network.nameOf(layer, place);
-    button.setAttribute("aria-label", `${name}: ${formatShort(value)}${state}${back}`);
+    button.setAttribute("aria-label", `${name}: ${format(value)}${state}${back}`);
     under.textContent = hasSignal ? `error signal ${signal}` : isInactive ? "inactive" : "";
-    if (target) target.textContent = `target ${formatShort(network.targets[place])}`;
+    if (target) target.textContent = `target ${format(network.targets[place])}`;
   }
 
   // Gives each line the colour and width of its weight, or of what flows through it.
   showWeights() {
     const { network, stop, chosen } = this;
     const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
-    const hasUnits = network.weights.length > 1;
-    const flows = found.map(({ layer, weight, input, signal, slope }) => {
-      if (stop === "Forward") return input * weight;
-      if (stop !== "Back") return weight;
-      if (hasUnits) return layer > 1 ? signal * weight : 0; // the inputs get no error signal
-      return slope;
-    });
+    const flows = findFlows(network, stop, found);
     const most = Math.max(...flows.map(Math.abs)) || 1;
     const flow = { Forward: "what flows, a value times its weight", Back: "what flows back" };
     this.flow.textContent = ` A line is ${flow[stop] ?? "a weight"}.`;
@@ -373,7 +331,7 @@ class Diagram {
       const isOfPlace =
         (chosen?.[0] === layer && chosen[1] === to) ||
         (chosen?.[0] === layer - 1 && chosen[1] === from);
-      const text = formatShort(found[k].weight);
+      const text = format(found[k].weight);
       shape.setAttribute("class", signOf(flows[k]));
       shape.style.strokeWidth = 1 + (5 * Math.abs(flows[k])) / most;
       button.hidden = found.length > MANY && !isOfPlace;
@@ -387,7 +345,7 @@ class Diagram {
   }
 
   showNumber() {
-    const number = this.findNumber();
+    const number = this.chosen && findNumber(this.network, this.chosen);
     this.number.hidden = !number;
     if (!number) return;
     this.number.firstChild.textContent = `Change ${number.name}: `;
@@ -397,18 +355,17 @@ class Diagram {
 
   showAbout() {
     const { network, chosen, about } = this;
-    if (!Number.isFinite(findError(network))) {
-      return about.replaceChildren(
-        make(
-          "p",
-          {},
-          "The error is no longer a number. Start again, with a smaller learning rate.",
-        ),
-      );
+    this.panel.classList.toggle("drawer", chosen !== null);
+    if (isDiverged(network)) {
+      const text = "The error is too large. Start again, with a smaller learning rate.";
+      return about.replaceChildren(make("p", {}, text));
     }
-    if (!chosen && this.stop === "Update") return this.showUpdate();
+    if (!chosen && this.stop === "Update") {
+      const table = makeUpdates(network, this.steps, (weight) => this.choose(weight));
+      return about.replaceChildren(table);
+    }
     if (!chosen) return about.replaceChildren();
-    if (!Array.isArray(chosen)) return this.showWeight();
+    if (this.hasWeight) return this.showWeight();
     const [layer, place] = chosen;
     if (layer > 0) {
       return explainPlace(about, network, layer, place, (weight) => this.choose(weight));
@@ -419,24 +376,14 @@ class Diagram {
   }
 
   showWeight() {
-    const { network, chosen, isDragging } = this;
+    const { network, chosen } = this;
     const weight = findWeight(network, chosen.layer, chosen.from, chosen.to);
-    if (!isDragging) this.reach = findReach(network, weight);
-    explainWeight(this.about, network, weight, this.reach);
-  }
-
-  showUpdate() {
-    const { network } = this;
-    const rate = formatShort(network.rate);
-    const rows = this.steps.map(({ layer, from, to, weight, slope }) => {
-      const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
-      const text = `${formatFixed(network, weight)} - ${rate} × ${bracket(formatFixed(network, slope))}`;
-      const head = makeButton(names, () => this.choose({ layer, from, to }));
-      const value = formatFixed(network, weight - network.rate * slope);
-      return makeRow("term", head, text, value);
-    });
-    const caption = "Each weight minus the learning rate times its slope";
-    this.about.replaceChildren(makeTable(caption, rows));
+    this.frame = this.frame
+      ? widenFrame(network, weight, this.frame)
+      : { ...findFrame(network, weight), least: 0 };
+    explainWeight(this.about, network, weight, this.frame, this.trail);
+    if (this.start !== null) roll(this.about, network, weight, this.frame, this.start);
+    this.start = null;
   }
 }
 

@@ -1,23 +1,10 @@
 // Reads what is drawn on a pad, while it is drawn, and shows how the answer arises.
-import { formatNumber, make, Section } from "./dom.js";
-import {
-  clamp,
-  findWeightsOfUnit,
-  grey,
-  imageOf,
-  maxAbs,
-  nameOf,
-  paint,
-  paintSigned,
-  read,
-  unpackBytes,
-  unpackNetwork,
-} from "./draw.js";
-import { DIGITS, evaluate, PIXELS, Training } from "./network.js";
+import { formatNumber, Section } from "./dom.js";
+import { clamp, grey, imageOf, nameOf, paint, paintSigned, read, unpackNetwork } from "./draw.js";
+import { Teacher } from "./teach.js";
+import { Units } from "./units.js";
 
-const MAX_UNITS = 40; // units on the screen: the pressed one, and the most active others
 const STEP = 0.04; // of the pad, by one press of an arrow key
-const EAGER = 5; // the step of "Teach it", in learning rates
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
 const ARROWS = {
   ArrowLeft: [-STEP, 0],
@@ -45,29 +32,13 @@ const EXAMPLE = [
     [0.28, 0.76],
   ],
 ];
-const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train
-
-// Returns the weights after one update of copies of them with an image and its label, without
-// dropout.
-function learnImage({ weights, normalisation }, image, label, parameters) {
-  const copies = {
-    first: Float64Array.from(weights.first),
-    second: Float64Array.from(weights.second),
-  };
-  const once = { ...parameters, normalisation, hidden_size: copies.second.length / DIGITS };
-  once.learning_rate *= EAGER;
-  once.dropout_rate = 0;
-  once.input_dropout_rate = 0;
-  new Training(image, [label], once, copies).next();
-  return copies;
-}
 
 // The pad in `root`, with what is drawn on it, and the networks that read it.
 class Pad extends Section {
   constructor(root, networks, training, onDrawn) {
     super(root);
     this.networks = networks;
-    this.training = training;
+    this.teacher = new Teacher(training);
     this.onDrawn = onDrawn;
     this.canvas = this.part("pad");
     this.part("label").selectedIndex = -1; // nobody has said yet what is drawn
@@ -76,15 +47,13 @@ class Pad extends Section {
     this.strokes = [];
     this.picture = null; // an image in place of strokes
     this.truth = ""; // the name of what the image is labelled
+    this.past = []; // what was on the pad before each change
     this.isTouched = false; // whether anything was drawn or cleared
     this.pen = null; // the pointer's id, or "keys", while the pen is down
     this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
     this.frame = 0; // the id of the requested animation frame, or 0
-    this.unit = null; // the chosen hidden unit
-    this.dropped = new Set();
-    this.nextImage = 0; // the validation image where the next search for a mistake begins
-    this.validation = null; // images and labels, once unpacked
+    this.units = new Units(root, () => this.show());
   }
 
   get network() {
@@ -117,12 +86,10 @@ class Pad extends Section {
     paint(this.part("seen"), [...image].map(grey));
     this.drawPad(hasExample ? EXAMPLE : this.strokes); // of what is seen, if there is a picture
     if (!network.weights) return; // not unpacked yet
-    const reading = read(image, network, this.dropped);
+    const reading = read(image, network, this.units.dropped);
     paintSigned(this.part("parts"), reading.parts);
     this.showScores(reading, network.classes, isDrawn);
-    this.showUnits(reading.hidden);
-    this.part("unit").hidden = this.unit === null;
-    if (this.unit !== null) this.showUnit(network, reading.hidden);
+    this.units.show(network, reading.hidden);
     const answer = isDrawn
       ? this.describe(reading, image, network.classes)
       : "Nothing is drawn yet.";
@@ -174,54 +141,6 @@ class Pad extends Section {
     });
   }
 
-  // The places of the hidden units that are shown.
-  findUnits(hidden) {
-    const isChosen = (h) => h === this.unit;
-    const order = [...hidden.keys()].sort(
-      (a, b) => isChosen(b) - isChosen(a) || hidden[b] - hidden[a],
-    );
-    return order.slice(0, MAX_UNITS).sort((a, b) => a - b);
-  }
-
-  showUnits(hidden) {
-    const most = Math.max(...hidden, 1e-9);
-    const units = this.findUnits(hidden);
-    const list = this.part("units");
-    while (list.children.length < units.length) list.append(make("button", { type: "button" }));
-    while (list.children.length > units.length) list.children[0].remove();
-    units.forEach((h, i) => {
-      const button = list.children[i];
-      const isDropped = this.dropped.has(h);
-      const state = isDropped ? "dropped" : formatNumber(hidden[h]);
-      button.value = h;
-      button.style.setProperty("--part", hidden[h] / most);
-      button.classList.toggle("dropped", isDropped);
-      button.setAttribute("aria-label", `Hidden unit ${h}: ${state}`);
-      button.setAttribute("aria-pressed", h === this.unit);
-    });
-  }
-
-  showUnit({ weights: { first, second }, classes }, hidden) {
-    const unit = this.unit;
-    paintSigned(this.part("weights"), findWeightsOfUnit(first, hidden.length, unit));
-    const state = this.dropped.has(unit)
-      ? "is dropped; press it again to take it back"
-      : `has the activation ${formatNumber(hidden[unit])}; press it again to drop it`;
-    this.write(
-      "about-unit",
-      `Hidden unit ${unit} ${state}. Its weights: red for ink, blue against it. ` +
-        "To the scores it adds these:",
-    );
-    const summands = classes.map((_, d) => hidden[unit] * second[unit * DIGITS + d]);
-    const bars = summands.map((value, d) => {
-      const name = value < 0 ? "against" : "";
-      const bar = make("li", { class: name }, `${classes[d]}: ${formatNumber(value)}`);
-      bar.style.setProperty("--part", Math.abs(value) / maxAbs(summands) || 0);
-      return bar;
-    });
-    this.part("to-scores").replaceChildren(...bars);
-  }
-
   describe({ scores, answer, second }, image, classes) {
     const name = nameOf(classes, answer);
     const sentences = [`This network reads ${name}, runner-up ${nameOf(classes, second)}.`];
@@ -247,13 +166,40 @@ class Pad extends Section {
     this.askForFrame();
   }
 
-  // Replaces what is on the pad by strokes. pen: see above.
+  // Keeps what is on the pad, for Undo.
+  remember() {
+    const { strokes, picture, truth } = this;
+    this.past.push({ strokes, picture, truth, label: this.part("label").selectedIndex });
+  }
+
+  undo() {
+    const last = this.past.pop();
+    if (!last) return;
+    this.setStrokes(last.strokes);
+    this.picture = last.picture;
+    this.truth = last.truth;
+    this.part("label").selectedIndex = last.label;
+  }
+
+  clear() {
+    if (this.picture || this.strokes.length) this.remember();
+    this.setStrokes([]);
+  }
+
+  // Begins a stroke. pen: see above.
+  beginStroke(point, pen) {
+    this.remember();
+    this.setStrokes([...this.strokes, [point]], pen);
+  }
+
+  // Replaces what is on the pad by strokes.
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
     this.isTouched = true;
     this.picture = null;
     this.write("taught", "");
+    this.write("all-read", "");
     if (strokes.length === 0) this.part("label").selectedIndex = -1;
     this.askForFrame();
   }
@@ -275,7 +221,7 @@ class Pad extends Section {
       const isHeldByOther = !event.isPrimary && typeof this.pen === "number"; // another finger
       if (event.button !== 0 || isHeldByOther) return;
       this.canvas.setPointerCapture(event.pointerId);
-      this.setStrokes([...this.strokes, [this.locate(event)]], event.pointerId);
+      this.beginStroke(this.locate(event), event.pointerId);
     });
     this.on("pad", "pointermove", (event) => {
       if (this.pen !== event.pointerId) return;
@@ -307,7 +253,7 @@ class Pad extends Section {
 
   pressSpace() {
     if (this.pen === "keys") this.lift("keys");
-    else this.setStrokes([...this.strokes, [this.position]], "keys");
+    else this.beginStroke(this.position, "keys");
   }
 
   movePen([right, down]) {
@@ -318,32 +264,18 @@ class Pad extends Section {
   }
 
   listenToButtons() {
-    this.on("undo", "click", () => this.setStrokes(this.strokes.slice(0, -1)));
-    this.on("clear", "click", () => this.setStrokes([]));
+    this.on("undo", "click", () => this.undo());
+    this.on("clear", "click", () => this.clear());
     this.on("teach", "click", () => this.teach());
     this.on("forget", "click", () => this.forget());
     this.on("mistake", "click", () => this.showMistake());
     this.on("network", "change", () => this.chooseNetwork());
-    this.on("units", "click", ({ target: { type, value } }) => {
-      if (type === "button") this.pressUnit(Number(value));
-    });
-  }
-
-  // The first press chooses a unit, the next ones drop it and take it back.
-  pressUnit(unit) {
-    if (unit === this.unit) {
-      const wasDropped = this.dropped.delete(unit);
-      if (!wasDropped) this.dropped.add(unit);
-    }
-    this.unit = unit;
-    this.askForFrame();
   }
 
   chooseNetwork() {
     const { classes, before } = this.network;
-    this.unit = null;
+    this.units.forget();
     this.write("taught", "");
-    this.dropped.clear();
     [...this.part("label").options].forEach((option, d) => {
       option.hidden = !(d in classes);
       option.textContent = nameOf(classes, d);
@@ -354,45 +286,11 @@ class Pad extends Section {
 
   // Makes one update with what is drawn.
   async teach() {
-    const network = this.network;
-    const image = this.image;
-    const label = this.part("label").selectedIndex;
-    if (!network.weights || image.every((ink) => ink === 0)) {
-      this.write("taught", "Draw something first.");
-      return;
-    }
-    if (label < 0) {
-      this.write("taught", "First choose what it is, after “This is a”.");
-      return;
-    }
-    network.before ??= network.weights;
-    const weights = learnImage(network, image, label, this.training?.parameters ?? DEFAULTS);
-    const old = await this.validate(network);
-    network.weights = weights;
-    const now = await this.validate(network);
-    const change =
-      old === null
-        ? ""
-        : ` Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
-    this.write("taught", `One update was made, with ${EAGER} times the learning rate.${change}`);
-    this.part("forget").setAttribute("aria-disabled", false);
+    const { network, image } = this;
+    const text = await this.teacher.teach(network, image, this.part("label").selectedIndex);
+    this.write("taught", text);
+    this.part("forget").setAttribute("aria-disabled", !network.before);
     this.askForFrame();
-  }
-
-  // The accuracy on the validation images; null if there are none, or of other classes.
-  async validate({ weights, normalisation, classes }) {
-    if (!(await this.unpackValidation())) return null;
-    if (String(classes) !== String(this.training.parameters.classes)) return null;
-    const [, accuracy] = evaluate(...this.validation, weights, normalisation);
-    return accuracy;
-  }
-
-  // Returns whether there are validation images.
-  async unpackValidation() {
-    const training = this.training;
-    const packed = training ? [training.validation_images, training.validation_labels] : [];
-    this.validation ??= await Promise.all(packed.map(unpackBytes));
-    return this.validation.length > 0 && this.validation[1].length > 0;
   }
 
   forget() {
@@ -407,24 +305,16 @@ class Pad extends Section {
 
   // Puts the next of the validation images that the network misreads on the pad.
   async showMistake() {
-    const network = this.network;
+    const { network } = this;
     await this.unpacking;
-    await this.unpackValidation();
-    const [images, labels] = this.validation;
-    for (let count = 0; count < labels.length; count++) {
-      const i = this.nextImage++ % labels.length;
-      const image = images.slice(i * PIXELS, (i + 1) * PIXELS); // a copy, with a buffer of its own
-      const { answer } = read(image, network);
-      if (answer === labels[i]) continue;
-      this.setStrokes([]);
-      this.picture = image;
-      this.part("label").selectedIndex = labels[i];
-      const [label, other] = [labels[i], answer].map((d) => nameOf(network.classes, d));
-      this.truth = label;
-      this.write("taught", `A mistake: labelled ${label}, read as ${other}.`);
-      return;
-    }
-    this.write("taught", "This network reads all validation images correctly.");
+    const mistake = await this.teacher.findMistake(network);
+    this.write("all-read", mistake ? "" : "This network reads all validation images correctly.");
+    if (!mistake) return;
+    this.remember();
+    this.setStrokes([]);
+    this.picture = mistake.image;
+    this.part("label").selectedIndex = mistake.label;
+    this.truth = nameOf(network.classes, mistake.label);
   }
 
   // Adds a network that has been trained here, in place of the last one, and chooses it.

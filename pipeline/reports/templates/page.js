@@ -1,4 +1,5 @@
 // What every page does: it opens and folds its pieces.
+import { make, makeButton } from "./dom.js";
 
 const CODE = ".source, .set-up";
 const ANSWERS = ".answer, .prose details"; // an answer has its reading folded, too
@@ -22,11 +23,56 @@ function setUpCode() {
   });
 }
 
-// What leads to the glossary opens it.
+// The entry of a word in the glossary, also in the plural, or as textbooks call it.
+function findEntry(glossary, word) {
+  const singular = (text) => text.trim().toLowerCase().replace(/s$/, "");
+  const rows = [...glossary.querySelectorAll("tbody tr")];
+  const isNamed = (place) => (row) =>
+    row.cells[place].textContent.split(",").some((name) => singular(name) === singular(word));
+  return rows.find(isNamed(0)) ?? rows.find(isNamed(4));
+}
+
+// A note under a word's paragraph, with its entry; only the latest one stays.
+class Definition {
+  constructor() {
+    this.note = make("div", { class: "definition", role: "note", tabindex: -1 });
+    this.word = null; // the link that is explained
+    document.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && this.word) this.close();
+    });
+  }
+
+  open(word, [name, meaning]) {
+    const text = meaning.cloneNode(true).childNodes;
+    const button = makeButton("Close", () => this.close());
+    this.word = word;
+    this.note.replaceChildren(make("b", {}, name.textContent), ": ", ...text, ". ", button);
+    // Not within what is announced, and is hidden, as a whole.
+    (word.closest("[role=status]") ?? word.closest("p, li, td")).after(this.note);
+    this.note.focus({ preventScroll: true });
+    this.note.scrollIntoView({ block: "nearest" });
+  }
+
+  close() {
+    this.note.remove();
+    this.word.focus({ preventScroll: true });
+    this.word = null;
+  }
+}
+
+// What leads to the glossary opens it, but a word that has an entry shows that where it stands.
 function setUpGlossary() {
+  const glossary = document.querySelector("details.glossary");
+  const definition = new Definition();
   for (const link of document.querySelectorAll('a[href="#glossary"]')) {
-    link.addEventListener("click", () => {
-      document.querySelector("details.glossary").open = true;
+    const entry = findEntry(glossary, link.textContent);
+    link.addEventListener("click", (event) => {
+      if (!entry) {
+        glossary.open = true;
+        return;
+      }
+      event.preventDefault();
+      definition.open(link, entry.cells);
     });
   }
 }

@@ -147,6 +147,28 @@ class Prediction {
   }
 }
 
+// The guess that the training asks for, before the slip is corrected, and its row of the sheet.
+class SlipGuess {
+  constructor(row, changed) {
+    this.name = row.dataset.question;
+    this.cells = row.querySelectorAll("td");
+    document.addEventListener("guess", ({ detail }) => {
+      this.state = detail;
+      changed();
+    });
+  }
+
+  get state() {
+    const [guessed, outcome] = [...this.cells].map(({ textContent }) => textContent);
+    return { guessed, outcome };
+  }
+
+  set state({ guessed = "", outcome = "" }) {
+    this.cells[0].textContent = guessed;
+    this.cells[1].textContent = outcome;
+  }
+}
+
 // Prints the sheet without the page around it.
 function printSheet() {
   const { classList } = document.body;
@@ -156,14 +178,16 @@ function printSheet() {
 }
 
 function setUpSheet(sheet) {
-  const answers = document.querySelectorAll(".answer");
   const rows = sheet.querySelectorAll("tbody tr");
   const person = sheet.querySelector(".name input");
   const keepAll = () => {
     const states = predictions.map(({ name, state }) => [name, state]);
     keep({ person: person.value, ...Object.fromEntries(states) });
   };
-  const predictions = [...rows].map((row, i) => new Prediction(answers[i], row, keepAll));
+  const predictions = [...rows].map((row) => {
+    const answer = document.querySelector(`.answer[data-question="${row.dataset.question}"]`);
+    return answer ? new Prediction(answer, row, keepAll) : new SlipGuess(row, keepAll);
+  });
   const showAll = (kept) => {
     person.value = kept.person ?? "";
     for (const each of predictions) each.state = kept[each.name] ?? {};

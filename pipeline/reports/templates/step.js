@@ -1,9 +1,11 @@
 // Trains a fresh network from the run's seed, one image a press, and shows what it computes.
+import { explainWeight } from "./curve.js";
 import { formatNumber, Section } from "./dom.js";
 import { diverging, findLimit, grey, maxAbs, nameOf, paint, unpackBytes } from "./draw.js";
-import { explainPlace, explainWeight, reveal } from "./explain.js";
+import { explainPlace } from "./explain.js";
 import { argmax, DIGITS, PIXELS, Training } from "./network.js";
 import { findError, findLargest, findProducts, measure } from "./sums.js";
+import { reveal } from "./view.js";
 
 const LINES = 30;
 const FASTEST = 12_000; // milliseconds an epoch would take at full speed
@@ -16,12 +18,14 @@ class Steps extends Section {
     this.frame = 0; // the requested one, while it plays
     this.chosen = null; // a place, [layer, place]
     this.weight = null; // of its sum, if one is chosen
+    this.pressed = null; // its button
     this.stop = "forward";
   }
 
   isAsRun() {
-    const isSame = ({ checked, defaultChecked }) => checked === defaultChecked;
-    return isSame(this.part("dropout")) && isSame(this.part("slip"));
+    const { dropout_rate, relu_grad_inactive } = this.run.parameters;
+    const hasDropout = this.part("dropout").checked === dropout_rate > 0;
+    return hasDropout && this.part("slip").checked === Boolean(relu_grad_inactive);
   }
 
   // Begins again from the seed, as the switches are set, and goes on to the image `count`.
@@ -43,7 +47,7 @@ class Steps extends Section {
       "setting",
       this.isAsRun()
         ? "Both are as in this run."
-        : "This is not the run's setting. The training began again from the seed with yours.",
+        : "This is not the run's setting. The training began from the seed with this one.",
     );
     this.part("shown-step").hidden = true;
     while (this.count < count) this.step();
@@ -114,6 +118,7 @@ class Steps extends Section {
       button.setAttribute("aria-pressed", button === this.pressed || button.value === this.stop);
     }
     const about = this.part("about");
+    this.part("panel").classList.toggle("drawer", this.pressed !== null);
     if (this.weight) explainWeight(about, network, this.weight);
     else {
       explainPlace(about, network, ...(chosen ?? [2, network.label]), (weight) => {
@@ -237,6 +242,15 @@ class Steps extends Section {
     this.part("lines").innerHTML = lines.join("");
   }
 
+  // Lets go of what was pressed.
+  close() {
+    this.pressed?.focus({ preventScroll: true });
+    this.pressed = null;
+    this.chosen = null;
+    this.weight = null;
+    if (this.network) this.show();
+  }
+
   setPlaying(isPlaying) {
     this.part("play").setAttribute("aria-disabled", isPlaying);
     this.part("pause").setAttribute("aria-disabled", !isPlaying);
@@ -279,7 +293,7 @@ class Steps extends Section {
       this.play(this.due);
     });
     on("pause", () => this.pause());
-    on("start", () => this.begin());
+    on("start", () => this.begin(1)); // so that the part keeps its height
     on("network", ({ target }) => {
       const button = target.closest("button");
       if (!button) return;
@@ -287,8 +301,10 @@ class Steps extends Section {
       this.chosen = [button.parentNode === this.part("row") ? 1 : 2, Number(button.value)];
       this.weight = null;
       this.show();
-      reveal(this.part("about"));
+      reveal(this.part("panel"), button);
     });
+    on("close", () => this.close());
+    this.root.addEventListener("keydown", ({ key }) => key === "Escape" && this.close());
     on("stops", ({ target: { value } }) => {
       if (!value) return;
       this.stop = value;

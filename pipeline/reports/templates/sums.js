@@ -102,15 +102,17 @@ export function findCurve(network, { layer, at }, places) {
   });
 }
 
-// The part of a weight's curve that has its bottom, if there is one, and the next step.
+// The part of a weight's curve that has its bottom in the middle, if there is one, and the next
+// step.
 export function findReach(network, weight) {
   const now = weight.weight;
   const h = 1e-3;
   const curve = findCurve(network, weight, [now - h, now, now + h]);
   const [low, middle, high] = curve.map(([, loss]) => loss);
   const curvature = (low - 2 * middle + high) / h ** 2;
-  const toBottom = curvature > 1e-6 ? (high - low) / (2 * h) / curvature : 0;
-  const step = network.rate * weight.slope;
-  const reach = Math.max(2 * Math.abs(toBottom), 1.5 * Math.abs(step));
-  return reach > 1e-6 ? [now - reach, now + reach] : [now - 1, now + 1];
+  const toBottom = curvature > 1e-6 ? (low - high) / (2 * h) / curvature : 0;
+  const centre = now + toBottom;
+  const next = now - network.rate * weight.slope;
+  const reach = Math.max(1.75 * Math.abs(toBottom), 1.25 * Math.abs(next - centre));
+  return reach > 1e-6 ? [centre - reach, centre + reach] : [now - 1, now + 1];
 }

@@ -111,7 +111,7 @@ class TrainingPanel extends Section {
   trainAgain(settings) {
     if (this.isBusy) return;
     for (const field of this.fields) field.value = settings[field.name];
-    this.write("from-link", ""); // which these settings replace
+    this.tries.showLink(); // whose settings these replace
     this.begin();
   }
 
@@ -154,11 +154,8 @@ class TrainingPanel extends Section {
       const value = settings[field.name] ?? field.value;
       field.value = field.name in refused ? field.dataset.run : value;
     }
-    const words = describe(settings);
-    if (words) this.part("change").open = true;
-    this.part("from-link").textContent = words
-      ? `From the link: ${words}. Train with these uses this, unless you change it there.`
-      : "";
+    if (describe(settings)) this.part("change").open = true;
+    this.tries.showLink(settings);
     const wrong = describe(refused);
     if (wrong) this.say(`The address has ${wrong}, which cannot be; the run's own value is kept.`);
   }
@@ -166,9 +163,10 @@ class TrainingPanel extends Section {
   setUp() {
     this.on("defaults", "click", () => {
       for (const field of this.fields) field.value = field.dataset.run;
-      this.write("from-link", "");
+      this.tries.showLink();
     });
     if (this.tries.isInPage) {
+      this.tries.setUpLink(this.part("from-link"));
       this.readAddress();
       window.addEventListener("hashchange", () => this.readAddress());
     }

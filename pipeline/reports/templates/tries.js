@@ -144,6 +144,28 @@ class Tries extends Section {
     this.train = train;
     this.isInPage = !root.closest(".live-panel"); // a notebook's address is another's
     this.pasted = new Map();
+    this.verdict = null; // where it stands, once a try has been trained again
+    this.linked = {}; // the settings of a link that has been opened
+    this.notices = []; // the places that say them
+  }
+
+  // Makes a place at the top of the page beside the one where one trains.
+  setUpLink(notice) {
+    const first = notice.cloneNode();
+    first.className = "link-notice";
+    document.querySelector("main").prepend(first);
+    this.notices = [first, notice];
+    for (const field of this.fields) field.addEventListener("input", () => this.showLink());
+  }
+
+  // Says which settings are those of a link, as long as the fields have them.
+  showLink(settings = this.linked) {
+    const hold = ([name, value]) =>
+      this.fields.some((f) => f.name === name && numberIn(f) === value);
+    this.linked = Object.fromEntries(Object.entries(settings).filter(hold));
+    const words = describe(this.linked);
+    const text = words ? `From the link: ${words}. “Train with these” uses it.` : "";
+    for (const notice of this.notices) notice.textContent = text;
   }
 
   // Adds a training to the table, the latest first. ending: "", "stopped" or "diverged". Returns
@@ -155,21 +177,27 @@ class Tries extends Section {
     const row = this.part("tries tbody").insertRow(0);
     const number = row.parentElement.rows.length;
     const format = (value) => (Number.isFinite(value) ? value.toFixed(4) : "-");
-    const epochs = `${epoch}${ending && `, ${ending}`}`;
-    const metrics = [format(validationError), format(reported)];
-    for (const text of [
+    const cells = [
       number,
+      format(reported),
       words || "nothing",
-      epochs,
-      ...metrics,
+      `${epoch}${ending && `, ${ending}`}`,
+      format(validationError),
       `${seconds.toFixed(1)} s`,
-    ]) {
-      row.insertCell().append(text);
+    ];
+    if (this.isInPage) cells.push("");
+    const heads = this.root.querySelectorAll(".tries th");
+    for (const [i, text] of cells.entries()) {
+      const cell = row.insertCell();
+      cell.dataset.label = heads[i].textContent;
+      cell.append(text);
     }
     const href = `#${new URLSearchParams({ ...changes, [METRIC]: reported })}`;
-    if (this.isInPage) addElement(row.insertCell(), "a", { href }, "link");
+    if (this.isInPage) addElement(row.lastChild, "a", { href }, "link");
     this.part("own-tries").hidden = false;
-    return { number, remark: this.check(words, reported) };
+    const remark = this.check(words, reported);
+    this.verdict?.replaceChildren(remark);
+    return { number, remark };
   }
 
   // Copies the links; where the clipboard is not allowed, they are at least selected.
@@ -217,9 +245,15 @@ class Tries extends Section {
     if (tries.length) this.draw(tries.sort((a, b) => a.reported - b.reported));
   }
 
-  // Lets a button or a dot train a try again.
+  // Lets a button or a dot train a try again, while it stays where it is on the screen.
   offer(each, element) {
-    element.addEventListener("click", () => this.train(each.settings));
+    element.addEventListener("click", () => {
+      const { top } = element.getBoundingClientRect();
+      this.verdict = this.part("verdict");
+      this.verdict.textContent = `Training ${each.words.replace(/:.*/, "")} again.`;
+      this.train(each.settings);
+      scrollBy(0, element.getBoundingClientRect().top - top);
+    });
     each.elements.push(element);
   }
 
