@@ -239,10 +239,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
     help="The page of a notebook or a lesson. Default: runs/reports/NAME.html.",
 )
 def report_command(path: Path, output: Path | None) -> None:
-    """Make one page of a notebook, a lesson, a run, a point or a sweep.
-
-    Runs, points and sweeps need not be finished.
-    """
+    """Make a page of a notebook, lesson, run, point or sweep, finished or not."""
     if path.is_dir() and output:
         raise click.UsageError("--output is for notebooks; a run has its own report.")
     if path.is_dir():
@@ -265,8 +262,7 @@ def report_command(path: Path, output: Path | None) -> None:
         if path.suffix == ".md":
             lesson.write_page(path, output)
         else:
-            parts: dict[str, Any] = {"exercises": exercises.DIGESTS}
-            page.write_notebook_report(path, output, **parts)
+            page.write_notebook_report(path, output, exercises=exercises.DIGESTS)
     echo_path("report", output)
 
 
