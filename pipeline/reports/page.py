@@ -65,7 +65,7 @@ def render(
     title: str,
     site: Mapping[str, str] | None = None,
     summary: Mapping[str, Any] | None = None,
-    exercises: Mapping[str, Any] | None = None,
+    exercises: Sequence[str] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
@@ -167,7 +167,7 @@ def write_notebook_report(
     notebook: Path,
     output: Path,
     title: str | None = None,
-    exercises: Mapping[str, Any] | None = None,
+    exercises: Sequence[str] | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
