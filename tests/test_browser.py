@@ -660,7 +660,7 @@ def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
         steps.press("Play")
         expect(first).to_have_text(FIRST_EPOCH)
         slip.uncheck()
-        expect(setting).to_contain_text("not the run's setting")
+        expect(setting).to_contain_text("other switches")
         expect(first).not_to_contain_text("equal to")
         expect(place).to_contain_text("Image 1,000 of 1,000")
         steps.press("Back")
@@ -856,6 +856,9 @@ def test_a_small_network_refuses_a_wrong_rate_and_calls_numbers_too_large(
         expect(smallest.part("about")).to_contain_text("smaller learning rate")
         smallest.press("Start again")
         expect(rate).to_have_value("0.1")
+        rate.fill("2.1")
+        smallest.press("Start again")
+        expect(rate).to_have_value("2.1")  # only one that was too large is forgotten
 
 
 def test_outputs_and_plots_fit_a_phone_and_a_pressed_plot_is_larger(browser, reports):

@@ -19,7 +19,7 @@ ANSWERS = [  # what came out, of each question
     "(c) is right. A small change",
     "(c) is right. Five of them",
     "(c) is right. The first image moves 3,344",
-    "(c) is right. With the slip they reach",
+    "(c) is right. They reach from",
 ]
 REFUSE_STORAGE = """Object.defineProperty(window, "localStorage", {
     get() { throw new DOMException("refused", "SecurityError"); },

@@ -194,8 +194,11 @@ class Diagram {
     return this.chosen !== null && !Array.isArray(this.chosen);
   }
 
+  // Begins with the first weights again. It keeps the learning rate, unless it was too large.
   restart() {
+    const { network } = this;
     this.begin();
+    if (!isDiverged(network)) this.network.rate = network.rate;
     this.rate.value = formatShort(this.network.rate);
     this.rate.setCustomValidity("");
     this.show();
@@ -253,7 +256,7 @@ class Diagram {
     }
     this.network = measure(network);
     const [before, after] = [error, findError(this.network)].map(format);
-    this.text = `Update: each weight has moved by the learning rate times its slope, against the slope; nothing else has changed. The error was ${before} and is ${after}.`;
+    this.text = `Update: each weight moves by the learning rate times its slope, against the slope, so one with the slope 0 stays. The error was ${before} and is ${after}.`;
   }
 
   // Keeps where the weight is, before it moves.

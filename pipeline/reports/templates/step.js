@@ -47,7 +47,7 @@ class Steps extends Section {
       "setting",
       this.isAsRun()
         ? "Both are as in this run."
-        : "This is not the run's setting. The training began from the seed with this one.",
+        : "The run was trained with other switches. This training began from the seed with these.",
     );
     this.part("shown-step").hidden = true;
     while (this.count < count) this.step();
