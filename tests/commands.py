@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest import mock
 
 from filelock import FileLock
@@ -74,14 +75,16 @@ def make_once(config, name, make):
     Because they share it, tests must leave the folder as it is.
     """
     base = config._tmp_path_factory.getbasetemp()  # nbval's cells have no fixtures
+    # The folder of each of xdist's processes lies in one that they share.
     common = base.parent if hasattr(config, "workerinput") else base
-    folder, mark = common / name, common / name.replace("/", "-")
-    with FileLock(f"{mark}.lock"):
-        if not mark.with_suffix(".made").exists():
+    folder, stem = common / name, common / name.replace("/", "-")
+    mark = Path(f"{stem}.made")
+    with FileLock(f"{stem}.lock"):
+        if not mark.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             make(folder)
-            mark.with_suffix(".made").touch()
+            mark.touch()
     return folder
 
 
@@ -177,14 +180,15 @@ class Project:
         """Start a command in a process of its own, which the test may kill."""
         return start(*words, cwd=self.path, environment=environment)
 
-    def give(self, *words):
-        """Return the exit code and the output, errors included, of a command."""
+    def run(self, *words):
+        """Carry out a command; return its exit code and all that it writes."""
         if not self.process:
-            errors = (self.path / "errors.txt").open("w")
-            pipes = {"stdin": subprocess.PIPE, "stderr": errors}
+            log = (self.path / "errors.txt").open("w")
+            pipes = {"stdin": subprocess.PIPE, "stderr": log}
             self.process = start(cwd=self.path, module="tests.commands", **pipes)
         print(json.dumps([*map(str, words)]), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
+        # Otherwise the process has died, and the file says why.
         assert line.startswith("["), (words, line, self.path / "errors.txt")
         code, output, errors = json.loads(line)
         return code, output + errors

@@ -99,7 +99,7 @@ def extended(copied_project):
 
     def run(name, **values):
         place = ("--run-dir", f"runs/{name}")
-        code, output = project.give("run", *place, *make_options(VALUES | values))
+        code, output = project.run("run", *place, *make_options(VALUES | values))
         assert code == 0, output
         return RunFolder(project.path / "runs" / name), output
 
@@ -138,7 +138,7 @@ def test_a_metric_stands_in_two_records_and_the_cell_that_measures_it(extended):
     assert 0 < found["validation_accuracy"] <= found[NEW_METRIC] <= 1
     sweep = {"name": "s", "base": VALUES, "seeds": [1, 2], "select": NEW_METRIC}
     (project.path / "s.yaml").write_text(json.dumps(sweep))
-    code, output = project.give("sweep", "s.yaml")
+    code, output = project.run("sweep", "s.yaml")
     assert code == 0, output
     assert f"\nselected: {NEW_METRIC} " in output
     results = (project.path / "runs" / "sweeps" / "s" / "results.csv").read_text()
@@ -151,6 +151,6 @@ def test_a_source_stands_in_two_modules(extended):
     folder, _ = run("rows", source="rows", epochs=20)
     assert folder.read_record().inputs.data == "rows, first version"
     assert folder.read_metrics().test_images == 90
-    code, output = project.give("run", "-p", "source", "columns")
+    code, output = project.run("run", "-p", "source", "columns")
     assert code == 2
     assert "'sample', 'rows', 'mnist'" in output

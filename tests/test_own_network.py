@@ -82,7 +82,7 @@ def test_a_change_of_helpers_alone_is_trained_and_shown(
         project.replace("helpers.py", *CLASS_WEIGHTS)
     else:
         project.patch(name)
-    code, output = project.give("run", "--run-dir", "runs/own", *OPTIONS)
+    code, output = project.run("run", "--run-dir", "runs/own", *OPTIONS)
     assert code == 0, output
     assert "helpers.py, whose code has been changed" in output
     assert " equal" not in output
@@ -99,7 +99,7 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
     with gate.wait():
         process.kill()
         process.communicate()
-    code, output = project.give(*command)
+    code, output = project.run(*command)
     assert code == 0, output
     folder = check_run(project, sample, "second_layer", is_compiled=False)
     assert "Going on with runs/own after epoch 2" in output
@@ -115,7 +115,7 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
 
     sweep = {"name": "s", "base": VALUES, "grid": {"seed": [14, 2]}}
     (project.path / "s.yaml").write_text(json.dumps(sweep))
-    code, output = project.give("sweep", "s.yaml", "--no-report")
+    code, output = project.run("sweep", "s.yaml", "--no-report")
     assert code == 0, output
     assert output.count(NOTE) == 1
     records = (project.path / "runs" / "sweeps" / "s").glob("*/run.json")
@@ -125,17 +125,17 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
         each["weights_sha256"] for each in metrics
     ]
 
-    assert project.give("verify", folder.path)[0] == 0
+    assert project.run("verify", folder.path)[0] == 0
     own = folder.helpers_path
     project.write("helpers.py", TEXT)
-    code, output = project.give("verify", folder.path)
+    code, output = project.run("verify", folder.path)
     assert code == 1
     assert f"with its own helpers.py: cp {own} {project.path}/helpers.py" in output
 
 
 def test_with_all_defaults_nothing_is_called_equal(project):
     project.patch("leaky_relu")
-    code, output = project.give("run")
+    code, output = project.run("run")
     assert code == 0, output
     assert output.count("NOT equal") == output.count(" equal") == 4
     html = RunFolder(project.path / "runs" / "default").report_path.read_text()
@@ -149,7 +149,7 @@ def test_a_file_beside_helpers_is_refused_before_anything_starts(project):
     text = (project.path / "helpers.py").read_text()
     project.write("helpers.py", f"from settings import DECAY\n{text}")
     for command in (["run"], ["sweep", "notebooks/sweeps/small.yaml"]):
-        code, output = project.give(*command)
+        code, output = project.run(*command)
         assert code == 2
         assert "helpers.py imports settings" in output
     assert not (project.path / "runs").exists()
@@ -157,7 +157,7 @@ def test_a_file_beside_helpers_is_refused_before_anything_starts(project):
 
 def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(project):
     command = ["run", *OPTIONS, "-p", "epochs", "1"]
-    assert project.give(*command)[0] == 0
+    assert project.run(*command)[0] == 0
     text = (project.path / "helpers.py").read_text()
     text = text.replace('"""A neural', '"""My own', 1) + "# a\n"
     for changed, expected, part in (
@@ -168,7 +168,7 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
         (text.replace("* mask", "* mask * 2"), 0, r"\n  code helpers\.py"),
     ):
         project.write("helpers.py", changed)
-        code, output = project.give(*command)
+        code, output = project.run(*command)
         assert code == expected, output
         assert re.search(part, output), output
         assert "I:0" not in output or expected == 0  # nothing has been trained

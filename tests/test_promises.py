@@ -126,7 +126,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(midway, tmp_p
         running.wait_for(folder.path / name)
         assert running.end(signal.SIGKILL)[0] == -signal.SIGKILL
         assert folder.read_record().status == "running"
-    code, output = midway.give(*command)
+    code, output = midway.run(*command)
     assert code == 0, output
     record, _ = folder.read_finished()
     assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()

@@ -167,18 +167,19 @@ def render_stop(
 ) -> Stop:
     """Render one stop, and append its questions to those of the stops before.
 
-    text: from its heading on.
+    text: its Markdown, which begins with the words of its heading.
     values: what the templates of parts show.
     """
     title, _, body = text.partition("\n")
     parts = PART.findall(body)
     places = [PARTS[part] for part in parts if part in PARTS]
-    name = [*places, "-".join(title.lower().split())][0]
+    name = places[0] if places else "-".join(title.lower().split())
     html = ""
     for kind, piece in split_text(body):
         if kind == "part":
             html += render_part(piece, values)
-            if 'class="guesses"' in html and piece == "train":
+            # In a run that is not the original's, the training asks nothing.
+            if piece == "train" and 'class="guesses"' in html:
                 questions.append(Question("slip", title, SLIP, []))
         elif kind == "question":
             question = read_question(piece, f"{name}-{len(questions) + 1}", title)

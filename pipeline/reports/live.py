@@ -69,12 +69,12 @@ def read_module(name: str) -> str:
     return (TEMPLATES / f"{name}.js").read_text("utf-8")
 
 
-def order_scripts(*entries: str) -> list[str]:
+def collect_scripts(*entries: str) -> list[str]:
     """Return the names of scripts and of all that they import, imported ones first."""
     names: list[str] = []
     for entry in entries:
         imports = [name for _, name in IMPORT.findall(read_module(entry))]
-        names += [*order_scripts(*imports), entry]
+        names += [*collect_scripts(*imports), entry]
     return [*dict.fromkeys(names)]  # each once
 
 
@@ -92,7 +92,7 @@ def read_script(name: str) -> str:
 
 def read_widget(name: str) -> str:
     """Read a script and what it imports as the one module of a widget in JupyterLab."""
-    scripts = map(read_script, order_scripts(name))
+    scripts = map(read_script, collect_scripts(name))
     return "".join(scripts) + f"export default {name}_js;\n"
 
 

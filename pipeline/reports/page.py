@@ -146,7 +146,7 @@ def fill(
     The Content-Security-Policy allows only these scripts, by their digests, and lets
     the page fetch nothing.
     """
-    names = live.order_scripts(*scripts)
+    names = live.collect_scripts(*scripts)
     texts = {name: live.read_script(name) for name in names}
     digests = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]

@@ -78,7 +78,7 @@ NEWER = {
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_each_script_follows_what_it_imports_and_gets_what_it_names(entry):
-    names = live.order_scripts(entry)
+    names = live.collect_scripts(entry)
     assert names[-1] == entry
     assert len({*names}) == len(names)
     for place, name in enumerate(names):
@@ -90,7 +90,7 @@ def test_each_script_follows_what_it_imports_and_gets_what_it_names(entry):
 
 def test_each_script_is_in_some_page():
     modules = {path.stem for path in live.TEMPLATES.glob("*.js")}
-    assert {*live.order_scripts(*ENTRIES)} == modules
+    assert {*live.collect_scripts(*ENTRIES)} == modules
 
 
 @pytest.mark.parametrize("suffix", NEWER)

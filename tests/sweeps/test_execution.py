@@ -100,7 +100,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
         assert "Traceback" not in errors
         assert training.recv(1) == b""  # it has ended
         assert psutil.wait_procs(children, timeout=20)[1] == []
-    code, log = midway.give(*command)
+    code, log = midway.run(*command)
     assert code == 0, log
     assert log.startswith("3 points: 2 done, 1 to run\n")
     assert read_results(tmp_path) == read_results(local / "out")
@@ -124,7 +124,7 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(midway, gate, tmp_pat
     assert errors.startswith("Error: 3 of 4 points ")
     for part in ("SIGKILL", "4 seconds", "Diverged: train_error", "--retry-failed"):
         assert part in errors
-    code, log = midway.give(*command, "--retry-failed")
+    code, log = midway.run(*command, "--retry-failed")
     assert code == 1
     assert log.startswith("4 points: 1 done, 3 to run\n")
     results = read_results(tmp_path / "out")
@@ -277,7 +277,7 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     options = ("sweep", file, "--no-report", "--workers")
     for workers in (1, 2):
         out = tmp_path / f"{workers}"
-        code, log = midway.give(*options, workers, "--sweep-dir", out)
+        code, log = midway.run(*options, workers, "--sweep-dir", out)
         assert code == 0, log
     command = (*options, 2, "--sweep-dir", tmp_path / "killed")
     killed = midway.start(*command)
@@ -286,7 +286,7 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     killed.kill()
     killed.communicate()
     before = read_times(tmp_path / "killed")
-    code, log = midway.give(*command)
+    code, log = midway.run(*command)
     assert code == 0, log
     assert "rung of 1 epoch, 16 points: 16 done, 0 to run\n" in log
     done = 16 + int(re.search(r"rung of 2 epochs, 8 points: (\d+) done", log)[1])
@@ -298,10 +298,10 @@ def test_a_search_ends_alike_with_one_worker_two_and_after_a_kill_in_a_rung(
     assert rows == read_table(tmp_path / "2") == read_table(tmp_path / "killed")
     statuses = [row["status"] for row in rows]
     assert (statuses.count("done"), statuses.count("eliminated")) == (28, 20)
-    assert midway.give("report", tmp_path / "2")[0] == 0
+    assert midway.run("report", tmp_path / "2")[0] == 0
     report = (tmp_path / "2" / "report.html").read_text()
     assert "the best of 2 in the rung of 4 epochs" in report
-    assert midway.give(*options, 2, "--sweep-dir", tmp_path / "2")[0] == 0
+    assert midway.run(*options, 2, "--sweep-dir", tmp_path / "2")[0] == 0
     # Nothing was left to do.
     assert (tmp_path / "2" / "report.html").read_text() == report
     tested = [row for row in rows if row["test_accuracy"]]

@@ -51,7 +51,7 @@ def sweep(changing, tmp_path):
     grid = RATES | {"learning_rate": [*RATES["learning_rate"], 5.0]}
     file, out = write(tmp_path / "s.yaml", grid=grid), tmp_path / "out"
     command = ("sweep", file, "--workers", 1, "--sweep-dir", out)
-    code, output = changing.give(*command)
+    code, output = changing.run(*command)
     assert code == 1
     assert " diverged: " in output
     return command, out
@@ -75,20 +75,20 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert row["weights_sha256"] not in old.values()
     assert not any(row["test_accuracy"] for row in read_rows(out))
     for refused in (("verify", out), ("compare", out, out)):
-        code, output = changing.give(*refused)
+        code, output = changing.run(*refused)
         assert code == 2
         assert "leads so far, of 1 of 4" in output
-    assert changing.give("report", out)[0] == 0
+    assert changing.run("report", out)[0] == 0
     page = (out / "report.html").read_text()
     assert "leads so far, of 1 of 4 points: learning_rate 0.005" in page
     # Two are outdated. The one that was interrupted is of the new code.
     assert "2 more are outdated" in page
     assert "Nothing is evaluated" in page
-    assert changing.give("index", out.parent)[0] == 0
+    assert changing.run("index", out.parent)[0] == 0
     rows = (tmp_path / "index.html").read_text()
     assert "1 done, 1 interrupted, 2 outdated" in rows
 
-    code, output = changing.give(*command)
+    code, output = changing.run(*command)
     assert code == 0, output
     assert "4 points: 1 done, 3 to run" in output
     assert "because of code helpers.py" in output
@@ -141,12 +141,12 @@ def test_a_search_whose_last_rung_diverges_says_so_and_is_no_failure(
     text = (changing.path / checkpoints).read_text()
     changing.write(checkpoints, text + DIVERGING)
     out = tmp_path / "out"
-    code, output = changing.give("sweep", file, "--sweep-dir", out)
+    code, output = changing.run("sweep", file, "--sweep-dir", out)
     assert code == 0, output
     reason = "no candidate of the rung of 4 epochs has finished"
     assert reason in output
     assert reason in (out / "report.html").read_text()
     assert "No point failed." in (out / "report.html").read_text()
-    code, output = changing.give("verify", out)
+    code, output = changing.run("verify", out)
     assert code == 2
     assert "no candidate of the rung" in output
