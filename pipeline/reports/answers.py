@@ -39,7 +39,7 @@ def fold() -> None:
             print(captured.stdout, end="")
         else:
             text = captured.stdout
-            body = f"<pre>{escape(text)}</pre>" if text else ""
+            body = f"<pre>{escape(text, quote=False)}</pre>" if text else ""
             style = STYLE if captured.outputs else ""
             html = f'{style}<details class="answer">{SUMMARY}{body}</details>'
             data = {"text/html": html, "text/plain": text}
