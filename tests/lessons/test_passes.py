@@ -1,5 +1,8 @@
 """The cells of learn.ipynb that a student fills in: what is right, and what wrong."""
 
+import ast
+import builtins
+
 import nbformat
 import numpy as np
 import pytest
@@ -173,3 +176,41 @@ def test_a_mistake_in_the_loop_is_named(names, sample, part, wrong, said, capsys
     printed = run_loop(names, LOOP.replace(part, wrong), images, labels, capsys)
     assert said in printed
     assert not printed.startswith("equal")
+
+
+class Names(ast.NodeVisitor):
+    """The names that a cell reads from the cells above it, and those that it sets."""
+
+    def __init__(self, source):
+        self.found, self.reads = set(), set()
+        self.visit(ast.parse(source))
+        self.reads -= self.found | set(dir(builtins))
+
+    def visit_Name(self, node):
+        is_read = isinstance(node.ctx, ast.Load)
+        (self.reads if is_read else self.found).add(node.id)
+
+    def visit_alias(self, node):
+        self.found.add(node.asname or node.name.split(".")[0])
+
+    def visit_FunctionDef(self, node):
+        self.found.add(node.name)
+        self.visit_scope(node, {each.arg for each in node.args.args})
+
+    def visit_scope(self, node, own=()):
+        inner = Names("")
+        inner.generic_visit(node)
+        self.reads |= inner.reads - inner.found - set(own)
+
+    visit_ListComp = visit_DictComp = visit_GeneratorExp = visit_scope
+
+
+def test_a_cell_of_the_lesson_can_run_again_after_all_have_run():
+    """No cell sets a name anew that an earlier one reads."""
+    cells = [Names(source) for source in CODE.values()]
+    known = set()
+    for i, cell in enumerate(cells):
+        assert cell.reads <= known, cell.reads - known
+        known |= cell.found
+        for later in cells[i + 1 :]:
+            assert not cell.reads & later.found, cell.reads & later.found
