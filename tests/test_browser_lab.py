@@ -34,8 +34,8 @@ def write_notebooks(folder, run_dir):
         f"Diagram({ON_PAPER}, [1, 2, 3], [0, 1])"
     )
     answer = (
-        "from pipeline.reports import answers\n"
-        f"answers.fold()\nprint('the number')\n{network}"
+        "from pipeline.reports.answers import fold_answer\n"
+        f"fold_answer()\nprint('the number')\n{network}"
     )
     write_notebook(folder / "diagram.ipynb", network)
     write_notebook(folder / "answers.ipynb", answer, "print('no answer')")

@@ -20,7 +20,7 @@ STYLE = (
 )
 
 
-def fold() -> None:
+def fold_answer() -> None:
     """Fold all that the current cell outputs, its pictures below its text.
 
     If the cell fails, all that it has output is shown. Without IPython nothing is

@@ -106,8 +106,8 @@ class Text(str): ...
 display({"text/plain": Text("a"), "application/json": {"b": numpy.int64(1)}}, raw=True)
 display({"image/png": b"png", "text/plain": "p"}, raw=True)
 display({"application/json": {"when": datetime.datetime(2026, 1, 2)}}, raw=True)""",
-    """from pipeline.reports import answers
-answers.fold()
+    """from pipeline.reports.answers import fold_answer
+fold_answer()
 print("a < b"); display(HTML("<b>3</b>")); plt.plot([2, 1]); 4""",
     "print('no answer'); 5",
 ]
@@ -117,7 +117,7 @@ ERRORS = [
     "import sys; sys.exit(3)",
     "import pipeline.errors as e; raise e.InvalidInput('no') from OSError('c')",
     "%nosuch",
-    "from pipeline.reports import answers; answers.fold(); print('begun'); 1 / 0",
+    "from pipeline.reports import answers; answers.fold_answer(); print(1); 1 / 0",
 ]
 
 

@@ -11,7 +11,7 @@ import helpers
 from pipeline.lessons import passes
 from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
-from pipeline.reports import answers
+from pipeline.reports.answers import fold_answer
 
 CODE = {
     cell.id: cell.source
@@ -71,7 +71,11 @@ WRONG_LOOPS = [  # a part of the loop, what stands in its place, and what is sai
 def names():
     """The names that the cells of learn.ipynb above the first that is filled in set."""
     names = {name: getattr(helpers, name) for name in ("forward", "backward")}
-    names |= {"scale": helpers.scale, "one_hot": helpers.one_hot, "answers": answers}
+    names |= {
+        "scale": helpers.scale,
+        "one_hot": helpers.one_hot,
+        "fold_answer": fold_answer,
+    }
     names |= {"np": np, "passes": passes, "Diagram": lambda *_, **options: None}
     names |= {"slope": {"relu_grad_inactive": 0}, "learning_rate": 0.005}
     exec(CODE["paper"], names)

@@ -7,10 +7,9 @@ from bs4 import BeautifulSoup
 
 from pipeline.execution.process import NotebookProcess
 
-IMPORTS = (
-    "from IPython.display import HTML, display; from pipeline.reports import answers"
-)
-ANSWER = "answers.fold(); display(HTML('<b>drawn</b>')); print('a < b'); "
+IMPORTS = """from IPython.display import HTML, display
+from pipeline.reports.answers import fold_answer"""
+ANSWER = "fold_answer(); display(HTML('<b>drawn</b>')); print('a < b'); "
 
 
 @pytest.fixture(scope="module")
