@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import helpers
+from pipeline import parameters
 from pipeline.lessons import passes
 from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
@@ -210,8 +211,10 @@ class Names(ast.NodeVisitor):
 
 
 def test_a_cell_of_the_lesson_can_run_again_after_all_have_run():
-    """No cell sets a name anew that an earlier one reads."""
+    """No cell sets a name anew that an earlier one reads, or that of a parameter."""
     cells = [Names(source) for source in CODE.values()]
+    for name, cell in zip(CODE, cells, strict=True):
+        assert name == "parameters" or not cell.found & {*parameters.NAMES}
     known = set()
     for i, cell in enumerate(cells):
         assert cell.reads <= known, cell.reads - known
