@@ -1,7 +1,7 @@
 // Draws a small network: numbers as circles, and weights as lines with numbers.
 import { make, makeButton } from "./dom.js";
 import { findWeight, listPlaces, listWeights } from "./sums.js";
-import { format, isInactive, signOf } from "./words.js";
+import { format, isInactive, nameColours, signOf } from "./words.js";
 
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them
 const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
@@ -58,14 +58,6 @@ function findFlows({ weights }, stop, found) {
   });
 }
 
-function makeLegend(flow) {
-  const swatches = ["above", "below"].map((name) => make("i", { class: name }));
-  const colours = ["Red ", swatches[0], " is above 0 and blue ", swatches[1], " below, "];
-  const rest =
-    "wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
-  return make("p", { class: "legend" }, ...colours, rest, flow);
-}
-
 export class Circles {
   build(view) {
     const { network } = view;
@@ -84,7 +76,14 @@ export class Circles {
     const items = this.places.flatMap(({ button, under, target }) => [button, under, target ?? ""]);
     picture.append(...heads, ...items, ...this.weights.map(({ button }) => button));
     this.flow = make("span");
-    return make("div", {}, picture, makeLegend(this.flow));
+    const rest =
+      ", wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
+    return make(
+      "div",
+      {},
+      picture,
+      make("p", { class: "legend" }, ...nameColours(), rest, this.flow),
+    );
   }
 
   putNumbers(network) {

@@ -4,7 +4,7 @@ import { formatNumber, make, makeButton } from "./dom.js";
 import { diverging, findLimit, grey, maxAbs, paint, paintSigned } from "./draw.js";
 import { argmax, DIGITS } from "./network.js";
 import { findWeight } from "./sums.js";
-import { isDropped, isInactive, signOf } from "./words.js";
+import { isDropped, isInactive, nameColours, signOf } from "./words.js";
 
 const SIDE = 28;
 
@@ -183,12 +183,8 @@ export class Tiles {
     return [
       picture,
       frames ? `The width of a frame is ${frames}. ` : "",
-      "Red ",
-      swatches[0],
-      " is above 0 and blue ",
-      swatches[1],
-      " below. ",
-      "A broken frame is an inactive unit. The filled score is the label's, and ▸ marks the answer.",
+      ...nameColours(),
+      ". A broken frame is an inactive unit. The filled score is the label's, and ▸ marks the answer.",
     ];
   }
 }

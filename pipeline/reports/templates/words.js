@@ -1,5 +1,5 @@
 // What is said of a network: the parts of a step, and its numbers as texts.
-import { formatShort } from "./dom.js";
+import { formatShort, make } from "./dom.js";
 import { findError, findWeight } from "./sums.js";
 
 export const STOPS = ["forward", "error", "back", "update"]; // the parts of a step
@@ -12,6 +12,12 @@ export const isDiverged = (network) => !(findError(network) < LARGE);
 
 // The class of a number, which gives it its colour.
 export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
+
+// Says which sign has which colour.
+export function nameColours() {
+  const [above, below] = ["above", "below"].map((name) => make("i", { class: name }));
+  return ["Red ", above, " is above 0 and blue ", below, " below"];
+}
 
 // Says why a number is refused, or nothing.
 export const findNumberFault = (value) =>
