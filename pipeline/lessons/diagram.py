@@ -1,6 +1,6 @@
 """Draw the pictures of learn.ipynb, among them networks that you can press.
 
-In JupyterLab, and in pages of a notebook, diagram.js draws a network from its state
+In JupyterLab, and in pages of a notebook, small.js draws a network from its state
 and makes it live. Where no script runs, as on GitHub, a still stands in its place.
 The other functions draw a descent, directions, the slip, and one pass.
 """

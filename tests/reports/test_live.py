@@ -23,26 +23,26 @@ from pipeline.network import compiled, published
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import live
-from pipeline.reports.live import TEMPLATES
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
 NODE = compute_driver_executable()[0]
+MODULES = ("network", "reading", "sums", "plot", "paper")
+IMPORTS = "".join(
+    f"import * as {name} from {json.dumps(live.SCRIPTS[name].as_uri())};\n"
+    for name in MODULES
+)
 # Each line of its input is a script and what the script is given; each line of its
 # output is what the script returns.
 DRIVER = f"""
 import {{ createInterface }} from "node:readline";
-import * as network from {json.dumps((TEMPLATES / "network.js").as_uri())};
-import * as draw from {json.dumps((TEMPLATES / "draw.js").as_uri())};
-import * as paper from {json.dumps((TEMPLATES / "paper.js").as_uri())};
-import * as plot from {json.dumps((TEMPLATES / "plot.js").as_uri())};
-import * as sums from {json.dumps((TEMPLATES / "sums.js").as_uri())};
+{IMPORTS}
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
 const text = ({{ buffer, byteOffset, byteLength }}) =>
   Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-const scope = {{ network, draw, paper, plot, sums, bytes, numbers, text }};
+const scope = {{ {", ".join(MODULES)}, bytes, numbers, text }};
 const AsyncFunction = (async () => {{}}).constructor;
 for await (const line of createInterface({{ input: process.stdin }})) {{
   const {{ script, given }} = JSON.parse(line);
@@ -294,7 +294,9 @@ SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 def test_a_drawing_takes_the_form_of_mnists_digits(run_node):
     def make_image(strokes):
-        answer = run_node("return text(draw.imageOf(given.strokes));", strokes=strokes)
+        answer = run_node(
+            "return text(reading.imageOf(given.strokes));", strokes=strokes
+        )
         return decode(answer, np.uint8).reshape(28, 28)
 
     image = make_image(SEVEN)
@@ -315,10 +317,10 @@ def test_a_drawing_takes_the_form_of_mnists_digits(run_node):
 def test_fifty_drawings_are_read_by_both_committed_networks(run_node):
     drawings = json.loads(DRAWINGS.read_text())
     script = """
-    const networks = await Promise.all(given.networks.map(draw.unpackNetwork));
-    const images = given.drawings.map(({ strokes }) => draw.imageOf(strokes));
+    const networks = await Promise.all(given.networks.map(reading.unpackNetwork));
+    const images = given.drawings.map(({ strokes }) => reading.imageOf(strokes));
     return networks.map((network) =>
-      images.map((image) => draw.read(image, network).answer));
+      images.map((image) => reading.read(image, network).answer));
     """
     networks = live.collect_networks(ZEROS, 0.5)[1:]
     answers = run_node(script, networks=networks, drawings=drawings)
@@ -334,7 +336,7 @@ def test_a_page_reads_as_python_does(run_node, sample):
     model, image = Model(weights, 300.0), sample["x_test"][0]
     script = """
     const weights = { first: numbers(given.first), second: numbers(given.second) };
-    const read = draw.read(bytes(given.image), { normalisation: 300, weights });
+    const read = reading.read(bytes(given.image), { normalisation: 300, weights });
     const arrays = Object.entries(read).filter(([, value]) => value.length);
     const texts = arrays.map(([name, each]) => [name, text(each)]);
     return { ...read, ...Object.fromEntries(texts) };

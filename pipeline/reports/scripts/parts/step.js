@@ -1,12 +1,13 @@
 // Trains a fresh network from the run's seed, one image a press, and shows what it computes.
-import { make, Section } from "./dom.js";
-import { nameOf, unpackBytes } from "./draw.js";
-import { argmax, DIGITS, PIXELS, Training } from "./network.js";
+
+import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";
+import { SIDE, unpackBytes } from "../compute/reading.js";
+import { make, Section } from "../show/dom.js";
+import { nameOf } from "../show/paint.js";
+import { Tiles } from "../show/tiles.js";
 import { NetworkView } from "./network_view.js";
-import { Tiles } from "./tiles.js";
 
 const FASTEST = 12_000; // milliseconds an epoch would take at full speed
-const SIDE = 28;
 
 class Steps extends Section {
   constructor(root, run) {

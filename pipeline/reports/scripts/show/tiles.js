@@ -1,12 +1,12 @@
 // Draws the real network: the image, a tile with the weights of each hidden unit, and the scores.
 // Frames mark what flows.
-import { formatNumber, make, makeButton } from "./dom.js";
-import { diverging, findLimit, grey, maxAbs, paint, paintSigned } from "./draw.js";
-import { argmax, DIGITS } from "./network.js";
-import { findWeight } from "./sums.js";
-import { isDropped, isInactive, nameColours, signOf } from "./words.js";
 
-const SIDE = 28;
+import { argmax, DIGITS } from "../compute/network.js";
+import { SIDE } from "../compute/reading.js";
+import { findWeight } from "../compute/sums.js";
+import { formatNumber, make, makeButton } from "./dom.js";
+import { diverging, findLimit, grey, maxAbs, paint, paintSigned } from "./paint.js";
+import { isDropped, isInactive, nameColours, signOf } from "./words.js";
 
 const makeCanvas = (name) => make("canvas", { class: name, width: SIDE, height: SIDE });
 

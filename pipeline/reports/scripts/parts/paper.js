@@ -1,8 +1,9 @@
 // Asks for the numbers of a small network before it shows them, and says of a wrong one which common
 // slip it is.
-import { make, makeButton } from "./dom.js";
-import { findProducts, findProductsBack } from "./sums.js";
-import { findNumberFault, isHidden } from "./words.js";
+
+import { findProducts, findProductsBack } from "../compute/sums.js";
+import { make, makeButton } from "../show/dom.js";
+import { findNumberFault, isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const others = (values, place) => values.filter((_, other) => other !== place);

@@ -1,6 +1,7 @@
 // Draws the loss over a weight: a parabola, the next step, and steps before.
+
+import { findCurve, findReach } from "../compute/sums.js";
 import { formatShort } from "./dom.js";
-import { findCurve, findReach } from "./sums.js";
 import { isStill } from "./view.js";
 
 // Places in a parabola's picture.

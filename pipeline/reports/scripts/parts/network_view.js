@@ -1,10 +1,11 @@
 // A network that is pressed, small or real: its state, the four parts of a step, and the one panel
 // that explains what is pressed. A drawing shows it: circles.js or tiles.js.
-import { findFrame, roll, widenFrame } from "./curve.js";
-import { formatShort, make, makeButton } from "./dom.js";
-import { explainPlace, explainStep, explainWeight } from "./explain.js";
-import { findError, findWeight, makeStep, measure } from "./sums.js";
-import { reveal } from "./view.js";
+
+import { findError, findWeight, makeStep, measure } from "../compute/sums.js";
+import { findFrame, roll, widenFrame } from "../show/curve.js";
+import { formatShort, make, makeButton } from "../show/dom.js";
+import { explainPlace, explainStep, explainWeight } from "../show/explain.js";
+import { reveal } from "../show/view.js";
 import {
   describe,
   describeError,
@@ -14,7 +15,7 @@ import {
   format,
   isDiverged,
   STOPS,
-} from "./words.js";
+} from "../show/words.js";
 
 const MOST_CHANGES = 24; // of weights that a table lists after a step
 

@@ -1,6 +1,7 @@
 // Draws a small network: numbers as circles, and weights as lines with numbers.
+
+import { findWeight, listPlaces, listWeights } from "../compute/sums.js";
 import { make, makeButton } from "./dom.js";
-import { findWeight, listPlaces, listWeights } from "./sums.js";
 import { format, isInactive, nameColours, signOf } from "./words.js";
 
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them

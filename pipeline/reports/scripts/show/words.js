@@ -1,6 +1,7 @@
 // What is said of a network: the parts of a step, and its numbers as texts.
+
+import { findError, findWeight } from "../compute/sums.js";
 import { formatShort, make } from "./dom.js";
-import { findError, findWeight } from "./sums.js";
 
 export const STOPS = ["forward", "error", "back", "update"]; // the parts of a step
 const LARGE = 1e6; // from here on a number says nothing but that the steps are too long

@@ -1,8 +1,15 @@
 // Explains a place of a network as sums in numbers, a weight by its parabola, and a step by what it
 // has changed. Each function returns a figure, and what is said below it.
+
+import {
+  findProducts,
+  findProductsBack,
+  findWeight,
+  listWeights,
+  roundTerms,
+} from "../compute/sums.js";
 import { drawCurve } from "./curve.js";
 import { formatFixed, formatShort, make, makeButton } from "./dom.js";
-import { findProducts, findProductsBack, findWeight, listWeights, roundTerms } from "./sums.js";
 import { isDropped, isHidden, isInactive } from "./words.js";
 
 // A row of a table: its head, a calculation if there is one, and its value.

@@ -1,6 +1,6 @@
 // A small network from its state, drawn as circles. See pipeline/lessons/diagram.py.
-import { Circles } from "./circles.js";
-import { keepKeys, makeButton } from "./dom.js";
+import { Circles } from "../show/circles.js";
+import { makeButton } from "../show/dom.js";
 import { NetworkView } from "./network_view.js";
 import { Paper } from "./paper.js";
 
@@ -37,11 +37,4 @@ export function draw(root, state) {
   const again = makeButton("Start again", restart, { class: "action" });
   root.classList.add("network-diagram");
   view.build(readState(state), [again, view.makeRate(state.learningRate)]);
-}
-
-// The entry point of JupyterLab's widget.
-export function render({ model, el }) {
-  el.classList.add("live-panel");
-  keepKeys(el);
-  draw(el, model.get("state"));
 }
