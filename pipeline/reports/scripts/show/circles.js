@@ -18,7 +18,7 @@ function locate({ sizes }, layer, place) {
 // The place of what stands under a circle.
 function locateUnder(network, layer, place) {
   const [across, down] = locate(network, layer, place);
-  return [across, down + 0.42];
+  return [across, down + 0.47];
 }
 
 // Puts an element's centre at a place of the picture.
