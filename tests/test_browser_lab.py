@@ -194,7 +194,7 @@ def test_a_small_network_is_live_and_again_when_the_saved_notebook_is_opened(lab
     expect(live.root).to_be_visible()
     lab.save()
     live.press("Back")
-    expect(live.root.get_by_role("status")).to_contain_text("flow to the left")
+    expect(live.part("says")).to_contain_text("flow back")
     expect(live.part("about")).to_contain_text("Forward: unit 1")
     weight = live.root.get_by_label("weight from input 1 to unit 1")
     weight.press("Enter")
@@ -203,7 +203,7 @@ def test_a_small_network_is_live_and_again_when_the_saved_notebook_is_opened(lab
     lab.shut_down_kernel()
     lab.open("diagram")
     live.press("Error")
-    expect(live.root.get_by_role("status")).to_contain_text("the sum of their squares")
+    expect(live.part("says")).to_contain_text("the sum of their squares")
     expect(page.get_by_text("Error displaying widget")).to_have_count(0)
 
 
