@@ -19,7 +19,7 @@ from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
 from pipeline.network import helpers_text, published
-from pipeline.parameters import Parameters, from_values
+from pipeline.parameters import Parameters, find_unoriginal, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
@@ -58,6 +58,11 @@ TRAINING_FUNCTIONS = (
 )
 AXIS_STEPS = (0.02, 0.05, 0.1, 0.2)  # of accuracies
 MAX_AXIS_STEPS = 7
+# What the training of the original asks before its slip is corrected.
+QUESTION = (
+    "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
+    "Corrected, how many will it read?"
+)
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
@@ -115,10 +120,12 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     no_reading = find_reading_obstacle(folder, record, model)
     accuracy = metrics.test_accuracy if metrics else None
     networks = [] if no_reading else collect_networks(model, accuracy)
-    training = None
+    training, question = None, ""
     if record and not no_training:
         parameters = from_values(record.parameters)
         training = collect_training(parameters, folder.read_data(), history, model)
+        if training["numValidation"] and not find_unoriginal(parameters):
+            question = QUESTION
     if training and metrics:
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
@@ -129,6 +136,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
         "curves": collect_curves(history),
         "axis": find_axis(collect_curves(history)),
         "error_curves": collect_curves(history, "error"),
+        "question": question,
         "networks": networks,
         "no_training": no_training,
         "no_reading": no_reading,
@@ -238,8 +246,11 @@ def collect_training(
 ) -> dict[str, Any]:
     """Return the parameters, images and results that train.js reads."""
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
+    images = data.x_validation[:count]
+    sums = images / model.normalisation @ model.weights[0]  # (count, H)
     return {
         "numValidation": count,
+        "silent": int(np.sum(np.all(sums <= 0, axis=0))),  # units, on all of these
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
@@ -247,7 +258,7 @@ def collect_training(
         "digest": model.sha256,
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
-        "validation_images": pack(data.x_validation[:count].tobytes()),
+        "validation_images": pack(images.tobytes()),
         "validation_labels": pack(data.y_validation[:count].tobytes()),
     }
 

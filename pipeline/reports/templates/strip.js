@@ -1,11 +1,10 @@
 // Shows how a network reads the drawing while it trains: ten bars, and a strip of its answers.
 import { make, Section } from "./dom.js";
 import { clamp, grey, nameOf, paint, read } from "./draw.js";
+import { isStill } from "./view.js";
 
 // The epochs of a strip, and the last one of a shorter training: the same on every device.
 export const MILESTONES = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 100];
-
-const STILL = "(prefers-reduced-motion: reduce)";
 
 // The drawing of one training. root: what has training.html.j2.
 export class Strip extends Section {
@@ -14,7 +13,7 @@ export class Strip extends Section {
     this.image = image;
     this.classes = classes;
     this.words = words; // what is changed in this training, or ""
-    this.isStill = matchMedia(STILL).matches;
+    this.isStill = isStill();
     this.epoch = -1; // the last one of the strip
     this.show();
   }
