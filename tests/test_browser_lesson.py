@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 import helpers
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
-from tests.pages import PHONE, open_page
+from tests.pages import DESKTOP, PHONE, open_page
 
 browser = pages.browser
 pytestmark = pages.pytestmark
@@ -366,6 +366,23 @@ def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
             chains.nth(i).get_by_role("button", name="Update").click()
             expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "3"])
             expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_the_picture_beside_the_curves_covers_no_name_of_their_axis(
+    browser, path, width
+):
+    with open_page(browser, path, width) as lesson:
+        lesson.train()
+        picture = lesson.part("watched")
+        expect(picture).to_be_in_viewport(ratio=1)
+        box = picture.bounding_box()
+        texts = lesson.part("accuracy text").all()
+        assert len(texts) > 5
+        for text in texts:
+            name = text.bounding_box()
+            is_below = name["y"] >= box["y"] + box["height"]
+            assert is_below or name["x"] >= box["x"] + box["width"]
 
 
 def test_a_sheet_survives_a_reload_but_in_a_browser_that_stores_nothing(browser, path):

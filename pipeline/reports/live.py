@@ -42,6 +42,8 @@ ENVIRONMENT.globals["browsers"] = BROWSERS
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
+COMMENT = re.compile(r"^ *//.*\n", re.M)
+STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
 MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
 # A page never calls these functions to read a drawing, so their bodies may differ.
 TRAINING_FUNCTIONS = (
@@ -67,7 +69,7 @@ MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
 def read_style(name: str) -> str:
-    return (TEMPLATES / f"{name}.css").read_text("utf-8")
+    return STYLE_COMMENT.sub("", (TEMPLATES / f"{name}.css").read_text("utf-8"))
 
 
 def read_module(name: str) -> str:
@@ -87,9 +89,10 @@ def read_script(name: str) -> str:
     """Read a module as a script in a scope of its own, since a page has no modules.
 
     The script defines one object, such as network_js, which holds what the module
-    exports. What the module imports is taken from the objects of earlier scripts.
+    exports. What the module imports is taken from the objects of earlier scripts. Lines
+    of comments stay behind.
     """
-    text = IMPORT.sub(r"const \1 = \2_js;", read_module(name))
+    text = IMPORT.sub(r"const \1 = \2_js;", COMMENT.sub("", read_module(name)))
     exports = ", ".join(EXPORT.findall(text))
     body = text.replace("\nexport ", "\n")
     return f"const {name}_js = (() => {{\n{body}return {{ {exports} }};\n}})();\n"

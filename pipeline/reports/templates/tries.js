@@ -326,7 +326,8 @@ class Tries extends Section {
       if (isNamed) addElement(plot, "text", { x, y: HEIGHT + 32 }, nameValue(name, value));
       const aside = size > 1 ? Math.min(14, space / 6) : 0; // to see equal ones apart
       for (const [k, each] of members.entries()) {
-        this.addDot(plot, each, x + aside * ((k % 5) - 2), findY(each.reported));
+        const place = (k % 5) - (Math.min(size, 5) - 1) / 2;
+        this.addDot(plot, each, x + aside * place, findY(each.reported));
       }
       if (!hasMeans || size === 1) continue;
       const half = findY(0) - findY(error);
