@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 import helpers
+from pipeline.paths import NOTEBOOKS
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
 from tests.pages import DESKTOP, PHONE, open_page
@@ -366,6 +367,74 @@ def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
             chains.nth(i).get_by_role("button", name="Update").click()
             expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "3"])
             expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
+
+
+PLAN = (NOTEBOOKS / "teaching.md").read_text().split("## Lesson 2")[0]
+# What is shown of each stop after it was used: from the first element to the last.
+SHOWN = {
+    2: ("#train .actions", "#train .forming"),
+    3: ("#one-weight .live", "#one-weight .live"),
+    4: ("#a-chain .live >> nth=1", "#a-chain .live >> nth=1"),
+    5: ("#on-paper .live", "#on-paper .live"),
+    6: ("#step .stops", "#step .network"),
+    7: ("#tries .dots", "#tries .groups"),
+}
+
+
+def test_what_a_projector_shows_fits_at_the_zoom_of_the_plan(browser, original):
+    zooms = re.findall(r"stop (\d) at (?:a zoom of )?(\d+) %", PLAN)
+    assert [int(stop) for stop, _ in zooms] == [*SHOWN]
+    with open_page(browser, original, DESKTOP) as lesson:
+        lesson.begin_training("Train it here")
+        lesson.press("Stop", "Clearly more", "Correct the slip", "Next image")
+        lesson.wait_for_training()
+        Sheet(lesson).predict(0)
+        Sheet(lesson).predict(3)
+        for name in ("one-weight", "step"):
+            update = lesson.root.locator(f"#{name}").get_by_role(
+                "button", name="Update"
+            )
+            update.press("Enter")
+        for stop, zoom in zooms:
+            size = {"width": 128000 // int(zoom), "height": 80000 // int(zoom)}
+            lesson.page.set_viewport_size(size)
+            first, last = (
+                lesson.root.locator(each).first.bounding_box()
+                for each in SHOWN[int(stop)]
+            )
+            room = size["height"] - lesson.part("lesson-bar").bounding_box()["height"]
+            assert last["y"] + last["height"] - first["y"] <= room, stop
+
+
+def test_a_pressed_dot_trains_its_try_again_and_stays_in_view(browser, path):
+    with open_page(browser, path) as lesson:
+        for seed in (2, 3):
+            lesson.train(seed=seed, epochs=1)
+        dot, verdict = lesson.part("first-plot .dot").last, lesson.part("verdict")
+        dot.click()
+        expect(verdict).to_contain_text("Equal to your try before: 0.")
+        for part in (dot, verdict):
+            expect(part).to_be_in_viewport()
+        expect(lesson.part("tries tbody tr")).to_have_count(3)
+        expect(lesson.part("first-plot .dot")).to_have_count(2)
+
+
+def test_a_links_setting_is_said_at_the_top_and_stays_on_the_way_through_the_stops(
+    browser, path
+):
+    with open_page(browser, path) as lesson:
+        page = lesson.page
+        page.goto(f"{path.as_uri()}#relu_grad_inactive=0")
+        notice = lesson.part("link-notice")
+        expect(notice).to_contain_text("relu_grad_inactive 0")
+        expect(notice).to_be_in_viewport()
+        lesson.part("lesson-bar").get_by_role("link").nth(3).click()
+        expect(notice).to_contain_text("relu_grad_inactive 0")
+        expect(lesson.field("relu_grad_inactive")).to_have_value("0")
+        lesson.fill(relu_grad_inactive=1)
+        expect(notice).to_be_hidden()
+        example = lesson.part("links").get_attribute("placeholder")
+        assert example.startswith("lesson.html#")
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])

@@ -152,6 +152,7 @@ class Tries extends Section {
     this.name = `tries of ${digest}`; // of what is kept
     this.own = []; // the trainings made here
     this.pasted = new Map(); // those of others, by their changes in words
+    this.shown = this.pasted; // all of them
     this.verdict = null; // where it stands, once a try has been trained again
     this.linked = {}; // the settings of a link that has been opened
     this.notices = []; // the places that say them
@@ -277,13 +278,12 @@ class Tries extends Section {
   // Draws all tries with an accuracy; of equal settings the pasted try, which is to be checked.
   showDots() {
     if (!this.part("dots")) return; // as in a page without validation images
-    const tries = new Map();
-    for (const { changes, reported } of this.own) {
+    const own = this.own.map(({ changes, reported }) => {
       const words = describe(changes);
-      tries.set(words, { changes: words, settings: complete(this.fields, changes), reported });
-    }
-    for (const [changes, each] of this.pasted) tries.set(changes, each);
-    const drawn = [...tries.values()].filter(({ reported }) => reported !== DIVERGED);
+      return [words, { changes: words, settings: complete(this.fields, changes), reported }];
+    });
+    this.shown = new Map([...own, ...this.pasted]);
+    const drawn = [...this.shown.values()].filter(({ reported }) => reported !== DIVERGED);
     this.part("dots").hidden = drawn.length === 0;
     if (drawn.length) this.draw(drawn.sort((a, b) => a.reported - b.reported));
   }
@@ -345,12 +345,12 @@ class Tries extends Section {
     this.offer(each, dot);
   }
 
-  // Says whether a training has the accuracy that was reported of it, and marks its button and
-  // its dots.
+  // Says whether a training has the accuracy of an equal try before, and marks what was pasted.
   check(changes, here) {
-    const each = this.pasted.get(changes);
+    const each = this.shown.get(changes);
     if (!each) return "";
     const isEqual = each.reported === here;
+    if (!each.button) return isEqual ? `Equal to your try before: ${here}. ` : "";
     each.verdict = isEqual ? "equal" : "NOT equal";
     each.button.dataset.verdict = each.verdict;
     if (isEqual) return `Equal to what was reported: ${here}. `;
