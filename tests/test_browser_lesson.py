@@ -215,7 +215,7 @@ def test_an_update_waits_for_the_prediction_below_it(browser, path):
         expect(network.locator(weight)).to_have_text("0.2")
         expect(hint).to_contain_text("your prediction first")
         Sheet(lesson).predict(0)
-        expect(hint).to_have_text("Now press Update.")
+        expect(hint).to_contain_text("Now press Update")
         update.click()
         expect(network.locator(weight)).to_have_text("0.6")
         lesson.press("Next image")  # of the real step, whose prediction is not made

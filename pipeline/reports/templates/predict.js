@@ -106,6 +106,12 @@ class Prediction {
     return hint;
   }
 
+  // What to do next, beside the update.
+  describeWay() {
+    if (this.isLocked) return ["Update waits for ", this.linkTo("your prediction"), "."];
+    return [this.isOpened ? "" : "Now press Update, then open the answer."];
+  }
+
   linkTo(words) {
     return make("a", { href: `#${this.place}` }, words);
   }
@@ -128,8 +134,7 @@ class Prediction {
 
   show() {
     this.refusal.textContent = "";
-    const waits = ["Update waits for ", this.linkTo("your prediction"), "."];
-    this.waits?.replaceChildren(...(this.isLocked ? waits : ["Now press Update."]));
+    this.waits?.replaceChildren(...this.describeWay());
     for (const choice of this.choices) choice.disabled = this.isOpened;
     this.answer.classList.toggle("locked", this.isLocked);
     this.update?.setAttribute("aria-disabled", this.isLocked);

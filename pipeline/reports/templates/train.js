@@ -225,7 +225,8 @@ class Attempt {
   showBeginning() {
     const { panel, parameters, epochs } = this;
     const image = panel.pad.getImage();
-    if (image) this.strip = new Strip(panel.root, image, parameters.classes, this.changes);
+    const words = this.isCorrection ? "corrected" : this.changes;
+    if (image) this.strip = new Strip(panel.root, image, parameters.classes, words);
     panel.part("stop").onclick = () => this.stop();
     panel.setBusy(true);
     panel.correction.ask();
