@@ -1,7 +1,7 @@
 // Asks for a prediction before an answer opens, in the page of a lesson. What was predicted is kept
 // in the browser, and stands at the end on a sheet, beside what came out.
-import { make, makeButton } from "./dom.js";
-import { keep, readKept } from "./store.js";
+import { keep, readKept } from "../parts/store.js";
+import { make, makeButton } from "../show/dom.js";
 
 const NAME = document.title; // of what is kept
 const MARKS = { true: "✓ right", false: "✗ wrong" }; // of a prediction

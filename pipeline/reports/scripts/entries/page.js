@@ -1,5 +1,5 @@
 // What every page does: it opens and folds its pieces.
-import { make, makeButton } from "./dom.js";
+import { make, makeButton } from "../show/dom.js";
 
 const CODE = ".source, .set-up";
 const ANSWERS = ".answer, .prose details"; // an answer has its reading folded, too

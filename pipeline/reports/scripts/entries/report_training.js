@@ -1,7 +1,8 @@
 // Sets up the report of a run that can be trained again; what is trained there can read, too.
+
+import { setUpSteps } from "../parts/step.js";
+import { setUpTraining } from "../parts/train.js";
 import { pad } from "./report.js";
-import { setUpSteps } from "./step.js";
-import { setUpTraining } from "./train.js";
 
 const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;

@@ -1,7 +1,8 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
-import { addElement, count, Section } from "./dom.js";
-import { drawAxis, findAxis } from "./plot.js";
+
+import { addElement, count, Section } from "../show/dom.js";
+import { drawAxis, findAxis } from "../show/plot.js";
 import { keep, readKept } from "./store.js";
 
 const METRIC = "validation_accuracy"; // in a link
