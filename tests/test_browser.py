@@ -642,11 +642,12 @@ def test_one_step_shows_what_each_update_is_made_of(browser, reports):
 
 @pytest.mark.parametrize(("width", "height"), [(PHONE, 844), (DESKTOP, 800)])
 def test_the_real_step_fits_one_screen(browser, reports, width, height):
-    with open_page(browser, reports["run"], width) as report:
+    still = {"reduced_motion": "reduce"}
+    with open_page(browser, reports["run"], width, **still) as report:
         report.page.set_viewport_size({"width": width, "height": height})
         report.press("Next image", "Back")
         report.part("steps .controls").evaluate("(each) => each.scrollIntoView()")
-        for part in ("stops", "image", "rows", "panel .errors"):
+        for part in ("phases", "image", "rows", "panel .errors"):
             expect(report.part(f"steps .{part}")).to_be_in_viewport(ratio=1)
         for unit in (0, 39):
             tile = report.part("steps .row button").nth(unit)
@@ -933,6 +934,7 @@ def test_a_word_of_the_glossary_is_explained_where_it_stands(browser, reports):
     with open_page(browser, reports["run"]) as report:
         report.press("Next image")
         note, steps = report.part("definition"), report.part("steps")
+        steps.locator("details").evaluate_all(pages.OPEN)
         for word, entry in (("dropout", "dropout"), ("hidden unit", "hidden unit")):
             link = steps.get_by_role("link", name=word, exact=True)
             link.click()
@@ -942,10 +944,9 @@ def test_a_word_of_the_glossary_is_explained_where_it_stands(browser, reports):
             report.page.keyboard.press("Escape")
             expect(note).to_have_count(0)
             expect(link).to_be_focused()
-        report.press("Error")
         steps.get_by_role("link", name="target").click()
         expect(note).to_contain_text("1 for the correct class")
-        report.press("Close")
+        note.get_by_role("button", name="Close").press("Enter")
         expect(note).to_have_count(0)
 
 

@@ -235,7 +235,7 @@ def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
         (2, "values 1 0", ""),
         (-3, "values 1 1", "ReLU"),
         (0, "values 1 1", ""),
-        (-7, "values 2 0", "silent"),
+        (-7, "values 2 0", "inactive"),
         (2, "values 2 0", ""),
         (-2, "values 2 0", "another circle"),
         (1, "signals 2 0", ""),

@@ -1,7 +1,11 @@
 // The numbers of a network for one input, and its sums as rounded numbers that add up.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
-//            targets; mask: of dropout; inactive: the slope of the ReLU there; rate }
+//            targets; mask: of dropout; hasMask: whether there is dropout; inactive: the slope of
+//            the ReLU there; rate; nameOf(layer, place) }
+//
+// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image; digits behind
+// the point, isTrimmed if without zeros at their end; most, of the rows of a sum.
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {

@@ -13,11 +13,12 @@ import {
   findNumberFault,
   findRateFault,
   format,
+  INVITATION,
   isDiverged,
-  STOPS,
+  PHASES,
 } from "../show/words.js";
 
-const MOST_CHANGES = 24; // of weights that a table lists after a step
+const MOST = 24; // weights in one matrix, if a table lists them after a step
 
 export class NetworkView {
   // drawing: has build, which takes the view and returns an element, and show. paper: what is asked
@@ -29,15 +30,17 @@ export class NetworkView {
     this.onShow = onShow;
     this.network = null; // measured; after an update that with the new weights
     this.before = null; // as it was before the update
-    this.stop = "";
-    this.stops = STOPS.map((name) => {
+    this.phase = "forward";
+    this.buttons = PHASES.map((name) => {
       const act = () => this.goTo(name);
       const text = name[0].toUpperCase() + name.slice(1);
       return makeButton(text, act, { class: "action", value: name, "aria-pressed": false });
     });
-    this.root.classList.add("network-view");
-    this.root.replaceChildren(make("p", { class: "stops" }, ...this.stops));
-    this.root.addEventListener("keydown", ({ key }) => key === "Escape" && this.close());
+    this.root.classList.add("net");
+    this.root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
+    this.root.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && this.isOpen) this.close();
+    });
     this.forget();
   }
 
@@ -53,7 +56,7 @@ export class NetworkView {
   leaveCurve() {
     this.frame = null;
     this.trail = []; // where the weight was before each update, and its loss
-    this.start = null; // from where the dot has to roll
+    this.rollFrom = null; // where the dot was before an update that is not shown yet
   }
 
   // Takes a network as sums.js has it, at the present part of the step.
@@ -61,12 +64,12 @@ export class NetworkView {
     this.network = measure(network);
     this.before = null;
     this.leaveCurve();
-    if (this.stop === "update") this.update();
+    if (this.phase === "update") this.update();
     this.show();
   }
 
   // The network whose numbers the drawing and the sums show.
-  get shown() {
+  get drawn() {
     return this.drawing.showsBefore && this.before ? this.before : this.network;
   }
 
@@ -136,7 +139,7 @@ export class NetworkView {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
     this.rate.value = formatShort(rate);
     this.rate.setCustomValidity("");
-    this.stop = "";
+    this.phase = "forward";
     this.forget();
     this.load({ ...first, rate });
   }
@@ -150,7 +153,7 @@ export class NetworkView {
   renew(isSlider = false) {
     this.network = measure(this.network);
     this.before = null;
-    if (this.stop === "update") this.stop = "";
+    if (this.phase === "update") this.phase = "forward";
     if (isSlider) this.trail = [];
     else this.leaveCurve();
     this.text = "";
@@ -168,16 +171,16 @@ export class NetworkView {
     this.keepInView();
   }
 
-  goTo(stop) {
-    if (stop === "update" && this.rate && !this.rate.reportValidity()) {
+  goTo(phase) {
+    if (phase === "update" && this.rate && !this.rate.reportValidity()) {
       this.says.textContent = this.rate.validationMessage;
       return;
     }
-    this.stop = stop;
+    this.phase = phase;
     this.before = null;
-    this.text = describe(this.network, stop);
-    if (stop === "update") this.update();
-    else this.chosen = this.drawing.findSubject(this);
+    this.text = describe(this.network, phase);
+    this.chosen = this.drawing.findSubject(this);
+    if (phase === "update") this.update();
     this.isOpen = true;
     this.show();
     this.keepInView();
@@ -187,39 +190,39 @@ export class NetworkView {
   update() {
     this.before = this.network;
     if (this.hasWeight) this.keepDot();
-    else this.chosen = null;
     this.paper?.openAll();
     this.network = makeStep(this.network);
   }
 
   // Keeps where the weight is, before it moves.
   keepDot() {
-    const { layer, from, to } = this.chosen;
-    const { weight } = findWeight(this.network, layer, from, to);
+    const { weight } = this.weight;
     this.trail.push([weight, findError(this.network) / 2]);
-    this.start = weight;
+    this.rollFrom = weight;
   }
 
   close() {
-    const pressed = this.pressed ?? this.stops.find(({ value }) => value === this.stop);
+    const pressed = this.findPressed() ?? this.buttons.find(({ value }) => value === this.phase);
     this.forget();
     this.show();
     pressed?.focus({ preventScroll: true });
   }
 
-  get pressed() {
+  // The pressed button of the drawing.
+  findPressed() {
     return this.root.querySelector(".picture [aria-pressed=true]");
   }
 
   keepInView() {
-    if (this.pressed) reveal(this.panel, this.pressed);
+    const pressed = this.findPressed();
+    if (pressed) reveal(this.panel, pressed);
     else reveal(this.panel, this.root.querySelector(".picture"), this.root);
   }
 
   show() {
-    this.root.dataset.stop = this.stop;
-    for (const button of this.stops) {
-      button.setAttribute("aria-pressed", button.value === this.stop);
+    this.root.dataset.phase = this.phase;
+    for (const button of this.buttons) {
+      button.setAttribute("aria-pressed", button.value === this.phase);
     }
     this.drawing.show(this);
     this.showPanel();
@@ -229,28 +232,32 @@ export class NetworkView {
   showPanel() {
     const { network, before, paper, isOpen } = this;
     this.panel.classList.toggle("drawer", isOpen);
-    this.says.textContent = isOpen ? this.text : (paper?.invitation ?? describe(network, ""));
-    this.errors.textContent = paper?.isDone === false ? "" : describeError(network, before);
+    this.says.textContent = isOpen ? this.text : paper?.isAsking ? paper.invitation : INVITATION;
+    this.errors.textContent = paper?.isAsking ? "" : describeError(network, before);
     const { figure, words } = this.explain();
     this.about.replaceChildren(figure);
     this.words.replaceChildren(...words);
     this.showNumber();
-    if (this.start !== null) roll(this.about, network, this.weight, this.frame, this.start);
-    this.start = null;
+    const { rollFrom } = this;
+    this.rollFrom = null;
+    if (rollFrom !== null && !isDiverged(network)) {
+      roll(this.about, network, this.weight, this.frame, rollFrom);
+    }
   }
 
   // Returns the figure of what is chosen, and what is said below it.
   explain() {
-    const { network, shown, chosen, before, paper } = this;
+    const { network, drawn, chosen, before, paper } = this;
     const press = (weight) => this.choose(weight);
     if (isDiverged(network)) {
-      const text = "The error is too large. Start again, with a smaller learning rate.";
+      const text =
+        "The error is too large. Write a smaller number, or start again with a smaller learning rate.";
       return { figure: make("p", {}, text), words: [] };
     }
-    if (this.hasWeight) return this.explainWeight();
     if (chosen && paper?.asks(this)) return { figure: paper.ask(this), words: [] };
-    if (chosen) return explainPlace(shown, ...chosen, press);
-    const isShort = before?.weights.every(({ length }) => length <= MOST_CHANGES);
+    if (this.hasWeight) return this.explainWeight();
+    if (chosen) return explainPlace(drawn, ...chosen, press);
+    const isShort = before?.weights.every(({ length }) => length <= MOST);
     return isShort ? explainStep(before, press) : { figure: "", words: [] };
   }
 
@@ -268,15 +275,18 @@ export class NetworkView {
   // Shows the number that can be changed where something is chosen.
   showNumber() {
     const { network, chosen, field, slider, hasWeight } = this;
-    const isShown = chosen !== null && !isDiverged(network) && !this.paper?.asks(this);
+    const isShown = chosen !== null && !this.paper?.asks(this);
     const number = isShown ? findNumber(network, chosen) : null;
     this.number.hidden = !number;
-    slider.hidden = !hasWeight;
+    slider.hidden = !hasWeight || isDiverged(network);
     if (!number) return;
     const value = number.list[number.at];
     this.numberName.textContent = `Change ${number.name}: `;
-    if (field !== document.activeElement) field.value = formatShort(value);
-    if (!hasWeight) return;
+    if (field !== document.activeElement) {
+      field.value = formatShort(value);
+      field.setCustomValidity("");
+    }
+    if (slider.hidden) return;
     Object.assign(slider, { min: this.frame.low, max: this.frame.high, value });
     slider.setAttribute("aria-valuetext", format(value));
   }

@@ -17,7 +17,7 @@ const SLIPS = {
     const neighbours = others([...sums[layer]], place);
     return [
       [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."],
-      [fromSums, "You have gone on with the sum of a silent unit. The ReLU makes it 0."],
+      [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
       [
         add(products.map(({ weight }) => weight)),
         "Those are the weights alone. Multiply each by the number that it starts from.",
@@ -49,7 +49,7 @@ const SLIPS = {
       product,
       "That is one path. The paths from all scores add up.",
     ]);
-    const cut = "That would be right for an active unit. This one is silent: its slope is 0.";
+    const cut = "That would be right for an active unit. This one is inactive: its slope is 0.";
     return [[back[layer][place], cut], ...slips, turned];
   },
 };
@@ -63,37 +63,34 @@ export function judge(network, kind, layer, place, number) {
 }
 
 export class Paper {
+  invitation = "Press a circle, and write the number that belongs there.";
+
   constructor() {
     this.begin();
   }
 
   begin() {
     this.found = new Set();
-    this.isDone = false;
-  }
-
-  // What is said before anything is pressed.
-  get invitation() {
-    return this.isDone ? undefined : "Press a circle, and write the number that belongs there.";
+    this.isAsking = true;
   }
 
   // After a step all is shown.
   openAll() {
-    this.isDone = true;
+    this.isAsking = false;
   }
 
   hides(kind, layer, place) {
-    return !this.isDone && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
+    return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
   }
 
-  // What is asked of a chosen place: its value first, and its error signal from its stop on.
-  findKind({ stop, network }, layer) {
-    const hasSignal = stop === "back" || (stop === "error" && !isHidden(network, layer));
+  // What is asked of a chosen place: its value first, and its error signal from the phase on that makes it.
+  findKind({ phase, network }, layer) {
+    const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
     return hasSignal ? "signals" : "values";
   }
 
   asks(view) {
-    if (!Array.isArray(view.chosen)) return !this.isDone && view.chosen !== null;
+    if (!Array.isArray(view.chosen)) return this.isAsking;
     return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
   }
 

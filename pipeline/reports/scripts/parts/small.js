@@ -35,6 +35,6 @@ export function draw(root, state) {
     view.restart(readState(state));
   };
   const again = makeButton("Start again", restart, { class: "action" });
-  root.classList.add("network-diagram");
+  root.classList.add("circles");
   view.build(readState(state), [again, view.makeRate(state.learningRate)]);
 }

@@ -22,8 +22,8 @@ class Steps extends Section {
 
   isAsRun() {
     const { dropout_rate, relu_grad_inactive } = this.run.parameters;
-    const hasDropout = this.part("dropout").checked === dropout_rate > 0;
-    return hasDropout && this.part("slip").checked === Boolean(relu_grad_inactive);
+    const isDropoutAsRun = this.part("dropout").checked === dropout_rate > 0;
+    return isDropoutAsRun && this.part("slip").checked === Boolean(relu_grad_inactive);
   }
 
   // Begins again from the seed, as the switches are set, and goes on to the image `count`.
@@ -106,7 +106,7 @@ class Steps extends Section {
     const network = this.read();
     if (this.view.network) return this.view.load(network);
     this.part("real").hidden = false;
-    this.view.stop = "forward";
+    this.view.phase = "forward";
     this.view.build(network);
   }
 

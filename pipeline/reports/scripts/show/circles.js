@@ -48,12 +48,12 @@ function placeNumbers(lines, taken) {
   return numbers;
 }
 
-// What flows through each weight at a part of the step; at others the weight itself.
-function findFlows({ weights }, stop, found) {
+// What flows through each weight in a phase; in others the weight itself.
+function findFlows({ weights }, phase, found) {
   const hasUnits = weights.length > 1;
   return found.map(({ layer, weight, input, signal, slope }) => {
-    if (stop === "forward") return input * weight;
-    if (stop !== "back") return weight;
+    if (phase === "forward") return input * weight;
+    if (phase !== "back") return weight;
     if (hasUnits) return layer > 1 ? signal * weight : 0; // the inputs get no error signal
     return slope;
   });
@@ -67,14 +67,14 @@ export class Circles {
     this.weights = listWeights(network).map((weight) => this.buildWeight(view, weight));
     this.putNumbers(network);
     const picture = make("div", { class: "picture", style: `height: calc(${rows} * var(--row))` });
-    picture.innerHTML = `<svg viewBox="0 0 1 ${rows}" preserveAspectRatio="none" aria-hidden="true">
+    picture.innerHTML = `<svg class="lines" viewBox="0 0 1 ${rows}" preserveAspectRatio="none" aria-hidden="true">
       ${this.weights.map(({ line }) => drawLine(...line)).join("")}</svg>`;
     this.lines = picture.firstChild;
     const heads = network.nouns.map((noun, layer) => {
       const many = network.sizes[layer] > 1 ? `${noun}s` : noun;
       return put(make("span", { class: "head" }, many), [locate(network, layer, 0)[0], 0.12]);
     });
-    const items = this.places.flatMap(({ button, under, target }) => [button, under, target ?? ""]);
+    const items = this.places.flatMap(({ button, under, target }) => [button, under, target || ""]);
     picture.append(...heads, ...items, ...this.weights.map(({ button }) => button));
     this.flow = make("span");
     const rest =
@@ -108,7 +108,7 @@ export class Circles {
     const target =
       layer === network.weights.length &&
       put(make("span", { class: "target" }), [at[0] + 0.085, at[1]]);
-    return { layer, place, button, under, target: target || null };
+    return { layer, place, button, under, target };
   }
 
   buildWeight(view, weight) {
@@ -118,11 +118,13 @@ export class Circles {
     return { ...weight, line, button };
   }
 
-  // What a part of a step is about: a score, or a unit, unless such a sum or a weight is chosen.
-  findSubject({ network: { weights }, stop, chosen }) {
-    const layer = stop === "error" || weights.length === 1 ? weights.length : 1;
+  // What a phase is about: a score or a unit, unless such a sum or a weight is chosen. An update is
+  // about all weights, or the chosen one.
+  findSubject({ network: { weights }, phase, chosen }) {
+    if (phase === "update") return Array.isArray(chosen) ? null : chosen;
+    const layer = phase === "error" || weights.length === 1 ? weights.length : 1;
     if (!Array.isArray(chosen)) return chosen ?? [layer, 0];
-    const isSum = chosen[0] > 0 && (stop === "forward" || chosen[0] === layer);
+    const isSum = chosen[0] > 0 && (phase === "forward" || chosen[0] === layer);
     return isSum ? chosen : [layer, 0];
   }
 
@@ -132,9 +134,9 @@ export class Circles {
   }
 
   showPlace(view, { layer, place, button, under, target }) {
-    const { network, stop, paper } = view;
+    const { network, phase, paper } = view;
     const last = network.weights.length;
-    const hasSignal = (stop === "error" && layer === last) || (stop === "back" && layer > 0);
+    const hasSignal = (phase === "error" && layer === last) || (phase === "back" && layer > 0);
     const read = (kind) =>
       paper?.hides(kind, layer, place) ? "?" : format(network[kind][layer][place]);
     const value = read("values");
@@ -153,23 +155,23 @@ export class Circles {
   // Gives each line the colour and width of its weight, or of what flows through it.
   showWeights(view) {
     const { network, chosen, paper } = view;
-    const stop = paper?.isDone === false ? "" : view.stop; // what flows is for the pencil to find
+    const phase = paper?.isAsking ? "" : view.phase; // what flows is for the pencil to find
     const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
-    const flows = findFlows(network, stop, found);
+    const flows = findFlows(network, phase, found);
     const most = Math.max(...flows.map(Math.abs)) || 1;
     const flow = { forward: "what flows, a value times its weight", back: "what flows back" };
-    this.flow.textContent = ` A line is ${flow[stop] ?? "a weight"}.`;
-    this.lines.setAttribute("class", `lines ${stop}`);
+    this.flow.textContent = ` A line is ${flow[phase] ?? "a weight"}.`;
+
     this.weights.forEach(({ layer, from, to, button }, k) => {
       const shape = this.lines.children[k];
+      const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
       const isOfPlace = view.isChosen(layer, to) || view.isChosen(layer - 1, from);
       const text = format(found[k].weight);
       shape.setAttribute("class", signOf(flows[k]));
       shape.style.strokeWidth = 1 + (5 * Math.abs(flows[k])) / most;
-      button.hidden = found.length > MANY && !isOfPlace;
+      button.hidden = found.length > MANY && !isOfPlace && !isChosen;
       button.textContent = text;
       button.className = `weight ${signOf(found[k].weight)}`;
-      const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
       button.setAttribute("aria-pressed", isChosen);
       const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
       button.setAttribute("aria-label", `weight from ${names}: ${text}`);

@@ -35,8 +35,8 @@ export function widenFrame(network, weight, frame) {
     high += half;
   }
   const [[, loss]] = findCurve(network, weight, [weight.weight]);
-  const isInside = low === frame.low && loss >= frame.least && loss <= frame.most;
-  if (isInside) return frame;
+  const isWidened = low !== frame.low;
+  if (!isWidened && loss >= frame.least && loss <= frame.most) return frame;
   const wider = findFrame(network, weight, [low, high]);
   return { ...wider, least: Math.min(frame.least, wider.least) };
 }

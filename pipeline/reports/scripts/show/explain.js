@@ -13,20 +13,20 @@ import { formatFixed, formatShort, make, makeButton } from "./dom.js";
 import { isDropped, isHidden, isInactive } from "./words.js";
 
 // A row of a table: its head, a calculation if there is one, and its value.
-function makeRow(name, head, calculation, value) {
+function makeRow(className, head, calculation, value) {
   const cells = [calculation, value].filter(Boolean).map((text) => make("td", {}, text));
   const about = { scope: "row", colspan: 3 - cells.length };
-  return make("tr", { class: name }, make("th", about, head), ...cells);
+  return make("tr", { class: className }, make("th", about, head), ...cells);
 }
 
-const makeTable = (caption, rows, name = "") =>
-  make("table", { class: name }, make("caption", {}, caption), make("tbody", {}, ...rows));
+const makeTable = (caption, rows, className = "") =>
+  make("table", { class: className }, make("caption", {}, caption), make("tbody", {}, ...rows));
 
 // Puts a negative number in brackets, to be multiplied by.
 const bracket = (text) => (text.startsWith("-") ? `(${text})` : text);
 
-// A table of a sum. name: its class. results: the total and what follows from it, each as a name and a value.
-function makeSum(network, name, caption, terms, results, press) {
+// A table of a sum. results: the total and what follows from it, each as a name and a value.
+function makeSum(network, className, caption, terms, results, press) {
   const format = (value) => formatFixed(network, value);
   const [[, total]] = results;
   const { rows, others, rest } = roundTerms(terms, total, network.digits, network.most);
@@ -42,11 +42,11 @@ function makeSum(network, name, caption, terms, results, press) {
   results.forEach(([result, value], k) => {
     body.push(makeRow(k ? "more" : "total", result, "", format(value)));
   });
-  return makeTable(caption, body, name);
+  return makeTable(caption, body, className);
 }
 
-// The class of what is shown from a stop on: the one at which a layer gets its error signals.
-const findStop = (network, layer) => (isHidden(network, layer) ? "from-back" : "from-error");
+// The class of what is shown from a phase on: the one in which a layer gets its error signals.
+const findClass = (network, layer) => (isHidden(network, layer) ? "from-back" : "from-error");
 
 // What a hidden unit makes of a sum: by the ReLU or its slope, then by the mask.
 function listResults({ mask, hasMask }, place, sum, after, reason, name) {
@@ -65,7 +65,7 @@ function makeForward(network, layer, place, press) {
     ? listResults(network, place, sum, Math.max(0, sum), reason, "activation")
     : [["score", sum]];
   const caption = `Forward: ${network.nameOf(layer, place)}`;
-  return makeSum(network, "from-forward", caption, terms, results, press);
+  return makeSum(network, "", caption, terms, results, press);
 }
 
 function makeBack(network, layer, place, press) {
@@ -82,7 +82,7 @@ function makeBack(network, layer, place, press) {
       ]
     : [[score, target], [["error signal", sum]]];
   const caption = "Back: its error signal";
-  return makeSum(network, findStop(network, layer), caption, terms, results, press);
+  return makeSum(network, findClass(network, layer), caption, terms, results, press);
 }
 
 // Why a hidden unit has its error signal.
@@ -108,14 +108,13 @@ export function explainPlace(network, layer, place, press) {
   }
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
   const text = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
-  const why = make("p", { class: findStop(network, layer) }, text);
-  return { figure: make("div", { class: "sums" }, ...sums), words: [why] };
+  const why = make("p", { class: findClass(network, layer) }, text);
+  return { figure: make("div", {}, ...sums), words: [why] };
 }
 
 // A weight: its parabola, the slope there, the next step. trail: where it was before.
-export function explainWeight(network, { layer, from, to }, frame, trail) {
-  const found = findWeight(network, layer, from, to);
-  const { weight, input, signal, slope } = found;
+export function explainWeight(network, found, frame, trail) {
+  const { layer, from, to, weight, input, signal, slope } = found;
   const drawn = drawCurve(network, found, frame, trail);
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];

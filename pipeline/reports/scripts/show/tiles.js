@@ -13,17 +13,16 @@ const makeCanvas = (name) => make("canvas", { class: name, width: SIDE, height: 
 export class Tiles {
   showsBefore = true; // an update's gradients are those of the weights before it
 
-  // place: the element that says which image this is.
-  constructor(place) {
-    this.place = place;
+  // about: the element that says which image this is.
+  constructor(about) {
+    this.about = about;
   }
 
   build(view) {
     const { sizes } = view.network;
     this.image = makeCanvas("image");
     this.image.setAttribute("role", "img");
-    this.caption = make("figcaption");
-    const figure = make("figure", {}, this.image, this.caption);
+    const figure = make("figure", {}, this.image);
     this.units = Array.from({ length: sizes[1] }, (_, unit) =>
       makeButton("", () => view.choose([1, unit])),
     );
@@ -38,11 +37,10 @@ export class Tiles {
     const picture = make(
       "div",
       { class: "picture" },
-      make("div", { class: "top" }, figure, this.place),
+      make("div", { class: "top" }, figure, this.about),
       group("row", "Hidden units of this step", this.units),
       group("rows", "Scores", this.scores),
     );
-    picture.style.setProperty("--columns", Math.min(8, sizes[1]));
     return make("div", {}, picture, this.legend);
   }
 
@@ -52,13 +50,14 @@ export class Tiles {
   }
 
   show(view) {
-    const { layer, to } = Array.isArray(view.chosen) ? {} : (view.chosen ?? {});
-    this.pressed = Array.isArray(view.chosen) ? view.chosen : [layer, to];
-    this.answer = argmax(view.shown.values[2]);
+    // The place that is pressed, also if it is one of its weights that is chosen.
+    const { layer, to } = view.chosen ?? {};
+    this.place = Array.isArray(view.chosen) ? view.chosen : [layer, to];
+    this.answer = argmax(view.drawn.values[2]);
     this.showImage(view);
     const flows = this.findFlows(view);
-    const { signals, weights } = view.shown;
-    const most = view.stop === "update" ? maxAbs(signals[1]) : findLimit(weights[0]);
+    const { signals, weights } = view.drawn;
+    const most = view.phase === "update" ? maxAbs(signals[1]) : findLimit(weights[0]);
     this.units.forEach((button, unit) => {
       this.showUnit(view, button, unit, diverging(most));
       this.frame(button, flows[unit], flows);
@@ -68,14 +67,13 @@ export class Tiles {
   }
 
   // The image, or what each of its pixels adds to the pressed unit.
-  showImage({ shown, stop }) {
-    const [layer, unit] = this.pressed;
-    const size = shown.sizes[1];
-    const isSum = layer === 1 && stop === "forward";
+  showImage({ drawn, phase }) {
+    const [layer, unit] = this.place;
+    const size = drawn.sizes[1];
+    const isSum = layer === 1 && phase === "forward";
     const name = isSum ? `What each pixel adds to unit ${unit}` : "The image";
-    this.caption.textContent = name;
     this.image.setAttribute("aria-label", name);
-    const { inputs, weights, pixels } = shown;
+    const { inputs, weights, pixels } = drawn;
     if (isSum)
       paintSigned(
         this.image,
@@ -85,22 +83,22 @@ export class Tiles {
   }
 
   // What flows between a unit and a score: what the unit adds to it, or what comes back from it.
-  findFlow({ shown, stop }, unit, digit) {
-    const { weight, input, signal } = findWeight(shown, 2, unit, digit);
-    if (stop === "forward") return input * weight;
-    return stop === "back" && shown.signals[1][unit] ? signal * weight : 0;
+  findFlow({ drawn, phase }, unit, digit) {
+    const { weight, input, signal } = findWeight(drawn, 2, unit, digit);
+    if (phase === "forward") return input * weight;
+    return phase === "back" && drawn.signals[1][unit] ? signal * weight : 0;
   }
 
   // What flows at each unit: to or from the pressed score, or else to the answer, or all that comes
   // back.
   findFlows(view) {
-    if (this.pressed[0] === 1) return this.units.map(() => 0); // the scores have frames then
-    if (view.stop === "back" && this.pressed[0] !== 2) return [...view.shown.signals[1]];
+    if (this.place[0] === 1) return this.units.map(() => 0); // the scores have frames then
+    if (view.phase === "back" && this.place[0] !== 2) return [...view.drawn.signals[1]];
     return this.units.map((_, unit) => this.findFlow(view, unit, this.score));
   }
 
   get score() {
-    return this.pressed[0] === 2 ? this.pressed[1] : this.answer;
+    return this.place[0] === 2 ? this.place[1] : this.answer;
   }
 
   // Frames a button, by what flows there in comparison with the most.
@@ -110,22 +108,22 @@ export class Tiles {
   }
 
   // colour: of a weight, or of its slope.
-  showUnit({ shown, stop }, button, unit, colour) {
-    const { values, signals, weights, inputs, sizes } = shown;
-    const isBack = stop === "back" || stop === "update";
-    const isUpdate = stop === "update";
+  showUnit({ drawn, phase }, button, unit, colour) {
+    const { values, signals, weights, inputs, sizes } = drawn;
+    const isBack = phase === "back" || phase === "update";
+    const isUpdate = phase === "update";
     const [picture, number] = button.children;
     const numberOf = (input, pixel) =>
       isUpdate ? input * signals[1][unit] : weights[0][pixel * sizes[1] + unit];
     paint(picture, inputs.map(numberOf).map(colour));
-    const state = this.findState(shown, unit);
+    const state = this.findState(drawn, unit);
     const value = formatNumber((isBack ? signals : values)[1][unit]);
     number.textContent = state === "dropped" ? "–" : value;
     button.className = state;
     const noun = isBack ? "error signal" : "activation";
     const rest = state === "dropped" ? "" : `, ${noun} ${value}`;
     button.setAttribute("aria-label", `Hidden unit ${unit}: ${state}${rest}`);
-    button.setAttribute("aria-pressed", this.pressed[0] === 1 && this.pressed[1] === unit);
+    button.setAttribute("aria-pressed", this.place[0] === 1 && this.place[1] === unit);
   }
 
   findState(network, unit) {
@@ -134,9 +132,9 @@ export class Tiles {
   }
 
   showScores(view) {
-    const { shown, network, stop } = view;
-    const { values, targets, signals, nameOf } = shown;
-    const [layer, unit] = this.pressed;
+    const { drawn, network, phase } = view;
+    const { values, targets, signals, nameOf } = drawn;
+    const [layer, unit] = this.place;
     const flows = this.scores.map((_, digit) =>
       layer === 1 ? this.findFlow(view, unit, digit) : 0,
     );
@@ -144,15 +142,15 @@ export class Tiles {
       const [score, signal, after] = [values, signals, network.values].map((all) =>
         formatNumber(all[2][digit]),
       );
-      const isBack = stop === "error" || stop === "back";
+      const isBack = phase === "error" || phase === "back";
       const rest = isBack
         ? `- ${targets[digit]} = ${signal}`
-        : stop === "update"
+        : phase === "update"
           ? `→ ${after}`
           : "";
       const read = isBack ? `, target ${targets[digit]}, error signal ${signal}` : "";
-      const then = stop === "update" ? `, after the step ${after}` : read;
-      [shown.classes[digit] ?? "unused", score, rest].forEach((text, k) => {
+      const then = phase === "update" ? `, after the step ${after}` : read;
+      [drawn.classes[digit] ?? "unused", score, rest].forEach((text, k) => {
         button.children[k].textContent = text;
       });
       button.className = "";
@@ -165,9 +163,9 @@ export class Tiles {
   }
 
   // What the marks say at this part of the step.
-  describe({ stop, shown }) {
-    const [layer, unit] = this.pressed;
-    const score = `the ${shown.nameOf(2, this.score)}`;
+  describe({ phase, drawn }) {
+    const [layer, unit] = this.place;
+    const score = `the ${drawn.nameOf(2, this.score)}`;
     const frames = {
       forward: layer === 1 ? `what unit ${unit} adds to a score` : `what a unit adds to ${score}`,
       back:
@@ -175,16 +173,19 @@ export class Tiles {
           1: `what comes back to unit ${unit} from a score`,
           2: `what comes back to a unit from ${score}`,
         }[layer] ?? "the error signal of a unit",
-    }[stop];
+    }[phase];
     const picture =
-      stop === "update"
+      phase === "update"
         ? "A tile shows the slopes of a unit's weights, and its error signal. Where it is blue, the weight rises. "
-        : `A tile shows a unit's weights, one for each pixel, and its ${stop === "back" ? "error signal" : "activation"}. `;
+        : `A tile shows a unit's weights, one for each pixel, and its ${phase === "back" ? "error signal" : "activation"}. `;
     return [
       picture,
       frames ? `The width of a frame is ${frames}. ` : "",
+      layer === 1 && phase === "forward" ? "Above stands what each pixel adds to this unit. " : "",
       ...nameColours(),
-      ". A broken frame is an inactive unit. The filled score is the label's, and ▸ marks the answer.",
+      ". A broken frame is an inactive unit. ",
+      drawn.hasMask ? "A pale tile with – is a dropped one. " : "",
+      "The filled score is the label's, and ▸ marks the answer.",
     ];
   }
 }

@@ -7,7 +7,7 @@ export const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matc
 // stays in view. Where a drawer does not stay on the screen by itself, as in JupyterLab, scrolls to
 // it. What opens beside a picture covers nothing.
 export function reveal(drawer, pressed, whole = pressed) {
-  if (getComputedStyle(drawer).position !== "sticky") return;
+  if (getComputedStyle(drawer).bottom === "auto") return;
   const behavior = isStill() ? "auto" : "smooth";
   const { top, bottom } = drawer.getBoundingClientRect();
   const isOnScreen = bottom <= innerHeight + GAP;

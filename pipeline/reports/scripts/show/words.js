@@ -1,9 +1,9 @@
-// What is said of a network: the parts of a step, and its numbers as texts.
+// What is said of a network: the phases of a step, and its numbers as texts.
 
 import { findError, findWeight } from "../compute/sums.js";
 import { formatShort, make } from "./dom.js";
 
-export const STOPS = ["forward", "error", "back", "update"]; // the parts of a step
+export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number says nothing but that the steps are too long
 
 // A number, also one that has diverged.
@@ -34,7 +34,8 @@ export const isDropped = ({ weights, mask }, layer, place) =>
 export const isInactive = (network, layer, place) =>
   isHidden(network, layer) && !(network.sums[layer][place] > 0);
 
-const BEGIN =
+// What is said before anything is pressed.
+export const INVITATION =
   "Press a number to see what it is made of. Or make one step: Forward, Error, Back, Update.";
 
 const SAYS = {
@@ -58,13 +59,12 @@ const SAYS = {
     "each weight moves by the learning rate times its slope, against the slope. So one with the slope 0 stays.",
 };
 
-// Says what happens at a part of a step, of any network.
-export function describe(network, stop) {
-  if (!stop) return BEGIN;
+// Says what happens in a phase of a step, of any network.
+export function describe(network, phase) {
   const hasUnits = network.weights.length > 1;
   const hasScores = network.targets.length > 1;
-  const text = SAYS[stop]({ ...network, hasUnits, hasScores });
-  return `${stop[0].toUpperCase()}${stop.slice(1)}: ${text.trim()}`;
+  const text = SAYS[phase]({ ...network, hasUnits, hasScores });
+  return `${phase[0].toUpperCase()}${phase.slice(1)}: ${text.trim()}`;
 }
 
 // The error, and after an update what it was before.
