@@ -377,7 +377,7 @@ SHOWN = {
     3: ("#one-weight .live", "#one-weight .live"),
     4: ("#a-chain .live >> nth=1", "#a-chain .live >> nth=1"),
     5: ("#on-paper .live", "#on-paper .live"),
-    6: ("#step .stops", "#step .rows"),
+    6: ("#step .real", "#step .rows"),
     7: ("#tries .dots", "#tries .groups"),
 }
 
