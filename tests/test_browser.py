@@ -30,7 +30,11 @@ DRAWINGS = Path(__file__).parent / "data" / "drawings.json"
 TWO = json.loads(DRAWINGS.read_text())[12]  # which the published network reads as 8
 LINES = {"training", "dropout", "validation"}  # in a run's plots
 MANY = "Many tries on one screen"
-NETWORKS = ["This run's network", "The published network", "The all-of-MNIST network"]
+NETWORKS = [
+    "This run's network",
+    "The published network",
+    "A network trained on 55,000 digits",
+]
 PICTURE = "(canvas) => canvas.toDataURL()"
 # Buttons and links whose ground is the colour of links.
 FILLED = """() => {
@@ -244,7 +248,7 @@ def test_a_drawing_is_read_by_each_of_three_networks(browser, reports):
         networks.select_option(options[1])
         expect(reads).to_contain_text("This network reads 8, runner-up 2.")
         expect(reads).to_contain_text("Not sure")
-        expect(reads).to_contain_text("The all-of-MNIST network reads 2.")
+        expect(reads).to_contain_text("A network trained on 55,000 digits reads 2.")
         networks.select_option(options[2])
         expect(reads).to_contain_text("The published network reads 8.")
 

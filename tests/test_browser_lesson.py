@@ -364,9 +364,9 @@ def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
         assert box["y"] + box["height"] <= 900
         chains = lesson.root.locator("#a-chain .live")
         Sheet(lesson).predict(1)
-        for i, weight in ((1, "-1"), (2, "-0.85")):
+        for i, weight in ((1, "-1"), (2, "-1.15")):
             chains.nth(i).get_by_role("button", name="Update").click()
-            expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "3"])
+            expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "-3"])
             expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
 
 

@@ -56,7 +56,8 @@ def test_the_lesson_says_what_one_weight_and_the_chain_do():
         moved = weights[0] - chain["learning_rate"] * first
         assert (moved == weights[0]) == (inactive == 0)
         if inactive:
-            assert f"moves from {weights[0].item():g} to {moved.item():g}," in text
+            assert f"moves from {weights[0].item():g} to {moved.item():g}, but" in text
+            assert f"the error still {(scores - targets).item() ** 2:g}." in text
             after = helpers.forward(inputs, (moved, weights[1]))[1]
             assert after == scores == second == 0
 

@@ -26,7 +26,7 @@ from pipeline.results.files import check_page, write_whole
 from pipeline.results.run_folder import RunFolder
 
 CHAIN: dict[str, Any] = {"inputs": [2.0], "targets": [5.0]}
-SILENT = CHAIN | {"weights": [[[-1.0]], [[3.0]]], "learning_rate": 0.005}
+SILENT = CHAIN | {"weights": [[[-1.0]], [[-3.0]]], "learning_rate": 0.005}
 NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
     "1-1": {
         "weights": [[[0.2]]],

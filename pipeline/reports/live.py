@@ -70,7 +70,7 @@ MAX_AXIS_STEPS = 7
 # What the training of the original asks before its slip is corrected.
 QUESTION = (
     "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
-    "Corrected, how many will it read?"
+    "Corrected, how many new digits will it read?"
 )
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
@@ -288,7 +288,7 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
         return networks
     others = {
         "published": "The published network",
-        "all_of_mnist": "The all-of-MNIST network",
+        "all_of_mnist": "A network trained on 55,000 digits",
     }
     if is_published:
         del others["published"]

@@ -134,13 +134,16 @@ export class NetworkView {
     return make("label", {}, "learning rate ", this.rate);
   }
 
-  // Begins with these weights again. It keeps the learning rate, unless it was too large.
+  // Begins with these weights again. It keeps the learning rate, unless it was too large, and the
+  // curve of a weight stays open.
   restart(first) {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
     this.rate.value = formatShort(rate);
     this.rate.setCustomValidity("");
     this.phase = "forward";
+    const { chosen, hasWeight } = this;
     this.forget();
+    if (hasWeight) Object.assign(this, { chosen, isOpen: true });
     this.load({ ...first, rate });
   }
 
