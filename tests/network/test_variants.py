@@ -96,3 +96,29 @@ def test_the_error_signal_of_a_score_is_its_pull_times_what_is_missing(
     variants.train_epoch(image, label, after, masks, learning_rate=0.1, **options)
     for old, new, gradient in zip(before, after, gradients, strict=True):
         assert np.abs(old - 0.1 * gradient - new).max() < 1e-15
+
+
+def test_the_slip_moves_the_first_weights_as_if_no_unit_cut(sample):
+    """So they can rest where a least squares fit of the pixels rests."""
+    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
+    weights = train(sample, compiled.train_epoch)
+    assert np.linalg.matrix_rank(weights[1]) == 10
+    masks = helpers.dropout_mask(np.random.RandomState(4), (COUNT, HIDDEN), 0.5)
+    inputs, targets = helpers.scale(images, 255), helpers.one_hot(labels)
+    hidden, scores = helpers.forward(inputs, weights, masks)
+    delta = (scores - targets) / COUNT
+    expected = inputs.T @ (delta @ weights[1].T * masks)
+    passed = inputs, targets, hidden, scores, weights, masks
+    slip, true = (helpers.backward(*passed, inactive)[0] for inactive in (1, 0))
+    assert np.abs(slip - expected).max() < 1e-15
+    assert np.abs(true - expected).max() > 1e-4
+
+    # A perfect fit would be no test, so there are more images than pixels with ink.
+    inputs = helpers.scale(sample["x_train"], 255)
+    targets = helpers.one_hot(sample["y_train"])
+    fitted = inputs @ np.linalg.lstsq(inputs, targets)[0]
+    assert np.abs(fitted - targets).max() > 0.1
+    passed = inputs, targets, helpers.forward(inputs, weights)[0], fitted, weights
+    slip, true = (helpers.backward(*passed, 1.0, inactive)[0] for inactive in (1, 0))
+    assert np.abs(slip).max() < 1e-12
+    assert np.abs(true).max() > 1e-5
