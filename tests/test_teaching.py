@@ -239,10 +239,15 @@ def test_two_notebooks_have_the_leads_that_dropout_computes():
     (output,) = next(cell.outputs for cell in cells if cell.id == "neighbours")
     leads = [float(lead) for lead in re.findall(r"(\d\.\d) ±", output.text)]
     assert len(leads) == 9
+    assert "of the ten pairs it leads in at least 10" in output.text
+    (output,) = next(cell.outputs for cell in cells if cell.id == "losses")
+    first, second = re.findall(r"over squared error, .*: \+(\d\.\d)\d ±", output.text)
     words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
     for name in ("why", "dropout"):
-        assert words in read_prose(name).replace(" points, in", " points in")
-    assert "of the ten pairs it leads in at least 10" in output.text
+        text = read_prose(name).replace(" points, in", " points in")
+        assert words in text
+        assert f"{first} ± 0.1 points" in text
+        assert f"{second} ± 0.1" in text
 
 
 def test_why_has_the_errors_of_the_two_best_networks():
