@@ -13,6 +13,7 @@ from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 
 RATES = (0.5, 1.0, 2.1)  # of one weight, on the worksheet
+HUNDREDS = [f"hundred_{number}" for number in range(1, 11)]  # of validation images
 
 
 def read_words(name):
@@ -241,7 +242,8 @@ def test_two_notebooks_have_the_leads_that_dropout_computes():
     assert len(leads) == 9
     assert "of the ten pairs it leads in at least 10" in output.text
     (output,) = next(cell.outputs for cell in cells if cell.id == "losses")
-    first, second = re.findall(r"over squared error, .*: \+(\d\.\d)\d ±", output.text)
+    found = re.findall(r"over squared error, .*: \+(\d\.\d\d) ±", output.text)
+    first, second = (f"{float(each):.1f}" for each in found)
     words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
     for name in ("why", "dropout"):
         text = read_prose(name).replace(" points, in", " points in")
@@ -264,3 +266,24 @@ def test_why_has_the_errors_of_the_two_best_networks():
     assert "to 0.0003 over three seeds, and to 0.0012 because" in text
     lead, error = found[1].mean() - found[0].mean(), np.hypot(*errors)
     assert f"{lead:.4f} ± {error:.4f} over seeds" in text
+
+
+def test_two_notebooks_have_the_numbers_of_two_hundred_seeds():
+    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    means = record.groupby("relu_grad_inactive")["test"].mean() / 100
+    words = f"on the first block, it is {means[0] - means[1]:.1f} points"
+    assert words in read_prose("why")
+    spreads = record.groupby("relu_grad_inactive")["test"].std()
+    assert 2 < spreads[1] / spreads[0] < 3
+    assert "spread more than twice as widely" in read_prose("overfitting")
+    left = {0: [], 1: []}  # of each lead by a hundred images, on the test images
+    for (inactive, _), forty in record.groupby(
+        ["relu_grad_inactive", (record["seed"] - 1) // 40]
+    ):
+        best = [forty[forty[name] == forty[name].max()] for name in HUNDREDS]
+        mean = forty["test"].mean()
+        left[inactive].append([each["test"].mean() - mean for each in best])
+    text = read_prose("overfitting")
+    assert f"In {np.sum(np.array(left[0]) < 0)} of the fifty choices" in text
+    forties = np.mean(left[1], axis=1) / 100
+    assert f"is from {min(forties):.1f} to {max(forties):.1f} points" in text
