@@ -84,8 +84,8 @@ READ_WEIGHTS = """(root) => Array.from(
     document.querySelectorAll(`${root} .weight`),
     (button) => {
         button.click();
-        const about = document.querySelector(`${root} .about`);
-        return [about.textContent, about.querySelectorAll(".curve").length];
+        const panel = document.querySelector(`${root} .panel`);
+        return [panel.textContent, panel.querySelectorAll(".curve").length];
     },
 )"""
 
@@ -113,6 +113,7 @@ def use_all_parts(report):
     report.part("units button").first.press("Enter")
     report.press("Next image")
     steps = report.part("steps")
+    steps.locator(".rows button").first.press("Enter")
     steps.locator(".about th button").first.press("Enter")
     expect(steps.locator(".curve")).to_be_visible()
     report.train(epochs=1)
@@ -598,41 +599,59 @@ def test_one_step_shows_what_each_update_is_made_of(browser, reports):
     with open_page(browser, reports["run"]) as report:
         report.press("Next image")
         steps = pages.Page(report.page, report.part("steps"))
-        expect(steps.part("place")).to_have_text("Image 1 of 1,000, labelled 5")
-        columns = [
-            steps.part(f"rows span:nth-child({n}) b").all_text_contents()
-            for n in (2, 3, 4, 5)
-        ]
-        scores, targets, signals, after = np.array(columns, float)
-        assert targets.tolist() == np.eye(10)[5].tolist()
-        assert np.abs(scores - targets - signals).max() < 0.011
-        assert abs(after[5] - 1) < abs(scores[5] - 1)
-        expect(steps.part("rows .label")).to_contain_text("5")
-        row = steps.part("rows button").first.locator("b").filter(visible=True)
+        expect(steps.part("which")).to_have_text("Image 1 of 1,000, labelled 5.")
+        label = steps.part("rows .label")
+        expect(label).to_have_count(1)
+        scores = [float(text) for text in steps.part("rows span").all_text_contents()]
+        five = scores[5]
         caption = steps.root.get_by_text("Back: its error signal")
-        for stop, numbers in (("Error", 3), ("Back", 3), ("Update", 4), ("Forward", 1)):
+        for stop, text, rest in (
+            ("Error", "score minus its target", f"- 1 = {five - 1:.2f}"),
+            ("Back", "lets them through", f"- 1 = {five - 1:.2f}"),
+            ("Update", "against the slope", "→ 0."),
+            ("Forward", "the ReLU cuts", ""),
+        ):
             steps.press(stop)
-            for kind in ("says", "legend"):
-                shown = steps.part(f"{kind} .{stop.lower()}")
-                expect(shown).to_be_visible()
-                others = steps.part(f"{kind} > [class]:not(i)").filter(visible=True)
-                expect(others).to_have_count(1)
-            assert bool(steps.part("lines line").count()) == (stop != "Error")
-            expect(row).to_have_count(numbers)
-            expect(caption).to_be_visible(visible=stop != "Forward")
-        steps.part("row button").nth(3).press("Enter")
+            expect(steps.part("says")).to_contain_text(text)
+            expect(label.locator("small")).to_contain_text(rest)
+            framed = (
+                "(all) => all.filter(({ style }) => style.cssText !== '--part: 0;')"
+            )
+            units = steps.part("row button").evaluate_all(f"({framed})")
+            assert bool(units) == (stop in ("Back", "Forward"))
+        unit = steps.part("row button").nth(3)
+        unit.press("Enter")
         expect(steps.part("about")).to_contain_text("Forward: hidden unit 3")
         expect(steps.part("about table").first).to_be_in_viewport()
-        expect(steps.part("row button").nth(3)).to_be_in_viewport()
-        for stop in ("Error", "Back"):
-            expect(caption).to_be_hidden()
-            steps.press(stop)
+        expect(unit).to_be_in_viewport(ratio=1)
+        steps.press("Error")
+        expect(caption).to_be_hidden()
+        steps.press("Back")
         expect(caption).to_be_visible()
         steps.part("about th button").first.press("Enter")
-        expect(steps.part("about")).to_contain_text("The slope is pixel row")
-        loss = re.search(r"It is (\S+) now", steps.part("about").text_content())[1]
+        expect(steps.part("words")).to_contain_text("The slope is pixel row")
+        loss = re.search(r"It is (\S+) now", steps.part("words").text_content())[1]
         highest, least = map(float, steps.part("scale").all_text_contents())
         assert least <= float(loss) <= highest
+        expect(unit).to_have_attribute("aria-pressed", "true")
+        steps.press("Update")  # the curve stays, and the dot moves
+        expect(steps.part("curve .old")).to_have_count(1)
+        expect(steps.part("errors")).to_contain_text("before the step: 0.")
+
+
+@pytest.mark.parametrize(("width", "height"), [(PHONE, 844), (DESKTOP, 800)])
+def test_the_real_step_fits_one_screen(browser, reports, width, height):
+    still = {"reduced_motion": "reduce"}
+    with open_page(browser, reports["run"], width, **still) as report:
+        report.page.set_viewport_size({"width": width, "height": height})
+        report.press("Next image", "Back")
+        report.part("steps .controls").evaluate("(each) => each.scrollIntoView()")
+        for part in ("phases", "image", "rows", "panel .errors"):
+            expect(report.part(f"steps .{part}")).to_be_in_viewport(ratio=1)
+        for unit in (0, 39):
+            tile = report.part("steps .row button").nth(unit)
+            expect(tile).to_be_in_viewport(ratio=1)
+            assert tile.bounding_box()["width"] >= 43.5
 
 
 def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
@@ -640,8 +659,9 @@ def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
 ):
     with open_page(browser, reports["run"]) as report:
         steps = pages.Page(report.page, report.part("steps"))
+        steps.unfold()
         setting, first = steps.part("setting"), steps.part("first-epoch")
-        place, speed = steps.part("place"), steps.part("speed")
+        place, speed = steps.part("where"), steps.part("speed")
         dropout, slip = steps.field("dropout"), steps.part("slip")
         expect(dropout).to_be_checked()
         expect(slip).to_be_checked()
@@ -649,14 +669,12 @@ def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
         expect(place).to_contain_text("Image 2 of 1,000")
         speed.select_option("all at once")
         expect(first).to_have_text(FIRST_EPOCH)
-        expect(steps.part("recent")).to_have_text(re.compile(r"\d+ of the last 100"))
+        expect(place).to_contain_text(re.compile(r"\d+ of the last 100"))
         expect(setting).to_have_text("Both are as in this run.")
         steps.press("Play")
         expect(place).to_contain_text("Image 1,000 of 1,000, epoch 2")
-        height = steps.root.bounding_box()["height"]
         steps.press("Start again")
         expect(place).to_contain_text("Image 1 of 1,000,")
-        assert steps.root.bounding_box()["height"] == pytest.approx(height, rel=0.1)
         steps.press("Play")
         expect(first).to_have_text(FIRST_EPOCH)
         slip.uncheck()
@@ -711,7 +729,7 @@ def test_each_unit_and_score_of_the_run_is_a_sum_that_adds_up(browser, reports, 
     with open_page(browser, reports["run"]) as report:
         for number in (1, 2, 3):
             report.press("Next image")
-            expect(report.part("steps .place")).to_contain_text(f"Image {number} of")
+            expect(report.part("steps .which")).to_contain_text(f"Image {number} of")
         for name, values, signals in zip(("row", "rows"), *computed, strict=True):
             buttons = f".{name} button"
             check_sums(report.page, ".steps", buttons, values, signals, 0.0005)
@@ -769,21 +787,21 @@ def test_each_number_of_a_small_network_is_a_sum_that_adds_up(browser, diagrams)
 
 def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, diagrams):
     with open_page(browser, diagrams[0]) as report:
-        page = report.page
-        part = pages.Page(page, report.part("live").nth(2))
-        about, says = part.part("about"), part.root.get_by_role("status")
+        part = pages.Page(report.page, report.part("live").nth(2))
+        about, says = part.part("about"), part.part("says")
         for stop, text in (
             ("Forward", "Each score is such a sum"),
-            ("Error", "the sum of their squares, 13."),
+            ("Error", "the sum of their squares"),
             ("Back", "An inactive unit lets none through"),
-            ("Update", "The error was 13 and is 1."),
+            ("Update", "against the slope"),
         ):
             part.press(stop)
             expect(says).to_contain_text(text)
+        expect(part.part("errors")).to_contain_text("step: 13, after it: 1")
+        expect(about.get_by_role("row")).to_have_count(10)
         part.press("Start again")
         part.root.get_by_label("input 1:").press("Enter")
-        expect(about).to_contain_text("An input is given")
-        expect(about).to_be_in_viewport()
+        expect(part.part("words")).to_contain_text("An input is given")
         part.press("Forward")
         expect(about).to_contain_text("Forward: unit 1")
         expect(part.root.get_by_text("Back: its error signal")).to_be_hidden()
@@ -794,13 +812,13 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, di
         part.root.get_by_label("Change the weight").fill("3")
         expect(weight).to_have_text("3")
         expect(part.root.get_by_label(re.compile("^score 1:"))).to_have_text("4")
-        part.part("curve").scroll_into_view_if_needed()
-        box = part.part("curve").bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
-        page.mouse.up()
+        slider = part.root.get_by_label("The weight", exact=True)
+        losses = part.part("curve .scale").all_text_contents()
+        for _ in range(3):
+            slider.press("ArrowLeft")
         assert float(weight.text_content()) < 3
+        expect(slider).to_be_focused()
+        assert part.part("curve .scale").all_text_contents() == losses
         part.root.get_by_label(re.compile("^score 2:")).press("Enter")
         part.root.get_by_label("Change the target").fill("-1")
         expect(part.part("target").nth(1)).to_have_text("target -1")
@@ -850,7 +868,7 @@ def test_a_small_network_refuses_a_wrong_rate_and_calls_numbers_too_large(
             expect(smallest.part("weight")).to_have_text("1.5")
         rate.fill("1e100")
         smallest.press("Update", "Update", "Update")
-        expect(says).to_contain_text("is too large")
+        expect(smallest.part("errors")).to_contain_text("after it: too large")
         expect(smallest.part("weight")).to_have_text("too large")
         expect(smallest.part("place").last).to_have_text("too large")
         expect(smallest.part("about")).to_contain_text("smaller learning rate")
@@ -915,6 +933,7 @@ def test_a_word_of_the_glossary_is_explained_where_it_stands(browser, reports):
     with open_page(browser, reports["run"]) as report:
         report.press("Next image")
         note, steps = report.part("definition"), report.part("steps")
+        steps.locator("details").evaluate_all(pages.OPEN)
         for word, entry in (("dropout", "dropout"), ("hidden unit", "hidden unit")):
             link = steps.get_by_role("link", name=word, exact=True)
             link.click()
@@ -924,10 +943,9 @@ def test_a_word_of_the_glossary_is_explained_where_it_stands(browser, reports):
             report.page.keyboard.press("Escape")
             expect(note).to_have_count(0)
             expect(link).to_be_focused()
-        report.press("Error")
         steps.get_by_role("link", name="target").click()
         expect(note).to_contain_text("1 for the correct class")
-        report.press("Close")
+        note.get_by_role("button", name="Close").press("Enter")
         expect(note).to_have_count(0)
 
 

@@ -106,8 +106,9 @@ def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest_of_its_run(
         lesson.draw_with_keys()
         assert lesson.read_answer().startswith("This network reads ")
         lesson.press("Next image")  # without dropout and the slip
-        row = lesson.part("steps .rows button[value='5']")
-        expect(row.locator("b")).to_have_text(["0.12", "1", "-0.88", "0.16"])
+        Sheet(lesson).predict(3)
+        lesson.root.locator("#step").get_by_role("button", name="Update").click()
+        expect(lesson.part("steps .rows .label")).to_have_text("50.12→ 0.16")
         outcome = f"Equal: 3 epochs. SHA-256 of the weights: {digest}."
         assert outcome in lesson.train()
         expect(lesson.part("tries tbody tr")).to_have_count(1)
@@ -258,6 +259,37 @@ def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
             chains.nth(i).get_by_role("button", name="Update").click()
             expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "3"])
             expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
+
+
+def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, path):
+    with open_page(browser, path) as lesson:
+        network = pages.Page(lesson.page, lesson.root.locator("#on-paper .live"))
+        circles, errors = network.part("place"), network.part("errors")
+        expect(circles).to_have_text(["1", "0", "2", "?", "?", "?", "?"])
+        circles.nth(4).click()
+        field, said = network.field("Your value for unit 2:"), network.part("ask p")
+        for number, word in (("", "Write a number"), ("-3", "ReLU"), ("5", "Not yet")):
+            field.fill(number)
+            network.press("Check")
+            expect(said).to_contain_text(word)
+        field.fill("0")
+        network.press("Check")
+        expect(circles.nth(4)).to_have_text("0")
+        expect(network.part("about")).to_contain_text("sum")
+        network.press("Error")
+        network.field("Your error signal for score 1:").fill("1")
+        network.press("Check")
+        under = network.part("under").filter(has_text="error signal")
+        expect(under).to_have_text(["error signal 1", "error signal ?"])
+        network.press("Back", "Show it")
+        expect(under).to_have_text([f"error signal {each}" for each in "3?1?"])
+        expect(errors).to_be_empty()
+        Sheet(lesson).predict(2)
+        network.press("Update")
+        expect(circles).to_have_text(["1", "0", "2", "0.5", "0", "0.4", "-0.3"])
+        expect(errors).to_contain_text("5, after it: 0.45")
+        network.press("Start again")
+        expect(circles.nth(3)).to_have_text("?")
 
 
 def test_a_sheet_survives_a_reload_but_in_a_browser_that_stores_nothing(browser, path):

@@ -116,7 +116,7 @@ def test_the_report_trains_to_the_published_digest_steps_and_reads_a_drawing(
 
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(call):
     page = Page(call, NOTEBOOKS / "lesson.html")
-    diagrams = "document.querySelectorAll('.network-diagram').length"
+    diagrams = "document.querySelectorAll('.circles').length"
     assert page.evaluate(diagrams) == 5  # the scripts of the committed page run
     answer = "document.querySelectorAll('.answer')[1]"
     press = f"{answer}.querySelector('summary').click()"

@@ -1,6 +1,6 @@
 """Draw the pictures of learn.ipynb, among them networks that you can press.
 
-In JupyterLab, and in pages of a notebook, diagram.js draws a network from its state
+In JupyterLab, and in pages of a notebook, small.js draws a network from its state
 and makes it live. Where no script runs, as on GitHub, a still stands in its place.
 The other functions draw a descent, directions, the slip, and one pass.
 """
@@ -31,6 +31,7 @@ class Diagram(anywidget.AnyWidget):
     targets: (O,), what the scores should be.
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
+    on_paper: ask for the numbers of the step before it shows them.
 
     Raises InvalidInput if the shapes do not fit.
     """
@@ -47,6 +48,7 @@ class Diagram(anywidget.AnyWidget):
         *,
         learning_rate: float = 0.1,
         relu_grad_inactive: int = 0,
+        on_paper: bool = False,
     ) -> None:
         matrices = [np.asarray(matrix, float) for matrix in weights]
         shapes = [matrix.shape for matrix in matrices]
@@ -61,6 +63,7 @@ class Diagram(anywidget.AnyWidget):
             "targets": np.asarray(targets, float).tolist(),
             "learningRate": learning_rate,
             "reluGradInactive": relu_grad_inactive,
+            "onPaper": on_paper,
         }
         super().__init__(state=state)
 

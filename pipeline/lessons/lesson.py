@@ -44,6 +44,7 @@ NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
         "inputs": [1.0, 0, 2],
         "targets": [1.0, 0],
         "learning_rate": 0.1,
+        "on_paper": True,
     },
 }
 # What a line may name, and the part to which links such as lesson.html#draw lead.

@@ -28,6 +28,13 @@ from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
+# The scripts by their names. A script imports from its own room and those before it.
+ROOMS = ("compute", "show", "parts", "entries")
+SCRIPTS = {
+    path.stem: path
+    for room in ROOMS
+    for path in sorted((Path(__file__).parent / "scripts" / room).glob("*.js"))
+}
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES),
     autoescape=True,
@@ -40,7 +47,7 @@ ENVIRONMENT.filters["round_metric"] = published.round_metric
 BROWSERS = "Safari 16.4, Chrome 109 and Firefox 115"
 ENVIRONMENT.globals["browsers"] = BROWSERS
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
-IMPORT = re.compile(r'^import ({[^}]*}) from "\./(\w+)\.js";', re.M)
+IMPORT = re.compile(r'^import ({[^}]*}) from "\.[\w./]*/(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
 # A page never calls these functions to read a drawing, so their bodies may differ.
@@ -66,7 +73,7 @@ def read_style(name: str) -> str:
 
 
 def read_module(name: str) -> str:
-    return (TEMPLATES / f"{name}.js").read_text("utf-8")
+    return SCRIPTS[name].read_text("utf-8")
 
 
 def collect_scripts(*entries: str) -> list[str]:
@@ -281,7 +288,7 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
 
 @np.errstate(over="ignore")  # weights may be too large for single precision
 def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
-    """Return a network as draw.js reads it, with its weights in single precision."""
+    """Return a network as reading.js unpacks it, its weights in single precision."""
     return {
         "name": name,
         "accuracy": accuracy,

@@ -41,6 +41,7 @@ def test_a_view_has_its_still_its_text_and_its_state_beside_the_widget():
             "targets": [0, 1],
             "learningRate": 0.05,
             "reluGradInactive": 0,
+            "onPaper": False,
         },
     }
     still = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))

@@ -18,28 +18,31 @@ from pipeline.images import data
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import Classes
 from pipeline.lessons import explore
+from pipeline.lessons.lesson import NETWORKS
 from pipeline.network import compiled, published
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.reports import live
-from pipeline.reports.live import TEMPLATES
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
 NODE = compute_driver_executable()[0]
+MODULES = ("network", "reading", "sums", "plot", "paper")
+IMPORTS = "".join(
+    f"import * as {name} from {json.dumps(live.SCRIPTS[name].as_uri())};\n"
+    for name in MODULES
+)
 # Each line of its input is a script and what the script is given; each line of its
 # output is what the script returns.
 DRIVER = f"""
 import {{ createInterface }} from "node:readline";
-import * as network from {json.dumps((TEMPLATES / "network.js").as_uri())};
-import * as draw from {json.dumps((TEMPLATES / "draw.js").as_uri())};
-import * as plot from {json.dumps((TEMPLATES / "plot.js").as_uri())};
+{IMPORTS}
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
 const text = ({{ buffer, byteOffset, byteLength }}) =>
   Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-const scope = {{ network, draw, plot, bytes, numbers, text }};
+const scope = {{ {", ".join(MODULES)}, bytes, numbers, text }};
 const AsyncFunction = (async () => {{}}).constructor;
 for await (const line of createInterface({{ input: process.stdin }})) {{
   const {{ script, given }} = JSON.parse(line);
@@ -170,6 +173,88 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(train_i
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
 
 
+# One image by network.js, and as the pictures of a step compute it: each a list of the
+# activations, scores, error signals, and both matrices after the step.
+STEP = """
+const training = new network.Training(
+  bytes(given.images), bytes(given.labels), given.parameters);
+training.next();  // so that no weight is the first one
+const { weights, labels, scaled, rate } = training;
+const before = [weights.first.slice(), weights.second.slice()];
+training.next();
+const { image, mask, hidden, scores, signal, delta } = training;
+const targets = [...scores].map((_, digit) => Number(digit === labels[1]));
+const shown = sums.measure({
+  sizes: [image.length, mask.length, scores.length],
+  weights: before,
+  inputs: [...image].map((pixel) => scaled[pixel]),
+  targets,
+  mask,
+  inactive: given.parameters.relu_grad_inactive,
+  rate,
+});
+const after = sums.makeStep(shown).weights;
+const texts = (all) => all.map((each) => text(Float64Array.from(each)));
+return [
+  texts([hidden, scores, signal, delta, weights.first, weights.second]),
+  texts([...shown.values.slice(1), ...shown.signals.slice(1), ...after]),
+];
+"""
+
+
+@pytest.mark.parametrize("inactive", [0, 1])
+def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
+    given = {
+        "images": encode(sample["x_train"][:2]),
+        "labels": encode(sample["y_train"][:2]),
+        "parameters": Parameters(relu_grad_inactive=inactive).model_dump(),
+    }
+    trained, shown = run_node(STEP, **given)
+    for expected, found in zip(trained, shown, strict=True):
+        assert decode(found) == pytest.approx(decode(expected), rel=1e-12, abs=1e-15)
+    assert np.count_nonzero(decode(trained[2])) >= 5
+
+
+@pytest.mark.parametrize(
+    ("number", "place", "word"),
+    [
+        (2, "values 1 0", ""),
+        (-3, "values 1 1", "ReLU"),
+        (0, "values 1 1", ""),
+        (-7, "values 2 0", "inactive"),
+        (2, "values 2 0", ""),
+        (-2, "values 2 0", "another circle"),
+        (1, "signals 2 0", ""),
+        (-1, "signals 2 0", "sign"),
+        (4, "signals 2 1", "square"),
+        (3, "signals 1 0", ""),
+        (1, "signals 1 0", "one path"),
+        (1, "signals 1 1", "slope"),
+        (0, "signals 1 1", ""),
+        (17, "signals 1 1", "Not yet"),
+    ],
+)
+def test_a_number_on_paper_is_judged(run_node, number, place, word):
+    """In the network of the lesson, see `lesson.NETWORKS`."""
+    script = """
+    const [kind, layer, place] = given.place.split(" ");
+    const measured = sums.measure({
+      sizes: [3, 2, 2],
+      weights: given.weights.map((matrix) => Float64Array.from(matrix.flat())),
+      inputs: given.inputs,
+      targets: given.targets,
+      mask: [1, 1],
+      inactive: 0,
+      nameOf: () => "it",
+    });
+    return paper.judge(measured, kind, Number(layer), Number(place), given.number);
+    """
+    given = {name: NETWORKS["3-2-2"][name] for name in ("weights", "inputs", "targets")}
+    said = run_node(script, **given, place=place, number=number)
+    assert word in said
+    assert bool(word) == bool(said)
+
+
 @pytest.mark.parametrize(
     ("values", "first", "last"),
     [
@@ -209,7 +294,9 @@ SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 def test_a_drawing_takes_the_form_of_mnists_digits(run_node):
     def make_image(strokes):
-        answer = run_node("return text(draw.imageOf(given.strokes));", strokes=strokes)
+        answer = run_node(
+            "return text(reading.imageOf(given.strokes));", strokes=strokes
+        )
         return decode(answer, np.uint8).reshape(28, 28)
 
     image = make_image(SEVEN)
@@ -230,10 +317,10 @@ def test_a_drawing_takes_the_form_of_mnists_digits(run_node):
 def test_fifty_drawings_are_read_by_both_committed_networks(run_node):
     drawings = json.loads(DRAWINGS.read_text())
     script = """
-    const networks = await Promise.all(given.networks.map(draw.unpackNetwork));
-    const images = given.drawings.map(({ strokes }) => draw.imageOf(strokes));
+    const networks = await Promise.all(given.networks.map(reading.unpackNetwork));
+    const images = given.drawings.map(({ strokes }) => reading.imageOf(strokes));
     return networks.map((network) =>
-      images.map((image) => draw.read(image, network).answer));
+      images.map((image) => reading.read(image, network).answer));
     """
     networks = live.collect_networks(ZEROS, 0.5)[1:]
     answers = run_node(script, networks=networks, drawings=drawings)
@@ -249,7 +336,7 @@ def test_a_page_reads_as_python_does(run_node, sample):
     model, image = Model(weights, 300.0), sample["x_test"][0]
     script = """
     const weights = { first: numbers(given.first), second: numbers(given.second) };
-    const read = draw.read(bytes(given.image), { normalisation: 300, weights });
+    const read = reading.read(bytes(given.image), { normalisation: 300, weights });
     const arrays = Object.entries(read).filter(([, value]) => value.length);
     const texts = arrays.map(([name, each]) => [name, text(each)]);
     return { ...read, ...Object.fromEntries(texts) };

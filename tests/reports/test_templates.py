@@ -9,11 +9,7 @@ from pipeline.paths import ROOT
 from pipeline.reports import live
 from tests.reports.test_page import parse
 
-ENTRIES = [
-    *("page", "report", "report_training", "exercises", "sort", "diagrams"),
-    *("predict", "lesson"),
-    *("widget", "diagram"),
-]
+ENTRIES = [name for name, path in live.SCRIPTS.items() if path.parent.name == "entries"]
 # What the floor of browsers lacks: the first Safari, Chrome and Firefox that has it.
 # It leaves out what an older browser may ignore, such as text-wrap and field-sizing.
 NEWER = {
@@ -88,9 +84,13 @@ def test_each_script_follows_what_it_imports_and_gets_what_it_names(entry):
             assert {*re.findall(r"\w+", wanted)} <= {*exports}
 
 
-def test_each_script_is_in_some_page():
-    modules = {path.stem for path in live.TEMPLATES.glob("*.js")}
-    assert {*live.collect_scripts(*ENTRIES)} == modules
+def test_scripts_import_from_their_room_and_those_before_and_each_is_in_a_page():
+    rooms = {name: path.parent.name for name, path in live.SCRIPTS.items()}
+    for name, room in rooms.items():
+        for _, other in live.IMPORT.findall(live.read_module(name)):
+            order = [live.ROOMS.index(each) for each in (rooms[other], room)]
+            assert order == sorted(order), (name, other)
+    assert {*live.collect_scripts(*ENTRIES)} == {*live.SCRIPTS}
 
 
 @pytest.mark.parametrize("suffix", NEWER)
@@ -100,7 +100,8 @@ def test_no_page_uses_what_the_floor_of_browsers_lacks(suffix):
     for pattern, versions in NEWER[suffix].items():
         pairs = zip(versions, floor, strict=True)
         assert any(first > lowest for first, lowest in pairs), f"{pattern} is older"
-        for path in live.TEMPLATES.glob(f"*.{suffix}"):
+        files = [*live.TEMPLATES.glob(f"*.{suffix}"), *live.SCRIPTS.values()]
+        for path in (each for each in files if each.name.endswith(suffix)):
             hits = re.findall(pattern, path.read_text())
             found += [(path.name, pattern, hit) for hit in hits]
     assert found == []

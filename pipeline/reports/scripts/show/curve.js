@@ -1,6 +1,7 @@
-// Explains a weight by its parabola: the loss over it, the slope, the next step, and steps before.
-import { formatShort, make } from "./dom.js";
-import { findCurve, findReach, findWeight } from "./sums.js";
+// Draws the loss over a weight: a parabola, the next step, and steps before.
+
+import { findCurve, findReach } from "../compute/sums.js";
+import { formatShort } from "./dom.js";
 import { isStill } from "./view.js";
 
 // Places in a parabola's picture.
@@ -12,6 +13,7 @@ const TOP = 30; // of the highest loss
 const BOTTOM = 170; // of the least
 const ROOM = 80; // for the number at an end of the axis
 const POINTS = 121; // of a curve
+const SHORTEST = 18; // of an arrow
 
 const spread = (low, high, count) =>
   Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
@@ -33,8 +35,8 @@ export function widenFrame(network, weight, frame) {
     high += half;
   }
   const [[, loss]] = findCurve(network, weight, [weight.weight]);
-  const isInside = low === frame.low && loss >= frame.least && loss <= frame.most;
-  if (isInside) return frame;
+  const isWidened = low !== frame.low;
+  if (!isWidened && loss >= frame.least && loss <= frame.most) return frame;
   const wider = findFrame(network, weight, [low, high]);
   return { ...wider, least: Math.min(frame.least, wider.least) };
 }
@@ -48,11 +50,10 @@ function placeIn({ low, high, least, most }) {
   ];
 }
 
-// The weight under a pointer.
-export function locate({ low, high }, picture, clientX) {
-  const { x } = new DOMPoint(clientX).matrixTransform(picture.getScreenCTM().inverse());
-  const share = (x - MARGIN) / (RIGHT - 2 * MARGIN);
-  return low + Math.max(0, Math.min(1, share)) * (high - low);
+// The next of 1, 2, 5, 10, 20, 50, ...
+function roundUp(number) {
+  const ten = 10 ** Math.max(0, Math.floor(Math.log10(number)));
+  return [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= number);
 }
 
 function drawArrow(x, y, length) {
@@ -80,8 +81,9 @@ function drawScale({ least, most }) {
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
 }
 
-// Draws the loss over a weight, its next step, and pale where it was before.
-function drawCurve(network, weight, frame, trail) {
+// Draws the loss over a weight, its next step, and pale where it was before. trail: these weights,
+// each with its loss.
+export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);
   const curve = findCurve(network, weight, [...spread(low, high, POINTS), weight.weight]);
@@ -90,7 +92,7 @@ function drawCurve(network, weight, frame, trail) {
   const [x, y] = points.pop();
   const step = (-network.rate * weight.slope * (RIGHT - 2 * MARGIN)) / (high - low);
   // How many times too long the arrow is drawn, so that it is seen.
-  const stretch = step ? 10 ** Math.max(0, Math.ceil(Math.log10(18 / Math.abs(step)))) : 1;
+  const stretch = step ? roundUp(SHORTEST / Math.abs(step)) : 1;
   const [start, now, end] = [low, weight.weight, high].map(formatShort);
   const old = trail
     .map(place)
@@ -109,35 +111,6 @@ function drawCurve(network, weight, frame, trail) {
     ${x < RIGHT - ROOM ? drawText(RIGHT - 4, BASE + 16, "end", end) : ""}
     </svg>`;
   return { picture, stretch, loss };
-}
-
-// Puts a negative number in brackets, to be multiplied by.
-export const bracket = (text) => (text.startsWith("-") ? `(${text})` : text);
-
-// Shows a weight: its parabola, the slope there, the next step. trail: where it was before, each a
-// weight and its loss.
-export function explainWeight(root, network, { layer, from, to }, frame = null, trail = []) {
-  const found = findWeight(network, layer, from, to);
-  const { weight, input, signal, slope } = found;
-  const drawn = drawCurve(network, found, frame ?? findFrame(network, found), trail);
-  const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
-  const isHidden = layer < network.weights.length;
-  const isSlip = isHidden && !(network.sums[layer][to] > 0) && slope;
-  const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
-  const [factor, other, product, now, rate, next] = numbers.map(formatShort);
-  const texts = [
-    `Across is this weight, and up is the loss, half of the squared error signals. It is ${formatShort(drawn.loss)} now.`,
-    trail.length ? "The pale dots are where it was before." : "",
-    `The slope is ${start} times the error signal of ${end}: ${factor} × ${bracket(other)} = ${product}.`,
-    isSlip ? "This is the slip: the unit is inactive, so the true slope is 0." : "",
-    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
-    drawn.stretch > 1 ? `The arrow is drawn ${drawn.stretch} times as long.` : "",
-  ];
-  const figure = make("figure");
-  figure.innerHTML = drawn.picture;
-  figure.prepend(make("figcaption", {}, `The weight from ${start} to ${end}: ${now}`));
-  const words = make("div", {}, ...texts.filter(Boolean).map((text) => make("p", {}, text)));
-  root.replaceChildren(make("div", { class: "sums" }, figure, words));
 }
 
 // Rolls the dot along the curve to where it is, from where the weight was before.

@@ -1,6 +1,6 @@
 // Asks for a prediction before an answer opens, in the page of a lesson. What was predicted is kept
 // in the browser, and stands at the end on a sheet, beside what came out.
-import { make } from "./dom.js";
+import { make } from "../show/dom.js";
 
 const KEY = `digits-by-hand: ${document.title}`; // in the browser's storage
 

@@ -1,15 +1,15 @@
 // What every page does: it opens and folds its pieces.
-import { make, makeButton } from "./dom.js";
+import { make, makeButton } from "../show/dom.js";
 
 const CODE = ".source, .set-up";
-const ANSWERS = ".answer, .prose details"; // an answer has its reading folded, too
+const ANSWERS = "details.answer, .prose details"; // an answer has its reading folded, too
 
 // One button opens or folds all code, and all answers unless these wait for predictions; each piece
 // also opens by itself, without this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
   if (!button) return; // as in a lesson, which has no code
-  const hasAnswers = document.querySelector(".answer") && !document.querySelector(".sheet");
+  const hasAnswers = document.querySelector("details.answer") && !document.querySelector(".sheet");
   const pieces = hasAnswers ? "all code and answers" : "all code";
   const folded = hasAnswers ? `${CODE}, ${ANSWERS}` : CODE;
   button.hidden = !document.querySelector("details.source");

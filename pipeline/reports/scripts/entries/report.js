@@ -1,6 +1,7 @@
 // Sets up the report of a run, which reads what is drawn.
-import { showRun } from "./draw.js";
-import { setUpPad } from "./pad.js";
+
+import { setUpPad } from "../parts/pad.js";
+import { showRun } from "../show/paint.js";
 
 const { networks, training } = JSON.parse(document.getElementById("run").textContent);
 // A page without a network that it can read with has no pad.

@@ -1,7 +1,11 @@
 // The numbers of a network for one input, and its sums as rounded numbers that add up.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
-//            targets; mask: of dropout; inactive: the slope of the ReLU there; rate }
+//            targets; mask: of dropout; hasMask: whether there is dropout; inactive: the slope of
+//            the ReLU there; rate; nameOf(layer, place) }
+//
+// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image; digits behind
+// the point, isTrimmed if without zeros at their end; most, of the rows of a sum.
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {
@@ -45,9 +49,34 @@ export function measure(network) {
   return { ...network, sums, values, back, signals };
 }
 
+// The network after one step: each weight minus the learning rate times its slope.
+export function makeStep(network) {
+  const { values, signals, rate } = network;
+  const weights = network.weights.map((matrix, before) => {
+    const size = network.sizes[before + 1];
+    return matrix.map((weight, at) => {
+      const slope = values[before][Math.floor(at / size)] * signals[before + 1][at % size];
+      return weight - rate * slope;
+    });
+  });
+  return measure({ ...network, weights });
+}
+
 // The squared error; the loss is half of it.
 export const findError = ({ signals }) =>
   signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0);
+
+export const listPlaces = ({ sizes }) =>
+  sizes.flatMap((size, layer) => Array.from({ length: size }, (_, place) => [layer, place]));
+
+export const listWeights = ({ sizes }) =>
+  sizes.slice(1).flatMap((size, before) =>
+    Array.from({ length: size * sizes[before] }, (_, at) => ({
+      layer: before + 1,
+      from: Math.floor(at / size),
+      to: at % size,
+    })),
+  );
 
 // A weight, with what its product and its slope are made of. layer: the one where it ends.
 export function findWeight({ sizes, weights, values, signals }, layer, from, to) {

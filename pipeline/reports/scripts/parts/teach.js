@@ -1,6 +1,7 @@
 // Teaches a network what is drawn on a pad, and finds images that it misreads.
-import { read, unpackBytes } from "./draw.js";
-import { DIGITS, evaluate, PIXELS, Training } from "./network.js";
+
+import { DIGITS, evaluate, PIXELS, Training } from "../compute/network.js";
+import { read, unpackBytes } from "../compute/reading.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
 const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train

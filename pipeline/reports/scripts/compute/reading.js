@@ -1,14 +1,9 @@
-// Makes an image of what is drawn, reads it with the functions of network.js, and paints pictures.
-import { BLUE, RED } from "./dom.js";
+// Makes an image of what is drawn, reads it with the functions of network.js, and unpacks networks.
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
-import { labelEnds } from "./plot.js";
 
 // The pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's.
 const PEN = 2.5;
-const SIDE = 28;
-const COLUMNS = 8; // of the pictures of weights
-const MAX_PICTURES = 40;
-const LEAST_LIMIT = 0.2; // of a scale: weights as they begin, up to 0.1, stay pale
+export const SIDE = 28; // of an image
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
@@ -120,63 +115,3 @@ export async function unpackNetwork({ hidden_size, normalisation, weights }) {
   const second = numbers.subarray(cut);
   return { normalisation, weights: { first, second } };
 }
-
-// Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white
-// at 0.
-export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
-export const diverging = (limit) => (value) => {
-  const part = clamp(value / limit || 0, -1, 1);
-  const deep = part > 0 ? RED : BLUE;
-  return [...deep.map((channel) => 255 + Math.abs(part) * (channel - 255)), 255];
-};
-
-export function paint(canvas, colours, x = 0, y = 0) {
-  const picture = new ImageData(SIDE, SIDE);
-  colours.forEach((colour, p) => {
-    picture.data.set(colour, 4 * p);
-  });
-  canvas.getContext("2d").putImageData(picture, x, y);
-}
-
-// Paints values red above and blue below 0, the deepest where they are largest.
-export function paintSigned(canvas, values) {
-  paint(canvas, Array.from(values, diverging(maxAbs(values))));
-}
-
-// The weight that has the deepest colour in the pictures of a first matrix.
-export function findLimit(first) {
-  const squares = first.reduce((sum, weight) => sum + weight * weight, 0);
-  return 2 * Math.sqrt(squares / first.length);
-}
-
-// The weights from each pixel to one hidden unit.
-export const findWeightsOfUnit = (first, size, unit) =>
-  Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
-
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate, in a scale of
-// their own, or else in that of the first network that is drawn, the run's own if it is in the page.
-export function drawUnits(canvas, { first }, size, isSameScale = false) {
-  const count = Math.min(size, MAX_PICTURES);
-  const limit = Math.max(findLimit(first), LEAST_LIMIT);
-  canvas.hidden = false;
-  canvas.width = 30 * COLUMNS;
-  canvas.height = 30 * Math.ceil(count / COLUMNS);
-  canvas.dataset.limit ??= limit;
-  const colour = diverging(isSameScale ? Number(canvas.dataset.limit) : limit);
-  for (let h = 0; h < count; h++) {
-    const colours = findWeightsOfUnit(first, size, h).map(colour);
-    paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
-  }
-}
-
-// Names the run's curves, and shows its weights, unless its network is too large for the page.
-export async function showRun(root, [network]) {
-  for (const svg of root.querySelectorAll(".stage svg")) labelEnds(svg);
-  if (!network) return;
-  const { weights } = await unpackNetwork(network);
-  drawUnits(root.querySelector(".forming"), weights, network.hidden_size);
-}
-
-// The name of an output; there may be fewer classes than outputs.
-export const nameOf = (classes, output) => classes[output] ?? "unused";
-export const maxAbs = (values) => Math.max(...values.map(Math.abs));

@@ -1,8 +1,9 @@
 // The hidden units of the network that reads a drawing: each a bar, and the pressed one explained.
-import { formatNumber, make, Section } from "./dom.js";
-import { findWeightsOfUnit, maxAbs, paintSigned } from "./draw.js";
-import { DIGITS } from "./network.js";
-import { reveal } from "./view.js";
+
+import { DIGITS } from "../compute/network.js";
+import { formatNumber, make, Section } from "../show/dom.js";
+import { findWeightsOfUnit, maxAbs, paintSigned } from "../show/paint.js";
+import { reveal } from "../show/view.js";
 
 const MAX_UNITS = 40; // on the screen: the pressed one, and the most active others
 

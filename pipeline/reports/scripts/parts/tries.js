@@ -1,6 +1,6 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
-import { addElement, Section } from "./dom.js";
+import { addElement, Section } from "../show/dom.js";
 
 const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value

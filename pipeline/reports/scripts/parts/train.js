@@ -1,12 +1,14 @@
 // Trains the run's network again, in this page, and compares the error of every epoch, and the
 // digest of the weights.
+
+import { unpackBytes } from "../compute/reading.js";
+import { startWorker } from "../compute/worker.js";
+import { make, Section } from "../show/dom.js";
+import { drawUnits } from "../show/paint.js";
+import { Plot } from "../show/plot.js";
 import { Correction } from "./correction.js";
-import { make, Section } from "./dom.js";
-import { drawUnits, unpackBytes } from "./draw.js";
-import { Plot } from "./plot.js";
 import { MILESTONES, Strip } from "./strip.js";
 import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
-import { startWorker } from "./worker.js";
 
 const MAX_POINTS = 200; // at which a line is drawn while it grows
 const KINDS = ["accuracy", "error"]; // of plots

@@ -1,5 +1,5 @@
 // Sorts the tables of a page, such as those of a sweep.
-import { makeButton } from "./dom.js";
+import { makeButton } from "../show/dom.js";
 
 const isNumber = (text) => /^-?[\d.]+(e[-+]\d+)?$/.test(text);
 

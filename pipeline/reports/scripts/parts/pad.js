@@ -1,6 +1,8 @@
 // Reads what is drawn on a pad, while it is drawn, and shows how the answer arises.
-import { formatNumber, Section } from "./dom.js";
-import { clamp, grey, imageOf, nameOf, paint, paintSigned, read, unpackNetwork } from "./draw.js";
+
+import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
+import { formatNumber, Section } from "../show/dom.js";
+import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
 import { Teacher } from "./teach.js";
 import { Units } from "./units.js";
 

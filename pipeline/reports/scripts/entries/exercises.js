@@ -1,7 +1,8 @@
 // Checks exercises whose answer is a number in the page, as exercises.check does in the notebook:
 // by the digest of "exercise N: answer".
-import { make, makeButton } from "./dom.js";
-import { sha256 } from "./network.js";
+
+import { sha256 } from "../compute/network.js";
+import { make, makeButton } from "../show/dom.js";
 
 function addField(code, number, known) {
   const field = make("input", { size: 8, "aria-label": `Answer to exercise ${number}` });

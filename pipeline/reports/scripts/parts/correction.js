@@ -1,6 +1,6 @@
 // Asks what the correction of the slip will change, before it is made, and shows what it has
 // changed. In a run that is not the original's nothing is asked.
-import { Section } from "./dom.js";
+import { Section } from "../show/dom.js";
 
 const CLOSE = 0.02; // accuracies less than this apart are about the same
 const GUESSES = ["fewer", "about as many", "clearly more"];

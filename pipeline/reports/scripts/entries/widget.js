@@ -1,10 +1,11 @@
 // The front end of explore.LivePanel: what a run's report has, in a notebook. It sends drawings and
 // trained weights to Python.
-import { keepKeys } from "./dom.js";
-import { showRun } from "./draw.js";
-import { setUpPad } from "./pad.js";
-import { setUpSteps } from "./step.js";
-import { NO_PAD, setUpTraining } from "./train.js";
+
+import { setUpPad } from "../parts/pad.js";
+import { setUpSteps } from "../parts/step.js";
+import { NO_PAD, setUpTraining } from "../parts/train.js";
+import { keepKeys } from "../show/dom.js";
+import { showRun } from "../show/paint.js";
 
 export function render({ model, el }) {
   const send = (name, value) => {

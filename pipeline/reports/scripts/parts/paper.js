@@ -1,0 +1,130 @@
+// Asks for the numbers of a small network before it shows them, and says of a wrong one which common
+// slip it is.
+
+import { findProducts, findProductsBack } from "../compute/sums.js";
+import { make, makeButton } from "../show/dom.js";
+import { findNumberFault, isHidden } from "../show/words.js";
+
+const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+const others = (values, place) => values.filter((_, other) => other !== place);
+
+// The slips that give another number than the right one: what each gives, and what to say.
+const SLIPS = {
+  values(network, layer, place) {
+    const { sums, values, nameOf } = network;
+    const products = findProducts(network, layer, place);
+    const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
+    const neighbours = others([...sums[layer]], place);
+    return [
+      [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."],
+      [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
+      [
+        add(products.map(({ weight }) => weight)),
+        "Those are the weights alone. Multiply each by the number that it starts from.",
+      ],
+      [
+        add([...values[layer - 1]]),
+        "Those are the numbers before alone. Multiply each by its weight.",
+      ],
+      ...neighbours.map((sum) => [
+        sum,
+        `That is the sum of another circle. Follow the lines that end at ${nameOf(layer, place)}.`,
+      ]),
+    ];
+  },
+  signals(network, layer, place) {
+    const { values, targets, back, signals } = network;
+    const right = signals[layer][place];
+    const turned = [-right, "The sign is turned: an error signal is the score minus the target."];
+    if (!isHidden(network, layer)) {
+      return [
+        turned,
+        [values[layer][place], "That is the score. Take the target away from it."],
+        [right ** 2, "That is the square, a part of the error. The signal is not squared."],
+        [targets[place], "That is the target. The signal is the score minus the target."],
+      ];
+    }
+    const products = findProductsBack(network, layer, place);
+    const slips = products.map(({ product }) => [
+      product,
+      "That is one path. The paths from all scores add up.",
+    ]);
+    const cut = "That would be right for an active unit. This one is inactive: its slope is 0.";
+    return [[back[layer][place], cut], ...slips, turned];
+  },
+};
+
+// Says nothing if a number is right, or else what is wrong with it.
+export function judge(network, kind, layer, place, number) {
+  const isNear = (value) => Math.abs(number - value) < 1e-9;
+  if (isNear(network[kind][layer][place])) return "";
+  const slip = SLIPS[kind](network, layer, place).find(([value]) => isNear(value));
+  return slip?.[1] ?? "Not yet. Follow each line that leads here, and add the products.";
+}
+
+export class Paper {
+  invitation = "Press a circle, and write the number that belongs there.";
+
+  constructor() {
+    this.begin();
+  }
+
+  begin() {
+    this.found = new Set();
+    this.isAsking = true;
+  }
+
+  // After a step all is shown.
+  openAll() {
+    this.isAsking = false;
+  }
+
+  hides(kind, layer, place) {
+    return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
+  }
+
+  // What is asked of a chosen place: its value first, and its error signal from the phase on that makes it.
+  findKind({ phase, network }, layer) {
+    const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
+    return hasSignal ? "signals" : "values";
+  }
+
+  asks(view) {
+    if (!Array.isArray(view.chosen)) return this.isAsking;
+    return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
+  }
+
+  // Returns what asks for the number of what is chosen.
+  ask(view) {
+    const { network, chosen } = view;
+    if (!Array.isArray(chosen)) {
+      return make("p", {}, "The curve of a weight opens after Update.");
+    }
+    const [layer, place] = chosen;
+    const kind = this.findKind(view, layer);
+    const noun =
+      kind === "signals" ? "error signal" : isHidden(network, layer) ? "value" : "number";
+    const answer = make("p", { role: "status" });
+    const field = make("input", { type: "number", step: "any", autocomplete: "off" });
+    const open = () => {
+      this.found.add(`${kind} ${layer} ${place}`);
+      view.show();
+      view.panel.focus({ preventScroll: true });
+    };
+    const form = make("form", { class: "ask" });
+    form.append(
+      make("label", {}, `Your ${noun} for ${network.nameOf(layer, place)}: `, field),
+      make("button", { class: "action" }, "Check"),
+      makeButton("Show it", open, { class: "action" }),
+      answer,
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const number = field.valueAsNumber;
+      const fault = findNumberFault(number) || judge(network, kind, layer, place, number);
+      answer.textContent = fault;
+      if (!fault) open();
+    });
+    return form;
+  }
+}

@@ -1,0 +1,180 @@
+// Draws a small network: numbers as circles, and weights as lines with numbers.
+
+import { findWeight, listPlaces, listWeights } from "../compute/sums.js";
+import { make, makeButton } from "./dom.js";
+import { format, isInactive, nameColours, signOf } from "./words.js";
+
+const MANY = 24; // weights, of which only those of the chosen place have their number beside them
+const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
+
+const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
+
+// The place of a circle's centre: across as a share of the picture, down in rows.
+function locate({ sizes }, layer, place) {
+  const left = 0.1 + (0.66 * layer) / (sizes.length - 1);
+  return [left, 0.75 + (Math.max(...sizes) - sizes[layer]) / 2 + place];
+}
+
+// The place of what stands under a circle.
+function locateUnder(network, layer, place) {
+  const [across, down] = locate(network, layer, place);
+  return [across, down + 0.47];
+}
+
+// Puts an element's centre at a place of the picture.
+function put(element, [across, down]) {
+  element.style.left = `${100 * across}%`;
+  element.style.top = `calc(${down} * var(--row))`;
+  return element;
+}
+
+// Chooses for each line's number the share of the line that is farthest from the other numbers, and
+// from places that are taken.
+function placeNumbers(lines, taken) {
+  const places = [...taken];
+  const numbers = [];
+  for (const [start, end] of lines) {
+    const free = SHARES.map((share) => {
+      const [x, y] = start.map((value, axis) => value + share * (end[axis] - value));
+      const gaps = places.map(([right, down]) =>
+        Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 0.3),
+      );
+      return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.45) };
+    });
+    const { at } = free.reduce((best, each) => (each.gap > best.gap ? each : best));
+    places.push(at);
+    numbers.push(at);
+  }
+  return numbers;
+}
+
+// What flows through each weight in a phase; in others the weight itself.
+function findFlows({ weights }, phase, found) {
+  const hasUnits = weights.length > 1;
+  return found.map(({ layer, weight, input, signal, slope }) => {
+    if (phase === "forward") return input * weight;
+    if (phase !== "back") return weight;
+    if (hasUnits) return layer > 1 ? signal * weight : 0; // the inputs get no error signal
+    return slope;
+  });
+}
+
+export class Circles {
+  build(view) {
+    const { network } = view;
+    const rows = Math.max(...network.sizes) + 0.5;
+    this.places = listPlaces(network).map((place) => this.buildPlace(view, ...place));
+    this.weights = listWeights(network).map((weight) => this.buildWeight(view, weight));
+    this.putNumbers(network);
+    const picture = make("div", { class: "picture", style: `height: calc(${rows} * var(--row))` });
+    picture.innerHTML = `<svg class="lines" viewBox="0 0 1 ${rows}" preserveAspectRatio="none" aria-hidden="true">
+      ${this.weights.map(({ line }) => drawLine(...line)).join("")}</svg>`;
+    this.lines = picture.firstChild;
+    const heads = network.nouns.map((noun, layer) => {
+      const many = network.sizes[layer] > 1 ? `${noun}s` : noun;
+      return put(make("span", { class: "head" }, many), [locate(network, layer, 0)[0], 0.12]);
+    });
+    const items = this.places.flatMap(({ button, under, target }) => [button, under, target || ""]);
+    picture.append(...heads, ...items, ...this.weights.map(({ button }) => button));
+    this.flow = make("span");
+    const rest =
+      ", wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
+    return make(
+      "div",
+      {},
+      picture,
+      make("p", { class: "legend" }, ...nameColours(), rest, this.flow),
+    );
+  }
+
+  putNumbers(network) {
+    const taken = listPlaces(network).filter(([layer]) => layer > 0);
+    const lines = this.weights.map(({ line }) => line);
+    const at = placeNumbers(
+      lines,
+      taken.map((place) => locateUnder(network, ...place)),
+    );
+    this.weights.forEach(({ button }, k) => {
+      put(button, at[k]);
+    });
+  }
+
+  buildPlace(view, layer, place) {
+    const { network } = view;
+    const at = locate(network, layer, place);
+    const choose = () => view.choose([layer, place]);
+    const button = put(makeButton("", choose, { class: "place" }), at);
+    const under = put(make("span", { class: "under" }), locateUnder(network, layer, place));
+    const target =
+      layer === network.weights.length &&
+      put(make("span", { class: "target" }), [at[0] + 0.085, at[1]]);
+    return { layer, place, button, under, target };
+  }
+
+  buildWeight(view, weight) {
+    const { layer, from, to } = weight;
+    const line = [locate(view.network, layer - 1, from), locate(view.network, layer, to)];
+    const button = makeButton("", () => view.choose(weight), { class: "weight" });
+    return { ...weight, line, button };
+  }
+
+  // What a phase is about: a score or a unit, unless such a sum or a weight is chosen. An update is
+  // about all weights, or the chosen one.
+  findSubject({ network: { weights }, phase, chosen }) {
+    if (phase === "update") return Array.isArray(chosen) ? null : chosen;
+    const layer = phase === "error" || weights.length === 1 ? weights.length : 1;
+    if (!Array.isArray(chosen)) return chosen ?? [layer, 0];
+    const isSum = chosen[0] > 0 && (phase === "forward" || chosen[0] === layer);
+    return isSum ? chosen : [layer, 0];
+  }
+
+  show(view) {
+    for (const place of this.places) this.showPlace(view, place);
+    this.showWeights(view);
+  }
+
+  showPlace(view, { layer, place, button, under, target }) {
+    const { network, phase, paper } = view;
+    const last = network.weights.length;
+    const hasSignal = (phase === "error" && layer === last) || (phase === "back" && layer > 0);
+    const read = (kind) =>
+      paper?.hides(kind, layer, place) ? "?" : format(network[kind][layer][place]);
+    const value = read("values");
+    const signal = hasSignal && read("signals");
+    const isSilent = value !== "?" && isInactive(network, layer, place);
+    button.textContent = value;
+    button.classList.toggle("inactive", isSilent);
+    button.setAttribute("aria-pressed", view.isChosen(layer, place));
+    const state = isSilent ? ", inactive" : "";
+    const back = hasSignal ? `, error signal ${signal}` : "";
+    button.setAttribute("aria-label", `${network.nameOf(layer, place)}: ${value}${state}${back}`);
+    under.textContent = hasSignal ? `error signal ${signal}` : isSilent ? "inactive" : "";
+    if (target) target.textContent = `target ${format(network.targets[place])}`;
+  }
+
+  // Gives each line the colour and width of its weight, or of what flows through it.
+  showWeights(view) {
+    const { network, chosen, paper } = view;
+    const phase = paper?.isAsking ? "" : view.phase; // what flows is for the pencil to find
+    const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
+    const flows = findFlows(network, phase, found);
+    const most = Math.max(...flows.map(Math.abs)) || 1;
+    const flow = { forward: "what flows, a value times its weight", back: "what flows back" };
+    this.flow.textContent = ` A line is ${flow[phase] ?? "a weight"}.`;
+
+    this.weights.forEach(({ layer, from, to, button }, k) => {
+      const shape = this.lines.children[k];
+      const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
+      const isOfPlace = view.isChosen(layer, to) || view.isChosen(layer - 1, from);
+      const text = format(found[k].weight);
+      shape.setAttribute("class", signOf(flows[k]));
+      shape.style.strokeWidth = 1 + (5 * Math.abs(flows[k])) / most;
+      button.hidden = found.length > MANY && !isOfPlace && !isChosen;
+      button.textContent = text;
+      button.className = `weight ${signOf(found[k].weight)}`;
+      button.setAttribute("aria-pressed", isChosen);
+      const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
+      button.setAttribute("aria-label", `weight from ${names}: ${text}`);
+    });
+  }
+}
