@@ -45,14 +45,20 @@ def test_why_has_the_least_error_of_weighted_sums(sample):
     assert slip.mean() < np.mean(errors)
 
 
+def read_output(name, cell_id):
+    """Return the text that a cell of a notebook has printed, folded or not."""
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    (output,) = next(cell.outputs for cell in cells if cell.id == cell_id)
+    return output["text"] if "text" in output else output["data"]["text/plain"]
+
+
 def test_two_notebooks_have_the_leads_that_dropout_computes():
-    cells = nbformat.read(NOTEBOOKS / "dropout.ipynb", as_version=4).cells
-    (output,) = next(cell.outputs for cell in cells if cell.id == "neighbours")
-    leads = [float(lead) for lead in re.findall(r"(\d\.\d) ±", output.text)]
+    printed = read_output("dropout", "neighbours")
+    leads = [float(lead) for lead in re.findall(r"(\d\.\d) ±", printed)]
     assert len(leads) == 9
-    assert "of the ten pairs it leads in at least 10" in output.text
-    (output,) = next(cell.outputs for cell in cells if cell.id == "losses")
-    found = re.findall(r"over squared error, .*: \+(\d\.\d\d) ±", output.text)
+    assert "of the ten pairs it leads in at least 10" in printed
+    printed = read_output("dropout", "losses")
+    found = re.findall(r"over squared error, .*: \+(\d\.\d\d) ±", printed)
     first, second = (f"{float(each):.1f}" for each in found)
     words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
     for name in ("why", "dropout"):
