@@ -61,9 +61,7 @@ def write_index(runs: Path = RUNS) -> Path:
     path = runs / "index.html"
     check_page(path)
     rows = sorted(find_rows(runs), key=lambda row: row["started"], reverse=True)
-    html = page.fill(
-        "index.html.j2", (), title="Runs", is_list=True, rows=rows, splits=SPLIT_LABELS
-    )
+    html = page.fill("index.html.j2", (), title="Runs", rows=rows, splits=SPLIT_LABELS)
     write_whole(path, html.encode())
     return path
 
@@ -184,14 +182,12 @@ def write_site(folder: Path) -> Path:
     for stem, (title, guide_name) in GUIDES.items():
         text = render_guide(title, guide_name, site)
         texts: dict[str, Any] = {"title": title, "stem": stem, "text": text}
-        pages[stem] = page.fill("guide.html.j2", (), is_list=True, **texts)
+        pages[stem] = page.fill("guide.html.j2", (), **texts)
     gif = base64.b64encode(
         (NOTEBOOKS / "pictures" / "drawing.gif").read_bytes()
     ).decode()
     lists: dict[str, Any] = {"reports": reports, "lessons": lessons, "gif": gif}
-    pages["index"] = page.fill(
-        "site.html.j2", (), title="Digits by hand", is_list=True, **lists
-    )
+    pages["index"] = page.fill("site.html.j2", (), title="Digits by hand", **lists)
     write_students(folder / "students", notebooks)
     for stem, html in pages.items():
         write_whole(folder / f"{stem}.html", html.encode())

@@ -24,19 +24,29 @@ SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
 
 def write_notebooks(folder, run_dir):
-    """Write two notebooks of the project, and one with a small network."""
+    """Write two notebooks of the project, one with a small network, one of answers."""
     for stem in ("explore", "learn"):
         text = (NOTEBOOKS / f"{stem}.ipynb").read_text()
         text = text.replace(r"\"runs/default\"", rf"\"{run_dir}\"")
         (folder / f"{stem}.ipynb").write_text(text)
-    code = (
+    network = (
         "from pipeline.lessons.diagram import Diagram\n"
         f"Diagram({ON_PAPER}, [1, 2, 3], [0, 1])"
     )
+    answer = (
+        "from pipeline.reports.answers import fold_answer\n"
+        f"fold_answer()\nprint('the number')\n{network}"
+    )
+    write_notebook(folder / "diagram.ipynb", network)
+    write_notebook(folder / "answers.ipynb", answer, "print('no answer')")
+
+
+def write_notebook(path, *sources):
+    """Write a notebook with cells of code."""
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-    cells = [nbformat.v4.new_code_cell(code)]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
     node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(node, folder / "diagram.ipynb")
+    nbformat.write(node, path)
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +205,16 @@ def test_a_small_network_is_live_and_again_when_the_saved_notebook_is_opened(lab
     live.press("Error")
     expect(live.part("says")).to_contain_text("the sum of their squares")
     expect(page.get_by_text("Error displaying widget")).to_have_count(0)
+
+
+def test_all_of_an_answer_is_folded_when_its_cell_has_run(lab):
+    page = lab.page
+    lab.open("answers")
+    lab.run(2)
+    text = page.get_by_text("the number", exact=True)
+    picture = page.locator(".live-panel")
+    expect(page.get_by_text("no answer", exact=True).first).to_be_visible()
+    for is_open in (False, True, False):
+        expect(text).to_be_visible(visible=is_open)
+        expect(picture).to_be_visible(visible=is_open)
+        page.get_by_text("Show the answer", exact=True).click()

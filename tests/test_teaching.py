@@ -194,22 +194,68 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     assert end.format(*numbers) in key
 
 
-def test_learn_quotes_what_overfitting_computes():
-    learn, overfitting = (
-        nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
-        for stem in ("learn", "overfitting")
-    )
-    outputs = [output for cell in overfitting for output in cell.get("outputs", ())]
-    text = "\n".join(output.get("text", "") for output in outputs)
-    curve = re.search(r"1000 images: (\S+) and (\S+) .* (\S+), epoch (\d+)", text)
-    lead = re.search(r"true derivative, .* hundred images: (\S+) and (\S+);", text)
-    numbers = [100 * float(number) for number in (*curve.groups()[:3], *lead.groups())]
-    assert 20 <= int(curve[4]) <= 25  # "some twenty epochs"
-    known, last, best, there, unseen = (f"{number:.1f}" for number in numbers)
-    prose = "\n".join(cell.source for cell in learn)
+def read_printed(stem):
+    """Return the prose of a notebook, and what each cell prints, by the cell's id."""
+    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
+    printed = {}
+    for cell in cells:
+        for output in cell.get("outputs", ())[:1]:
+            data = output.get("data", {})
+            printed[cell.id] = output.get("text") or data.get("text/plain")
+    return "\n".join(c.source for c in cells if c.cell_type == "markdown"), printed
+
+
+def test_learn_quotes_what_it_computes():
+    prose, printed = read_printed("learn")
+    (before,) = re.findall(r"mean error, .* is (\S+)\n", printed["nudge"])
+    corrects = re.findall(r"(\d+) correct", printed["loop"])
+    (total,) = re.findall(r"of (\S+) weights", printed["step"])
+    end = "dropout rate 0.0: .* validation at (.*); its best was (.*), in epoch (.*)\n"
+    last, best, epoch = re.search(end, printed["curves"]).groups()
     for words in (
-        f"gets {known} % of its training images right",
-        f"at {best} %, and ends at {last} %",
-        f"is {there} points above the mean on these, but only {unseen} points",
+        f"The error was {before} before the first step",
+        "with {} images. In the second epoch there are {}".format(*corrects),
+        f"would take {2 * int(total.replace(',', '')):,} of them",
+        f"gives all {total} slopes",
+        f"best at {best}, after {epoch} epochs, and then falls to {last}.",
     ):
         assert words in prose
+    assert "778 correct, 40 different" in printed["equal"]  # as in the cell after it
+    assert "all 0.01  117 correct, 1 different units, 1 different" in printed["equal"]
+
+
+def test_the_rates_and_the_slopes_of_learn_are_as_its_answers_say():
+    _, printed = read_printed("learn")
+    rows = re.findall(r"rate (\S+) +(\S+) and (\S+)", printed["rates"])
+    rates, known, unseen = np.array(rows, float).T
+    assert (rates[known.argmax()], rates[unseen.argmax()]) == (0.05, 0.005)
+    assert np.ptp(unseen[(rates >= 0.002) & (rates <= 0.01)]) < 0.01
+    assert unseen.argmin() == len(rates) - 1
+    lists = re.findall(r"\[(.*)\]", printed["three"])
+    linear, slip, true = np.array([numbers.split(", ") for numbers in lists], int)
+    assert np.all(true > slip)
+    assert np.all(true > linear)
+    assert slip.mean() - linear.mean() < (true.mean() - linear.mean()) / 2
+
+
+def test_the_answers_to_the_tries_quote_what_is_computed():
+    prose, printed = read_printed("solutions")
+    key = (NOTEBOOKS / "worksheet-key.md").read_text()  # which is tested above
+    weights = "become -2.3, 1 and 1.4, and those from it 0.8 and -0.6"
+    assert weights in prose
+    assert weights in key
+    first, *_ = printed["tries-of-learn-solved"].splitlines()
+    assert first == "scores [ 0.4 -0.3] error 0.45"
+    assert "the scores are 0.4 and -0.3, and the error is 0.45" in key
+    rows = printed["tries-of-others-solved"].splitlines()
+    found = {
+        row[:10].strip(): [float(each) for each in re.findall(r"\d+\.\d+", row)]
+        for row in rows[:-1]
+    }
+    gaps = {name: known - unseen for name, (known, unseen, _) in found.items()}
+    assert gaps["no dropout"] > gaps["default"]
+    assert max(found, key=lambda name: found[name][1]) == "pixels"
+    assert found["5 epochs"][2] < found["default"][2] < found["5 epochs"][2] + 0.2
+    gained = np.array(rows[-1].strip("gained []").replace(".", "").split(), int)
+    assert gained.argmax() == 3
+    assert [*np.flatnonzero(gained < 0)] == [8, 9]

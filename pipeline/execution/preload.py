@@ -36,6 +36,7 @@ MODULES = (
     "pipeline.network.activity",
     "pipeline.network.baselines",
     "pipeline.network.published",
+    "pipeline.reports.answers",
     "pipeline.reports.plots",
     "pipeline.results.checkpoints",
     "pipeline.results.run_folder",

@@ -17,6 +17,7 @@ import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import helpers
 from pipeline.errors import InvalidInput
 from pipeline.reports import live, plots
 
@@ -207,13 +208,27 @@ def draw_slip(
     return figure
 
 
-def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figure:
+def draw_pass(
+    inputs: np.ndarray, target: np.ndarray, weights: helpers.Weights
+) -> tuple[Figure, str]:
     """Draw one image's way forward through the three layers, and below the way back.
 
-    forward: pixels (784,), activations (H,) and scores (10,).
-    back: the gradients (784,) of one hidden unit's weights, and the error signals (H,)
-        and (10,).
+    inputs, target: (1, 784) and (1, 10).
+
+    Return the figure and its text alternative. The gradients in it are those of the
+    hidden unit with the largest error signal.
     """
+    hidden, scores = helpers.forward(inputs, weights)
+    signal = scores - target
+    hidden_signal = signal @ weights[1].T * helpers.relu_derivative(hidden, 0)
+    unit = np.abs(hidden_signal[0]).argmax()
+    forward = inputs[0], hidden[0], scores[0]
+    back = inputs[0] * hidden_signal[0, unit], hidden_signal[0], signal[0]
+    alt = (
+        f"Forward: an image, {np.sum(hidden > 0)} active units, ten scores. Back: "
+        f"error signals for active units alone; the gradients of unit {unit} look like "
+        "the image."
+    )
     figure, axes = plt.subplots(2, 3, figsize=(9, 4.8), width_ratios=(1, 1.4, 1.4))
     figure.subplots_adjust(left=0.01, bottom=0.11, top=0.93, hspace=0.6, wspace=0.95)
     size = len(forward[1])
@@ -237,7 +252,7 @@ def draw_pass(forward: Sequence[np.ndarray], back: Sequence[np.ndarray]) -> Figu
     }
     for (x, y), name in arrows.items():
         figure.text(x, y, name, ha="center", va="center")
-    return figure
+    return figure, alt
 
 
 def draw_layers(

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import InvalidInput
-from pipeline.images.data import DIGITS
 from pipeline.lessons.diagram import Diagram, draw_still
 from pipeline.parameters import (
     Parameters,
-    find_unoriginal,
     from_values,
     make_command,
 )
@@ -50,7 +48,6 @@ NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
 # What a line may name, and the part to which links such as lesson.html#draw lead.
 PARTS = {"pad": "draw", "train": "train", "step": "step", "tries": "tries"}
 NAMES = (*PARTS, *(f"network {size}" for size in NETWORKS))
-SLIP = "What changes if the slip is corrected?"  # the training asks it by itself
 PART = re.compile(r"^\{(.*)\}$", re.M)
 QUESTION = re.compile(
     r"^\*\*Predict\*\*: (.*)\n\n((?:- \[[ x]\] .*\n(?:  .*\n)*)+)", re.M
@@ -87,16 +84,14 @@ class Stop(NamedTuple):
     html: str
 
 
-def write_page(source: Path, output: Path, run: RunFolder | None = None) -> None:
-    """Write the page of a lesson.
-
-    run: the one that it draws and trains with, by default runs/default.
+def write_page(source: Path, output: Path) -> None:
+    """Write the page of a lesson, which draws and trains with runs/default.
 
     Raises InvalidInput as `render` does, or if the output is a file that this project
     has not made.
     """
     check_page(output)
-    html = render(source.read_text("utf-8"), run or RunFolder(RUNS / "default"))
+    html = render(source.read_text("utf-8"), RunFolder(RUNS / "default"))
     if output.parent.resolve() != source.parent.resolve():
         html = page.remove_dead_links(html)
     write_whole(output, html.encode())
@@ -115,11 +110,9 @@ def render(text: str, run: RunFolder, site: Mapping[str, str] | None = None) -> 
     parts = live.collect_parts(run, record)
     if parts["no_reading"]:
         raise InvalidInput(f"The lesson cannot be made. {parts['no_reading']}")
-    summary = {  # what the parts use of `page.summarise_run`
-        "digits": run.read_model().classes == DIGITS,
-        "published_helpers": provenance.has_published_helpers(record.inputs),
-        "unoriginal": find_unoriginal(from_values(record.parameters)),
-    }
+    # What the parts use of `page.summarise_run`.
+    is_published = provenance.has_published_helpers(record.inputs)
+    summary = {"published_helpers": is_published}
     values = {"live": parts, "site": site or {}, "summary": summary}
     opening, *texts = re.split(r"^## ", text, flags=re.M)
     title = opening.removeprefix("# ").split("\n")[0]
@@ -133,7 +126,6 @@ def render(text: str, run: RunFolder, site: Mapping[str, str] | None = None) -> 
         [*scripts, "predict", "lesson"],
         ["live", "page", "lesson"],
         title=title,
-        is_list=True,
         site=site or {},
         opening=render_text(opening, renderer),
         stops=stops,
@@ -164,7 +156,7 @@ def render_stop(
     text: str,
     questions: list[Question],
     renderer: Renderer,
-    values: Mapping[str, object],
+    values: Mapping[str, Any],
 ) -> Stop:
     """Render one stop, and append its questions to those of the stops before.
 
@@ -179,9 +171,9 @@ def render_stop(
     for kind, piece in split_text(body):
         if kind == "part":
             html += render_part(piece, values)
-            # In a run that is not the original's, the training asks nothing.
-            if piece == "train" and 'class="guesses"' in html:
-                questions.append(Question("slip", title, SLIP, []))
+            asked = values["live"]["question"]  # before the slip is corrected
+            if piece == "train" and asked:
+                questions.append(Question("slip", title, asked, []))
         elif kind == "question":
             question = read_question(piece, f"{name}-{len(questions) + 1}", title)
             questions.append(question)

@@ -19,7 +19,7 @@ from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
 from pipeline.network import helpers_text, published
-from pipeline.parameters import Parameters, from_values
+from pipeline.parameters import Parameters, find_unoriginal, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
@@ -49,6 +49,8 @@ ENVIRONMENT.globals["browsers"] = BROWSERS
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 IMPORT = re.compile(r'^import ({[^}]*}) from "\.[\w./]*/(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
+COMMENT = re.compile(r"^ *//.*\n", re.M)
+STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
 MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
 # A page never calls these functions to read a drawing, so their bodies may differ.
 TRAINING_FUNCTIONS = (
@@ -65,11 +67,16 @@ TRAINING_FUNCTIONS = (
 )
 AXIS_STEPS = (0.02, 0.05, 0.1, 0.2)  # of accuracies
 MAX_AXIS_STEPS = 7
+# What the training of the original asks before its slip is corrected.
+QUESTION = (
+    "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
+    "Corrected, how many will it read?"
+)
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 
 def read_style(name: str) -> str:
-    return (TEMPLATES / f"{name}.css").read_text("utf-8")
+    return STYLE_COMMENT.sub("", (TEMPLATES / f"{name}.css").read_text("utf-8"))
 
 
 def read_module(name: str) -> str:
@@ -89,9 +96,10 @@ def read_script(name: str) -> str:
     """Read a module as a script in a scope of its own, since a page has no modules.
 
     The script defines one object, such as network_js, which holds what the module
-    exports. What the module imports is taken from the objects of earlier scripts.
+    exports. What the module imports is taken from the objects of earlier scripts. Lines
+    of comments stay behind.
     """
-    text = IMPORT.sub(r"const \1 = \2_js;", read_module(name))
+    text = IMPORT.sub(r"const \1 = \2_js;", COMMENT.sub("", read_module(name)))
     exports = ", ".join(EXPORT.findall(text))
     body = text.replace("\nexport ", "\n")
     return f"const {name}_js = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
@@ -122,10 +130,12 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
     no_reading = find_reading_obstacle(folder, record, model)
     accuracy = metrics.test_accuracy if metrics else None
     networks = [] if no_reading else collect_networks(model, accuracy)
-    training = None
+    training, question = None, ""
     if record and not no_training:
         parameters = from_values(record.parameters)
         training = collect_training(parameters, folder.read_data(), history, model)
+        if training["numValidation"] and not find_unoriginal(parameters):
+            question = QUESTION
     if training and metrics:
         training["test"] = [metrics.test_error, metrics.test_accuracy]
     return {
@@ -136,6 +146,7 @@ def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]
         "curves": collect_curves(history),
         "axis": find_axis(collect_curves(history)),
         "error_curves": collect_curves(history, "error"),
+        "question": question,
         "networks": networks,
         "no_training": no_training,
         "no_reading": no_reading,
@@ -245,8 +256,11 @@ def collect_training(
 ) -> dict[str, Any]:
     """Return the parameters, images and results that train.js reads."""
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
+    images = data.x_validation[:count]
+    sums = images / model.normalisation @ model.weights[0]  # (count, H)
     return {
         "numValidation": count,
+        "silent": int(np.sum(np.all(sums <= 0, axis=0))),  # units, on all of these
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
@@ -254,7 +268,7 @@ def collect_training(
         "digest": model.sha256,
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),
-        "validation_images": pack(data.x_validation[:count].tobytes()),
+        "validation_images": pack(images.tobytes()),
         "validation_labels": pack(data.y_validation[:count].tobytes()),
     }
 

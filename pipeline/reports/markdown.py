@@ -25,7 +25,6 @@ GUIDES = {
     "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
     "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
 }
-LESSON = "lesson.html"  # the page of lesson.md, beside the notebooks
 
 
 class Renderer(IPythonRenderer):
@@ -73,7 +72,7 @@ class Renderer(IPythonRenderer):
         # On the website, the report of the default run has another name.
         if path == "report.html" and self.site:
             return f'<a href="default.html#{heading}">{text}</a>'
-        if path == LESSON and self.site:
+        if path == "lesson.html" and self.site:
             return f'<a href="{url}">{text}</a>'
         if self.site and path == f"{stem}.md" and stem in GUIDES:
             place = f"#{anchor}" if heading else ""

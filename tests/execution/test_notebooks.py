@@ -106,6 +106,10 @@ class Text(str): ...
 display({"text/plain": Text("a"), "application/json": {"b": numpy.int64(1)}}, raw=True)
 display({"image/png": b"png", "text/plain": "p"}, raw=True)
 display({"application/json": {"when": datetime.datetime(2026, 1, 2)}}, raw=True)""",
+    """from pipeline.reports.answers import fold_answer
+fold_answer()
+print("a < b"); display(HTML("<b>3</b>")); plt.plot([2, 1]); 4""",
+    "print('no answer'); 5",
 ]
 ERRORS = [
     "raise ValueError('x') from KeyError('y')",
@@ -113,6 +117,7 @@ ERRORS = [
     "import sys; sys.exit(3)",
     "import pipeline.errors as e; raise e.InvalidInput('no') from OSError('c')",
     "%nosuch",
+    "from pipeline.reports import answers; answers.fold_answer(); print(1); 1 / 0",
 ]
 
 
@@ -364,11 +369,15 @@ def is_prompt(cell):
 
 @each
 def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
+    """JupyterLab hides it until the cell runs, and then its output does."""
     for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
             jupyter = cell.metadata.get("jupyter", {})
             assert jupyter.get("outputs_hidden", False) == is_prompt(before)
             assert cell.metadata.get("collapsed", False) == is_prompt(before)
+            for output in cell.outputs[:1]:
+                metadata = output.get("metadata", {})
+                assert metadata.get("answer", False) == is_prompt(before)
 
 
 READINGS = ["learn", "01_prepare", "02_train", "03_evaluate", "explore"]

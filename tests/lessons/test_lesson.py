@@ -18,10 +18,9 @@ TITLES = re.findall("^## (.*)", TEXT, re.M)
 
 def write_lesson(folder, run, text=TEXT):
     """Write the page of a lesson with the network of a run, and return its path."""
-    source = folder / "lesson.md"
-    source.write_text(text)
-    lessons.write_page(source, folder / "lesson.html", RunFolder(run))
-    return folder / "lesson.html"
+    path = folder / "lesson.html"
+    path.write_text(lessons.render(text, RunFolder(run)))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +67,13 @@ def test_a_question_has_one_right_choice_and_a_word_on_each(lesson):
     assert rows[0].startswith("Train ")  # which the training asks
     assert rows[1].startswith("One weight The learning rate is 0.5.")
     assert all(row.endswith("?") for row in rows)
+    pieces = lesson.select(".invitation p, .cell p:has(> strong:first-child)")
+    questions = [piece.text.removeprefix("Predict: ") for piece in pieces]
+    asked = [each for each in questions if each.strip().endswith("?")]
+    heads = [each.th for each in lesson.select(".sheet tbody tr")]
+    for head in heads:
+        head.b.decompose()
+    assert [head.text.strip() for head in heads] == [each.strip() for each in asked]
     for answer in lesson.select(".answer"):
         choices = answer.find_parent().find_previous_sibling().select("li")
         letters = [choice.text[:3] for choice in choices]
@@ -91,7 +97,6 @@ def test_a_mistake_in_the_text_is_named(runs, tmp_path, text, named):
     assert named in str(raised.value)
     is_part = "{" in text
     assert ("{network 3-2-2}" in str(raised.value)) == is_part
-    assert not (tmp_path / "lesson.html").exists()
 
 
 def write_run(runs, path, **changes):
@@ -107,7 +112,6 @@ def test_a_lesson_whose_run_is_missing_or_outdated_is_refused(
 ):
     with pytest.raises(InvalidInput, match="missing or no longer"):
         write_lesson(tmp_path, tmp_path / "nowhere")
-    assert not (tmp_path / "lesson.html").exists()
     other = write_run(runs, tmp_path / "default", relu_grad_inactive=0)
     record = json.loads(other.record_path.read_text())
     record["inputs"]["syntax"]["helpers.py"] = "0" * 64
@@ -120,6 +124,7 @@ def test_a_lesson_whose_run_is_missing_or_outdated_is_refused(
     done = pipeline("report", NOTEBOOKS / "lesson.md", "--output", tmp_path / "a.html")
     assert done.returncode == 2
     assert "python -m pipeline run" in done.stderr
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_a_lesson_of_a_run_that_pages_cannot_train_says_why(runs, tmp_path):

@@ -173,6 +173,20 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(train_i
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
 
 
+def test_units_that_are_silent_on_all_images_are_counted(run_node, sample):
+    stored = read_arrays(live.NETWORKS, {}, "")
+    weights = [stored[f"published_{name}"].astype(float) for name in ("0_1", "1_2")]
+    images = sample["x_train"][1000:2000]
+    script = """
+    const weights = { first: numbers(given.first), second: numbers(given.second) };
+    return network.countSilent(bytes(given.images), weights, 255);
+    """
+    first, second = map(encode, weights)
+    count = run_node(script, first=first, second=second, images=encode(images))
+    hidden, _ = helpers.forward(helpers.scale(images, 255), weights)
+    assert count == np.sum(~hidden.any(axis=0)) == 8
+
+
 # One image by network.js, and as the pictures of a step compute it: each a list of the
 # activations, scores, error signals, and both matrices after the step.
 STEP = """

@@ -145,6 +145,28 @@ def test_code_is_folded_and_outputs_are_shown_as_text():
     assert html.select(".output_text")[-1].text.strip() == "A"
 
 
+def test_an_answer_is_folded_with_its_text_and_its_pictures():
+    html = "<details class='answer'><pre>5 &lt; 6</pre></details>"
+    data = {"text/html": html, "text/plain": "5 < 6"}
+    fold = new_output("display_data", data, metadata={"answer": True})
+    empty = new_output(
+        "display_data", data | {"text/plain": ""}, metadata={"answer": True}
+    )
+    shown = new_output("stream", text="shown")
+    picture = make_picture(alt="a picture")
+    html = render(
+        "# Title",
+        make_code("1", fold, picture),
+        make_code("2", empty, picture),
+        make_code("3", shown, picture),
+    )
+    first, second = html.select("details.answer")
+    assert first.pre.text == "5 < 6"
+    assert not second.pre
+    assert len(html.select("details.answer img")) == 2
+    assert len(html.select("img")) == 3
+
+
 def test_wide_tables_scroll_and_an_empty_head_is_left_out():
     head, empty_head = "| a | b | c |\n| - | - | - |", "| | |\n| - | - |\n| d | e |"
     first, second = render(f"{head}\n\n{empty_head}").select("table")

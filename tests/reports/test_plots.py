@@ -46,13 +46,23 @@ def test_captions_side_by_side_do_not_touch():
 
 
 def test_a_pass_shows_what_goes_forward_and_what_comes_back():
-    forward = np.linspace(0, 1, 784), np.array([1.0, 0.0]), np.arange(10.0)
-    back = -np.ones(784), np.array([0.5, -0.5]), np.ones(10)
-    axes = diagram.draw_pass(forward, back).axes
+    inputs, target = np.linspace(0, 1, 784)[None], np.eye(10)[:1]
+    first = np.full((784, 2), [0.001, -0.001])
+    second = np.array([np.arange(10.0), np.ones(10)])
+    hidden = np.array([392 * 0.001, 0])  # the second sum is below 0
+    scores = hidden @ second
+    signal = scores - target[0]
+    signals = np.array([second[0] @ signal, 0])
+    figure, alt = diagram.draw_pass(inputs, target, (first, second))
+    axes = figure.axes
+    forward = inputs[0], hidden, scores
+    back = inputs[0] * signals[0], signals, signal
+    assert "1 active units" in alt
+    assert "unit 0" in alt
     for row, values in ((axes[:3], forward), (axes[3:], back)):
-        assert np.array_equal(row[0].images[0].get_array().ravel(), values[0])
+        assert np.allclose(row[0].images[0].get_array().ravel(), values[0])
         for axis, array in zip(row[1:], values[1:], strict=True):
-            assert [bar.get_height() for bar in axis.patches] == list(array)
+            assert np.allclose([bar.get_height() for bar in axis.patches], array)
     names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in axes]
     assert names[:3] == [("", ""), ("hidden unit", "activation"), ("class", "score")]
     signals = [("hidden unit", "error signal"), ("class", "error signal")]

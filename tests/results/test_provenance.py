@@ -23,9 +23,9 @@ from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records images/__init__ network/__init__
-reports/__init__ results/__init__ network/activity network/published reports/plots
-results/alone results/files results/model results/provenance results/run_folder
-results/stages"""
+reports/__init__ results/__init__ network/activity network/published reports/answers
+reports/plots results/alone results/files results/model results/provenance
+results/run_folder results/stages"""
 # Keras is recorded only for a run whose source it loads.
 WITHOUT_PART = {"digits-by-hand", "keras"}
 # The folders of pipeline/, and the modules beside them, by their row in the map.

@@ -9,7 +9,7 @@ export const DIGITS = 10;
 
 // NumPy's legacy RandomState, a Mersenne Twister (M. Matsumoto and T. Nishimura 1998). The seed is
 // a number or a list of numbers.
-export class RandomState {
+class RandomState {
   constructor(seed) {
     this.state = new Uint32Array(624);
     if (typeof seed === "number") this.#seed(seed);
@@ -71,7 +71,7 @@ export class RandomState {
   }
 }
 
-export function initialWeights(rng, hiddenSize) {
+function initialWeights(rng, hiddenSize) {
   const draw = (count) => Float64Array.from({ length: count }, () => -0.1 + 0.2 * rng.sample());
   const first = draw(PIXELS * hiddenSize);
   return { first, second: draw(hiddenSize * DIGITS) };
@@ -224,23 +224,42 @@ export class Training {
   }
 }
 
-// Error and accuracy without dropout.
-export function evaluate(images, labels, weights, normalisation) {
+// Yields the hidden units and the scores of each image, without dropout.
+function* readEach(images, weights, normalisation) {
   const hidden = new Float64Array(weights.second.length / DIGITS);
   const scores = new Float64Array(DIGITS);
   const mask = hidden.map(() => 1);
   const scaled = scalePixelValues(normalisation);
+  for (let start = 0; start < images.length; start += PIXELS) {
+    forward(images.subarray(start, start + PIXELS), scaled, weights, mask, hidden, scores);
+    yield [hidden, scores];
+  }
+}
+
+// Error and accuracy without dropout.
+export function evaluate(images, labels, weights, normalisation) {
   let error = 0;
   let correct = 0;
-  for (let i = 0; i < labels.length; i++) {
-    forward(images.subarray(i * PIXELS, (i + 1) * PIXELS), scaled, weights, mask, hidden, scores);
+  let i = 0;
+  for (const [, scores] of readEach(images, weights, normalisation)) {
     for (let d = 0; d < DIGITS; d++) {
       const delta = scores[d] - (d === labels[i]);
       error += delta * delta;
     }
-    correct += argmax(scores) === labels[i];
+    correct += argmax(scores) === labels[i++];
   }
   return [error / labels.length, correct / labels.length];
+}
+
+// How many hidden units are active on none of the images.
+export function countSilent(images, weights, normalisation) {
+  const isActive = new Uint8Array(weights.second.length / DIGITS);
+  for (const [hidden] of readEach(images, weights, normalisation)) {
+    hidden.forEach((activation, h) => {
+      if (activation > 0) isActive[h] = 1;
+    });
+  }
+  return isActive.filter((each) => each === 0).length;
 }
 
 // SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not on every page: not on one

@@ -107,7 +107,7 @@ export const findProductsBack = (network, layer, from) =>
     return makeTerm(network, found, found.signal, layer + 1, to);
   });
 
-export const findLargest = (terms, count) =>
+const findLargest = (terms, count) =>
   [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, count);
 
 // The terms of a sum that are shown. They and the rest, which takes what rounding leaves, add up to

@@ -1,5 +1,5 @@
 // Trains in a worker, so that the page answers meanwhile.
-import { digestOf, evaluate, Training } from "./network.js";
+import { countSilent, digestOf, evaluate, Training } from "./network.js";
 
 // Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
 // now and then; within a long epoch what has been trained so far. It runs in a worker, which has
@@ -34,6 +34,7 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
       finite,
       weights: isShown ? weights : null,
       digest: isLast ? digestOf(weights) : null,
+      silent: isLast ? countSilent(others[0], weights, normalisation) : null,
     };
     if (isLast) return;
     if (isShown) posted = Date.now();
@@ -43,7 +44,7 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
 // Starts a training in a worker that gets `source`, the text of network.js; returns what stops it.
 // data: what measureEpochs takes.
 export function startWorker(source, data, onEpoch, onError) {
-  const imports = "const { digestOf, evaluate, Training } = network_js;\n";
+  const imports = "const { countSilent, digestOf, evaluate, Training } = network_js;\n";
   const work =
     "onmessage = ({ data }) => { for (const each of measureEpochs(...data)) postMessage(each); };";
   const parts = [source, imports, measureEpochs, "\n", work];

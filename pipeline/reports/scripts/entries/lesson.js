@@ -1,10 +1,14 @@
 // Shows in the bar of a lesson at which stop the reader is.
 
-const links = [...document.querySelectorAll(".lesson-bar a")];
-const stops = links.map(({ hash }) => document.getElementById(hash.slice(1)));
+const bar = document.querySelector(".lesson-bar");
+const links = [...bar.querySelectorAll("a")];
+const headings = links.map(({ hash }) => document.querySelector(`${hash} h2`));
 
+// A stop begins when its heading reaches the upper third of the screen below the bar.
 function showPlace() {
-  const begun = stops.filter((stop) => stop.getBoundingClientRect().top < window.innerHeight / 2);
+  const { bottom } = bar.getBoundingClientRect();
+  const line = bottom + (window.innerHeight - bottom) / 3;
+  const begun = headings.filter((heading) => heading.getBoundingClientRect().top < line);
   links.forEach((link, i) => {
     if (i === Math.max(begun.length, 1) - 1) link.setAttribute("aria-current", "step");
     else link.removeAttribute("aria-current");

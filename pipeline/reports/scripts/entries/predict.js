@@ -1,26 +1,10 @@
 // Asks for a prediction before an answer opens, in the page of a lesson. What was predicted is kept
 // in the browser, and stands at the end on a sheet, beside what came out.
-import { make } from "../show/dom.js";
+import { keep, readKept } from "../parts/store.js";
+import { make, makeButton } from "../show/dom.js";
 
-const KEY = `digits-by-hand: ${document.title}`; // in the browser's storage
-
-// Reads what was kept. A browser may refuse to store anything: then nothing is kept, and all else
-// works.
-function readKept() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-function keep(all) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(all));
-  } catch {
-    // A page without storage forgets when it is closed.
-  }
-}
+const NAME = document.title; // of what is kept
+const MARKS = { true: "✓ right", false: "✗ wrong" }; // of a prediction
 
 const findChoices = (answer) => answer.closest(".cell").previousElementSibling.querySelector("ul");
 
@@ -32,6 +16,15 @@ function findFigure(answer) {
   return figures.filter(isAbove).at(-1);
 }
 
+const copyOf = (element) => element.cloneNode(true).childNodes;
+
+// Fills in a row of the sheet: the prediction, what came out, and the mark.
+function fillRow(row, contents) {
+  row.querySelectorAll("td").forEach((cell, i) => {
+    cell.replaceChildren(...contents[i]);
+  });
+}
+
 // One question with its choices, the answer, and a row of the sheet.
 class Prediction {
   constructor(answer, row, changed) {
@@ -39,23 +32,29 @@ class Prediction {
     this.row = row;
     this.changed = changed; // is called when there is something to keep
     this.name = row.dataset.question;
-    this.summary = answer.querySelector("summary");
-    this.hint = make("p", { class: "note hint", role: "status" });
-    const buttons = [...(findFigure(answer)?.querySelectorAll("button") ?? [])];
-    this.update = buttons.find(({ textContent }) => textContent.trim() === "Update");
-    this.skip = make("button", { type: "button", class: "action" }, "Show me without a guess");
-    this.skip
-      .addEventListener("click", () => this.openWithoutGuess());
+    this.place = `predict-${this.name}`; // to which links lead
     this.isOpened = false;
     this.choices = this.makeChoices(findChoices(answer));
-    this.lock();
+    const skip = () => this.openWithoutGuess();
+    this.skip = makeButton("Show me without a guess", skip, { class: "action" });
+    const buttons = [...(findFigure(answer)?.querySelectorAll("button") ?? [])];
+    this.update = buttons.find(({ textContent }) => textContent.trim() === "Update");
+    this.waits = this.update && this.lock(this.update, "below");
+    this.summary = answer.querySelector("summary");
+    this.refusal = this.lock(this.summary, "above");
+    this.summary.addEventListener("click", () => {
+      if (!this.isOpened) this.open();
+    });
   }
 
   makeChoices(list) {
-    const about = this.row.querySelector("b").id; // the heading of the question
-    const fields = make("fieldset", { class: "prediction", "aria-describedby": about });
-    list.replaceWith(fields);
-    fields.append(make("legend", {}, "Your prediction"), list);
+    const question = list.previousElementSibling;
+    const about = `about-${this.place}`;
+    const labelled = { id: this.place, "aria-labelledby": about };
+    const fields = make("fieldset", { class: "prediction", ...labelled });
+    question.id = about;
+    question.before(fields);
+    fields.append(question, list);
     return [...list.children].map((item, i) => {
       const input = make("input", {
         type: "radio",
@@ -92,31 +91,39 @@ class Prediction {
     return this.chosen < 0 && !this.isOpened;
   }
 
-  // The answer opens, and its update is made, after a prediction.
-  lock() {
-    const beforeOthers = { capture: true };
-    this.update?.addEventListener("click", (event) => this.refuse(event, "below"), beforeOthers);
-    this.summary.addEventListener("click", (event) => {
-      this.refuse(event, "above");
-      if (!this.isLocked && !this.isOpened) {
-        this.isOpened = true;
-        this.change();
-      }
-    });
+  // Lets a button act after a prediction only. Returns the place beside it that says so.
+  lock(button, where) {
+    const hint = make("p", { class: "note hint", role: "status" });
+    button.parentElement.after(hint);
+    const refuse = (event) => {
+      if (!this.isLocked) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      const words = ["Choose ", this.linkTo("your prediction"), ` first, ${where}. `];
+      hint.replaceChildren(make("strong", {}, ...words), this.skip);
+    };
+    button.addEventListener("click", refuse, { capture: true }); // before others
+    return hint;
   }
 
-  refuse(event, where) {
-    if (!this.isLocked) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    event.currentTarget.parentElement.after(this.hint);
-    this.hint.replaceChildren(`Choose your prediction first, ${where}. `, this.skip);
+  // What to do next, beside the update.
+  describeWay() {
+    if (this.isLocked) return ["Update waits for ", this.linkTo("your prediction"), "."];
+    return [this.isOpened ? "" : "Now press Update, then open the answer."];
+  }
+
+  linkTo(words) {
+    return make("a", { href: `#${this.place}` }, words);
+  }
+
+  open() {
+    this.isOpened = true;
+    this.change();
   }
 
   openWithoutGuess() {
-    this.isOpened = true;
     this.answer.open = true;
-    this.change();
+    this.open();
     this.summary.focus();
   }
 
@@ -126,24 +133,19 @@ class Prediction {
   }
 
   show() {
-    if (!this.isLocked) this.hint.textContent = "";
+    this.refusal.textContent = "";
+    this.waits?.replaceChildren(...this.describeWay());
     for (const choice of this.choices) choice.disabled = this.isOpened;
     this.answer.classList.toggle("locked", this.isLocked);
     this.update?.setAttribute("aria-disabled", this.isLocked);
-    const [predicted, result] = this.row.querySelectorAll("td");
-    predicted.replaceChildren(...this.describePrediction());
-    result.replaceChildren(...(this.isOpened ? this.describeResult() : []));
-  }
-
-  describePrediction() {
-    const choice = this.choices[this.chosen];
-    if (choice) return choice.nextElementSibling.cloneNode(true).childNodes;
-    return [this.isOpened ? "shown without a guess" : ""];
-  }
-
-  // Which choice is right, and why.
-  describeResult() {
-    return this.answer.querySelector(".came-out").cloneNode(true).childNodes;
+    const { chosen, isOpened } = this;
+    const choice = this.choices[chosen];
+    const isRight = chosen === Number(this.answer.dataset.right);
+    fillRow(this.row, [
+      choice ? copyOf(choice.nextElementSibling) : [isOpened ? "shown without a guess" : ""],
+      isOpened ? copyOf(this.answer.querySelector(".came-out")) : [],
+      [choice && isOpened ? MARKS[isRight] : ""],
+    ]);
   }
 }
 
@@ -151,7 +153,7 @@ class Prediction {
 class SlipGuess {
   constructor(row, changed) {
     this.name = row.dataset.question;
-    this.cells = row.querySelectorAll("td");
+    this.row = row;
     document.addEventListener("guess", ({ detail }) => {
       this.state = detail;
       changed();
@@ -159,13 +161,13 @@ class SlipGuess {
   }
 
   get state() {
-    const [guessed, outcome] = [...this.cells].map(({ textContent }) => textContent);
-    return { guessed, outcome };
+    return this.kept;
   }
 
-  set state({ guessed = "", outcome = "" }) {
-    this.cells[0].textContent = guessed;
-    this.cells[1].textContent = outcome;
+  set state(kept) {
+    const { guessed = "", outcome = "", isRight } = kept;
+    this.kept = kept;
+    fillRow(this.row, [[guessed], [outcome], [MARKS[isRight] ?? ""]]);
   }
 }
 
@@ -179,10 +181,11 @@ function printSheet() {
 
 function setUpSheet(sheet) {
   const rows = sheet.querySelectorAll("tbody tr");
-  const person = sheet.querySelector(".name input");
+  const [person, date] = sheet.querySelectorAll(".name input");
   const keepAll = () => {
     const states = predictions.map(({ name, state }) => [name, state]);
-    keep({ person: person.value, ...Object.fromEntries(states) });
+    const all = { person: person.value, date: date.value, ...Object.fromEntries(states) };
+    keep(NAME, all);
   };
   const predictions = [...rows].map((row) => {
     const answer = document.querySelector(`.answer[data-question="${row.dataset.question}"]`);
@@ -190,10 +193,11 @@ function setUpSheet(sheet) {
   });
   const showAll = (kept) => {
     person.value = kept.person ?? "";
+    date.value = kept.date ?? new Date().toLocaleDateString("sv"); // as 2026-11-30
     for (const each of predictions) each.state = kept[each.name] ?? {};
   };
-  showAll(readKept());
-  person.addEventListener("input", keepAll);
+  showAll(readKept(NAME) ?? {});
+  for (const field of [person, date]) field.addEventListener("input", keepAll);
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
     if (!window.confirm("Begin a new sheet? All that you have predicted is lost.")) return;

@@ -28,6 +28,7 @@ export class Correction extends Section {
   setBusy(isBusy) {
     this.isBusy = isBusy;
     this.part("correct")?.setAttribute("aria-disabled", isBusy || this.isWaiting);
+    if (this.isAsked) this.part("waits").hidden = !this.isWaiting;
   }
 
   ask() {
@@ -43,10 +44,12 @@ export class Correction extends Section {
     this.tell();
   }
 
-  // Tells the sheet of a lesson what was guessed, and what came out.
-  tell(outcome = "") {
+  // Tells the sheet of a lesson what was guessed, and what came out. right: a place in GUESSES.
+  tell(right = null) {
     const guessed = GUESSES[this.guess] ?? "shown without a guess";
-    const detail = { guessed, outcome };
+    const outcome = right === null ? "" : `It reads ${GUESSES[right]}.`;
+    const isRight = right !== null && this.guess in GUESSES ? this.guess === right : null;
+    const detail = { guessed, outcome, isRight };
     this.root.dispatchEvent(new CustomEvent("guess", { bubbles: true, detail }));
   }
 
@@ -57,18 +60,22 @@ export class Correction extends Section {
     this.part("compared").hidden = false;
     this.write("guessed", "");
     this.write("corrected", "…");
+    this.part("silent").hidden = true;
   }
 
   // Shows what the corrected training has reached, beside the run's accuracy.
-  show(accuracy, epoch, isLast) {
+  show({ validation, epoch, silent, digest }) {
     if (!this.isAsked) return;
-    this.write("corrected", `${(100 * accuracy).toFixed(1)} %`);
+    const isLast = digest !== null;
+    this.write("corrected", `${(100 * validation).toFixed(1)} %`);
     this.write("until", isLast ? "corrected" : `corrected, epoch ${epoch}`);
     if (!isLast) return;
-    const difference = accuracy - this.run.curves.validation.at(-1);
+    this.part("silent").hidden = false;
+    this.write("silent-now", silent || "none");
+    const difference = validation - this.run.curves.validation.at(-1);
     const right = Math.abs(difference) < CLOSE ? 1 : 1 + Math.sign(difference);
     const said = this.guess in GUESSES ? `You said ${GUESSES[this.guess]}. ` : "";
     this.write("guessed", `${said}It reads ${GUESSES[right]}.`);
-    this.tell(`It reads ${GUESSES[right]}.`);
+    this.tell(right);
   }
 }

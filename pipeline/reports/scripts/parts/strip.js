@@ -3,11 +3,10 @@
 import { clamp, read } from "../compute/reading.js";
 import { make, Section } from "../show/dom.js";
 import { grey, nameOf, paint } from "../show/paint.js";
+import { isStill } from "../show/view.js";
 
 // The epochs of a strip, and the last one of a shorter training: the same on every device.
 export const MILESTONES = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 100];
-
-const STILL = "(prefers-reduced-motion: reduce)";
 
 // The drawing of one training. root: what has training.html.j2.
 export class Strip extends Section {
@@ -16,7 +15,7 @@ export class Strip extends Section {
     this.image = image;
     this.classes = classes;
     this.words = words; // what is changed in this training, or ""
-    this.isStill = matchMedia(STILL).matches;
+    this.isStill = isStill();
     this.epoch = -1; // the last one of the strip
     this.show();
   }

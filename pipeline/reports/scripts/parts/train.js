@@ -3,7 +3,7 @@
 
 import { unpackBytes } from "../compute/reading.js";
 import { startWorker } from "../compute/worker.js";
-import { make, Section } from "../show/dom.js";
+import { count, make, Section } from "../show/dom.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
 import { Correction } from "./correction.js";
@@ -14,8 +14,6 @@ const MAX_POINTS = 200; // at which a line is drawn while it grows
 const KINDS = ["accuracy", "error"]; // of plots
 const MEASURES = ["masked", "fitted", "validation"]; // of accuracy
 export const NO_PAD = { add: () => {}, getImage: () => null };
-
-const countEpochs = (count) => `${count} epoch${count === 1 ? "" : "s"}`;
 
 // Compares the validation accuracy with the run's; "" without validation images.
 function judge(accuracies, { validation, finite }) {
@@ -37,7 +35,7 @@ function foldDigest(digest) {
 // Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
 // null.
 function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
-  const epochs = countEpochs(epoch);
+  const epochs = count(epoch, "epoch");
   if (!finite) {
     return [
       `Stopped after ${epochs}. The error is no longer a number: make learning_rate smaller. ` +
@@ -65,12 +63,12 @@ class TrainingPanel extends Section {
     this.pad = pad;
     this.fields = [...this.part("fields").querySelectorAll("input, select")];
     this.isBusy = false;
-    this.tries = setUpTries(rootOfTries, this.fields, (settings) => this.trainAgain(settings));
+    const train = (settings) => this.trainAgain(settings);
+    this.tries = setUpTries(rootOfTries, this.fields, train, run.digest);
     this.latest = []; // the two tries that are drawn
     this.plots = Object.fromEntries(KINDS.map((kind) => [kind, new Plot(this.part(kind))]));
     this.units = null; // what the picture of the weights shows, once something is trained
-    const corrected = { ...run.parameters, relu_grad_inactive: 0 };
-    this.correction = new Correction(root, run, () => this.trainAgain(corrected));
+    this.correction = new Correction(root, run, () => this.correct());
   }
 
   say(first, ...more) {
@@ -117,8 +115,20 @@ class TrainingPanel extends Section {
     this.begin();
   }
 
-  drawRun(count) {
-    for (const kind of KINDS) this.plots[kind].setCount(count);
+  // Trains with the slip corrected, for once: the fields have the run's values again.
+  correct() {
+    if (this.isBusy) return;
+    this.reset();
+    this.train({ relu_grad_inactive: 0 });
+  }
+
+  reset() {
+    for (const field of this.fields) field.value = field.dataset.run;
+    this.tries.showLink();
+  }
+
+  drawRun(epochs) {
+    for (const kind of KINDS) this.plots[kind].setCount(epochs);
     for (const [name, values] of Object.entries(this.run.curves)) {
       this.plots.accuracy.set(this.part(`run-${name}`), values);
     }
@@ -163,10 +173,7 @@ class TrainingPanel extends Section {
   }
 
   setUp() {
-    this.on("defaults", "click", () => {
-      for (const field of this.fields) field.value = field.dataset.run;
-      this.tries.showLink();
-    });
+    this.on("defaults", "click", () => this.reset());
     if (this.tries.isInPage) {
       this.tries.setUpLink(this.part("from-link"));
       this.readAddress();
@@ -186,7 +193,7 @@ class Attempt {
     this.panel = panel;
     this.parameters = parameters;
     this.changes = describe(findChanges(panel.fields, parameters));
-    this.count = Math.max(parameters.epochs, panel.run.errors.length);
+    this.epochs = Math.max(parameters.epochs, panel.run.errors.length); // across the plots
     this.accuracies = { masked: [], fitted: [], validation: [] };
     this.errors = []; // on the validation images
     this.differs = null; // the first epoch whose error is not the run's
@@ -218,12 +225,12 @@ class Attempt {
   }
 
   showBeginning() {
-    const { panel, parameters, count } = this;
+    const { panel, parameters, epochs } = this;
     const image = panel.pad.getImage();
-    if (image) this.strip = new Strip(panel.root, image, parameters.classes, this.changes);
+    const words = this.isCorrection ? "corrected" : this.changes;
+    if (image) this.strip = new Strip(panel.root, image, parameters.classes, words);
     panel.part("stop").onclick = () => this.stop();
     panel.setBusy(true);
-    panel.write("train", "Train again");
     panel.correction.ask();
     if (this.isCorrection) panel.correction.begin();
     panel.part("accuracy").scrollIntoView({ block: "nearest" }); // what grows
@@ -231,7 +238,7 @@ class Attempt {
     panel.part("progress").value = 0;
     panel.say("Training.");
     panel.write("shown", "");
-    panel.drawRun(count);
+    panel.drawRun(epochs);
     for (const name of MEASURES) this.drawAccuracies(name, []);
     panel.plots.error.set(panel.part("error-live-validation"), []);
   }
@@ -249,24 +256,23 @@ class Attempt {
 
   showPart(result) {
     const { epoch, place } = result;
-    const count = this.parameters.num_samples;
+    const images = this.parameters.num_samples;
     if (result.finite) this.part = result;
-    this.panel.part("progress").value = epoch - 1 + place / count;
-    this.panel.write("shown", `Epoch ${epoch}: ${place} of ${count} images.`);
+    this.panel.part("progress").value = epoch - 1 + place / images;
+    this.panel.write("shown", `Epoch ${epoch}: ${place} of ${images} images.`);
   }
 
   showEpoch(result) {
     const { panel } = this;
-    const { epoch, error, validation, finite } = result;
-    const isLast = result.digest !== null;
+    const { epoch, error, finite } = result;
     const isEqual = error === panel.run.errors[epoch - 1];
     if (!this.changes && this.differs === null && !isEqual) this.differs = epoch;
     this.drawLines(result);
     if (result.weights && finite) this.kept = result;
     panel.part("progress").value = epoch;
     this.describeEpoch(result);
-    if (this.isCorrection && finite) panel.correction.show(validation, epoch, isLast);
-    if (!isLast) return;
+    if (this.isCorrection && finite) panel.correction.show(result);
+    if (result.digest === null) return;
     const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
     const remark = this.record(result, finite ? "" : "diverged");
     this.finish(remark + judge(panel.run.curves.validation, result), ...outcome);
@@ -277,7 +283,7 @@ class Attempt {
   }
 
   drawLines(result) {
-    const isDrawn = result.weights || result.epoch % Math.ceil(this.count / MAX_POINTS) === 0;
+    const isDrawn = result.weights || result.epoch % Math.ceil(this.epochs / MAX_POINTS) === 0;
     for (const name of MEASURES) {
       const accuracies = this.accuracies[name];
       if (result[name] >= 0) accuracies.push(result[name]); // and not NaN, of no images
@@ -303,7 +309,7 @@ class Attempt {
     const { kept, part, parameters, panel } = this;
     this.isStopped = true;
     if (kept) {
-      const epochs = countEpochs(kept.epoch);
+      const epochs = count(kept.epoch, "epoch");
       this.strip?.read(kept.epoch, { ...parameters, weights: kept.weights }, true);
       this.parameters = { ...parameters, epochs: kept.epoch }; // with which it ends there
       this.record(kept, "stopped");

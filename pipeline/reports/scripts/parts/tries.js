@@ -1,6 +1,9 @@
 // Tries: trainings with settings of a reader's own, in a table. Each has a link, and pasted links,
 // such as those of a class, are drawn as dots.
-import { addElement, Section } from "../show/dom.js";
+
+import { addElement, count, Section } from "../show/dom.js";
+import { drawAxis, findAxis } from "../show/plot.js";
+import { keep, readKept } from "./store.js";
 
 const METRIC = "validation_accuracy"; // in a link
 const DIVERGED = "diverged"; // in place of its value
@@ -9,7 +12,8 @@ const HEIGHT = 300;
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SYMBOLS = "●■▲◆"; // of groups, and in tries.html.j2
 
-const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+const UNCHANGED = "nothing changed";
+const KINDS = { 0: "corrected", 1: "with the slip" }; // of relu_grad_inactive
 
 // The number in a field, which is a text; NaN if it is none.
 export const numberIn = ({ value }) => (DECIMAL.test(value.trim()) ? Number(value) : NaN);
@@ -44,6 +48,12 @@ export function findChanges(fields, settings) {
   return Object.fromEntries(changed.map(({ name }) => [name, settings[name]]));
 }
 
+// All settings, of which some are not the run's own.
+function complete(fields, changes) {
+  const pairs = fields.map(({ name, dataset }) => [name, Number(dataset.run)]);
+  return { ...Object.fromEntries(pairs), ...changes };
+}
+
 // In words: learning_rate 0.01, seed 3.
 export const describe = (settings) =>
   Object.entries(settings)
@@ -63,6 +73,9 @@ export function readFragment(fields, fragment) {
   return parts;
 }
 
+// A try in words: seed 3: 0.812.
+const nameTry = ({ changes, reported }) => `${changes || UNCHANGED}: ${reported}`;
+
 const isAccuracy = (value) => value === DIVERGED || (value >= 0 && value <= 1);
 
 // Reads the links of tries in a text, several a line if need be. Returns the tries by their
@@ -79,9 +92,9 @@ function readLinks(fields, text) {
     const isWrong = ({ reported, refused }) => !isAccuracy(reported) || describe(refused);
     if (links.length === 0 || links.some(isWrong)) unread++;
     for (const { settings, reported } of links.filter((each) => !isWrong(each))) {
-      for (const { name, dataset } of fields) settings[name] ??= Number(dataset.run);
-      const changes = describe(findChanges(fields, settings));
-      if (!tries.has(changes)) tries.set(changes, { settings, reported });
+      const all = complete(fields, settings);
+      const changes = describe(findChanges(fields, all));
+      if (!tries.has(changes)) tries.set(changes, { changes, settings: all, reported });
       else if (tries.get(changes).reported !== reported) doubtful.add(changes);
     }
   }
@@ -107,10 +120,15 @@ function groupTries(tries, name) {
   });
 }
 
-// In words: ● 0: mean 0.7512 ± 0.0105, 20 tries.
-function describeGroup({ value, members, size, mean, error }) {
+// The value of a parameter in words.
+const nameValue = (name, value) => (name === "relu_grad_inactive" && KINDS[value]) || value;
+
+// In words: ● 0: mean 0.7512 ± 0.0105, 20 tries, corrected.
+function describeGroup(name, { value, members, size, mean, error }) {
   const range = size > 1 ? ` ± ${error.toFixed(4)}` : "";
-  const numbers = `mean ${mean.toFixed(4)}${range}, ${count(size, "try", "tries")}`;
+  const words = nameValue(name, value);
+  const kind = words === value ? "" : `, ${words}`;
+  const numbers = `mean ${mean.toFixed(4)}${range}, ${count(size, "try", "tries")}${kind}`;
   return `${SYMBOLS[members[0].symbol]} ${value}: ${numbers}`;
 }
 
@@ -126,24 +144,16 @@ function rankDifferences(tries) {
     .sort((a, b) => findSecond(b) - findSecond(a));
 }
 
-// Names the five lines of a plot's grid; returns what finds the height of an accuracy.
-function nameGrid(svg, lowest, highest) {
-  const steps = [0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.1, 0.2];
-  const step = steps.find((each) => each * (Math.floor(lowest / each) + 4) >= highest) ?? 0.25;
-  const bottom = step * Math.floor(lowest / step);
-  for (const [i, text] of svg.querySelectorAll(".tick").entries()) {
-    text.textContent = (bottom + i * step).toFixed(2);
-  }
-  return (accuracy) => HEIGHT * (1 - (accuracy - bottom) / (4 * step));
-}
-
 class Tries extends Section {
-  constructor(root, fields, train) {
+  constructor(root, fields, train, digest) {
     super(root);
     this.fields = fields;
     this.train = train;
     this.isInPage = !root.closest(".live-panel"); // a notebook's address is another's
-    this.pasted = new Map();
+    this.name = `tries of ${digest}`; // of what is kept
+    this.own = []; // the trainings made here
+    this.pasted = new Map(); // those of others, by their changes in words
+    this.shown = this.pasted; // all of them
     this.verdict = null; // where it stands, once a try has been trained again
     this.linked = {}; // the settings of a link that has been opened
     this.notices = []; // the places that say them
@@ -168,19 +178,45 @@ class Tries extends Section {
     for (const notice of this.notices) notice.textContent = text;
   }
 
-  // Adds a training to the table, the latest first. ending: "", "stopped" or "diverged". Returns
-  // its number, and how it compares with what was reported of it.
+  // Adds a training. ending: "", "stopped" or "diverged". Returns its number, and how it compares
+  // with what was reported of it.
   add(settings, { epoch, validation, validationError }, ending, seconds) {
     const changes = findChanges(this.fields, settings);
-    const words = describe(changes);
     const reported = ending === DIVERGED ? ending : validation;
+    this.own.push({ changes, reported, epoch, validationError, ending, seconds });
+    if (this.isInPage) keep(this.name, this.own);
+    this.addRow(this.own.at(-1));
+    const remark = this.check(describe(changes), reported);
+    this.verdict?.replaceChildren(remark);
+    this.showDots();
+    return { number: this.own.length, remark };
+  }
+
+  // Shows what was kept of earlier visits.
+  restore() {
+    this.own = readKept(this.name) ?? [];
+    for (const each of this.own) this.addRow(each);
+    this.showDots();
+  }
+
+  forget() {
+    if (!window.confirm("Forget these tries?")) return;
+    this.own = [];
+    keep(this.name, this.own);
+    this.part("tries tbody").replaceChildren();
+    this.part("own-tries").hidden = true;
+    this.showDots();
+  }
+
+  // Adds a row to the table, the latest first.
+  addRow({ changes, reported, epoch, validationError, ending, seconds }) {
     const row = this.part("tries tbody").insertRow(0);
     const number = row.parentElement.rows.length;
     const format = (value) => (Number.isFinite(value) ? value.toFixed(4) : "-");
     const cells = [
       number,
       format(reported),
-      words || "nothing",
+      describe(changes) || "nothing",
       `${epoch}${ending && `, ${ending}`}`,
       format(validationError),
       `${seconds.toFixed(1)} s`,
@@ -195,9 +231,6 @@ class Tries extends Section {
     const href = `#${new URLSearchParams({ ...changes, [METRIC]: reported })}`;
     if (this.isInPage) addElement(row.lastChild, "a", { href }, "link");
     this.part("own-tries").hidden = false;
-    const remark = this.check(words, reported);
-    this.verdict?.replaceChildren(remark);
-    return { number, remark };
   }
 
   // Copies the links; where the clipboard is not allowed, they are at least selected.
@@ -234,27 +267,37 @@ class Tries extends Section {
     this.pasted = pasted;
     this.write("reading", sentences.join(" "));
     this.part("one-by-one").replaceChildren();
-    for (const [changes, each] of pasted) {
-      each.words = `${changes || "nothing changed"}: ${each.reported}`;
-      each.elements = [];
+    for (const each of pasted.values()) {
       const button = { type: "button", class: "action one-try" };
-      this.offer(each, addElement(this.part("one-by-one"), "button", button, each.words));
+      each.button = addElement(this.part("one-by-one"), "button", button, nameTry(each));
+      this.offer(each, each.button);
     }
-    const tries = [...pasted.values()].filter(({ reported }) => reported !== DIVERGED);
-    this.part("pasted").hidden = tries.length === 0;
-    if (tries.length) this.draw(tries.sort((a, b) => a.reported - b.reported));
+    this.part("again-hint").hidden = pasted.size === 0;
+    this.showDots();
+  }
+
+  // Draws all tries with an accuracy; of equal settings the pasted try, which is to be checked.
+  showDots() {
+    if (!this.part("dots")) return; // as in a page without validation images
+    const own = this.own.map(({ changes, reported }) => {
+      const words = describe(changes);
+      return [words, { changes: words, settings: complete(this.fields, changes), reported }];
+    });
+    this.shown = new Map([...own, ...this.pasted]);
+    const drawn = [...this.shown.values()].filter(({ reported }) => reported !== DIVERGED);
+    this.part("dots").hidden = drawn.length === 0;
+    if (drawn.length) this.draw(drawn.sort((a, b) => a.reported - b.reported));
   }
 
   // Lets a button or a dot train a try again, while it stays where it is on the screen.
-  offer(each, element) {
+  offer({ changes, settings }, element) {
     element.addEventListener("click", () => {
       const { top } = element.getBoundingClientRect();
       this.verdict = this.part("verdict");
-      this.verdict.textContent = `Training ${each.words.replace(/:.*/, "")} again.`;
-      this.train(each.settings);
+      this.verdict.textContent = `Training ${changes || UNCHANGED} again.`;
+      this.train(settings);
       scrollBy(0, element.getBoundingClientRect().top - top);
     });
-    each.elements.push(element);
   }
 
   // Draws tries, which are sorted.
@@ -266,25 +309,26 @@ class Tries extends Section {
     });
     this.write("grouped", first ? `By ${first}` : "All tries");
     this.write("across", `Over ${second}`);
-    this.write("groups", groups.map(describeGroup).join("\n"));
-    const range = [tries[0].reported, tries.at(-1).reported];
-    this.drawColumns(this.part("first-plot"), groups, range, true);
-    this.drawColumns(this.part("second-plot"), groupTries(tries, second), range, false);
+    this.write("groups", groups.map((each) => describeGroup(first, each)).join("\n"));
+    const axis = findAxis(tries[0].reported, tries.at(-1).reported);
+    this.drawColumns(this.part("first-plot"), first, groups, axis, true);
+    this.drawColumns(this.part("second-plot"), second, groupTries(tries, second), axis, false);
   }
 
   // Draws the tries in a column for each value, evenly spaced, with an error bar beside it.
-  drawColumns(svg, columns, range, hasMeans) {
-    const findY = nameGrid(svg, ...range);
+  drawColumns(svg, name, columns, axis, hasMeans) {
+    const findY = drawAxis(svg.querySelector(".grid"), axis, WIDTH, HEIGHT);
     const plot = svg.querySelector(".columns");
     plot.replaceChildren();
     const space = WIDTH / columns.length;
     for (const [i, { value, members, size, mean, error }] of columns.entries()) {
       const x = space * (i + 0.5);
       const isNamed = columns.length < 6 || i === 0 || i === columns.length - 1;
-      if (isNamed) addElement(plot, "text", { x, y: HEIGHT + 32 }, value);
+      if (isNamed) addElement(plot, "text", { x, y: HEIGHT + 32 }, nameValue(name, value));
       const aside = size > 1 ? Math.min(14, space / 6) : 0; // to see equal ones apart
       for (const [k, each] of members.entries()) {
-        this.addDot(plot, each, x + aside * ((k % 5) - 2), findY(each.reported));
+        const place = (k % 5) - (Math.min(size, 5) - 1) / 2;
+        this.addDot(plot, each, x + aside * place, findY(each.reported));
       }
       if (!hasMeans || size === 1) continue;
       const half = findY(0) - findY(error);
@@ -297,25 +341,30 @@ class Tries extends Section {
     const symbol = `symbol-${each.symbol}`;
     const place = { href: `#${symbol}`, transform: `translate(${x} ${y})` };
     const dot = addElement(plot, "use", { class: `dot ${symbol}`, ...place });
-    addElement(dot, "title", {}, each.words);
+    addElement(dot, "title", {}, nameTry(each));
+    if (each.verdict) dot.dataset.verdict = each.verdict;
     this.offer(each, dot);
   }
 
-  // Says whether a training has the accuracy that was reported of it, and marks its dots.
+  // Says whether a training has the accuracy of an equal try before, and marks what was pasted.
   check(changes, here) {
-    const each = this.pasted.get(changes);
+    const each = this.shown.get(changes);
     if (!each) return "";
     const isEqual = each.reported === here;
-    for (const { dataset } of each.elements) dataset.verdict = isEqual ? "equal" : "NOT equal";
+    if (!each.button) return isEqual ? `Equal to your try before: ${here}. ` : "";
+    each.verdict = isEqual ? "equal" : "NOT equal";
+    each.button.dataset.verdict = each.verdict;
     if (isEqual) return `Equal to what was reported: ${here}. `;
     return `NOT equal to what was reported: ${each.reported} there, ${here} here. `;
   }
 }
 
 // Sets up the tries in `root`, which has tries.html.j2. In a page they have links, and those of
-// others can be pasted. train: takes settings, and trains with them.
-export function setUpTries(root, fields, train) {
-  const tries = new Tries(root, fields, train);
+// others can be pasted. train: takes settings, and trains with them. digest: of the run's weights.
+export function setUpTries(root, fields, train, digest) {
+  const tries = new Tries(root, fields, train, digest);
+  if (tries.isInPage) tries.restore();
+  tries.on("forget-tries", "click", () => tries.forget());
   tries.on("copy", "click", () => tries.copy());
   tries.on("links", "input", () => tries.showPasted());
   tries.on("links-file", "change", ({ target }) => tries.addFiles(target.files));

@@ -15,13 +15,13 @@ const ROOM = 80; // for the number at an end of the axis
 const POINTS = 121; // of a curve
 const SHORTEST = 18; // of an arrow
 
-const spread = (low, high, count) =>
+const divide = (low, high, count) =>
   Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
 
 // The part of a curve that a picture shows. reach: the least weight and the highest.
 export function findFrame(network, weight, reach = findReach(network, weight)) {
   const [low, high] = reach;
-  const curve = findCurve(network, weight, spread(low, high, POINTS));
+  const curve = findCurve(network, weight, divide(low, high, POINTS));
   const losses = curve.map(([, loss]) => loss);
   return { low, high, least: Math.min(...losses), most: Math.max(...losses) };
 }
@@ -86,7 +86,7 @@ function drawScale({ least, most }) {
 export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);
-  const curve = findCurve(network, weight, [...spread(low, high, POINTS), weight.weight]);
+  const curve = findCurve(network, weight, [...divide(low, high, POINTS), weight.weight]);
   const [, loss] = curve.at(-1);
   const points = curve.map(place);
   const [x, y] = points.pop();
@@ -116,7 +116,7 @@ export function drawCurve(network, weight, frame, trail) {
 // Rolls the dot along the curve to where it is, from where the weight was before.
 export function roll(root, network, weight, frame, start) {
   if (isStill()) return;
-  const curve = findCurve(network, weight, spread(start, weight.weight, 13));
+  const curve = findCurve(network, weight, divide(start, weight.weight, 13));
   const points = curve.map(placeIn(frame));
   const [x, y] = points.at(-1);
   const moves = points.map(([cx, cy]) => ({ transform: `translate(${cx - x}px, ${cy - y}px)` }));

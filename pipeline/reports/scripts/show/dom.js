@@ -43,6 +43,8 @@ export class Section {
   }
 }
 
+export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
 // A number with two digits behind the point, and never -0.
 export const formatNumber = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 

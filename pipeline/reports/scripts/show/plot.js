@@ -17,6 +17,20 @@ export function findAxis(lowest, highest) {
   return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(step < 0.1 ? 2 : 1));
 }
 
+// Draws the lines of an axis, from the lowest place to the highest, in place of those before.
+// Returns what finds the height of a value.
+export function drawAxis(grid, places, width, height) {
+  const [bottom, top] = [Number(places[0]), Number(places.at(-1))];
+  const findY = (value) => height * (1 - (value - bottom) / (top - bottom));
+  for (const each of grid.querySelectorAll("line, line + text")) each.remove();
+  for (const text of places) {
+    const y = findY(Number(text));
+    addElement(grid, "line", { x2: width, y1: y, y2: y });
+    addElement(grid, "text", { x: -8, y: y + 7, "text-anchor": "end" }, text);
+  }
+  return findY;
+}
+
 // Moves sorted heights apart, no further than needed, so that each has its space between `top` and
 // `bottom`.
 export function spread(heights, top, bottom) {
@@ -93,13 +107,7 @@ export class Plot {
     const places = findAxis(lowest, highest);
     if (String(places) === String(this.places)) return false;
     this.places = places;
-    const grid = this.svg.querySelector(".grid");
-    for (const each of grid.querySelectorAll("line, line + text")) each.remove();
-    for (const text of places) {
-      const y = this.findHeight(Number(text));
-      addElement(grid, "line", { x2: WIDTH, y1: y, y2: y });
-      addElement(grid, "text", { x: -8, y: y + 7, "text-anchor": "end" }, text);
-    }
+    drawAxis(this.svg.querySelector(".grid"), places, WIDTH, HEIGHT);
     return true;
   }
 

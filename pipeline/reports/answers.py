@@ -1,0 +1,50 @@
+"""Fold what a cell outputs, so that its reader can predict it before it is seen.
+
+JupyterLab unfolds the outputs of a cell when it runs. So this fold is a part of the
+output, and *Run All* gives no answer away.
+"""
+
+from html import escape
+
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import ExecutionResult
+from IPython.display import publish_display_data
+from IPython.utils.capture import capture_output
+
+SUMMARY = "<summary>Show the answer</summary>"
+# An output cannot stand inside another one, so this hides in JupyterLab all that
+# follows a closed fold.
+STYLE = (
+    "<style>.jp-OutputArea-child:has(details.answer:not([open])) "
+    "~ .jp-OutputArea-child { display: none }</style>"
+)
+
+
+def fold_answer() -> None:
+    """Fold all that the current cell outputs, its pictures below its text.
+
+    If the cell fails, all that it has output is shown. Without IPython nothing is
+    folded.
+    """
+    shell = get_ipython()
+    if shell is None:
+        return
+    capture = capture_output(stderr=False)
+    captured = capture.__enter__()
+
+    def show(result: ExecutionResult) -> None:
+        shell.events.unregister("post_run_cell", show)
+        capture.__exit__(None, None, None)
+        if not result.success:
+            print(captured.stdout, end="")
+        else:
+            text = captured.stdout
+            body = f"<pre>{escape(text, quote=False)}</pre>" if text else ""
+            style = STYLE if captured.outputs else ""
+            html = f'{style}<details class="answer">{SUMMARY}{body}</details>'
+            data = {"text/html": html, "text/plain": text}
+            publish_display_data(data, {"answer": True})
+        for output in captured.outputs:
+            output.display()
+
+    shell.events.register("post_run_cell", show)
