@@ -142,7 +142,7 @@ def train_rows(name: str, rows: list[Row]) -> list[Row]:
 
 def make(name: str) -> None:
     """Train all rows of a record, and write its file."""
-    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]())))
+    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]()))).convert_dtypes()
     made.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
 
 
