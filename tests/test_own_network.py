@@ -70,6 +70,7 @@ def check_run(project, sample, name, is_compiled):
     ("name", "shape", "is_compiled"),
     [
         ("leaky_relu", (784, 12), True),  # the loops compile its activation
+        ("linear", (784, 12), True),
         ("bias", (785, 12), False),
         ("cross_entropy", (784, 12), False),
         ("class weights", (784, 12), False),

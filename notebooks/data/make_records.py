@@ -21,27 +21,57 @@ import pandas as pd
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
-NOTEBOOKS = {"placement": "why", "dropout": "dropout", "hundreds": "overfitting"}
+NOTEBOOKS = {"placement": "why", "slip": "why", "dropout": "dropout"}
+NOTEBOOKS |= {"losses": "dropout", "hundreds": "overfitting"}
 Row = dict[str, Any]
 
 
 def list_placement() -> Iterator[Row]:
     """List the trainings of why: where masks go.
 
-    There are forty seeds, and forty more, on both blocks, for what doubling is worth.
+    There are forty seeds, and forty more, on both blocks, for what doubling is worth,
+    and for one row that looked like a difference.
+    The error signal of a score that a mask keeps is pull * (score - target), with this
+    target for the true class and 0 for the others. Without such masks the pull is 0.
     """
+    none, doubled, undoubled = (0, 1.0), (4, 0.5), (1, 1.0)
+    parts = ((2, 1.0), (4, 1.0), (1, 0.5))  # of the doubling: steps, or another target
     settings = [(1, 1, 0.005, 100), (1, 2, 0.005, 100), (1, 1, 0.0025, 200)]
     settings += [(1, 1, 0.00125, 400), (0, 1, 0.005, 100), (0, 1, 0.002, 100)]
-    ways = [(hidden, kept) for hidden in (0.5, 0.0) for kept in (0, 2)]
+    ways = [(hidden, *kept) for hidden in (0.5, 0.0) for kept in (none, doubled)]
     arms = [(*setting, *way) for setting in settings for way in ways]
-    arms += [(*settings[0], hidden, 1) for hidden in (0.5, 0.0)]
-    names = "relu_grad_inactive", "block", "learning_rate", "epochs", "hidden", "kept"
+    arms += [(*settings[0], hidden, *undoubled) for hidden in (0.5, 0.0)]
+    names = "relu_grad_inactive", "block", "learning_rate", "epochs", "hidden"
+    names = (*names, "pull", "target")
     first, second = range(1, 41), range(41, 81)
-    designs = [(arms, first), ([(*settings[1], 0.5, 1)], first)]
-    more = [(*each, 0.5, kept) for each in settings[:2] for kept in (0, 2, 1)]
-    for chosen, seeds in (*designs, (more, second)):
+    designs = [(arms, first), ([(*settings[1], 0.5, *undoubled)], first)]
+    kinds = none, doubled, undoubled
+    more = [(*each, 0.5, *kept) for each in settings[:2] for kept in kinds]
+    last = [(*each, 0.5, *part) for each in settings[:2] for part in parts]
+    again = [(*settings[4], 0.5, *kept) for kept in (none, doubled)]
+    for chosen, seeds in (*designs, (more, second), (last, first), (again, second)):
         for arm, seed in itertools.product(chosen, seeds):
             yield dict(zip(names, arm, strict=True)) | {"seed": seed}
+
+
+def list_slip() -> Iterator[Row]:
+    """List the trainings of why: without the cut, with the slip, with the derivative.
+
+    The last three networks change the derivative after fifty epochs, and again after
+    fifty more.
+    """
+    three = "no cut", "slip", "true"
+    networks = (*three, "slip, true", "true, slip", "true, slip, true")
+    for rate, network, block in itertools.product((0.5, 0.0), networks, (1, 2)):
+        count = 20
+        if rate == 0:
+            count = 10 if network in three else 0
+        elif network in three and block == 1:
+            count = 40
+        for seed in range(1, count + 1):
+            row = {"network": network, "dropout_rate": rate, "block": block}
+            epochs = 400 if network in three and seed <= 10 else 150
+            yield row | {"epochs": epochs, "seed": seed}
 
 
 def list_dropout() -> Iterator[Row]:
@@ -56,21 +86,37 @@ def list_dropout() -> Iterator[Row]:
         yield row
 
 
+def list_losses() -> Iterator[Row]:
+    """List the trainings of dropout: squared error, or cross-entropy."""
+    rates = {0: (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)}
+    rates |= {1: (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)}
+    for has_softmax, dropout_rate in itertools.product((0, 1), (0.0, 0.5)):
+        design = itertools.product(rates[has_softmax], (1, 2), range(301, 311))
+        for learning_rate, block, seed in design:
+            row = {"has_softmax": has_softmax, "dropout_rate": dropout_rate}
+            yield row | {"learning_rate": learning_rate, "block": block, "seed": seed}
+
+
 def list_hundreds() -> Iterator[Row]:
-    """List the trainings of overfitting: forty seeds with either derivative."""
-    for inactive, seed in itertools.product((1, 0), range(1, 41)):
+    """List the trainings of overfitting: five times forty seeds, both derivatives."""
+    for inactive, seed in itertools.product((1, 0), range(1, 201)):
         yield {"relu_grad_inactive": inactive, "seed": seed}
 
 
 DESIGNS = {
     "placement": list_placement,
+    "slip": list_slip,
     "dropout": list_dropout,
+    "losses": list_losses,
     "hundreds": list_hundreds,
 }
 
 
 def load_lesson(name: str) -> Row:
-    """Execute the cells of a record's notebook that are tagged "record"."""
+    """Execute the cells of a record's notebook that are tagged "record".
+
+    One of them defines the function that trains a row, `train_` and the record's name.
+    """
     os.chdir(FOLDER.parent)
     sys.path.insert(0, str(ROOT))
     notebook = json.loads((FOLDER.parent / f"{NOTEBOOKS[name]}.ipynb").read_text())
@@ -84,7 +130,7 @@ def load_lesson(name: str) -> Row:
 
 def train_rows(name: str, rows: list[Row]) -> list[Row]:
     """Train rows on all cores, and return them with what was measured."""
-    train_row = load_lesson(name)["train_row"]
+    train_row = load_lesson(name)[f"train_{name}"]
     done: list[Row] = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for row, measured in zip(rows, threads.map(train_row, rows), strict=True):
@@ -96,7 +142,7 @@ def train_rows(name: str, rows: list[Row]) -> list[Row]:
 
 def make(name: str) -> None:
     """Train all rows of a record, and write its file."""
-    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]())))
+    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]()))).convert_dtypes()
     made.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
 
 

@@ -1,0 +1,98 @@
+"""Train networks that differ a little from that of helpers.py, for the lessons.
+
+They differ in what happens to the sums of the hidden units, in the loss, or in the
+error signals of the scores. The loops give the same bits wherever they are tried, as
+those of `compiled` do, so the records of the lessons can be repeated.
+"""
+# mypy: allow-untyped-defs
+
+import numpy as np
+from numba import njit
+
+import helpers
+from helpers import Bytes, Floats, Weights
+from pipeline.network.compiled import PIXEL_VALUES
+
+
+def train_epoch(
+    images: Bytes,
+    labels: Bytes,
+    weights: Weights,
+    masks: Floats,
+    *,
+    learning_rate: float = 0.005,
+    relu_grad_inactive: float = 1,
+    has_relu: bool = True,
+    has_softmax: bool = False,
+    pulls: Floats | None = None,
+    target: float = 1,
+) -> None:
+    """Train on every image once, in order. The weights are changed IN PLACE.
+
+    masks: (N, H), of the hidden units.
+    has_relu: whether negative sums become 0. If not, the derivative is 1 everywhere.
+    has_softmax: whether the loss is the cross-entropy of the scores' softmax.
+    pulls: (N, 10), the factors of the error signals of the scores, by default 1.
+    target: what the score of the true class is drawn to, the others being drawn to 0.
+    """
+    pulls = np.ones((len(images), helpers.NUM_DIGITS)) if pulls is None else pulls
+    inactive = float(relu_grad_inactive) if has_relu else 1.0
+    floor = 0.0 if has_relu else -np.inf
+    scaled = helpers.scale(PIXEL_VALUES, 255)
+    options = float(learning_rate), inactive, floor, has_softmax, float(target)
+    _update_weights(images, labels, masks, pulls, scaled, tuple(weights), options)
+
+
+@njit(cache=True, nogil=True)
+def _update_weights(images, labels, masks, pulls, scaled, weights, options):
+    weights_0_1, weights_1_2 = weights
+    learning_rate, inactive, floor, has_softmax, target = options
+    units, delta = np.arange(len(weights_1_2)), np.empty(len(weights_1_2))
+    for i in range(len(images)):
+        ink = np.flatnonzero(images[i])  # pixels of 0 add nothing
+        pixels = scaled[images[i][ink]]
+        hidden = np.maximum(floor, _add_rows(weights_0_1, ink, pixels)) * masks[i]
+        scores = _add_rows(weights_1_2, units, hidden)
+        if has_softmax:
+            scores = _find_probabilities(scores)
+        scores[labels[i]] -= target
+        signals, slopes = scores * pulls[i], np.where(hidden > 0, 1.0, inactive)
+        for h in range(len(hidden)):
+            back = 0.0
+            for d in range(len(signals)):
+                back += signals[d] * weights_1_2[h, d]
+                weights_1_2[h, d] -= learning_rate * hidden[h] * signals[d]
+            delta[h] = back * slopes[h] * masks[i, h]
+        for p, pixel in zip(ink, pixels):  # noqa: B905 - Numba has no `strict`
+            step = learning_rate * pixel
+            for h in range(len(delta)):
+                weights_0_1[p, h] -= step * delta[h]
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(matrix, rows, factors):
+    """Add some rows of a matrix, each times its factor."""
+    total = np.zeros(matrix.shape[1])
+    for row, factor in zip(rows, factors):  # noqa: B905
+        for column in range(len(total)):
+            total[column] += factor * matrix[row, column]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _find_probabilities(scores):
+    """Return the softmax of scores (10,), by arithmetic alone.
+
+    A machine's own exponential function may round the last digit in another way.
+    """
+    # e**-64 adds nothing to a sum above 1.
+    small = np.maximum(scores - scores.max(), -64.0) / 256
+    powers = np.ones(len(scores))
+    for n in range(12, 0, -1):  # the series of e**small, from its last term
+        powers = 1 + powers * small / n
+    for _ in range(8):  # squared eight times, this is its power of 256
+        powers *= powers
+    total = 0.0
+    for power in powers:
+        total += power
+    return powers / total

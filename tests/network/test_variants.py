@@ -1,0 +1,124 @@
+"""The variants compute what helpers computes after the patches, or a formula."""
+
+import subprocess
+import types
+
+import numpy as np
+import pytest
+
+import helpers
+from pipeline.network import compiled, variants
+from pipeline.paths import ROOT
+
+COUNT, HIDDEN = 60, 12
+
+
+def load_patched(name, folder):
+    """Return helpers.py after a patch of tests/networks, as a module."""
+    (folder / "helpers.py").write_text((ROOT / "helpers.py").read_text())
+    patch = ROOT / "tests" / "networks" / f"{name}.patch"
+    subprocess.run(["git", "apply", patch], cwd=folder, check=True)
+    module = types.ModuleType(name)
+    exec((folder / "helpers.py").read_text(), vars(module))
+    return module
+
+
+def train(sample, train_epoch, **options):
+    """Return the weights after two epochs of a variant, or of helpers' function."""
+    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
+    rng, _ = helpers.generators(3)
+    weights = helpers.initial_weights(rng, HIDDEN)
+    for _ in range(2):
+        if train_epoch is variants.train_epoch:
+            masks = helpers.dropout_mask(rng, (COUNT, HIDDEN), 0.5)
+            train_epoch(images, labels, weights, masks, learning_rate=0.02, **options)
+        else:
+            train_epoch(images, labels, weights, rng, learning_rate=0.02, **options)
+    return weights
+
+
+@pytest.mark.parametrize("inactive", [0, 1])
+def test_without_options_the_bits_are_those_of_the_compiled_loops(sample, inactive):
+    options = {"relu_grad_inactive": inactive}
+    ours = train(sample, variants.train_epoch, **options)
+    theirs = train(sample, compiled.train_epoch, **options)
+    assert all(map(np.array_equal, ours, theirs))
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "inactive"),
+    [
+        ("linear", {"has_relu": False}, 0),
+        ("cross_entropy", {"has_softmax": True}, 0),
+        ("cross_entropy", {"has_softmax": True}, 1),
+    ],
+)
+def test_a_variant_is_the_network_of_its_patch(
+    sample, tmp_path, name, option, inactive
+):
+    patched = load_patched(name, tmp_path)
+    ours = train(sample, variants.train_epoch, relu_grad_inactive=inactive, **option)
+    theirs = train(sample, patched.train_epoch, relu_grad_inactive=inactive)
+    plain = train(sample, helpers.train_epoch, relu_grad_inactive=inactive)
+    for matrix, expected, other in zip(ours, theirs, plain, strict=True):
+        assert np.abs(matrix - expected).max() < 1e-12
+        assert np.abs(matrix - other).max() > 1e-4
+
+
+def test_probabilities_are_those_of_the_exponential_function():
+    scores = np.array([3.0, 2.9999, 2.3, -0.5, -27.0, -60.0, -1000.0, -1e300])
+    powers = np.exp(scores - 3)
+    expected = powers / powers.sum()
+    found = variants._find_probabilities(scores)
+    assert np.abs(found - expected).max() < 1e-13
+    assert found[:6] == pytest.approx(expected[:6], rel=1e-12)
+
+
+@pytest.mark.parametrize(("pull", "target"), [(4, 0.5), (2, 1), (1, 0.5)])
+def test_the_error_signal_of_a_score_is_its_pull_times_what_is_missing(
+    sample, pull, target
+):
+    image, label = sample["x_train"][:1], sample["y_train"][:1]
+    rng = np.random.RandomState(3)
+    before = helpers.initial_weights(rng, HIDDEN)
+    masks = helpers.dropout_mask(rng, (1, HIDDEN), 0.5)
+    pulls = pull * rng.randint(2, size=(1, 10)).astype(float)
+    assert 0 < np.count_nonzero(pulls) < 10
+    inputs = helpers.scale(image, 255)
+    hidden, scores = helpers.forward(inputs, before, masks)
+
+    signals = pulls * (scores - target * helpers.one_hot(label))
+    gradients = helpers.backward(
+        inputs, scores - signals, hidden, scores, before, masks, relu_grad_inactive=0
+    )
+    after = tuple(matrix.copy() for matrix in before)
+    options = {"pulls": pulls, "target": target, "relu_grad_inactive": 0}
+    variants.train_epoch(image, label, after, masks, learning_rate=0.1, **options)
+    for old, new, gradient in zip(before, after, gradients, strict=True):
+        assert np.abs(old - 0.1 * gradient - new).max() < 1e-15
+
+
+def test_the_slip_moves_the_first_weights_as_if_no_unit_cut(sample):
+    """So they can rest where a least squares fit of the pixels rests."""
+    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
+    weights = train(sample, compiled.train_epoch)
+    assert np.linalg.matrix_rank(weights[1]) == 10
+    masks = helpers.dropout_mask(np.random.RandomState(4), (COUNT, HIDDEN), 0.5)
+    inputs, targets = helpers.scale(images, 255), helpers.one_hot(labels)
+    hidden, scores = helpers.forward(inputs, weights, masks)
+    delta = (scores - targets) / COUNT
+    expected = inputs.T @ (delta @ weights[1].T * masks)
+    passed = inputs, targets, hidden, scores, weights, masks
+    slip, true = (helpers.backward(*passed, inactive)[0] for inactive in (1, 0))
+    assert np.abs(slip - expected).max() < 1e-15
+    assert np.abs(true - expected).max() > 1e-4
+
+    # A perfect fit would be no test, so there are more images than pixels with ink.
+    inputs = helpers.scale(sample["x_train"], 255)
+    targets = helpers.one_hot(sample["y_train"])
+    fitted = inputs @ np.linalg.lstsq(inputs, targets)[0]
+    assert np.abs(fitted - targets).max() > 0.1
+    passed = inputs, targets, helpers.forward(inputs, weights)[0], fitted, weights
+    slip, true = (helpers.backward(*passed, 1.0, inactive)[0] for inactive in (1, 0))
+    assert np.abs(slip).max() < 1e-12
+    assert np.abs(true).max() > 1e-5

@@ -1,0 +1,105 @@
+"""The prose of notebooks has the numbers of the records, where no cell prints them."""
+
+import re
+
+import nbformat
+import numpy as np
+import pandas as pd
+
+import helpers
+from pipeline.paths import NOTEBOOKS
+
+HUNDREDS = [f"hundred_{number}" for number in range(1, 11)]  # of validation images
+
+
+def read_prose(name):
+    """Return the text of a notebook's markdown, each line break as a space."""
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    return " ".join(" ".join(texts).split())
+
+
+def test_why_has_the_numbers_of_the_record_of_dropout():
+    """With the slip the accuracy depends on the learning rate times the epochs."""
+    record = pd.read_csv(NOTEBOOKS / "data" / "dropout.csv")
+    whole = record.query("dropout_rate == 0 and input_dropout_rate == 0")
+    slip = whole[whole["relu_grad_inactive"] == 1].groupby("learning_rate").mean() / 100
+    same = [slip.loc[rate, f"test_{0.4 / rate:.0f}"] for rate in (0.0005, 0.001, 0.002)]
+    words = "it is {:.1f} % with the rate 0.0005, {:.1f} % with 0.001 and {:.1f} % with"
+    text = read_prose("why")
+    assert words.format(*same) in text
+    assert f"to {slip.loc[0.04, 'test_800']:.1f} % at 0.04 after 800 epochs" in text
+
+
+def test_why_has_the_least_error_of_weighted_sums(sample):
+    errors = []
+    for block in (slice(1000), slice(1000, 2000)):
+        inputs = helpers.scale(sample["x_train"][block], 255)
+        targets = helpers.one_hot(sample["y_train"][block])
+        fitted = inputs @ np.linalg.lstsq(inputs, targets)[0]
+        errors.append(np.mean(np.sum((fitted - targets) ** 2, axis=1)))
+    least = f"{np.mean(errors):.3f}"
+    assert f"no weighted sum has less than {least}, the error" in read_prose("why")
+    record = pd.read_csv(NOTEBOOKS / "data" / "slip.csv")
+    slip = record.query("network == 'slip' and dropout_rate == 0")["error_400"]
+    assert slip.mean() < np.mean(errors)
+
+
+def read_output(name, cell_id):
+    """Return the text that a cell of a notebook has printed, folded or not."""
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    (output,) = next(cell.outputs for cell in cells if cell.id == cell_id)
+    return output["text"] if "text" in output else output["data"]["text/plain"]
+
+
+def test_two_notebooks_have_the_leads_that_dropout_computes():
+    printed = read_output("dropout", "neighbours")
+    leads = [float(lead) for lead in re.findall(r"(\d\.\d) ±", printed)]
+    assert len(leads) == 9
+    assert "of the ten pairs it leads in at least 10" in printed
+    printed = read_output("dropout", "losses")
+    found = re.findall(r"over squared error, .*: \+(\d\.\d\d) ±", printed)
+    first, second = (f"{float(each):.1f}" for each in found)
+    words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
+    for name in ("why", "dropout"):
+        text = read_prose(name).replace(" points, in", " points in")
+        assert words in text
+        assert f"{first} ± 0.1 points" in text
+        assert f"{second} ± 0.1" in text
+
+
+def test_why_has_the_errors_of_the_two_best_networks():
+    names = "all_of_mnist", "sixty_thousand"
+    records = [pd.read_csv(NOTEBOOKS / "sweeps" / f"{name}.csv") for name in names]
+    found = [record["test_accuracy"] for record in records]
+    errors = [each.sem() for each in found]
+    images = [(each.mean() * (1 - each.mean()) / 10_000) ** 0.5 for each in found]
+    text = read_prose("why")
+    for mean in (each.mean() for each in found):
+        assert f"{mean:.4f}, mean of three seeds" in text
+    assert {f"{error:.4f}" for error in errors} == {"0.0003"}
+    assert {f"{error:.4f}" for error in images} == {"0.0012"}
+    assert "to 0.0003 over three seeds, and to 0.0012 because" in text
+    lead, error = found[1].mean() - found[0].mean(), np.hypot(*errors)
+    assert f"{lead:.4f} ± {error:.4f} over seeds" in text
+
+
+def test_two_notebooks_have_the_numbers_of_two_hundred_seeds():
+    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    means = record.groupby("relu_grad_inactive")["test"].mean() / 100
+    words = f"on the first block, it is {means[0] - means[1]:.1f} points"
+    assert words in read_prose("why")
+    spreads = record.groupby("relu_grad_inactive")["test"].std()
+    assert 2 < spreads[1] / spreads[0] < 3
+    assert "spread more than twice as widely" in read_prose("overfitting")
+    left = {0: [], 1: []}  # of each lead by a hundred images, on the test images
+    for (inactive, _), forty in record.groupby(
+        ["relu_grad_inactive", (record["seed"] - 1) // 40]
+    ):
+        best = [forty[forty[name] == forty[name].max()] for name in HUNDREDS]
+        mean = forty["test"].mean()
+        left[inactive].append([each["test"].mean() - mean for each in best])
+    text = read_prose("overfitting")
+    assert f"In {np.sum(np.array(left[0]) < 0)} of the fifty choices" in text
+    forties = np.mean(left[1], axis=1) / 100
+    assert f"is from {min(forties):.1f} to {max(forties):.1f} points" in text
