@@ -406,8 +406,12 @@ def test_the_correction_is_guessed_before_it_is_made(browser, reports):
         headline = report.part("result strong").first.evaluate(size)
         assert numbers.last.evaluate(size) == headline
         note = report.part("compared .note")
-        expect(note).to_contain_text(f"{means[1]:.1f} and {means[0]:.1f} % of 10,000")
+        expect(note).to_contain_text(f"{means[1]:.1f} and {means[0]:.1f} %, of 10,000")
         expect(report.part("guessed")).to_have_text(re.compile("fewer.*clearly more"))
+        report.fill(seed=3)
+        report.begin_training("Train with these")
+        expect(report.part("compared")).to_be_hidden()
+        report.press("Stop")
 
 
 def test_a_run_that_is_not_the_originals_asks_nothing(
@@ -419,7 +423,7 @@ def test_a_run_that_is_not_the_originals_asks_nothing(
     with open_page(browser, folder / "report.html") as report:
         expect(report.part("guesses")).to_have_count(0)
         report.press("Correct the slip")
-        assert "relu_grad_inactive 0: 2 epochs" in report.wait_for_training()
+        assert "relu_grad_inactive 0, which corrects" in report.wait_for_training()
 
 
 def test_a_stop_within_the_first_epoch_keeps_what_was_trained(browser, reports):

@@ -63,6 +63,11 @@ export class Correction extends Section {
     this.part("silent").hidden = true;
   }
 
+  // Hides both accuracies, since another training begins.
+  leave() {
+    if (this.isAsked) this.part("compared").hidden = true;
+  }
+
   // Shows what the corrected training has reached, beside the run's accuracy.
   show({ validation, epoch, silent, digest }) {
     if (!this.isAsked) return;

@@ -77,6 +77,11 @@ export class NetworkView {
     return this.chosen !== null && !Array.isArray(this.chosen);
   }
 
+  // Whether the update waits for a prediction, which the panel must not give away.
+  get isWaiting() {
+    return this.buttons.at(-1).getAttribute("aria-disabled") === "true";
+  }
+
   isChosen(layer, place) {
     const { chosen } = this;
     return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
@@ -174,6 +179,15 @@ export class NetworkView {
     this.keepInView();
   }
 
+  // Says something in place of what is chosen, in a panel as low as that.
+  say(text) {
+    this.forget();
+    this.text = text;
+    this.isOpen = true;
+    this.show();
+    this.panel.focus({ preventScroll: true });
+  }
+
   goTo(phase) {
     if (phase === "update" && this.rate && !this.rate.reportValidity()) {
       this.says.textContent = this.rate.validationMessage;
@@ -235,8 +249,11 @@ export class NetworkView {
   showPanel() {
     const { network, before, paper, isOpen } = this;
     this.panel.classList.toggle("drawer", isOpen);
-    this.says.textContent = isOpen ? this.text : paper?.isAsking ? paper.invitation : INVITATION;
-    this.errors.textContent = paper?.isAsking ? "" : describeError(network, before);
+    const invitation = paper?.isAsking ? paper.invitation : INVITATION;
+    const says = this.chosen && paper?.asks(this) ? "" : this.text;
+    this.says.textContent = isOpen ? says : invitation;
+    const hasError = !paper?.isAsking && (this.hasWeight || this.phase !== "forward");
+    this.errors.textContent = hasError ? describeError(network, before) : "";
     const { figure, words } = this.explain();
     this.about.replaceChildren(figure);
     this.words.replaceChildren(...words);
@@ -259,7 +276,7 @@ export class NetworkView {
     }
     if (chosen && paper?.asks(this)) return { figure: paper.ask(this), words: [] };
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(drawn, ...chosen, press);
+    if (chosen) return explainPlace(drawn, ...chosen, this.isWaiting, press);
     const isShort = before?.weights.every(({ length }) => length <= MOST);
     return isShort ? explainStep(before, press) : { figure: "", words: [] };
   }
@@ -272,7 +289,7 @@ export class NetworkView {
   explainWeight() {
     const { network, weight, frame } = this;
     this.frame = frame ? widenFrame(network, weight, frame) : findFrame(network, weight);
-    return explainWeight(network, weight, this.frame, this.trail);
+    return explainWeight(network, weight, this.frame, this.trail, this.isWaiting);
   }
 
   // Shows the number that can be changed where something is chosen.

@@ -6,6 +6,7 @@ import { make, makeButton } from "../show/dom.js";
 import { findNumberFault, isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+const SIGNS = "Mind the signs: minus times minus is plus.";
 const others = (values, place) => values.filter((_, other) => other !== place);
 
 // The slips that give another number than the right one: what each gives, and what to say.
@@ -15,43 +16,53 @@ const SLIPS = {
     const products = findProducts(network, layer, place);
     const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
     const neighbours = others([...sums[layer]], place);
+    const cut = isHidden(network, layer)
+      ? [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."]
+      : [Math.max(0, sums[layer][place]), "Only units have a ReLU. A score may be below 0."];
     return [
-      [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."],
+      cut,
+      [-sums[layer][place], SIGNS],
       [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
-      [
-        add(products.map(({ weight }) => weight)),
-        "Those are the weights alone. Multiply each by the number that it starts from.",
-      ],
-      [
-        add([...values[layer - 1]]),
-        "Those are the numbers before alone. Multiply each by its weight.",
-      ],
       ...neighbours.map((sum) => [
         sum,
         `That is the sum of another circle. Follow the lines that end at ${nameOf(layer, place)}.`,
       ]),
+      [add(products.map(({ weight }) => weight)), "Those are the weights alone. Multiply each."],
+      [add([...values[layer - 1]]), "Those are the numbers before alone. Multiply each."],
     ];
   },
   signals(network, layer, place) {
     const { values, targets, back, signals } = network;
     const right = signals[layer][place];
-    const turned = [-right, "The sign is turned: an error signal is the score minus the target."];
     if (!isHidden(network, layer)) {
       return [
-        turned,
+        [-right, "The sign is turned: an error signal is the score minus the target."],
         [values[layer][place], "That is the score. Take the target away from it."],
         [right ** 2, "That is the square, a part of the error. The signal is not squared."],
         [targets[place], "That is the target. The signal is the score minus the target."],
       ];
     }
     const products = findProductsBack(network, layer, place);
-    const slips = products.map(({ product }) => [
-      product,
-      "That is one path. The paths from all scores add up.",
-    ]);
-    const cut = "That would be right for an active unit. This one is inactive: its slope is 0.";
-    return [[back[layer][place], cut], ...slips, turned];
+    const withoutSigns = add(products.map(({ signal, weight }) => signal * Math.abs(weight)));
+    return [
+      [
+        back[layer][place],
+        "That is right for an active unit. This one is inactive: its slope is 0.",
+      ],
+      [-right, SIGNS],
+      [withoutSigns, SIGNS],
+      ...products.map(({ product }) => [
+        product,
+        "That is one path. The paths of all scores add up.",
+      ]),
+    ];
   },
+};
+
+const NOT_YET = {
+  values: "Not yet. Follow each line that ends here, multiply, and add the products.",
+  signals:
+    "Not yet. Go back along each line from a score: its error signal times the weight. Add these.",
 };
 
 // Says nothing if a number is right, or else what is wrong with it.
@@ -59,7 +70,7 @@ export function judge(network, kind, layer, place, number) {
   const isNear = (value) => Math.abs(number - value) < 1e-9;
   if (isNear(network[kind][layer][place])) return "";
   const slip = SLIPS[kind](network, layer, place).find(([value]) => isNear(value));
-  return slip?.[1] ?? "Not yet. Follow each line that leads here, and add the products.";
+  return slip?.[1] ?? NOT_YET[kind];
 }
 
 export class Paper {
@@ -106,16 +117,16 @@ export class Paper {
       kind === "signals" ? "error signal" : isHidden(network, layer) ? "value" : "number";
     const answer = make("p", { role: "status" });
     const field = make("input", { type: "number", step: "any", autocomplete: "off" });
-    const open = () => {
-      this.found.add(`${kind} ${layer} ${place}`);
-      view.show();
-      view.panel.focus({ preventScroll: true });
+    const open = () => this.found.add(`${kind} ${layer} ${place}`);
+    const show = () => {
+      open();
+      view.choose(chosen);
     };
     const form = make("form", { class: "ask" });
     form.append(
       make("label", {}, `Your ${noun} for ${network.nameOf(layer, place)}: `, field),
       make("button", { class: "action" }, "Check"),
-      makeButton("Show it", open, { class: "action" }),
+      makeButton("Show it", show, { class: "action" }),
       answer,
     );
     form.addEventListener("submit", (event) => {
@@ -123,7 +134,9 @@ export class Paper {
       const number = field.valueAsNumber;
       const fault = findNumberFault(number) || judge(network, kind, layer, place, number);
       answer.textContent = fault;
-      if (!fault) open();
+      if (fault) return;
+      open();
+      view.say("Right. Press the next circle, or this one again for its sum.");
     });
     return form;
   }

@@ -12,6 +12,7 @@ import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } 
 
 const MAX_POINTS = 200; // at which a line is drawn while it grows
 const KINDS = ["accuracy", "error"]; // of plots
+const CORRECTION = "relu_grad_inactive 0";
 const MEASURES = ["masked", "fitted", "validation"]; // of accuracy
 export const NO_PAD = { add: () => {}, getImage: () => null };
 
@@ -44,7 +45,10 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
   }
   const folded = foldDigest(digest);
   const reads = "It reads what you draw now.";
-  if (changes) return [`Another training, with ${changes}: ${epochs}. `, folded, reads];
+  if (changes) {
+    const words = changes === CORRECTION ? `${changes}, which corrects the slip` : changes;
+    return [`Another training, with ${words}: ${epochs}. `, folded, reads];
+  }
   if (digest === run.digest && !differs) {
     const equal = `All errors and weights are the run's, to the last bit. ${reads}`;
     return [`Equal: ${epochs}. `, folded, equal];
@@ -200,7 +204,7 @@ class Attempt {
     this.kept = null; // the last epoch that came with weights
     this.part = null; // what is trained of an epoch that has not ended
     this.strip = null; // unless there is nothing to read
-    this.isCorrection = this.changes === "relu_grad_inactive 0";
+    this.isCorrection = this.changes === CORRECTION;
     this.isStopped = false;
     this.stopWorker = () => {};
     this.started = performance.now();
@@ -233,6 +237,7 @@ class Attempt {
     panel.setBusy(true);
     panel.correction.ask();
     if (this.isCorrection) panel.correction.begin();
+    else if (this.changes) panel.correction.leave();
     panel.part("accuracy").scrollIntoView({ block: "nearest" }); // what grows
     panel.part("progress").max = parameters.epochs;
     panel.part("progress").value = 0;

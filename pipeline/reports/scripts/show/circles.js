@@ -5,6 +5,7 @@ import { make, makeButton } from "./dom.js";
 import { format, isInactive, nameColours, signOf } from "./words.js";
 
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them
+const BACK = "what flows back to a unit, an error signal times a weight, and before it a weight";
 const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
 
 const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
@@ -18,7 +19,7 @@ function locate({ sizes }, layer, place) {
 // The place of what stands under a circle.
 function locateUnder(network, layer, place) {
   const [across, down] = locate(network, layer, place);
-  return [across, down + 0.47];
+  return [across, down + 0.49];
 }
 
 // Puts an element's centre at a place of the picture.
@@ -54,7 +55,7 @@ function findFlows({ weights }, phase, found) {
   return found.map(({ layer, weight, input, signal, slope }) => {
     if (phase === "forward") return input * weight;
     if (phase !== "back") return weight;
-    if (hasUnits) return layer > 1 ? signal * weight : 0; // the inputs get no error signal
+    if (hasUnits) return layer > 1 ? signal * weight : weight; // none flows to the inputs
     return slope;
   });
 }
@@ -159,7 +160,10 @@ export class Circles {
     const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
     const flows = findFlows(network, phase, found);
     const most = Math.max(...flows.map(Math.abs)) || 1;
-    const flow = { forward: "what flows, a value times its weight", back: "what flows back" };
+    const flow = {
+      forward: "what flows, a value times its weight",
+      back: network.weights.length > 1 ? BACK : "the slope of its weight",
+    };
     this.flow.textContent = ` A line is ${flow[phase] ?? "a weight"}.`;
 
     this.weights.forEach(({ layer, from, to, button }, k) => {

@@ -83,7 +83,7 @@ function drawScale({ least, most }) {
 
 // Draws the loss over a weight, its next step, and pale where it was before. trail: these weights,
 // each with its loss.
-export function drawCurve(network, weight, frame, trail) {
+export function drawCurve(network, weight, frame, trail, hasArrow) {
   const { low, high } = frame;
   const place = placeIn(frame);
   const curve = findCurve(network, weight, [...divide(low, high, POINTS), weight.weight]);
@@ -105,7 +105,7 @@ export function drawCurve(network, weight, frame, trail) {
     ${old.join("")}
     <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
     <circle class="now" cx="${x}" cy="${y}" r="7"/>
-    ${step ? drawArrow(x, y - 14, step * stretch) : ""}
+    ${step && hasArrow ? drawArrow(x, y - 14, step * stretch) : ""}
     ${x > ROOM ? drawText(4, BASE + 16, "start", start) : ""}
     ${drawText(x, BASE + 16, "middle", now)}
     ${x < RIGHT - ROOM ? drawText(RIGHT - 4, BASE + 16, "end", end) : ""}

@@ -45,8 +45,7 @@ function makeSum(network, className, caption, terms, results, press) {
   return makeTable(caption, body, className);
 }
 
-// The class of what is shown from a phase on: the one in which a layer gets its error signals.
-const findClass = (network, layer) => (isHidden(network, layer) ? "from-back" : "from-error");
+const BACK = "Back: its error signal";
 
 // What a hidden unit makes of a sum: by the ReLU or its slope, then by the mask.
 function listResults({ mask, hasMask }, place, sum, after, reason, name) {
@@ -68,21 +67,24 @@ function makeForward(network, layer, place, press) {
   return makeSum(network, "", caption, terms, results, press);
 }
 
-function makeBack(network, layer, place, press) {
+function makeBackOfUnit(network, layer, place, press) {
   const sum = network.back[layer][place];
-  const score = { name: "score", product: network.values[layer][place] };
-  const target = { name: "minus its target", product: -network.targets[place] };
   const isActive = !isInactive(network, layer, place);
   const slope = isActive ? 1 : network.inactive;
   const reason = `times ${slope}, the slope of the ReLU (${isActive ? "active" : "inactive"})`;
-  const [terms, results] = isHidden(network, layer)
-    ? [
-        findProductsBack(network, layer, place),
-        listResults(network, place, sum, sum * slope, reason, "error signal"),
-      ]
-    : [[score, target], [["error signal", sum]]];
-  const caption = "Back: its error signal";
-  return makeSum(network, findClass(network, layer), caption, terms, results, press);
+  const terms = findProductsBack(network, layer, place);
+  const results = listResults(network, place, sum, sum * slope, reason, "error signal");
+  return makeSum(network, "from-back", BACK, terms, results, press);
+}
+
+function makeBackOfScore(network, layer, place) {
+  const target = network.targets[place];
+  const terms = [
+    { name: "score", product: network.values[layer][place] },
+    { name: `minus its target, ${formatShort(target)}`, product: -target },
+  ];
+  const results = [["error signal", network.signals[layer][place]]];
+  return makeSum(network, "from-error", BACK, terms, results);
 }
 
 // Why a hidden unit has its error signal.
@@ -100,22 +102,26 @@ function explainSignal(network, layer, place) {
     nothing behind it, so the true slope of the ReLU is 0. ${end}`;
 }
 
-// An input, or a unit or a score as two sums. press: called with the weight of a product.
-export function explainPlace(network, layer, place, press) {
+// An input, or a unit or a score as two sums. isWaiting: whether what an update does is not said yet.
+// press: called with the weight of a product.
+export function explainPlace(network, layer, place, isWaiting, press) {
   if (layer === 0) {
     const text = "An input is given: it is no sum, and the step does not change it.";
     return { figure: "", words: [make("p", {}, text)] };
   }
+  const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
-  const text = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
-  const why = make("p", { class: findClass(network, layer) }, text);
+  const hasText = isHidden(network, layer) && !isWaiting;
+  const text = hasText ? explainSignal(network, layer, place) : "";
+  const why = make("p", { class: "from-back" }, text);
   return { figure: make("div", {}, ...sums), words: [why] };
 }
 
-// A weight: its parabola, the slope there, the next step. trail: where it was before.
-export function explainWeight(network, found, frame, trail) {
+// A weight: its parabola, the slope there, and unless that is waiting the next step. trail: where it
+// was before.
+export function explainWeight(network, found, frame, trail, isWaiting) {
   const { layer, from, to, weight, input, signal, slope } = found;
-  const drawn = drawCurve(network, found, frame, trail);
+  const drawn = drawCurve(network, found, frame, trail, !isWaiting);
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(formatShort);
@@ -124,10 +130,12 @@ export function explainWeight(network, found, frame, trail) {
     isInactive(network, layer, to) && slope
       ? "This is the slip: the unit is inactive, so the true slope is 0."
       : "",
-    `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
+    isWaiting
+      ? ""
+      : `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
     `Across is this weight, and up is the loss, half of the squared error signals. It is ${formatShort(drawn.loss)} now.`,
     trail.length ? "The pale dots are where it was before." : "",
-    drawn.stretch > 1 ? `The arrow is drawn ${drawn.stretch} times as long.` : "",
+    drawn.stretch > 1 && !isWaiting ? `The arrow is drawn ${drawn.stretch} times as long.` : "",
   ];
   const figure = make("figure");
   figure.innerHTML = drawn.picture;

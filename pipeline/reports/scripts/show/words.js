@@ -54,9 +54,10 @@ const SAYS = {
           ? "By the slip, an inactive unit lets them through as if it were active. "
           : "An inactive unit lets none through, because a small change of its sum changes no score. ") +
         (hasMask ? "Nor does a dropped one." : "")
-      : "the error signal meets the input. Their product is the slope of the loss over the weight.",
-  update: () =>
-    "each weight moves by the learning rate times its slope, against the slope. So one with the slope 0 stays.",
+      : "the error signal meets the input. Their product is the slope: how fast the loss rises with the weight.",
+  update: ({ inactive }) =>
+    "each weight moves by the learning rate times its slope, against the slope. So one with the slope 0 stays. " +
+    (inactive ? "By the slip, a weight of an inactive unit gets the slope of an active one." : ""),
 };
 
 // Says what happens in a phase of a step, of any network.
