@@ -1,5 +1,6 @@
 """The plans of lessons and the key have the numbers that were computed."""
 
+import json
 import re
 
 import nbformat
@@ -211,16 +212,28 @@ def test_learn_quotes_what_it_computes():
     (total,) = re.findall(r"of (\S+) weights", printed["step"])
     end = "dropout rate 0.0: .* validation at (.*); its best was (.*), in epoch (.*)\n"
     last, best, epoch = re.search(end, printed["curves"]).groups()
+    dropped = re.search(end.replace("0.0", "0.5"), printed["curves"]).groups()
     for words in (
         f"The error was {before} before the first step",
         "with {} images. In the second epoch there are {}".format(*corrects),
         f"would take {2 * int(total.replace(',', '')):,} of them",
         f"gives all {total} slopes",
         f"best at {best}, after {epoch} epochs, and then falls to {last}.",
+        f"at best to {dropped[1]}, and it falls, too, to {dropped[0]}.",
+        f"cannot tell this from {last}.",
     ):
         assert words in prose
     assert "778 correct, 40 different" in printed["equal"]  # as in the cell after it
     assert "all 0.01  117 correct, 1 different units, 1 different" in printed["equal"]
+
+
+def test_learn_quotes_what_the_slip_costs_after_a_hundred_epochs(runs):
+    ends = [
+        json.loads((runs / name / "metrics.json").read_text())["test_accuracy"]
+        for name in ("default", "true-derivative")
+    ]
+    words = "the accuracy on the test images rises from {:.4f} to {:.4f}."
+    assert words.format(*ends) in read_printed("learn")[0]
 
 
 def test_the_rates_and_the_slopes_of_learn_are_as_its_answers_say():

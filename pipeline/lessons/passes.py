@@ -4,25 +4,20 @@ They are compared with the true ones, and with mistakes that are often made. Onc
 are right, they take the place of those in helpers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 import helpers
+from pipeline.lessons import attempts
+from pipeline.lessons.attempts import Pass
 from pipeline.network import compiled
 
-# What may help, by a word in an error of Python.
-HINTS = {
-    "ellipsis": "There are dots left in a line that another one needs.",
-    "matmul": "What stands left of an @ needs as many columns as the right has rows.",
-    "broadcast": "The two arrays have shapes that do not fit together.",
-    "NoneType": "The function has to end with a return of its arrays.",
-    "ambiguous": "It wants one number: np.maximum takes each entry, max does not.",
-}
+BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # what it is given
 Arrays = tuple[np.ndarray, ...]
-Pass = Callable[..., Any]
 true_backward: Pass = partial(helpers.backward, relu_grad_inactive=0)
 
 
@@ -32,19 +27,22 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
     inputs: (1, I), one row.
     weights: the matrices (I, H) and (H, H), so as many scores as hidden units.
     """
+
+    def find_true(inputs: np.ndarray, weights: Arrays) -> Arrays:
+        hidden = np.maximum(0, inputs @ weights[0])
+        return hidden, hidden @ weights[1]
+
     first, second = weights
     sums = inputs @ first
-    hidden = np.maximum(0, sums)
+    hidden, scores = find_true(inputs, weights)
     mistakes = {
         "a sum below 0 is not cut, so the ReLU is missing": (sums, sums @ second),
         "the second matrix must not be transposed here": (hidden, hidden @ second.T),
-        "only activations are cut at 0, scores are not": (
-            hidden,
-            np.maximum(0, hidden @ second),
-        ),
+        "only activations are cut at 0, scores are not": (hidden, scores.clip(0)),
+        "return hidden first, and then scores": (scores, hidden),
     }
-    true = hidden, hidden @ second
-    _compare(("hidden", "scores"), forward, (inputs, weights), true, mistakes)
+    arguments = {"inputs": inputs, "weights": weights}
+    _compare(("hidden", "scores"), forward, find_true, arguments, mistakes)
 
 
 def check_backward(
@@ -55,37 +53,44 @@ def check_backward(
     inputs, weights: as for `check_forward`.
     target: (1, H).
     """
+
+    def find_true(
+        inputs: np.ndarray,
+        target: np.ndarray,
+        hidden: np.ndarray,
+        scores: np.ndarray,
+        weights: Arrays,
+    ) -> Arrays:
+        back = (scores - target) @ weights[1].T * (hidden > 0)
+        return inputs.T @ back, hidden.T @ (scores - target)
+
     first, second = weights
     hidden = np.maximum(0, inputs @ first)
     scores = hidden @ second
-    signal, active = scores - target, hidden > 0
-
-    def find_gradients(signal: np.ndarray, back: np.ndarray, slope: Any) -> Arrays:
-        return inputs.T @ (signal @ back * slope), hidden.T @ signal
-
-    true = find_gradients(signal, second.T, active)
-    mistakes = {
+    signal = scores - target
+    given = inputs, target, hidden, scores, weights
+    true = find_true(*given)
+    signals = {
+        "": signal,
+        "the sign is wrong: it is the score minus the target": -signal,
+        "a factor of 2 is too much, because the loss has a half": 2 * signal,
+        "the error signal of a score is not squared": signal**2,
+        "the error signal of a score keeps its sign": np.abs(signal),
+    }
+    backs = {
+        "": second.T,
+        "on the way back the second matrix has to be transposed": second,
+    }
+    slopes: dict[str, Any] = {
+        "": hidden > 0,
         "the slope of the ReLU, 0 for an inactive unit, is missing, or you ask >= 0, "
-        "which is always true: that is the original's slip": find_gradients(
-            signal, second.T, 1
-        ),
-        "on the way back the second matrix has to be transposed": find_gradients(
-            signal, second, active
-        ),
-        "the sign is wrong: it is the score minus the target": find_gradients(
-            -signal, second.T, active
-        ),
-        "the ReLU's slope is 0 or 1, and not the activation": find_gradients(
-            signal, second.T, hidden
-        ),
-        "a factor of 2 is too much, because the loss has a half": find_gradients(
-            2 * signal, second.T, active
-        ),
-        "the error signal of a score is not squared": find_gradients(
-            signal**2, second.T, active
-        ),
-        "the error signal of a score keeps its sign": find_gradients(
-            np.abs(signal), second.T, active
+        "which is always true: that is the original's slip": 1,
+        "the ReLU's slope is 0 or 1, and not the activation": hidden,
+    }
+    mistakes = {
+        "put hidden > 0 in parentheses, because * comes before >": (
+            inputs.T @ (signal @ second.T * hidden > 0),
+            true[1],
         ),
         "gradient_1 takes the error signals of the units, not those of the scores": (
             inputs.T @ signal,
@@ -95,48 +100,32 @@ def check_backward(
             first - 0.1 * true[0],
             second - 0.1 * true[1],
         ),
+        "return gradient_1 first, and then gradient_2": true[::-1],
     }
-    _compare(
-        ("gradient_1", "gradient_2"),
-        backward,
-        (inputs, target, hidden, scores, weights),
-        true,
-        mistakes,
-    )
+    kinds = signals.items(), backs.items(), slopes.items()
+    for (why, mine), (also, back), (too, slope) in itertools.product(*kinds):
+        words = "; ".join(filter(None, (why, also, too)))
+        mistakes[words] = inputs.T @ (mine @ back * slope), hidden.T @ mine
+    names = "gradient_1", "gradient_2"
+    arguments = dict(zip(BACKWARD, given, strict=True))
+    _compare(names, backward, find_true, arguments, mistakes)
 
 
 def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
     """Return a student's two passes, or helpers' for one that is not right yet.
 
-    Print whose they are. Each is tried on a small random network.
+    Print whose they are.
     """
-    rng = np.random.RandomState(1)
-    weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))
-    inputs, target = rng.uniform(0, 1, (1, 5)), np.eye(3)[:1]
-    passed = helpers.forward(inputs, weights)
     chosen = []
-    for name, mine, theirs, arguments in (
-        ("forward", forward, helpers.forward, (inputs, weights)),
-        ("backward", backward, true_backward, (inputs, target, *passed, weights)),
+    for name, mine, theirs, names in (
+        ("forward", forward, helpers.forward, ("inputs", "weights")),
+        ("backward", backward, true_backward, BACKWARD),
     ):
-        problem = _find_problem(mine, arguments, theirs(*arguments))
+        problem = attempts.find_problem(mine, theirs, names)
         whose = f"that of helpers, because yours {problem}" if problem else "yours"
         print(f"{name}: {whose}")
         chosen.append(theirs if problem else mine)
     return chosen[0], chosen[1]
-
-
-def _find_problem(function: Pass, arguments: Any, true: Arrays) -> str:
-    """Return in a few words why a student's function is not right, or ""."""
-    try:
-        found = function(*arguments)
-        if found is None or any(each is ... for each in found):
-            return "is not written yet"
-        if _are_equal([np.asarray(each, float) for each in found], true):
-            return ""
-    except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        return "is not written yet" if "ellipsis" in str(error) else "stops"
-    return "computes something else"
 
 
 def check_epoch(
@@ -150,68 +139,106 @@ def check_epoch(
 
     epoch: takes images, labels and weights, and moves the weights in place.
     """
+    true = partial(
+        compiled.train_epoch,
+        rng=np.random.RandomState(1),
+        learning_rate=learning_rate,
+        dropout_rate=0,
+        relu_grad_inactive=0,
+    )
 
-    def train(count: int, run: Pass, **options: Any) -> Arrays:
+    def train(run: Pass, chosen: Any) -> Arrays:
         moved = tuple(matrix.copy() for matrix in weights)
-        run(images[:count], labels[:count], moved, **options)
+        with np.errstate(over="ignore", invalid="ignore"):  # as too long a step may
+            run(images[chosen], labels[chosen], moved)
         return moved
 
     try:
-        first, yours = train(1, epoch), train(len(images), epoch)
+        yours = train(epoch, slice(None))
+        if attempts.are_equal(yours, train(true, slice(None))):
+            accuracy = compiled.evaluate(images, labels, yours)[1]
+            print(f"equal: your network now gets {accuracy:.3f} of the images right")
+            return
+        three, one = train(epoch, slice(3)), train(epoch, slice(1))
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        _explain(epoch, error)
+        attempts.explain(epoch, error)
         return
-    true: dict[str, Any] = {
-        "rng": np.random.RandomState(1),
-        "learning_rate": learning_rate,
-        "dropout_rate": 0,
-        "relu_grad_inactive": 0,
-    }
-    steps: dict[str, dict[str, float]] = {
-        "the first step is right, but not all steps are made": {},
-        "the weights move up the slope: it is -= and not +=": {
-            "learning_rate": -learning_rate
-        },
-        "learning_rate is missing": {"learning_rate": 1},
-        "inactive units have the slope 1: that is the original's slip": {
-            "relu_grad_inactive": 1
-        },
-    }
-    if _are_equal(yours, weights):
+    if attempts.are_equal(yours, weights):
         print("Not written yet. Or do the weights not move in place, as by -= ?")
-    elif _are_equal(yours, train(len(images), compiled.train_epoch, **true)):
-        accuracy = compiled.evaluate(images, labels, yours)[1]
-        print(f"equal: your network now gets {accuracy:.3f} of the images right")
+        return
+    orders = [(0, 1, 2, 0, 1, 2), *itertools.permutations(range(3))]
+    orders += [*itertools.permutations(range(3), 2), (0,), (1,), (2,)]
+    for order in orders:
+        if attempts.are_equal(three, train(true, [*order])):
+            taken = ", ".join(f"images[{i}]" for i in order)
+            words = f"given three images, your loop makes its steps for {taken}"
+            if order == (0, 1, 2):
+                words += ", which is right, but given all it makes others"
+            break
     else:
-        words = [
-            why
-            for why, options in steps.items()
-            if _are_equal(first, train(1, compiled.train_epoch, **true | options))
-        ]
-        print("not equal:", "; ".join(words or ["the first step is another one"]))
+        words = _compare_step(one, images[:1], labels[:1], weights, learning_rate)
+    print("not equal:", words)
+
+
+def _compare_step(
+    after: Arrays,
+    image: np.ndarray,
+    label: np.ndarray,
+    weights: Arrays,
+    learning_rate: float,
+) -> str:
+    """Return what is wrong with the step that a student's loop makes for one image."""
+    target = helpers.one_hot(label)
+    slip = "inactive units have the slope 1: that is the original's slip"
+    kinds: dict[str, tuple[float, np.ndarray, float]] = {
+        "": (255, target, 0),
+        slip: (255, target, 1),
+        "the pixels are not divided by 255": (1, target, 0),
+        "the target is the label, and not one-hot": (255, label, 0),
+    }
+    step = _join([end - start for end, start in zip(after, weights, strict=True)])
+    for why, (divisor, wanted, slope) in kinds.items():
+        inputs = helpers.scale(image, divisor)
+        passed = inputs, wanted, *helpers.forward(inputs, weights), weights
+        gradient = _join(helpers.backward(*passed, relu_grad_inactive=slope))
+        rate = -(step @ gradient) / (gradient @ gradient)
+        if not np.allclose(step, -rate * gradient, rtol=1e-6, atol=1e-12):
+            continue
+        length = f"a step is {rate:.3g} times the gradient, not {learning_rate:g} times"
+        if np.isclose(rate, -learning_rate):
+            length = "the weights move up the slope: it is -= and not +="
+        right = np.isclose(rate, learning_rate)
+        return "; ".join(filter(None, (why, "" if right else length)))
+    return "after images[0] the weights are not where a step leads"
+
+
+def _join(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([matrix.ravel() for matrix in matrices])
 
 
 def _compare(
     names: Sequence[str],
     function: Pass,
-    arguments: Sequence[Any],
-    true: Arrays,
+    find_true: Pass,
+    arguments: Mapping[str, Any],
     mistakes: Mapping[str, Arrays],
 ) -> None:
     """Print each of the student's arrays beside the true one, and what is wrong.
 
     names: what the arrays are called.
-    function, arguments: what returns the student's arrays.
+    function, find_true: return the student's arrays, and the true ones.
+    arguments: what both are given, by its names.
     mistakes: what a common mistake would return, by the words that explain it.
     """
     try:
-        found = tuple(function(*arguments))
+        found, changed = attempts.call(function, arguments)
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        _explain(function, error)
+        attempts.explain(function, error)
         return
     if all(each is ... for each in found):
         print(f"{' and '.join(names)} are not written yet")
         return
+    true = find_true(*arguments.values())
     try:
         pairs = [
             (name, None if mine is ... else np.asarray(mine, float), right)
@@ -222,48 +249,42 @@ def _compare(
         print(f"not equal: your function has to return {wanted}.")
         return
     words = []
-    for name, mine, right in pairs:
-        if mine is None:
-            print(f"{name:10} not written yet")
-            continue
-        print(f"{name:10} yours {_describe(mine)} / true {_describe(right)}")
-        words += _compare_shapes(name, mine, right)
+    for pair in pairs:
+        words += _print_pair(*pair)
     written = [(mine, right) for _, mine, right in pairs if mine is not None]
     yours, wanted_arrays = zip(*written, strict=True)
-    if _are_equal(yours, wanted_arrays):
+    is_equal = attempts.are_equal(yours, wanted_arrays)
+    if not is_equal:
+        words += [why for why in mistakes if attempts.are_equal(yours, mistakes[why])]
+        words = words or ["work out by hand the first number that differs"]
+    if changed:
+        words += [f"it changes {changed}: a -= b changes a, while c = a - b does not"]
+    elif is_equal and len(written) == len(pairs):
+        problem = attempts.find_problem(function, find_true, [*arguments])
+        if problem:
+            words = [f"for a network of other sizes and numbers it {problem}"]
+    if words:
+        print("right on paper, but" if is_equal else "not equal:", "; ".join(words))
+    else:
         print("equal" if len(written) == len(pairs) else "right so far")
-        return
-    if len(written) == len(pairs):
-        words += [why for why, wrong in mistakes.items() if _are_equal(yours, wrong)]
-    words = words or ["work out by hand the first number that differs"]
-    print("not equal:", "; ".join(words))
 
 
-def _explain(function: Pass, error: Exception) -> None:
-    """Print the error that a student's function has raised, and what may help."""
-    text = f"{type(error).__name__}: {error}"
-    print(f"{function.__name__} stops with an error. {text}")
-    for word, hint in HINTS.items():
-        if word in text:
-            print(hint)
+def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[str]:
+    """Print a student's array beside the true one.
 
-
-def _compare_shapes(name: str, mine: np.ndarray, right: np.ndarray) -> list[str]:
-    """Return what is wrong with the shape of an array, in a list of one or none."""
-    if _are_equal([mine], [right]):
+    Return what is wrong with its shape, in a list of one or none.
+    """
+    if mine is None:
+        print(f"{name:10} not written yet")
         return []
-    if _are_equal([mine.T], [right]):
+    print(f"{name:10} yours {_describe(mine)} / true {_describe(right)}")
+    if attempts.are_equal([mine], [right]):
+        return []
+    if attempts.are_equal([mine.T], [right]):
         return [f"the rows and columns of {name} are exchanged, so a .T is misplaced"]
     if mine.shape != right.shape:
         return [f"{name} has the shape {mine.shape}, but {right.shape} is wanted"]
     return []
-
-
-def _are_equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
-    return all(
-        one.shape == other.shape and np.allclose(one, other)
-        for one, other in zip(some, others, strict=True)
-    )
 
 
 def _describe(array: np.ndarray) -> str:

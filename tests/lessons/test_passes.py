@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import linecache
 
 import nbformat
 import numpy as np
@@ -43,12 +44,21 @@ WRONG = [  # the place of a line, what stands there, and what is said of it
     (3, "scores_signal @ weights_2.T", "the original's slip"),
     (3, "scores_signal @ weights_2.T * (hidden >= 0)", "the original's slip"),
     (3, "scores_signal @ weights_2 * (hidden > 0)", "to be transposed"),
+    (3, "scores_signal @ weights_2.T * hidden > 0", "in parentheses"),
+    (3, "scores_signal @ weights_2 * (hidden >= 0)", "transposed; the slope"),
+    (3, "scores_signal * weights_2.T", "gradient_1 = inputs.T @ hidden_signal"),
+    (3, "scores_signal * weights_2.T", "hidden_signal (2, 2)"),
+    (3, "scores_signal @ weights_2.T * (scores > 0)", "(1,4) (1,3)"),
+    (3, "(scores - paper_target) @ weights_2.T * (hidden > 0)", "(1,3) (1,2)"),
+    (3, "(scores_signal @ weights_2.T)[:, range(2)] * (hidden > 0)", "(1,2) (1,4)"),
+    (3, "scores_signal @ weights_2.T * hidden / 2", "computes something else"),
     (3, "7 * scores_signal", "not equal: work out by hand"),
     (4, "hidden_signal.T @ inputs", "columns of gradient_1 are exchanged"),
     (4, "inputs.T @ scores_signal", "not those of the scores"),
     (4, "weights_1 - 0.1 * inputs.T @ hidden_signal", "work out by hand"),
     (5, "scores_signal.T @ hidden", "columns of gradient_2 are exchanged"),
-    (5, "(...).T @ scores_signal", "dots left"),
+    (0, "...", "hidden is not written yet"),
+    (0, "np.maximum(0, paper_inputs @ weights_1)", "(n?,k),(k,m?)"),
 ]
 LOOP = """    for i in range(len(images)):
         inputs, target = scale(images[i : i + 1], 255), one_hot(labels[i : i + 1])
@@ -59,12 +69,21 @@ LOOP = """    for i in range(len(images)):
 """
 WRONG_LOOPS = [  # a part of the loop, what stands in its place, and what is said of it
     ("matrix -= learning", "matrix += learning", "not +="),
-    ("learning_rate * ", "", "learning_rate is missing"),
+    ("learning_rate * ", "", "1 times the gradient, not 0.005"),
     (", **slope", "", "the original's slip"),
-    ("range(len(images))", "range(1)", "not all steps"),
+    ("range(len(images))", "range(1)", "steps for images[0]\n"),
+    ("range(len(images))", "range(len(images) - 1)", "for images[0], images[1]\n"),
+    ("range(len(images))", "[*range(len(images))] * 2", "images[2], images[0]"),
+    ("range(len(images))", "range(len(images))[::-1]", "images[2], images[1]"),
+    ("range(len(images))", "range(min(len(images), 20))", "given all"),
+    ("scale(images[i : i + 1], 255)", "images[i : i + 1]", "divided by 255"),
+    ("one_hot(labels[i : i + 1])", "labels[i : i + 1]", "not one-hot"),
+    ("scale(images[i : i + 1], 255)", "scale(images[i], 255)", "inputs (784,)"),
     ("matrix -= learning_rate", "matrix = matrix - learning_rate", "in place"),
+    ("matrix -= learning_rate", "weights[0] -= learning_rate", "is a tuple"),
     ("forward(inputs", "forward(input_", "NameError"),
-    ("matrix -= learning_rate * gradient", "matrix -= 7 * gradient", "another one"),
+    ("matrix -= learning_rate * gradient", "matrix -= 7 * gradient", "step is 7 times"),
+    ("learning_rate * gradient", "learning_rate * gradient**2", "where a step leads"),
 ]
 
 
@@ -83,11 +102,18 @@ def names():
     return names
 
 
+def execute(source, names):
+    """Execute a cell whose lines can be shown in an error, as those of Jupyter."""
+    lines = source.splitlines(keepends=True)
+    linecache.cache["cell"] = len(source), None, lines, "cell"
+    exec(compile(source, "cell", "exec"), names)
+
+
 def write(names, lines):
     """Execute the cell in which the passes are written, with these lines."""
     before, *others = CODE["write"].split("...")
     pairs = zip(lines, others, strict=True)
-    exec(before + "".join(line + rest for line, rest in pairs), names)
+    execute(before + "".join(line + rest for line, rest in pairs), names)
 
 
 def test_the_cell_of_the_lesson_says_that_nothing_is_written(names, capsys):
@@ -108,7 +134,51 @@ def test_a_mistake_in_the_lesson_is_named(names, place, wrong, said, capsys):
     printed = capsys.readouterr().out
     assert said in printed
     assert printed.split("\n").count("equal") == 1  # that of the other function
-    assert printed.count("not equal") + printed.count("stops with") == 1
+    ends = "not equal:", "right on paper, but", "stops with an error"
+    assert sum(printed.count(end) for end in ends) == 1
+
+
+def test_passes_that_change_what_they_are_given_do_not_train(names, capsys):
+    before = [each.copy() for each in (names["paper_inputs"], *names["paper"])]
+    for place, line, changed in (
+        (0, "np.maximum(0, inputs @ weights_1); weights_1 += 1", "weights"),
+        (2, "np.subtract(scores, target, out=scores)", "scores"),
+        (4, "inputs.T @ hidden_signal; weights_1 -= 0.1 * gradient_1", "weights"),
+        (5, "hidden.T @ scores_signal; inputs *= 0", "inputs"),
+    ):
+        write(names, [*RIGHT[:place], line, *RIGHT[place + 1 :]])
+        printed = capsys.readouterr().out
+        assert printed.split("\n").count("equal") == 1
+        assert f"right on paper, but it changes {changed}:" in printed
+        chosen = passes.choose(names["my_forward"], names["my_backward"])
+        assert f"changes {changed}, which" in capsys.readouterr().out
+        mine = names["my_forward"] if place < 2 else names["my_backward"]
+        assert mine not in chosen
+    for now, then in zip((names["paper_inputs"], *names["paper"]), before, strict=True):
+        assert np.array_equal(now, then)
+
+
+def test_arrays_in_the_wrong_order_are_named(names, capsys):
+    write(names, RIGHT)
+    for name, check in (
+        ("my_forward", passes.check_forward),
+        ("my_backward", passes.check_backward),
+    ):
+        inputs, target, paper = (
+            names[each] for each in ("paper_inputs", "paper_target", "paper")
+        )
+        given = (inputs, paper) if name == "my_forward" else (inputs, target, paper)
+        capsys.readouterr()
+        check(lambda *each, name=name: names[name](*each)[::-1], *given)
+        assert "first, and then" in capsys.readouterr().out
+
+
+def test_who_passes_the_result_is_asked_for_the_function(names, capsys):
+    write(names, RIGHT)
+    inputs, paper = names["paper_inputs"], names["paper"]
+    capsys.readouterr()
+    passes.check_forward(names["my_forward"](inputs, paper), inputs, paper)
+    assert "function itself" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("places", "count"), [((3, 4), 1), ((1,), 1), ((0, 1), 0)])
@@ -158,7 +228,7 @@ def run_loop(names, body, images, labels, capsys):
     head, rest = CODE["my-loop"].split("    ...", 1)
     weights = helpers.initial_weights(np.random.RandomState(1), 40)
     data = {"images": images, "labels": labels, "weights": weights}
-    exec(f"{head}{body}{rest[rest.index(chr(10) * 3) :]}", names | data)
+    execute(f"{head}{body}{rest[rest.index(chr(10) * 3) :]}", names | data)
     return capsys.readouterr().out
 
 
@@ -181,6 +251,14 @@ def test_a_mistake_in_the_loop_is_named(names, sample, part, wrong, said, capsys
     printed = run_loop(names, LOOP.replace(part, wrong), images, labels, capsys)
     assert said in printed
     assert not printed.startswith("equal")
+
+
+def test_the_weight_that_is_nudged_exists_in_the_smallest_network(names, sample):
+    weights = helpers.initial_weights(np.random.RandomState(1), 1)
+    data = {"images": sample["x_train"][:9], "labels": sample["y_train"][:9]}
+    scope = names | data | {"weights": weights, "hidden_size": 1}
+    execute(CODE["nudge"], scope)
+    assert np.isclose(scope["slope"], scope["gradients"][0][scope["place"]])
 
 
 class Names(ast.NodeVisitor):

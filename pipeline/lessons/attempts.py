@@ -1,0 +1,122 @@
+"""Call what a student has written in learn.ipynb, and say where it stops."""
+
+import copy
+import linecache
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import helpers
+
+# What may help, by a word in an error of Python.
+HINTS = {
+    "matmul": "What stands left of an @ needs as many columns as the right has rows. "
+    "The comments have the shapes, and an image is one row, such as (1, 784).",
+    "broadcast": "These shapes do not fit together. The comments have the right ones.",
+    "ambiguous": "It wants one number: np.maximum takes each entry, max does not.",
+    "item assignment": "weights is a tuple, so move each matrix in it: matrix -= ...",
+}
+Pass = Callable[..., Any]
+
+
+def call(function: Pass, arguments: Mapping[str, Any]) -> tuple[Sequence[Any], str]:
+    """Call a student's function with copies of its arguments.
+
+    Return what it returns, and the names of those that it has changed.
+    """
+    copies = copy.deepcopy(dict(arguments))
+    found = function(*copies.values())
+    changed = [
+        name
+        for name, given in arguments.items()
+        if not all(map(np.array_equal, given, copies[name]))
+    ]
+    return found if isinstance(found, tuple | list) else [found], " and ".join(changed)
+
+
+def find_problem(function: Pass, find_true: Pass, names: Sequence[str]) -> str:
+    """Return in a few words why a student's function is not right, or "".
+
+    It is tried on a small random network, in which no two sizes are equal.
+    names: those of its arguments.
+    """
+    rng = np.random.RandomState(1)
+    weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))
+    inputs, target = rng.uniform(0, 1, (1, 5)), np.eye(3)[:1]
+    hidden, scores = helpers.forward(inputs, weights)
+    known = {"inputs": inputs, "target": target, "weights": weights}
+    known |= {"hidden": hidden, "scores": scores}
+    arguments = {name: known[name] for name in names}
+    true = find_true(*arguments.values())
+    try:
+        found, changed = call(function, arguments)
+        if any(each is ... for each in found):
+            return "is not written yet"
+        if changed:
+            return f"changes {changed}, which it is given"
+        if are_equal([np.asarray(each, float) for each in found], true):
+            return ""
+    except Exception as error:  # noqa: BLE001 - a student may make any mistake
+        line, values = find_line(function, error)
+        if any(each is ... for each in values.values()):
+            return "is not written yet"
+        text = str(error).strip()
+        return f"stops with {type(error).__name__}: {text}, in the line {line}"
+    return "computes something else"
+
+
+def explain(function: Pass, error: Exception) -> None:
+    """Print the error that a student's function has raised, and what may help."""
+    if not callable(function):
+        print("Pass the function itself, by its name without parentheses behind it.")
+        return
+    text = f"{type(error).__name__}: {error}"
+    print(f"{getattr(function, '__name__', 'it')} stops with an error. {text}")
+    line, values = find_line(function, error)
+    if line:
+        print(f"in the line: {line}")
+    shapes = [
+        f"{name} is not written yet" if each is ... else f"{name} {each.shape}"
+        for name, each in values.items()
+    ]
+    if shapes:
+        print("where the shapes are:", ", ".join(shapes))
+    if any(each is ... for each in values.values()):
+        return
+    for word, hint in HINTS.items():
+        if word in text:
+            print(hint)
+
+
+def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
+    """Return the line of a student's function that has raised an error.
+
+    And by their names the arrays in it, and the dots that still stand for one.
+    """
+    code = getattr(function, "__code__", None)
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    places = traceback.extract_tb(error.__traceback__)
+    for (frame, number), place in zip(frames, places, strict=True):
+        if frame.f_code is code:
+            lines = linecache.getlines(frame.f_code.co_filename)
+            lines = lines[number - 1 : place.end_lineno]
+            line = " ".join(each.partition("#")[0].strip() for each in lines)
+            names = dict.fromkeys(re.findall(r"\w+", line))
+            local = {name: frame.f_locals.get(name) for name in names}
+            return line, {
+                name: value
+                for name, value in local.items()
+                if value is ... or isinstance(value, np.ndarray)
+            }
+    return "", {}
+
+
+def are_equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    """Return whether all arrays have the same shapes and, but for rounding, numbers."""
+    return len(some) == len(others) and all(
+        one.shape == other.shape and np.allclose(one, other, atol=1e-12)
+        for one, other in zip(some, others, strict=True)
+    )
