@@ -42,7 +42,7 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir runs/true-derivative
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS)
 	$(BIN)/python -m pipeline run --force
-	cp runs/default/report.html notebooks/report.html
+	$(BIN)/python -m pipeline report runs/default --output notebooks/report.html
 	$(BIN)/python -m pipeline report notebooks/lesson.md --output notebooks/lesson.html
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare

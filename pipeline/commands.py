@@ -16,7 +16,7 @@ import click
 from pipeline import parameters
 from pipeline.errors import CommandFailed, InvalidFile, PipelineError
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import NOTEBOOKS, ROOT, RUNS, from_current_folder
+from pipeline.paths import NOTEBOOKS, ROOT, RUNS, from_current_folder, hide_folders
 
 RUN = "python -m pipeline run"
 FOLDER = click.Path(file_okay=False)
@@ -84,14 +84,18 @@ main.command_class = Command
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return parameters by name; the path of a source begins in the current folder."""
+    """Return parameters by name; the path of a source begins in the current folder.
+
+    One below the home is kept as ``~``, so that no file of a run names the user.
+    """
     values = dict(options)
     if "run_dir" in values:
         command = f"{RUN} --run-dir {values['run_dir']}"
         raise click.UsageError(f"run_dir is no parameter. Write: {command}")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
-        values["source"] = from_current_folder(source, ROOT)
+        path = from_current_folder(os.path.expanduser(source), ROOT)  # noqa: PTH111
+        values["source"] = hide_folders(path)
     return values
 
 
@@ -236,13 +240,19 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.option(
     "--output",
     type=PAGE,
-    help="The page of a notebook or a lesson. Default: runs/reports/NAME.html.",
+    help="The page to write. Default: that of a run or a sweep, or one in "
+    "runs/reports. A run's page that is written elsewhere does not say on what "
+    "machine and when it was made.",
 )
 def report_command(path: Path, output: Path | None) -> None:
     """Make a page of a notebook, lesson, run, point or sweep, finished or not."""
+    if (path / "sweep.json").exists() and output:
+        raise click.UsageError("A sweep's page stays in its folder, without --output.")
     if path.is_dir() and output:
-        raise click.UsageError("--output is for notebooks; a run has its own report.")
-    if path.is_dir():
+        from pipeline.execution import runs
+
+        runs.publish(from_current_folder(str(path)), output)
+    elif path.is_dir():
         with refreshed_index():
             folder = from_current_folder(str(path))
             if (path / "sweep.json").exists():

@@ -278,11 +278,13 @@ def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_path("_and_".join(names))
     check_page(output)
-    read_columns(run_dirs)  # raises before anything is executed
+    compared = read_columns(run_dirs)  # raises before anything is executed
+    runs = [run for column in compared.values() for run in column.values()]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
         values = {"run_dirs": list(run_dirs)}
         notebooks.execute(NOTEBOOKS / executed.name, executed, values)
         title = f"{' and '.join(names)} compared"
-        page.write_notebook_report(executed, output, title)
+        sources = {run.parameters.source for run in runs}
+        page.write_notebook_report(executed, output, title, sources=sources)
     return output

@@ -18,7 +18,7 @@ from pipeline.errors import InvalidInput
 from pipeline.execution.runs import run
 from pipeline.lessons import exercises, lesson
 from pipeline.network.published import format_duration
-from pipeline.parameters import describe, find_changed, from_values
+from pipeline.parameters import describe, find_changed, from_values, name_sources
 from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.records import Inputs, Status, SweepSummary, read_record
 from pipeline.reports import page
@@ -100,7 +100,7 @@ def describe_run(path: Path) -> Row:
     row: Row = {
         "started": record.started.astimezone(UTC),
         "parameters": [
-            describe(find_changed(record.parameters)) or "all defaults",
+            describe(name_sources(find_changed(record.parameters))) or "all defaults",
             *describe_code(record.inputs),
         ],
         "duration": format_duration(record.duration_s or 0),

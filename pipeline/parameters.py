@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InvalidInput
-from pipeline.paths import ROOT
+from pipeline.paths import find_source, name_source
 
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
@@ -169,6 +169,16 @@ def describe(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
+def name_sources(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with each source as pages name it."""
+    named = dict(parameters)
+    if isinstance(source := named.get("source"), list):  # of a grid
+        named["source"] = [name_source(str(each)) for each in source]
+    elif source is not None:
+        named["source"] = name_source(str(source))
+    return named
+
+
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
     changed = find_changed(parameters)
@@ -265,7 +275,7 @@ def describe_wrong(name: str, value: object) -> str:
 
 def check_source(source: str) -> None:
     """Raise InvalidInput unless the source has a known name, or is a known path."""
-    path = ROOT / source
+    path = find_source(source)
     is_known = path.is_dir() or (
         path.is_file() and path.suffix.lower() in (".npz", ".csv")
     )

@@ -122,6 +122,34 @@ class Inputs(_Record):
     versions: dict[str, str]
 
 
+class Machine(_Record):
+    """What notebooks were executed on; None is what is not known there.
+
+    cores: those that the command could use.
+    blas: of NumPy, and how many threads each notebook gave it.
+    """
+
+    system: str
+    processor: str
+    cores: int
+    memory_gb: float | None = None
+    blas: str
+    blas_threads: int | None = None
+
+
+class Software(_Record):
+    """The project that made a result, and the packages that it installs.
+
+    commit, changed: of git, and the files that differed from the commit; None where
+        the project is no repository of git.
+    """
+
+    version: str
+    commit: str | None = None
+    changed: list[str] | None = None
+    packages: dict[str, str] = {}
+
+
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and its result.
 
@@ -132,6 +160,10 @@ class RunRecord(_Record):
     metrics: those of a point, because it has no metrics.json until it is evaluated.
     note: a copy of the model's, see `model.Model`.
     outputs: the digests of the run's files.
+    machines: where it was executed; several if it was continued elsewhere.
+    peak_memory_mb: the most that one of its notebooks took.
+
+    The last two and software make no run outdated, because no result depends on them.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
     parameter that this version does not know.
@@ -149,6 +181,9 @@ class RunRecord(_Record):
     error: str | None = None
     note: str | None = None
     outputs: dict[str, Digest] = {}
+    software: Software | None = None
+    machines: list[Machine] = []
+    peak_memory_mb: int | None = None
 
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a copy with some fields replaced, and all fields checked again."""
@@ -229,12 +264,20 @@ class SweepDefinition(_Record):
         return self.random.parameters if self.random else {}
 
 
+class Worker(Machine):
+    """A machine, or several of the same kind, that trained points of a sweep."""
+
+    points: int
+    peak_memory_mb: int | None = None
+
+
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: from the id of a point to its parameters.
     inputs: for each source, what else a training with it depends on.
     arrays: for each source, the digests of its arrays.
+    software, workers: those of the points, as their records name them.
 
     A point that was trained with other inputs or arrays is outdated.
     """
@@ -243,6 +286,8 @@ class SweepRecord(SweepDefinition):
     inputs: dict[str, Inputs] = {}
     arrays: dict[str, dict[str, Digest]] = {}
     warnings: list[str] = []
+    software: list[Software] = []
+    workers: list[Worker] = []
 
 
 class SweepSummary(_Record):

@@ -146,7 +146,8 @@ class Project:
             shutil.copytree(
                 ROOT / name, self.path / name, ignore=ignore, dirs_exist_ok=True
             )
-        shutil.copy2(ROOT / "helpers.py", self.path)
+        for name in ("helpers.py", "CITATION.cff"):
+            shutil.copy2(ROOT / name, self.path)
         with (self.path / "pipeline/results/checkpoints.py").open("a") as file:
             file.write(self.more)
 

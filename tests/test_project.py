@@ -46,6 +46,16 @@ def test_the_citation_is_of_this_version():
     assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
 
 
+def check_schema(name, *paths):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    done = subprocess.run([*command, name, *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_citation_has_the_published_form():
+    check_schema("vendor.citation-file-format", ROOT / "CITATION.cff")
+
+
 LINKED = [*GUIDES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
 LINKED += ["notebooks/lesson.md", "notebooks/teaching.md"]
 
@@ -86,10 +96,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_the_workflows_have_the_form_that_github_publishes():
-    command = [sys.executable, "-m", "check_jsonschema"]
-    command += ["--builtin-schema", "vendor.github-workflows", *WORKFLOWS]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    check_schema("vendor.github-workflows", *WORKFLOWS)
     assert [path.stem for path in WORKFLOWS] == ["platforms", "site"]
     text = "".join(path.read_text() for path in WORKFLOWS)
     assert re.findall("make ([a-z]+)", text) == ["site"]

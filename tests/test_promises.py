@@ -22,7 +22,7 @@ from pipeline.paths import ROOT
 from pipeline.records import Metrics
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import HELPERS, TRAINING
+from pipeline.results.stages import HELPERS, README, TRAINING
 from tests.commands import make_options, start
 from tests.execution.test_notebooks import write_notebook
 
@@ -132,7 +132,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(midway, tmp_p
     assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()
     assert folder.read_metrics() == train_without_a_break(folder.read_data())
     names = {path.name for path in folder.path.iterdir()}
-    assert names == {*record.outputs, HELPERS, "run.json", LOCK}
+    assert names == {*record.outputs, HELPERS, README, "run.json", LOCK}
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

@@ -27,7 +27,7 @@ from papermill.utils import nb_kernel_name, nb_language
 
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
 from pipeline.execution.process import NotebookProcess
-from pipeline.paths import BASE
+from pipeline.paths import BASE, hide_folders
 from pipeline.records import Inputs
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
@@ -137,7 +137,7 @@ def execute(
     inputs: Inputs | None = None,
     time_limit_s: float | None = None,
     is_point: bool = False,
-) -> None:
+) -> int | None:
     """Execute a notebook, and write it with its outputs.
 
     parameters: their values by name; what the notebook does not declare is left out.
@@ -147,6 +147,7 @@ def execute(
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
+    Return the most megabytes that its process had in memory, if the system tells.
     Raises InvalidFile if it is not a notebook in Python, NotebookFailed if a cell fails
     or the process dies, and CommandFailed if the code is not that of the inputs.
     """
@@ -168,6 +169,7 @@ def execute(
         closing(NotebookProcess(variables, code)) as process,
     ):
         _execute(node, output, values, progress, process, **options)
+        return process.peak_memory_mb
 
 
 def check_language(node: NotebookNode, path: Path) -> None:
@@ -211,7 +213,7 @@ def _execute(
     finally:
         if executed:
             executed[0].metadata.pop("papermill", None)  # has paths of this machine
-            write_whole(output, nbformat.writes(executed[0]).encode())
+            write_whole(output, hide_folders(nbformat.writes(executed[0])).encode())
 
 
 def execute_in_place(notebook: Path) -> None:

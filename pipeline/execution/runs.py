@@ -22,11 +22,11 @@ from pipeline.parameters import (
     from_values,
     make_command,
 )
-from pipeline.paths import RUNS
+from pipeline.paths import RUNS, hide_folders, name_source
 from pipeline.records import Inputs, RunRecord, Status
 from pipeline.results import alone, provenance
 from pipeline.results.checkpoints import keep_checkpoint
-from pipeline.results.files import check_folder, lock, write_whole
+from pipeline.results.files import check_folder, check_page, lock, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import PREPARATION, STAGES, Stage
 
@@ -100,7 +100,14 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
 
     reasons: why the run in the folder, if there is one, is replaced.
     """
+    # dask takes 0.2 s to import, see `execute_stages`.
+    from pipeline.execution import machine
+    from pipeline.reports import origins
+
     had_run = folder.record_path.exists()
+    record = record.replace(
+        software=machine.describe_software(), machines=[machine.describe_machine()]
+    )
     record = keep_checkpoint(folder, record)
     if record.resumed_after_epoch:
         place = f"after epoch {record.resumed_after_epoch}"
@@ -112,19 +119,24 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     folder.write_record(record)
     folder.clear()
     write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
+    is_published = provenance.has_published_helpers(record.inputs)
+    readme = origins.make_run_readme(record, folder.path.name, is_published)
+    write_whole(folder.readme_path, readme.encode())
     try:
-        outputs = execute_stages(folder, record.parameters, record.inputs)
+        outputs, peak = execute_stages(folder, record.parameters, record.inputs)
         if folder.read_data().source_sha256 != record.arrays:
             problem = "The source has changed while the run read it"
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = round(time.monotonic() - started, 1)
+        record = record.replace(duration_s=duration, peak_memory_mb=peak)
         note = folder.read_model().note
-        finish(folder, record.replace(duration_s=duration, outputs=outputs, note=note))
+        finish(folder, record.replace(outputs=outputs, note=note))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
         duration = round(time.monotonic() - started, 1)
-        text = None if isinstance(error, KeyboardInterrupt) else str(error)
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        text = None if is_stopped else hide_folders(str(error))
         ended = record.replace(status=Status.of(error), error=text)
         folder.write_record(ended.replace(duration_s=duration))
         raise
@@ -135,22 +147,26 @@ def execute_stages(
     values: Mapping[str, object],
     inputs: Inputs | None = None,
     stages: Iterable[Stage] = STAGES,
-) -> dict[str, str]:
-    """Execute the notebooks of these stages, and return the digests of their files.
+) -> tuple[dict[str, str], int | None]:
+    """Execute the notebooks of these stages.
 
     inputs: the code and cells that have to be executed; None for what is on disk.
+
+    Return the digests of their files, and the most megabytes that one of their
+    processes had in memory, if the system tells.
     """
     # papermill takes 0.4 s to import, for which a finished run does not wait.
     from pipeline.execution import notebooks
 
     outputs: dict[str, str] = {}
+    peaks = []
     for stage in stages:
         started, executed = time.monotonic(), folder.executed_path(stage)
         values = {**values, "run_dir": folder.display_path}
-        notebooks.execute(stage.notebook, executed, values, inputs=inputs)
+        peaks.append(notebooks.execute(stage.notebook, executed, values, inputs=inputs))
         outputs |= folder.digest([executed.name, *stage.files])
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
-    return outputs
+    return outputs, max((peak for peak in peaks if peak), default=None)
 
 
 def finish(folder: RunFolder, record: RunRecord) -> None:
@@ -192,6 +208,21 @@ def report(folder: RunFolder) -> Path:
     return folder.report_path
 
 
+def publish(run_dir: str, output: Path) -> None:
+    """Write a page of a finished run that does not say on what and when it was made.
+
+    Raises InvalidFile if there is no finished run, and InvalidInput if the page may not
+    be written there.
+    """
+    from pipeline.reports import page  # see `execute_stages`
+
+    check_page(output)
+    folder = RunFolder(run_dir)
+    record, _ = folder.read_finished()
+    html = page.render_run(folder, record, is_public=True)
+    write_whole(output, html.encode())
+
+
 def show_source(values: Mapping[str, str], output: Path | None) -> Path:
     """Write a page about the images of a source, and return its path.
 
@@ -212,9 +243,9 @@ def show_source(values: Mapping[str, str], output: Path | None) -> Path:
         folder = RunFolder(temporary)
         execute_stages(folder, dict(parameters), stages=[PREPARATION])
         executed = folder.executed_path(PREPARATION)
-        page.write_notebook_report(
-            executed, output, f"The images of {parameters.source}"
-        )
+        source = parameters.source
+        title = f"The images of {name_source(source)}"
+        page.write_notebook_report(executed, output, title, sources=[source])
         found = cells.read_notebook(executed).cells
     for cell in found:
         if "summary" in cell.metadata.get("tags", ()):

@@ -17,15 +17,16 @@ from pipeline.errors import (
     NotebookFailed,
     PipelineError,
 )
+from pipeline.execution.machine import describe_differences, describe_machine
 from pipeline.execution.process import open_threads
 from pipeline.execution.runs import execute_stages
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import ROOT
+from pipeline.paths import ROOT, find_source
 from pipeline.records import RunRecord
 from pipeline.results import provenance
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, PREPARATION, RESULT_FILES, STAGES
+from pipeline.results.stages import EVALUATION, PREPARATION, STAGES
 
 log = logging.getLogger(__name__)
 # Results of a BLAS may differ by this, because its last digits vary between machines.
@@ -69,9 +70,9 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     """
     folder = RunFolder(run_dir)
     record, parameters = folder.read_finished(check_files=False)
-    altered = folder.list_altered(record, RESULT_FILES)
+    altered = folder.list_altered(record, folder.list_results())
     source = parameters.source
-    has_source = source in NAMED_SOURCES or (ROOT / source).exists()
+    has_source = source in NAMED_SOURCES or find_source(source).exists()
     has_data = folder.data_path.exists() and folder.data_path.name not in altered
     if not has_source and not has_data:
         problem = (
@@ -106,29 +107,49 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     for name, value in before.items():
         verdict = f"{other} {after.get(name)}" if name in different else "equal"
         say(f"  {name:25} {value}  {verdict}")
-    _say_changes(folder, record, now, say)
+    _say_changes(folder, record, now, say, bool(different))
     if not different:
         say(f"Reproduced: all {len(before)} metrics and digests are equal.")
     elif is_close:
         say(
             f"Reproduced but for the last digits: metrics equal to {TOLERANCE:g}, "
             f"weights within {distance:.1g} of the stored ones. Another BLAS or "
-            "processor rounds products of matrices differently. "
-            f"Here: {provenance.describe_machine()}."
+            "processor rounds products of matrices differently."
         )
     else:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
 
 
 def _say_changes(
-    folder: RunFolder, record: RunRecord, now: RunRecord, say: Callable[[str], None]
+    folder: RunFolder,
+    record: RunRecord,
+    now: RunRecord,
+    say: Callable[[str], None],
+    with_machine: bool,
 ) -> None:
-    """Say what has changed since a run was made, and where its own helpers.py is."""
+    """Say what has changed since a run was made, and where its own helpers.py is.
+
+    with_machine: whether to say also what differs of the machines.
+    """
+    if with_machine:
+        _say_machines(record, say)
     for change in provenance.compare_records(record, now):
         say(f"What has changed since: {change}")
     own, path = record.inputs.syntax.get("helpers.py"), folder.find_helpers()
     if path and now.inputs.syntax["helpers.py"] != own:
         say(f"To verify it with its own helpers.py: cp {path} {ROOT}/helpers.py")
+
+
+def _say_machines(record: RunRecord, say: Callable[[str], None]) -> None:
+    """Say what differs between the machine that made a run and this one."""
+    if not record.machines:
+        say("The run does not say on which machine it was made.")
+        return
+    lines = describe_differences(record.machines, describe_machine())
+    for line in lines:
+        say(f"What differs of the machines: {line}")
+    if not lines:
+        say("The machine is of the same kind as that of the run.")
 
 
 def _are_close(before: dict[str, Any], after: dict[str, Any]) -> bool:

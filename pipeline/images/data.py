@@ -22,7 +22,7 @@ from pipeline.parameters import (
     check_source,
     describe,
 )
-from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.paths import NOTEBOOKS, find_source
 from pipeline.records import SPLITS
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
@@ -129,7 +129,7 @@ def load_source(source: str) -> Data:
 
     Raises InvalidInput if there is no such source, or if it cannot be used.
     """
-    path = SAMPLE if source == "sample" else ROOT / source
+    path = SAMPLE if source == "sample" else find_source(source)
     extras: dict[str, Any] = {}
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
@@ -210,7 +210,7 @@ def fit_sizes(count: int) -> dict[str, int]:
 
 def digest_source(source: str) -> str:
     """Return the SHA-256 of a source's file, or of its pictures with their names."""
-    path = SAMPLE if source == "sample" else ROOT / source
+    path = SAMPLE if source == "sample" else find_source(source)
     if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
         return f"keras.datasets.{source}"
     if path.is_file():

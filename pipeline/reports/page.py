@@ -6,7 +6,7 @@ nbconvert renders the cells, and markdown.py what stands in them.
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -21,9 +21,9 @@ from pipeline.digests import read_code
 from pipeline.images.data import DIGITS
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
-from pipeline.paths import RUNS, to_display_path
+from pipeline.paths import RUNS, hide_folders, name_source, to_display_path
 from pipeline.records import RunRecord
-from pipeline.reports import live
+from pipeline.reports import live, origins
 from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
 from pipeline.reports.markdown import Renderer, render_guide, render_markdown
 from pipeline.results.files import GENERATOR, check_page, write_whole
@@ -66,6 +66,7 @@ def render(
     site: Mapping[str, str] | None = None,
     summary: Mapping[str, Any] | None = None,
     exercises: Sequence[str] | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
@@ -74,6 +75,7 @@ def render(
         reading, and their titles.
     summary: of a run, see `summarise_run`.
     exercises: what the page checks exercises by, if there are any.
+    made: of a run or a sweep, see `origins.collect`.
 
     The page of a run has a title of its own, so the headings of its notebooks are
     lowered by one level.
@@ -105,6 +107,7 @@ def render(
         headings=renderer.headings,
         sections=sections,
         summary=summary,
+        origins=made,
         run=run,
         exercises=exercises if has_exercises else None,
         glossary=render_guide("Glossary", "README.md") if has_glossary else None,
@@ -168,11 +171,14 @@ def write_notebook_report(
     output: Path,
     title: str | None = None,
     exercises: Sequence[str] | None = None,
+    made: Mapping[str, Any] | None = None,
+    sources: Iterable[str] = (),
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
-    exercises: see `render`.
+    exercises, made: see `render`.
+    sources: of images, whose paths may stand in the notebook.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
@@ -185,12 +191,12 @@ def write_notebook_report(
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     name = title or heading_or_name
-    html = render({notebook.stem: node}, name, exercises=exercises)
+    html = render({notebook.stem: node}, name, exercises=exercises, made=made)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
         html = remove_dead_links(html)
-    write_whole(output, html.encode())
+    write_whole(output, hide_paths(html, sources).encode())
 
 
 def remove_dead_links(html: str) -> str:
@@ -211,17 +217,55 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
 
 
 def render_run(
-    folder: RunFolder, record: RunRecord, site: Mapping[str, str] | None = None
+    folder: RunFolder,
+    record: RunRecord,
+    site: Mapping[str, str] | None = None,
+    is_public: bool = False,
 ) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
     The last notebook comes first.
 
     site: see `render`.
+    is_public: whether to leave out on what and when the run was made.
     """
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
-    return render(notebooks, make_title(folder), site, summarise_run(folder, record))
+    source = str(record.parameters["source"])
+    images = origins.find_images(source, record.arrays)
+    rows = [] if is_public or site else origins.list_machines(record)
+    times = describe_times(record)
+    made = origins.collect([images], [record.software], rows, times)
+    summary = summarise_run(folder, record)
+    html = render(notebooks, make_title(folder), site, summary, made=made)
+    return hide_paths(html, [source])
+
+
+def describe_times(record: RunRecord) -> str:
+    """Return when a run was made, and how long that took, in words."""
+    text = f"Started {record.started:%Y-%m-%d %H:%M:%S} UTC"
+    if record.duration_s is not None:
+        text += f", took {record.duration_s} seconds"
+    if record.resumed_after_epoch:
+        text += (
+            f" from epoch {record.resumed_after_epoch} on; the parts before took "
+            f"{record.earlier_s} seconds"
+        )
+    return f"{text}."
+
+
+def hide_paths(html: str, sources: Iterable[str]) -> str:
+    """Return a page without paths of this machine.
+
+    A source outside the project is replaced by its last part.
+    """
+    html = hide_folders(html)
+    for source in sources:
+        path, name = hide_folders(source), name_source(source)
+        if name != path:
+            pattern = rf"{re.escape(escape(path))}(?![\w.-])"
+            html = re.sub(pattern, escape(name).replace("\\", "\\\\"), html)
+    return html
 
 
 def make_title(folder: RunFolder) -> str:
@@ -249,6 +293,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         ),
         "metrics": metrics,
         "parameters": parameters,
+        "source": name_source(parameters.source),
         "comparisons": published.compare(metrics.model_dump()),
         "unoriginal": find_unoriginal(parameters),
         "command": make_command(parameters.model_dump(), run_dir),

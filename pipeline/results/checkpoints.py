@@ -104,7 +104,8 @@ def keep_checkpoint(folder: RunFolder, now: RunRecord) -> RunRecord:
 
     now: the record of the run that begins.
 
-    Return it with the epoch to resume after, and the seconds of the earlier parts. If
+    Return it with the epoch to resume after, and the seconds and the machines of the
+    earlier parts. If
     the record in the folder differs, the checkpoint is deleted, before that record is
     replaced.
     """
@@ -117,7 +118,12 @@ def keep_checkpoint(folder: RunFolder, now: RunRecord) -> RunRecord:
             saved = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             part_s = max((saved - before.started).total_seconds(), 0)
             epoch, earlier_s = len(progress["history"]), before.earlier_s + part_s
-            return now.replace(resumed_after_epoch=epoch, earlier_s=round(earlier_s, 1))
+            machines = dict.fromkeys([*before.machines, *now.machines])
+            return now.replace(
+                resumed_after_epoch=epoch,
+                earlier_s=round(earlier_s, 1),
+                machines=list(machines),
+            )
     except InvalidFile:
         pass
     path.unlink()

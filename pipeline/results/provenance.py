@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.digests import (
     CODE,
     EVALUATION_CODE,
@@ -94,15 +92,6 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of these installed packages."""
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version()} | versions
-
-
-def describe_machine() -> str:
-    """Name the BLAS and the processor, on which the last digits of products depend."""
-    config: Any = np.show_config(mode="dicts")
-    blas = config["Build Dependencies"]["blas"]
-    extensions = config.get("SIMD Extensions", {}).get("found", [])
-    processor = [platform.processor() or platform.machine(), *extensions]
-    return f"BLAS {blas['name']} {blas['version']}, processor {' '.join(processor)}"
 
 
 def digest_cells(notebook: Path) -> str:

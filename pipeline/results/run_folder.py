@@ -7,7 +7,7 @@ notebook that runs alone writes nothing into a folder that has a run.json.
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipeline.results.stages import (
     EXECUTED_NOTEBOOKS,
     HELPERS,
     PREPARATION,
+    README,
     RECORD,
     REPORT,
     RESULT_FILES,
@@ -62,6 +63,7 @@ class RunFolder:
         self.answers_path = self.path / "answers.npz"
         self.metrics_path = self.path / "metrics.json"
         self.helpers_path = self.path / HELPERS
+        self.readme_path = self.path / README
         self.report_path = self.path / REPORT
         self.checkpoint_path = self.path / CHECKPOINT
         self.record_path = self.path / RECORD
@@ -143,7 +145,9 @@ class RunFolder:
         been changed or removed since.
         """
         record = self.read_record()
-        altered = self.describe_altered(record) if check_files else []
+        altered = []
+        if check_files:
+            altered = self.describe_altered(record, self.list_results())
         command = parameters.make_command(record.parameters, self.display_path)
         if record.status != Status.DONE:
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
@@ -262,7 +266,7 @@ class RunFolder:
         The report and the metrics go first, so that none is left without the files that
         it was made from.
         """
-        for name in (*reversed(DIGESTED_FILES), HELPERS):
+        for name in (*reversed(DIGESTED_FILES), HELPERS, README):
             (self.path / name).unlink(missing_ok=True)
         remove_parts(self.path, RUN_FILES)
 
@@ -277,12 +281,25 @@ class RunFolder:
         found = self.digest(recorded)
         return [name for name in recorded if found.get(name) != record.outputs[name]]
 
-    def describe_altered(self, record: RunRecord) -> list[str]:
+    def list_results(self) -> list[str]:
+        """Return the names of the files of results, without a data.npz that is missing.
+
+        It can be made again from the source, so a run may be handed on without it.
+        """
+        return [
+            name
+            for name in RESULT_FILES
+            if name != self.data_path.name or self.data_path.exists()
+        ]
+
+    def describe_altered(
+        self, record: RunRecord, results: Sequence[str] = RESULT_FILES
+    ) -> list[str]:
         """Describe each file of a finished run that was removed or altered since.
 
         The report does not count, because it can be made again from the other files.
         """
-        altered = self.list_altered(record, [*EXECUTED_NOTEBOOKS, *RESULT_FILES])
+        altered = self.list_altered(record, [*EXECUTED_NOTEBOOKS, *results])
         return [f"{name}, which has been removed or altered since" for name in altered]
 
     def find_differences(self, now: RunRecord) -> list[str]:

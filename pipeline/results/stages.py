@@ -36,8 +36,9 @@ RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
 REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 HELPERS = "helpers.py.txt"  # a file named helpers.py there could be imported
+README = "README.txt"
 DIGESTED_FILES = (*EXECUTED_NOTEBOOKS, *RESULT_FILES, REPORT)  # a record digests them
-RUN_FILES = (*DIGESTED_FILES, HELPERS, CHECKPOINT, RECORD)
+RUN_FILES = (*DIGESTED_FILES, HELPERS, README, CHECKPOINT, RECORD)
 
 
 def list_made_from(stage: Stage) -> list[Stage]:

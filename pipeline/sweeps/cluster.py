@@ -33,7 +33,7 @@ from distributed.versions import get_versions
 
 from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.network import helpers_text
-from pipeline.paths import ROOT
+from pipeline.paths import ROOT, hide_folders
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.results import provenance
 from pipeline.results.files import write_whole
@@ -259,6 +259,8 @@ def _take_result(
     try:
         ended, files = task.result()
         for name, content in files.items():
+            if name == TRAINING.executed_name:  # it names the folder here
+                content = hide_folders(content.decode()).encode()
             write_whole(folder.path / name, content)
         result.set_result(ended.replace(outputs=folder.digest(TRAINING_FILES)))
     except CancelledError:

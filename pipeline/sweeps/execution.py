@@ -14,11 +14,14 @@ from dask.system import cpu_count
 
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
+from pipeline.execution.machine import describe_software
 from pipeline.execution.process import open_threads, start_fork_server
-from pipeline.network.published import round_metric
+from pipeline.network.published import format_duration, round_metric
 from pipeline.paths import NOTEBOOKS
-from pipeline.records import Status
+from pipeline.records import Software, Status
+from pipeline.reports.origins import make_sweep_readme
 from pipeline.results.files import lock, write_whole
+from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps import evaluation, table, training
 from pipeline.sweeps.rungs import Progress, iterate_rungs, log_plan
 from pipeline.sweeps.sweep import Point, PreparedSweep, Sweep, prepare
@@ -130,9 +133,10 @@ def train(
     """
     waiting = {point.id: point for point in jobs}
     written_at = time.monotonic()
+    software = describe_software() if jobs else None
     try:
         with trainer as submit:
-            _write_definition(sweep, bool(jobs))
+            _write_definition(sweep, software)
             for epochs, rung in iterate_rungs(sweep):
                 names = set(rung["id"])
                 left = [point for name, point in waiting.items() if name in names]
@@ -140,7 +144,8 @@ def train(
                 futures = {}
                 for point in left:
                     content = sweep.make_data(point.parameters)
-                    future = submit(point.folder, point.now, content, time_limit)
+                    record = point.now.replace(software=software)
+                    future = submit(point.folder, record, content, time_limit)
                     futures[future] = point
                 for future in as_completed(futures):
                     point, record = futures.pop(future), future.result()
@@ -158,19 +163,32 @@ def train(
             write_state(sweep, "interrupted")
 
 
-def _write_definition(sweep: PreparedSweep, has_jobs: bool) -> None:
-    """Write sweep.json, if it differs or points are to be trained."""
+def _write_definition(sweep: PreparedSweep, software: Software | None) -> None:
+    """Write sweep.json, if it differs or points are to be trained.
+
+    software: that of the trainings that begin, or None if there are none.
+    """
     path, record = sweep.record_path, records.to_json(sweep.to_record())
-    if has_jobs or not path.exists() or path.read_bytes() != record:
+    if software or not path.exists() or path.read_bytes() != record:
         sweep.report_path.unlink(missing_ok=True)
         write_whole(sweep.helpers_path, sweep.helpers)
+        is_published = has_published_helpers(*sweep.inputs.values())
+        software = software or next(reversed(sweep.list_software()), None)
+        readme = make_sweep_readme(
+            sweep.path.name, sweep.arrays, software, is_published
+        )
+        write_whole(sweep.readme_path, readme.encode())
         write_whole(path, record)
     write_state(sweep, "running")
 
 
 def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
-    """Write results.csv and summary.json, and return the table that they show."""
+    """Write sweep.json, results.csv and summary.json; return the table they show.
+
+    sweep.json names where and with which software its points were made.
+    """
     found = make_table(sweep)
+    write_whole(sweep.record_path, records.to_json(sweep.to_record()))
     table.write_results(found, sweep.results_path)
     summary = table.summarise(sweep, found, status)
     write_whole(sweep.summary_path, records.to_json(summary))
@@ -195,11 +213,14 @@ def select_and_evaluate(
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
     log.info(f"selected: {metric} {round_metric(best['mean'])}{seeds}: {values}")
-    folders = [sweep.points[name].folder for name in table.find_points(found, best)]
+    selected = [sweep.points[name] for name in table.find_points(found, best)]
+    folders = [point.folder for point in selected]
     try:
         is_new = evaluation.evaluate(folders, at_a_time, sweep)
     except (InvalidInput, NotebookFailed) as error:
         raise CommandFailed(f"All points are kept, but: {error}") from error
+    for point in selected:
+        point.load()  # the evaluation has added to its record
     found = write_state(sweep, status)
     own = found[found["id"].isin(table.find_points(found, best))]
     log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
@@ -212,11 +233,34 @@ def write_report(sweep: Sweep) -> Path:
     Return the path of the report.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
-    from pipeline.reports import page
+    from pipeline.reports import origins, page
 
     executed = sweep.notebook_path
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
-    page.write_notebook_report(executed, sweep.report_path, title)
+    made = origins.collect(
+        [origins.find_images(*each) for each in sweep.arrays.items()],
+        sweep.list_software(),
+        origins.list_workers(sweep.list_workers()),
+        _describe_times(sweep),
+    )
+    page.write_notebook_report(
+        executed, sweep.report_path, title, made=made, sources=sweep.inputs
+    )
     return sweep.report_path
+
+
+def _describe_times(sweep: Sweep) -> str:
+    """Return when the points of a sweep were trained, and how long that took."""
+    points = sweep.points.values()
+    begins = [point.record.started for point in points if point.record]
+    if not begins:
+        return ""
+    first, last = min(begins), max(begins)
+    seconds = format_duration(sweep.measure_seconds())
+    return (
+        f"Trainings were started from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} "
+        f"UTC. Together they took {seconds}, on one core each, with those that failed, "
+        "were eliminated or are no longer in the sweep's file."
+    )

@@ -19,16 +19,19 @@ from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.records import (
     Inputs,
+    Machine,
     Metrics,
     RunRecord,
+    Software,
     Status,
     SweepDefinition,
     SweepRecord,
+    Worker,
 )
 from pipeline.results import provenance
 from pipeline.results.files import check_folder
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, HELPERS, TRAINING
+from pipeline.results.stages import EVALUATION, HELPERS, README, TRAINING
 from pipeline.sweeps.definition import list_points, read_definition
 
 UNFINISHED = (
@@ -116,6 +119,7 @@ class Sweep:
         self.notebook_path = path / "sweep.ipynb"
         self.report_path = path / "report.html"
         self.helpers_path = path / HELPERS
+        self.readme_path = path / README
         self.points = {
             identity: Point(each, RunFolder(path / identity), self._make_record(each))
             for identity, each in points.items()
@@ -135,7 +139,37 @@ class Sweep:
             inputs=self.inputs,
             arrays=self.arrays,
             warnings=self.warnings,
+            software=self.list_software(),
+            workers=self.list_workers(),
         )
+
+    def list_software(self) -> list[Software]:
+        """Return the software that made the points, each once."""
+        found: list[Software] = []
+        for record in self._list_records():
+            if record.software and record.software not in found:
+                found.append(record.software)
+        return found
+
+    def list_workers(self) -> list[Worker]:
+        """Return the machines that trained the points, those of one kind as one."""
+        groups: dict[Machine, list[RunRecord]] = {}
+        for record in self._list_records():
+            for machine in record.machines:
+                groups.setdefault(machine, []).append(record)
+        return [
+            Worker(
+                **dict(machine),
+                points=len(own),
+                peak_memory_mb=max(each.peak_memory_mb or 0 for each in own) or None,
+            )
+            for machine, own in groups.items()
+        ]
+
+    def _list_records(self) -> list[RunRecord]:
+        """Return the records of the points that count."""
+        points = self.points.values()
+        return [each.record for each in points if each.record and not each.changes]
 
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, the new ones first.
@@ -173,6 +207,16 @@ class Sweep:
         """Return the names of the points that are no longer in the sweep's file."""
         folders = {path.parent.name for path in self.path.glob("*/run.json")}
         return sorted(folders - self.points.keys())
+
+    def measure_seconds(self) -> float:
+        """Return the seconds of all trainings that have left a folder.
+
+        Points count whatever their status, and those that have left the sweep, too.
+        """
+        former = [RunFolder(self.path / name) for name in self.list_former_folders()]
+        others = [folder.find_record() for folder in former]
+        found = [*(point.record for point in self.points.values()), *others]
+        return sum(each.earlier_s + (each.duration_s or 0) for each in found if each)
 
     def count_free_bytes(self) -> int:
         """Return the room on the disk of the sweep's folder."""

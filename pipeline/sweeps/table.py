@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import InvalidFile
-from pipeline.parameters import NAMES, describe, make_id
+from pipeline.parameters import NAMES, describe, make_id, name_sources
 from pipeline.paths import BASE
 from pipeline.records import (
     METRICS,
@@ -251,7 +251,7 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     definition = sweep.definition
     best, reason = select(table, definition)
     lines = [
-        f"{entry}: {describe(values)}"[:200]
+        f"{entry}: {describe(name_sources(values))}"[:200]
         for entry in ("base", "grid")
         if (values := getattr(definition, entry))
     ]
@@ -273,7 +273,7 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     started = table["started"].min()
     return SweepSummary(
         started=None if pd.isna(started) else started.to_pydatetime(),
-        duration_s=round(float(table["duration_s"].sum()), 1),
+        duration_s=round(sweep.measure_seconds(), 1),
         select=definition.select,
         status=status,
         detail=", ".join(f"{count} {name}" for name, count in counts.items()),

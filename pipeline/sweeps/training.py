@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline.errors import InvalidFile, NotebookFailed
+from pipeline.execution.machine import describe_machine
+from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import write_whole
@@ -34,14 +36,14 @@ def train_point(
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
     started = time.monotonic()
-    record = keep_checkpoint(
-        folder, record.replace(status=Status.RUNNING, started=now())
-    )
+    begun = {"status": Status.RUNNING, "started": now()}
+    record = record.replace(**begun, machines=[describe_machine()])
+    record = keep_checkpoint(folder, record)
     folder.write_record(record)
     folder.clear()
     write_whole(folder.data_path, content)
     try:
-        notebooks.execute(
+        peak = notebooks.execute(
             TRAINING.notebook,
             folder.executed_path(TRAINING),
             record.parameters | {"run_dir": folder.display_path},
@@ -53,9 +55,11 @@ def train_point(
         trained = TrainingMetrics(
             **folder.read_history()[-1], weights_sha256=model.sha256
         )
-        record = record.replace(status=Status.DONE, metrics=trained, note=model.note)
+        results = {"metrics": trained, "note": model.note, "peak_memory_mb": peak}
+        record = record.replace(status=Status.DONE, **results)
     except (NotebookFailed, InvalidFile) as error:
-        record = record.replace(status=Status.of(error), error=str(error))
+        text = hide_folders(str(error))
+        record = record.replace(status=Status.of(error), error=text)
     finally:
         folder.data_path.unlink(missing_ok=True)
     return record.replace(

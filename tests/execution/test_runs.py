@@ -19,6 +19,7 @@ from pipeline.results.stages import (
     DIGESTED_FILES,
     EVALUATION,
     HELPERS,
+    README,
     RESULT_FILES,
     TRAINING,
 )
@@ -147,7 +148,7 @@ def read_times(folder):
 def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_run):
     folder, run = small_run
     times, results = read_times(folder), folder.digest(RESULT_FILES)
-    assert set(times) == {*DIGESTED_FILES, HELPERS, "run.json", LOCK}
+    assert set(times) == {*DIGESTED_FILES, HELPERS, README, "run.json", LOCK}
     assert folder.read_record().outputs == folder.digest()
     assert "is finished, and nothing that it depends on has changed." in run().stdout
     assert read_times(folder) == times
@@ -224,6 +225,19 @@ def test_verify_of_a_point_says_that_its_source_is_missing(
     assert f"its source {small_source[0]} is missing" in done.stderr
 
 
+def test_a_run_is_handed_on_without_data_npz(small_run, pipeline):
+    """Everything but `run` itself takes the images from their source again."""
+    folder, run = small_run
+    folder.data_path.unlink()
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 0, done.stderr
+    assert "Reproduced: all 12 metrics and digests are equal." in done.stdout
+    assert pipeline("report", folder.path).returncode == 0
+    assert not folder.data_path.exists()
+    assert "because of\n  data.npz" in run().stdout
+    assert folder.data_path.exists()
+
+
 def change_weights(folder, amount):
     """Change the weights of a run by this amount, and its record with them."""
     matrices = dict(np.load(folder.model_path))
@@ -248,8 +262,17 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     done = pipeline("verify", folder.path)
     assert done.returncode == 0, done.stderr
     assert "metrics equal to 1e-09, weights within 1e-12 of the stored" in done.stdout
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
-    assert f"Here: BLAS {blas} " in done.stdout
+    assert "The machine is of the same kind as that of the run." in done.stdout
+    record = folder.read_record()
+    (machine,) = record.machines
+    other = machine.model_copy(update={"blas": "an old one", "cores": 1000})
+    folder.write_record(record.replace(machines=[other]))
+    printed = pipeline("verify", folder.path).stdout
+    differences = re.findall("What differs of the machines: (.*)", printed)
+    assert differences == [
+        f"cores, which was 1000 and is {machine.cores}",
+        f"blas, which was an old one and is {machine.blas}",
+    ]
     change_weights(folder, 1e-6)
     done = pipeline("verify", folder.path)
     assert done.returncode == 1

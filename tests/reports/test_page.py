@@ -16,6 +16,7 @@ from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports import page
 from pipeline.results.files import GENERATOR
+from pipeline.results.run_folder import RunFolder
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 
@@ -288,17 +289,42 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert min(map(len, descriptions)) > 30
 
 
-def test_the_committed_report_is_what_a_run_makes(runs):
-    committed = NOTEBOOKS / "report.html"
+def test_the_committed_report_is_what_a_run_makes(runs, pipeline, tmp_path):
+    committed, made = NOTEBOOKS / "report.html", tmp_path / "report.html"
+    done = pipeline("report", runs / "default", "--output", made)
+    assert done.returncode == 0, done.stderr
     texts = []
-    for path in (committed, runs / "default" / "report.html"):
+    for path in (committed, made):
         html = parse(path.read_text().replace(str(runs / "default"), "runs/default"))
-        # These have dates, and versions of packages.
+        # This has versions of packages.
         html.select_one("details.origins").decompose()
         html.select_one("script#run").decompose()  # packed data
         code = [each.string for each in html.select("script, style")]
         texts.append([html.text, *(image["alt"] for image in html.select("img")), code])
     assert texts[0] == texts[1], "run: make notebooks"
+
+
+def test_a_report_names_its_machine_but_not_if_it_is_published(
+    runs, pipeline, tmp_path
+):
+    record = RunFolder(runs / "default").read_record()
+    (machine,) = record.machines
+    facts = [machine.system, machine.processor, machine.blas, "UTC", "MB"]
+    facts.append(record.software.commit or "a folder that git does not know")
+    html = parse((runs / "default" / "report.html").read_text())
+    section = html.select_one("section[aria-labelledby=provenance]").text
+    assert [fact for fact in facts if fact not in section] == []
+    assert "Creative Commons Attribution-ShareAlike 3.0" in section
+    assert "under the MIT licence" in section
+    page_path = tmp_path / "page.html"
+    done = pipeline("report", runs / "default", "--output", page_path)
+    assert done.returncode == 0, done.stderr
+    html = parse(page_path.read_text())
+    section = html.select_one("section[aria-labelledby=provenance]").text
+    assert [fact for fact in facts if fact in section] == []
+    assert "Creative Commons Attribution-ShareAlike 3.0" in section
+    refused = pipeline("report", runs / "small", "--output", tmp_path / "sweep.html")
+    assert refused.returncode == 2
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):

@@ -4,6 +4,7 @@ Some workers come late, are killed, or have another version of a package.
 """
 
 import copy
+import json
 import logging
 import os
 import signal
@@ -126,6 +127,8 @@ def test_a_sweep_that_lost_a_worker_says_so_once_and_equals_a_local_one(dask, lo
     for path in dask.out.glob("*/run.json"):
         executed = path.with_name("02_train.ipynb").read_text()
         assert f'run_dir = \\"{path.parent}\\"' in executed
+    (worker,) = json.loads((dask.out / "sweep.json").read_text())["workers"]
+    assert worker["points"] == 3
     assert dask.log.count("3 points are waiting. Start one with dask worker") == 1
 
 

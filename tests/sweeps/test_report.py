@@ -9,13 +9,17 @@ import itertools
 import math
 
 import matplotlib.pyplot as plt
+import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.parameters import NAMES
-from pipeline.records import SweepDefinition
+from pipeline.records import SweepDefinition, SweepRecord
+from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import evaluation, report
+from pipeline.sweeps.definition import read_definition
+from pipeline.sweeps.sweep import read_sweep
 from pipeline.sweeps.table import make_table
 from tests.conftest import EPOCH
 from tests.sweeps.conftest import end, make_ranking, make_sweep
@@ -86,6 +90,42 @@ def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs
     links = [link["href"] for link in points.find_all("a")]
     assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
     assert "test" not in points.text
+
+
+def test_a_sweep_says_on_what_and_for_how_long_its_points_were_trained(runs):
+    sweep = read_sweep(runs / "small")
+    records = [point.record for point in sweep.points.values()]
+    (machine,) = {machine for record in records for machine in record.machines}
+    record = SweepRecord.model_validate_json((runs / "small/sweep.json").read_text())
+    (worker,) = record.workers
+    assert (worker.points, worker.processor) == (4, machine.processor)
+    assert worker.peak_memory_mb == max(each.peak_memory_mb for each in records)
+    assert record.software == [records[0].software]
+    page = BeautifulSoup((runs / "small" / "report.html").read_text(), "html.parser")
+    section = " ".join(
+        page.select_one("section[aria-labelledby=provenance]").text.split()
+    )
+    seconds = sum(each.duration_s for each in records)
+    assert f"Together they took {seconds:.1f} s, on one core each" in section
+    assert "Creative Commons Attribution-ShareAlike 3.0" in section
+    for cell in nbformat.read(runs / "small" / "sweep.ipynb", 4).cells:
+        assert machine.processor not in str(cell.get("outputs"))
+        assert "UTC" not in str(cell.get("outputs")).replace("evaluated", "")
+    readme = (runs / "small" / "README.txt").read_text()
+    assert "python -m pipeline verify runs/sweeps/small" in readme
+
+
+def test_the_time_of_a_sweep_counts_every_training(tmp_path):
+    """Those that failed, were continued, lost, or are no longer in the file, too."""
+    definition = read_definition({"name": "a", "base": {"epochs": 1}, "seeds": [1, 2]})
+    sweep = make_sweep(definition, tmp_path / "a")
+    first, second = sweep.points.values()
+    first.record = first.now.replace(duration_s=1.5, earlier_s=10)
+    second.record = second.now.replace(duration_s=100, status="failed")
+    second.changes = ["outdated"]
+    RunFolder(tmp_path / "a" / "gone").write_record(first.now.replace(duration_s=1000))
+    RunFolder(tmp_path / "a" / "new").write_record(first.now)
+    assert sweep.measure_seconds() == 1111.5
 
 
 @pytest.mark.parametrize(

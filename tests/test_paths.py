@@ -1,0 +1,102 @@
+"""No file of a run or a sweep has a path of its machine, or the name of its user."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline import paths
+from pipeline.parameters import name_sources
+from tests.commands import Project, make_options
+from tests.conftest import write_pictures
+
+SMALL = {"num_samples": 20, "num_validation": 5, "epochs": 1, "hidden_size": 3}
+
+
+def read_contents(folder):
+    """Yield the name and the content of each file, those in .npz files among them."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix == ".npz":
+            with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+                for name in archive.namelist():
+                    content = archive.read(name)
+                    yield f"{path}/{name}", content
+                    yield f"{path}/{name}", content.replace(b"\0", b"")  # of UTF-32
+        elif path.is_file():
+            yield str(path), path.read_bytes()
+
+
+def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_path):
+    """A finished run, a failed one, an own source and a sweep, in the home of ann."""
+    home = tmp_path / "ann-of-the-test"
+    project = Project(home / "work" / "digits")
+    write_pictures(home / "pictures", {0: "zero", 1: "one"}, 40)
+
+    def run(*words, code=0):
+        process = project.start(*words, HOME=str(home))
+        out, errors = process.communicate()
+        assert process.returncode == code, out + errors
+
+    run("run", "--run-dir", "runs/done", *make_options(SMALL))
+    source = ("-p", "source", "../../pictures", "-p", "epochs", "1")
+    run("run", "--run-dir", "runs/own", *source)
+    base = SMALL | {"source": "~/pictures", "learning_rate": 1e200}
+    base |= {"num_samples": 10}
+    sweep = {"name": "s", "base": base, "grid": {"seed": [1, 2]}}
+    (project.path / "bad.yaml").write_text(json.dumps(sweep))
+    run("sweep", "bad.yaml", code=1)
+    sweep = sweep | {"base": base | {"learning_rate": 0.01}}
+    (project.path / "good.yaml").write_text(json.dumps(sweep))
+    run("sweep", "good.yaml", "--sweep-dir", "runs/sweeps/good")
+    run("data", "../../pictures")
+    text = (project.path / "helpers.py").read_text()
+    line = "    scores_delta = "
+    assert text.count(line) == 1
+    broken = text.replace(line, f"    open(__file__ + '.missing')\n{line}")
+    project.write("helpers.py", broken)
+    run("run", "--run-dir", "runs/failed", *make_options(SMALL), code=1)
+    record = json.loads((project.path / "runs/failed/run.json").read_text())
+    assert "helpers.py.missing" in record["error"]
+    assert record["duration_s"] > 0
+
+    files = list(read_contents(project.path / "runs"))
+    assert len(files) > 60
+    for name, content in files:
+        for hidden in (str(tmp_path), home.name):
+            place = content.find(hidden.encode())
+            assert place < 0, (name, content[place - 80 : place + 80])
+    pages = (project.path / "runs").rglob("*.html")
+    assert [str(page) for page in pages if "~/pictures" in page.read_text()] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("a/b", "a/b"), ("sample", "sample"), ("~/a/b", "b"), ("/a/b.npz", "b.npz")],
+)
+def test_a_source_outside_the_project_is_named_by_its_last_part(source, name):
+    assert paths.name_source(source) == name
+    assert name_sources({"seed": 1, "source": source}) == {"seed": 1, "source": name}
+    assert name_sources({"source": [source]}) == {"source": [name]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/home/ann/work/digits/runs/a", "runs/a"),
+        ('"/home/ann/work/digits"', '"."'),
+        (
+            "File \x1b[32m~/work/digits/helpers.py:3\x1b[39m",
+            "File \x1b[32mhelpers.py:3\x1b[39m",
+        ),
+        ("/home/ann/work/digits-2/a", "~/work/digits-2/a"),
+        ("/home/ann\\n/home/annie", "~\\n/home/annie"),
+        ("https://example.org/home/ann/a", "https://example.org/home/ann/a"),
+    ],
+)
+def test_folders_of_the_user_are_hidden(text, expected, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", Path("/home/ann/work/digits"))
+    monkeypatch.setattr(paths, "BASE", Path("/home/ann/work/digits"))
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert paths.hide_folders(text) == expected
