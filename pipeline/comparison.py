@@ -1,6 +1,7 @@
 """Compare finished runs and sweeps, for compare.ipynb and its page."""
 
 import itertools
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from pipeline.sweeps.table import find_selected
 
 LETTERS = "ABCDEF"  # as many as there are colours and line styles
 LEVEL = 0.05  # the probability of an error, for all pairs together
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,6 +270,101 @@ def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def judge(counts: pd.Series, level: float) -> str:
+    """Return in words which network of a pair is better, by McNemar's test.
+
+    counts: a row of `count_pairs`.
+    level: the probability of calling one better if both are equally good.
+    """
+    if counts["only first"] == counts["only second"] == 0:
+        return "No image tells the two apart."
+    if counts["p"] >= level:
+        return "Chance may explain the difference."
+    first, second = str(counts.name).split(", ")
+    better = first if counts["only first"] > counts["only second"] else second
+    return f"{better} is better by more than chance explains."
+
+
+def describe_verdicts(compared: Mapping[str, Mapping[int, Run]]) -> list[str]:
+    """Return for each pair a sentence that says whether one of the two is better.
+
+    Two sweeps are judged over their seeds, others by the answers to the test images.
+    """
+    networks = list(choose_networks(compared).values())
+    estimates, problem = compare_seeds(make_table(compared)), ""
+    try:
+        images, labels = find_test_images(networks)
+        answers, _ = collect_answers(networks, images, labels)
+        correct = answers == labels
+        counts = count_pairs(correct, answers)
+    except InvalidInput as error:
+        problem = str(error)
+    names = [describe_place(column) for column in compared.values()]
+    numbers = [len(column) for column in compared.values()]
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    lines = []
+    for i, j in pairs:
+        pair, level = f"{LETTERS[i]}, {LETTERS[j]}", LEVEL / len(pairs)
+        over_seeds = (pair, "test accuracy")
+        if min(numbers[i], numbers[j]) > 1 and over_seeds in estimates.index:
+            row = estimates.loc[[over_seeds]].iloc[0]
+            lines.append(describe_over_seeds(row, names[i], names[j], level))
+        elif problem:
+            lines.append(f"{names[i]} and {names[j]} are not compared. {problem}")
+        else:
+            verdict = judge(counts.loc[[pair]].iloc[0], level)
+            shares = {
+                networks[place].folder.display_path: float(correct[place].mean())
+                for place in (i, j)
+            }
+            lines.append(describe_by_images(verdict, shares, len(labels)))
+    return lines
+
+
+def describe_over_seeds(row: pd.Series, first: str, second: str, level: float) -> str:
+    """Say whether the second of two sweeps is better than the first, over their seeds.
+
+    row: of `compare_seeds`.
+    level: the probability that the interval misses the mean difference.
+    """
+    interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
+    measured = (
+        f"the test accuracy differs by {row['difference']:+.4f} "
+        f"({100 * (1 - level):.3g} % interval {interval})"
+    )
+    if row["low"] > 0:
+        return f"{second} is better than {first}, also for other seeds: {measured}."
+    if row["high"] < 0:
+        return f"{first} is better than {second}, also for other seeds: {measured}."
+    return f"The seeds may explain how {second} differs from {first}: {measured}."
+
+
+def describe_by_images(verdict: str, shares: Mapping[str, float], images: int) -> str:
+    """Say whether one of two networks is better, by the images that each gets right.
+
+    verdict: that of `judge`.
+    shares: the accuracy of each network by its name.
+    """
+    best, other = sorted(shares, key=lambda name: -shares[name])
+    measured = (
+        f"{100 * shares[best]:.2f} against {100 * shares[other]:.2f} % "
+        f"of {images:,} test images"
+    )
+    if "better" in verdict:
+        return (
+            f"{best} is better than {other}, by more than chance explains: {measured}."
+        )
+    if "Chance" in verdict:
+        return f"Chance may explain how {best} differs from {other}: {measured}."
+    return f"No image tells {best} and {other} apart: {measured}."
+
+
+def describe_place(column: Mapping[int, Run]) -> str:
+    """Return the folder of a run, or of the sweep that a column stands for."""
+    folder = next(iter(column.values())).folder
+    return find_sweep(folder) if len(column) > 1 else folder.display_path
+
+
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     """Execute compare.ipynb for these runs, write its page, and return the page's path.
 
@@ -279,12 +377,17 @@ def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     output = output or page.choose_path("_and_".join(names))
     check_page(output)
     compared = read_columns(run_dirs)  # raises before anything is executed
-    runs = [run for column in compared.values() for run in column.values()]
+    verdicts = describe_verdicts(compared)
+    sources = {
+        run.parameters.source for column in compared.values() for run in column.values()
+    }
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
         values = {"run_dirs": list(run_dirs)}
         notebooks.execute(NOTEBOOKS / executed.name, executed, values)
         title = f"{' and '.join(names)} compared"
-        sources = {run.parameters.source for run in runs}
-        page.write_notebook_report(executed, output, title, sources=sources)
+        page.write_notebook_report(
+            executed, output, title, lead=verdicts, sources=sources
+        )
+    log.info("\n".join(verdicts))
     return output

@@ -180,12 +180,15 @@ def test_two_sweeps_of_seven_points_are_two_columns_with_a_difference(sweeps, tm
     assert f"B {sweeps[1]}: hidden_size 4, seed 2, 3, 4" in " ".join(page.text.split())
     metrics = {name: values for name, *values in tables["metric", 3]}
     first, second = map(read_accuracies, sweeps)
-    for text, column in zip(metrics["test accuracy"], (first, second), strict=True):
+    for text, column in zip(metrics["test accuracy ↑"], (first, second), strict=True):
         values = list(column.values())
         mean, spread = text.split(" ", 1)
         assert float(mean) == pytest.approx(np.mean(values), abs=6e-5)
         assert spread == f"({min(values):.4f} to {max(values):.4f})"
     difference = np.mean([second[seed] - first[seed] for seed in (2, 3, 4)])
+    verdict = f"The seeds may explain how {sweeps[1]} differs from {sweeps[0]}: "
+    verdict += f"the test accuracy differs by {difference:+.4f} (95 % interval "
+    assert page.h1.find_next("p").text.startswith(verdict)
     validation, test = tables["first, second", 7]
     assert test[:4] == ["A, B: test accuracy", "4, 3", "3", f"{difference:+.4f}"]
     assert validation[0] == "A, B: validation accuracy"
@@ -243,14 +246,75 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     assert page.title.text == f"{pair[0]} and {copy} compared"
     metrics = {name: values for name, *values in tables["metric", 4]}
     # The published metrics.
-    assert metrics["train error"] == ["0.4204", "0.2746", "-0.1458"]
-    assert metrics["test accuracy"] == ["0.7942", "0.8500", "+0.0558"]
+    assert metrics["train error ↓"] == ["0.4204", "0.2746", "-0.1458"]
+    assert metrics["test accuracy ↑"] == ["0.7942", "0.8500", "+0.0558"]
+    text = f"{copy} is better than {pair[0]}, by more than chance explains: "
+    text += "85.00 against 79.42 % of 10,000 test images."
+    assert page.h1.find_next("p").text == text
     assert tables["parameter", 3] == [["relu_grad_inactive", "1", "0"]]
     assert tables["input", 3] == [["versions numpy", np.__version__, "1.0"]]
     ((*_, verdict),) = tables["first, second", 5]
     assert verdict.startswith("B is better")
     assert len(tables["test image", 4]) == 20
     assert len(page.find_all("img", alt=True)) == 3
+
+
+def make_answers(only_first, only_second, both):
+    """Return the answers (3, N) of two networks and of a copy of the first, to ones."""
+    first = [1] * only_first + [0] * only_second + [1] * both
+    second = [0] * only_first + [1] * only_second + [1] * both
+    return np.array([first, second, first])
+
+
+@pytest.mark.parametrize(
+    ("only", "begin", "shares"),
+    [
+        # By the binomial distribution, p is 2 / 2**10 and 22 / 2**10: below and above
+        # 0.05 / 3, the level of each of three pairs.
+        ((0, 10), "b is better than a, by more than chance explains", (100, 90)),
+        ((1, 9), "Chance may explain how b differs from a", (99, 91)),
+    ],
+)
+def test_verdicts_say_which_is_better_of_each_pair(
+    pair, monkeypatch, only, begin, shares
+):
+    answers = make_answers(*only, 90)
+    labels = np.ones(100, int)
+    run = comparison.read_run(RunFolder(pair[0]))
+    columns = {}
+    for letter, name in zip("ABC", "abc", strict=True):
+        folder = RunFolder(name)
+        columns[letter] = {1: replace(run, folder=folder)}
+    monkeypatch.setattr(comparison, "find_test_images", lambda _: (None, labels))
+    monkeypatch.setattr(comparison, "collect_answers", lambda *_: (answers, []))
+    first, second, third = comparison.describe_verdicts(columns)
+    measured = "{}.00 against {}.00 % of 100 test images.".format(*shares)
+    assert first == f"{begin}: {measured}"
+    assert second.startswith("No image tells a and c apart: ")
+    assert third.startswith(begin.split(" than ")[0].split(" from ")[0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "begin"),
+    [
+        (0.001, 0.002, "b is better than a, also for other seeds"),
+        (-0.002, -0.001, "a is better than b, also for other seeds"),
+        (-0.001, 0.002, "The seeds may explain how b differs from a"),
+    ],
+)
+def test_two_sweeps_are_judged_by_their_interval(low, high, begin):
+    row = pd.Series({"low": low, "high": high, "difference": (low + high) / 2})
+    text = comparison.describe_over_seeds(row, "a", "b", 0.01)
+    assert text.startswith(f"{begin}: the test accuracy differs by ")
+    assert f"(99 % interval {low:+.4f} to {high:+.4f})" in text
+
+
+def test_runs_of_other_test_images_are_not_judged(pair, copy):
+    names = ("x_train", "y_train", "x_test", "y_test")
+    change_record(copy, arrays=dict.fromkeys(names, "0" * 64))
+    compared = comparison.read_columns([pair[0], str(copy)])
+    (line,) = comparison.describe_verdicts(compared)
+    assert line.startswith(f"{pair[0]} and {copy} are not compared. ")
 
 
 @pytest.mark.parametrize(
