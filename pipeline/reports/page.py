@@ -39,6 +39,7 @@ FORMATS = [
     "image/jpeg",
     "text/plain",
 ]
+MNIST_TAG = "mnist"  # the tag of cells that are true of MNIST alone
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
@@ -237,6 +238,8 @@ def render_run(
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     source = str(record.parameters["source"])
     images = origins.find_images(source, record.arrays)
+    if images is not origins.MNIST:
+        notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
     rows = [] if is_public or site else origins.list_machines(record)
     times = describe_times(record)
     made = origins.collect([images], [record.software], rows, times)

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import re
+import shutil
 
 import nbformat
 import pytest
@@ -14,8 +15,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pipeline.digests import digest_file
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.records import to_json
 from pipeline.reports import page
-from pipeline.results.files import GENERATOR
+from pipeline.results.files import GENERATOR, write_whole
 from pipeline.results.run_folder import RunFolder
 
 PNG = base64.b64encode(b"\x89PNG").decode()
@@ -325,6 +327,26 @@ def test_a_report_names_its_machine_but_not_if_it_is_published(
     assert "Creative Commons Attribution-ShareAlike 3.0" in section
     refused = pipeline("report", runs / "small", "--output", tmp_path / "sweep.html")
     assert refused.returncode == 2
+
+
+def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path):
+    """A few test images are counted, because a percentage would promise too much."""
+    folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
+    record = folder.read_record()
+    writers = ("by other people", "two groups of people")
+    text = page.render_run(folder, record)
+    assert [each for each in writers if each not in text] == []
+    assert "79.42 %</strong> of 10,000 test images" in text
+    few = {"test_accuracy": 48 / 49, "test_images": 49}
+    metrics = folder.read_metrics().model_copy(update=few)
+    write_whole(folder.metrics_path, to_json(metrics))
+    parameters = record.parameters | {"source": "/somewhere/pictures"}
+    arrays = dict.fromkeys(record.arrays, "0" * 64)
+    own = record.replace(parameters=parameters, arrays=arrays)
+    text = page.render_run(folder, own)
+    assert [each for each in writers if each in text] == []
+    assert "<strong>48</strong> of 49 test images" in text
+    assert "/somewhere" not in text
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
