@@ -19,13 +19,13 @@ from pipeline.execution.runs import run
 from pipeline.lessons import exercises, lesson
 from pipeline.network.published import format_duration
 from pipeline.parameters import describe, find_changed, from_values, name_sources
-from pipeline.paths import NOTEBOOKS, RUNS
-from pipeline.records import Inputs, Status, SweepSummary, read_record
+from pipeline.paths import NOTEBOOKS, ROOT, RUNS
+from pipeline.records import Status, SweepSummary, read_record
 from pipeline.reports import page
 from pipeline.reports.cells import read_notebook
 from pipeline.reports.markdown import GUIDES, render_guide
 from pipeline.results.files import check_page, is_locked, write_whole
-from pipeline.results.provenance import has_published_helpers
+from pipeline.results.provenance import describe_network
 from pipeline.results.run_folder import RunFolder
 
 SPLIT_LABELS = {
@@ -45,6 +45,7 @@ SITE_RUNS: dict[str, tuple[str, dict[str, float]]] = {
         {"relu_grad_inactive": 0, "input_dropout_rate": 0.2},
     ),
 }
+LINKED = ("README.md", "notebooks/README.md", "notebooks/sweeps/README.md")
 # A notebook in the table of notebooks/README.md.
 LISTED = re.compile(r"^\| \[(\w+)\]\(\1\.ipynb\) \|", re.M)
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")  # in Markdown
@@ -61,7 +62,9 @@ def write_index(runs: Path = RUNS) -> Path:
     path = runs / "index.html"
     check_page(path)
     rows = sorted(find_rows(runs), key=lambda row: row["started"], reverse=True)
-    html = page.fill("index.html.j2", (), title="Runs", rows=rows, splits=SPLIT_LABELS)
+    guides = {name: quote(os.path.relpath(ROOT / name, runs)) for name in LINKED}
+    lists: dict[str, Any] = {"rows": rows, "splits": SPLIT_LABELS, "guides": guides}
+    html = page.fill("index.html.j2", (), title="Runs", **lists)
     write_whole(path, html.encode())
     return path
 
@@ -101,7 +104,7 @@ def describe_run(path: Path) -> Row:
         "started": record.started.astimezone(UTC),
         "parameters": [
             describe(name_sources(find_changed(record.parameters))) or "all defaults",
-            *describe_code(record.inputs),
+            *filter(None, [describe_network(record.inputs)]),
         ],
         "duration": format_duration(record.duration_s or 0),
         "status": record.status,
@@ -140,11 +143,6 @@ def describe_sweep(path: Path) -> Row:
     elif summary.status == "running":  # it was killed
         row["status"] = "interrupted"
     return row
-
-
-def describe_code(inputs: Inputs) -> list[str]:
-    """Return a remark, in a list, if the helpers.py was not the published one."""
-    return [] if has_published_helpers(inputs) else ["with a changed helpers.py"]
 
 
 def write_site(folder: Path) -> Path:

@@ -98,6 +98,19 @@ def test_a_finished_run_is_a_row_with_its_metrics_and_a_link_to_its_report(tmp_p
     assert not html.find_all(["script", "link", "img"])
 
 
+def test_a_network_of_ones_own_is_named_by_its_digest_and_guides_are_linked(tmp_path):
+    syntax = {"helpers.py": "5d6bcf45" + "9" * 56}
+    add_run(tmp_path / "a", inputs=INPUTS.model_copy(update={"syntax": syntax}))
+    add_run(tmp_path / "b")
+    own, other = (row["Parameters"] for row in sorted(read_rows(tmp_path), key=str))
+    assert own.endswith("with a changed helpers.py, 5d6bcf45")
+    assert "helpers.py" not in other
+    html = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
+    links = [unquote(link["href"]) for link in html.select("p.note a")]
+    assert len(links) == 3
+    assert all((tmp_path / link).exists() for link in links)
+
+
 def test_the_newest_is_first_and_runs_while_its_folder_is_locked(tmp_path):
     write_record(tmp_path / "now", "running")
     add_run(tmp_path / "x" / "old", started=STARTED.replace(day=1))

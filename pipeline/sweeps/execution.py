@@ -78,6 +78,7 @@ def run_sweep(
         train(sweep, jobs, trainer, time_limit, progress)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if with_report and (progress.total or is_new or not sweep.report_path.exists()):
+            log.info("writing the report")
             write_report(sweep)
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.report_path)}")
@@ -215,6 +216,8 @@ def select_and_evaluate(
     log.info(f"selected: {metric} {round_metric(best['mean'])}{seeds}: {values}")
     selected = [sweep.points[name] for name in table.find_points(found, best)]
     folders = [point.folder for point in selected]
+    if left := sum(point.find_metrics() is None for point in selected):
+        log.info(f"evaluating {table.count_of(left, 'point')} on the test images")
     try:
         is_new = evaluation.evaluate(folders, at_a_time, sweep)
     except (InvalidInput, NotebookFailed) as error:

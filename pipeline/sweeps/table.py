@@ -23,7 +23,7 @@ from pipeline.records import (
     TrainingMetrics,
 )
 from pipeline.results.files import write_whole
-from pipeline.results.provenance import has_published_helpers
+from pipeline.results.provenance import describe_network
 from pipeline.sweeps.definition import list_rungs
 from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
 
@@ -266,8 +266,8 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
             for name in names
             if not reason or name not in TEST_METRICS
         }
-    if not has_published_helpers(next(iter(sweep.inputs.values()))):
-        lines.append("with a changed helpers.py")
+    if network := describe_network(next(iter(sweep.inputs.values()))):
+        lines.append(network)
     counts = table["status"].value_counts(sort=False)
     counts = counts.drop(str(Status.ELIMINATED), errors="ignore")
     started = table["started"].min()
