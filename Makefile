@@ -1,8 +1,14 @@
-# Most people need `make run` and `make test`. Each command sets up .venv the first time.
+# Most people need `make run` and `make test`. Each command sets up .venv the first time: with what
+# users need, .venv/ready, and before tests also with what tests need, .venv/tests.
 PYTHON ?= python3
 BIN := .venv/bin
-# What to install: the lock, for exact repetition. environment.yml has the same versions.
+# What users need: the lock, for exact repetition. environment.yml has the same versions.
 PACKAGES ?= -r requirements.txt -e .
+# A terminal shows the progress of the installer, a log nothing.
+QUIET = $(shell test -t 2 || echo --quiet)
+LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	--custom-compile-command "make lock"
+INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --compile-bytecode --python $(BIN)/python
 # All but speed, which also measures PyTorch and scikit-learn where they are installed.
 NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
 # Tests that need neither a browser, a cluster nor a notebook.
@@ -19,14 +25,14 @@ help:                   ## list these targets
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
 
-test: .venv/ready       ## run all tests, and compare each output of the notebooks
+test: .venv/tests       ## run all tests, and compare each output of the notebooks
 	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval --durations=20 tests notebooks
 
 check: lint             ## after each edit: lint, types, unit tests and a default run
 	$(BIN)/python -m pytest -q -n auto $(UNITS)
 	$(BIN)/python -m pipeline run
 
-bench: .venv/ready      ## time what users wait for, as ratios; needs a quiet machine
+bench: .venv/tests      ## time what users wait for, as ratios; needs a quiet machine
 	$(BIN)/python -m tests.bench
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
@@ -51,16 +57,16 @@ records: .venv/ready    ## train 20 random rows of each record of trainings agai
 site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site
 
-lint: .venv/ready       ## check the style of the code and of the scripts, and the types
+lint: .venv/tests       ## check the style of the code and of the scripts, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/mypy
 
-lock: .venv/ready       ## write requirements.txt from pyproject.toml; OPTIONS=--upgrade upgrades
-	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-		--group dev --custom-compile-command "make lock" --output-file requirements.txt \
-		$(OPTIONS) pyproject.toml
+lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades
+	$(LOCK) --output-file requirements.txt $(OPTIONS) pyproject.toml
+	$(LOCK) --output-file requirements-dev.txt --no-annotate --group dev \
+		--constraints requirements.txt $(OPTIONS) pyproject.toml
 
 clean:                  ## remove .venv and caches; runs/ stays, and what is committed
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
@@ -70,10 +76,15 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
 		"Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + \
 		". Try: make PYTHON=python3.13")'
-	@echo "Setting up .venv, once: half a minute or so"
+	@echo "Setting up .venv, once: it downloads some 320 MB, and then takes half a minute or so"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
-	@$(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python \
-		$(PACKAGES) || { echo "uv could not install them; pip tries, in two minutes or so" && \
-		$(BIN)/pip install --quiet --disable-pip-version-check $(PACKAGES); }
+	@$(BIN)/pip install $(QUIET) --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)"
+	@$(INSTALL) $(PACKAGES) || { \
+		echo "uv could not install them; pip tries, in two minutes or so" && \
+		$(BIN)/pip install $(QUIET) --disable-pip-version-check $(PACKAGES); }
+	@touch $@
+
+.venv/tests: .venv/ready requirements-dev.txt
+	@echo "Adding to .venv what tests need, once: it downloads some 100 MB"
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@

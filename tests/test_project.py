@@ -171,13 +171,26 @@ def test_readme_example_is_a_sweep(tmp_path):
     assert len(list_points(read_definition(tmp_path / "s.yaml"))) == 9
 
 
+def read_lock(name):
+    """Return the lines of a lock that name a package."""
+    lines = (ROOT / name).read_text().splitlines()
+    return {line for line in lines if line[:1].isalnum()}
+
+
 def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
     environment = YAML(typ="safe").load(ROOT / "environment.yml")
     *listed, _ = environment["dependencies"][-1]["pip"]
+    users, testers = read_lock("requirements.txt"), read_lock("requirements-dev.txt")
+    assert set(listed) <= users
+    # Tests add packages, and change none of those that users have.
+    assert users < testers
+    names_of_both = [each.partition("==")[0] for each in testers]
+    assert len(set(names_of_both)) == len(names_of_both)
+    added = {each.partition("==")[0] for each in testers - users}
+    assert {"nbval", "playwright", "ruff", "uv"} <= added
     names = {each.partition("==")[0] for each in listed}
-    assert set(listed) <= set((ROOT / "requirements.txt").read_text().splitlines())
     needed = {re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]}
-    assert names == needed | {"nbval"}
+    assert names == needed
     paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
     sources = [path.read_text() for path in paths]
     for path in NOTEBOOKS.glob("*.ipynb"):
