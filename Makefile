@@ -8,7 +8,7 @@ PACKAGES ?= -r requirements.txt -e .
 QUIET = $(shell test -t 2 || echo --quiet)
 LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--custom-compile-command "make lock"
-INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --compile-bytecode --python $(BIN)/python
+INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
 # All but speed, which also measures PyTorch and scikit-learn where they are installed.
 NOTEBOOKS := $(filter-out notebooks/speed.ipynb, $(sort $(wildcard notebooks/*.ipynb)))
 # Tests that need neither a browser, a cluster nor a notebook.
@@ -76,7 +76,7 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
 		"Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + \
 		". Try: make PYTHON=python3.13")'
-	@echo "Setting up .venv, once: it downloads some 320 MB, and then takes half a minute or so"
+	@echo "Setting up .venv, once: this downloads some 320 MB"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install $(QUIET) --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)"
 	@$(INSTALL) $(PACKAGES) || { \
@@ -85,6 +85,6 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@touch $@
 
 .venv/tests: .venv/ready requirements-dev.txt
-	@echo "Adding to .venv what tests need, once: it downloads some 100 MB"
-	@$(INSTALL) -r requirements-dev.txt
+	@echo "Adding to .venv what tests need, once: this downloads some 100 MB"
+	@$(INSTALL) --compile-bytecode -r requirements-dev.txt
 	@touch $@
