@@ -146,7 +146,7 @@ class Project:
             shutil.copytree(
                 ROOT / name, self.path / name, ignore=ignore, dirs_exist_ok=True
             )
-        for name in ("helpers.py", "CITATION.cff"):
+        for name in ("helpers.py", "CITATION.cff", "LICENSE"):
             shutil.copy2(ROOT / name, self.path)
         with (self.path / "pipeline/results/checkpoints.py").open("a") as file:
             file.write(self.more)

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.paths import ROOT, name_source
-from pipeline.records import RunRecord, Software, Worker
+from pipeline.records import Inputs, RunRecord, Software, Worker
 
 # The digest of MNIST's test images, which are in the sample, too.
 MNIST_TEST_IMAGES = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
@@ -59,7 +59,8 @@ class Images:
 MNIST = Images(
     "MNIST",
     "copyright Yann LeCun and Corinna Cortes, a derivative work of NIST's databases, "
-    "under the Creative Commons Attribution-ShareAlike 3.0 licence, "
+    "here a selection that is otherwise unchanged, under the Creative Commons "
+    "Attribution-ShareAlike 3.0 licence, "
     "https://creativecommons.org/licenses/by-sa/3.0/.",
     "Cite Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), Gradient-based "
     "learning applied to document recognition, Proceedings of the IEEE 86, 2278-2324.",
@@ -191,11 +192,14 @@ def make_run_readme(record: RunRecord, name: str, is_published: bool) -> str:
         )
     place = f"runs/{name}"
     head = [_list_files("run", RUN_FILES), send]
-    return _make_readme(head, place, record.software, [images], is_published)
+    return _make_readme(
+        head, place, record.software, [record.inputs], [images], is_published
+    )
 
 
 def make_sweep_readme(
     name: str,
+    inputs: Mapping[str, Inputs],
     arrays: Mapping[str, Mapping[str, str]],
     software: Software | None,
     is_published: bool,
@@ -203,7 +207,7 @@ def make_sweep_readme(
     """Return the README.txt of a sweep.
 
     name: that of its folder.
-    arrays: for each source, the digests of its arrays.
+    inputs, arrays: for each source, see `records.SweepRecord`.
     software: that of its last start.
     """
     images = [find_images(source, each) for source, each in arrays.items()]
@@ -215,7 +219,7 @@ def make_sweep_readme(
         send += f" So send this source with it: {', '.join(own)}."
     place = f"runs/sweeps/{name}"
     head = [_list_files("sweep", SWEEP_FILES), send]
-    return _make_readme(head, place, software, images, is_published)
+    return _make_readme(head, place, software, [*inputs.values()], images, is_published)
 
 
 def _list_files(kind: str, files: Mapping[str, str]) -> str:
@@ -228,6 +232,7 @@ def _make_readme(
     head: Sequence[str],
     place: str,
     software: Software | None,
+    inputs: Sequence[Inputs],
     images: Sequence[Images],
     is_published: bool,
 ) -> str:
@@ -237,15 +242,21 @@ def _make_readme(
     version = "this version"
     if software and {*(software.changed or [])} - {"helpers.py"}:
         version += ", with the changes, which have to be sent, too"
+    pythons = dict.fromkeys(each.versions.get("python", UNKNOWN) for each in inputs)
     parts = [
         *head,
-        f"It was made by {describe_software(software)}. To check it, get {version}, "
+        f"It was made by {describe_software(software)}, and Python "
+        f"{', '.join(pythons)}. To check it, get {version}, "
         f"set it up as its README says, and put this folder there as {place}. Then "
         "give, in the project's folder:",
         "\n".join(f"    {command}" for command in commands),
-        "This trains and evaluates again, and says which results are equal.",
+        "This trains and evaluates again, which takes about as long as duration_s in "
+        "run.json says, and compares. With batch_size 1 and the helpers.py of the "
+        "project all digits have to be equal; otherwise the last ones depend on the "
+        "machine.",
         *dict.fromkeys(each.text for each in images),
         cite_project(),
+        (ROOT / "LICENSE").read_text("utf-8").strip(),
     ]
     is_text = [not part.startswith(" ") and "\n" not in part for part in parts]
     pairs = zip(parts, is_text, strict=True)

@@ -176,7 +176,7 @@ def _write_definition(sweep: PreparedSweep, software: Software | None) -> None:
         is_published = has_published_helpers(*sweep.inputs.values())
         software = software or next(reversed(sweep.list_software()), None)
         readme = make_sweep_readme(
-            sweep.path.name, sweep.arrays, software, is_published
+            sweep.path.name, sweep.inputs, sweep.arrays, software, is_published
         )
         write_whole(sweep.readme_path, readme.encode())
         write_whole(path, record)

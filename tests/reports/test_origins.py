@@ -11,11 +11,11 @@ from pipeline.reports import origins
 
 SOFTWARE = Software(version="9.9", commit="c" * 40, changed=[])
 OTHER = {"x_test": "0" * 64}
+INPUTS = Inputs(data="", notebooks={}, versions={"python": "3.1"})
 
 
 def make_record(source, arrays=OTHER, software=SOFTWARE):
-    inputs = Inputs(data="", notebooks={}, versions={})
-    values = {"inputs": inputs, "arrays": arrays, "software": software}
+    values = {"inputs": INPUTS, "arrays": arrays, "software": software}
     return RunRecord(parameters={"source": source}, **values)
 
 
@@ -46,9 +46,10 @@ def test_the_project_is_cited_as_its_citation_file_says():
 def test_the_readme_of_a_run_says_what_to_send_and_how_to_check_it():
     text = read_readme(make_record("sample"))
     assert "data.npz, which is most of it, may stay away" in text
-    assert "CC" not in text
     assert "Creative Commons Attribution-ShareAlike 3.0" in text
-    assert f"9.9, commit {'c' * 40}, without changes. To check" in text
+    made_by = f"9.9, commit {'c' * 40}, without changes, and Python 3.1. To check"
+    assert made_by in text
+    assert " ".join((ROOT / "LICENSE").read_text().split()) in text
     assert "python -m pipeline verify runs/r" in text
     assert "cp " not in text
     text = read_readme(make_record("~/pictures"), is_published=False)
@@ -63,7 +64,7 @@ def test_the_readme_of_a_run_says_what_to_send_and_how_to_check_it():
     [
         (None, "in a version that was not recorded"),
         (Software(version="9.9"), "from a folder that git does not know"),
-        (SOFTWARE.model_copy(update={"changed": ["helpers.py"]}), "in helpers.py. To"),
+        (SOFTWARE.model_copy(update={"changed": ["helpers.py"]}), "in helpers.py, and"),
     ],
 )
 def test_the_readme_says_which_version_it_was(software, expected):
@@ -80,9 +81,11 @@ def test_changes_that_no_commit_has_are_to_be_sent():
 
 def test_the_readme_of_a_sweep_asks_for_sources_of_ones_own():
     arrays = {"sample": OTHER, "~/pictures": OTHER}
-    text = origins.make_sweep_readme("s", arrays, SOFTWARE, True)
+    inputs = dict.fromkeys(arrays, INPUTS)
+    text = origins.make_sweep_readme("s", inputs, arrays, SOFTWARE, True)
     text = " ".join(text.split())
     assert "send this source with it: pictures." in text
     assert "python -m pipeline verify runs/sweeps/s" in text
-    text = origins.make_sweep_readme("s", {"sample": OTHER}, SOFTWARE, True)
+    del arrays["~/pictures"]
+    text = origins.make_sweep_readme("s", inputs, arrays, SOFTWARE, True)
     assert "send this source" not in text
