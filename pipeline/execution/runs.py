@@ -249,7 +249,10 @@ def show_source(values: Mapping[str, str], output: Path | None) -> Path:
         found = cells.read_notebook(executed).cells
     for cell in found:
         if "summary" in cell.metadata.get("tags", ()):
-            log.info("".join(each.text for each in cell.outputs))
+            texts = (
+                each.get("text") or each.data["text/plain"] for each in cell.outputs
+            )
+            log.info("".join(texts))
     command = make_command(dict(parameters), f"runs/{name}-run")
     log.info(f"Train with, in the project's folder: {command}")
     return output

@@ -258,6 +258,11 @@ def _make_readme(
         cite_project(),
         (ROOT / "LICENSE").read_text("utf-8").strip(),
     ]
-    is_text = [not part.startswith(" ") and "\n" not in part for part in parts]
-    pairs = zip(parts, is_text, strict=True)
-    return "\n\n".join(textwrap.fill(p, 88) if fill else p for p, fill in pairs) + "\n"
+    return "\n\n".join(map(_fill, parts)) + "\n"
+
+
+def _fill(text: str) -> str:
+    """Fold a paragraph; leave a text of several lines, or a command, as it is."""
+    if "\n" in text or text.startswith(" "):
+        return text
+    return textwrap.fill(text, 88, break_on_hyphens=False, break_long_words=False)
