@@ -12,7 +12,7 @@ import helpers
 from pipeline import digests
 from pipeline.images import data
 from pipeline.parameters import Parameters
-from pipeline.records import Inputs, RunRecord, Status
+from pipeline.records import Inputs, Machine, RunRecord, Status
 from pipeline.results import checkpoints
 from pipeline.results.checkpoints import Checkpoint, Checkpoints, keep_checkpoint
 from pipeline.results.run_folder import RUN_DIR_VARIABLE, RunFolder
@@ -65,6 +65,19 @@ def test_a_checkpoint_of_the_same_run_is_kept_and_its_time_added(folder, record)
     assert kept.resumed_after_epoch == 1
     assert 159 < kept.earlier_s < 200
     assert kept.started == begun.started
+
+
+def test_a_run_that_is_continued_elsewhere_names_both_machines(folder, record):
+    fields = {"system": "Linux", "processor": "p", "blas": "b 1"}
+    first, second = (Machine(cores=cores, **fields) for cores in (2, 8))
+    save(folder, record.replace(machines=[first]))
+    kept = keep_checkpoint(folder, record.replace(machines=[second]))
+    assert kept.machines == [first, second]
+    folder.write_record(kept)
+    assert keep_checkpoint(folder, record.replace(machines=[first])).machines == [
+        first,
+        second,
+    ]
 
 
 @pytest.mark.parametrize(
