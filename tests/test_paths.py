@@ -29,7 +29,7 @@ def read_contents(folder):
 
 
 def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_path):
-    """A finished run, a failed one, an own source and a sweep, in the home of ann."""
+    """A finished run of an own source, a sweep and a failed run, in the home of ann."""
     home = tmp_path / "ann-of-the-test"
     project = Project(home / "work" / "digits")
     write_pictures(home / "pictures", {0: "zero", 1: "one"}, 40)
@@ -39,17 +39,12 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
         out, errors = process.communicate()
         assert process.returncode == code, out + errors
 
-    run("run", "--run-dir", "runs/done", *make_options(SMALL))
     source = ("-p", "source", "../../pictures", "-p", "epochs", "1")
     run("run", "--run-dir", "runs/own", *source)
-    base = SMALL | {"source": "~/pictures", "learning_rate": 1e200}
-    base |= {"num_samples": 10}
-    sweep = {"name": "s", "base": base, "grid": {"seed": [1, 2]}}
-    (project.path / "bad.yaml").write_text(json.dumps(sweep))
-    run("sweep", "bad.yaml", code=1)
-    sweep = sweep | {"base": base | {"learning_rate": 0.01}}
+    base = SMALL | {"source": "~/pictures", "num_samples": 10}
+    sweep = {"name": "good", "base": base, "grid": {"seed": [1, 2]}}
     (project.path / "good.yaml").write_text(json.dumps(sweep))
-    run("sweep", "good.yaml", "--sweep-dir", "runs/sweeps/good")
+    run("sweep", "good.yaml")
     run("data", "../../pictures")
     text = (project.path / "helpers.py").read_text()
     line = "    scores_delta = "
@@ -62,7 +57,7 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
     assert record["duration_s"] > 0
 
     files = list(read_contents(project.path / "runs"))
-    assert len(files) > 60
+    assert len(files) > 50
     for name, content in files:
         for hidden in (str(tmp_path), home.name):
             place = content.find(hidden.encode())
