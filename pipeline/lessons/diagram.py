@@ -17,7 +17,6 @@ import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import helpers
 from pipeline.errors import InvalidInput
 from pipeline.reports import live, plots
 
@@ -209,7 +208,7 @@ def draw_slip(
 
 
 def draw_pass(
-    inputs: np.ndarray, target: np.ndarray, weights: helpers.Weights
+    inputs: np.ndarray, target: np.ndarray, weights: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Figure, str]:
     """Draw one image's way forward through the three layers, and below the way back.
 
@@ -218,6 +217,8 @@ def draw_pass(
     Return the figure and its text alternative. The gradients in it are those of the
     hidden unit with the largest error signal.
     """
+    import helpers  # not earlier, as a mistake in it must stop no other command
+
     hidden, scores = helpers.forward(inputs, weights)
     signal = scores - target
     hidden_signal = signal @ weights[1].T * helpers.relu_derivative(hidden, 0)
