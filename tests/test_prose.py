@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 import helpers
-from pipeline.paths import NOTEBOOKS
+from pipeline.paths import NOTEBOOKS, ROOT
 
 HUNDREDS = [f"hundred_{number}" for number in range(1, 11)]  # of validation images
+README = (ROOT / "README.md").read_text()
 
 
 def read_prose(name):
@@ -107,6 +108,7 @@ def test_two_notebooks_have_the_leads_that_dropout_computes():
     found = re.findall(r"over squared error, .*: \+(\d\.\d\d) ±", printed)
     first, second = (f"{float(each):.1f}" for each in found)
     words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
+    assert f"leads by {min(leads)} to {max(leads)} percentage points" in README
     for name in ("why", "dropout"):
         text = read_prose(name).replace(" points, in", " points in")
         assert words in text
