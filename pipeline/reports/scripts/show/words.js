@@ -53,7 +53,7 @@ const SAYS = {
         (inactive
           ? "By the slip, an inactive unit lets them through as if it were active. "
           : "An inactive unit lets none through, because a small change of its sum changes no score. ") +
-        (hasMask ? "Nor does a dropped one." : "")
+        (hasMask ? "A dropped unit lets none through." : "")
       : "the error signal meets the input. Their product is the slope: how fast the loss rises with the weight.",
   update: ({ inactive }) =>
     "each weight moves by the learning rate times its slope, against the slope. So one with the slope 0 stays. " +
