@@ -477,6 +477,11 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, path):
         expect(network.part("picture")).to_be_in_viewport(ratio=1)
         circles.nth(4).click()
         expect(network.part("about")).to_contain_text("sum")
+        for place, number in ((3, "2"), (5, "2"), (6, "-2")):
+            circles.nth(place).click()
+            expect(network.part("ask input")).to_be_focused()
+            lesson.page.keyboard.type(f"{number}\n")
+        expect(network.part("says")).to_contain_text("Now press Error")
         network.press("Error")
         network.field("Your error signal for score 1:").fill("1")
         network.press("Check")

@@ -35,6 +35,7 @@ SWEEP_FILES = {
     "helpers.py.txt": "the code of the network",
     "sweep.ipynb": "the notebook of the page, as it was executed",
     "sweep.json": "definition, versions, machines; SHA-256 of data and code",
+    "summary.json": "what the list of runs shows of it",
     "ID/": "a point: weights, metrics of each epoch, notebooks, run.json",
 }
 
@@ -191,9 +192,14 @@ def make_run_readme(record: RunRecord, name: str, is_published: bool) -> str:
             "images. The check takes them from there if their source is missing."
         )
     place = f"runs/{name}"
+    check = (
+        "This trains and evaluates again, which takes about as long as duration_s in "
+        "run.json says, and compares metrics, weights and answers, but not the page."
+    )
     head = [_list_files("run", RUN_FILES), send]
+    inputs = [record.inputs]
     return _make_readme(
-        head, place, record.software, [record.inputs], [images], is_published
+        head, check, place, record.software, inputs, [images], is_published
     )
 
 
@@ -212,14 +218,20 @@ def make_sweep_readme(
     """
     images = [find_images(source, each) for source, each in arrays.items()]
     send = (
-        "Send all of this folder. It has no images, because the check takes them from "
-        "their source again."
+        "Send all of this folder. It has no data.npz, because the check takes the "
+        "images from their source again."
     )
     if own := [each.name for each in images if each.is_own]:
         send += f" So send this source with it: {', '.join(own)}."
     place = f"runs/sweeps/{name}"
+    check = (
+        "This trains and evaluates the selected points again, and compares them. Each "
+        "takes about as long as duration_s in its run.json says. The others are not "
+        "trained again, and the page and the table are not compared."
+    )
     head = [_list_files("sweep", SWEEP_FILES), send]
-    return _make_readme(head, place, software, [*inputs.values()], images, is_published)
+    every = [*inputs.values()]
+    return _make_readme(head, check, place, software, every, images, is_published)
 
 
 def _list_files(kind: str, files: Mapping[str, str]) -> str:
@@ -230,6 +242,7 @@ def _list_files(kind: str, files: Mapping[str, str]) -> str:
 
 def _make_readme(
     head: Sequence[str],
+    check: str,
     place: str,
     software: Software | None,
     inputs: Sequence[Inputs],
@@ -239,6 +252,7 @@ def _make_readme(
     commands = [f"python -m pipeline verify {place}"]
     if not is_published:
         commands.insert(0, f"cp {place}/helpers.py.txt helpers.py")
+        commands.append("git checkout helpers.py")
     version = "this version"
     if software and {*(software.changed or [])} - {"helpers.py"}:
         version += ", with the changes, which have to be sent, too"
@@ -250,10 +264,10 @@ def _make_readme(
         f"set it up as its README says, and put this folder there as {place}. Then "
         "give, in the project's folder:",
         "\n".join(f"    {command}" for command in commands),
-        "This trains and evaluates again, which takes about as long as duration_s in "
-        "run.json says, and compares. With batch_size 1 and the helpers.py of the "
-        "project all digits have to be equal; otherwise the last ones depend on the "
-        "machine.",
+        check,
+        'Its last line begins with "Reproduced" if all is equal. With batch_size 1 all '
+        "digits have to be, unless run.json has a note: then helpers.py itself has "
+        "trained, and the last digits depend on the machine.",
         *dict.fromkeys(each.text for each in images),
         cite_project(),
         (ROOT / "LICENSE").read_text("utf-8").strip(),

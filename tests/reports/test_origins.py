@@ -57,6 +57,7 @@ def test_the_readme_of_a_run_says_what_to_send_and_how_to_check_it():
     assert "pictures, images of the author's own" in text
     assert "~" not in text
     assert "cp runs/r/helpers.py.txt helpers.py" in text
+    assert "verify runs/r git checkout helpers.py" in text
 
 
 @pytest.mark.parametrize(

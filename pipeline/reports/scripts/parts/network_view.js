@@ -2,7 +2,7 @@
 // that explains what is pressed. A drawing shows it: circles.js or tiles.js.
 
 import { findError, findWeight, makeStep, measure } from "../compute/sums.js";
-import { findFrame, roll, widenFrame } from "../show/curve.js";
+import { findFrame, findStretch, roll, widenFrame } from "../show/curve.js";
 import { formatShort, make, makeButton } from "../show/dom.js";
 import { explainPlace, explainStep, explainWeight } from "../show/explain.js";
 import { reveal } from "../show/view.js";
@@ -174,6 +174,7 @@ export class NetworkView {
     this.chosen = chosen;
     this.isOpen = true;
     this.show();
+    this.panel.querySelector(".ask input")?.focus({ preventScroll: true });
     // A row of a sum is gone when it has been pressed.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
     this.keepInView();
@@ -289,6 +290,7 @@ export class NetworkView {
   explainWeight() {
     const { network, weight, frame } = this;
     this.frame = frame ? widenFrame(network, weight, frame) : findFrame(network, weight);
+    this.frame.stretch ??= findStretch(network, weight, this.frame);
     return explainWeight(network, weight, this.frame, this.trail, this.isWaiting);
   }
 

@@ -1,12 +1,12 @@
 // Asks for the numbers of a small network before it shows them, and says of a wrong one which common
 // slip it is.
 
-import { findProducts, findProductsBack } from "../compute/sums.js";
+import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
 import { make, makeButton } from "../show/dom.js";
 import { findNumberFault, isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
-const SIGNS = "Mind the signs: minus times minus is plus.";
+const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
 const others = (values, place) => values.filter((_, other) => other !== place);
 
 // The slips that give another number than the right one: what each gives, and what to say.
@@ -100,6 +100,19 @@ export class Paper {
     return hasSignal ? "signals" : "values";
   }
 
+  // What to do after a right number: what is asked in this phase, or the next phase.
+  describeNext({ network, phase }) {
+    const last = network.weights.length;
+    const layers = { forward: [1, last], error: [last], back: [1] }[phase];
+    const kind = phase === "forward" ? "values" : "signals";
+    const isAsked = ([layer, place]) => layers.includes(layer) && this.hides(kind, layer, place);
+    if (listPlaces(network).some(isAsked)) {
+      return "Press the next circle, or this one again for its sum.";
+    }
+    const next = { forward: "Error", error: "Back", back: "Update" }[phase];
+    return `These are all. Now press ${next}.`;
+  }
+
   asks(view) {
     if (!Array.isArray(view.chosen)) return this.isAsking;
     return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
@@ -136,7 +149,7 @@ export class Paper {
       answer.textContent = fault;
       if (fault) return;
       open();
-      view.say("Right. Press the next circle, or this one again for its sum.");
+      view.say(`Right. ${this.describeNext(view)}`);
     });
     return form;
   }

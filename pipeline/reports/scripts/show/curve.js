@@ -38,7 +38,7 @@ export function widenFrame(network, weight, frame) {
   const isWidened = low !== frame.low;
   if (!isWidened && loss >= frame.least && loss <= frame.most) return frame;
   const wider = findFrame(network, weight, [low, high]);
-  return { ...wider, least: Math.min(frame.least, wider.least) };
+  return { ...frame, ...wider, least: Math.min(frame.least, wider.least) };
 }
 
 // Returns what finds the place in the picture of a weight and its loss.
@@ -56,9 +56,19 @@ function roundUp(number) {
   return [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= number);
 }
 
+// The length of the next step in the picture.
+const findStep = ({ rate }, { slope }, { low, high }) =>
+  (-rate * slope * (RIGHT - 2 * MARGIN)) / (high - low);
+
+// How many times too long arrows are drawn, so that the first of them is seen.
+export function findStretch(network, weight, frame) {
+  const step = findStep(network, weight, frame);
+  return step ? roundUp(SHORTEST / Math.abs(step)) : 1;
+}
+
 function drawArrow(x, y, length) {
   const end = x + length;
-  const neck = end - 8 * Math.sign(length);
+  const neck = end - Math.min(8, Math.abs(length)) * Math.sign(length);
   return `<line class="arrow" x1="${x}" y1="${y}" x2="${neck}" y2="${y}"/>
     <polygon points="${end},${y} ${neck},${y - 5} ${neck},${y + 5}"/>`;
 }
@@ -90,9 +100,8 @@ export function drawCurve(network, weight, frame, trail, hasArrow) {
   const [, loss] = curve.at(-1);
   const points = curve.map(place);
   const [x, y] = points.pop();
-  const step = (-network.rate * weight.slope * (RIGHT - 2 * MARGIN)) / (high - low);
-  // How many times too long the arrow is drawn, so that it is seen.
-  const stretch = step ? roundUp(SHORTEST / Math.abs(step)) : 1;
+  const step = findStep(network, weight, frame);
+  const { stretch } = frame;
   const [start, now, end] = [low, weight.weight, high].map(formatShort);
   const old = trail
     .map(place)
