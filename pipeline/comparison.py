@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 import helpers
 from pipeline.digests import digest_arrays
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import notebooks, runs
 from pipeline.images import data
 from pipeline.network import baselines
@@ -77,6 +77,8 @@ def read_columns(run_dirs: Sequence[str]) -> dict[str, dict[int, Run]]:
 
 def read_run(folder: RunFolder) -> Run:
     """Read a finished run, or a point, which is evaluated first if it has not been."""
+    if not folder.path.exists():
+        raise InvalidFile(folder.path, "is not there", "Name a run or a sweep.")
     if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
         evaluate([folder])
     record, parameters = folder.read_finished()

@@ -46,6 +46,8 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     try:
         content = YAML(typ="safe", pure=True).load(source) if is_path else source
         return SweepDefinition.model_validate(content)
+    except FileNotFoundError:
+        raise InvalidInput(f"{source} is not there. Name a sweep's file.") from None
     except ValidationError as error:
         reason = "\n".join(map(_describe, error.errors()))
     except (OSError, YAMLError, ValueError) as error:
