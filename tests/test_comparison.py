@@ -54,7 +54,7 @@ def test_what_cannot_be_compared_is_refused(pair, copy, tmp_path):
     for run_dirs in ([], pair[:1], many, [pair[0], f"{pair[0]}/../default"]):
         with pytest.raises(InvalidInput, match="two to six different runs or sweeps"):
             comparison.read_columns(run_dirs)
-    for other, problem in ((many[0], "0/run.json"), (str(copy), "is failed")):
+    for other, problem in ((many[0], "0 is not there"), (str(copy), "is failed")):
         with pytest.raises(InvalidFile, match=problem):
             comparison.read_columns([pair[0], other])
 
