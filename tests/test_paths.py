@@ -79,19 +79,19 @@ def test_a_source_outside_the_project_is_named_by_its_last_part(source, name):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/home/ann/work/digits/runs/a", "runs/a"),
-        ('"/home/ann/work/digits"', '"."'),
+        ("/data/user/work/digits/runs/a", "runs/a"),
+        ('"/data/user/work/digits"', '"."'),
         (
             "File \x1b[32m~/work/digits/helpers.py:3\x1b[39m",
             "File \x1b[32mhelpers.py:3\x1b[39m",
         ),
-        ("/home/ann/work/digits-2/a", "~/work/digits-2/a"),
-        ("/home/ann\\n/home/annie", "~\\n/home/annie"),
-        ("https://example.org/home/ann/a", "https://example.org/home/ann/a"),
+        ("/data/user/work/digits-2/a", "~/work/digits-2/a"),
+        ("/data/user\\n/data/users", "~\\n/data/users"),
+        ("https://example.org/data/user/a", "https://example.org/data/user/a"),
     ],
 )
 def test_folders_of_the_user_are_hidden(text, expected, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", Path("/home/ann/work/digits"))
-    monkeypatch.setattr(paths, "BASE", Path("/home/ann/work/digits"))
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setattr(paths, "ROOT", Path("/data/user/work/digits"))
+    monkeypatch.setattr(paths, "BASE", Path("/data/user/work/digits"))
+    monkeypatch.setenv("HOME", "/data/user")
     assert paths.hide_folders(text) == expected
