@@ -65,10 +65,11 @@ def _find_memory() -> float | None:
 def describe_software() -> Software:
     """Describe the project, as it is on disk, and the packages that it installs."""
     root = _ask_git("rev-parse", "--show-toplevel")
-    # A copy without a repository may lie in somebody else's.
+    # A copy without a repository may lie inside that of another project.
     is_own = root is not None and Path(root.strip()).resolve() == ROOT
     commit = _ask_git("rev-parse", "HEAD") if is_own else None
     status = _ask_git("status", "--porcelain", "--untracked-files=no", "-z")
+    # What has no space there is the former name of a file that was renamed.
     changed = [line[3:] for line in (status or "").split("\0") if line[2:3] == " "]
     return Software(
         version=YAML(typ="safe").load(CITATION)["version"],

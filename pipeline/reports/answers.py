@@ -21,10 +21,9 @@ STYLE = (
 
 
 def fold_answer() -> None:
-    """Fold all that the current cell outputs, its pictures below its text.
+    """Fold what the current cell prints and shows, its pictures below its text.
 
-    If the cell fails, all that it has output is shown. Without IPython nothing is
-    folded.
+    If the cell fails, nothing is folded, and so it is without IPython.
     """
     shell = get_ipython()
     if shell is None:

@@ -49,11 +49,11 @@ export class NetworkView {
     this.chosen = null; // a place, [layer, place], or a weight, { layer, from, to }
     this.text = ""; // what is said of the part of the step, or of a wrong number
     this.isOpen = false; // whether the panel answers something
-    this.leaveCurve();
+    this.resetCurve();
   }
 
   // Begins with a new curve: it has a frame of its own, and no steps yet.
-  leaveCurve() {
+  resetCurve() {
     this.frame = null;
     this.trail = []; // where the weight was before each update, and its loss
     this.rollFrom = null; // where the dot was before an update that is not shown yet
@@ -63,7 +63,7 @@ export class NetworkView {
   load(network) {
     this.network = measure(network);
     this.before = null;
-    this.leaveCurve();
+    this.resetCurve();
     if (this.phase === "update") this.update();
     this.show();
   }
@@ -78,7 +78,7 @@ export class NetworkView {
   }
 
   // Whether the update waits for a prediction, which the panel must not give away.
-  get isWaiting() {
+  get awaitsPrediction() {
     return this.buttons.at(-1).getAttribute("aria-disabled") === "true";
   }
 
@@ -146,9 +146,8 @@ export class NetworkView {
     this.rate.value = formatShort(rate);
     this.rate.setCustomValidity("");
     this.phase = "forward";
-    const { chosen, hasWeight } = this;
-    this.forget();
-    if (hasWeight) Object.assign(this, { chosen, isOpen: true });
+    if (this.hasWeight) this.open({ chosen: this.chosen });
+    else this.forget();
     this.load({ ...first, rate });
   }
 
@@ -163,16 +162,20 @@ export class NetworkView {
     this.before = null;
     if (this.phase === "update") this.phase = "forward";
     if (isSlider) this.trail = [];
-    else this.leaveCurve();
+    else this.resetCurve();
     this.text = "";
     this.show();
   }
 
+  // Opens the panel anew, with what is chosen or with a text.
+  open(answer) {
+    this.forget();
+    Object.assign(this, answer, { isOpen: true });
+  }
+
   // Explains what was pressed, in the drawing or in the panel.
   choose(chosen) {
-    this.forget();
-    this.chosen = chosen;
-    this.isOpen = true;
+    this.open({ chosen });
     this.show();
     this.panel.querySelector(".ask input")?.focus({ preventScroll: true });
     // A row of a sum is gone when it has been pressed.
@@ -182,9 +185,7 @@ export class NetworkView {
 
   // Says something in place of what is chosen, in a panel as low as that.
   say(text) {
-    this.forget();
-    this.text = text;
-    this.isOpen = true;
+    this.open({ text });
     this.show();
     this.panel.focus({ preventScroll: true });
   }
@@ -208,7 +209,7 @@ export class NetworkView {
   update() {
     this.before = this.network;
     if (this.hasWeight) this.keepDot();
-    this.paper?.openAll();
+    this.paper?.revealAnswers();
     this.network = makeStep(this.network);
   }
 
@@ -251,8 +252,8 @@ export class NetworkView {
     const { network, before, paper, isOpen } = this;
     this.panel.classList.toggle("drawer", isOpen);
     const invitation = paper?.isAsking ? paper.invitation : INVITATION;
-    const says = this.chosen && paper?.asks(this) ? "" : this.text;
-    this.says.textContent = isOpen ? says : invitation;
+    const text = this.chosen && paper?.asks(this) ? "" : this.text; // what asks says enough
+    this.says.textContent = isOpen ? text : invitation;
     const hasError = !paper?.isAsking && (this.hasWeight || this.phase !== "forward");
     this.errors.textContent = hasError ? describeError(network, before) : "";
     const { figure, words } = this.explain();
@@ -277,7 +278,7 @@ export class NetworkView {
     }
     if (chosen && paper?.asks(this)) return { figure: paper.ask(this), words: [] };
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(drawn, ...chosen, this.isWaiting, press);
+    if (chosen) return explainPlace(drawn, ...chosen, this.awaitsPrediction, press);
     const isShort = before?.weights.every(({ length }) => length <= MOST);
     return isShort ? explainStep(before, press) : { figure: "", words: [] };
   }
@@ -291,7 +292,7 @@ export class NetworkView {
     const { network, weight, frame } = this;
     this.frame = frame ? widenFrame(network, weight, frame) : findFrame(network, weight);
     this.frame.stretch ??= findStretch(network, weight, this.frame);
-    return explainWeight(network, weight, this.frame, this.trail, this.isWaiting);
+    return explainWeight(network, weight, this.frame, this.trail, this.awaitsPrediction);
   }
 
   // Shows the number that can be changed where something is chosen.

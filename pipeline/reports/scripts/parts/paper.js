@@ -86,7 +86,7 @@ export class Paper {
   }
 
   // After a step all is shown.
-  openAll() {
+  revealAnswers() {
     this.isAsking = false;
   }
 

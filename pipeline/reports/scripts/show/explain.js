@@ -102,16 +102,16 @@ function explainSignal(network, layer, place) {
     nothing behind it, so the true slope of the ReLU is 0. ${end}`;
 }
 
-// An input, or a unit or a score as two sums. isWaiting: whether what an update does is not said yet.
+// An input, or a unit or a score as two sums. awaitsPrediction: whether what an update does is not said yet.
 // press: called with the weight of a product.
-export function explainPlace(network, layer, place, isWaiting, press) {
+export function explainPlace(network, layer, place, awaitsPrediction, press) {
   if (layer === 0) {
     const text = "An input is given: it is no sum, and the step does not change it.";
     return { figure: "", words: [make("p", {}, text)] };
   }
   const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
-  const hasText = isHidden(network, layer) && !isWaiting;
+  const hasText = isHidden(network, layer) && !awaitsPrediction;
   const text = hasText ? explainSignal(network, layer, place) : "";
   const why = make("p", { class: "from-back" }, text);
   return { figure: make("div", {}, ...sums), words: [why] };
@@ -119,9 +119,9 @@ export function explainPlace(network, layer, place, isWaiting, press) {
 
 // A weight: its parabola, the slope there, and unless that is waiting the next step. trail: where it
 // was before.
-export function explainWeight(network, found, frame, trail, isWaiting) {
+export function explainWeight(network, found, frame, trail, awaitsPrediction) {
   const { layer, from, to, weight, input, signal, slope } = found;
-  const drawn = drawCurve(network, found, frame, trail, !isWaiting);
+  const drawn = drawCurve(network, found, frame, trail, !awaitsPrediction);
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(formatShort);
@@ -130,12 +130,14 @@ export function explainWeight(network, found, frame, trail, isWaiting) {
     isInactive(network, layer, to) && slope
       ? "This is the slip: the unit is inactive, so the true slope is 0."
       : "",
-    isWaiting
+    awaitsPrediction
       ? ""
       : `The next step goes against the slope, by the learning rate: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
     `Across is this weight, and up is the loss, half of the squared error signals. It is ${formatShort(drawn.loss)} now.`,
     trail.length ? "The pale dots are where it was before." : "",
-    drawn.stretch > 1 && !isWaiting ? `The arrow is drawn ${drawn.stretch} times as long.` : "",
+    drawn.stretch > 1 && !awaitsPrediction
+      ? `The arrow is drawn ${drawn.stretch} times as long.`
+      : "",
   ];
   const figure = make("figure");
   figure.innerHTML = drawn.picture;

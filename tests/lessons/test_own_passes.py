@@ -10,7 +10,7 @@ import pytest
 
 import helpers
 from pipeline import parameters
-from pipeline.lessons import passes
+from pipeline.lessons import own_passes
 from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports.answers import fold_answer
@@ -96,7 +96,7 @@ def names():
         "one_hot": helpers.one_hot,
         "fold_answer": fold_answer,
     }
-    names |= {"np": np, "passes": passes, "Diagram": lambda *_, **options: None}
+    names |= {"np": np, "own_passes": own_passes, "Diagram": lambda *_, **options: None}
     names |= {"slope": {"relu_grad_inactive": 0}, "learning_rate": 0.005}
     exec(CODE["paper"], names)
     return names
@@ -150,7 +150,7 @@ def test_passes_that_change_what_they_are_given_do_not_train(names, capsys):
         printed = capsys.readouterr().out
         assert printed.split("\n").count("equal") == 1
         assert f"right on paper, but it changes {changed}:" in printed
-        chosen = passes.choose(names["my_forward"], names["my_backward"])
+        chosen = own_passes.choose(names["my_forward"], names["my_backward"])
         assert f"changes {changed}, which" in capsys.readouterr().out
         mine = names["my_forward"] if place < 2 else names["my_backward"]
         assert mine not in chosen
@@ -161,8 +161,8 @@ def test_passes_that_change_what_they_are_given_do_not_train(names, capsys):
 def test_arrays_in_the_wrong_order_are_named(names, capsys):
     write(names, RIGHT)
     for name, check in (
-        ("my_forward", passes.check_forward),
-        ("my_backward", passes.check_backward),
+        ("my_forward", own_passes.check_forward),
+        ("my_backward", own_passes.check_backward),
     ):
         inputs, target, paper = (
             names[each] for each in ("paper_inputs", "paper_target", "paper")
@@ -177,7 +177,7 @@ def test_who_passes_the_result_is_asked_for_the_function(names, capsys):
     write(names, RIGHT)
     inputs, paper = names["paper_inputs"], names["paper"]
     capsys.readouterr()
-    passes.check_forward(names["my_forward"](inputs, paper), inputs, paper)
+    own_passes.check_forward(names["my_forward"](inputs, paper), inputs, paper)
     assert "function itself" in capsys.readouterr().out
 
 
@@ -199,7 +199,7 @@ def test_weights_after_a_step_are_no_gradients(names, capsys):
 @pytest.mark.parametrize("returned", ["text", (1, 2, 3), (np.ones(2),)])
 def test_what_returns_no_two_arrays_is_told_what_to_return(returned, capsys):
     paper = np.ones((3, 2)), np.ones((2, 2))
-    passes.check_forward(lambda *_: returned, np.ones((1, 3)), paper)
+    own_passes.check_forward(lambda *_: returned, np.ones((1, 3)), paper)
     assert "2 arrays" in capsys.readouterr().out
 
 
@@ -212,12 +212,12 @@ def test_the_passes_that_are_right_train_and_those_of_helpers_else(names, capsys
     ):
         write(names, lines)
         capsys.readouterr()
-        chosen = passes.choose(names["my_forward"], names["my_backward"])
+        chosen = own_passes.choose(names["my_forward"], names["my_backward"])
         printed = capsys.readouterr().out
         assert printed.count("yours\n") == sum(name.startswith("my") for name in mine)
         expected = [names[name] for name in mine]
         expected = [
-            passes.true_backward if each is helpers.backward else each
+            own_passes.true_backward if each is helpers.backward else each
             for each in expected
         ]
         assert [*chosen] == expected

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import helpers
-from pipeline.lessons import attempts
-from pipeline.lessons.attempts import Pass
+from pipeline.lessons import student_calls
+from pipeline.lessons.student_calls import Pass
 from pipeline.network import compiled
 
 BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # what it is given
@@ -121,7 +121,7 @@ def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
         ("forward", forward, helpers.forward, ("inputs", "weights")),
         ("backward", backward, true_backward, BACKWARD),
     ):
-        problem = attempts.find_problem(mine, theirs, names)
+        problem = student_calls.find_problem(mine, theirs, names)
         whose = f"that of helpers, because yours {problem}" if problem else "yours"
         print(f"{name}: {whose}")
         chosen.append(theirs if problem else mine)
@@ -155,21 +155,21 @@ def check_epoch(
 
     try:
         yours = train(epoch, slice(None))
-        if attempts.are_equal(yours, train(true, slice(None))):
+        if student_calls.are_equal(yours, train(true, slice(None))):
             accuracy = compiled.evaluate(images, labels, yours)[1]
             print(f"equal: your network now gets {accuracy:.3f} of the images right")
             return
         three, one = train(epoch, slice(3)), train(epoch, slice(1))
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        attempts.explain(epoch, error)
+        student_calls.explain(epoch, error)
         return
-    if attempts.are_equal(yours, weights):
+    if student_calls.are_equal(yours, weights):
         print("Not written yet. Or do the weights not move in place, as by -= ?")
         return
     orders = [(0, 1, 2, 0, 1, 2), *itertools.permutations(range(3))]
     orders += [*itertools.permutations(range(3), 2), (0,), (1,), (2,)]
     for order in orders:
-        if attempts.are_equal(three, train(true, [*order])):
+        if student_calls.are_equal(three, train(true, [*order])):
             taken = ", ".join(f"images[{i}]" for i in order)
             words = f"given three images, your loop makes its steps for {taken}"
             if order == (0, 1, 2):
@@ -231,9 +231,9 @@ def _compare(
     mistakes: what a common mistake would return, by the words that explain it.
     """
     try:
-        found, changed = attempts.call(function, arguments)
+        found, changed = student_calls.call(function, arguments)
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        attempts.explain(function, error)
+        student_calls.explain(function, error)
         return
     if all(each is ... for each in found):
         print(f"{' and '.join(names)} are not written yet")
@@ -253,14 +253,16 @@ def _compare(
         words += _print_pair(*pair)
     written = [(mine, right) for _, mine, right in pairs if mine is not None]
     yours, wanted_arrays = zip(*written, strict=True)
-    is_equal = attempts.are_equal(yours, wanted_arrays)
+    is_equal = student_calls.are_equal(yours, wanted_arrays)
     if not is_equal:
-        words += [why for why in mistakes if attempts.are_equal(yours, mistakes[why])]
+        words += [
+            why for why in mistakes if student_calls.are_equal(yours, mistakes[why])
+        ]
         words = words or ["work out by hand the first number that differs"]
     if changed:
         words += [f"it changes {changed}: a -= b changes a, while c = a - b does not"]
     elif is_equal and len(written) == len(pairs):
-        problem = attempts.find_problem(function, find_true, [*arguments])
+        problem = student_calls.find_problem(function, find_true, [*arguments])
         if problem:
             words = [f"for a network of other sizes and numbers it {problem}"]
     if words:
@@ -278,9 +280,9 @@ def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[s
         print(f"{name:10} not written yet")
         return []
     print(f"{name:10} yours {_describe(mine)} / true {_describe(right)}")
-    if attempts.are_equal([mine], [right]):
+    if student_calls.are_equal([mine], [right]):
         return []
-    if attempts.are_equal([mine.T], [right]):
+    if student_calls.are_equal([mine.T], [right]):
         return [f"the rows and columns of {name} are exchanged, so a .T is misplaced"]
     if mine.shape != right.shape:
         return [f"{name} has the shape {mine.shape}, but {right.shape} is wanted"]
