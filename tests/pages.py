@@ -27,6 +27,17 @@ ONE_TOKEN_OF_EACH_COLOUR = """() => {
     for (const token of document.querySelectorAll(".highlight span"))
         seen.has(token.className) ? token.replaceWith("x") : seen.add(token.className);
 }"""
+# Presses Stop as soon as the training that a button begins shows a text.
+PRESS_AND_STOP = """(button, text) => {
+    const shown = document.querySelector(".shown");
+    const observer = new MutationObserver(() => {
+        if (!shown.textContent.includes(text)) return;
+        observer.disconnect();
+        document.querySelector(".stop").click();
+    });
+    observer.observe(shown, { childList: true });
+    button.click();
+}"""
 NO_SHADE = (
     ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
 )
@@ -150,10 +161,14 @@ class Page:
         expect(self.part("train")).to_be_enabled(timeout=60_000)
         return self.part("outcome").text_content()
 
-    def begin_training(self, name):
-        """Press a button that trains, and wait for the first epochs."""
-        self.press(name)
-        expect(self.part("shown")).to_contain_text("epoch ")
+    def stop_training(self, name, text="epoch "):
+        """Press a button that trains, and Stop as soon as it shows a text.
+
+        Both are done in the page, where no training ends before it can be stopped.
+        """
+        self.button(name).evaluate(PRESS_AND_STOP, text)
+        expect(self.part("outcome")).to_contain_text("Stopped ")
+        return self.wait_for_training()
 
     def find_violations(self):
         """Return the violations of axe-core's rules of accessibility, one a line."""

@@ -55,15 +55,6 @@ BOXES = """(svg) => [svg, ...svg.querySelectorAll(".end")].map((each) => {
     const { top, bottom, left, right } = each.getBoundingClientRect();
     return [top, bottom, left, right];
 })"""
-# Presses Stop as soon as something is said of what is trained.
-STOP_AT_ONCE = """() => new Promise((done) => {
-    const shown = document.querySelector(".shown");
-    new MutationObserver(() => {
-        const progress = document.querySelector(".training progress").value;
-        document.querySelector(".stop").click();
-        done([shown.textContent, progress]);
-    }).observe(shown, { childList: true });
-})"""
 END_LABELS = """() => Array.from(
     document.querySelectorAll(".accuracy .end"),
     (text) => [text.textContent, getComputedStyle(text).fill],
@@ -142,7 +133,7 @@ def test_a_report_trains_to_the_published_digest(browser, reports):
         expect(forming).to_be_visible()
         limit, picture = forming.get_attribute("data-limit"), forming.evaluate(PICTURE)
         report.fill(seed=7, learning_rate="")  # which are not for this button
-        report.begin_training("Train it here")
+        report.press("Train it here")
         outcome = report.wait_for_training()
         assert "As good as the run: accuracy 0.800" in outcome
         digest = published.WEIGHTS_SHA256
@@ -154,9 +145,7 @@ def test_a_report_trains_to_the_published_digest(browser, reports):
         expect(choice).to_have_text("The network trained here")
         assert forming.evaluate(PICTURE) == picture  # the same weights, trained here
         report.press("Clearly more")
-        report.begin_training("Correct the slip")
-        report.press("Stop")
-        report.wait_for_training()
+        report.stop_training("Correct the slip")
         expect(report.part("tries tbody tr").first).to_contain_text(
             "relu_grad_inactive 0"
         )
@@ -391,8 +380,7 @@ def test_the_correction_is_guessed_before_it_is_made(browser, reports):
     with open_page(browser, reports["run"]) as report:
         correct = report.button("Correct the slip")
         expect(correct).to_be_hidden()
-        report.begin_training("Train it here")
-        report.press("Stop")
+        report.stop_training("Train it here")
         expect(correct).to_have_attribute("aria-disabled", "true")
         report.press("Correct the slip")
         expect(report.part("compared")).to_be_hidden()
@@ -409,9 +397,8 @@ def test_the_correction_is_guessed_before_it_is_made(browser, reports):
         expect(note).to_contain_text(f"{means[1]:.1f} and {means[0]:.1f} %, of 10,000")
         expect(report.part("guessed")).to_have_text(re.compile("fewer.*clearly more"))
         report.fill(seed=3)
-        report.begin_training("Train with these")
+        report.stop_training("Train with these")
         expect(report.part("compared")).to_be_hidden()
-        report.press("Stop")
 
 
 def test_a_run_that_is_not_the_originals_asks_nothing(
@@ -429,11 +416,10 @@ def test_a_run_that_is_not_the_originals_asks_nothing(
 def test_a_stop_within_the_first_epoch_keeps_what_was_trained(browser, reports):
     with open_page(browser, reports["run"]) as report:
         report.fill(hidden_size=1000)
-        report.press("Train with these")
-        shown, progress = report.page.evaluate(STOP_AT_ONCE)
-        place = int(re.match(r"Epoch 1: (\d+) of 1000 images", shown)[1])
-        assert progress == place / 1000
-        assert f"after {place} of 1000 images" in report.wait_for_training()
+        outcome = report.stop_training("Train with these", "Epoch 1: ")
+        place = int(re.search(r"after (\d+) of 1000 images", outcome)[1])
+        expect(report.part("shown")).to_have_text(f"Epoch 1: {place} of 1000 images.")
+        expect(report.part("progress")).to_have_js_property("value", place / 1000)
         choice = report.part("network option:checked")
         expect(choice).to_have_text("The network trained here")
 
@@ -459,9 +445,8 @@ def test_a_training_can_be_stopped_changed_and_may_diverge(browser, reports, sam
     digest = digest_arrays(*pages.compute_weights(sample, 5, **changes))
     with open_page(browser, reports["run"]) as report:
         tries = report.part("tries tbody tr")  # the latest first
-        report.begin_training("Train it here")
-        report.press("Stop")
-        assert re.match(r"Stopped after \d+ epoch", report.wait_for_training())
+        outcome = report.stop_training("Train it here")
+        assert re.match(r"Stopped after \d+ epoch", outcome)
         expect(tries.first).to_have_text(
             re.compile(r"^10\.\d{4}epochs (\d+)\1, stopped")
         )
@@ -598,9 +583,9 @@ def test_an_address_has_the_settings_of_a_try_and_wrong_ones_are_refused(
         report.page.goto(reports["run"].as_uri() + "#seed=7")
         expect(link).to_be_visible()
         expect(report.field("seed")).to_have_value("7")
-        report.begin_training("Train it here")
+        report.stop_training("Train it here")
         expect(link).to_be_visible()
-        report.press("Stop", "Fewer", "Correct the slip")
+        report.press("Fewer", "Correct the slip")
         expect(link).to_be_hidden()  # its settings have been replaced
 
 
@@ -675,7 +660,7 @@ def test_an_epoch_of_single_steps_equals_the_runs_and_says_so_of_its_setting(
         expect(dropout).to_be_checked()
         expect(slip).to_be_checked()
         steps.press("Play")
-        expect(place).to_contain_text("Image 2 of 1,000")
+        expect(place).not_to_contain_text("Image 1 of 1,000")
         speed.select_option("all at once")
         expect(first).to_have_text(FIRST_EPOCH)
         expect(place).to_contain_text(re.compile(r"\d+ of the last 100"))
