@@ -32,6 +32,10 @@ RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
 TIMES = ["started", "duration_s", "error"]
 NOT_RUN = "not run"
 LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # what has not ended
+DIED_ADVICE = (
+    "Give the same command once more, which trains again what died, "
+    "or take it out of the file"
+)
 
 
 def identify(values: Any) -> str:
@@ -147,7 +151,8 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     """Return the best configuration, a row of the ranking, and why it is not selected.
 
     The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads. Without one it is None.
+    only leads. Without one it is None. While a point has died, nothing is selected,
+    because the next start of the sweep trains it again, and may select another one.
     """
     best = rank(table, sweep).iloc[0]
     going = table[table["status"] != Status.ELIMINATED]
@@ -157,6 +162,13 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     if going["status"].isin(LEFT).any():
         done = sum(going["status"] == Status.DONE)
         return best, f"leads so far, of {done} of {len(going)} points"
+    died = going[going["status"] == Status.DIED]
+    if len(died):
+        point = died.iloc[0]
+        values = describe_values(point, [*find_varied(table), "seed"])
+        more = f", and {len(died) - 1} more have" if len(died) > 1 else " has"
+        problem = f"point {point['id']} ({values}){more} died"
+        return None, f"Nothing is selected: {problem}. {DIED_ADVICE}"
     if last and best["epochs"] != last[0]:
         empty = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
         problem = f"no candidate of the rung of {count_of(empty, 'epoch')} has finished"
@@ -227,11 +239,11 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         lines.append(f"{ids.iloc[0]}{more} {status}: {error}")
     statuses = set(failed["status"])
+    if Status.DIED in statuses:
+        lines.append(f"{DIED_ADVICE}.")
     if statuses - {Status.DIVERGED, Status.DIED}:
-        lines.append("The option --retry-failed gives them another try.")
-    elif Status.DIED in statuses:
-        lines.append("Give the same command again: what died is trained again.")
-    else:
+        lines.append("The option --retry-failed gives failed points another try.")
+    elif statuses == {Status.DIVERGED}:
         lines.append("The same training diverges again: change what it is given.")
     return "\n".join(lines)
 
@@ -293,8 +305,8 @@ def find_selected(run_dir: str) -> list[str]:
     table = make_table(sweep)
     best, reason = select(table, sweep.definition)
     if best is None or reason:
-        has_ended = not table["status"].isin(LEFT).any()
-        step = "Change its file." if has_ended else "Run the sweep again."
+        is_unfinished = table["status"].isin(LEFT).any()
+        step = "Run the sweep again." if is_unfinished else ""
         problem = f"has not ended with a selection: {reason}"
         raise InvalidFile(sweep.path, problem, step)
     return [sweep.points[name].folder.display_path for name in find_points(table, best)]

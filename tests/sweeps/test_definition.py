@@ -219,6 +219,26 @@ def test_the_best_is_described_with_its_mean_and_its_number_of_seeds(
     assert describe_values(best, []) == "the only configuration"
 
 
+def test_while_a_point_that_is_trained_again_has_died_nothing_is_selected():
+    """The point that died would have made the other configuration the best."""
+    values = [((0.005, 1), 0.7), ((0.005, 2), 0.7), ((0.01, 1), 0.9), ((0.01, 2), None)]
+    points = [
+        ({"learning_rate": rate, "seed": seed}, value) for (rate, seed), value in values
+    ]
+    definition, table = make_points(points)
+    died = table["status"] == "diverged"
+    selected, reason = select(table, definition)
+    assert (selected["learning_rate"], reason) == (0.005, "")
+    table.loc[died, "status"] = "died"
+    selected, reason = select(table, definition)
+    assert selected is None
+    for part in (table["id"][3], "learning_rate 0.01, seed 2", "same command", "file"):
+        assert part in reason
+    assert list(is_failed(table, definition)) == list(died)
+    table.loc[died, ["status", "validation_accuracy"]] = "done", 0.9
+    assert select(table, definition)[0]["learning_rate"] == 0.01
+
+
 SEARCH = {
     "n_candidates": 27,
     "parameters": {
