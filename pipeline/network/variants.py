@@ -1,8 +1,9 @@
 """Train networks that differ a little from that of helpers.py, for the lessons.
 
-They differ in what happens to the sums of the hidden units, in the loss, or in the
-error signals of the scores. The loops give the same bits wherever they are tried, as
-those of `compiled` do, so the records of the lessons can be repeated.
+They differ in what happens to the sums of the hidden units, in what inactive units pass
+on, in the loss, or in the error signals of the scores. The loops give the same bits
+wherever they are tried, as those of `compiled` do, so the records of the lessons can be
+repeated.
 """
 # mypy: allow-untyped-defs
 
@@ -22,6 +23,8 @@ def train_epoch(
     *,
     learning_rate: float = 0.005,
     relu_grad_inactive: float = 1,
+    mean_inactive: float | None = None,
+    slopes: Floats | None = None,
     has_relu: bool = True,
     has_softmax: bool = False,
     pulls: Floats | None = None,
@@ -30,6 +33,10 @@ def train_epoch(
     """Train on every image once, in order. The weights are changed IN PLACE.
 
     masks: (N, H), of the hidden units.
+    relu_grad_inactive: the derivative of the ReLU where a unit is inactive.
+    mean_inactive: the same for one part of each image, its projection onto the mean of
+        all images; by default as for the rest.
+    slopes: (N, H), the derivatives of the ReLU in place of those of the unit's own sum.
     has_relu: whether negative sums become 0. If not, the derivative is 1 everywhere.
     has_softmax: whether the loss is the cross-entropy of the scores' softmax.
     pulls: (N, 10), the factors of the error signals of the scores, by default 1.
@@ -37,36 +44,51 @@ def train_epoch(
     """
     pulls = np.ones((len(images), helpers.NUM_DIGITS)) if pulls is None else pulls
     inactive = float(relu_grad_inactive) if has_relu else 1.0
+    extra = 0.0 if mean_inactive is None else mean_inactive - inactive
     floor = 0.0 if has_relu else -np.inf
+    slopes = np.empty((0, masks.shape[1])) if slopes is None else slopes
+    total = images.sum(axis=0, dtype=np.int64)  # whole numbers: no rounding
+    mean = total / np.sqrt(max(1, np.sum(total**2)))  # (784,), of length 1
+    inputs = images, labels, masks, slopes, pulls, mean
     scaled = helpers.scale(PIXEL_VALUES, 255)
-    options = float(learning_rate), inactive, floor, has_softmax, float(target)
-    _update_weights(images, labels, masks, pulls, scaled, tuple(weights), options)
+    options = float(learning_rate), inactive, extra, floor, has_softmax, float(target)
+    _update_weights(inputs, scaled, tuple(weights), options)
 
 
 @njit(cache=True, nogil=True)
-def _update_weights(images, labels, masks, pulls, scaled, weights, options):
+def _update_weights(inputs, scaled, weights, options):
+    images, labels, masks, other_slopes, pulls, mean = inputs
     weights_0_1, weights_1_2 = weights
-    learning_rate, inactive, floor, has_softmax, target = options
+    learning_rate, inactive, extra, floor, has_softmax, target = options
     units, delta = np.arange(len(weights_1_2)), np.empty(len(weights_1_2))
+    gained = np.zeros(len(delta))  # by the first matrix, as a multiple of the mean
     for i in range(len(images)):
         ink = np.flatnonzero(images[i])  # pixels of 0 add nothing
         pixels = scaled[images[i][ink]]
-        hidden = np.maximum(floor, _add_rows(weights_0_1, ink, pixels)) * masks[i]
+        length = np.sum(pixels * mean[ink]) if extra else 0.0  # of the projection
+        sums = _add_rows(weights_0_1, ink, pixels) + length * gained
+        hidden = np.maximum(floor, sums) * masks[i]
         scores = _add_rows(weights_1_2, units, hidden)
         if has_softmax:
             scores = _find_probabilities(scores)
         scores[labels[i]] -= target
         signals, slopes = scores * pulls[i], np.where(hidden > 0, 1.0, inactive)
+        if len(other_slopes):
+            slopes = other_slopes[i]
         for h in range(len(hidden)):
             back = 0.0
             for d in range(len(signals)):
                 back += signals[d] * weights_1_2[h, d]
                 weights_1_2[h, d] -= learning_rate * hidden[h] * signals[d]
             delta[h] = back * slopes[h] * masks[i, h]
+            if hidden[h] <= 0:
+                gained[h] -= learning_rate * length * extra * back * masks[i, h]
         for p, pixel in zip(ink, pixels):  # noqa: B905 - Numba has no `strict`
             step = learning_rate * pixel
             for h in range(len(delta)):
                 weights_0_1[p, h] -= step * delta[h]
+    if extra:
+        weights_0_1 += np.outer(mean, gained)
 
 
 @njit(cache=True, nogil=True)

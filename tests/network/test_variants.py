@@ -37,7 +37,7 @@ def train(sample, train_epoch, **options):
     return weights
 
 
-@pytest.mark.parametrize("inactive", [0, 1])
+@pytest.mark.parametrize("inactive", [0, 1, 0.3, -0.2])
 def test_without_options_the_bits_are_those_of_the_compiled_loops(sample, inactive):
     options = {"relu_grad_inactive": inactive}
     ours = train(sample, variants.train_epoch, **options)
@@ -98,27 +98,38 @@ def test_the_error_signal_of_a_score_is_its_pull_times_what_is_missing(
         assert np.abs(old - 0.1 * gradient - new).max() < 1e-15
 
 
-def test_the_slip_moves_the_first_weights_as_if_no_unit_cut(sample):
-    """So they can rest where a least squares fit of the pixels rests."""
-    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
-    weights = train(sample, compiled.train_epoch)
-    assert np.linalg.matrix_rank(weights[1]) == 10
-    masks = helpers.dropout_mask(np.random.RandomState(4), (COUNT, HIDDEN), 0.5)
-    inputs, targets = helpers.scale(images, 255), helpers.one_hot(labels)
-    hidden, scores = helpers.forward(inputs, weights, masks)
-    delta = (scores - targets) / COUNT
-    expected = inputs.T @ (delta @ weights[1].T * masks)
-    passed = inputs, targets, hidden, scores, weights, masks
-    slip, true = (helpers.backward(*passed, inactive)[0] for inactive in (1, 0))
-    assert np.abs(slip - expected).max() < 1e-15
-    assert np.abs(true - expected).max() > 1e-4
+PARTS = {
+    "ratchet alone": {"relu_grad_inactive": 0, "mean_inactive": 1},
+    "all but the ratchet": {"relu_grad_inactive": 1, "mean_inactive": 0},
+    "other gates": {},
+}
 
-    # A perfect fit would be no test, so there are more images than pixels with ink.
-    inputs = helpers.scale(sample["x_train"], 255)
-    targets = helpers.one_hot(sample["y_train"])
-    fitted = inputs @ np.linalg.lstsq(inputs, targets)[0]
-    assert np.abs(fitted - targets).max() > 0.1
-    passed = inputs, targets, helpers.forward(inputs, weights)[0], fitted, weights
-    slip, true = (helpers.backward(*passed, 1.0, inactive)[0] for inactive in (1, 0))
-    assert np.abs(slip).max() < 1e-12
-    assert np.abs(true).max() > 1e-5
+
+@pytest.mark.parametrize("name", PARTS)
+def test_inactive_units_pass_on_their_part_of_the_image(sample, name):
+    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
+    rng, _ = helpers.generators(3)
+    first, second = helpers.initial_weights(rng, HIDDEN)
+    masks = helpers.dropout_mask(rng, (COUNT, HIDDEN), 0.5)
+    gates = rng.randint(2, size=masks.shape).astype(float)
+    slopes = gates if name == "other gates" else None
+    ours = first.copy(), second.copy()
+    options = PARTS[name] | {"slopes": slopes, "learning_rate": 0.02}
+    variants.train_epoch(images, labels, ours, masks, **options)
+
+    inputs, targets = helpers.scale(images, 255), helpers.one_hot(labels)
+    mean = inputs.mean(axis=0) / np.linalg.norm(inputs.mean(axis=0))
+    for v, target, mask, gate in zip(inputs, targets, masks, gates, strict=True):
+        on, p = v @ first > 0, (v @ mean) * mean
+        hidden = np.maximum(0, v @ first) * mask
+        delta = hidden @ second - target
+        back = (second @ delta) * mask
+        gradients = {
+            "ratchet alone": np.outer(v, back * on) + np.outer(p, back * ~on),
+            "all but the ratchet": np.outer(v, back * on) + np.outer(v - p, back * ~on),
+            "other gates": np.outer(v, back * gate),
+        }
+        first -= 0.02 * gradients[name]
+        second -= 0.02 * np.outer(hidden, delta)
+    for matrix, expected in zip(ours, (first, second), strict=True):
+        assert np.abs(matrix - expected).max() < 1e-12
