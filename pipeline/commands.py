@@ -6,8 +6,7 @@ A command imports what it needs itself, so that help and refusals do not wait fo
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +98,13 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
-@contextmanager
-def refreshed_index() -> Iterator[None]:
-    """Write the list of runs when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        write_index()
-
-
 def write_index() -> None:
+    """Write the list of runs, after a command that has changed one."""
     from pipeline import listing
 
     try:
         if RUNS.is_dir():
-            listing.write_index()
+            listing.write_index(RUNS)
     except (PipelineError, OSError) as error:  # which does not fail the command
         click.echo(f"The list of runs was not written: {error}", err=True)
 
@@ -140,12 +131,8 @@ def run_command(
     from pipeline.execution import runs
 
     folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
-    is_executed = True
-    try:
-        is_executed = runs.run(checked, folder, force)
-    finally:
-        if is_executed:
-            write_index()
+    if runs.run(checked, folder, force):
+        write_index()
 
 
 @main.command("data")
@@ -203,10 +190,11 @@ def sweep_command(
 
     folder = from_current_folder(sweep_dir) if sweep_dir else None
     sweep = prepare(file, folder)  # raises before anything is started
-    with refreshed_index():
-        from pipeline.sweeps.execution import run_sweep
+    from pipeline.sweeps.execution import run_sweep
 
-        run_sweep(sweep, with_report=not no_report, **options)
+    run_sweep(sweep, with_report=not no_report, **options)
+    if not options["dry_run"]:
+        write_index()
 
 
 @main.command("verify")
@@ -253,16 +241,16 @@ def report_command(path: Path, output: Path | None) -> None:
 
         runs.publish(from_current_folder(str(path)), output)
     elif path.is_dir():
-        with refreshed_index():
-            folder = from_current_folder(str(path))
-            if (path / "sweep.json").exists():
-                from pipeline.sweeps import execution, sweep
+        folder = from_current_folder(str(path))
+        if (path / "sweep.json").exists():
+            from pipeline.sweeps import execution, sweep
 
-                output = execution.write_report(sweep.read_sweep(folder))
-            else:
-                from pipeline.sweeps import evaluation
+            output = execution.write_report(sweep.read_sweep(folder))
+        else:
+            from pipeline.sweeps import evaluation
 
-                output = evaluation.report(folder)
+            output = evaluation.report(folder)
+        write_index()
     else:
         from pipeline.lessons import exercises, lesson
         from pipeline.reports import page
@@ -284,11 +272,11 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     from pipeline.network.helpers_text import check_helpers
 
     check_helpers()  # before the comparison imports it
-    with refreshed_index():
-        from pipeline import comparison
+    from pipeline import comparison
 
-        folders = [from_current_folder(path) for path in run_dirs]
-        echo_path("report", comparison.write_report(folders, output))
+    folders = [from_current_folder(path) for path in run_dirs]
+    echo_path("report", comparison.write_report(folders, output))
+    write_index()
 
 
 @main.command("index")
@@ -304,6 +292,6 @@ def index_command(folder: Path) -> None:
 @click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
 def site_command(folder: Path) -> None:
     """Write the notebooks and three reports as a website into FOLDER, or runs/site."""
-    from pipeline import listing
+    from pipeline import website
 
-    echo_path("site", listing.write_site(folder.absolute()))
+    echo_path("site", website.write_site(folder.absolute()))

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from pipeline import commands
 from pipeline.parameters import Parameters
-from pipeline.paths import ROOT
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import Status
 from pipeline.results.files import lock
 from pipeline.results.run_folder import RunFolder
@@ -143,6 +144,14 @@ def test_a_refused_command_starts_no_process(watched):
     for command in LATE:
         code, _, server = watched[command]
         assert (code, server) == (2, None)
+
+
+def test_a_dry_run_writes_nothing(pipeline, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "RUNS", tmp_path)
+    file = NOTEBOOKS / "sweeps" / "small.yaml"
+    done = pipeline("sweep", file, "--sweep-dir", tmp_path / "sweep", "--dry-run")
+    assert done.returncode == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_names_every_parameter_and_its_default(pipeline):

@@ -1,10 +1,9 @@
-"""The list of runs and sweeps, whatever their state, and the website."""
+"""The list of runs and sweeps, whatever their state."""
 
 import shutil
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
@@ -12,7 +11,6 @@ from pipeline import listing
 from pipeline.errors import InvalidInput
 from pipeline.network.published import digest_helpers
 from pipeline.parameters import Parameters, make_id
-from pipeline.paths import NOTEBOOKS
 from pipeline.records import (
     Inputs,
     Metrics,
@@ -220,95 +218,3 @@ def test_the_command_lists_real_runs(pipeline, runs, tmp_path):
     assert rows["default"]["Test accuracy"] == "0.7942error 0.4294"
     assert rows["small"]["Validation accuracy"] == "0.7685 selected byerror 0.4952"
     assert rows["small"]["Test accuracy"].startswith("0.7616")
-
-
-READING = "01_prepare learn 02_train 03_evaluate why solutions dropout overfitting"
-READING = [*READING.split(), "keras", "explore", "speed", "sweep", "compare"]
-
-
-class Site:
-    """The website of a run, with its pages as text and as trees."""
-
-    def __init__(self, folder):
-        self.folder = listing.write_site(folder).parent
-        paths = self.folder.glob("*.html")
-        self.texts = {path.name: path.read_text() for path in paths}
-        trees = (BeautifulSoup(text, "html.parser") for text in self.texts.values())
-        self.pages = dict(zip(self.texts, trees, strict=True))
-
-    def follow(self, name, way):
-        """Return the pages to which one leads, and so on: way is next or prev."""
-        found = [name]
-        while links := self.pages[found[-1]].select(f".pages [rel={way}]"):
-            found.append(links[0]["href"])
-        return found
-
-
-@pytest.fixture(scope="module")
-def site(runs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(runs / "default", folder / "runs" / "of-the-site" / "default")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "RUNS", folder / "runs")
-        patch.setattr(listing, "SITE_RUNS", {"default": ("The original", {})})
-        return Site(folder / "site")
-
-
-def test_a_site_has_every_notebook_and_every_link_leads_somewhere(site):
-    stems = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
-    guides = {"glossary", "own-network", "teaching", "worksheet", "worksheet-key"}
-    stems_of_pages = {"index", "default", "lesson"} | guides | stems
-    assert site.pages.keys() == {f"{stem}.html" for stem in stems_of_pages}
-    for name, page in site.pages.items():
-        for link in page.select("a[href]"):
-            scheme, _, path, _, fragment = urlsplit(link["href"])
-            if scheme not in ("http", "https", "data"):
-                assert (site.folder / path).exists(), f"{name}: {link}"
-                text = site.texts[path or name] if fragment else ""
-                assert not fragment or f'id="{fragment}"' in text, f"{name}: {link}"
-
-
-def test_students_get_every_notebook_without_its_outputs(site):
-    students = {path.stem: path for path in site.folder.glob("students/*")}
-    assert students.keys() == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
-    cells = nbformat.read(students["learn"], 4).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code)
-
-
-def test_the_words_are_on_one_page_and_every_other_page_leads_there(site):
-    for name in ("why.html", "lesson.html", "default.html"):
-        assert not site.pages[name].select(".glossary")
-        assert site.pages[name].select('a[href="glossary.html"]')
-    assert site.pages["glossary.html"].select("tr")
-
-
-def test_each_page_of_a_site_leads_to_the_next_and_back(site):
-    index = site.pages["index.html"]
-    order = [link["href"] for link in index.select("ol li > a:first-child")]
-    assert order == [f"{stem}.html" for stem in READING]
-    assert site.follow(order[0], "next") == order
-    assert site.follow(order[-1], "prev") == order[::-1]
-    for name in [*order, "default.html", "glossary.html", "teaching.html"]:
-        assert site.pages[name].select('.over a[href="index.html"]')
-
-
-def test_a_site_begins_with_the_lesson_and_has_the_result_of_its_run(site):
-    text = site.pages["index.html"].text
-    assert "Train the network. " in text
-    assert text.index("the lesson") < text.index("The original: 79.42 %")
-    for part in (".drawing", ".steps", ".training .train", ".many", ".sheet"):
-        assert len(site.pages["lesson.html"].select(part)) == 1
-        assert not site.pages["learn.html"].select(part)
-
-
-def test_a_notebook_that_a_student_has_edited_is_kept(tmp_path, caplog):
-    notebooks = {"learn": nbformat.read(NOTEBOOKS / "learn.ipynb", 4)}
-    path = tmp_path / "learn.ipynb"
-    for content in (None, b"somebody's work"):
-        if content:
-            path.write_bytes(content)
-        before = content or listing.write_students(tmp_path, notebooks)
-        listing.write_students(tmp_path, notebooks)
-        assert before is None or path.read_bytes() == before
-        assert caplog.text.count(f"{path} differs, and is kept.") == bool(content)
