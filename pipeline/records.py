@@ -42,7 +42,6 @@ Record = TypeVar("Record")
 class Status(StrEnum):
     """How far a run, or a point of a sweep, has come, or how it ended.
 
-    ELIMINATED: a point of a search whose candidate lost in an earlier rung.
     WAITING: a point that was sent to a cluster, where no worker has begun it yet.
     OUTDATED: a point that was trained with other code, data or versions than its sweep
         has now.
@@ -56,7 +55,6 @@ class Status(StrEnum):
     TIMED_OUT = "timed out"
     DIED = "died"
     INTERRUPTED = "interrupted"
-    ELIMINATED = "eliminated"
     OUTDATED = "outdated"
 
     @classmethod
@@ -219,17 +217,6 @@ class RandomSearch(_Record):
     parameters: Annotated[dict[str, Distribution], Field(min_length=1)]
 
 
-class Halving(_Record):
-    """The entry `halving` of a sweep, for successive halving.
-
-    The first rung has min_resources epochs, and each next one `factor` times as many.
-    """
-
-    resource: Literal["epochs"] = "epochs"
-    min_resources: Annotated[int, Field(ge=1)]
-    factor: Annotated[int, Field(ge=2)] = 3
-
-
 class SweepDefinition(_Record):
     """The content of a sweep's YAML file."""
 
@@ -238,7 +225,6 @@ class SweepDefinition(_Record):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
     random: RandomSearch | None = None
-    halving: Halving | None = None
     select: SelectionMetric = "validation_accuracy"
 
     @model_validator(mode="before")

@@ -1,13 +1,11 @@
 """Read a sweep's YAML file, and list the parameters of its points.
 
-A configuration consists of all points that differ in their seed alone. A search by
-halving has rungs: points of more and more epochs, for fewer and fewer candidates. All
-points of all rungs are known from the start, although most are never trained.
+A configuration consists of all points that differ in their seed alone.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice, product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,10 @@ MAX_DRAWS = 100  # for each candidate, because a repeated one is replaced by a n
 WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
 }
-ENTRIES = "base, grid, points, seeds, random, halving and select"
+ENTRIES = "base, grid, points, seeds, random and select"
 # What pydantic would call by the names of our classes.
 EXAMPLES = {
     "Distribution": "such as {min: 0, max: 1} or {values: [1, 2]}",
-    "Halving": "such as {min_resources: 3, factor: 3}",
     "RandomSearch": "such as {n_candidates: 9, parameters: {seed: {min: 1, max: 99}}}",
     "SweepDefinition": "names with values, such as name: trial",
 }
@@ -69,7 +66,7 @@ def _describe(error: Any) -> str:
 
 
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
-    """Return the parameters of all points, rung by rung, and each only once.
+    """Return the parameters of all points, each only once.
 
     Raises InvalidInput if there are too many, or if a value or a source cannot be used.
     """
@@ -78,12 +75,7 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
         raise InvalidInput(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
-    rungs = [{"epochs": epochs} for epochs in list_rungs(sweep)] or [{}]
-    points = (
-        sweep.base | values | rung
-        for rung in rungs
-        for values in _list_combinations(sweep)
-    )
+    points = (sweep.base | values for values in _list_combinations(sweep))
     found = list(islice(points, MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
         problem = f"The sweep has more than {MAX_POINTS:,} points"
@@ -95,7 +87,7 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
 
 
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
-    """Yield the values of the points, apart from the base and their rung.
+    """Yield the values of the points, apart from the base.
 
     Each candidate of a search is combined with each point of the grid. The entries of
     `points` follow, with the seeds of the grid unless they have one. If there are such
@@ -165,22 +157,3 @@ def _draw(distribution: Distribution, fraction: float, is_whole: bool) -> Any:
         value = low + fraction * (end - low)
     value = min(max(float(f"{value:.3g}"), low), high)
     return math.floor(value) if is_whole else value
-
-
-def list_rungs(sweep: SweepDefinition) -> list[int]:
-    """Return the epochs of each rung, the fewest first; none without halving.
-
-    Raises InvalidInput if `epochs` is also set elsewhere, or if the first rung has
-    more epochs than the base.
-    """
-    if sweep.halving is None:
-        return []
-    if "epochs" in {*sweep.grid, *sweep.drawn, *chain(*sweep.points)}:
-        problem = "epochs is in grid, points or random, but halving sets it"
-        raise InvalidInput(f"{problem}. Put the largest number into base.")
-    least, most = sweep.halving.min_resources, parameters.from_values(sweep.base).epochs
-    if least > most:
-        problem = f"min_resources is {least}, but base has {most} epochs"
-        raise InvalidInput(f"halving: {problem}. Lower it, or raise epochs.")
-    count = int(math.log(most / least, sweep.halving.factor) + 1e-9) + 1
-    return [least * sweep.halving.factor**rung for rung in range(count)]

@@ -23,7 +23,7 @@ from pipeline.reports.origins import make_sweep_readme
 from pipeline.results.files import lock, write_whole
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps import evaluation, table, training
-from pipeline.sweeps.rungs import Progress, iterate_rungs, log_plan
+from pipeline.sweeps.progress import Progress, describe_state, log_plan
 from pipeline.sweeps.sweep import Point, PreparedSweep, Sweep, prepare
 from pipeline.sweeps.table import make_table
 
@@ -67,17 +67,15 @@ def run_sweep(
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
-        jobs = find_jobs(sweep, retry_failed)
-        log_plan(sweep, jobs, workers)
+        log_plan(sweep, sweep.find_jobs(retry_failed), workers)
         return make_table(sweep)
     with lock(sweep.path):
         start_fork_server()
-        jobs = find_jobs(sweep, retry_failed)
-        trainer = open_trainer(sweep, jobs, workers, scheduler)
-        progress = Progress(sweep, with_report)
-        train(sweep, jobs, trainer, time_limit, progress)
+        jobs = sweep.find_jobs(retry_failed)
+        log.info(describe_state(sweep, len(jobs)))
+        train(sweep, jobs, open_trainer(sweep, jobs, workers, scheduler), time_limit)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
-        if with_report and (progress.total or is_new or not sweep.report_path.exists()):
+        if with_report and (jobs or is_new or not sweep.report_path.exists()):
             log.info("writing the report")
             write_report(sweep)
     if with_report:
@@ -86,14 +84,6 @@ def run_sweep(
     if has_failed or not (found["status"] == Status.DONE).any():
         raise CommandFailed(table.describe_failures(found, sweep.definition))
     return found
-
-
-def find_jobs(sweep: PreparedSweep, retry_failed: bool) -> list[Point]:
-    """Return the points to train, of all rungs, but no eliminated ones."""
-    jobs = sweep.find_jobs(retry_failed)
-    found = make_table(sweep)
-    lost = set(found.loc[found["status"] == Status.ELIMINATED, "id"])
-    return [point for point in jobs if point.id not in lost]
 
 
 @contextmanager
@@ -121,40 +111,34 @@ def train(
     jobs: Sequence[Point],
     trainer: AbstractContextManager[training.Submit],
     time_limit: int | None,
-    progress: Progress,
 ) -> None:
-    """Train the points rung by rung.
+    """Train the points.
 
-    jobs: the points to train, of all rungs.
     trainer: entered here, so that no sweep.json is written if it cannot be, and left
         when all trainings have ended.
 
     sweep.json is written before the first point is trained, so that results of other
     code count as outdated from then on.
     """
-    waiting = {point.id: point for point in jobs}
+    progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
     software = describe_software() if jobs else None
     try:
         with trainer as submit:
             _write_definition(sweep, software)
-            for epochs, rung in iterate_rungs(sweep):
-                names = set(rung["id"])
-                left = [point for name, point in waiting.items() if name in names]
-                progress.begin(epochs, rung, len(left))
-                futures = {}
-                for point in left:
-                    content = sweep.make_data(point.parameters)
-                    record = point.now.replace(software=software)
-                    future = submit(point.folder, record, content, time_limit)
-                    futures[future] = point
-                for future in as_completed(futures):
-                    point, record = futures.pop(future), future.result()
-                    point.record_result(record)
-                    progress.log_point(point, record)
-                    if time.monotonic() - written_at > RESULTS_INTERVAL:
-                        write_state(sweep, "running")
-                        written_at = time.monotonic()
+            futures = {}
+            for point in jobs:
+                content = sweep.make_data(point.parameters)
+                record = point.now.replace(software=software)
+                future = submit(point.folder, record, content, time_limit)
+                futures[future] = point
+            for future in as_completed(futures):
+                point, record = futures.pop(future), future.result()
+                point.record_result(record)
+                progress.log_point(point, record)
+                if time.monotonic() - written_at > RESULTS_INTERVAL:
+                    write_state(sweep, "running")
+                    written_at = time.monotonic()
     finally:  # after all trainings have ended, also on Ctrl-C
         for point in jobs:
             begun = point.folder.find_record()
@@ -264,6 +248,6 @@ def _describe_times(sweep: Sweep) -> str:
     seconds = format_duration(sweep.measure_seconds())
     return (
         f"Trainings were started from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} "
-        f"UTC. Together they took {seconds}, on one core each, with those that failed, "
-        "were eliminated or are no longer in the sweep's file."
+        f"UTC. Together they took {seconds}, on one core each, with those that failed "
+        "or are no longer in the sweep's file."
     )

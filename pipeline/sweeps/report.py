@@ -132,8 +132,7 @@ def draw_effects(
     """Draw the metric over the values of each parameter, in axes of its own.
 
     A line joins configurations that differ in that parameter alone. A bar reaches from
-    the lowest to the highest seed. The large dot is the best configuration. In a search
-    by halving, the lines over the epochs end where a candidate was eliminated.
+    the lowest to the highest seed. The large dot is the best configuration.
     """
     complete = ranking[ranking["complete"]]
     table = ranking.dropna(subset="mean") if complete.empty else complete
@@ -170,65 +169,3 @@ def _draw_line(axis: Axes, line: pd.DataFrame, name: str, best: Any) -> None:
     axis.errorbar(line[name], line["mean"], [below, above], **bars)
     if best in line.index:
         axis.plot([line[name][best]], [line["mean"][best]], "o", markersize=9, **BEST)
-
-
-def find_first_rung(ranking: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the candidates of a search's first rung, the leader first."""
-    first = ranking[ranking["epochs"] == ranking["epochs"].min()]
-    leads = (first[names] == ranking.iloc[0][names]).all(axis=1)
-    return pd.DataFrame(pd.concat([first[leads], first[~leads]]))
-
-
-def describe_drawn(table: pd.DataFrame, metric: str) -> str:
-    """Return a caption for `draw_candidates`: how many it draws, and by which metric.
-
-    table: the ranking, whose first row is the selected configuration; in a search by
-        halving, the rows of one rung.
-    """
-    drawn = min(len(table.dropna(subset="mean")), MAX_DRAWN)
-    which = "All" if drawn == len(table) else f"{drawn} of"
-    value = round_metric(table["mean"].iloc[0])
-    text = f"{which} {len(table)} candidates by their {metric}"
-    return f"{text}, where the selected one has {value}"
-
-
-def draw_candidates(
-    ranking: pd.DataFrame, names: Sequence[str], metric: str, logs: Container[str]
-) -> Figure:
-    """Draw each configuration as a line in parallel coordinates.
-
-    The line goes through the configuration's values and its metric, each from the
-    smallest at the bottom to the largest at the top. The darker it is, the better the
-    configuration. The selected one, the first, is thick and orange.
-    """
-    table = ranking.dropna(subset="mean").head(MAX_DRAWN)
-    figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
-    columns = [*names, "mean"]
-    heights = pd.DataFrame(
-        {name: _scale(table[name], name in logs) for name in columns}
-    )
-    # In reverse order, so that the first configuration is drawn last and lies on top.
-    for place in reversed(range(len(table))):
-        shade = plt.get_cmap("Blues")(0.9 - 0.7 * place / len(table))
-        look = BEST | {"linewidth": 2.5} if place == 0 else {"color": shade}
-        axis.plot(heights.iloc[place].to_numpy(), **look)
-    for x, name in enumerate(columns):
-        axis.axvline(x, color=plots.TEST, linewidth=0.8, zorder=0)
-        for height, end in ((-0.02, table[name].min()), (1.02, table[name].max())):
-            label = end if isinstance(end, str) else f"{end:.4g}"
-            side = "top" if height < 0 else "bottom"
-            axis.text(x, height, label, ha="center", va=side, fontsize=9)
-    axis.set(ylim=(-0.15, 1.15), yticks=[])
-    axis.set_xticks(range(len(columns)), [*names, metric])
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
-    return figure
-
-
-def _scale(values: pd.Series, is_log: bool) -> pd.Series:
-    """Return values from 0 to 1; texts by their order."""
-    if isinstance(values.iloc[0], str):
-        values = values.rank(method="dense")
-    numbers = values.map(math.log) if is_log else values.astype(float)
-    width = numbers.max() - numbers.min()
-    return (numbers - numbers.min()) / width if width else numbers * 0 + 0.5

@@ -5,7 +5,6 @@ has been started.
 """
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -175,8 +174,7 @@ class Sweep:
         """Read the records of all points; return those to train, the new ones first.
 
         Until they are trained, their old results count no more.
-        With halving, points of all rungs are returned. The log gets the reasons why
-        points are trained again.
+        The log gets the reasons why points are trained again.
         """
         new: list[Point] = []
         again: list[Point] = []
@@ -184,7 +182,7 @@ class Sweep:
         # A process that died may have been killed, and succeeds the next time.
         again_if = [*UNFINISHED, Status.DIED]
         kept = [Status.DONE]
-        if self.definition.random or self.definition.halving:
+        if self.definition.random:
             kept.append(Status.DIVERGED)  # the result of a candidate
         for point in self.points.values():
             point.load()
@@ -203,25 +201,16 @@ class Sweep:
             log.info(f"{which} outdated and trained again, because of {reason}")
         return new + again
 
-    def list_former_folders(self) -> list[str]:
-        """Return the names of the points that are no longer in the sweep's file."""
-        folders = {path.parent.name for path in self.path.glob("*/run.json")}
-        return sorted(folders - self.points.keys())
-
     def measure_seconds(self) -> float:
         """Return the seconds of all trainings that have left a folder.
 
         Points count whatever their status, and those that have left the sweep, too.
         """
-        former = [RunFolder(self.path / name) for name in self.list_former_folders()]
+        folders = {path.parent.name for path in self.path.glob("*/run.json")}
+        former = [RunFolder(self.path / name) for name in folders - self.points.keys()]
         others = [folder.find_record() for folder in former]
         found = [*(point.record for point in self.points.values()), *others]
         return sum(each.earlier_s + (each.duration_s or 0) for each in found if each)
-
-    def count_free_bytes(self) -> int:
-        """Return the room on the disk of the sweep's folder."""
-        above = (self.path, *self.path.parents)
-        return shutil.disk_usage(next(path for path in above if path.exists())).free
 
 
 class PreparedSweep(Sweep):

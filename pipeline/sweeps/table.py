@@ -1,7 +1,7 @@
 """Make the one table of a sweep, a row for each point, and rank and select by it.
 
 Configurations are compared by their mean over the seeds, because a single seed can be
-lucky. In a search by halving, the best of each rung go on to the next one.
+lucky.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,6 @@ from pipeline.records import (
 )
 from pipeline.results.files import write_whole
 from pipeline.results.provenance import describe_network
-from pipeline.sweeps.definition import list_rungs
 from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
 
 CONFIGURATION = [name for name in NAMES if name != "seed"]
@@ -44,7 +43,7 @@ def identify(values: Any) -> str:
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
-    """Return a row for each point, in their order, with the losers of a search marked.
+    """Return a row for each point, in their order.
 
     A row has the point's configuration, status, parameters, metrics and times. What is
     not known is None, or nan where it is a number.
@@ -54,7 +53,7 @@ def make_table(sweep: Sweep) -> pd.DataFrame:
     numbers = [name for name in RESULTS if name != "weights_sha256"]
     table = table.astype(dict.fromkeys(numbers, float))
     table["started"] = pd.to_datetime(table["started"], utc=True)
-    return eliminate(table, sweep.definition)
+    return table
 
 
 def _make_row(point: Point) -> dict[str, object]:
@@ -69,36 +68,6 @@ def _make_row(point: Point) -> dict[str, object]:
     return row | {name: getattr(record, name, None) for name in TIMES}
 
 
-def eliminate(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
-    """Mark the points whose candidate has lost in an earlier rung as eliminated.
-
-    After a rung that is not finished, nobody is eliminated. If no candidate of a rung
-    has finished, all points of later rungs are.
-    """
-    if sweep.halving is None:
-        return table
-    table = table.copy()
-    names = [name for name in CONFIGURATION if name != "epochs"]
-    candidate = table.groupby(names, sort=False, dropna=False).ngroup()
-    going = set(candidate)
-    for epochs in list_rungs(sweep):
-        in_rung = table["epochs"] == epochs
-        lost = in_rung & ~candidate.isin(going)
-        table.loc[lost, "status"] = str(Status.ELIMINATED)
-        table.loc[lost, [*RESULTS, *TIMES]] = None  # of an earlier file
-        rung = table[in_rung & ~lost]
-        if rung.empty:
-            continue
-        if rung["status"].isin(LEFT).any():
-            break
-        ranking = rank(rung, sweep)
-        best = ranking.head(max(len(ranking) // sweep.halving.factor, 1))
-        best = best[best["seeds"] > 0]
-        chosen = rung["configuration"].isin(best["configuration"])
-        going = set(candidate[rung.index[chosen]])
-    return table
-
-
 def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     """Return a row for each configuration, the best first.
 
@@ -106,16 +75,14 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     and the `mean`, the `lowest` and the `highest` value of the metric over these. It is
     `complete` if it has as many seeds as most configurations.
 
-    Configurations of which no point has finished come last. A later rung comes before
-    an earlier one. Within a rung, complete configurations come first, then those that
-    have fewer points than most, then those with a point that has not finished, because
-    the mean of the others flatters them. Then the mean
+    Complete configurations come first, then those that have fewer points than most,
+    then those with a point that has not finished, because the mean of the others
+    flatters them; those of which no point has finished come last. Then the mean
     decides, and between equal means the other metric of the same images. Equals keep
-    their order. Eliminated points are left out.
+    their order.
     """
     split, _, measure = sweep.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
-    table = table[table["status"] != Status.ELIMINATED]
     groups = table.groupby("configuration", sort=False)
     done = table[table["status"] == Status.DONE].groupby("configuration", sort=False)
     ranking = groups[CONFIGURATION].first()
@@ -129,7 +96,6 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     keys = pd.DataFrame(
         {
             "nothing": ranking["seeds"] == 0,
-            "rung": -ranking["epochs"] if sweep.halving else 0,
             "tier": 2 - has_all.astype(int) - ranking["complete"].astype(int),
             "mean": _orient(ranking["mean"], sweep.select),
             "other": _orient(done[other].mean().reindex(ranking.index), other),
@@ -155,35 +121,25 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     because the next start of the sweep trains it again, and may select another one.
     """
     best = rank(table, sweep).iloc[0]
-    going = table[table["status"] != Status.ELIMINATED]
-    last = list_rungs(sweep)[-1:]
     if best["seeds"] == 0:
         return None, "Nothing is selected: no point has finished"
-    if going["status"].isin(LEFT).any():
-        done = sum(going["status"] == Status.DONE)
-        return best, f"leads so far, of {done} of {len(going)} points"
-    died = going[going["status"] == Status.DIED]
+    if table["status"].isin(LEFT).any():
+        done = sum(table["status"] == Status.DONE)
+        return best, f"leads so far, of {done} of {len(table)} points"
+    died = table[table["status"] == Status.DIED]
     if len(died):
         point = died.iloc[0]
         values = describe_values(point, [*find_varied(table), "seed"])
         more = f", and {len(died) - 1} more have" if len(died) > 1 else " has"
         problem = f"point {point['id']} ({values}){more} died"
         return None, f"Nothing is selected: {problem}. {DIED_ADVICE}"
-    if last and best["epochs"] != last[0]:
-        empty = min(set(table["epochs"]) - set(table[_is_done(table)]["epochs"]))
-        problem = f"no candidate of the rung of {count_of(empty, 'epoch')} has finished"
-        return None, f"Nothing is selected: {problem}"
     return best, ""
-
-
-def _is_done(table: pd.DataFrame) -> pd.Series:
-    return table["status"] == Status.DONE
 
 
 def find_points(table: pd.DataFrame, best: pd.Series) -> list[str]:
     """Return the ids of the finished points of a configuration."""
-    own = table["configuration"] == best["configuration"]
-    return list(table.loc[own & _is_done(table), "id"])
+    done = table[table["status"] == Status.DONE]
+    return list(done.loc[done["configuration"] == best["configuration"], "id"])
 
 
 def find_varied(table: pd.DataFrame) -> list[str]:
@@ -196,8 +152,8 @@ def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
 
     If the training of a candidate of a search diverges, that counts as a result.
     """
-    results = [*LEFT, Status.DONE, Status.ELIMINATED]
-    if sweep.random or sweep.halving:
+    results = [*LEFT, Status.DONE]
+    if sweep.random:
         results.append(Status.DIVERGED)
     return ~table["status"].isin(results)
 
@@ -231,8 +187,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     failed = table[is_failed(table, sweep)]
     if failed.empty:
         failed = table[table["status"] == Status.DIVERGED]
-    count = count_of(sum(table["status"] != Status.ELIMINATED), "point")
-    lines = [f"{len(failed)} of {count} did not finish:"]
+    lines = [f"{len(failed)} of {count_of(len(table), 'point')} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
     groups = failed.groupby(["status", errors], sort=False)["id"]
     for (status, error), ids in list(groups)[:20]:
@@ -281,7 +236,6 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     if network := describe_network(next(iter(sweep.inputs.values()))):
         lines.append(network)
     counts = table["status"].value_counts(sort=False)
-    counts = counts.drop(str(Status.ELIMINATED), errors="ignore")
     started = table["started"].min()
     return SweepSummary(
         started=None if pd.isna(started) else started.to_pydatetime(),

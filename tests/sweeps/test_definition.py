@@ -8,7 +8,6 @@ from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.sweeps.definition import (
     list_points,
-    list_rungs,
     read_definition,
     sample_candidates,
 )
@@ -61,7 +60,7 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
     assert rates == [0.001, 0.002]
 
 
-NAMES = ["name", "base", "grid", "points", "random", "halving", "seeds", "select"]
+NAMES = ["name", "base", "grid", "points", "random", "seeds", "select"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ NAMES = ["name", "base", "grid", "points", "random", "halving", "seeds", "select
         ("name: a\ngrit: {}", "grit: "),
         ("name: a\ngrid: [1]", "grid: "),
         ("name: a\ngrid: {seed: 3}", "grid.seed: "),
-        ("name: a\nhalving: 3", "halving: Input should be such as {min_resources"),
+        ("name: a\nhalving: {}", "halving: Extra inputs are not permitted"),
         ("name: a\nrandom: 5", "random: Input should be such as {n_candidates"),
         ("name: a\nrandom: {parameters: 5}", "random.parameters: "),
         ("name: a\nselect: test_accuracy", "select: Input should be 'train_error'"),
@@ -248,7 +247,6 @@ SEARCH = {
         "input_dropout_rate": {"values": [0, 0.1, 0.2]},
     },
 }
-HALVING = {"resource": "epochs", "min_resources": 9, "factor": 3}
 
 
 def draw(**search):
@@ -301,83 +299,6 @@ def test_seeds_are_a_second_spelling_of_a_grid_and_alone_give_no_points(tmp_path
     assert [(point.hidden_size, point.seed) for point in one] == [(3, 1), (3, 2)]
 
 
-def read_search(tmp_path, **entries):
-    search = {"base": QUICK | {"epochs": 81}, "seeds": [1, 2, 3]}
-    search |= {"random": SEARCH, "halving": HALVING}
-    return make_sweep(read_definition(write(tmp_path / "s.yaml", **search | entries)))
-
-
-def train_rungs(sweep, failed=None):
-    """Train a search rung by rung, and return the learning rates of each rung.
-
-    The metric grows with the learning rate; one point fails instead.
-    """
-    rungs = []
-    for epochs in list_rungs(sweep.definition):
-        table = make_table(sweep)
-        is_in_rung = (table["epochs"] == epochs) & (table["status"] != "eliminated")
-        rung = table[is_in_rung]
-        for name in rung["id"]:
-            point = sweep.points[name]
-            rate, seed = point.parameters.learning_rate, point.parameters.seed
-            end(point, None if (rate, seed) == failed else rate + seed / 10_000)
-        rungs.append((epochs, sorted(rung["learning_rate"].unique())))
-    return rungs
-
-
-def test_the_best_third_of_each_rung_goes_on_and_the_others_are_eliminated(tmp_path):
-    sweep = read_search(tmp_path)
-    assert len(sweep.points) == 243
-    *rates, largest = sorted(make_table(sweep)["learning_rate"].unique())
-    assert len(rates) == 26
-    rungs = train_rungs(sweep, failed=(largest, 2))
-    assert rungs == [(9, [*rates, largest]), (27, rates[-9:]), (81, rates[-3:])]
-    table = make_table(sweep)
-    assert sum(table["status"] == "eliminated") == 243 - 117
-    assert not is_failed(table, sweep.definition).any()  # a diverged one is a result
-    best = rank(table, sweep.definition).iloc[0]
-    assert (best["epochs"], best["learning_rate"]) == (81, rates[-1])
-    assert train_rungs(sweep, failed=(largest, 2)) == rungs  # a resumed search
-
-
-def test_a_rung_that_has_not_ended_eliminates_nobody(tmp_path):
-    sweep = read_search(tmp_path)
-    first = [each for each in sweep.points.values() if each.parameters.epochs == 9]
-    for point in first[1:]:
-        end(point, 0.5)
-    assert set(make_table(sweep)["status"]) == {"done", "not run"}
-
-
-def test_one_candidate_goes_on_at_least(tmp_path):
-    search = SEARCH | {"n_candidates": 2}
-    sweep = read_search(tmp_path, random=search, base={"epochs": 100}, seeds=[])
-    counts = [(epochs, len(rates)) for epochs, rates in train_rungs(sweep)]
-    assert counts == [(9, 2), (27, 1), (81, 1)]
-
-
-def test_if_all_candidates_of_a_rung_diverge_nobody_goes_on(tmp_path):
-    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1])
-    for point in sweep.points.values():
-        if point.parameters.epochs <= 27:
-            end(point, 0.5 if point.parameters.epochs == 9 else None)
-    table = make_table(sweep)
-    counts = table.groupby("epochs")["status"].value_counts().to_dict()
-    ended = {(9, "done"): 6, (27, "diverged"): 2}
-    assert counts == ended | {(27, "eliminated"): 4, (81, "eliminated"): 6}
-    best, reason = select(table, sweep.definition)
-    assert best is None
-    assert "27 epochs" in reason
-
-
-def test_results_of_an_earlier_file_do_not_count_for_an_eliminated_point(tmp_path):
-    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1])
-    for point in sweep.points.values():
-        end(point, point.parameters.learning_rate)
-    lost = make_table(sweep).query("status == 'eliminated'")
-    assert len(lost) == 4 + 6 - 1
-    assert lost[[*EPOCH, "duration_s", "error"]].isna().all(axis=None)
-
-
 def vary(name, **distribution):
     """Return the entries of a search that varies one parameter alone."""
     return {"random": SEARCH | {"parameters": {name: distribution}}}
@@ -387,11 +308,6 @@ def vary(name, **distribution):
     ("entries", "name"),
     [
         ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random"),
-        ({"grid": {"epochs": [9]}}, "epochs is in grid"),
-        ({"points": [{"epochs": 9}]}, "epochs is in grid, points"),
-        ({"base": {"epochs": 8}}, "min_resources is 9"),
-        ({"halving": HALVING | {"factor": 1}}, "halving.factor: "),
-        ({"halving": HALVING | {"resource": "num_samples"}}, "halving.resource: "),
         (vary("dropout_rate", min=0.1, max=0.1), "dropout_rate: must have min below"),
         (vary("dropout_rate", min=0.1), "dropout_rate: must have min below max"),
         (
@@ -409,7 +325,7 @@ def vary(name, **distribution):
 )
 def test_a_wrong_search_is_refused(tmp_path, entries, name):
     with pytest.raises(InvalidInput) as refused:
-        list_points(read_search(tmp_path, **entries).definition)
+        read_points_of(write(tmp_path / "s.yaml", **{"random": SEARCH} | entries))
     assert name in str(refused.value)
 
 
@@ -419,7 +335,7 @@ def test_a_wrong_search_is_refused(tmp_path, entries, name):
 def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
     path, monkeypatch
 ):
-    """Compare ids, eliminated points, and the one that was evaluated."""
+    """Compare the ids, and the configuration that was evaluated."""
     # Some of their sources have to be made first.
     monkeypatch.setattr(parameters, "check_source", lambda source: None)
     definition = read_definition(path)
@@ -444,21 +360,3 @@ def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
     guide = (NOTEBOOKS / "sweeps" / "README.md").read_text()
     cell = f"{tested.mean():.4f} ({tested.min():.4f} to {tested.max():.4f})"
     assert cell in guide.split(f"[{path.stem}](")[1]
-
-
-def test_a_search_selects_from_its_last_rung_alone(tmp_path):
-    sweep = read_search(tmp_path, random=SEARCH | {"n_candidates": 6}, seeds=[1, 2])
-    *_, (epochs, (rate,)) = train_rungs(sweep)
-    last = [
-        each
-        for each in sweep.points.values()
-        if each.parameters.epochs == epochs and each.parameters.learning_rate == rate
-    ]
-    end(last[1], None)
-    best, reason = select(make_table(sweep), sweep.definition)
-    assert (best["epochs"], describe_seeds(best), reason) == (81, ", 1 of 2 seeds", "")
-    end(last[0], None)
-    best, reason = select(make_table(sweep), sweep.definition)
-    assert best is None
-    assert "81 epochs" in reason
-    assert rank(make_table(sweep), sweep.definition)["epochs"][0] == 27

@@ -203,23 +203,6 @@ def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
     assert logs == {"learning_rate", "epochs"}
 
 
-def test_a_search_is_drawn_by_its_candidates_and_by_its_rungs(draw):
-    table = {"learning_rate": [0.1, 0.1, 0.2], "epochs": [9, 3, 3]}
-    table |= {"mean": [0.9, 0.7, 0.6]}
-    ends = {"complete": True, "lowest": 0.5, "highest": 0.9}
-    ranking = pd.DataFrame(table | ends)
-    names, logs = ["learning_rate", "epochs"], {"epochs"}
-    figure = report.draw_candidates(ranking, names, "validation_accuracy", logs)
-    lines = figure.axes[0].lines
-    # The best one is drawn last, so it lies on top.
-    assert [list(line.get_ydata()) for line in lines[2:3]] == [[0, 1, 1]]
-    figure = report.draw_effects(ranking, ["epochs"], "validation_accuracy", logs)
-    (axis,) = figure.axes
-    ends = sorted(list(bars[0].get_xdata()) for bars in axis.containers)
-    assert ends == [[3], [3, 9]]
-    assert axis.get_xscale() == "log"
-
-
 def test_the_first_evaluation_of_a_configuration_counts():
     """A, B and A again, as after a change of 03_evaluate: A was the first."""
 

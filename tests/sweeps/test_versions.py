@@ -11,19 +11,10 @@ import signal
 import pytest
 
 from pipeline.paths import ROOT
-from tests.sweeps.conftest import QUICK, RATES, wait_for, write
+from tests.sweeps.conftest import RATES, wait_for, write
 
 STEP = "matrix -= learning_rate * gradient"
 HALF = "matrix -= 0.5 * learning_rate * gradient"
-# Every training diverges after three epochs.
-DIVERGING = """
-_check = check_finite
-
-
-def check_finite(metrics, epoch, learning_rate):
-    error = float("nan") if epoch > 2 else 0
-    _check(metrics | {"train_error": error}, epoch, learning_rate)
-"""
 
 
 def read_rows(folder):
@@ -127,26 +118,3 @@ def test_what_is_saved_while_a_sweep_runs_changes_nothing_in_it(
     assert read_digests(out) == read_digests(local / "out")
     tested = [row["test_error"] for row in read_rows(out)]
     assert tested == [row["test_error"] for row in read_rows(local / "out")]
-
-
-def test_a_search_whose_last_rung_diverges_says_so_and_is_no_failure(
-    changing, tmp_path
-):
-    ranges = {"learning_rate": {"min": 0.001, "max": 0.002}}
-    random = {"n_candidates": 2, "parameters": ranges}
-    halving = {"min_resources": 2, "factor": 2}
-    base = QUICK | {"dropout_rate": 0.0}
-    file = write(tmp_path / "s.yaml", base=base, random=random, halving=halving)
-    checkpoints = "pipeline/results/checkpoints.py"
-    text = (changing.path / checkpoints).read_text()
-    changing.write(checkpoints, text + DIVERGING)
-    out = tmp_path / "out"
-    code, output = changing.run("sweep", file, "--sweep-dir", out)
-    assert code == 0, output
-    reason = "no candidate of the rung of 4 epochs has finished"
-    assert reason in output
-    assert reason in (out / "report.html").read_text()
-    assert "No point failed." in (out / "report.html").read_text()
-    code, output = changing.run("verify", out)
-    assert code == 2
-    assert "no candidate of the rung" in output

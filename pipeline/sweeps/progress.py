@@ -1,0 +1,82 @@
+"""Say what is left of a sweep, and how far it is."""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from dask.system import cpu_count
+
+from pipeline.network import compiled
+from pipeline.network.published import format_duration, round_metric
+from pipeline.parameters import describe
+from pipeline.records import RunRecord, Status
+from pipeline.sweeps.sweep import Point, Sweep
+from pipeline.sweeps.table import count_of, find_varied, make_table
+
+log = logging.getLogger(__name__)
+
+
+def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
+    """Log what would be trained, and how long that takes if points are done."""
+    log.info(describe_state(sweep, len(jobs)))
+    if not compiled.follows_helpers():
+        log.info(compiled.NOTE)
+    if not jobs:
+        return
+    at_a_time = min(workers or cpu_count(), len(jobs))
+    table = make_table(sweep)
+    done = table[table["status"] == Status.DONE]
+    time_left = "start it, and read the time after three points"
+    if len(done):
+        seconds = done["duration_s"].mean() * len(jobs) / at_a_time
+        time_left = f"about {format_duration(seconds)}, by the points that are done"
+    log.info(f"{at_a_time} at a time: {time_left}")
+
+
+def describe_state(sweep: Sweep, left: int) -> str:
+    """Say how many points are done, and how many are left to train."""
+    statuses = [point.status for point in sweep.points.values()]
+    done = statuses.count(Status.DONE)
+    failed = len(statuses) - done - left
+    more = f", {failed:,} failed or diverged before" if failed else ""
+    total = count_of(len(statuses), "point")
+    return f"{total}: {done:,} done, {left:,} to run{more}"
+
+
+class Progress:
+    """Log each point as soon as its training ends, and how long the others will take.
+
+    total: how many points are trained.
+    """
+
+    def __init__(self, sweep: Sweep, total: int) -> None:
+        self.metric, self.total = sweep.definition.select, total
+        self.names = {*find_varied(make_table(sweep)), "seed"}
+        self.count, self.first_at = 0, 0.0
+        self.has_note = False  # whether the note of a record has been logged
+
+    def log_point(self, point: Point, record: RunRecord) -> None:
+        self.count += 1
+        if record.note and not self.has_note:
+            log.warning(record.note)
+            self.has_note = True
+        result = describe(point.parameters.model_dump(include=self.names))
+        if record.metrics:
+            value = round_metric(getattr(record.metrics, self.metric))
+            result = f"{self.metric} {value}, {result}"
+        when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
+        left = self._describe_time_left()
+        log.info(f"{when} {point.id} {point.status}: {result}{left}")
+
+    def _describe_time_left(self) -> str:
+        """Return how long the points still take, from the third one on.
+
+        The rate is that of the points after the first, which also loads all code.
+        """
+        now = time.monotonic()
+        self.first_at = self.first_at or now
+        if self.count < 3 or self.count == self.total:
+            return ""
+        rate = (now - self.first_at) / (self.count - 1)
+        return f" | about {format_duration(rate * (self.total - self.count))} left"
