@@ -22,7 +22,7 @@ import pandas as pd
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 NOTEBOOKS = {"placement": "why", "slip": "why", "dropout": "dropout"}
-NOTEBOOKS |= {"losses": "dropout", "hundreds": "overfitting"}
+NOTEBOOKS |= {"hundreds": "overfitting"}
 Row = dict[str, Any]
 
 
@@ -86,17 +86,6 @@ def list_dropout() -> Iterator[Row]:
         yield row
 
 
-def list_losses() -> Iterator[Row]:
-    """List the trainings of dropout: squared error, or cross-entropy."""
-    rates = {0: (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)}
-    rates |= {1: (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)}
-    for has_softmax, dropout_rate in itertools.product((0, 1), (0.0, 0.5)):
-        design = itertools.product(rates[has_softmax], (1, 2), range(301, 311))
-        for learning_rate, block, seed in design:
-            row = {"has_softmax": has_softmax, "dropout_rate": dropout_rate}
-            yield row | {"learning_rate": learning_rate, "block": block, "seed": seed}
-
-
 def list_hundreds() -> Iterator[Row]:
     """List the trainings of overfitting: five times forty seeds, both derivatives."""
     for inactive, seed in itertools.product((1, 0), range(1, 201)):
@@ -107,7 +96,6 @@ DESIGNS = {
     "placement": list_placement,
     "slip": list_slip,
     "dropout": list_dropout,
-    "losses": list_losses,
     "hundreds": list_hundreds,
 }
 

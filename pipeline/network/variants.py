@@ -1,11 +1,12 @@
 """Train networks that differ a little from that of helpers.py, for the lessons.
 
 They differ in what happens to the sums of the hidden units, in what inactive units pass
-on, in the loss, or in the error signals of the scores. The loops give the same bits
-wherever they are tried, as those of `compiled` do, so the records of the lessons can be
-repeated.
+on, or in the error signals of the scores. The loops give the same bits wherever they
+are tried, as those of `compiled` do, so the records of the lessons can be repeated.
 """
 # mypy: allow-untyped-defs
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -13,6 +14,15 @@ from numba import njit
 import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.network.compiled import PIXEL_VALUES
+
+# By name, what an inactive unit passes on, or that units do not cut.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "true": {"relu_grad_inactive": 0},
+    "slip": {"relu_grad_inactive": 1},
+    "no cut": {"has_relu": False},
+    "ratchet alone": {"relu_grad_inactive": 0, "mean_inactive": 1},
+    "all but the ratchet": {"relu_grad_inactive": 1, "mean_inactive": 0},
+}
 
 
 def train_epoch(
@@ -26,7 +36,6 @@ def train_epoch(
     mean_inactive: float | None = None,
     slopes: Floats | None = None,
     has_relu: bool = True,
-    has_softmax: bool = False,
     pulls: Floats | None = None,
     target: float = 1,
 ) -> None:
@@ -38,7 +47,6 @@ def train_epoch(
         all images; by default as for the rest.
     slopes: (N, H), the derivatives of the ReLU in place of those of the unit's own sum.
     has_relu: whether negative sums become 0. If not, the derivative is 1 everywhere.
-    has_softmax: whether the loss is the cross-entropy of the scores' softmax.
     pulls: (N, 10), the factors of the error signals of the scores, by default 1.
     target: what the score of the true class is drawn to, the others being drawn to 0.
     """
@@ -51,7 +59,7 @@ def train_epoch(
     mean = total / np.sqrt(max(1, np.sum(total**2)))  # (784,), of length 1
     inputs = images, labels, masks, slopes, pulls, mean
     scaled = helpers.scale(PIXEL_VALUES, 255)
-    options = float(learning_rate), inactive, extra, floor, has_softmax, float(target)
+    options = float(learning_rate), inactive, extra, floor, float(target)
     _update_weights(inputs, scaled, tuple(weights), options)
 
 
@@ -59,7 +67,7 @@ def train_epoch(
 def _update_weights(inputs, scaled, weights, options):
     images, labels, masks, other_slopes, pulls, mean = inputs
     weights_0_1, weights_1_2 = weights
-    learning_rate, inactive, extra, floor, has_softmax, target = options
+    learning_rate, inactive, extra, floor, target = options
     units, delta = np.arange(len(weights_1_2)), np.empty(len(weights_1_2))
     gained = np.zeros(len(delta))  # by the first matrix, as a multiple of the mean
     for i in range(len(images)):
@@ -69,8 +77,6 @@ def _update_weights(inputs, scaled, weights, options):
         sums = _add_rows(weights_0_1, ink, pixels) + length * gained
         hidden = np.maximum(floor, sums) * masks[i]
         scores = _add_rows(weights_1_2, units, hidden)
-        if has_softmax:
-            scores = _find_probabilities(scores)
         scores[labels[i]] -= target
         signals, slopes = scores * pulls[i], np.where(hidden > 0, 1.0, inactive)
         if len(other_slopes):
@@ -99,22 +105,3 @@ def _add_rows(matrix, rows, factors):
         for column in range(len(total)):
             total[column] += factor * matrix[row, column]
     return total
-
-
-@njit(cache=True, nogil=True)
-def _find_probabilities(scores):
-    """Return the softmax of scores (10,), by arithmetic alone.
-
-    A machine's own exponential function may round the last digit in another way.
-    """
-    # e**-64 adds nothing to a sum above 1.
-    small = np.maximum(scores - scores.max(), -64.0) / 256
-    powers = np.ones(len(scores))
-    for n in range(12, 0, -1):  # the series of e**small, from its last term
-        powers = 1 + powers * small / n
-    for _ in range(8):  # squared eight times, this is its power of 256
-        powers *= powers
-    total = 0.0
-    for power in powers:
-        total += power
-    return powers / total
