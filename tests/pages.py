@@ -148,7 +148,7 @@ class Page:
         self.part("change").evaluate_all(OPEN)
         for name, value in values.items():
             field = self.field(name)
-            is_choice = name == "relu_grad_inactive"
+            is_choice = field.evaluate("(each) => each.matches('select')")
             (field.select_option if is_choice else field.fill)(str(value))
 
     def train(self, **values):

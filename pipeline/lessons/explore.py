@@ -1,15 +1,13 @@
-"""Explore how a network reads an image, with the two panels of explore.ipynb."""
+"""Explore how a network reads an image, with the panel of explore.ipynb."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import anywidget
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
-import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +19,7 @@ from pipeline.execution import runs
 from pipeline.images.data import DIGITS, Classes, Data
 from pipeline.network.helpers_text import PATH
 from pipeline.records import Inputs
-from pipeline.reports import live, plots
+from pipeline.reports import plots
 from pipeline.results.model import Model
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
@@ -220,52 +218,6 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         return super()._repr_mimebundle_(**options) | self.still, self.metadata
-
-
-class LivePanel(anywidget.AnyWidget):
-    """Let the user draw and train as in a run's report, and pass both to Python."""
-
-    _esm = live.read_widget("widget")
-    _css = live.read_style("live")
-    html = traitlets.Unicode().tag(sync=True)
-    page = traitlets.Dict().tag(sync=True)
-    # The browser trains in a worker, which has to be given its script.
-    source = traitlets.Unicode(live.read_script("network")).tag(sync=True)
-    drawn = traitlets.CBytes(bytes(784)).tag(sync=True)
-    trained = traitlets.Dict().tag(sync=True)
-
-    def __init__(self, run_dir: str) -> None:
-        folder = RunFolder(run_dir)
-        parts = live.collect_parts(folder, folder.find_record())
-        page = live.ENVIRONMENT.get_template("live.html.j2").render(live=parts)
-        super().__init__(html=page, page=parts["page"])
-        self.history = folder.read_history()
-
-    @property
-    def image(self) -> np.ndarray:
-        """Return the drawing in the form of MNIST's digits: (784,) uint8."""
-        return np.frombuffer(self.drawn, np.uint8)
-
-    @property
-    def model(self) -> Model | None:
-        """Return the network last trained in the browser, or None if none was."""
-        if not self.trained:
-            return None
-        first, second = (
-            np.frombuffer(self.trained[name], "<f8") for name in ("first", "second")
-        )
-        classes = Classes(self.page["training"]["parameters"]["classes"])
-        normalisation = float(self.trained["normalisation"])
-        weights = first.reshape(784, -1), second.reshape(-1, 10)
-        return Model(weights, normalisation, classes)
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
-        view, _ = super()._repr_mimebundle_(**options) or ({}, {})
-        accuracy = self.history[-1]["train_accuracy_no_dropout"]
-        alt = "A panel: draw a digit, train again. The curves of the run end at an "
-        alt += f"accuracy of {accuracy:.3f} on the training images."
-        still, metadata = plots.to_output(plots.draw_learning_curves(self.history), alt)
-        return view | still, metadata
 
 
 def check_network(folder: RunFolder, inputs: Inputs) -> None:

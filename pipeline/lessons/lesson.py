@@ -14,6 +14,7 @@ from pipeline.errors import InvalidInput
 from pipeline.lessons.diagram import Diagram, draw_still
 from pipeline.parameters import (
     Parameters,
+    find_unoriginal,
     from_values,
     make_command,
 )
@@ -45,6 +46,11 @@ NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
         "on_paper": True,
     },
 }
+# What the training of the original asks before its slip is corrected.
+SLIP_QUESTION = (
+    "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
+    "Corrected, how many new digits will it read?"
+)
 # What a line may name, and the part to which links such as lesson.html#draw lead.
 PARTS = {"pad": "draw", "train": "train", "step": "step", "tries": "tries"}
 NAMES = (*PARTS, *(f"network {size}" for size in NETWORKS))
@@ -108,29 +114,40 @@ def render(text: str, run: RunFolder, site: Mapping[str, str] | None = None) -> 
     check_run(run)
     record = run.read_record()
     parts = live.collect_parts(run, record)
-    if parts["no_reading"]:
-        raise InvalidInput(f"The lesson cannot be made. {parts['no_reading']}")
-    # What the parts use of `page.summarise_run`.
+    if not (parts["run"]["networks"] and parts["run"]["training"]):
+        raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
+    parts["run"]["networks"] = parts["run"]["networks"][:1]
     is_published = provenance.has_published_helpers(record.inputs)
-    summary = {"published_helpers": is_published}
-    values = {"live": parts, "site": site or {}, "summary": summary}
+    history = run.read_history()
+    parts |= {
+        "networks": parts["run"]["networks"],
+        "axis": ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"],
+        "error_curves": live.collect_curves(history, "error"),
+        "question": not find_unoriginal(from_values(record.parameters))
+        and SLIP_QUESTION,
+    }
+    values = {
+        "live": parts,
+        "run": parts["run"],
+        "site": site or {},
+        "summary": {"published_helpers": is_published},
+    }
     opening, *texts = re.split(r"^## ", text, flags=re.M)
     title = opening.removeprefix("# ").split("\n")[0]
     questions: list[Question] = []
     renderer = Renderer(["lesson"], site or {})
     stops = [render_stop(each, questions, renderer, values) for each in texts]
-    content = "".join(stop.html for stop in stops)
-    scripts = page.choose_scripts(content, parts["page"], has_exercises=False)
+    pad = "lesson_training" if parts["run"]["training"] else "lesson_pad"
     return page.fill(
         "lesson.html.j2",
-        [*scripts, "predict", "lesson"],
+        ["page", pad, "diagrams", "predict", "lesson"],
         ["live", "page", "lesson"],
         title=title,
         site=site or {},
         opening=render_text(opening, renderer),
         stops=stops,
         questions=questions,
-        run=parts["page"],
+        run=parts["run"],
         glossary=None if site else render_guide("Glossary", "README.md"),
     )
 

@@ -1,14 +1,11 @@
 """Collect what a page needs to read drawings and to train: networks, images, results.
 
-Such a page is the report of a run, or the panel of explore.ipynb.
+Such a page is the report of a run, or a lesson.
 """
 
 import base64
-import itertools
-import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
 from pipeline.network import helpers_text, published
-from pipeline.parameters import Parameters, find_unoriginal, from_values
+from pipeline.parameters import Parameters, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
@@ -65,14 +62,13 @@ TRAINING_FUNCTIONS = (
     "measure",
     "evaluate",
 )
-AXIS_STEPS = (0.02, 0.05, 0.1, 0.2)  # of accuracies
-MAX_AXIS_STEPS = 7
-# What the training of the original asks before its slip is corrected.
-QUESTION = (
-    "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
-    "Corrected, how many new digits will it read?"
-)
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
+
+NO_TRAINING = (
+    "This page shows what its run has stored. A page can train a run again only if it "
+    "was made with the helpers.py of the project, with one image at a time, and from "
+    f"at most {MAX_IMAGES:,} images, which are still in its folder."
+)
 
 
 def read_style(name: str) -> str:
@@ -116,104 +112,54 @@ def pack(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content)).decode()
 
 
-def collect_parts(folder: RunFolder, record: RunRecord | None) -> dict[str, Any]:
-    """Return what training.html.j2 and drawing.html.j2 show of a folder.
+def collect_parts(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
+    """Return what report.html.j2 shows of a run that can be drawn and trained with.
 
-    record: the run's, or None if the folder has no run.json.
-
-    In the result, `page` is for the scripts, while `no_training` and `no_reading` say
-    why the page cannot train, or cannot read drawings ("" if it can).
+    In the result, `run` is for the scripts. It has no networks if the page cannot read
+    with the run's own, and no training if it cannot train.
     """
     history, model = folder.read_history(), folder.read_model()
-    metrics = folder.read_metrics() if folder.metrics_path.exists() else None
-    no_training = find_training_obstacle(folder, record)
-    no_reading = find_reading_obstacle(folder, record, model)
-    accuracy = metrics.test_accuracy if metrics else None
-    networks = [] if no_reading else collect_networks(model, accuracy)
-    training, question = None, ""
-    if record and not no_training:
+    training = None
+    if can_train(folder, record):
         parameters = from_values(record.parameters)
         training = collect_training(parameters, folder.read_data(), history, model)
-        if training["numValidation"] and not find_unoriginal(parameters):
-            question = QUESTION
-    if training and metrics:
-        training["test"] = [metrics.test_error, metrics.test_accuracy]
+    accuracy = folder.read_metrics().test_accuracy
+    networks = collect_networks(model, accuracy) if can_read(folder, model) else []
     return {
         "fields": Parameters.model_fields,
-        **collect_ranges(record.parameters if record else {}),
+        **collect_ranges(record.parameters),
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
-        "axis": find_axis(collect_curves(history)),
-        "error_curves": collect_curves(history, "error"),
-        "question": question,
-        "networks": networks,
-        "no_training": no_training,
-        "no_reading": no_reading,
-        "page": {"networks": networks, "training": training},
+        "no_training": NO_TRAINING,
+        "run": {"networks": networks, "training": training},
     }
 
 
-def find_training_obstacle(folder: RunFolder, record: RunRecord | None) -> str:
-    """Return why a page cannot train a run's network again, or "" if it can."""
-    if record is None:
-        return (
-            "These files were written by notebooks that were run alone, in a folder "
-            "without a run, so their parameters are not recorded. To train again here, "
-            "make a run first: python -m pipeline run --run-dir DIR, with "
-            "-p NAME VALUE for each parameter that is not at its default. Then run "
-            "this cell again."
-        )
+def can_train(folder: RunFolder, record: RunRecord) -> bool:
+    """Return whether a page can train a run's network again, see `NO_TRAINING`."""
     parameters = from_values(record.parameters)
-    if not has_published_helpers(record.inputs) or record.note:
-        return (
-            "This page has a copy of the arithmetic in the helpers.py that reproduces "
-            "the published metrics. The helpers.py of this run is another one, so the "
-            "page shows what the run has stored, and does not train it again."
-        )
-    if parameters.batch_size > 1:
-        return (
-            f"This run has batch_size {parameters.batch_size}; a page trains with one "
-            "image at a time only."
-        )
-    if parameters.num_samples > MAX_IMAGES:
-        return (
-            f"This run has {parameters.num_samples} training images; a page holds "
-            f"{MAX_IMAGES} at most."
-        )
-    if not folder.data_path.exists():
-        return (
-            "The training images of a point of a sweep are not kept with it, so this "
-            "page cannot train it again."
-        )
-    return ""
+    return (
+        has_published_helpers(record.inputs)
+        and not record.note
+        and parameters.batch_size == 1
+        and parameters.num_samples <= MAX_IMAGES
+        and folder.data_path.exists()
+    )
 
 
-def find_reading_obstacle(
-    folder: RunFolder, record: RunRecord | None, model: Model
-) -> str:
-    """Return why a page cannot read drawings with a run's network, or "" if it can.
+def can_read(folder: RunFolder, model: Model) -> bool:
+    """Return whether a page can read drawings with a run's network.
 
     It can if helpers.py computes scores as the page's script does.
     """
-    why = "There is no pad on this page, because"
+    own = read_code(folder.find_helpers() or helpers_text.PATH)
+    texts = own, read_code(published.HELPERS)
+    is_same = len({digest_code(each, TRAINING_FUNCTIONS) for each in texts}) == 1
     size = model.weights[0].shape[1]
-    if size > MAX_HIDDEN_SIZE:
-        return f"{why} a network of {size:,} hidden units is too large for it."
-    path = folder.find_helpers()
-    if path is None and record is not None:  # version 3.0 kept no text
-        is_same = has_published_helpers(record.inputs)
-    else:
-        own = read_code(path or helpers_text.PATH)
-        texts = own, read_code(published.HELPERS)
-        is_same = len({digest_code(each, TRAINING_FUNCTIONS) for each in texts}) == 1
     shapes = [matrix.shape for matrix in model.weights]
-    if is_same and shapes == [(784, size), (size, 10)]:
-        return ""
-    return (
-        f"{why} the helpers.py of this run differs from the published one in more than "
-        "the bodies of functions that train and measure."
-    )
+    fits = shapes == [(784, size), (size, 10)] and size <= MAX_HIDDEN_SIZE
+    return is_same and fits
 
 
 def collect_curves(
@@ -233,22 +179,6 @@ def collect_curves(
         for name, metric in metrics.items()
         if metric in history[0]
     }
-
-
-def find_axis(curves: Mapping[str, Iterable[float]]) -> list[str]:
-    """Return the places of an axis, round numbers that enclose all accuracies.
-
-    It is findAxis of plot.js in Python.
-    """
-    values = list(itertools.chain(*curves.values()))
-    lowest, highest = min(values), max(values)
-    for step in AXIS_STEPS:
-        first, last = math.floor(lowest / step), math.ceil(highest / step)
-        if last - first <= MAX_AXIS_STEPS:
-            break
-    decimals = 2 if step < 0.1 else 1
-    places = range(first, max(last, first + 1) + 1)
-    return [f"{step * place:.{decimals}f}" for place in places]
 
 
 def collect_training(
@@ -274,30 +204,21 @@ def collect_training(
 
 
 def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
-    """Return the networks that read a drawing: the run's own, and the committed ones.
+    """Return the networks that read a drawing: the run's own, and a better reader.
 
     accuracy: the run's on its test images, or None if it is not known.
 
-    The committed networks read digits, so they are left out beside a network of other
-    classes.
+    The better reader was trained on all of MNIST. It reads digits, so it is left out
+    beside a network of other classes.
     """
-    is_published = model.sha256 == published.WEIGHTS_SHA256
-    name = "This run's (published) network" if is_published else "This run's network"
-    networks = [pack_network(name, accuracy, model)]
+    own = pack_network("This run's network", accuracy, model)
     if model.classes != DIGITS:
-        return networks
-    others = {
-        "published": "The published network",
-        "all_of_mnist": "A network trained on 55,000 digits",
-    }
-    if is_published:
-        del others["published"]
+        return [own]
     arrays = read_arrays(NETWORKS, {}, f"Restore it: git checkout {NETWORKS}")
-    for key, name in others.items():
-        normalisation = float(arrays[f"{key}_normalisation"])
-        other = Model((arrays[f"{key}_0_1"], arrays[f"{key}_1_2"]), normalisation)
-        networks.append(pack_network(name, float(arrays[f"{key}_accuracy"]), other))
-    return networks
+    weights = arrays["all_of_mnist_0_1"], arrays["all_of_mnist_1_2"]
+    other = Model(weights, float(arrays["all_of_mnist_normalisation"]))
+    name = "A network trained on 55,000 digits"
+    return [own, pack_network(name, float(arrays["all_of_mnist_accuracy"]), other)]
 
 
 @np.errstate(over="ignore")  # weights may be too large for single precision

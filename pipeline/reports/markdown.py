@@ -46,6 +46,7 @@ class Renderer(IPythonRenderer):
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
+        self.needs: set[str] = set()  # of "diagrams", "exercises" and "glossary"
 
     def count_figure(self) -> int:
         self.figures += 1
@@ -67,6 +68,7 @@ class Renderer(IPythonRenderer):
         if urlsplit(url).scheme:
             return super().link(text, url, title)
         if url == GLOSSARY:
+            self.needs.add("glossary")
             page = "glossary.html" if self.site else "#glossary"
             return f'<a href="{page}">{text}</a>'
         # On the website, the report of the default run has another name.
@@ -84,6 +86,11 @@ class Renderer(IPythonRenderer):
         if stem in self.site:
             return f'<a href="{stem}.html#{anchor}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
+
+    def codespan(self, text: str) -> str:
+        if text.startswith("exercises.check("):
+            self.needs.add("exercises")
+        return super().codespan(text)
 
     def table(self, text: str) -> str:
         """Render a table, which scrolls on phones if it has three columns or more."""

@@ -65,7 +65,6 @@ def render(
     notebooks: Mapping[str, NotebookNode],
     title: str,
     site: Mapping[str, str] | None = None,
-    summary: Mapping[str, Any] | None = None,
     exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> str:
@@ -74,31 +73,19 @@ def render(
     notebooks: by their names, without .ipynb.
     site: the names of notebooks that have a page beside this one, in the order of
         reading, and their titles.
-    summary: of a run, see `summarise_run`.
-    exercises: what the page checks exercises by, if there are any.
+    exercises: the digests of the answers that the page checks, if there are any.
     made: of a run or a sweep, see `origins.collect`.
-
-    The page of a run has a title of its own, so the headings of its notebooks are
-    lowered by one level.
     """
     site = site or {}
-    exporter = make_exporter()
-    renderer = Renderer(list(notebooks), site, 1 if summary else 0)
-    sections = []
-    for stem, notebook in notebooks.items():
-        renderer.stem = stem
-        resources = {"renderer": renderer}
-        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
-        renderer = resources["renderer"]  # nbconvert has made a copy
-        sections.append(html.replace("<pre>", '<pre tabindex="0">'))
-    if not summary and "<h1" not in sections[0]:
+    sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site))
+    if "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
-    content = "".join(sections)
-    has_exercises = exercises is not None and "<code>exercises.check(" in content
-    run = summary["live"]["page"] if summary else None
-    scripts = choose_scripts(content, run, has_exercises)
-    has_glossary = bool(summary) or 'href="#glossary"' in content
-    has_glossary = has_glossary and not site  # which has a page for it
+    scripts = ["page", "sort"]
+    if "diagrams" in renderer.needs:
+        scripts.append("diagrams")
+    if "exercises" in renderer.needs and exercises:
+        scripts.append("exercises")
+    has_glossary = "glossary" in renderer.needs and not site  # which has a page for it
     return fill(
         "page.html.j2",
         scripts,
@@ -107,32 +94,28 @@ def render(
         stem=next(iter(notebooks)),
         headings=renderer.headings,
         sections=sections,
-        summary=summary,
         origins=made,
-        run=run,
-        exercises=exercises if has_exercises else None,
+        exercises=exercises if "exercises" in scripts else None,
         glossary=render_guide("Glossary", "README.md") if has_glossary else None,
     )
 
 
-def choose_scripts(
-    content: str, run: Mapping[str, Any] | None, has_exercises: bool
-) -> list[str]:
-    """Return the names of the scripts that set up the parts of a page.
+def render_sections(
+    notebooks: Mapping[str, NotebookNode], renderer: Renderer
+) -> tuple[list[str], Renderer]:
+    """Render each notebook.
 
-    content: the HTML of its notebooks.
-    run: what its scripts read of a run, or None.
+    Return their HTML, and the renderer with what it has collected.
     """
-    scripts = ["page"]
-    if has_exercises:
-        scripts.append("exercises")
-    if run:
-        scripts.append("report_training" if run["training"] else "report")
-    if 'sortable"' in content:  # the last class of such a table
-        scripts.append("sort")
-    if 'class="live"' in content:
-        scripts.append("diagrams")
-    return scripts
+    sections = []
+    for stem, notebook in notebooks.items():
+        renderer.stem = stem
+        resources = {"renderer": renderer}
+        exporter = make_exporter()
+        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
+        renderer = resources["renderer"]  # nbconvert has made a copy
+        sections.append(html.replace("<pre>", '<pre tabindex="0">'))
+    return sections, renderer
 
 
 def fill(
@@ -234,17 +217,29 @@ def render_run(
     site: see `render`.
     is_public: whether to leave out on what and when the run was made.
     """
+    site = site or {}
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     source = str(record.parameters["source"])
     images = origins.find_images(source, record.arrays)
     if images is not origins.MNIST:
         notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
+    # The page has a title of its own, so the headings of its notebooks are lowered.
+    sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site, 1))
     rows = [] if is_public or site else origins.list_machines(record)
     times = describe_times(record)
-    made = origins.collect([images], [record.software], rows, times)
-    summary = summarise_run(folder, record)
-    html = render(notebooks, make_title(folder), site, summary, made=made)
+    html = fill(
+        "report.html.j2",
+        ["page", "report"],
+        title=make_title(folder),
+        site=site,
+        headings=renderer.headings,
+        sections=sections,
+        origins=origins.collect([images], [record.software], rows, times),
+        glossary=None if site else render_guide("Glossary", "README.md"),
+        **summarise_run(folder, record),
+        **live.collect_parts(folder, record),
+    )
     return hide_paths(html, [source])
 
 
@@ -304,7 +299,6 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "comparisons": published.compare(metrics.model_dump()),
         "unoriginal": find_unoriginal(parameters),
         "command": make_command(parameters.model_dump(), run_dir),
-        "live": live.collect_parts(folder, record),
         "published_helpers": has_published_helpers(record.inputs),
         "helpers_path": to_display_path(helpers) if helpers else "",
         "helpers_diff": describe_helpers(folder),

@@ -1,4 +1,4 @@
-"""How a network reads an image, and what explore.ipynb's panels show and return."""
+"""How a network reads an image, and what explore.ipynb's panel shows and returns."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ import helpers
 from pipeline import paths
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import runs as execution_runs
-from pipeline.images.data import DIGITS, Classes
+from pipeline.images.data import Classes
 from pipeline.lessons import explore
 from pipeline.parameters import Parameters
 from pipeline.results import run_folder
@@ -149,23 +149,3 @@ def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
     with pytest.raises(InvalidFile, match="runs/default"):
         explore.load("runs/default")
     run.assert_called_once()
-
-
-def test_the_live_panel_has_the_runs_network_and_gives_what_comes(runs, tmp_path):
-    panel = explore.LivePanel(str(runs / "default"))
-    assert panel.page["training"]["parameters"]["epochs"] == 100
-    assert 'aria-label="Drawing pad"' in panel.html
-    assert "0.947" in check_picture(panel)[1]  # where the curves of the run end
-    assert not panel.image.any()
-    assert panel.model is None
-    # The browser sends a drawing in this form.
-    panel.drawn = memoryview(bytes([*range(256)] * 3 + [7] * 16))
-    assert (panel.image.shape, panel.image[-1]) == ((784,), 7)
-    first, second = (matrix.tobytes() for matrix in MODEL.weights)
-    panel.trained = {"first": first, "second": second, "normalisation": 510}
-    assert panel.model.sha256 == MODEL.sha256
-    assert (panel.model.normalisation, panel.model.classes) == (510, DIGITS)
-    for name in ("data.npz", "model.npz", "history.json"):
-        (tmp_path / name).write_bytes((runs / "default" / name).read_bytes())
-    without_record = explore.LivePanel(str(tmp_path))
-    assert without_record.page["training"] is None

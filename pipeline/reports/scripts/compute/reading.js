@@ -81,11 +81,11 @@ export function imageOf(strokes) {
 
 // The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's
 // part of the answer's score.
-export function read(image, { normalisation, weights }, dropped = new Set()) {
+export function read(image, { normalisation, weights }) {
   const size = weights.second.length / DIGITS;
   const scores = new Float64Array(DIGITS);
   const hidden = new Float64Array(size);
-  const mask = hidden.map((_, h) => Number(!dropped.has(h)));
+  const mask = hidden.map(() => 1);
   const scaled = scalePixelValues(normalisation);
   const places = forward(image, scaled, weights, mask, hidden, scores);
   const answer = argmax(scores);

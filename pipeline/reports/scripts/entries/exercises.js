@@ -4,13 +4,18 @@
 import { sha256 } from "../compute/network.js";
 import { make, makeButton } from "../show/dom.js";
 
+const digestAnswer = (number, text) =>
+  sha256(new TextEncoder().encode(`exercise ${number}: ${text}`)).slice(0, 8);
+
 function addField(code, number, known) {
   const field = make("input", { size: 8, "aria-label": `Answer to exercise ${number}` });
   const verdict = make("span", { role: "status" });
   const check = () => {
-    const text = `exercise ${number}: ${field.value.trim()}`;
-    const digest = sha256(new TextEncoder().encode(text));
-    verdict.textContent = digest.slice(0, 8) === known ? "correct" : "not correct";
+    const answer = field.value.trim();
+    // A number may be written in any way: 175.0 is as good as 175.
+    const texts = answer ? [answer, String(Number(Number(answer).toPrecision(10)))] : [];
+    const isCorrect = texts.some((text) => digestAnswer(number, text) === known);
+    verdict.textContent = isCorrect ? "correct" : "not correct";
   };
   const button = makeButton("Check", check, { class: "action" });
   code.after(" or here: ", field, " ", button, " ", verdict);

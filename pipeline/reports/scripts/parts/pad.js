@@ -4,7 +4,6 @@ import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
 import { formatNumber, Section } from "../show/dom.js";
 import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
 import { Teacher } from "./teach.js";
-import { Units } from "./units.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const CLOSE = 0.2; // scores less than this apart are not a sure answer
@@ -37,11 +36,10 @@ const EXAMPLE = [
 
 // The pad in `root`, with what is drawn on it, and the networks that read it.
 class Pad extends Section {
-  constructor(root, networks, training, onDrawn) {
+  constructor(root, networks, training) {
     super(root);
     this.networks = networks;
     this.teacher = new Teacher(training);
-    this.onDrawn = onDrawn;
     this.canvas = this.part("pad");
     this.part("label").selectedIndex = -1; // nobody has said yet what is drawn
     // Beside the page's networks, one that was trained here; weights are there once unpacked.
@@ -50,12 +48,10 @@ class Pad extends Section {
     this.picture = null; // an image in place of strokes
     this.truth = ""; // the name of what the image is labelled
     this.past = []; // what was on the pad before each change
-    this.isTouched = false; // whether anything was drawn or cleared
     this.pen = null; // the pointer's id, or "keys", while the pen is down
     this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
     this.frame = 0; // the id of the requested animation frame, or 0
-    this.units = new Units(root, () => this.show());
   }
 
   get network() {
@@ -88,16 +84,14 @@ class Pad extends Section {
     paint(this.part("seen"), [...image].map(grey));
     this.drawPad(hasExample ? EXAMPLE : this.strokes); // of what is seen, if there is a picture
     if (!network.weights) return; // not unpacked yet
-    const reading = read(image, network, this.units.dropped);
+    const reading = read(image, network);
     paintSigned(this.part("parts"), reading.parts);
     this.showScores(reading, network.classes, isDrawn);
-    this.units.show(network, reading.hidden);
     const answer = isDrawn
       ? this.describe(reading, image, network.classes)
       : "Nothing is drawn yet.";
     const reads = this.part("reads");
     if (reads.textContent !== answer) reads.textContent = answer; // a change is announced
-    if (this.isTouched && this.pen === null) this.onDrawn(this.image);
   }
 
   drawPad(strokes) {
@@ -198,7 +192,6 @@ class Pad extends Section {
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
-    this.isTouched = true;
     this.picture = null;
     this.write("taught", "");
     this.write("all-read", "");
@@ -276,7 +269,6 @@ class Pad extends Section {
 
   chooseNetwork() {
     const { classes, before } = this.network;
-    this.units.forget();
     this.write("taught", "");
     [...this.part("label").options].forEach((option, d) => {
       option.hidden = !(d in classes);
@@ -332,11 +324,10 @@ class Pad extends Section {
 }
 
 // Sets up the pad in `root`, which has pad.html.j2 and drawing.html.j2, with networks as a page holds them, and
-// what train.js reads. `onDrawn` is called with the image when the pen is lifted. Returns what a
-// training needs: a function that adds a network that has been trained here, and chooses it, and
-// one that returns the image to read.
-export function setUpPad(root, networks, training, onDrawn = () => {}) {
-  const pad = new Pad(root, networks, training, onDrawn);
+// what train.js reads. Returns what a training needs: a function that adds a network that has been
+// trained here, and chooses it, and one that returns the image to read.
+export function setUpPad(root, networks, training) {
+  const pad = new Pad(root, networks, training);
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();

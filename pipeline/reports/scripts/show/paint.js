@@ -59,7 +59,7 @@ export function drawUnits(canvas, { first }, size, isSameScale = false) {
 
 // Names the run's curves, and shows its weights, unless its network is too large for the page.
 export async function showRun(root, [network]) {
-  for (const svg of root.querySelectorAll(".stage svg")) labelEnds(svg);
+  for (const svg of root.querySelectorAll(".accuracy, .error")) labelEnds(svg);
   if (!network) return;
   const { weights } = await unpackNetwork(network);
   drawUnits(root.querySelector(".forming"), weights, network.hidden_size);

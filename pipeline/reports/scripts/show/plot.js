@@ -1,4 +1,4 @@
-// Draws the curves of trainings into the plots of training.html.j2, and names their ends.
+// Draws the curves of trainings into plots whose axes stand in the HTML, and names their ends.
 import { addElement } from "./dom.js";
 
 const WIDTH = 600; // of a plot
@@ -7,8 +7,7 @@ const STEPS = [0.02, 0.05, 0.1, 0.2]; // of an axis of accuracies
 const MOST_STEPS = 7;
 const SPACE = 28; // between the names of two lines
 
-// The places of an axis: round numbers, from below the lowest value to above the highest one. It
-// is live.find_axis in JavaScript.
+// The places of an axis: round numbers, from below the lowest value to above the highest one.
 export function findAxis(lowest, highest) {
   const countSteps = (step) => Math.ceil(highest / step) - Math.floor(lowest / step);
   const step = STEPS.find((each) => countSteps(each) <= MOST_STEPS) ?? STEPS.at(-1);
@@ -75,7 +74,7 @@ export function labelEnds(svg) {
   });
 }
 
-// A plot, whose lines are known by their classes. The axis of accuracies begins where the lines do.
+// A plot, whose lines are known by their classes.
 export class Plot {
   constructor(svg) {
     this.svg = svg;
@@ -90,25 +89,10 @@ export class Plot {
     this.drawAll();
   }
 
-  // Draws the values of a line, and all others if the axis has to change for it.
+  // Draws the values of a line.
   set(polyline, values) {
     this.lines.set(polyline, values);
-    if (this.fitAxis()) this.drawAll();
-    else this.draw(polyline);
-  }
-
-  // Returns whether the axis has changed.
-  fitAxis() {
-    if (!this.svg.matches(".accuracy")) return false;
-    const lines = [...this.lines.values()].filter((values) => values.length);
-    if (lines.length === 0) return false;
-    const lowest = Math.min(...lines.map((values) => Math.min(...values)));
-    const highest = Math.max(...lines.map((values) => Math.max(...values)));
-    const places = findAxis(lowest, highest);
-    if (String(places) === String(this.places)) return false;
-    this.places = places;
-    drawAxis(this.svg.querySelector(".grid"), places, WIDTH, HEIGHT);
-    return true;
+    this.draw(polyline);
   }
 
   findHeight(value) {

@@ -1,8 +1,8 @@
-// Sets up the report of a run that can be trained again; what is trained there can read, too.
+// Sets up the training of a lesson; what is trained there can read, too.
 
 import { setUpSteps } from "../parts/step.js";
 import { setUpTraining } from "../parts/train.js";
-import { pad } from "./report.js";
+import { pad } from "./lesson_pad.js";
 
 const { training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;

@@ -1,0 +1,212 @@
+// Trains the run of a report again, or with other parameters, and compares the error of every epoch
+// and the digest of the weights with the run's own.
+
+import { unpackBytes } from "../compute/reading.js";
+import { startWorker } from "../compute/worker.js";
+import { count, make, Section } from "../show/dom.js";
+import { drawUnits } from "../show/paint.js";
+import { Plot } from "../show/plot.js";
+import { Form } from "./form.js";
+
+const MAX_POINTS = 200; // at which a line is drawn while it grows
+
+// Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
+// null.
+function describeOutcome(run, changes, differs, { epoch, finite, digest, validation }) {
+  const epochs = count(epoch, "epoch");
+  if (!finite) {
+    return [
+      `Stopped in epoch ${epoch}. `,
+      "The error is no longer a number: make learning_rate smaller. " +
+        "This network is not kept, and does not read what you draw.",
+    ];
+  }
+  const reads = "It reads what you draw now.";
+  const digestOfWeights = [" SHA-256 of the weights: ", make("code", {}, digest), ". "];
+  if (changes) {
+    const accuracy =
+      validation >= 0 ? ` Accuracy on the validation images: ${validation.toFixed(3)}.` : "";
+    return [`Another training, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
+  }
+  if (digest === run.digest && differs === null) {
+    const equal = `All errors and weights are the run's, to the last bit. ${reads}`;
+    return [`Equal: ${epochs}.`, ...digestOfWeights, equal];
+  }
+  const first = `the first epoch that differs is ${differs ?? "none"}. ${reads}`;
+  return [`NOT equal: ${epochs}.`, ...digestOfWeights, `The run's is ${run.digest}; ${first}`];
+}
+
+// The section with the buttons, the plot and the form.
+class Panel extends Section {
+  constructor(root, run, source, pad) {
+    super(root);
+    this.run = run;
+    this.source = source; // of network.js, for the worker
+    this.pad = pad;
+    this.form = new Form(root);
+    this.plot = new Plot(this.part("accuracy"));
+    this.isBusy = false;
+  }
+
+  say(first, ...more) {
+    this.part("outcome").replaceChildren(make("strong", {}, first), ...more);
+  }
+
+  // It does not use `disabled`, with which a button loses the focus.
+  setBusy(isBusy) {
+    this.isBusy = isBusy;
+    for (const name of ["train", "again"]) this.part(name).setAttribute("aria-disabled", isBusy);
+    this.part("stop").setAttribute("aria-disabled", !isBusy);
+  }
+
+  train(changes = {}) {
+    if (this.isBusy) return;
+    new Repetition(this, { ...this.run.parameters, ...changes }).begin();
+  }
+
+  // Trains with the values of the form.
+  trainForm() {
+    if (this.isBusy) return;
+    const wrong = this.form.findWrong();
+    if (!wrong) {
+      this.train(this.form.read());
+      return;
+    }
+    wrong.reportValidity();
+    this.say(wrong.validationMessage);
+  }
+
+  drawRun(epochs) {
+    this.plot.setCount(epochs);
+    for (const [name, values] of Object.entries(this.run.curves)) {
+      this.plot.set(this.part(`run-${name}`), values);
+      this.plot.set(this.part(`live-${name}`), []);
+    }
+  }
+
+  setUp() {
+    this.on("train", "click", () => this.train());
+    this.on("again", "click", () => this.trainForm());
+    this.on("defaults", "click", () => this.form.reset());
+  }
+}
+
+// One training, from the press of a button to its end.
+class Repetition {
+  constructor(panel, parameters) {
+    this.panel = panel;
+    this.parameters = parameters;
+    this.changes = panel.form.describeChanges(parameters);
+    this.epochs = Math.max(parameters.epochs, panel.run.errors.length); // across the plot
+    this.lines = Object.fromEntries(Object.keys(panel.run.curves).map((name) => [name, []]));
+    this.differs = null; // the first epoch whose error is not the run's
+    this.kept = null; // the last weights, and of which epoch
+    this.isStopped = false;
+    this.stopWorker = () => {};
+  }
+
+  async begin() {
+    this.showBeginning();
+    try {
+      const { images, labels, validation_images, validation_labels } = this.panel.run;
+      const packed = [images, labels, validation_images, validation_labels];
+      const arrays = await Promise.all(packed.map(unpackBytes));
+      if (this.isStopped) return;
+      this.stopWorker = startWorker(
+        this.panel.source,
+        [arrays.slice(0, 2), arrays.slice(2), this.parameters, []],
+        (result) => this.show(result),
+        (error) => this.fail(error),
+      );
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  showBeginning() {
+    const { panel, parameters, epochs } = this;
+    panel.part("stop").onclick = () => this.stop();
+    panel.setBusy(true);
+    panel.part("progress").max = parameters.epochs;
+    panel.part("progress").value = 0;
+    panel.say("Training.");
+    panel.write("shown", "");
+    panel.drawRun(epochs);
+  }
+
+  show(result) {
+    const { panel, parameters } = this;
+    const { epoch, place = 0, weights, finite } = result;
+    if (epoch === 0) return;
+    if (weights && finite) {
+      this.kept = result;
+      drawUnits(panel.part("forming"), weights, parameters.hidden_size);
+    }
+    panel.part("progress").value = place ? epoch - 1 + place / parameters.num_samples : epoch;
+    if (place)
+      panel.write("shown", `Epoch ${epoch}: ${place} of ${parameters.num_samples} images.`);
+    else this.showEpoch(result);
+  }
+
+  showEpoch(result) {
+    const { panel } = this;
+    const { epoch, error, finite, digest } = result;
+    if (!this.changes && this.differs === null && error !== panel.run.errors[epoch - 1]) {
+      this.differs = epoch;
+    }
+    this.drawLines(result);
+    this.describeEpoch(result);
+    if (digest === null) return;
+    if (finite) panel.pad.add({ ...this.parameters, weights: result.weights });
+    this.finish(...describeOutcome(panel.run, this.changes, this.differs, result));
+  }
+
+  drawLines(result) {
+    const isDrawn = result.weights || result.epoch % Math.ceil(this.epochs / MAX_POINTS) === 0;
+    for (const [name, values] of Object.entries(this.lines)) {
+      values.push(result[name]);
+      if (isDrawn) this.panel.plot.set(this.panel.part(`live-${name}`), values);
+    }
+  }
+
+  describeEpoch({ epoch, fitted, masked, validation }) {
+    const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
+    this.panel.write(
+      "shown",
+      `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
+        `under dropout ${masked.toFixed(3)}${known}.`,
+    );
+  }
+
+  stop() {
+    const { kept, parameters, panel } = this;
+    this.isStopped = true;
+    if (!kept) {
+      this.finish("Stopped before it could learn.");
+      return;
+    }
+    panel.pad.add({ ...parameters, weights: kept.weights });
+    const place = kept.place ? `, after ${kept.place} of ${parameters.num_samples} images` : "";
+    this.finish(
+      `Stopped in epoch ${kept.epoch}${place}. `,
+      "This network is kept as it is, and reads what you draw.",
+    );
+  }
+
+  fail(error) {
+    this.finish(`This browser could not train it: ${error}`);
+  }
+
+  finish(first, ...more) {
+    this.stopWorker();
+    this.panel.setBusy(false);
+    this.panel.part("stop").onclick = null;
+    this.panel.say(first, ...more);
+  }
+}
+
+// Sets up the buttons in `root`, which has repeat.html.j2. source: the text of network.js. pad:
+// gets a network that has been trained.
+export function setUpRepetition(root, run, source, pad) {
+  new Panel(root, run, source, pad).setUp();
+}
