@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-import helpers
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import notebooks, runs
@@ -107,11 +106,11 @@ def identify_images(run: Run, split: str) -> tuple[Any, ...]:
     Validation images depend on how the training images were split, so the sizes of the
     split are part of the result.
     """
-    parameters, digests = run.parameters, run.record.arrays
+    parameters, inputs = run.parameters, run.record.inputs
     if split == "test":
-        return digests["x_test"], digests["y_test"]
+        return inputs["array x_test"], inputs["array y_test"]
     sizes = parameters.num_samples, parameters.num_validation
-    return digests["x_train"], digests["y_train"], *sizes
+    return inputs["array x_train"], inputs["array y_train"], *sizes
 
 
 def estimate_difference(
@@ -202,10 +201,10 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     folder, source = compared[0].folder, compared[0].parameters.source
     has_data = folder.data_path.exists()
     images = folder.read_data() if has_data else data.load_source(source)
-    tests = {"x_test": images.x_test, "y_test": images.y_test}
+    tests = {"array x_test": images.x_test, "array y_test": images.y_test}
     digests = {name: digest_arrays(array) for name, array in tests.items()}
     if any(
-        run.record.arrays[name] != digests[name] for run in compared for name in tests
+        run.record.inputs[name] != digests[name] for run in compared for name in tests
     ):
         problem = (
             f"Not all runs were evaluated on the test images that {source} has now"
@@ -216,39 +215,9 @@ def find_test_images(compared: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     return images.x_test, images.y_test
 
 
-def collect_answers(
-    compared: Sequence[Run], images: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Return the answers (R, N) of R runs to the test images, as the runs stored them.
-
-    Return also the folders of runs of version 3.0, which stored none. Their answers are
-    computed. Raises InvalidInput if these do not give the metrics of such a run,
-    because helpers.py has been changed since.
-    """
-    answers, without = [], []
-    for run in compared:
-        stored = run.folder.read_answers()
-        if stored is None:
-            without.append(run.folder.display_path)
-            stored = compute_answers(run, images, labels)
-        answers.append(stored)
-    return np.stack(answers), without
-
-
-def compute_answers(run: Run, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    try:
-        scores = helpers.predict(images, run.model.weights, run.model.normalisation)
-        metrics = helpers.measure(scores, labels)
-    except (ValueError, IndexError):  # a changed helpers.py may need other matrices
-        metrics = (np.nan, np.nan)
-    stored = run.metrics.test_error, run.metrics.test_accuracy
-    if not np.allclose(metrics, stored, rtol=1e-9, atol=0):
-        problem = f"helpers.py does not give the metrics of {run.folder.display_path}"
-        raise InvalidInput(
-            f"{problem}, which has stored no answers. It has been changed since."
-        )
-    answers: np.ndarray = scores.argmax(axis=1)
-    return answers
+def collect_answers(compared: Sequence[Run]) -> np.ndarray:
+    """Return the answers (R, N) of R runs to the test images, as they stored them."""
+    return np.stack([run.folder.read_answers() for run in compared])
 
 
 def count_pairs(correct: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
@@ -295,8 +264,8 @@ def describe_verdicts(compared: Mapping[str, Mapping[int, Run]]) -> list[str]:
     networks = list(choose_networks(compared).values())
     estimates, problem = compare_seeds(make_table(compared)), ""
     try:
-        images, labels = find_test_images(networks)
-        answers, _ = collect_answers(networks, images, labels)
+        _, labels = find_test_images(networks)
+        answers = collect_answers(networks)
         correct = answers == labels
         counts = count_pairs(correct, answers)
     except InvalidInput as error:

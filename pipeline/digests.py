@@ -35,7 +35,6 @@ TRAINING_CODE = (
 )
 EVALUATION_CODE = ("pipeline/network/baselines.py",)
 CODE = TRAINING_CODE + EVALUATION_CODE
-RULE = "tokens"  # how `digest_code` reads code; records name it
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DEPTHS = {tokenize.INDENT: 1, tokenize.DEDENT: -1}

@@ -106,20 +106,6 @@ class Metrics(TrainingMetrics):
     test_images: Annotated[int, Field(gt=0)]
 
 
-class Inputs(_Record):
-    """What a result depends on, apart from its parameters: digests and versions.
-
-    rule: how the digests of notebooks and code (syntax) were made, see `digests.RULE`.
-        Version 3.0 named none.
-    """
-
-    data: str
-    notebooks: dict[str, Digest]
-    syntax: dict[str, Digest] = {}
-    rule: str | None = None
-    versions: dict[str, str]
-
-
 class Machine(_Record):
     """What notebooks were executed on; None is what is not known there.
 
@@ -151,13 +137,13 @@ class Software(_Record):
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and its result.
 
-    started, duration_s: of the last part, if the run was interrupted and continued.
+    started: of the last part, if the run was interrupted and continued.
     resumed_after_epoch: the epoch of the checkpoint from which it last continued.
-    earlier_s: the seconds that it had taken up to that checkpoint.
-    arrays: the digests of the source's arrays.
+    duration_s: with the seconds up to that checkpoint.
+    inputs: what it depends on beside the parameters, see results/provenance.py.
     metrics: those of a point, because it has no metrics.json until it is evaluated.
     note: a copy of the model's, see `model.Model`.
-    outputs: the digests of the run's files.
+    outputs: the digests of the files of results.
     machines: where it was executed; several if it was continued elsewhere.
     peak_memory_mb: the most that one of its notebooks took.
 
@@ -170,10 +156,8 @@ class RunRecord(_Record):
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=now)
     resumed_after_epoch: Annotated[int, Field(ge=1)] | None = None
-    earlier_s: Annotated[float, Field(ge=0)] = 0
     parameters: dict[str, JsonValue]
-    inputs: Inputs
-    arrays: dict[str, Digest] = {}
+    inputs: dict[str, str]
     metrics: TrainingMetrics | None = None
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
@@ -262,15 +246,13 @@ class SweepRecord(SweepDefinition):
 
     ids: from the id of a point to its parameters.
     inputs: for each source, what else a training with it depends on.
-    arrays: for each source, the digests of its arrays.
     software, workers: those of the points, as their records name them.
 
-    A point that was trained with other inputs or arrays is outdated.
+    A point that was trained with other inputs is outdated.
     """
 
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
-    inputs: dict[str, Inputs] = {}
-    arrays: dict[str, dict[str, Digest]] = {}
+    inputs: dict[str, dict[str, str]]
     warnings: list[str] = []
     software: list[Software] = []
     workers: list[Worker] = []
@@ -320,9 +302,10 @@ def read_record(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise InvalidFile(
-            path, f"is damaged ({where}: {first['msg']})", next_step
-        ) from None
+        problem = f"is damaged ({where}: {first['msg']})"
+        if any(each["loc"][:1] == ("inputs",) for each in error.errors()):
+            problem = "was written by a version before 1.0.0, which cannot be read"
+        raise InvalidFile(path, problem, next_step) from None
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:

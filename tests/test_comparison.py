@@ -86,7 +86,9 @@ def test_counts_of_each_pair_are_those_of_a_plain_loop():
 def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     first, second = map(comparison.read_run, map(RunFolder, pair))
     (copy / "data.npz").unlink()
-    change_record(copy, arrays={"x_test": "0" * 64, "y_test": "0" * 64})
+    inputs = json.loads((copy / "run.json").read_text())["inputs"]
+    inputs |= {"array x_test": "0" * 64, "array y_test": "0" * 64}
+    change_record(copy, inputs=inputs)
     without_data = replace(second, folder=RunFolder(copy))
     images, _ = comparison.find_test_images([without_data, first])
     assert np.array_equal(images, first.folder.read_data().x_test)
@@ -202,11 +204,11 @@ def test_points_of_other_code_are_compared_by_their_stored_answers(sweeps, tmp_p
     place = next(RunFolder(sweeps[1]).path.glob("*/metrics.json")).parent
     sweep = json.loads((place.parent / "sweep.json").read_text())
     (inputs,) = sweep["inputs"].values()
-    inputs["syntax"]["helpers.py"] = "0" * 64
+    inputs["code helpers.py"] = "0" * 64
     (place.parent / "sweep.json").write_text(json.dumps(sweep))
     for path in place.parent.glob("*/run.json"):
         inputs = json.loads(path.read_text())["inputs"]
-        inputs["syntax"]["helpers.py"] = "0" * 64
+        inputs["code helpers.py"] = "0" * 64
         change_record(path.parent, inputs=inputs)
         folder = RunFolder(path.parent)
     page, tables = read_page(comparison.write_report(sweeps, tmp_path / "page.html"))
@@ -220,24 +222,9 @@ def test_points_of_other_code_are_compared_by_their_stored_answers(sweeps, tmp_p
         comparison.read_columns(sweeps)
 
 
-def test_answers_that_version_3_0_did_not_store_are_computed(pair, copy):
-    first, second = (comparison.read_run(RunFolder(each)) for each in (pair[0], copy))
-    images, labels = comparison.find_test_images([first, second])
-    stored, computed = comparison.collect_answers([first, second], images, labels)
-    assert computed == []
-    assert np.mean(stored[0] == labels) == 0.7942
-    second.folder.answers_path.unlink()
-    answers, computed = comparison.collect_answers([first, second], images, labels)
-    assert computed == [str(copy)]
-    assert np.array_equal(answers, stored)
-    other = replace(second, metrics=first.metrics)
-    with pytest.raises(InvalidInput, match=str(copy)):
-        comparison.collect_answers([first, other], images, labels)
-
-
 def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
-    inputs["versions"]["numpy"] = "1.0"
+    inputs["version numpy"] = "1.0"
     change_record(copy, inputs=inputs)
     path = comparison.write_report([pair[0], str(copy)], tmp_path / "out" / "page.html")
     assert list(path.parent.iterdir()) == [path]
@@ -252,7 +239,7 @@ def test_the_page_shows_metrics_verdict_and_what_differs(pair, copy, tmp_path):
     text += "85.00 against 79.42 % of 10,000 test images."
     assert page.h1.find_next("p").text == text
     assert tables["parameter", 3] == [["relu_grad_inactive", "1", "0"]]
-    assert tables["input", 3] == [["versions numpy", np.__version__, "1.0"]]
+    assert tables["input", 3] == [["version numpy", np.__version__, "1.0"]]
     ((*_, verdict),) = tables["first, second", 5]
     assert verdict.startswith("B is better")
     assert len(tables["test image", 4]) == 20
@@ -286,7 +273,7 @@ def test_verdicts_say_which_is_better_of_each_pair(
         folder = RunFolder(name)
         columns[letter] = {1: replace(run, folder=folder)}
     monkeypatch.setattr(comparison, "find_test_images", lambda _: (None, labels))
-    monkeypatch.setattr(comparison, "collect_answers", lambda *_: (answers, []))
+    monkeypatch.setattr(comparison, "collect_answers", lambda _: answers)
     first, second, third = comparison.describe_verdicts(columns)
     measured = "{}.00 against {}.00 % of 100 test images.".format(*shares)
     assert first == f"{begin}: {measured}"
@@ -310,8 +297,8 @@ def test_two_sweeps_are_judged_by_their_interval(low, high, begin):
 
 
 def test_runs_of_other_test_images_are_not_judged(pair, copy):
-    names = ("x_train", "y_train", "x_test", "y_test")
-    change_record(copy, arrays=dict.fromkeys(names, "0" * 64))
+    inputs = json.loads((copy / "run.json").read_text())["inputs"]
+    change_record(copy, inputs=inputs | {"array x_test": "0" * 64})
     compared = comparison.read_columns([pair[0], str(copy)])
     (line,) = comparison.describe_verdicts(compared)
     assert line.startswith(f"{pair[0]} and {copy} are not compared. ")

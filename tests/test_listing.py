@@ -12,7 +12,6 @@ from pipeline.errors import InvalidInput
 from pipeline.network.published import digest_helpers
 from pipeline.parameters import Parameters, make_id
 from pipeline.records import (
-    Inputs,
     Metrics,
     RunRecord,
     SweepRecord,
@@ -29,8 +28,7 @@ from tests.conftest import VALIDATED
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TRAINED = VALIDATED | {"train_error": 0.25, "train_accuracy": 0.75}
 TRAINED |= {"weights_sha256": "0" * 64}
-SYNTAX = {"helpers.py": digest_helpers()}
-INPUTS = Inputs(data="", notebooks={}, syntax=SYNTAX, versions={})
+INPUTS = {"code helpers.py": digest_helpers()}
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}
 
 
@@ -97,8 +95,7 @@ def test_a_finished_run_is_a_row_with_its_metrics_and_a_link_to_its_report(tmp_p
 
 
 def test_a_network_of_ones_own_is_named_by_its_digest_and_guides_are_linked(tmp_path):
-    syntax = {"helpers.py": "5d6bcf45" + "9" * 56}
-    add_run(tmp_path / "a", inputs=INPUTS.model_copy(update={"syntax": syntax}))
+    add_run(tmp_path / "a", inputs={"code helpers.py": "5d6bcf45" + "9" * 56})
     add_run(tmp_path / "b")
     own, other = (row["Parameters"] for row in sorted(read_rows(tmp_path), key=str))
     assert own.endswith("with a changed helpers.py, 5d6bcf45")

@@ -109,11 +109,8 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
     assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
     record = folder.read_record()
     assert record.resumed_after_epoch == 2
-    assert record.duration_s > 0  # of the last part
-    assert record.earlier_s > 0
     html = folder.report_path.read_text()
     assert "This run was resumed after epoch 2." in html
-    assert f"the parts before took {record.earlier_s} seconds" in html
     shapes = [matrix.shape for matrix in folder.read_model().weights]
     assert shapes == [(784, 12), (12, 12), (12, 10)]
 

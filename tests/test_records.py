@@ -5,15 +5,14 @@ from pydantic import ValidationError
 
 from pipeline import errors, records
 from pipeline.errors import InvalidFile
-from pipeline.records import Inputs, Metrics, RunRecord, Status, SweepRecord
+from pipeline.records import Metrics, RunRecord, Status, SweepRecord
 from tests.conftest import EPOCH
 
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}
 METRICS |= {"weights_sha256": "0" * 64}
-INPUTS = {"data": "", "notebooks": {}, "versions": {}}
 RUN = {"status": "done", "started": "2026-01-02T03:04:05Z", "parameters": {}}
-RUN |= {"inputs": INPUTS}
-SWEEP = {"name": "s", "ids": {}, "select": "test_error"}
+RUN |= {"inputs": {}}
+SWEEP = {"name": "s", "inputs": {}, "ids": {}, "select": "test_error"}
 DAMAGED = [  # a kind of file, its content, and the field that is wrong
     (Metrics, METRICS | {"test_error": float("nan")}, ""),  # NaN is no JSON
     (Metrics, METRICS | {"test_accuracy": 1.5}, "(test_accuracy: "),
@@ -41,7 +40,7 @@ def test_a_damaged_file_is_refused_with_the_field(tmp_path, kind, content, field
 
 
 def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_path):
-    record = RunRecord(parameters={"seed": 1}, inputs=Inputs(**INPUTS))
+    record = RunRecord(parameters={"seed": 1}, inputs={"code a": "0"})
     content = records.to_json(record).decode()
     assert "null" not in content
     later = content.replace("{", '{"unheard_of": 1,', 1)
@@ -49,6 +48,14 @@ def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_pat
     for wrong in ({"duration_s": -1}, {"unheard_of": 1}):
         with pytest.raises(ValidationError):
             record.replace(**wrong)
+
+
+def test_a_record_of_before_1_0_0_is_named(tmp_path):
+    inputs = {"data": "0", "notebooks": {}, "versions": {}}
+    with pytest.raises(InvalidFile, match=r"by a version before 1\.0\.0.* Do this\."):
+        read(tmp_path, RunRecord, RUN | {"inputs": inputs})
+    with pytest.raises(InvalidFile, match=r"by a version before 1\.0\.0"):
+        read(tmp_path, SweepRecord, SWEEP | {"inputs": {"sample": inputs}})
 
 
 def test_the_status_of_a_run_follows_from_its_error():

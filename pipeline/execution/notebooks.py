@@ -28,7 +28,6 @@ from papermill.utils import nb_kernel_name, nb_language
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
 from pipeline.execution.process import NotebookProcess
 from pipeline.paths import BASE, hide_folders
-from pipeline.records import Inputs
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
 from pipeline.results.files import write_whole
@@ -134,7 +133,7 @@ def execute(
     output: Path,
     parameters: Mapping[str, object] | None = None,
     *,
-    inputs: Inputs | None = None,
+    inputs: Mapping[str, str] | None = None,
     time_limit_s: float | None = None,
     is_point: bool = False,
 ) -> int | None:
@@ -152,7 +151,7 @@ def execute(
     or the process dies, and CommandFailed if the code is not that of the inputs.
     """
     if inputs:
-        content = provenance.take_notebook(notebook, inputs.notebooks[notebook.stem])
+        content = provenance.take_notebook(notebook, inputs[f"cells {notebook.stem}"])
         node = nbformat.reads(content, as_version=4)
     else:
         node = read_notebook(notebook)
@@ -162,7 +161,7 @@ def execute(
     variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
-    code = inputs.syntax if inputs else {}
+    code = provenance.take_group(inputs or {}, "code")
     options = {"time_limit_s": time_limit_s, "is_point": is_point}
     with (
         closing(_Progress(notebook.name, not is_point)) as progress,

@@ -23,7 +23,7 @@ from pipeline.parameters import (
     make_command,
 )
 from pipeline.paths import RUNS, hide_folders, name_source
-from pipeline.records import Inputs, RunRecord, Status
+from pipeline.records import RunRecord, Status
 from pipeline.results import alone, provenance
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import check_folder, check_page, lock, write_whole
@@ -60,8 +60,7 @@ def run(
     parameters, images = data.fit_source(requested)
     record = RunRecord(
         parameters=dict(parameters),
-        inputs=provenance.collect_inputs(parameters.source),
-        arrays=dict(images.source_sha256),
+        inputs=provenance.collect_inputs(images),
     )
     if parameters is not requested:
         sizes = describe(parameters.model_dump(include=SIZES))
@@ -115,7 +114,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     elif had_run:
         listed = "".join(f"\n  {each}" for each in reasons)
         log.info(f"Replacing what is in {folder.display_path}, because of{listed}")
-    started = time.monotonic()
+    started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
     write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
@@ -124,17 +123,18 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     write_whole(folder.readme_path, readme.encode())
     try:
         outputs, peak = execute_stages(folder, record.parameters, record.inputs)
-        if folder.read_data().source_sha256 != record.arrays:
+        arrays = provenance.take_group(record.inputs, "array")
+        if folder.read_data().source_sha256 != arrays:
             problem = "The source has changed while the run read it"
             raise NotebookFailed(f"{problem}. Start the command again.")
-        duration = round(time.monotonic() - started, 1)
+        duration = round(earlier_s + time.monotonic() - started, 1)
         record = record.replace(duration_s=duration, peak_memory_mb=peak)
         note = folder.read_model().note
         finish(folder, record.replace(outputs=outputs, note=note))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
-        duration = round(time.monotonic() - started, 1)
+        duration = round(earlier_s + time.monotonic() - started, 1)
         is_stopped = isinstance(error, KeyboardInterrupt)
         text = None if is_stopped else hide_folders(str(error))
         ended = record.replace(status=Status.of(error), error=text)
@@ -145,7 +145,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
 def execute_stages(
     folder: RunFolder,
     values: Mapping[str, object],
-    inputs: Inputs | None = None,
+    inputs: Mapping[str, str] | None = None,
     stages: Iterable[Stage] = STAGES,
 ) -> tuple[dict[str, str], int | None]:
     """Execute the notebooks of these stages.
@@ -164,7 +164,7 @@ def execute_stages(
         started, executed = time.monotonic(), folder.executed_path(stage)
         values = {**values, "run_dir": folder.display_path}
         peaks.append(notebooks.execute(stage.notebook, executed, values, inputs=inputs))
-        outputs |= folder.digest([executed.name, *stage.files])
+        outputs |= folder.digest(stage.files)
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
     return outputs, max((peak for peak in peaks if peak), default=None)
 
@@ -174,8 +174,7 @@ def finish(folder: RunFolder, record: RunRecord) -> None:
     from pipeline.reports import page  # see `execute_stages`
 
     page.write_run_report(folder, record)
-    outputs = record.outputs | folder.digest([folder.report_path.name])
-    folder.write_record(record.replace(status=Status.DONE, outputs=outputs))
+    folder.write_record(record.replace(status=Status.DONE))
 
 
 def summarise(folder: RunFolder) -> str:

@@ -20,6 +20,7 @@ from pipeline.errors import (
 from pipeline.execution.machine import describe_differences, describe_machine
 from pipeline.execution.process import open_threads
 from pipeline.execution.runs import execute_stages
+from pipeline.images.data import load_source
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import ROOT, find_source
 from pipeline.records import RunRecord
@@ -70,7 +71,7 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     """
     folder = RunFolder(run_dir)
     record, parameters = folder.read_finished(check_files=False)
-    altered = folder.list_altered(record, folder.list_results())
+    altered = folder.list_altered(record, needs_data=False)
     source = parameters.source
     has_source = source in NAMED_SOURCES or find_source(source).exists()
     has_data = folder.data_path.exists() and folder.data_path.name not in altered
@@ -80,8 +81,8 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
             "is missing, too, or has been altered"
         )
         raise InvalidFile(folder.path, problem, "Put the source back.")
-    inputs = provenance.collect_inputs(source)
-    recorded = provenance.keep_recorded(inputs, record.inputs)
+    inputs = provenance.collect_inputs(load_source(source) if has_source else None)
+    recorded = {k: value for k, value in inputs.items() if k in record.inputs}
     now = RunRecord(parameters=record.parameters, inputs=recorded)
     stages = [
         stage for stage in STAGES if stage != EVALUATION or folder.metrics_path.exists()
@@ -92,8 +93,6 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
             say(f"{source} is missing; the images are those of data.npz.")
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
-            recorded = recorded.model_copy(update={"data": record.inputs.data})
-            now = now.replace(inputs=recorded)
         execute_stages(again, record.parameters, inputs, stages)
         distance = _measure_distance(folder.read_model(), again.read_model())
         before, after = _collect_facts(folder), _collect_facts(again)
@@ -133,10 +132,10 @@ def _say_changes(
     """
     if with_machine:
         _say_machines(record, say)
-    for change in provenance.compare_records(record, now):
+    for change in provenance.compare(record, now):
         say(f"What has changed since: {change}")
-    own, path = record.inputs.syntax.get("helpers.py"), folder.find_helpers()
-    if path and now.inputs.syntax["helpers.py"] != own:
+    own, path = record.inputs.get(provenance.NETWORK), folder.find_helpers()
+    if path and now.inputs[provenance.NETWORK] != own:
         say(f"To verify it with its own helpers.py: cp {path} {ROOT}/helpers.py")
 
 

@@ -1,6 +1,5 @@
 """Load images from their source, check them, and split them into three sets."""
 
-import hashlib
 import json
 import os
 import string
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.digests import digest_arrays, digest_file
+from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
@@ -206,18 +205,6 @@ def fit_sizes(count: int) -> dict[str, int]:
     """Split `count` images: a fifth, but at most 1000, for validation."""
     num_validation = min(1000, count // 5)
     return {"num_samples": count - num_validation, "num_validation": num_validation}
-
-
-def digest_source(source: str) -> str:
-    """Return the SHA-256 of a source's file, or of its pictures with their names."""
-    path = SAMPLE if source == "sample" else find_source(source)
-    if source in KERAS_SOURCES:  # the digests of its arrays tell what was loaded
-        return f"keras.datasets.{source}"
-    if path.is_file():
-        return digest_file(path)
-    files = pictures.find_pictures(path)
-    digests = [(file.relative_to(path).as_posix(), digest_file(file)) for file in files]
-    return hashlib.sha256(repr(digests).encode()).hexdigest()
 
 
 def _load_from_keras(source: str) -> Arrays:

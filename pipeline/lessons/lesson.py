@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import InvalidInput
+from pipeline.images.data import load_source
 from pipeline.lessons.diagram import Diagram, draw_still
 from pipeline.parameters import (
     Parameters,
@@ -156,7 +157,7 @@ def check_run(folder: RunFolder) -> None:
     """Raise InvalidInput unless a run is finished, and is what would be made now."""
     record = folder.find_record()
     parameters = from_values(record.parameters) if record else Parameters()
-    inputs = provenance.collect_inputs(parameters.source)
+    inputs = provenance.collect_inputs(load_source(parameters.source))
     now = RunRecord(parameters=dict(parameters), inputs=inputs)
     differences = folder.find_differences(now)
     if not differences:

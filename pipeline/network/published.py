@@ -1,6 +1,5 @@
 """Compare metrics with the published ones, format them, and bound their certainty."""
 
-import difflib
 import math
 from functools import cache
 from pathlib import Path
@@ -18,8 +17,6 @@ PUBLISHED = {
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
 # The helpers.py that reproduces the published metrics, with which others are compared.
 HELPERS = Path(__file__).with_name("helpers.py.txt")
-# Its digest by the rule of version 3.0.
-HELPERS_3_0_SHA256 = "76cce13ffce17fad65aab9de223e9e5aa2dc7f9e36690b4ca570286338f4d412"
 # 95 % of a normal distribution lie within so many standard deviations of its mean.
 Z = 1.959963984540054
 
@@ -28,18 +25,6 @@ Z = 1.959963984540054
 def digest_helpers() -> str:
     """Return the digest of the helpers.py that reproduces the published metrics."""
     return digest_code(read_code(HELPERS))
-
-
-def describe_difference(helpers: str) -> str:
-    """Return how the text of a helpers.py differs from the published one, as a diff."""
-    lines = difflib.unified_diff(
-        read_code(HELPERS).splitlines(),
-        helpers.splitlines(),
-        "helpers.py, as it was published",
-        "helpers.py of this run",
-        lineterm="",
-    )
-    return "\n".join(lines)
 
 
 def cut(error: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.paths import ROOT, name_source
-from pipeline.records import Inputs, RunRecord, Software, Worker
+from pipeline.records import RunRecord, Software, Worker
 
 # The digest of MNIST's test images, which are in the sample, too.
 MNIST_TEST_IMAGES = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
@@ -75,12 +75,12 @@ FASHION_MNIST = Images(
 )
 
 
-def find_images(source: object, arrays: Mapping[str, str]) -> Images:
+def find_images(source: object, inputs: Mapping[str, str]) -> Images:
     """Return whose the images of a source are.
 
-    arrays: the digests of its arrays, by which MNIST is known whatever its file.
+    inputs: of a result, by whose arrays MNIST is known whatever its file.
     """
-    if source in ("sample", "mnist") or arrays.get("x_test") == MNIST_TEST_IMAGES:
+    if source in ("sample", "mnist") or inputs.get("array x_test") == MNIST_TEST_IMAGES:
         return MNIST
     if source == "fashion_mnist":
         return FASHION_MNIST
@@ -181,7 +181,7 @@ def make_run_readme(record: RunRecord, name: str, is_published: bool) -> str:
     name: that of its folder.
     is_published: whether its helpers.py is the published one.
     """
-    images = find_images(record.parameters["source"], record.arrays)
+    images = find_images(record.parameters["source"], record.inputs)
     send = (
         "Send all of this folder. data.npz, which is most of it, may stay away, "
         "because the check takes the images from their source again."
@@ -205,18 +205,17 @@ def make_run_readme(record: RunRecord, name: str, is_published: bool) -> str:
 
 def make_sweep_readme(
     name: str,
-    inputs: Mapping[str, Inputs],
-    arrays: Mapping[str, Mapping[str, str]],
+    inputs: Mapping[str, Mapping[str, str]],
     software: Software | None,
     is_published: bool,
 ) -> str:
     """Return the README.txt of a sweep.
 
     name: that of its folder.
-    inputs, arrays: for each source, see `records.SweepRecord`.
+    inputs: for each source, see `records.SweepRecord`.
     software: that of its last start.
     """
-    images = [find_images(source, each) for source, each in arrays.items()]
+    images = [find_images(source, each) for source, each in inputs.items()]
     send = (
         "Send all of this folder. It has no data.npz, because the check takes the "
         "images from their source again."
@@ -245,7 +244,7 @@ def _make_readme(
     check: str,
     place: str,
     software: Software | None,
-    inputs: Sequence[Inputs],
+    inputs: Sequence[Mapping[str, str]],
     images: Sequence[Images],
     is_published: bool,
 ) -> str:
@@ -256,7 +255,7 @@ def _make_readme(
     version = "this version"
     if software and {*(software.changed or [])} - {"helpers.py"}:
         version += ", with the changes, which have to be sent, too"
-    pythons = dict.fromkeys(each.versions.get("python", UNKNOWN) for each in inputs)
+    pythons = dict.fromkeys(each.get("version python", UNKNOWN) for each in inputs)
     parts = [
         *head,
         f"It was made by {describe_software(software)}, and Python "

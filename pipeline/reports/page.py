@@ -17,7 +17,6 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from pipeline.digests import read_code
 from pipeline.images.data import DIGITS
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
@@ -221,7 +220,7 @@ def render_run(
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     source = str(record.parameters["source"])
-    images = origins.find_images(source, record.arrays)
+    images = origins.find_images(source, record.inputs)
     if images is not origins.MNIST:
         notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
     # The page has a title of its own, so the headings of its notebooks are lowered.
@@ -248,11 +247,6 @@ def describe_times(record: RunRecord) -> str:
     text = f"Started {record.started:%Y-%m-%d %H:%M:%S} UTC"
     if record.duration_s is not None:
         text += f", took {record.duration_s} seconds"
-    if record.resumed_after_epoch:
-        text += (
-            f" from epoch {record.resumed_after_epoch} on; the parts before took "
-            f"{record.earlier_s} seconds"
-        )
     return f"{text}."
 
 
@@ -301,23 +295,9 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "command": make_command(parameters.model_dump(), run_dir),
         "published_helpers": has_published_helpers(record.inputs),
         "helpers_path": to_display_path(helpers) if helpers else "",
-        "helpers_diff": describe_helpers(folder),
         "digests": {
-            **{
-                f"the source's {name}": digest for name, digest in record.arrays.items()
-            },
+            **record.inputs,
             "the trained weights": metrics.weights_sha256,
-            **{
-                f"{name}.ipynb": digest
-                for name, digest in record.inputs.notebooks.items()
-            },
-            **record.inputs.syntax,
             **folder.digest([HELPERS]),
         },
     }
-
-
-def describe_helpers(folder: RunFolder) -> str:
-    """Return how the helpers.py of a run differs from the published one, as a diff."""
-    path = folder.find_helpers()
-    return published.describe_difference(read_code(path)) if path else ""

@@ -31,18 +31,12 @@ def check(
     helpers_text.check_imported()
     if before is None:
         return
-    inputs = before.inputs.model_copy(
-        update={
-            "notebooks": {stage: provenance.digest_cells(NOTEBOOKS / f"{stage}.ipynb")},
-            "syntax": digests.digest_modules(["helpers.py"]),
-            "rule": digests.RULE,
-        }
-    )
+    inputs = {
+        f"cells {stage}": provenance.digest_cells(NOTEBOOKS / f"{stage}.ipynb"),
+        provenance.NETWORK: digests.digest_modules(["helpers.py"])["helpers.py"],
+    }
     now = before.replace(parameters=dict(values), inputs=inputs)
-    changes = provenance.compare_records(before, now)
-    if provenance.has_published_helpers(before.inputs, inputs):
-        changes = [each for each in changes if provenance.OTHER_RULE not in each]
-    if changes:
+    if changes := provenance.compare(before, now):
         listed = "; ".join(changes)
         problem = f"{run_dir} holds a run that differs: {listed}"
         raise InvalidInput(f"{problem}. {describe_other_folder()}")

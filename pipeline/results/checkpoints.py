@@ -1,9 +1,8 @@
 """Save a training every few seconds, so that it can continue after it was killed.
 
 A training that continues gives the same weights, to the last bit, as one without a
-break. Only a notebook that a command executes saves and resumes. The command keeps a
-checkpoint only if the record in the folder has the same parameters, data, code and
-versions.
+break. Only a notebook that a command executes saves and resumes. A checkpoint has the
+key of its training, which is a digest of all that this depends on.
 """
 
 import json
@@ -11,7 +10,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,9 @@ from pipeline.results.run_folder import DIVERGED_ADVICE, RunFolder
 SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"progress": ("U", ())}
 NEXT_STEP = "Training starts from the beginning."
+
+
+Generator = np.random.RandomState | np.random.Generator
 
 
 @dataclass
@@ -55,38 +56,57 @@ class Checkpoints:
     """
 
     def __init__(self, folder: RunFolder) -> None:
+        record = folder.find_record() if folder.is_run_by_command else None
+        self.key = provenance.make_key(record) if record else None
         self.path, self.saved_at = folder.checkpoint_path, time.monotonic()
-        self.is_used = folder.is_run_by_command
+        self.started_at = self.saved_at
 
-    def load(self, *generators: np.random.RandomState) -> Checkpoint | None:
+    def load(self, *generators: Generator) -> Checkpoint | None:
         """Read the checkpoint, and set the generators to their states in it.
 
         Return None if there is none.
         """
-        if not self.is_used or not self.path.exists():
+        if not self.key or not self.path.exists():
             return None
         weights, progress = read_checkpoint(self.path)
-        for generator, state in zip(generators, progress.pop("states"), strict=True):
-            generator.set_state(state)
+        if progress["key"] != self.key:
+            return None
+        for generator, state in zip(generators, progress["states"], strict=True):
+            _set_state(generator, state)
+        self.started_at -= progress["seconds"]
         epoch = len(progress["history"])
         print(f"Continuing after epoch {epoch}, from {self.path.name}.")
-        return Checkpoint(weights, **progress)
+        return Checkpoint(weights, progress["history"], progress["learning_rate"])
 
-    def save_when_due(
-        self, checkpoint: Checkpoint, *generators: np.random.RandomState
-    ) -> None:
+    def save_when_due(self, checkpoint: Checkpoint, *generators: Generator) -> None:
         """Save the checkpoint if the last save was at least SECONDS ago."""
-        if not self.is_used or time.monotonic() - self.saved_at < SECONDS:
+        now = time.monotonic()
+        if not self.key or now - self.saved_at < SECONDS:
             return
-        states = [generator.get_state(legacy=False) for generator in generators]
         progress = {
+            "key": self.key,
+            "seconds": now - self.started_at,  # with those of earlier parts
             "history": checkpoint.history,
             "learning_rate": checkpoint.learning_rate,
+            "states": [_get_state(generator) for generator in generators],
         }
-        text = json.dumps(progress | {"states": states}, default=np.ndarray.tolist)
+        text = json.dumps(progress, default=np.ndarray.tolist)
         weights = name_weights(checkpoint.weights)
         write_whole(self.path, to_npz(progress=text, **weights))
         self.saved_at = time.monotonic()
+
+
+def _get_state(generator: Generator) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state(legacy=False)
+
+
+def _set_state(generator: Generator, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
 
 
 def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
@@ -99,35 +119,23 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
     return weights, json.loads(str(arrays["progress"]))
 
 
-def keep_checkpoint(folder: RunFolder, now: RunRecord) -> RunRecord:
+def keep_checkpoint(folder: RunFolder, record: RunRecord) -> RunRecord:
     """Keep a folder's checkpoint only if its training is the one that begins now.
 
-    now: the record of the run that begins.
+    record: that of the run that begins.
 
-    Return it with the epoch to resume after, and the seconds and the machines of the
-    earlier parts. If
-    the record in the folder differs, the checkpoint is deleted, before that record is
-    replaced.
+    Return it with the epoch to resume after, and with the seconds up to there. A
+    checkpoint of another training is deleted, before the old record is replaced.
     """
-    before, path = folder.find_record(), folder.checkpoint_path
-    if not path.exists():
-        return now
     try:
-        if before and not provenance.compare_records(before, now):
-            _, progress = read_checkpoint(path)
-            saved = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            part_s = max((saved - before.started).total_seconds(), 0)
-            epoch, earlier_s = len(progress["history"]), before.earlier_s + part_s
-            machines = dict.fromkeys([*before.machines, *now.machines])
-            return now.replace(
-                resumed_after_epoch=epoch,
-                earlier_s=round(earlier_s, 1),
-                machines=list(machines),
-            )
+        _, progress = read_checkpoint(folder.checkpoint_path)
+        if progress["key"] == provenance.make_key(record):
+            epoch, seconds = len(progress["history"]), round(progress["seconds"], 1)
+            return record.replace(resumed_after_epoch=epoch, duration_s=seconds)
     except InvalidFile:
         pass
-    path.unlink()
-    return now
+    folder.checkpoint_path.unlink(missing_ok=True)
+    return record
 
 
 def check_finite(

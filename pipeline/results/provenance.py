@@ -1,9 +1,10 @@
 """Digest what a result depends on, and find what has changed since.
 
-A result depends on its parameters, its data, the cells of its notebooks, the modules
-that compute something for them, and the versions of the packages that these use. The
-modules are listed in digests.py, and the packages below. A test compares the lists with
-what Python imports for the notebooks.
+A result depends on its parameters and on its inputs, which are one flat mapping from
+names to digests or versions: "array x_train" of its source, "cells 02_train" of a
+notebook, "code helpers.py" of a module, "version numpy" of a package. The modules are
+listed in digests.py, and the packages below. A test compares the lists with what Python
+imports for the notebooks.
 """
 
 import hashlib
@@ -11,90 +12,119 @@ import importlib.metadata
 import json
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.digests import (
     CODE,
     EVALUATION_CODE,
-    RULE,
     TRAINING_CODE,
     digest_code,
     digest_modules,
     read_code,
 )
 from pipeline.errors import CommandFailed
-from pipeline.images import data
+from pipeline.images.data import Data
 from pipeline.network import helpers_text, published
 from pipeline.parameters import KERAS_SOURCES
-from pipeline.records import Inputs, RunRecord
+from pipeline.records import RunRecord
 from pipeline.results.stages import EVALUATION, STAGES, Stage
+
+Inputs = dict[str, str]
 
 PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
-OTHER_RULE = "made by version 3.0, whose digests of code cannot be compared"
+NETWORK = "code helpers.py"
+# Inputs of an evaluation that a training does not depend on.
+EVALUATION_INPUTS = {
+    f"cells {EVALUATION.name}",
+    *(f"code {name}" for name in EVALUATION_CODE),
+}
 # The texts that this process has digested, by their digests. A command executes and
 # stores these, so a file may be saved meanwhile.
 _digested: dict[str, bytes] = {}
 
 
-def collect_inputs(source: str, stages: Iterable[Stage] = STAGES) -> Inputs:
+def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    source: where the images come from.
+    images: of the source; None if it is missing, and its arrays cannot be compared.
 
     Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
     """
     stages = list(stages)
     versions = find_versions(PACKAGES) | helpers_text.check_helpers()
-    if source in KERAS_SOURCES:
+    if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
-    syntax = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
+    code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
     helpers = read_code(helpers_text.PATH)
-    syntax["helpers.py"] = digest_code(helpers)
-    _digested[syntax["helpers.py"]] = helpers.encode()
-    return Inputs(
-        data=data.digest_source(source),
-        notebooks={stage.name: digest_cells(stage.notebook) for stage in stages},
-        syntax=syntax,
-        rule=RULE,
-        versions=versions,
-    )
+    code["helpers.py"] = digest_code(helpers)
+    _digested[code["helpers.py"]] = helpers.encode()
+    groups = {
+        "array": images.source_sha256 if images else {},
+        "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
+        "code": code,
+        "version": versions,
+    }
+    return {
+        f"{group} {name}": value
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
 
 
-def keep_training_inputs(inputs: Inputs) -> Inputs:
-    """Return the part of the inputs that a training depends on."""
-    notebooks = {k: v for k, v in inputs.notebooks.items() if k != EVALUATION.name}
-    syntax = {k: v for k, v in inputs.syntax.items() if k not in EVALUATION_CODE}
-    return inputs.model_copy(update={"notebooks": notebooks, "syntax": syntax})
+def take_group(inputs: Mapping[str, str], group: str) -> Inputs:
+    """Return the inputs of a group, such as "code", without its name in theirs."""
+    start = f"{group} "
+    return {
+        name.removeprefix(start): value
+        for name, value in inputs.items()
+        if name.startswith(start)
+    }
 
 
-def keep_recorded(inputs: Inputs, recorded: Inputs) -> Inputs:
-    """Return the notebooks and modules of the inputs that others name, too.
+def keep_training_inputs(inputs: Mapping[str, str]) -> Inputs:
+    """Return the inputs that a training depends on."""
+    return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
 
-    Those of version 3.0 have other names, so all are kept beside them.
+
+def make_key(record: RunRecord) -> str:
+    """Return the digest of all that a training depends on."""
+    inputs = keep_training_inputs(record.inputs)
+    text = json.dumps(record.parameters | inputs, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compare(before: RunRecord, now: RunRecord) -> list[str]:
+    """Describe each parameter and input that differs between two records.
+
+    What `now` does not name is not compared.
     """
-    if inputs.rule != recorded.rule:
-        return inputs
-    notebooks = {k: v for k, v in inputs.notebooks.items() if k in recorded.notebooks}
-    syntax = {k: v for k, v in inputs.syntax.items() if k in recorded.syntax}
-    return inputs.model_copy(update={"notebooks": notebooks, "syntax": syntax})
+    old = before.parameters | before.inputs
+    return [
+        f"{name}, which was {_shorten(old.get(name, 'not recorded'))} "
+        f"and is {_shorten(value)}"
+        for name, value in (now.parameters | now.inputs).items()
+        if old.get(name) != value
+    ]
 
 
-def has_published_helpers(*inputs: Inputs) -> bool:
+def _shorten(value: object) -> str:
+    """Return the first 12 characters of a digest, and any other value whole."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
     """Return whether helpers.py is the one that reproduces the published metrics."""
-    known = (published.digest_helpers(), published.HELPERS_3_0_SHA256)
-    return all(each.syntax.get("helpers.py") in known for each in inputs)
+    return all(each.get(NETWORK) == published.digest_helpers() for each in inputs)
 
 
-def describe_network(inputs: Inputs) -> str:
+def describe_network(inputs: Mapping[str, str]) -> str:
     """Name a helpers.py by the first digits of its digest; "" is the published one."""
     if has_published_helpers(inputs):
         return ""
-    return (
-        f"with a changed helpers.py, {inputs.syntax.get('helpers.py', 'unknown')[:8]}"
-    )
+    return f"with a changed helpers.py, {inputs.get(NETWORK, 'unknown')[:8]}"
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -132,50 +162,6 @@ def take_notebook(path: Path, digest: str) -> bytes:
     return _digested[digest]
 
 
-def take_helpers(inputs: Inputs) -> bytes:
+def take_helpers(inputs: Mapping[str, str]) -> bytes:
     """Return the content of the helpers.py that these inputs name."""
-    return _digested[inputs.syntax["helpers.py"]]
-
-
-def compare_records(before: RunRecord, now: RunRecord) -> list[str]:
-    """Describe each parameter and input that differs between two records.
-
-    What `now` does not name is not compared.
-    """
-    is_comparable = before.inputs.rule == now.inputs.rule
-    old, new = (_flatten_record(each, is_comparable) for each in (before, now))
-    changes = [
-        f"{name}, which was {_shorten(old.get(name, 'not recorded'))} "
-        f"and is {_shorten(value)}"
-        for name, value in new.items()
-        if old.get(name) != value
-    ]
-    return changes if is_comparable else [f"code {OTHER_RULE}", *changes]
-
-
-def _shorten(value: object) -> str:
-    """Return the first 12 characters of a digest, and any other value whole."""
-    text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
-
-
-def _flatten_record(record: RunRecord, with_code: bool) -> dict[str, Any]:
-    """Return parameters, inputs and arrays in one mapping."""
-    arrays = {f"the source's {name}": each for name, each in record.arrays.items()}
-    return record.parameters | flatten(record.inputs, with_code) | arrays
-
-
-def flatten(inputs: Inputs, with_code: bool) -> dict[str, str]:
-    """Return all inputs in one mapping, with names such as "versions numpy".
-
-    with_code: whether the digests of notebooks and code are among them.
-    """
-    groups = {"versions": inputs.versions}
-    if with_code:
-        groups |= {"notebooks": inputs.notebooks, "code": inputs.syntax}
-    named = {
-        f"{group} {name}": value
-        for group, values in groups.items()
-        for name, value in values.items()
-    }
-    return {"data": inputs.data} | named
+    return _digested[inputs[NETWORK]]

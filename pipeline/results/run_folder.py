@@ -7,7 +7,7 @@ notebook that runs alone writes nothing into a folder that has a run.json.
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,9 @@ from pipeline.results.files import check_folder, lock, remove_parts, write_whole
 from pipeline.results.model import Model
 from pipeline.results.stages import (
     CHECKPOINT,
-    DIGESTED_FILES,
     EVALUATION,
-    EXECUTED_NOTEBOOKS,
     HELPERS,
+    PAGES,
     PREPARATION,
     README,
     RECORD,
@@ -113,13 +112,8 @@ class RunFolder:
         model.check_usable(self.model_path, self.next_step)
         return model
 
-    def read_answers(self) -> np.ndarray | None:
-        """Read the answers to the test images, (N,) uint8.
-
-        Return None if there are none, as in a run of version 3.0.
-        """
-        if not self.answers_path.exists():
-            return None
+    def read_answers(self) -> np.ndarray:
+        """Read the answers to the test images, (N,) uint8."""
         layout: Layout = {"answers": ("uint8", ("N",))}
         return read_arrays(self.answers_path, layout, self.next_step)["answers"]
 
@@ -145,9 +139,7 @@ class RunFolder:
         been changed or removed since.
         """
         record = self.read_record()
-        altered = []
-        if check_files:
-            altered = self.describe_altered(record, self.list_results())
+        altered = self.list_altered(record, needs_data=False) if check_files else []
         command = parameters.make_command(record.parameters, self.display_path)
         if record.status != Status.DONE:
             next_step = self.next_step if self.is_point else f"Finish it: {command}"
@@ -156,7 +148,7 @@ class RunFolder:
             )
             raise InvalidFile(self.path, problem, next_step)
         if altered:
-            problem = f"is not what its run left: {altered[0]}"
+            problem = f"has {altered[0]} removed or altered since its run"
             next_step = self.next_step if self.is_point else f"Make it again: {command}"
             raise InvalidFile(self.path, problem, next_step)
         return record, parameters.from_values(record.parameters)
@@ -263,44 +255,38 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the files of an earlier run, except run.json and its checkpoint.
 
-        The report and the metrics go first, so that none is left without the files that
-        it was made from.
+        The metrics go first, so that none are left without what they were made from.
         """
-        for name in (*reversed(DIGESTED_FILES), HELPERS, README):
+        for name in (*reversed(RESULT_FILES), *PAGES, HELPERS, README):
             (self.path / name).unlink(missing_ok=True)
         remove_parts(self.path, RUN_FILES)
 
-    def digest(self, names: Iterable[str] = DIGESTED_FILES) -> dict[str, str]:
+    def digest(self, names: Iterable[str] = RESULT_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files that exists, by its name."""
         paths = {name: self.path / name for name in names}
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
-    def list_altered(self, record: RunRecord, names: Iterable[str]) -> list[str]:
-        """Return the recorded files that have been removed or altered since."""
-        recorded = [name for name in names if name in record.outputs]
-        found = self.digest(recorded)
-        return [name for name in recorded if found.get(name) != record.outputs[name]]
+    def list_altered(self, record: RunRecord, needs_data: bool = True) -> list[str]:
+        """Return the names of the results that were removed or altered since.
 
-    def list_results(self) -> list[str]:
-        """Return the names of the files of results, without a data.npz that is missing.
-
-        It can be made again from the source, so a run may be handed on without it.
+        needs_data: whether data.npz must be there. A run may be handed on without it,
+            because its source gives it again.
         """
+        found = self.digest()
         return [
             name
-            for name in RESULT_FILES
-            if name != self.data_path.name or self.data_path.exists()
+            for name, digest in record.outputs.items()
+            if found.get(name) != digest
+            and (needs_data or name in found or name != self.data_path.name)
         ]
 
-    def describe_altered(
-        self, record: RunRecord, results: Sequence[str] = RESULT_FILES
-    ) -> list[str]:
-        """Describe each file of a finished run that was removed or altered since.
+    def describe_altered(self, record: RunRecord) -> list[str]:
+        """Describe each result of a finished run that was removed or altered since.
 
-        The report does not count, because it can be made again from the other files.
+        Notebooks and pages do not count, because they may be opened and saved.
         """
-        altered = self.list_altered(record, [*EXECUTED_NOTEBOOKS, *results])
-        return [f"{name}, which has been removed or altered since" for name in altered]
+        names = self.list_altered(record)
+        return [f"{name}, which has been removed or altered since" for name in names]
 
     def find_differences(self, now: RunRecord) -> list[str]:
         """Describe how the run differs from one that would be made now, if it does."""
@@ -309,5 +295,5 @@ class RunFolder:
             return ["a run.json that is missing or cannot be read"]
         if before.status != Status.DONE:
             last = f"the last run, which did not finish (its status is {before.status})"
-            return [last, *provenance.compare_records(before, now)]
-        return provenance.compare_records(before, now) + self.describe_altered(before)
+            return [last, *provenance.compare(before, now)]
+        return provenance.compare(before, now) + self.describe_altered(before)

@@ -32,13 +32,13 @@ TRAINING = Stage("02_train", ("model.npz", "history.json"))
 EVALUATION = Stage("03_evaluate", ("answers.npz", "metrics.json"))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
 
-RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
+RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)  # are digested
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
 REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 HELPERS = "helpers.py.txt"  # a file named helpers.py there could be imported
 README = "README.txt"
-DIGESTED_FILES = (*EXECUTED_NOTEBOOKS, *RESULT_FILES, REPORT)  # a record digests them
-RUN_FILES = (*DIGESTED_FILES, HELPERS, README, CHECKPOINT, RECORD)
+PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # which JupyterLab or a browser may save again
+RUN_FILES = (*PAGES, *RESULT_FILES, HELPERS, README, CHECKPOINT, RECORD)
 
 
 def list_made_from(stage: Stage) -> list[Stage]:

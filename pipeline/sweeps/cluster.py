@@ -262,7 +262,7 @@ def _take_result(
             if name == TRAINING.executed_name:  # it names the folder here
                 content = hide_folders(content.decode()).encode()
             write_whole(folder.path / name, content)
-        result.set_result(ended.replace(outputs=folder.digest(TRAINING_FILES)))
+        result.set_result(ended.replace(outputs=folder.digest(TRAINING.files)))
     except CancelledError:
         result.set_exception(
             CommandFailed("The Dask scheduler has gone. Run the sweep again.")

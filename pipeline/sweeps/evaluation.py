@@ -19,14 +19,13 @@ from pipeline.execution.process import open_threads
 from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters, describe
-from pipeline.records import Inputs, RunRecord, TestEvaluation
+from pipeline.records import RunRecord, TestEvaluation
 from pipeline.results import provenance
 from pipeline.results.files import lock, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.sweep import PreparedSweep
 from pipeline.sweeps.table import identify
-from pipeline.sweeps.training import TRAINING_FILES
 
 FILE = "test_evaluations.jsonl"
 DEFAULTS = Parameters().model_dump()
@@ -58,21 +57,18 @@ def _evaluate_point(sweep: PreparedSweep | None, folder: RunFolder) -> bool:
     with lock(folder.path):
         record, parameters = folder.read_finished()
         source = parameters.source
+        images = (sweep.split if sweep else _load_images)(parameters)
         inputs = (
             sweep.evaluation_inputs[source]
             if sweep
-            else provenance.collect_inputs(source, [TRAINING, EVALUATION])
+            else provenance.collect_inputs(images, [TRAINING, EVALUATION])
         )
         now = RunRecord(parameters=dict(parameters), inputs=inputs)
         is_evaluated = folder.metrics_path.name in record.outputs
-        is_new = not is_evaluated or bool(provenance.compare_records(record, now))
+        is_new = not is_evaluated or bool(provenance.compare(record, now))
         if is_new:
-            images = (sweep.split if sweep else _load_images)(parameters)
-            trained = now.replace(
-                inputs=provenance.keep_training_inputs(inputs),
-                arrays=dict(images.source_sha256),
-            )
-            if changed := provenance.compare_records(record, trained):
+            trained = now.replace(inputs=provenance.keep_training_inputs(inputs))
+            if changed := provenance.compare(record, trained):
                 problem = f"was trained with other inputs: {changed[0]}"
                 raise InvalidFile(folder.path, problem, "Run its sweep again.")
             record = _execute_evaluation(folder, record, inputs, images)
@@ -88,10 +84,10 @@ def _load_images(parameters: Parameters) -> Data:
 
 
 def _execute_evaluation(
-    folder: RunFolder, record: RunRecord, inputs: Inputs, images: Data
+    folder: RunFolder, record: RunRecord, inputs: dict[str, str], images: Data
 ) -> RunRecord:
     """Execute 03_evaluate, and return the record with its inputs and files."""
-    outputs = {name: record.outputs[name] for name in TRAINING_FILES}
+    outputs = {name: record.outputs[name] for name in TRAINING.files}
     record = record.replace(outputs=outputs)
     # If this process is killed now, the record names only the files of the training.
     folder.write_record(record)
@@ -127,7 +123,9 @@ def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
     """Add a point that has just been evaluated to the list of its sweep."""
     metrics = folder.read_metrics()
     trained = provenance.keep_training_inputs(record.inputs)
-    code = "".join([*trained.syntax.values(), *trained.notebooks.values()])
+    code = "".join(
+        value for name, value in trained.items() if name.startswith(("code", "cells"))
+    )
     evaluation = TestEvaluation(
         point=folder.path.name,
         parameters=record.parameters,

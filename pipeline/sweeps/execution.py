@@ -160,7 +160,7 @@ def _write_definition(sweep: PreparedSweep, software: Software | None) -> None:
         is_published = has_published_helpers(*sweep.inputs.values())
         software = software or next(reversed(sweep.list_software()), None)
         readme = make_sweep_readme(
-            sweep.path.name, sweep.inputs, sweep.arrays, software, is_published
+            sweep.path.name, sweep.inputs, software, is_published
         )
         write_whole(sweep.readme_path, readme.encode())
         write_whole(path, record)
@@ -227,7 +227,7 @@ def write_report(sweep: Sweep) -> Path:
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
     made = origins.collect(
-        [origins.find_images(*each) for each in sweep.arrays.items()],
+        [origins.find_images(*each) for each in sweep.inputs.items()],
         sweep.list_software(),
         origins.list_workers(sweep.list_workers()),
         _describe_times(sweep),

@@ -17,7 +17,6 @@ from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.records import (
-    Inputs,
     Machine,
     Metrics,
     RunRecord,
@@ -72,7 +71,7 @@ class Point:
         """Read the point's record, and compare it with what it would be now."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
-            self.changes = provenance.compare_records(self.record, self.now)
+            self.changes = provenance.compare(self.record, self.now)
 
     def record_result(self, record: RunRecord) -> None:
         """Store the record of the point's training, here and in its folder."""
@@ -105,12 +104,11 @@ class Sweep:
         definition: SweepDefinition,
         path: Path,
         points: Mapping[str, Parameters],
-        inputs: Mapping[str, Inputs],
-        arrays: Mapping[str, dict[str, str]],
+        inputs: Mapping[str, dict[str, str]],
         warnings: list[str],
     ) -> None:
         self.definition, self.path, self.warnings = definition, path, warnings
-        self.inputs, self.arrays = dict(inputs), dict(arrays)
+        self.inputs = dict(inputs)
         self.display_path = paths.to_display_path(path)
         self.record_path = path / "sweep.json"
         self.summary_path = path / "summary.json"
@@ -128,7 +126,6 @@ class Sweep:
         return RunRecord(
             parameters=dict(point),
             inputs=self.inputs[point.source],
-            arrays=self.arrays.get(point.source, {}),
         )
 
     def to_record(self) -> SweepRecord:
@@ -136,7 +133,6 @@ class Sweep:
             **dict(self.definition),
             ids={point.id: dict(point.parameters) for point in self.points.values()},
             inputs=self.inputs,
-            arrays=self.arrays,
             warnings=self.warnings,
             software=self.list_software(),
             workers=self.list_workers(),
@@ -210,7 +206,7 @@ class Sweep:
         former = [RunFolder(self.path / name) for name in folders - self.points.keys()]
         others = [folder.find_record() for folder in former]
         found = [*(point.record for point in self.points.values()), *others]
-        return sum(each.earlier_s + (each.duration_s or 0) for each in found if each)
+        return sum(each.duration_s or 0 for each in found if each)
 
 
 class PreparedSweep(Sweep):
@@ -222,7 +218,7 @@ class PreparedSweep(Sweep):
         path: Path,
         points: Mapping[str, Parameters],
         images: Mapping[str, Data],
-        inputs: Mapping[str, Inputs],
+        inputs: Mapping[str, dict[str, str]],
     ) -> None:
         self.images, self.evaluation_inputs = images, inputs
         super().__init__(
@@ -233,7 +229,6 @@ class PreparedSweep(Sweep):
                 name: provenance.keep_training_inputs(each)
                 for name, each in inputs.items()
             },
-            {name: dict(each.source_sha256) for name, each in images.items()},
             list(
                 dict.fromkeys(
                     each for data in images.values() for each in data.warnings
@@ -276,8 +271,8 @@ def prepare(
     sources = list(dict.fromkeys(each.source for each in points.values()))
     images = {name: data.load_source(name) for name in sources}
     inputs = {
-        name: provenance.collect_inputs(name, [TRAINING, EVALUATION])
-        for name in sources
+        name: provenance.collect_inputs(each, [TRAINING, EVALUATION])
+        for name, each in images.items()
     }
     sweep = PreparedSweep(definition, path, points, images, inputs)
     for point in points.values():
@@ -288,13 +283,10 @@ def prepare(
 def read_sweep(sweep_dir: Path | str) -> Sweep:
     """Read a sweep that has been started, and the records of its points.
 
-    Raises InvalidFile if sweep.json is missing, damaged, or of version 2.
+    Raises InvalidFile if sweep.json is missing or damaged.
     """
     path = paths.BASE / sweep_dir
     record = records.read_record(path / "sweep.json", SweepRecord, NEXT_STEP)
-    if not record.inputs:
-        problem = "is of version 2, which did not record the code of its points"
-        raise InvalidFile(path / "sweep.json", problem, NEXT_STEP)
     fields = record.model_dump(include=set(SweepDefinition.model_fields))
     points = {name: parameters.from_values(each) for name, each in record.ids.items()}
     sweep = Sweep(
@@ -302,7 +294,6 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
         path,
         points,
         record.inputs,
-        record.arrays,
         record.warnings,
     )
     for point in sweep.points.values():

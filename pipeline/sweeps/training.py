@@ -35,10 +35,10 @@ def train_point(
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
-    started = time.monotonic()
     begun = {"status": Status.RUNNING, "started": now()}
     record = record.replace(**begun, machines=[describe_machine()])
     record = keep_checkpoint(folder, record)
+    started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
     write_whole(folder.data_path, content)
@@ -63,6 +63,6 @@ def train_point(
     finally:
         folder.data_path.unlink(missing_ok=True)
     return record.replace(
-        duration_s=round(time.monotonic() - started, 1),
-        outputs=folder.digest(TRAINING_FILES),
+        duration_s=round(earlier_s + time.monotonic() - started, 1),
+        outputs=folder.digest(TRAINING.files),
     )

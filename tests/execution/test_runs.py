@@ -16,9 +16,9 @@ from pipeline.paths import NOTEBOOKS
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
-    DIGESTED_FILES,
     EVALUATION,
     HELPERS,
+    PAGES,
     README,
     RESULT_FILES,
     TRAINING,
@@ -148,7 +148,7 @@ def read_times(folder):
 def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_run):
     folder, run = small_run
     times, results = read_times(folder), folder.digest(RESULT_FILES)
-    assert set(times) == {*DIGESTED_FILES, HELPERS, README, "run.json", LOCK}
+    assert set(times) == {*PAGES, *RESULT_FILES, HELPERS, README, "run.json", LOCK}
     assert folder.read_record().outputs == folder.digest()
     assert "is finished, and nothing that it depends on has changed." in run().stdout
     assert read_times(folder) == times

@@ -211,17 +211,3 @@ def test_blank_shaded_and_equal_pictures_are_warnings(folder):
         rf"equal.* \(1\): one/{first.name} = zero/zzz.png$",
     ):
         assert re.search(pattern, notes, re.M)
-
-
-def test_the_digest_of_a_folder_is_that_of_the_pictures_that_take_part(folder):
-    digests = [data.digest_source(str(folder))]
-    for name in ("one/Thumbs.db", "one/.x.png", "one/deep/x.png"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"x")
-        assert data.digest_source(str(folder)) == digests[0]
-    moved = min((folder / "one").glob("*.png")).rename(folder / "zero" / "moved.png")
-    digests.append(data.digest_source(str(folder)))
-    moved.write_bytes(b"")
-    digests.append(data.digest_source(str(folder)))
-    (folder / "zero").rename(folder / "nought")
-    assert len({*digests, data.digest_source(str(folder))}) == 4

@@ -140,8 +140,7 @@ def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
         explore.load("runs/other")
     folder = RunFolder("runs/default")
     record = folder.read_record()
-    syntax = {"syntax": record.inputs.syntax | {"helpers.py": "0" * 64}}
-    other = record.inputs.model_copy(update=syntax)
+    other = record.inputs | {"code helpers.py": "0" * 64}
     folder.write_record(record.replace(inputs=other))
     with pytest.raises(InvalidInput, match=r"helpers\.py"):
         explore.load("runs/default")

@@ -114,7 +114,7 @@ def test_a_lesson_whose_run_is_missing_or_outdated_is_refused(
         write_lesson(tmp_path, tmp_path / "nowhere")
     other = write_run(runs, tmp_path / "default", relu_grad_inactive=0)
     record = json.loads(other.record_path.read_text())
-    record["inputs"]["syntax"]["helpers.py"] = "0" * 64
+    record["inputs"]["code helpers.py"] = "0" * 64
     other.record_path.write_text(json.dumps(record))
     with pytest.raises(InvalidInput, match="code helpers.py, which was 0000") as raised:
         write_lesson(tmp_path, other.path)

@@ -382,8 +382,7 @@ def folder(tmp_path):
 
 
 def make_record(code=None, **values):
-    inputs = {"data": "", "notebooks": {}, "versions": {}}
-    inputs["syntax"] = {"helpers.py": code or published.digest_helpers()}
+    inputs = {"code helpers.py": code or published.digest_helpers()}
     return RunRecord(parameters=dict(Parameters(**values)), inputs=inputs)
 
 

@@ -6,16 +6,15 @@ from ruamel.yaml import YAML
 from pipeline.digests import digest_arrays
 from pipeline.images import data
 from pipeline.paths import ROOT
-from pipeline.records import Inputs, RunRecord, Software
+from pipeline.records import RunRecord, Software
 from pipeline.reports import origins
 
 SOFTWARE = Software(version="9.9", commit="c" * 40, changed=[])
-OTHER = {"x_test": "0" * 64}
-INPUTS = Inputs(data="", notebooks={}, versions={"python": "3.1"})
+OTHER = {"array x_test": "0" * 64, "version python": "3.1"}
 
 
-def make_record(source, arrays=OTHER, software=SOFTWARE):
-    values = {"inputs": INPUTS, "arrays": arrays, "software": software}
+def make_record(source, inputs=OTHER, software=SOFTWARE):
+    values = {"inputs": inputs, "software": software}
     return RunRecord(parameters={"source": source}, **values)
 
 
@@ -24,8 +23,8 @@ def read_readme(record, is_published=True):
 
 
 def test_mnist_is_known_by_its_test_images_whatever_its_file():
-    images = data.load_source("sample").source_sha256
-    assert origins.find_images("runs/mnist.npz", images) is origins.MNIST
+    inputs = {"array x_test": data.load_source("sample").source_sha256["x_test"]}
+    assert origins.find_images("runs/mnist.npz", inputs) is origins.MNIST
     assert origins.find_images("mnist", OTHER) is origins.MNIST
     assert origins.find_images("fashion_mnist", OTHER) is origins.FASHION_MNIST
     own = origins.find_images("/somewhere/else/pictures", OTHER)
@@ -81,12 +80,11 @@ def test_changes_that_no_commit_has_are_to_be_sent():
 
 
 def test_the_readme_of_a_sweep_asks_for_sources_of_ones_own():
-    arrays = {"sample": OTHER, "~/pictures": OTHER}
-    inputs = dict.fromkeys(arrays, INPUTS)
-    text = origins.make_sweep_readme("s", inputs, arrays, SOFTWARE, True)
+    inputs = {"sample": OTHER, "~/pictures": OTHER}
+    text = origins.make_sweep_readme("s", inputs, SOFTWARE, True)
     text = " ".join(text.split())
     assert "send this source with it: pictures." in text
     assert "python -m pipeline verify runs/sweeps/s" in text
-    del arrays["~/pictures"]
-    text = origins.make_sweep_readme("s", inputs, arrays, SOFTWARE, True)
+    del inputs["~/pictures"]
+    text = origins.make_sweep_readme("s", inputs, SOFTWARE, True)
     assert "send this source" not in text

@@ -8,18 +8,19 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline.digests import CODE, TRAINING_CODE
-from pipeline.network.published import HELPERS_3_0_SHA256
+from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.provenance import OTHER_RULE, PACKAGES
+from pipeline.results.provenance import PACKAGES
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
+from pipeline.results.stages import EVALUATION, PREPARATION, STAGES, TRAINING
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records images/__init__ network/__init__
@@ -160,41 +161,44 @@ def test_cells_are_an_input_without_values_of_parameters_and_outputs(
 
 
 def test_each_difference_is_described(tmp_path):
-    folder, inputs = RunFolder(tmp_path), provenance.collect_inputs("sample")
+    folder = RunFolder(tmp_path)
+    inputs = {"array x_train": "1" * 64, "code a.py": "2" * 64, "version numpy": "1.9"}
     record = RunRecord(parameters=dict(Parameters()), inputs=inputs)
-    record = record.replace(arrays={"x_train": "1" * 64})
     (difference,) = folder.find_differences(record)
     assert "run.json that is missing" in difference
     folder.write_record(record.replace(status=Status.DIED))
     (difference,) = folder.find_differences(record)
     assert "died" in difference
     folder.model_path.write_bytes(b"1")
+    folder.executed_path(TRAINING).write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
+    folder.executed_path(TRAINING).write_bytes(b"2")  # which JupyterLab may save again
     assert folder.find_differences(record) == []
     folder.model_path.write_bytes(b"2")
-    before = inputs.syntax["helpers.py"]
-    code = inputs.syntax | {"helpers.py": "0" * 64}
-    versions = inputs.versions | {"numpy": "1"}
     now = record.replace(
         parameters=dict(Parameters(seed=2)),
-        inputs=inputs.model_copy(update={"syntax": code, "versions": versions}),
-        arrays={"x_train": "2" * 64},
+        inputs=inputs | {"code a.py": "3" * 64, "version numpy": "2", "cells b": "4"},
     )
     assert set(folder.find_differences(now)) == {
         "seed, which was 1 and is 2",
-        f"code helpers.py, which was {before[:12]} and is {12 * '0'}",
-        f"versions numpy, which was {inputs.versions['numpy']} and is 1",
-        f"the source's x_train, which was {12 * '1'} and is {12 * '2'}",
+        f"code a.py, which was {12 * '2'} and is {12 * '3'}",
+        "version numpy, which was 1.9 and is 2",
+        "cells b, which was not recorded and is 4",
         "model.npz, which has been removed or altered since",
     }
+    now = record.replace(inputs={"version numpy": "1.9"})  # what it does not name
+    assert provenance.compare(record, now) == []
 
 
-def test_a_record_of_version_3_0_is_told_once_and_its_helpers_is_known():
-    inputs = provenance.collect_inputs("sample")
-    syntax = {"helpers.py": HELPERS_3_0_SHA256, "pipeline/loops.py": "1" * 64}
-    old = inputs.model_copy(update={"syntax": syntax, "rule": None})
-    now = RunRecord(parameters=dict(Parameters()), inputs=inputs)
-    before = now.replace(inputs=old)
-    assert provenance.compare_records(before, now) == [f"code {OTHER_RULE}"]
-    assert provenance.has_published_helpers(old)
+def test_a_run_names_its_arrays_cells_code_and_versions():
+    images = data.load_source("sample")
+    inputs = provenance.collect_inputs(images)
+    assert inputs["array x_test"] == images.source_sha256["x_test"]
+    assert inputs["version numpy"] == np.__version__
+    names = {f"cells {stage.name}" for stage in STAGES} | {f"code {x}" for x in CODE}
+    assert names < inputs.keys()
+    training = provenance.keep_training_inputs(inputs)
+    others = {"cells 03_evaluate", "code pipeline/network/baselines.py"}
+    assert inputs.keys() - training.keys() == others
     assert provenance.has_published_helpers(inputs)
+    assert not provenance.has_published_helpers(inputs | {"code helpers.py": "0"})

@@ -44,9 +44,8 @@ def folder(tmp_path, images):
 
 
 def make_record(folder, status=Status.DONE):
-    inputs = {"data": "", "notebooks": {}, "versions": {}}
     fields = {"parameters": dict(Parameters(seed=7)), "outputs": folder.digest()}
-    return RunRecord(status=status, inputs=inputs, **fields)
+    return RunRecord(status=status, inputs={}, **fields)
 
 
 def read_all(folder):
@@ -67,7 +66,7 @@ def test_results_come_back_as_written(folder, images):
     assert np.array_equal(folder.read_answers(), ANSWERS)
     folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images, None)
     assert folder.read_history() == [EPOCH, EPOCH]  # without what was not measured
-    assert folder.read_answers() is None  # they were those of the old model
+    assert not folder.answers_path.exists()  # they were those of the old model
 
 
 # How many of the files are left after a stage has written another result.
@@ -135,7 +134,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
     folder.write_record(make_record(folder))
     for content in (b"PK\x03\x04", b"{", None):
         write_whole(folder.path / name, content or b"")
-        if content is None and name != "answers.npz":  # runs of 3.0 have none
+        if content is None:
             (folder.path / name).unlink()
         step = rf"pipeline run --run-dir {folder.path}|Notebooks that"
         with pytest.raises(InvalidFile, match=rf"{name} is .*({step})"):
@@ -154,9 +153,11 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
     assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
     folder.model_path.write_bytes(b"")
     folder.history_path.unlink()
-    altered = folder.list_altered(folder.read_record(), RESULT_FILES)
-    assert altered == ["model.npz", "history.json"]
-    with pytest.raises(InvalidFile, match="model.npz, which has been removed or"):
+    folder.data_path.unlink()
+    record, altered = folder.read_record(), ["model.npz", "history.json"]
+    assert folder.list_altered(record) == ["data.npz", *altered]
+    assert folder.list_altered(record, needs_data=False) == altered
+    with pytest.raises(InvalidFile, match="has model.npz removed or altered"):
         folder.read_finished()
 
 

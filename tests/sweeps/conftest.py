@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipeline.parameters import make_id
-from pipeline.records import Inputs, Status, TrainingMetrics
+from pipeline.records import Status, TrainingMetrics
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
 from pipeline.sweeps.table import make_table, rank
@@ -28,9 +28,8 @@ def write(path, **definition):
 def make_sweep(definition, path="runs/none"):
     """Return a sweep of this definition, of which no point has been trained."""
     points = {make_id(dict(each)): each for each in list_points(definition)}
-    inputs = Inputs(data="", notebooks={}, versions={})
-    sources = {each.source: inputs for each in points.values()}
-    return Sweep(definition, Path(path), points, sources, {}, [])
+    sources = {each.source: {} for each in points.values()}
+    return Sweep(definition, Path(path), points, sources, [])
 
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):

@@ -120,7 +120,7 @@ def test_the_time_of_a_sweep_counts_every_training(tmp_path):
     definition = read_definition({"name": "a", "base": {"epochs": 1}, "seeds": [1, 2]})
     sweep = make_sweep(definition, tmp_path / "a")
     first, second = sweep.points.values()
-    first.record = first.now.replace(duration_s=1.5, earlier_s=10)
+    first.record = first.now.replace(duration_s=11.5)
     second.record = second.now.replace(duration_s=100, status="failed")
     second.changes = ["outdated"]
     RunFolder(tmp_path / "a" / "gone").write_record(first.now.replace(duration_s=1000))
