@@ -278,7 +278,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert changed == ["relu_grad_inactive"]
     rows = report.select("table.digests tbody tr")
     digests = {row.th.text: row.td.text for row in rows}
-    assert digests.keys() >= {"the source's x_train", "the trained weights"}
+    assert digests.keys() >= {"array x_train", "the trained weights"}
     assert digests.keys() >= {"02_train.ipynb"}
     assert digests["helpers.py"] == published.digest_helpers()
     assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
