@@ -265,10 +265,10 @@ def report_command(path: Path, output: Path | None) -> None:
 
 
 @main.command("compare")
-@click.argument("run_dirs", nargs=-1, type=FOLDER, metavar="RUN_DIR RUN_DIR...")
+@click.argument("run_dirs", nargs=2, type=FOLDER, metavar="RUN_DIR RUN_DIR")
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
-    """Compare two to six runs, points or sweeps on one page."""
+    """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.network.helpers_text import check_helpers
 
     check_helpers()  # before the comparison imports it

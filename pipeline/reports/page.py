@@ -155,14 +155,12 @@ def write_notebook_report(
     title: str | None = None,
     exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
-    lead: Sequence[str] = (),
     sources: Iterable[str] = (),
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
     exercises, made: see `render`.
-    lead: paragraphs under the title.
     sources: of images, whose paths may stand in the notebook.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
@@ -178,9 +176,7 @@ def write_notebook_report(
     name = title or heading_or_name
     html = render({notebook.stem: node}, name, exercises=exercises, made=made)
     if title:
-        below = "".join(f"<p><strong>{escape(text)}</strong></p>" for text in lead)
-        top = f"{escape(title)}</h1>\n{below}"
-        html = HEADING.sub(lambda old: f"{old[1]}{top}", html, count=1)
+        html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
         html = remove_dead_links(html)
     write_whole(output, hide_paths(html, sources).encode())
