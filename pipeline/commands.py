@@ -15,7 +15,7 @@ import click
 from pipeline import parameters
 from pipeline.errors import CommandFailed, InvalidFile, PipelineError
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import NOTEBOOKS, ROOT, RUNS, from_current_folder, hide_folders
+from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder, to_source
 
 RUN = "python -m pipeline run"
 FOLDER = click.Path(file_okay=False)
@@ -83,18 +83,14 @@ main.command_class = Command
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return parameters by name; the path of a source begins in the current folder.
-
-    One below the home is kept as ``~``, so that no file of a run names the user.
-    """
+    """Return parameters by name; the path of a source begins in the current folder."""
     values = dict(options)
     if "run_dir" in values:
         command = f"{RUN} --run-dir {values['run_dir']}"
         raise click.UsageError(f"run_dir is no parameter. Write: {command}")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
-        path = from_current_folder(os.path.expanduser(source), ROOT)  # noqa: PTH111
-        values["source"] = hide_folders(path)
+        values["source"] = to_source(source)
     return values
 
 
@@ -127,31 +123,11 @@ def run_command(
 ) -> None:
     """Prepare, train, evaluate and report."""
     checked = parameters.from_strings(read_parameters(options))
-    parameters.check_source(checked.source)
     from pipeline.execution import runs
 
     folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
     if runs.run(checked, folder, force):
         write_index()
-
-
-@main.command("data")
-@click.argument("source", type=click.Path())
-@_parameters
-@_output
-def data_command(
-    source: str, options: Sequence[tuple[str, str]], output: Path | None
-) -> None:
-    """Show how a source is read and split, and print the command that trains with it.
-
-    SOURCE is what the parameter of that name may be, such as a folder of pictures.
-    """
-    from pipeline.execution import runs
-
-    echo_path(
-        "report",
-        runs.show_source(read_parameters([*options, ("source", source)]), output),
-    )
 
 
 @main.command("sweep")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InvalidInput
-from pipeline.paths import find_source, name_source
+from pipeline.paths import name_source
 
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
@@ -31,8 +31,7 @@ def _check_path(value: str) -> str:
 
 # The text after each type is what a message says is allowed.
 SOURCES = (
-    "'sample', 'mnist', 'fashion_mnist' or a path: "
-    "an .npz, a .csv or a folder of pictures"
+    "'sample', 'mnist', 'fashion_mnist' or a path: an .npz or a folder of pictures"
 )
 Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
@@ -115,7 +114,6 @@ class NotebookParameters(Parameters):
 
 
 NAMES = tuple(Parameters.model_fields)
-SIZES = {"num_samples", "num_validation"}
 
 
 def describe_allowed(name: str) -> str:
@@ -182,10 +180,6 @@ def name_sources(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
     changed = find_changed(parameters)
-    if changed.get("source", "sample") not in NAMED_SOURCES and not SIZES & {*changed}:
-        # A size that is written out counts as set; without one, `data.fit_source`
-        # would take all images of a source of one's own.
-        changed["num_samples"] = Parameters().num_samples
     options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
     return shlex.join(
         ["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options]
@@ -271,14 +265,3 @@ def describe_wrong(name: str, value: object) -> str:
         elif annotation is int:
             allowed += " Write it without a comma."
     return f"{name} is {value!r}, but must be {allowed}"
-
-
-def check_source(source: str) -> None:
-    """Raise InvalidInput unless the source has a known name, or is a known path."""
-    path = find_source(source)
-    is_known = path.is_dir() or (
-        path.is_file() and path.suffix.lower() in (".npz", ".csv")
-    )
-    if source not in NAMED_SOURCES and not is_known:
-        problem = f"source is {source!r}, but must be {SOURCES}"
-        raise InvalidInput(f"{problem}. Nothing of that kind is at {path}.")

@@ -16,14 +16,27 @@ def to_display_path(path: Path) -> str:
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
+def to_source(path: str) -> str:
+    """Return a path of the command line as a source, which begins at the project.
+
+    One in the home begins with ``~``, so that no file of a run names the user, and a
+    relative path stays relative.
+    """
+    absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+    source = hide_folders(absolute)
+    if source == absolute and not Path(path).is_absolute():
+        return os.path.relpath(path, ROOT)
+    return source
+
+
 def find_source(source: str) -> Path:
     """Return the path of a source, which may begin with the home, ``~``."""
-    return ROOT / Path(source).expanduser()
+    return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 
 
 def name_source(source: str) -> str:
     """Return a source as pages name it: one outside the project by its last part."""
-    is_outside = source.startswith("~") or Path(source).is_absolute()
+    is_outside = source.startswith(("~", "..")) or Path(source).is_absolute()
     return Path(source).name if is_outside else source
 
 
@@ -43,23 +56,10 @@ def hide_folders(text: str) -> str:
 
     Paths inside the project become relative to it, and the home becomes ``~``.
     """
+    start = "(?<![A-Za-ln-z0-9_.])"  # not m, because the code of a colour ends with it
+    for folder in (BASE, ROOT):
+        text = re.sub(start + re.escape(f"{folder}{os.sep}"), "", text)
     home = Path.home()
-    for folder in dict.fromkeys([BASE, ROOT]):
-        spellings = [str(folder)]
-        if home in folder.parents:  # as IPython writes it
-            spellings.append(str("~" / folder.relative_to(home)))
-        for each in spellings:
-            text = _replace_folder(text, each, "")
-    return _replace_folder(text, str(home), "~") if home.name else text
-
-
-def _replace_folder(text: str, folder: str, name: str) -> str:
-    """Replace a folder by another name; "" stands for the current folder."""
-    # On Windows, Python code and JSON write each backslash twice.
-    for separator in {os.sep, os.sep.replace("\\", "\\\\")}:
-        path = re.escape(folder.replace(os.sep, separator))
-        path = f"(?<![A-Za-ln-z0-9_.]){path}"  # after a colour stands an m
-        inside = f"{name}{separator}".replace("\\", "\\\\") if name else ""
-        text = re.sub(rf"{path}{re.escape(separator)}(?=\w)", inside, text)
-        text = re.sub(rf"{path}(?![\w.-])", name or ".", text)
-    return text
+    if not home.name:  # it is the root of all folders
+        return text
+    return re.sub(rf"{start}{re.escape(str(home))}(?![\w.-])", "~", text)

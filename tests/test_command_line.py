@@ -25,14 +25,14 @@ REFUSED = {
     "run -p epochs=1 -p seed 5": "-p epochs 1\n",
     "run mine": "(mine)",
     "run --epochs 20": "-p epochs VALUE",
-    "run -p source {d}/no.npz": "source is '{d}/no.npz'",
+    "run -p source {d}/no.npz": "{d}/no.npz is missing",
     "run -p source {d}/cut.npz": "{d}/cut.npz is not a whole .npz file",
     "run -p source {d}/small.npz -p num_samples 1000": "num_samples 48",
     "run --run-dir {d}/cut.npz": "cut.npz",
     "report {d}/s.yaml": "{d}/s.yaml is no notebook",
     "report {d}/damaged": "{d}/damaged/run.json is damaged",
     "report {d}/list.ipynb --output {d}/cut.npz/a.html": "{d}/cut.npz. Choose",
-    "data {d}/s.yaml": "source is '{d}/s.yaml'",
+    "run -p source ~nobody/pictures": "source is '",
     "sweep {d}/nowhere.yaml": "{d}/nowhere.yaml is not there",
     "sweep {d}/s.yaml": "{d}/s.yaml is no sweep: girds",
     "sweep {d}/s.yaml --workers 0": "--workers",
@@ -72,7 +72,7 @@ def test_a_wrong_argument_is_refused_in_one_message(
     bad_files, tmp_path, pipeline, command, name
 ):
     arguments = command.format(d=bad_files).split()
-    options = {"run": "--run-dir", "sweep": "--sweep-dir", "data": "--output"}
+    options = {"run": "--run-dir", "sweep": "--sweep-dir"}
     if arguments[0] in options and "--run-dir" not in arguments:
         arguments += [options[arguments[0]], str(tmp_path / "new")]
     before = sorted(bad_files.rglob("*"))

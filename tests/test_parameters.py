@@ -73,10 +73,6 @@ def test_what_differs_is_described_and_in_the_command():
     options = "-p source 'my data.npz' -p num_validation 0 -p epochs 3 -p dropout_rate"
     command = f"python -m pipeline run --run-dir runs/x {options} 0.0"
     assert parameters.make_command(dict(chosen), "runs/x") == command
-    # A run would fit the sizes to such a source.
-    default = parameters.from_values({"source": "a.csv"})
-    command = parameters.make_command(dict(default), "runs/x")
-    assert command.endswith(" -p source a.csv -p num_samples 1000")
 
 
 def make_names(*injected, **values):
@@ -114,6 +110,3 @@ def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
     monkeypatch.chdir(ROOT / "notebooks")
     assert from_current_folder("../runs/x") == "runs/x"
     assert from_current_folder(str(tmp_path)) == str(tmp_path)
-    parameters.check_source("notebooks/data/mnist_sample.npz")
-    with pytest.raises(InvalidInput, match="'data/mnist_sample.npz'"):
-        parameters.check_source("data/mnist_sample.npz")

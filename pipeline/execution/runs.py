@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,22 +12,18 @@ from pipeline.images import data
 from pipeline.network import published
 from pipeline.parameters import (
     DEFAULT_RUNS,
-    SIZES,
     Parameters,
-    check_source,
     describe,
     find_unoriginal,
-    from_strings,
     from_values,
-    make_command,
 )
-from pipeline.paths import RUNS, hide_folders, name_source
+from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import alone, provenance
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import check_folder, check_page, lock, write_whole
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import PREPARATION, STAGES, Stage
+from pipeline.results.stages import STAGES, Stage
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +36,6 @@ def run(
     run_dir: relative to the project's root, or absolute.
     force: run again in any case.
 
-    Of a source of your own all images are taken, unless one of their numbers is set.
     Return whether anything was executed.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
@@ -56,15 +50,12 @@ def run(
         problem = f"{run_dir} holds results of notebooks that ran alone"
         advice = "Choose another folder, or replace them with --force"
         raise InvalidInput(f"{problem}. {advice}.")
-    requested = parameters
-    parameters, images = data.fit_source(requested)
+    sizes = parameters.num_samples, parameters.num_validation
+    images = data.split_source(parameters.source, *sizes)
     record = RunRecord(
         parameters=dict(parameters),
         inputs=provenance.collect_inputs(images),
     )
-    if parameters is not requested:
-        sizes = describe(parameters.model_dump(include=SIZES))
-        log.info(f"All images of the source are taken: {sizes}")
     with lock(folder.path):
         differences = folder.find_differences(record)
         is_executed = force or bool(differences)
@@ -220,38 +211,3 @@ def publish(run_dir: str, output: Path) -> None:
     record, _ = folder.read_finished()
     html = page.render_run(folder, record, is_public=True)
     write_whole(output, html.encode())
-
-
-def show_source(values: Mapping[str, str], output: Path | None) -> Path:
-    """Write a page about the images of a source, and return its path.
-
-    Also log how many images it has, and the command that trains with them.
-
-    values: the "source", and other parameters, as text; see `data.fit_source`.
-    output: the page; None for one in runs/reports.
-    Raises InvalidInput and NotebookFailed.
-    """
-    from pipeline.reports import cells, page  # see `execute_stages`
-
-    parameters = from_strings(values)
-    check_source(parameters.source)
-    parameters, _ = data.fit_source(parameters)
-    name = Path(parameters.source).stem
-    output = output or RUNS / "reports" / f"{name}-data.html"
-    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
-        folder = RunFolder(temporary)
-        execute_stages(folder, dict(parameters), stages=[PREPARATION])
-        executed = folder.executed_path(PREPARATION)
-        source = parameters.source
-        title = f"The images of {name_source(source)}"
-        page.write_notebook_report(executed, output, title, sources=[source])
-        found = cells.read_notebook(executed).cells
-    for cell in found:
-        if "summary" in cell.metadata.get("tags", ()):
-            texts = (
-                each.get("text") or each.data["text/plain"] for each in cell.outputs
-            )
-            log.info("".join(texts))
-    command = make_command(dict(parameters), f"runs/{name}-run")
-    log.info(f"Train with, in the project's folder: {command}")
-    return output

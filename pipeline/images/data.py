@@ -13,14 +13,7 @@ from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
-from pipeline.parameters import (
-    KERAS_SOURCES,
-    NAMED_SOURCES,
-    SIZES,
-    Parameters,
-    check_source,
-    describe,
-)
+from pipeline.parameters import KERAS_SOURCES, SOURCES
 from pipeline.paths import NOTEBOOKS, find_source
 from pipeline.records import SPLITS
 
@@ -78,11 +71,8 @@ class Data:
     source: str
     source_sha256: dict[str, str]  # of the four arrays of the source
     classes: Classes = DIGITS
-    notes: list[str] = field(default_factory=list)  # on one's own pictures
-    warnings: list[str] = field(default_factory=list)
-    samples: dict[str, list[np.ndarray]] = field(
-        default_factory=dict
-    )  # see pictures.read
+    warnings: list[str] = field(default_factory=list)  # of one's own pictures
+    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)  # see Pictures
 
     @property
     def arrays(self) -> Arrays:
@@ -134,20 +124,17 @@ def load_source(source: str) -> Data:
         arrays = _load_from_keras(source)
         if source == "fashion_mnist":
             extras = {"classes": CLOTHES}
+    elif path.is_dir():
+        own = pictures.read(path)
+        arrays, classes = own.arrays, Classes(own.classes)
+        extras = {"warnings": own.warnings, "samples": own.samples, "classes": classes}
     elif path.suffix.lower() == ".npz":
         arrays = read_arrays(
             path, SOURCE, "Use an .npz file in the layout of keras.datasets."
         )
     else:
-        check_source(source)
-        own = pictures.read(path)
-        arrays = own.arrays
-        extras = {
-            "classes": Classes(own.names),
-            "notes": own.notes,
-            "warnings": own.warnings,
-            "samples": own.samples,
-        }
+        problem = f"source is {source!r}, but must be {SOURCES}"
+        raise InvalidInput(f"{problem}. Nothing of that kind is at {path}.")
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
             raise InvalidInput(
@@ -160,36 +147,24 @@ def load_source(source: str) -> Data:
     return Data(*sets, source, digests, **extras)
 
 
-def fit_source(parameters: Parameters) -> tuple[Parameters, Data]:
-    """Load and split a source; return the parameters with the sizes that were taken.
-
-    Of a source of one's own all images are taken, unless num_samples or num_validation
-    has been set. Raises what `split_source` does.
-    """
-    images = load_source(parameters.source)
-    is_own = parameters.source not in NAMED_SOURCES
-    if is_own and not SIZES & parameters.model_fields_set:
-        parameters = parameters.model_copy(update=fit_sizes(len(images.x_train)))
-    return parameters, split(images, parameters.num_samples, parameters.num_validation)
-
-
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source and split its images. Raises what `load_source` and `split` do."""
+    """Load a source and split its images."""
     return split(load_source(source), num_samples, num_validation)
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
     """Take the training, then the validation images.
 
-    Raises InvalidInput if there are too few.
+    Raises InvalidInput if there are too few, with sizes that fit: all images, a fifth
+    of them, but at most 1000, for validation.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
-        fitting = describe(fit_sizes(len(x)))
+        fifth = min(1000, len(x) // 5)
         raise InvalidInput(
             f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
             f", but the source {data.source!r} has {len(x)} training images. "
-            f"What fits: {fitting}."
+            f"What fits: num_samples {len(x) - fifth}, num_validation {fifth}."
         )
     front, rest = slice(num_samples), slice(num_samples, end)
     return replace(
@@ -199,12 +174,6 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
         x_validation=x[rest],
         y_validation=y[rest],
     )
-
-
-def fit_sizes(count: int) -> dict[str, int]:
-    """Split `count` images: a fifth, but at most 1000, for validation."""
-    num_validation = min(1000, count // 5)
-    return {"num_samples": count - num_validation, "num_validation": num_validation}
 
 
 def _load_from_keras(source: str) -> Arrays:

@@ -105,8 +105,7 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
 
 
 def _check_point(point: Parameters, sweep: SweepDefinition) -> None:
-    """Raise InvalidInput if a point has no source, or not the metric to select by."""
-    parameters.check_source(point.source)
+    """Raise InvalidInput if a point does not have the metric to select by."""
     if sweep.select.startswith("validation") and point.num_validation == 0:
         problem = f"select is {sweep.select}, but num_validation is 0"
         raise InvalidInput(f"{problem}. Select a training metric, or raise it.")

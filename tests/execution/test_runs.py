@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 
 import numpy as np
 import papermill
@@ -10,6 +9,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 import helpers
+from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import NOTEBOOKS
@@ -127,18 +127,25 @@ def small_run(tmp_path, small_source, pipeline):
     return folder, run
 
 
-def test_all_images_of_a_source_of_ones_own_are_taken(tmp_path, small_source, pipeline):
-    values = {"source": small_source[0], "hidden_size": 3, "epochs": 1}
-    options = make_options(values)
-    done = pipeline("run", "--run-dir", tmp_path / "all", *options)
-    assert done.returncode == 0, done.stderr
-    first = done.stdout.splitlines()[0]
-    assert first.endswith("num_samples 48, num_validation 12")
-    assert len(RunFolder(tmp_path / "all").read_data().x_train) == 48
-    options = make_options(values | {"num_samples": 9})
-    done = pipeline("run", "--run-dir", tmp_path / "a", *options)
-    assert done.returncode == 2  # because num_validation is then 1000, its default
-    assert "num_samples 48, num_validation 12" in done.stderr
+def test_a_source_that_changes_while_a_run_reads_it_fails_the_run(
+    tmp_path, small_source, pipeline, monkeypatch
+):
+    source, arrays = small_source
+    split_source = data.split_source
+
+    def save_other_images(*arguments):
+        images = split_source(*arguments)
+        np.savez(source, **arrays | {"x_test": 255 - arrays["x_test"]})
+        return images
+
+    monkeypatch.setattr(data, "split_source", save_other_images)
+    options = make_options(SIZES | {"source": source, "epochs": 1})
+    done = pipeline("run", "--run-dir", tmp_path / "run", *options)
+    assert done.returncode == 1
+    assert "The source has changed" in done.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert folder.read_record().status == "failed"
+    assert not folder.metrics_path.exists()
 
 
 def read_times(folder):
@@ -310,17 +317,3 @@ def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(
     assert "holds results of notebooks that ran alone" in refused.stderr
     assert read_times(folder) == before
     assert run("--force").returncode == 0
-
-
-def test_a_source_is_shown_with_the_command_that_trains_with_it(
-    tmp_path, small_source, pipeline
-):
-    shown = pipeline("data", small_source[0], "--output", tmp_path / "page.html")
-    assert shown.returncode == 0, shown.stderr
-    assert (tmp_path / "page.html").exists()
-    (command,) = re.findall(
-        "^Train with.*: python -m pipeline (.*)", shown.stdout, re.M
-    )
-    place = ("-p", "epochs", "1", "--run-dir", tmp_path / "run")
-    trained = pipeline(*shlex.split(command), *place)
-    assert trained.returncode == 0, trained.stderr

@@ -91,7 +91,6 @@ def test_split_refuses_more_images_than_there_are_with_what_fits(small_source):
     ):
         data.split_source(str(path), 50, 11)
     assert len(data.split_source(str(path), 50, 10).x_validation) == 10
-    assert data.fit_sizes(60_000) == {"num_samples": 59_000, "num_validation": 1000}
 
 
 def test_the_digest_of_data_is_over_all_six_arrays_and_no_source(small_source):

@@ -332,12 +332,8 @@ def test_a_wrong_search_is_refused(tmp_path, entries, name):
 @pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("sweeps/*.yaml")), ids=lambda path: path.stem
 )
-def test_committed_definitions_are_sweeps_and_their_results_are_theirs(
-    path, monkeypatch
-):
+def test_committed_definitions_are_sweeps_and_their_results_are_theirs(path):
     """Compare the ids, and the configuration that was evaluated."""
-    # Some of their sources have to be made first.
-    monkeypatch.setattr(parameters, "check_source", lambda source: None)
     definition = read_definition(path)
     assert definition.name == path.stem
     sweep = make_sweep(definition)

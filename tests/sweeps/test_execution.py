@@ -211,7 +211,9 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
         assert not [*tmp_path.glob(f"{name}/*/data.npz")]
     assert errors[0] == errors[1]
     again = pipeline(*command, file, "--sweep-dir", tmp_path / "calm")
-    assert "1 point is outdated and trained again, because of array x_test" in again.stdout
+    assert (
+        "1 point is outdated and trained again, because of array x_test" in again.stdout
+    )
     assert json.loads(metrics.read_text())["test_error"] == errors[0]
     source.write_bytes(content)
 
