@@ -106,31 +106,21 @@ class Metrics(TrainingMetrics):
     test_images: Annotated[int, Field(gt=0)]
 
 
-class Machine(_Record):
-    """What notebooks were executed on; None is what is not known there.
+class Origin(_Record):
+    """Where a result was made. No result depends on it.
 
     cores: those that the command could use.
-    blas: of NumPy, and how many threads each notebook gave it.
+    blas: of NumPy.
+    commit: of the project, with "-dirty" if files differed from it.
+    packages: the versions of those that the project needs.
     """
 
     system: str
     processor: str
     cores: int
-    memory_gb: float | None = None
     blas: str
-    blas_threads: int | None = None
-
-
-class Software(_Record):
-    """The project that made a result, and the packages that it installs.
-
-    commit, changed: of git, and the files that differed from the commit; None where
-        the project is no repository of git.
-    """
-
-    version: str
+    python: str
     commit: str | None = None
-    changed: list[str] | None = None
     packages: dict[str, str] = {}
 
 
@@ -144,10 +134,7 @@ class RunRecord(_Record):
     metrics: those of a point, because it has no metrics.json until it is evaluated.
     note: a copy of the model's, see `model.Model`.
     outputs: the digests of the files of results.
-    machines: where it was executed; several if it was continued elsewhere.
-    peak_memory_mb: the most that one of its notebooks took.
-
-    The last two and software make no run outdated, because no result depends on them.
+    origin: where its last part was made.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
     parameter that this version does not know.
@@ -163,9 +150,7 @@ class RunRecord(_Record):
     error: str | None = None
     note: str | None = None
     outputs: dict[str, Digest] = {}
-    software: Software | None = None
-    machines: list[Machine] = []
-    peak_memory_mb: int | None = None
+    origin: Origin | None = None
 
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a copy with some fields replaced, and all fields checked again."""
@@ -234,19 +219,11 @@ class SweepDefinition(_Record):
         return self.random.parameters if self.random else {}
 
 
-class Worker(Machine):
-    """A machine, or several of the same kind, that trained points of a sweep."""
-
-    points: int
-    peak_memory_mb: int | None = None
-
-
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: from the id of a point to its parameters.
     inputs: for each source, what else a training with it depends on.
-    software, workers: those of the points, as their records name them.
 
     A point that was trained with other inputs is outdated.
     """
@@ -254,8 +231,6 @@ class SweepRecord(SweepDefinition):
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
     inputs: dict[str, dict[str, str]]
     warnings: list[str] = []
-    software: list[Software] = []
-    workers: list[Worker] = []
 
 
 class SweepSummary(_Record):

@@ -136,7 +136,7 @@ def execute(
     inputs: Mapping[str, str] | None = None,
     time_limit_s: float | None = None,
     is_point: bool = False,
-) -> int | None:
+) -> None:
     """Execute a notebook, and write it with its outputs.
 
     parameters: their values by name; what the notebook does not declare is left out.
@@ -146,7 +146,6 @@ def execute(
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
-    Return the most megabytes that its process had in memory, if the system tells.
     Raises InvalidFile if it is not a notebook in Python, NotebookFailed if a cell fails
     or the process dies, and CommandFailed if the code is not that of the inputs.
     """
@@ -168,7 +167,6 @@ def execute(
         closing(NotebookProcess(variables, code)) as process,
     ):
         _execute(node, output, values, progress, process, **options)
-        return process.peak_memory_mb
 
 
 def check_language(node: NotebookNode, path: Path) -> None:

@@ -80,8 +80,6 @@ class NotebookProcess:
     could not import it. Raises NotebookFailed if no process can be started.
     """
 
-    peak_memory_mb: int | None = None  # up to the end of its last cell
-
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
@@ -156,8 +154,6 @@ class NotebookProcess:
                 if self.pipe not in ready:
                     raise EOFError
                 kind, content = json.loads(self.pipe.recv_bytes())
-                if kind == "done":
-                    self.peak_memory_mb = content["peak_memory_mb"]
                 yield kind, content
         except (EOFError, OSError):
             self.process.join()

@@ -91,14 +91,11 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     reasons: why the run in the folder, if there is one, is replaced.
     """
     # dask takes 0.2 s to import, see `execute_stages`.
-    from pipeline.execution import machine
+    from pipeline.execution.machine import describe_origin
     from pipeline.reports import origins
 
     had_run = folder.record_path.exists()
-    record = record.replace(
-        software=machine.describe_software(), machines=[machine.describe_machine()]
-    )
-    record = keep_checkpoint(folder, record)
+    record = keep_checkpoint(folder, record.replace(origin=describe_origin()))
     if record.resumed_after_epoch:
         place = f"after epoch {record.resumed_after_epoch}"
         log.info(f"Going on with {folder.display_path} {place}.")
@@ -109,17 +106,15 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     folder.write_record(record)
     folder.clear()
     write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
-    is_published = provenance.has_published_helpers(record.inputs)
-    readme = origins.make_run_readme(record, folder.path.name, is_published)
-    write_whole(folder.readme_path, readme.encode())
+    write_whole(folder.readme_path, origins.RUN_README.encode())
     try:
-        outputs, peak = execute_stages(folder, record.parameters, record.inputs)
+        outputs = execute_stages(folder, record.parameters, record.inputs)
         arrays = provenance.take_group(record.inputs, "array")
         if folder.read_data().source_sha256 != arrays:
             problem = "The source has changed while the run read it"
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = round(earlier_s + time.monotonic() - started, 1)
-        record = record.replace(duration_s=duration, peak_memory_mb=peak)
+        record = record.replace(duration_s=duration)
         note = folder.read_model().note
         finish(folder, record.replace(outputs=outputs, note=note))
     except BaseException as error:
@@ -138,26 +133,24 @@ def execute_stages(
     values: Mapping[str, object],
     inputs: Mapping[str, str] | None = None,
     stages: Iterable[Stage] = STAGES,
-) -> tuple[dict[str, str], int | None]:
+) -> dict[str, str]:
     """Execute the notebooks of these stages.
 
     inputs: the code and cells that have to be executed; None for what is on disk.
 
-    Return the digests of their files, and the most megabytes that one of their
-    processes had in memory, if the system tells.
+    Return the digests of their results.
     """
     # papermill takes 0.4 s to import, for which a finished run does not wait.
     from pipeline.execution import notebooks
 
     outputs: dict[str, str] = {}
-    peaks = []
     for stage in stages:
         started, executed = time.monotonic(), folder.executed_path(stage)
         values = {**values, "run_dir": folder.display_path}
-        peaks.append(notebooks.execute(stage.notebook, executed, values, inputs=inputs))
+        notebooks.execute(stage.notebook, executed, values, inputs=inputs)
         outputs |= folder.digest(stage.files)
         log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
-    return outputs, max((peak for peak in peaks if peak), default=None)
+    return outputs
 
 
 def finish(folder: RunFolder, record: RunRecord) -> None:

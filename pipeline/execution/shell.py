@@ -28,11 +28,6 @@ from traitlets.config import Config
 
 from pipeline.execution.environment import BACKEND
 
-try:
-    import resource
-except ImportError:  # on Windows
-    resource = None  # type: ignore[assignment]
-
 Send = Callable[[str, Mapping[str, object]], None]
 
 
@@ -75,9 +70,8 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     with contextlib.suppress(EOFError):
         while source := pipe.recv_bytes().decode():
             result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
-            end: dict[str, object] = {"execution_count": shell.execution_count - 1}
-            end |= {"success": bool(result.success), "peak_memory_mb": measure_peak()}
-            send("done", end)
+            count = shell.execution_count - 1
+            send("done", {"execution_count": count, "success": bool(result.success)})
     # Python itself would do this at exit, but multiprocessing ends a child without it.
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     gc.collect()
@@ -85,18 +79,6 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     with contextlib.suppress(OSError, EOFError):
         send("ended", {})
         pipe.recv_bytes()
-
-
-def measure_peak() -> int | None:
-    """Return the most megabytes that this process has had in memory.
-
-    With a fork server, what it has imported counts for each of its processes. Return
-    None where Python cannot ask, as on Windows.
-    """
-    if resource is None:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)
 
 
 def _to_json(value: object) -> object:

@@ -13,15 +13,10 @@ from matplotlib.figure import Figure
 
 import helpers
 from helpers import Weights
-from pipeline.digests import digest_code, read_code
-from pipeline.errors import InvalidInput
 from pipeline.execution import runs
 from pipeline.images.data import DIGITS, Classes, Data
-from pipeline.network.helpers_text import PATH
-from pipeline.records import RunRecord
 from pipeline.reports import plots
 from pipeline.results.model import Model
-from pipeline.results.provenance import NETWORK
 from pipeline.results.run_folder import RunFolder
 
 NO_PICTURE = (
@@ -56,7 +51,7 @@ def load(run_dir: str) -> tuple[Data, Model]:
     runs.make_default_run(folder.display_path)
     if folder.record_path.exists():
         record, _ = folder.read_finished(check_files=False)
-        check_network(folder, record)
+        folder.check_helpers(record)
     return folder.read_data(), folder.read_model()
 
 
@@ -218,12 +213,3 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         return super()._repr_mimebundle_(**options) | self.still, self.metadata
-
-
-def check_network(folder: RunFolder, record: RunRecord) -> None:
-    """Raise InvalidInput if helpers.py is another one than a run was trained with."""
-    if record.inputs[NETWORK] != digest_code(read_code(PATH)):
-        own = folder.find_helpers()
-        step = f"Take its own: cp {own} {PATH}, and restart the kernel" if own else ""
-        problem = f"{folder.display_path} was trained with another helpers.py"
-        raise InvalidInput(f"{problem}. {step or 'Make the run again'}.")

@@ -73,7 +73,7 @@ def render(
     site: the names of notebooks that have a page beside this one, in the order of
         reading, and their titles.
     exercises: the digests of the answers that the page checks, if there are any.
-    made: of a run or a sweep, see `origins.collect`.
+    made: of a run or a sweep, see origins.html.j2.
     """
     site = site or {}
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site))
@@ -216,13 +216,12 @@ def render_run(
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     source = str(record.parameters["source"])
-    images = origins.find_images(source, record.inputs)
-    if images is not origins.MNIST:
+    if not origins.is_mnist(source, record.inputs):
         notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
     # The page has a title of its own, so the headings of its notebooks are lowered.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site, 1))
-    rows = [] if is_public or site else origins.list_machines(record)
-    times = describe_times(record)
+    place = "" if is_public or site else describe_place(record)
+    credits = origins.collect_credits({source: record.inputs})
     html = fill(
         "report.html.j2",
         ["page", "report"],
@@ -230,7 +229,7 @@ def render_run(
         site=site,
         headings=renderer.headings,
         sections=sections,
-        origins=origins.collect([images], [record.software], rows, times),
+        origins={"place": place, "credits": credits},
         glossary=None if site else render_guide("Glossary", "README.md"),
         **summarise_run(folder, record),
         **live.collect_parts(folder, record),
@@ -238,12 +237,11 @@ def render_run(
     return hide_paths(html, [source])
 
 
-def describe_times(record: RunRecord) -> str:
-    """Return when a run was made, and how long that took, in words."""
-    text = f"Started {record.started:%Y-%m-%d %H:%M:%S} UTC"
-    if record.duration_s is not None:
-        text += f", took {record.duration_s} seconds"
-    return f"{text}."
+def describe_place(record: RunRecord) -> str:
+    """Return when and where a run was made, and how long that took, in words."""
+    begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
+    where = origins.describe_origins([record.origin])
+    return f"{begin} in {record.duration_s} seconds, {where}"
 
 
 def hide_paths(html: str, sources: Iterable[str]) -> str:

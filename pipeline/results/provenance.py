@@ -57,9 +57,7 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    helpers = read_code(helpers_text.PATH)
-    code["helpers.py"] = digest_code(helpers)
-    _digested[code["helpers.py"]] = helpers.encode()
+    code["helpers.py"] = digest_helpers()
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -71,6 +69,14 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
         for group, values in groups.items()
         for name, value in values.items()
     }
+
+
+def digest_helpers() -> str:
+    """Return the digest of the helpers.py on disk."""
+    text = read_code(helpers_text.PATH)
+    digest = digest_code(text)
+    _digested[digest] = text.encode()
+    return digest
 
 
 def take_group(inputs: Mapping[str, str], group: str) -> Inputs:

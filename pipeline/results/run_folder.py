@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import digests, parameters, records
-from pipeline.errors import Diverged, InvalidFile
+from pipeline.errors import Diverged, InvalidFile, InvalidInput
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters
-from pipeline.paths import BASE, to_display_path
+from pipeline.paths import BASE, ROOT, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 from pipeline.results import alone, provenance
 from pipeline.results.files import check_folder, lock, remove_parts, write_whole
@@ -152,6 +152,13 @@ class RunFolder:
             next_step = self.next_step if self.is_point else f"Make it again: {command}"
             raise InvalidFile(self.path, problem, next_step)
         return record, parameters.from_values(record.parameters)
+
+    def check_helpers(self, record: RunRecord) -> None:
+        """Raise InvalidInput if helpers.py is not the one of this run."""
+        if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
+            step = f"Take its own, cp {self.find_helpers()} {ROOT}/helpers.py"
+            problem = f"{self.display_path} was trained with another helpers.py"
+            raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
         """Return the path of the kept helpers.py of a run, or of a point's sweep."""

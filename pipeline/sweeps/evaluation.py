@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import InvalidFile
 from pipeline.execution import runs
-from pipeline.execution.machine import describe_machine
+from pipeline.execution.machine import describe_origin
 from pipeline.execution.process import open_threads
 from pipeline.images import data
 from pipeline.images.data import Data
@@ -94,16 +94,13 @@ def _execute_evaluation(
     write_whole(folder.data_path, images.to_bytes())
     write_whole(folder.helpers_path, provenance.take_helpers(inputs))
     try:
-        evaluated, peak = runs.execute_stages(
-            folder, record.parameters, inputs, [EVALUATION]
-        )
+        evaluated = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
     finally:
         folder.data_path.unlink(missing_ok=True)
     return record.replace(
         inputs=inputs,
         outputs=outputs | evaluated,
-        machines=list(dict.fromkeys([*record.machines, describe_machine()])),
-        peak_memory_mb=max(peak or 0, record.peak_memory_mb or 0) or None,
+        origin=describe_origin(),
     )
 
 

@@ -14,14 +14,12 @@ from dask.system import cpu_count
 
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
-from pipeline.execution.machine import describe_software
 from pipeline.execution.process import open_threads, start_fork_server
 from pipeline.network.published import format_duration, round_metric
 from pipeline.paths import NOTEBOOKS
-from pipeline.records import Software, Status
-from pipeline.reports.origins import make_sweep_readme
+from pipeline.records import Status
+from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import lock, write_whole
-from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps import evaluation, table, training
 from pipeline.sweeps.progress import Progress, describe_state, log_plan
 from pipeline.sweeps.sweep import Point, PreparedSweep, Sweep, prepare
@@ -122,15 +120,13 @@ def train(
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
-    software = describe_software() if jobs else None
     try:
         with trainer as submit:
-            _write_definition(sweep, software)
+            _write_definition(sweep, bool(jobs))
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
-                record = point.now.replace(software=software)
-                future = submit(point.folder, record, content, time_limit)
+                future = submit(point.folder, point.now, content, time_limit)
                 futures[future] = point
             for future in as_completed(futures):
                 point, record = futures.pop(future), future.result()
@@ -148,30 +144,19 @@ def train(
             write_state(sweep, "interrupted")
 
 
-def _write_definition(sweep: PreparedSweep, software: Software | None) -> None:
-    """Write sweep.json, if it differs or points are to be trained.
-
-    software: that of the trainings that begin, or None if there are none.
-    """
+def _write_definition(sweep: PreparedSweep, has_jobs: bool) -> None:
+    """Write sweep.json, if it differs or points are to be trained."""
     path, record = sweep.record_path, records.to_json(sweep.to_record())
-    if software or not path.exists() or path.read_bytes() != record:
+    if has_jobs or not path.exists() or path.read_bytes() != record:
         sweep.report_path.unlink(missing_ok=True)
         write_whole(sweep.helpers_path, sweep.helpers)
-        is_published = has_published_helpers(*sweep.inputs.values())
-        software = software or next(reversed(sweep.list_software()), None)
-        readme = make_sweep_readme(
-            sweep.path.name, sweep.inputs, software, is_published
-        )
-        write_whole(sweep.readme_path, readme.encode())
+        write_whole(sweep.readme_path, SWEEP_README.encode())
         write_whole(path, record)
     write_state(sweep, "running")
 
 
 def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
-    """Write sweep.json, results.csv and summary.json; return the table they show.
-
-    sweep.json names where and with which software its points were made.
-    """
+    """Write sweep.json, results.csv and summary.json; return the table they show."""
     found = make_table(sweep)
     write_whole(sweep.record_path, records.to_json(sweep.to_record()))
     table.write_results(found, sweep.results_path)
@@ -226,28 +211,26 @@ def write_report(sweep: Sweep) -> Path:
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
-    made = origins.collect(
-        [origins.find_images(*each) for each in sweep.inputs.items()],
-        sweep.list_software(),
-        origins.list_workers(sweep.list_workers()),
-        _describe_times(sweep),
-    )
+    made = {
+        "place": _describe_place(sweep),
+        "credits": origins.collect_credits(sweep.inputs),
+    }
     page.write_notebook_report(
         executed, sweep.report_path, title, made=made, sources=sweep.inputs
     )
     return sweep.report_path
 
 
-def _describe_times(sweep: Sweep) -> str:
-    """Return when the points of a sweep were trained, and how long that took."""
-    points = sweep.points.values()
-    begins = [point.record.started for point in points if point.record]
-    if not begins:
+def _describe_place(sweep: Sweep) -> str:
+    """Return when and where points were trained, and how long that took, in words."""
+    records = [point.record for point in sweep.points.values() if point.record]
+    if not records:
         return ""
-    first, last = min(begins), max(begins)
+    first = min(record.started for record in records)
+    last = max(record.started for record in records)
     seconds = format_duration(sweep.measure_seconds())
+    where = describe_origins(record.origin for record in records)
     return (
-        f"Trainings were started from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} "
-        f"UTC. Together they took {seconds}, on one core each, with those that failed "
-        "or are no longer in the sweep's file."
+        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; its trainings took "
+        f"{seconds} together, with those that failed or have left its file, {where}"
     )

@@ -17,14 +17,11 @@ from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.records import (
-    Machine,
     Metrics,
     RunRecord,
-    Software,
     Status,
     SweepDefinition,
     SweepRecord,
-    Worker,
 )
 from pipeline.results import provenance
 from pipeline.results.files import check_folder
@@ -134,37 +131,7 @@ class Sweep:
             ids={point.id: dict(point.parameters) for point in self.points.values()},
             inputs=self.inputs,
             warnings=self.warnings,
-            software=self.list_software(),
-            workers=self.list_workers(),
         )
-
-    def list_software(self) -> list[Software]:
-        """Return the software that made the points, each once."""
-        found: list[Software] = []
-        for record in self._list_records():
-            if record.software and record.software not in found:
-                found.append(record.software)
-        return found
-
-    def list_workers(self) -> list[Worker]:
-        """Return the machines that trained the points, those of one kind as one."""
-        groups: dict[Machine, list[RunRecord]] = {}
-        for record in self._list_records():
-            for machine in record.machines:
-                groups.setdefault(machine, []).append(record)
-        return [
-            Worker(
-                **dict(machine),
-                points=len(own),
-                peak_memory_mb=max(each.peak_memory_mb or 0 for each in own) or None,
-            )
-            for machine, own in groups.items()
-        ]
-
-    def _list_records(self) -> list[RunRecord]:
-        """Return the records of the points that count."""
-        points = self.points.values()
-        return [each.record for each in points if each.record and not each.changes]
 
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, the new ones first.

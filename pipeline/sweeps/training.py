@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline.errors import InvalidFile, NotebookFailed
-from pipeline.execution.machine import describe_machine
+from pipeline.execution.machine import describe_origin
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.results.checkpoints import keep_checkpoint
@@ -36,14 +36,14 @@ def train_point(
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
     begun = {"status": Status.RUNNING, "started": now()}
-    record = record.replace(**begun, machines=[describe_machine()])
+    record = record.replace(**begun, origin=describe_origin())
     record = keep_checkpoint(folder, record)
     started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
     write_whole(folder.data_path, content)
     try:
-        peak = notebooks.execute(
+        notebooks.execute(
             TRAINING.notebook,
             folder.executed_path(TRAINING),
             record.parameters | {"run_dir": folder.display_path},
@@ -55,7 +55,7 @@ def train_point(
         trained = TrainingMetrics(
             **folder.read_history()[-1], weights_sha256=model.sha256
         )
-        results = {"metrics": trained, "note": model.note, "peak_memory_mb": peak}
+        results = {"metrics": trained, "note": model.note}
         record = record.replace(status=Status.DONE, **results)
     except (NotebookFailed, InvalidFile) as error:
         text = hide_folders(str(error))
