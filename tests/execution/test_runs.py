@@ -1,7 +1,6 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
 import json
-import re
 
 import numpy as np
 import papermill
