@@ -17,6 +17,7 @@ from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.network.activity import measure_activity
 from pipeline.network.compiled import NOTE
 from pipeline.network.helpers_text import TEXT
+from pipeline.paths import NOTEBOOKS
 from pipeline.results.checkpoints import Checkpoint
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
@@ -195,6 +196,7 @@ from pipeline.errors import CommandFailed
 from pipeline.execution import notebooks, runs
 from pipeline.results import provenance
 from pipeline.results.checkpoints import Checkpoint
+from pipeline.paths import NOTEBOOKS
 from pipeline.results.run_folder import RunFolder
 
 options, folder = parameters.from_values({VALUES}), RunFolder("runs/own")
@@ -270,10 +272,8 @@ class Study:
 
 def test_the_scripts_of_the_guides_run_once_without_a_main_guard(project):
     project.write("optuna.py", OPTUNA)
-    blocks = [
-        *find_blocks("notebooks/README.md", "python"),
-        *find_blocks("notebooks/sweeps/README.md", "python"),
-    ]
+    guides = NOTEBOOKS / "README.md", NOTEBOOKS / "sweeps" / "README.md"
+    blocks = [find_blocks(guide.read_text(), "python") for guide in guides]
     script = "\n".join(["print('begun')", *blocks]).replace("range(20)", "range(2)")
     project.write("mine.py", script)
     output = project.run_python("mine.py")

@@ -105,10 +105,18 @@ def test_two_notebooks_have_the_leads_that_dropout_computes():
     assert len(leads) == 9
     assert "of the ten pairs it leads in at least 10" in printed
     words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
-    assert f"leads by {min(leads)} to {max(leads)} percentage points" in README
     for name in ("why", "dropout"):
         text = read_prose(name).replace(" points, in", " points in")
         assert words in text
+
+
+def test_readme_has_the_best_of_the_slip_and_of_the_true_derivative():
+    printed = read_output("dropout", "choose")  # nine ways to drop for each derivative
+    means = [float(mean) for mean in re.findall(r"(\d+\.\d) ±", printed)]
+    true, slip = max(means[:9]), max(means[9:])
+    assert len(means) == 18
+    assert f"half of the pixels dropped, it reaches {slip} %," in README
+    assert f"less than the {true} % of the right derivative at its own best" in README
 
 
 def test_why_has_the_errors_of_the_two_best_networks():
