@@ -15,6 +15,7 @@ from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import runs as runs_module
 from pipeline.reports import page
+from pipeline.results.files import write_whole
 from pipeline.results.run_folder import RunFolder
 
 
@@ -260,3 +261,11 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
 )
 def test_pages_of_runs_of_one_name_have_different_paths(name, page_name):
     assert page.choose_path(name).name == page_name
+
+
+def test_pages_of_long_names_have_different_paths_that_can_be_written(tmp_path):
+    names = [f"{'ü' * 200}_and_{end}" for end in "ab"]
+    paths = {tmp_path / page.choose_path(name).name for name in names}
+    assert len(paths) == 2
+    for path in paths:
+        write_whole(path, b"")

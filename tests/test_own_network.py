@@ -196,7 +196,6 @@ from pipeline.errors import CommandFailed
 from pipeline.execution import notebooks, runs
 from pipeline.results import provenance
 from pipeline.results.checkpoints import Checkpoint
-from pipeline.paths import NOTEBOOKS
 from pipeline.results.run_folder import RunFolder
 
 options, folder = parameters.from_values({VALUES}), RunFolder("runs/own")

@@ -38,6 +38,7 @@ FORMATS = [
     "image/jpeg",
     "text/plain",
 ]
+MAX_NAME = 200  # bytes, of the 255 that a file's name may have
 MNIST_TAG = "mnist"  # the tag of cells that are true of MNIST alone
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
@@ -188,9 +189,15 @@ def remove_dead_links(html: str) -> str:
 
 
 def choose_path(name: str) -> Path:
-    """Return the path of a page in runs/reports, named after paths in the project."""
+    """Return the path of a page in runs/reports, named after paths in the project.
+
+    A name that no file can have is cut, and ends with its digest.
+    """
     place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
     stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
+    if len(stem.encode()) > MAX_NAME:
+        front = stem.encode()[:MAX_NAME].decode(errors="ignore")
+        stem = f"{front}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return RUNS / "reports" / f"{stem}.html"
 
 
