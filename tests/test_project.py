@@ -69,8 +69,12 @@ def test_what_is_imported_in_markdown_is_there(statement):
         exec(statement, {})
 
 
-def test_the_citation_is_of_this_version():
-    assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
+def test_the_version_and_its_date_are_the_same_everywhere():
+    citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
+    version, date = citation["version"], citation["date-released"]
+    assert version == PROJECT["version"]
+    headings = re.findall("^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == f"{version}, {date}"
 
 
 def check_schema(name, *paths):
