@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 
 import pytest
@@ -60,8 +61,8 @@ def browser():
 
 
 @contextlib.contextmanager
-def open_page(browser, path, width=PHONE, **options):
-    """Open a page offline, and yield it.
+def open_page(browser, path, width=PHONE, kind=None, **options):
+    """Open a page offline, and yield it as a `Page`, or as another kind of it.
 
     At its end check that it fits the screen, has logged no message, and has requested
     no other file.
@@ -74,10 +75,14 @@ def open_page(browser, path, width=PHONE, **options):
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
-        yield Page(page)
+        yield (kind or Page)(page)
         assert page.evaluate(FITS)
         assert messages == []
         assert all(url.startswith(("file:", "data:", "blob:")) for url in requests)
+
+
+def count_pages(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
 def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
@@ -200,8 +205,8 @@ class Page:
         """Check that a page as it opens prints in light colours, without controls."""
         self.page.emulate_media(media="print", color_scheme="dark")
         assert self.page.evaluate(GROUND) != DARK
-        # On paper there is a place to write for an exercise, a prediction and a name.
-        fields = ":is(select, input, textarea):not(.prose *, .sheet *, .live *)"
+        # On paper there is a place to write for an exercise and a prediction.
+        fields = ":is(select, input, textarea):not(.prose *, .prediction *, .live *)"
         controls = self.root.locator(f"nav, .action, {fields}")
         assert not controls.filter(visible=True).count()
         self.page.emulate_media(media="screen")

@@ -1,61 +1,51 @@
-"""The page of the lesson in a browser that is offline: what it asks and trains."""
+"""The lesson in a browser that is offline: draw, train, predict, compare."""
 
-import datetime
-import json
 import re
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-import helpers
-from pipeline.paths import NOTEBOOKS
+from pipeline.network import compiled
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
-from tests.pages import DESKTOP, PHONE, open_page
+from tests.pages import SEVEN, open_page
 
 browser = pages.browser
 pytestmark = pages.pytestmark
 
-ANSWERS = [  # what came out, of each question
-    "(a) is right. The score is 0.8 below",
-    "(c) is right. A small change",
-    "(c) is right. Five of them",
-    "(c) is right. The first image moves 3,344",
-    "(c) is right. They reach from",
-]
-REFUSE_STORAGE = """Object.defineProperty(window, "localStorage", {
-    get() { throw new DOMException("refused", "SecurityError"); },
-});"""
+REFUSE_STORAGE = """for (const name of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, name, {
+        get() { throw new DOMException("refused", "SecurityError"); },
+    });"""
+# Presses Train, and Stop as soon as an epoch is over. Returns which.
+STOP_SOON = """() => new Promise((done) => {
+    const progress = document.querySelector(".progress");
+    new MutationObserver(() => {
+        if (progress.value < 1) return;
+        document.querySelector(".training .stop").click();
+        done(progress.value);
+    }).observe(progress, { attributes: true });
+    document.querySelector(".train").click();
+})"""
+# Trains ten more of each, and presses Stop after two of them.
+STOP_AFTER_TWO = """() => new Promise((done) => {
+    const state = document.querySelector(".state");
+    new MutationObserver(() => {
+        if (!state.textContent.startsWith("2 of 20")) return;
+        document.querySelector(".dots .stop").click();
+        done(state.textContent);
+    }).observe(state, { childList: true });
+    document.querySelector(".more").click();
+})"""
+RECORD_PRINTING = """addEventListener("beforeprint", () => {
+    const count = (selector) => document.querySelectorAll(selector).length;
+    window.printed = [count(".answer[open]"), count(".prose details[open]")];
+})"""
 PRINT_NOTHING = "window.print = () => {};"
-PRESS_AND_SEE_SILENT = """(button) => {
-    button.click();
-    return document.querySelector(".silent").checkVisibility();
-}"""
-# The words to read up to each stop, and the most between two things to press, without
-# those of what is pressed, of figures, of tables, and of what is folded.
-COUNT_WORDS = """() => {
-    const pressed = "button, input, select, textarea, summary, canvas";
-    const aside = `${pressed}, figure, label, fieldset, table`;
-    const found = { most: 0, upTo: {} };
-    let words = 0, since = 0;
-    const walk = (node) => {
-        if (node.nodeType === Node.TEXT_NODE) {
-            const many = [...node.textContent.matchAll(/\\S*[\\p{L}\\p{N}]\\S*/gu)];
-            words += many.length;
-            since += many.length;
-            found.most = Math.max(found.most, since);
-        } else if (node.nodeType === Node.ELEMENT_NODE && node.checkVisibility()) {
-            if (node.matches(".lesson-stop")) found.upTo[node.id] = words;
-            const isPressed = node.matches(pressed) || node.querySelector(pressed);
-            if (node.matches(aside)) since = isPressed ? 0 : since;
-            else if (node.matches("details:not([open])")) since = 0;
-            else node.childNodes.forEach(walk);
-        }
-    };
-    walk(document.querySelector("main"));
-    return { ...found, all: words };
-}"""
+LINE = re.compile(
+    r"(\w{8}) with((?: \d+=[\d.]+)*) without((?: \d+=[\d.]+)*), (\d+) dots"
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,459 +63,450 @@ def path(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def original(runs, tmp_path_factory):
-    """The lesson with the original's run, whose training asks about the slip."""
+    """The lesson with the original's run, whose trainings take a second."""
     return write_lesson(tmp_path_factory.mktemp("original"), runs / "default")
 
 
-class Sheet:
-    """The questions of a lesson's text, and the rows that they have at its end."""
+class Lesson(pages.Page):
+    """The parts of a lesson, and what a pupil does with them."""
 
-    def __init__(self, lesson):
-        self.lesson = lesson
-        self.rows = lesson.part("sheet tbody tr:not([data-question=slip])")
-        self.answers = lesson.root.locator("details.answer")
+    def __init__(self, page):
+        super().__init__(page)
+        self.slip = self.field("with the slip")
+        self.seed = self.field("seed")
+        self.rows = self.part("sheet tbody tr")
+        self.answers = self.part("prediction + .answer")
+        self.state = self.part("state")
 
-    def row(self, i):
-        return self.rows.nth(i)
+    def choose(self, i, choice=1):
+        """Predict: choose one of the answers of a question."""
+        self.part("prediction").nth(i).get_by_role("radio").nth(choice).check()
 
-    def press(self, i):
-        self.answers.nth(i).locator(":scope > summary").click()
+    def press_answer(self, i):
+        self.answers.nth(i).locator("summary").click()
 
     def is_open(self, i):
         return self.answers.nth(i).evaluate("(each) => each.open")
 
-    def predict(self, i):
-        """Choose the second answer of a question."""
-        question = self.row(i).get_attribute("data-question")
-        self.lesson.root.locator(f"input[name='{question}']").nth(1).check()
+    def train_once(self, seed=1):
+        self.seed.fill(str(seed))
+        self.press("Train")
+        expect(self.part("outcome")).to_contain_text("Trained.")
+
+    def train_more(self):
+        self.press("Train ten more of each")
+        expect(self.state).to_have_text("20 trained.", timeout=120_000)
+
+    def copy(self):
+        """Copy all dots, and return the line."""
+        self.press("Copy my dots")
+        return self.field("One line for all your dots").input_value()
+
+    def paste(self, *lines):
+        self.part("pasted").fill("\n".join(lines))
+
+
+def open_lesson(browser, path, *arguments, **options):
+    return open_page(browser, path, *arguments, kind=Lesson, **options)
+
+
+def read_dots(line):
+    """Return the accuracies of a copied line: with the slip and without, by seed."""
+    _, *kinds, _ = LINE.fullmatch(line).groups()
+    pairs = ([each.split("=") for each in kind.split()] for kind in kinds)
+    return [{int(seed): float(value) for seed, value in kind} for kind in pairs]
+
+
+def measure(sample, seed, inactive, epochs=3):
+    """Return the accuracy on validation images that helpers and compiled give."""
+    weights = pages.compute_weights(sample, epochs, seed, relu_grad_inactive=inactive)
+    images, labels = (sample[name][1000:2000] for name in ("x_train", "y_train"))
+    return compiled.evaluate(images, labels, weights, 255.0)[1]
 
 
 def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser, path):
-    with open_page(browser, path) as lesson:
-        box = lesson.pad.bounding_box()
-        assert box["y"] + box["height"] < 667  # the screen of a small phone
+    with open_lesson(browser, path) as lesson:
+        pad, train = (
+            each.bounding_box() for each in (lesson.pad, lesson.button("Train"))
+        )
+        assert pad["y"] + pad["height"] < 667  # the screen of a small phone
+        assert lesson.button("Teach it").is_visible()
+        assert train["y"] + train["height"] <= 2 * 844
         lesson.check_print()
-        lesson.page.emulate_media(media="print")
-        assert lesson.part("prose p").filter(visible=True).count() > 12
-        lesson.page.emulate_media(media="screen")
+        lesson.choose(0)
+        lesson.train_once()
+        lesson.slip.uncheck()
+        lesson.train_once()
+        lesson.paste(lesson.copy(), "Good morning")
+        lesson.part("class .dot").first.press("Enter")
+        expect(lesson.part("verdict")).to_contain_text("equal")
         lesson.check_look()
+        lesson.page.set_viewport_size({"width": 320, "height": 844})
+        assert lesson.page.evaluate(pages.FITS)
 
 
-def test_a_lesson_reads_makes_its_own_step_and_trains_to_the_digest_of_its_run(
-    browser, path, run
+def test_each_training_reads_the_drawing_and_is_a_dot_with_its_accuracy(
+    browser, path, sample
 ):
-    digest = json.loads((run / "metrics.json").read_text())["weights_sha256"]
-    with open_page(browser, path) as lesson:
+    with open_lesson(browser, path) as lesson:
         lesson.draw_with_keys()
-        assert lesson.read_answer().startswith("This network reads ")
-        lesson.press("Next image")  # without dropout and the slip
-        Sheet(lesson).predict(3)
-        lesson.root.locator("#step").get_by_role("button", name="Update").click()
-        expect(lesson.part("steps .rows .label")).to_have_text("50.12→ 0.16")
-        outcome = f"Equal: 3 epochs. SHA-256 of the weights: {digest}."
-        assert outcome in lesson.train()
-        expect(lesson.part("tries tbody tr")).to_have_count(1)
-        lesson.train(epochs=2, seed=3)
-        lesson.press("Copy the links of these tries")
-        links = lesson.part("to-copy").input_value().splitlines()
-        address = "lesson.html#seed=3&epochs=2&validation_accuracy=0."
-        assert links[1].startswith(address)
-        lesson.part("many > summary").click()
-        lesson.part("links").fill(links[1])
-        lesson.part("one-try").click()
-        assert lesson.wait_for_training().startswith("Equal to what was")
-        expect(lesson.part("one-try")).to_have_attribute("data-verdict", "equal")
+        assert lesson.read_answer().startswith("This network reads 7")
+        expect(lesson.part("compared")).to_be_hidden()
+        expect(lesson.part("accuracy polyline[points]")).to_have_count(0)
+        lesson.train_once(seed=5)
+        strip = lesson.part("strip li span")
+        expect(strip).to_have_text(["0", "1", "2", "3"])
+        first = lesson.part("with-number")
+        expect(first).to_have_text(f"{measure(sample, 5, 1):.1%}".replace("%", " %"))
+        expect(lesson.part("luck")).to_be_hidden()
+        lesson.choose(0)
+        lesson.slip.uncheck()
+        lesson.train_once(seed=5)
+        expect(lesson.part("luck")).to_contain_text("Is it luck?")
+        expect(lesson.part("accuracy polyline[points]")).to_have_count(2)
+        expect(lesson.part("dots .dot")).to_have_count(2)
+        ours, others = read_dots(lesson.copy())
+        assert ours == {5: measure(sample, 5, 1)}
+        assert others == {5: measure(sample, 5, 0)}
+        lesson.seed.fill("6")
+        expect(first).to_have_text("-")
 
 
-def test_an_answer_opens_after_a_prediction_which_stands_on_the_sheet(browser, path):
-    with open_page(browser, path) as lesson:
-        sheet = Sheet(lesson)
-        assert sheet.rows.count() == len(ANSWERS) == sheet.answers.count()
-        for i, expected in enumerate(ANSWERS):
-            sheet.press(i)
-            assert not sheet.is_open(i), expected
-            hint = lesson.part("hint").filter(has_text="your prediction first")
+def test_ten_more_of_each_become_two_groups_that_a_sentence_compares(
+    browser, original, sample
+):
+    with open_lesson(browser, original) as lesson:
+        lesson.train_once()
+        lesson.choose(0)
+        lesson.slip.uncheck()
+        lesson.train_once()
+        lesson.train_more()
+        ours, others = read_dots(lesson.copy())
+        assert [*ours] == [*others] == [*range(1, 12)]
+        assert ours[11] == measure(sample, 11, 1, epochs=100)
+        assert others[11] == measure(sample, 11, 0, epochs=100)
+        low, high = min(others.values()), max(ours.values())
+        assert low > high  # of these seeds
+        apart = 100 * (np.mean([*others.values()]) - np.mean([*ours.values()]))
+        says = lesson.part("dots .says")
+        expect(says).to_contain_text(f"means lie {apart:.1f} points apart")
+        gap = f"{100 * (low - high):.1f} points lie between them"
+        expect(says).to_contain_text(f"do not overlap: {gap}")
+        rows = [lesson.part(f"dots .dot.{kind}") for kind in ("with", "without")]
+        boxes = [[dot.bounding_box() for dot in row.all()] for row in rows]
+        assert [len(row) for row in boxes] == [11, 11]
+        right = max(box["x"] + box["width"] for box in boxes[0])
+        assert right <= min(box["x"] for box in boxes[1])
+
+
+def test_a_stopped_training_is_no_dot_and_a_stopped_series_keeps_whole_ones(
+    browser, original
+):
+    with open_lesson(browser, original) as lesson:
+        epoch = lesson.page.evaluate(STOP_SOON)
+        assert 1 <= epoch < 100
+        expect(lesson.part("outcome")).to_contain_text(f"Stopped in epoch {epoch}.")
+        expect(lesson.part("dots .dot")).to_have_count(0)
+        lesson.choose(0)
+        lesson.page.evaluate(STOP_AFTER_TWO)
+        expect(lesson.state).to_have_text("Stopped after 2 of 20.")
+        assert [[*kind] for kind in read_dots(lesson.copy())] == [[2], [2]]
+        expect(lesson.button("Train")).to_have_attribute("aria-disabled", "false")
+
+
+def test_the_switch_and_the_dots_wait_for_the_prediction(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.slip.click()
+        expect(lesson.slip).to_be_checked()
+        lesson.part("from-link").get_by_role("link").click()
+        expect(lesson.part("prediction").first).to_be_in_viewport()
+        lesson.press("Train ten more of each")
+        expect(lesson.state).to_have_text("First choose your prediction.")
+        expect(lesson.part("dots .dot")).to_have_count(0)
+        lesson.choose(0)
+        lesson.slip.click()
+        expect(lesson.slip).not_to_be_checked()
+        lesson.train_more()
+        expect(lesson.part("dots .dot")).to_have_count(20)
+
+
+def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.page.goto(f"{path.as_uri()}#seed=700&slip=off")
+        said = lesson.part("from-link")
+        expect(said).to_have_text("From the link: seed 700, without the slip. ")
+        expect(said).to_be_in_viewport()
+        expect(lesson.seed).to_have_value("700")
+        expect(lesson.slip).not_to_be_checked()
+        lesson.part("lesson-bar").get_by_role("link").nth(3).click()
+        expect(lesson.seed).to_have_value("700")
+        lesson.seed.fill("701")
+        expect(said).to_be_hidden()
+        for wrong in ("seed=-1", "seed=4294967296", "slip=maybe", "epochs=5"):
+            lesson.page.goto(f"{path.as_uri()}#{wrong}")
+            name, value = wrong.split("=")
+            expect(said).to_contain_text(f"{name} {value}, which cannot be")
+            expect(lesson.seed).to_have_value("701")
+        for wrong in ("", "-1", "1.5", "4294967296"):
+            lesson.seed.fill(wrong)
+            lesson.press("Train")
+            expect(lesson.seed).to_be_focused()
+            expect(lesson.part("outcome")).to_contain_text("It trains in this browser")
+
+
+def test_an_answer_opens_after_a_prediction_and_both_stand_on_the_sheet(browser, path):
+    with open_lesson(browser, path) as lesson:
+        count = lesson.answers.count()
+        assert lesson.rows.count() == count >= 5
+        for i in range(count):
+            lesson.press_answer(i)
+            assert not lesson.is_open(i)
+            hint = lesson.part("hint").filter(has_text="First choose your prediction")
             expect(hint).to_have_count(1)
-            sheet.predict(i)
+            lesson.choose(i)
             expect(hint).to_have_count(0)
-            assert expected not in sheet.row(i).text_content()
-            sheet.press(i)
-            assert sheet.is_open(i), expected
-            expect(sheet.row(i)).to_contain_text(expected)
-        expect(sheet.row(4).locator("td").first).to_contain_text("(b) By less")
-        for i, expected in enumerate(ANSWERS):
-            mark = "✓ right" if "(b)" in expected else "✗ wrong"
-            expect(sheet.row(i).locator("td").last).to_have_text(mark)
-
-
-def test_a_filled_sheet_with_name_and_date_prints_on_one_page(browser, original):
-    with open_page(browser, original) as lesson:
-        page, sheet = lesson.page, Sheet(lesson)
-        today = datetime.date.today().isoformat()
-        expect(lesson.field("Date")).to_have_value(today)
-        lesson.field("Name").fill("Ada")
-        lesson.stop_training("Train it here")
-        lesson.press("Fewer", "Correct the slip")
-        lesson.wait_for_training()
-        page.get_by_label("(a) At 0.6.").check()
-        for i in range(len(ANSWERS)):
-            if i:
-                sheet.predict(i)
-            sheet.press(i)
-        marks = lesson.part("sheet td:last-child").all_text_contents()
-        assert marks == ["✗ wrong", "✓ right", *["✗ wrong"] * 4]
-        page.evaluate(PRINT_NOTHING)
-        lesson.press("Print my sheet")
-        page.emulate_media(media="print")
-        visible = page.locator("main > *").filter(visible=True)
-        expect(visible).to_have_count(1)
-        expect(visible).to_have_class("sheet")
-        printed = page.pdf(format="A4", prefer_css_page_size=True)
-        assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
-        page.emulate_media(media="screen")
-        page.evaluate("dispatchEvent(new Event('afterprint'))")
-        expect(page.locator("#one-weight")).to_be_visible()
-
-
-def test_what_was_opened_is_not_predicted_anew_but_on_a_new_sheet(browser, path):
-    with open_page(browser, path) as lesson:
-        page = lesson.page
-        choice = page.get_by_label("(c) Neither.")
-        choice.focus()
-        page.keyboard.press("Space")
-        expect(choice).to_be_checked()
-        Sheet(lesson).press(1)
-        verdict = page.get_by_text("A small change of either").first
-        expect(verdict).to_be_visible()
-        expect(choice).to_be_disabled()
-        page.once("dialog", lambda dialog: dialog.dismiss())
-        lesson.press("Begin a new sheet")
-        expect(choice).to_be_checked()
-        page.once("dialog", lambda dialog: dialog.accept())
-        lesson.press("Begin a new sheet")
-        expect(choice).to_be_enabled()
-        expect(choice).not_to_be_checked()
-        expect(verdict).to_be_hidden()
-        expect(Sheet(lesson).row(1).locator("td")).to_have_text(["", "", ""])
-
-
-def test_an_update_waits_for_the_prediction_below_it(browser, path):
-    with open_page(browser, path) as lesson:
-        network = lesson.root.locator("#one-weight .live")
-        update, weight = network.get_by_role("button", name="Update"), "button.weight"
-        hint = network.locator(".hint")
-        expect(hint).to_contain_text("waits for your prediction")
-        update.press("Enter")
-        expect(update).to_have_attribute("aria-disabled", "true")
-        network.locator(weight).click()  # which does not say what the step will do
-        panel = network.locator(".panel")
-        expect(panel).to_contain_text("The slope is")
-        expect(panel).not_to_contain_text("next step")
-        expect(network.locator(weight)).to_have_text("0.2")
-        expect(hint).to_contain_text("your prediction first")
-        Sheet(lesson).predict(0)
-        expect(hint).to_contain_text("Now press Update")
-        update.click()
-        expect(network.locator(weight)).to_have_text("0.6")
-        lesson.press("Next image")  # of the real step, whose prediction is not made
-        update = lesson.root.locator("#step").get_by_role("button", name="Update")
-        expect(update).to_have_attribute("aria-disabled", "true")
-        lesson.root.locator("#step .hint a").click()
-        expect(lesson.page.get_by_label("(a) All of them.")).to_be_in_viewport()
-
-
-def test_a_question_and_the_button_that_waits_for_it_are_on_one_screen(browser, path):
-    with open_page(browser, path, PHONE) as lesson:
-        room = 844 - lesson.part("lesson-bar").bounding_box()["height"]
-        for stop, network in (("one-weight", 0), ("a-chain", 1)):
-            part = lesson.root.locator(f"#{stop}")
-            figure = part.locator(".live").nth(network)
-            top = figure.get_by_role("button", name="Update").bounding_box()["y"]
-            box = part.locator(".prediction").bounding_box()
-            assert box["y"] + box["height"] - top <= room, stop
+            row, answer = lesson.rows.nth(i), lesson.answers.nth(i).locator(".came-out")
+            said = answer.text_content()
+            assert said not in row.text_content()
+            lesson.press_answer(i)
+            assert lesson.is_open(i)
+            predicted, outcome, mark = row.locator("td").all()
+            chosen = lesson.part("prediction").nth(i).locator("label").nth(1)
+            expect(predicted).to_have_text(chosen.text_content().strip())
+            expect(outcome).to_have_text(said)
+            is_right = said.startswith("(b)")
+            expect(mark).to_have_text("✓ right" if is_right else "✗ wrong")
+        expect(lesson.part("prediction input:enabled")).to_have_count(0)
 
 
 def test_an_answer_can_be_shown_without_a_guess_which_the_sheet_says(browser, path):
-    with open_page(browser, path) as lesson:
-        sheet = Sheet(lesson)
-        sheet.press(0)
+    with open_lesson(browser, path) as lesson:
+        lesson.press_answer(0)
         lesson.press("Show me without a guess")
-        assert sheet.is_open(0)
-        predicted, result, mark = sheet.row(0).locator("td").all()
+        assert lesson.is_open(0)
+        predicted, outcome, mark = lesson.rows.first.locator("td").all()
         expect(predicted).to_have_text("shown without a guess")
-        expect(result).to_contain_text(ANSWERS[0])
+        expect(outcome).to_contain_text("is right.")
         expect(mark).to_have_text("")
-        expect(lesson.page.get_by_label("(a) At 0.6.")).to_be_disabled()
+        lesson.slip.uncheck()
         lesson.page.reload()
         expect(predicted).to_have_text("shown without a guess")
+        expect(
+            lesson.part("prediction").first.get_by_role("radio").first
+        ).to_be_disabled()
 
 
-def test_the_guess_about_the_slip_stands_on_the_sheet_with_what_came_out(
-    browser, original
-):
-    with open_page(browser, original) as lesson:
-        guessed, outcome, mark = lesson.part("sheet [data-question=slip] td").all()
-        waits = lesson.root.get_by_text("waits for your guess")
-        expect(waits).to_be_hidden()
-        lesson.press("Train it here")
-        lesson.wait_for_training()
-        expect(waits).to_be_visible()
-        lesson.press("Fewer")
-        expect(waits).to_be_hidden()
-        expect(guessed).to_have_text("fewer")
-        expect(mark).to_have_text("")
-        lesson.press("Correct the slip")
-        lesson.wait_for_training()
-        expect(outcome).to_have_text("It reads clearly more.")
-        expect(mark).to_have_text("✗ wrong")
-        lesson.page.reload()
-        expect(guessed).to_have_text("fewer")
-        expect(mark).to_have_text("✗ wrong")
+def test_neither_find_in_page_nor_printing_opens_a_locked_answer(browser, path):
+    """A text fragment opens what is folded, as find-in-page does."""
+    with open_lesson(browser, path) as lesson:
+        page = lesson.page
+        reason = lesson.answers.nth(1).locator("li").first.text_content().split(": ")[1]
+        words = "%20".join(re.findall(r"\w+", reason.split(".")[0])[:4])
+        fragment = f"{path.as_uri()}#:~:text={words}"
+        page.goto("about:blank")
+        page.goto(fragment)
+        assert not lesson.is_open(1)
+        page.evaluate(RECORD_PRINTING)
+        page.pdf()
+        answers, readings = page.evaluate("window.printed")
+        assert (answers, readings > 0) == (0, True)
+        lesson.choose(1)
+        page.goto("about:blank")
+        page.goto(fragment)
+        expect(lesson.rows.nth(1)).to_contain_text("is right.")  # so it has been opened
+        assert lesson.is_open(1)
 
 
-def count_silent(sample, inactive):
-    """Return how many units of a network are active on none of its 1,000 images."""
-    weights = pages.compute_weights(sample, 100, relu_grad_inactive=inactive)
-    images = helpers.scale(sample["x_train"][1000:2000], 255)
-    hidden, _ = helpers.forward(images, weights)
-    return int(np.sum(~np.any(hidden > 0, axis=0)))
-
-
-def test_the_correction_shows_its_accuracy_and_silent_units_and_leaves_no_trace(
-    browser, original, sample
-):
-    with_slip, corrected = (count_silent(sample, inactive) for inactive in (1, 0))
-    with open_page(browser, original) as lesson:
-        silent, dots = lesson.part("silent"), lesson.part("first-plot .dot")
-        lesson.fill(seed=7)
-        lesson.press("Train it here")
-        lesson.wait_for_training()
-        expect(dots).to_have_count(1)
-        lesson.press("Clearly more")
-        was_shown = lesson.button("Correct the slip").evaluate(PRESS_AND_SEE_SILENT)
-        assert not was_shown
-        lesson.wait_for_training()
-        assert corrected == 0
-        expect(silent).to_contain_text(f"images: {with_slip} of 40 with the slip, none")
-        text = lesson.root.locator("#a-chain").text_content()
-        assert f"with the slip, {with_slip} of the 40 units end up silent" in text
-        expect(lesson.field("relu_grad_inactive")).to_have_value("1")
-        expect(lesson.field("seed")).to_have_value("1")
-        expect(dots).to_have_count(2)
-        groups = lesson.part("groups")
-        expect(groups).to_have_text(
-            re.compile(r"● 0: mean 0.8600, 1 try, corrected\n■ 1: .*, with the slip$")
+def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
+    with open_lesson(browser, path) as lesson:
+        page = lesson.page
+        for i in range(lesson.answers.count()):
+            lesson.choose(i)
+            lesson.press_answer(i)
+        page.evaluate(PRINT_NOTHING)
+        for size in ("A4", "Letter"):
+            lesson.press("Print my sheet")
+            page.emulate_media(media="print")
+            visible = page.locator("main > *").filter(visible=True)
+            expect(visible).to_have_class("sheet")
+            page.emulate_media(media="null")
+            printed = page.pdf(format=size, prefer_css_page_size=True)
+            assert pages.count_pages(printed) == 1
+        page.once("dialog", lambda dialog: dialog.accept())
+        lesson.press("Begin a new sheet")
+        expect(lesson.part("sheet td").filter(has_text=re.compile("."))).to_have_count(
+            0
         )
-        names = lesson.part("first-plot .columns text").all_text_contents()
-        assert names == ["corrected", "with the slip"]
-        places = lesson.part("first-plot .grid text").all_text_contents()
-        assert (places[0], places[-1]) == ("0.80", "0.86")
+        expect(lesson.part("prediction input:checked")).to_have_count(0)
+        assert not lesson.is_open(0)
+
+
+def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
+    with open_lesson(browser, path) as lesson:
+        tab = lesson.page.context.new_page()
+        tab.goto(path.as_uri())
+        other = Lesson(tab)
+        lesson.draw(SEVEN)
+        drawn = lesson.read_answer()
+        other.draw([[(0.5, 0.2), (0.5, 0.8)]])
+        lesson.choose(0, 2)
+        other.choose(1, 0)
+        lesson.train_once(seed=3)
+        other.train_once(seed=4)
+        for each in (lesson, other):
+            expect(each.part("dots .dot")).to_have_count(2)
         lesson.page.reload()
-        expect(lesson.part("tries tbody tr")).to_have_count(2)
-        expect(lesson.part("tries tbody tr").first).to_contain_text("0.8600")
-        expect(dots).to_have_count(2)
-        lesson.page.once("dialog", lambda dialog: dialog.accept())
-        lesson.press("Forget them")
-        expect(dots.first).to_be_hidden()
+        for each in (lesson, other):
+            expect(
+                each.part("prediction").nth(0).get_by_role("radio").nth(2)
+            ).to_be_checked()
+            expect(
+                each.part("prediction").nth(1).get_by_role("radio").nth(0)
+            ).to_be_checked()
+            expect(each.part("dots .dot")).to_have_count(2)
+            assert [[*kind] for kind in read_dots(each.copy())] == [[3, 4], []]
+        expect(lesson.part("reads")).to_have_text(drawn)
+        assert other.read_answer() != drawn
+        tab.close()
+
+
+def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.page.add_init_script(REFUSE_STORAGE)
         lesson.page.reload()
-        expect(lesson.part("own-tries")).to_be_hidden()
+        lesson.choose(0)
+        lesson.press_answer(0)
+        expect(lesson.rows.first).to_contain_text("is right.")
+        lesson.train_once()
+        expect(lesson.part("dots .dot")).to_have_count(1)
+        lesson.page.reload()
+        expect(lesson.part("dots .dot")).to_have_count(0)
 
 
-def test_a_lesson_is_short_between_presses(browser, path):
-    with open_page(browser, path) as lesson:
-        count = lesson.page.evaluate(COUNT_WORDS)
-        assert count["all"] <= 1500
-        assert count["most"] <= 120
-        assert 100 < count["upTo"]["a-chain"] <= 450  # that is, with One weight
+def write_class(setting, count):
+    """Return the lines of a class, and its accuracies by kind."""
+    rng = np.random.default_rng(1)
+    means = {"with": 0.8, "without": 0.85}
+    groups = {
+        kind: (mean * 1000 + rng.integers(-30, 31, count)) / 1000
+        for kind, mean in means.items()
+    }
+    lines = [
+        f"[09:41] Pupil {i}: {setting} with {i}00={ours} without {i}00={others}, 2 dots"
+        for i, (ours, others) in enumerate(zip(*groups.values(), strict=True), 1)
+    ]
+    return lines, groups
 
 
-def test_the_bar_stays_in_view_names_the_stop_and_leads_to_each(browser, path):
-    with open_page(browser, path) as lesson:
+def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
+    browser, path
+):
+    with open_lesson(browser, path) as lesson:
+        setting = lesson.copy()[:8]
+        lines, groups = write_class(setting, 50)
+        stray = {
+            "Good morning": "has no dots",
+            lines[0].replace(setting, "00000000"): "another setting",
+            lines[1].split(" without")[0]: "has no dots",
+            lines[2].replace("with 300", "with 99=0.9 300"): "not all dots",
+            lines[3]
+            .replace("without", "without 98=80", 1)
+            .replace("2 dots", "3 dots"): "cannot be",
+            "lesson.html#seed=5&validation_accuracy=0.1": "has no dots",
+            re.sub("500=[0-9.]+", "500=0.1", lines[4]): "another accuracy",
+        }
+        lesson.paste(*lines[:20], *stray, *lines[20:], lines[0], "")
+        refused = lesson.part("refused li")
+        expect(refused).to_have_count(len(stray))
+        for item, reason in zip(refused.all(), stray.values(), strict=True):
+            expect(item).to_contain_text(reason)
+        expect(lesson.part("class .dot")).to_have_count(100)
+        says = lesson.part("class .says")
+        for kind, group in groups.items():
+            ends = f"from {100 * group.min():.1f} to {100 * group.max():.1f} %"
+            words = f"50 {kind} the slip: {ends}, mean {100 * group.mean():.1f} %"
+            expect(says).to_contain_text(words)
+        ours, others = groups.values()
+        among = np.sum(ours >= others.min()) + np.sum(others <= ours.max())
+        expect(says).to_contain_text(f"the groups overlap: {among} dots lie")
+        lesson.page.reload()
+        expect(lesson.part("class .dot")).to_have_count(100)
+
+
+def test_a_pressed_dot_of_a_class_is_trained_again_and_compared(browser, path, sample):
+    with open_lesson(browser, path) as lesson:
+        setting, right = lesson.copy()[:8], measure(sample, 3, 0)
+        lesson.paste(f"{setting} with 2=0.1 without 3={right}, 2 dots")
+        verdict = lesson.part("verdict")
+        lesson.part("class .dot.without").click()
+        expect(verdict).to_contain_text("Seed 3, without the slip, trained again")
+        expect(verdict).to_contain_text("equal to what was pasted")
+        lesson.part("class .dot.with").focus()
+        lesson.page.keyboard.press("Enter")
+        here = f"{measure(sample, 2, 1):.1%}".replace("%", " %")
+        expect(verdict).to_contain_text(f"{here} here, NOT equal to the 10.0 %")
+        lesson.page.keyboard.press("ArrowRight")
+        expect(lesson.part("class .dot.without")).to_be_focused()
+        expect(lesson.part("dots .dot")).to_have_count(0)  # they are not one's own
+
+
+def test_a_line_is_copied_or_at_least_selected(browser, path):
+    permissions = ["clipboard-read", "clipboard-write"]
+    with open_lesson(browser, path, permissions=permissions) as lesson:
+        lesson.train_once(seed=9)
+        line = lesson.copy()
+        expect(lesson.state).to_have_text("Copied.")
+        assert lesson.page.evaluate("navigator.clipboard.readText()") == line
+        lesson.page.context.clear_permissions()
+        lesson.press("Copy my dots")
+        expect(lesson.state).to_have_text("Copy what is selected.")
+        assert lesson.page.evaluate("getSelection().toString()") == line
+
+
+def test_fingers_draw_one_stroke_and_do_not_scroll(browser, path):
+    with open_lesson(browser, path, has_touch=True) as lesson:
+        page = lesson.page
+        send = page.context.new_cdp_session(page).send
+        box = lesson.pad.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
+        gesture = {"x": x, "y": y, "yDistance": -150, "gestureSourceType": "touch"}
+        send("Input.synthesizeScrollGesture", gesture)
+        assert page.evaluate("scrollY") == 0
+        first = {"x": x, "y": y, "id": 0}
+        second = {"x": x - 60, "y": y - 60, "id": 1}
+        expect(lesson.part("reads")).to_contain_text("This network reads")
+        lesson.press("Undo")
+        expect(lesson.part("reads")).to_have_text("Nothing is drawn yet.")
+        for kind, *fingers in (
+            ("touchStart", first),
+            ("touchMove", first | {"y": y - 80}),
+            ("touchStart", first | {"y": y - 80}, second),
+            ("touchMove", first | {"y": y - 80}, second | {"x": x - 90}),
+            ("touchEnd",),
+        ):
+            send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        assert lesson.read_answer().startswith("This network reads")
+        lesson.press("Undo")
+        assert lesson.read_answer() == "Nothing is drawn yet."
+
+
+def test_the_bar_names_the_stop_and_leads_to_each(browser, path):
+    with open_lesson(browser, path) as lesson:
         bar = lesson.part("lesson-bar")
         here = bar.locator("[aria-current]")
         expect(here).to_have_text("1 Draw")
-        for number, title in ((7, "Many tries"), (3, "One weight")):
+        for number, title in ((7, "The class"), (3, "One weight")):
             bar.get_by_role("link", name=f"{number} {title}").click()
             expect(here).to_have_text(f"{number} {title}")
             heading = lesson.root.get_by_role("heading", name=title, exact=True)
-            top, bottom = heading.bounding_box()["y"], bar.bounding_box()["height"]
-            assert bottom <= top < 200
-            assert bar.bounding_box()["y"] == 0
-        page = lesson.page
-        third = (844 - bar.bounding_box()["height"]) / 3
-        heading = lesson.root.get_by_role("heading", name="A chain")
-        for place, name in ((third + 30, "3 One weight"), (third - 30, "4 A chain")):
-            height = bar.bounding_box()["height"] + place
-            page.evaluate("(y) => scrollBy(0, y)", heading.bounding_box()["y"] - height)
-            expect(here).to_have_text(name)
-        page.evaluate("location.hash = '#step'")  # a link from elsewhere
-        expect(here).to_have_text("6 The real step")
-        page.set_viewport_size({"width": 320, "height": 844})
-        assert page.evaluate(pages.FITS)
+            assert heading.bounding_box()["y"] >= bar.bounding_box()["height"]
+        lesson.page.set_viewport_size({"width": 320, "height": 844})
         expect(bar.get_by_role("link").last).to_be_in_viewport(ratio=1)
 
 
-def test_train_is_within_a_screen_and_a_silent_unit_learns_by_the_slip_alone(
-    browser, path
-):
-    with open_page(browser, path) as lesson:
-        box = lesson.root.locator("button.train").bounding_box()
-        assert box["y"] + box["height"] <= 900
-        chains = lesson.root.locator("#a-chain .live")
-        Sheet(lesson).predict(1)
-        for i, weight in ((1, "-1"), (2, "-1.15")):
-            chains.nth(i).get_by_role("button", name="Update").click()
-            expect(chains.nth(i).locator("button.weight")).to_have_text([weight, "-3"])
-            expect(chains.nth(i).locator("button.place")).to_have_text(["2", "0", "0"])
-
-
-PLAN = (NOTEBOOKS / "teaching.md").read_text().split("## Lesson 2")[0]
-# What is shown of each stop after it was used: from the first element to the last.
-SHOWN = {
-    2: ("#train .actions", "#train .forming"),
-    3: ("#one-weight .live", "#one-weight .live"),
-    4: ("#a-chain .live >> nth=1", "#a-chain .live >> nth=1"),
-    5: ("#on-paper .live", "#on-paper .live"),
-    6: ("#step .real", "#step .rows"),
-    7: ("#tries .dots", "#tries .groups"),
-}
-
-
-def test_what_a_projector_shows_fits_at_the_zoom_of_the_plan(browser, original):
-    zooms = re.findall(r"stop (\d) at (?:a zoom of )?(\d+) %", PLAN)
-    assert [int(stop) for stop, _ in zooms] == [*SHOWN]
-    with open_page(browser, original, DESKTOP) as lesson:
-        lesson.stop_training("Train it here")
-        lesson.press("Clearly more", "Correct the slip", "Next image")
-        lesson.wait_for_training()
-        Sheet(lesson).predict(0)
-        Sheet(lesson).predict(3)
-        for name in ("one-weight", "step"):
-            update = lesson.root.locator(f"#{name}").get_by_role(
-                "button", name="Update"
-            )
-            update.press("Enter")
-        for stop, zoom in zooms:
-            size = {"width": 128000 // int(zoom), "height": 80000 // int(zoom)}
-            lesson.page.set_viewport_size(size)
-            first, last = (
-                lesson.root.locator(each).first.bounding_box()
-                for each in SHOWN[int(stop)]
-            )
-            room = size["height"] - lesson.part("lesson-bar").bounding_box()["height"]
-            assert last["y"] + last["height"] - first["y"] <= room, stop
-
-
-def test_a_pressed_dot_trains_its_try_again_and_stays_in_view(browser, path):
-    with open_page(browser, path) as lesson:
-        for seed in (2, 3):
-            lesson.train(seed=seed, epochs=1)
-        dot, verdict = lesson.part("first-plot .dot").last, lesson.part("verdict")
-        dot.click()
-        expect(verdict).to_contain_text("Equal to your try before: 0.")
-        for part in (dot, verdict):
-            expect(part).to_be_in_viewport()
-        expect(lesson.part("tries tbody tr")).to_have_count(3)
-        expect(lesson.part("first-plot .dot")).to_have_count(2)
-
-
-def test_a_links_setting_is_said_at_the_top_and_stays_on_the_way_through_the_stops(
-    browser, path
-):
-    with open_page(browser, path) as lesson:
-        page = lesson.page
-        page.goto(f"{path.as_uri()}#relu_grad_inactive=0")
-        notice = lesson.part("link-notice")
-        expect(notice).to_contain_text("relu_grad_inactive 0")
-        expect(notice).to_be_in_viewport()
-        lesson.part("lesson-bar").get_by_role("link").nth(3).click()
-        expect(notice).to_contain_text("relu_grad_inactive 0")
-        expect(lesson.field("relu_grad_inactive")).to_have_value("0")
-        lesson.fill(relu_grad_inactive=1)
-        expect(notice).to_be_hidden()
-        example = lesson.part("links").get_attribute("placeholder")
-        assert example.startswith("lesson.html#")
-
-
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_the_picture_beside_the_curves_covers_no_name_of_their_axis(
-    browser, path, width
-):
-    with open_page(browser, path, width) as lesson:
-        lesson.train()
-        picture = lesson.part("watched")
-        expect(picture).to_be_in_viewport(ratio=1)
-        box = picture.bounding_box()
-        texts = lesson.part("accuracy text").all()
-        assert len(texts) > 5
-        for text in texts:
-            name = text.bounding_box()
-            is_below = name["y"] >= box["y"] + box["height"]
-            assert is_below or name["x"] >= box["x"] + box["width"]
-
-
-def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, path):
-    with open_page(browser, path) as lesson:
-        network = pages.Page(lesson.page, lesson.root.locator("#on-paper .live"))
-        circles, errors = network.part("place"), network.part("errors")
-        expect(circles).to_have_text(["1", "0", "2", "?", "?", "?", "?"])
-        circles.nth(4).click()
-        field, said = network.field("Your value for unit 2:"), network.part("ask p")
-        for number, word in (("", "Write a number"), ("-3", "ReLU"), ("5", "Not yet")):
-            field.fill(number)
-            network.press("Check")
-            expect(said).to_contain_text(word)
-        field.fill("0")
-        network.press("Check")
-        expect(circles.nth(4)).to_have_text("0")
-        expect(network.part("says")).to_contain_text("Right.")
-        expect(network.part("picture")).to_be_in_viewport(ratio=1)
-        circles.nth(4).click()
-        expect(network.part("about")).to_contain_text("sum")
-        for place, number in ((3, "2"), (5, "2"), (6, "-2")):
-            circles.nth(place).click()
-            expect(network.part("ask input")).to_be_focused()
-            lesson.page.keyboard.type(f"{number}\n")
-        expect(network.part("says")).to_contain_text("Now press Error")
-        network.press("Error")
-        network.field("Your error signal for score 1:").fill("1")
-        network.press("Check")
-        under = network.part("under").filter(has_text="error signal")
-        expect(under).to_have_text(["error signal 1", "error signal ?"])
-        network.press("Back", "Show it")
-        expect(under).to_have_text([f"error signal {each}" for each in "3?1?"])
-        expect(errors).to_be_empty()
-        Sheet(lesson).predict(2)
-        network.press("Update")
-        expect(circles).to_have_text(["1", "0", "2", "0.5", "0", "0.4", "-0.3"])
-        expect(errors).to_contain_text("5, after it: 0.45")
-        network.press("Start again")
-        expect(circles.nth(3)).to_have_text("?")
-
-
-def test_a_sheet_survives_a_reload_but_in_a_browser_that_stores_nothing(browser, path):
-    """That a result survives, too, is tested in Firefox."""
-    with open_page(browser, path) as lesson:
-        sheet, name = Sheet(lesson), lesson.field("Name")
-        predicted, result, _ = sheet.row(0).locator("td").all()
-        sheet.predict(0)
-        name.fill("Ada")
-        lesson.page.reload()
-        expect(name).to_have_value("Ada")
-        expect(predicted).to_have_text("(b) At 0.7.")
-        expect(result).to_have_text("")
-        lesson.page.add_init_script(REFUSE_STORAGE)
-        lesson.page.reload()
-        expect(predicted).to_have_text("")
-        sheet.predict(0)
-        sheet.press(0)
-        expect(result).to_contain_text(ANSWERS[0])
-
-
-def test_without_scripts_answers_open_as_in_other_pages(browser, path):
-    with open_page(browser, path, java_script_enabled=False) as lesson:
-        Sheet(lesson).press(0)
-        answer = Sheet(lesson).answers.first
-        expect(answer.get_by_text("The score is 0.8 below").first).to_be_visible()
-        fields = lesson.root.locator("textarea, input[type=radio]")
-        expect(fields.filter(visible=True)).to_have_count(0)
+def test_without_scripts_answers_open_and_nothing_dead_is_shown(browser, path):
+    with open_lesson(browser, path, java_script_enabled=False) as lesson:
+        lesson.press_answer(0)
+        expect(lesson.answers.first.get_by_text("is right.")).to_be_visible()
+        dead = lesson.root.locator("button, input, select, textarea, canvas")
+        expect(dead.filter(visible=True)).to_have_count(0)

@@ -114,10 +114,15 @@ def test_the_lesson_has_the_numbers_of_forty_seeds():
     accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
     assert f"reads {accuracy:.2f} % of 10,000 test digits" in text
     ends = [end for kind in (1, 0) for end in read_heap(kind).agg(["min", "max"])]
-    ours, others = "from {:.1%} to {:.1%}.", "from {:.1%} to {:.1%}."
-    words = f"{ours} Twenty without the slip reach {others}"
+    words = "with the slip reach from {:.1%} to {:.1%}, and those without it from "
+    words += "{:.1%} to {:.1%}."
     assert words.format(*ends).replace("%", " %") in text
-    assert f"By {100 * (ends[1] - ends[0]):.0f} points of a hundred." in text
+    apart = 100 * (ends[1] - ends[0])
+    assert f"with the slip lie {apart:.0f} points of a hundred apart" in text
+    record = record[record["seed"] == 1].set_index("relu_grad_inactive")
+    first = record.filter(like="hundred").sum(axis=1) / 10
+    words = f"it reads {first[1]} % with the slip, and {first[0]} % without it"
+    assert words in text
 
 
 def test_the_plan_of_an_hour_has_the_numbers_of_forty_seeds():

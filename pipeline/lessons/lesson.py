@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import InvalidInput
 from pipeline.images.data import load_source
-from pipeline.lessons.diagram import Diagram, draw_still
+from pipeline.lessons.diagram import Diagram
 from pipeline.parameters import (
     Parameters,
-    find_unoriginal,
     from_values,
     make_command,
 )
 from pipeline.paths import RUNS
 from pipeline.records import RunRecord
-from pipeline.reports import live, page, plots
+from pipeline.reports import live, page
 from pipeline.reports.markdown import Renderer, render_guide, render_text, render_words
 from pipeline.results import provenance
 from pipeline.results.files import check_page, write_whole
@@ -47,13 +46,8 @@ NETWORKS: dict[str, dict[str, Any]] = {  # the options of a `Diagram`
         "on_paper": True,
     },
 }
-# What the training of the original asks before its slip is corrected.
-SLIP_QUESTION = (
-    "One line of its program says <code>&gt;=</code> where <code>&gt;</code> belongs. "
-    "Corrected, how many new digits will it read?"
-)
 # What a line may name, and the part to which links such as lesson.html#draw lead.
-PARTS = {"pad": "draw", "train": "train", "step": "step", "tries": "tries"}
+PARTS = {"pad": "draw", "train": "train", "dots": "", "step": "step", "class": "class"}
 NAMES = (*PARTS, *(f"network {size}" for size in NETWORKS))
 PART = re.compile(r"^\{(.*)\}$", re.M)
 QUESTION = re.compile(
@@ -75,7 +69,7 @@ class Choice(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A row of the sheet: the stop where it is asked, its name there, and HTML."""
+    """A row of the sheet: the stop where it is asked, its anchor there, and HTML."""
 
     name: str
     heading: str
@@ -115,40 +109,26 @@ def render(text: str, run: RunFolder, site: Mapping[str, str] | None = None) -> 
     check_run(run)
     record = run.read_record()
     parts = live.collect_parts(run, record)
-    if not (parts["run"]["networks"] and parts["run"]["training"]):
+    own = parts["run"]
+    if not (own["networks"] and own["training"]):
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
-    parts["run"]["networks"] = parts["run"]["networks"][:1]
-    is_published = provenance.has_published_helpers(record.inputs)
-    history = run.read_history()
-    parts |= {
-        "networks": parts["run"]["networks"],
-        "axis": ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"],
-        "error_curves": live.collect_curves(history, "error"),
-        "question": not find_unoriginal(from_values(record.parameters))
-        and SLIP_QUESTION,
-    }
-    values = {
-        "live": parts,
-        "run": parts["run"],
-        "site": site or {},
-        "summary": {"published_helpers": is_published},
-    }
+    own["networks"] = own["networks"][:1]
+    values = {"run": own, "site": site or {}}
     opening, *texts = re.split(r"^## ", text, flags=re.M)
     title = opening.removeprefix("# ").split("\n")[0]
     questions: list[Question] = []
     renderer = Renderer(["lesson"], site or {})
     stops = [render_stop(each, questions, renderer, values) for each in texts]
-    pad = "lesson_training" if parts["run"]["training"] else "lesson_pad"
     return page.fill(
         "lesson.html.j2",
-        ["page", pad, "diagrams", "predict", "lesson"],
+        ["page", "lesson", "diagrams", "predict", "bar"],
         ["live", "page", "lesson"],
         title=title,
         site=site or {},
         opening=render_text(opening, renderer),
         stops=stops,
         questions=questions,
-        run=parts["run"],
+        run=own,
         glossary=None if site else render_guide("Glossary", "README.md"),
     )
 
@@ -189,11 +169,8 @@ def render_stop(
     for kind, piece in split_text(body):
         if kind == "part":
             html += render_part(piece, values)
-            asked = values["live"]["question"]  # before the slip is corrected
-            if piece == "train" and asked:
-                questions.append(Question("slip", title, asked, []))
         elif kind == "question":
-            question = read_question(piece, f"{name}-{len(questions) + 1}", title)
+            question = read_question(piece, f"predict-{name}", title)
             questions.append(question)
             html += fill_template("lesson_question.html.j2", question=question)
         elif piece.strip():
@@ -213,17 +190,13 @@ def split_text(text: str) -> Iterator[tuple[str, str]]:
     yield "prose", text[end:]
 
 
-def render_part(name: str, values: Mapping[str, object]) -> str:
+def render_part(name: str, values: Mapping[str, Any]) -> str:
     if name not in NAMES:
         known = ", ".join(f"{{{each}}}" for each in NAMES)
         raise InvalidInput(f"The lesson has no part {{{name}}}. It has: {known}.")
     part, _, size = name.partition(" ")
-    shown: dict[str, object] = {}
-    if size:
-        diagram = Diagram(**NETWORKS[size])
-        still, _ = plots.to_output(draw_still(diagram), diagram.alt)
-        shown = {"diagram": diagram, "picture": still["image/png"]}
-    return fill_template("lesson_part.html.j2", part=part, **shown, **values)
+    diagram = Diagram(**NETWORKS[size]) if size else None
+    return fill_template(f"lesson_{part}.html.j2", diagram=diagram, **values)
 
 
 def read_question(text: str, name: str, heading: str) -> Question:

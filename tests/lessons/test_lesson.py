@@ -37,20 +37,19 @@ def describe(html):
 
 def test_the_committed_lesson_is_what_its_command_makes(lesson):
     committed = NOTEBOOKS / "lesson.html"
-    assert committed.stat().st_size <= 1_100_000
+    assert committed.stat().st_size <= 820_000
     found = describe(parse(committed.read_text()))
     assert found == describe(lesson), "run: make notebooks"
 
 
-def test_each_stop_begins_with_its_part_and_stands_in_the_bar(lesson):
+def test_each_stop_has_its_part_and_stands_in_the_bar(lesson):
     check_page(lesson)
     stops = lesson.select("section.lesson-stop")
-    names = ["draw", "train", "one-weight", "a-chain", "on-paper", "step", "tries"]
+    names = ["draw", "train", "one-weight", "a-chain", "on-paper", "step", "class"]
     assert [stop["id"] for stop in stops] == names
-    parts = [".drawing", ".training .train", ".live", ".live", ".live", ".steps"]
-    for stop, part in zip(stops, [*parts, ".own-tries"], strict=True):
-        first = stop.h2.find_next_sibling()
-        assert first.select(part) or first in stop.select(part), part
+    parts = [".pad", ".training .train", ".live", ".live", ".live", ".steps", ".class"]
+    for stop, part in zip(stops, parts, strict=True):
+        assert stop.select(part), part
     links = lesson.select("nav.lesson-bar a")
     assert [link["href"] for link in links] == [f"#{name}" for name in names]
     places = [" ".join(link.text.split()) for link in links]
@@ -59,28 +58,20 @@ def test_each_stop_begins_with_its_part_and_stands_in_the_bar(lesson):
 
 
 def test_a_question_has_one_right_choice_and_a_word_on_each(lesson):
-    rows = [
-        row.th.get_text(" ", strip=True) for row in lesson.select(".sheet tbody tr")
-    ]
-    asked = re.findall(r"\*\*Predict\*\*: (.*)", TEXT)
-    assert len(rows) - 1 == len(asked) == len(TITLES) - 2  # from One weight on
-    assert rows[0].startswith("Train ")  # which the training asks
-    assert rows[1].startswith("One weight The learning rate is 0.5.")
-    assert all(row.endswith("?") for row in rows)
-    pieces = lesson.select(".invitation p, .cell p:has(> strong:first-child)")
-    questions = [piece.text.removeprefix("Predict: ") for piece in pieces]
-    asked = [each for each in questions if each.strip().endswith("?")]
-    heads = [each.th for each in lesson.select(".sheet tbody tr")]
-    for head in heads:
-        head.b.decompose()
-    assert [head.text.strip() for head in heads] == [each.strip() for each in asked]
-    for answer in lesson.select(".answer"):
-        choices = answer.find_parent().find_previous_sibling().select("li")
-        letters = [choice.text[:3] for choice in choices]
+    questions = lesson.select(".prediction")
+    assert len(questions) == len(re.findall(r"^\*\*Predict\*\*: ", TEXT, re.M)) > 3
+    rows = lesson.select(".sheet tbody tr")
+    assert [row["data-question"] for row in rows] == [each["id"] for each in questions]
+    for row, question in zip(rows, questions, strict=True):
+        asked = question.legend.get_text(" ", strip=True).removeprefix("Predict : ")
+        assert asked.endswith("?")
+        assert asked in row.get_text(" ", strip=True)
+        letters = [label.text.strip()[:3] for label in question.select("label")]
+        answer = question.find_next_sibling()
         reasons = [answer.b.text, *(each.text for each in answer.select("li"))]
         found = sorted(re.search(r"\(\w\)", reason)[0] for reason in reasons)
         assert found == letters == ["(a)", "(b)", "(c)"]
-        assert answer.b.text.endswith("is right.")
+        assert answer.b.text == f"{letters[int(answer['data-right'])]} is right."
 
 
 @pytest.mark.parametrize(

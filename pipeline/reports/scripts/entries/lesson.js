@@ -1,19 +1,16 @@
-// Shows in the bar of a lesson at which stop the reader is.
+// Sets up what draws, trains and shows dots in the page of a lesson.
 
-const bar = document.querySelector(".lesson-bar");
-const links = [...bar.querySelectorAll("a")];
-const headings = links.map(({ hash }) => document.querySelector(`${hash} h2`));
+import { setUpClass } from "../parts/class.js";
+import { Dots } from "../parts/dots.js";
+import { setUpPad } from "../parts/pad.js";
+import { setUpSteps } from "../parts/step.js";
+import { setUpTraining } from "../parts/train.js";
+import { Trainings } from "../parts/trainings.js";
 
-// A stop begins when its heading reaches the upper third of the screen below the bar.
-function showPlace() {
-  const { bottom } = bar.getBoundingClientRect();
-  const line = bottom + (window.innerHeight - bottom) / 3;
-  const begun = headings.filter((heading) => heading.getBoundingClientRect().top < line);
-  links.forEach((link, i) => {
-    if (i === Math.max(begun.length, 1) - 1) link.setAttribute("aria-current", "step");
-    else link.removeAttribute("aria-current");
-  });
-}
-
-window.addEventListener("scroll", showPlace, { passive: true });
-showPlace();
+const { networks, training } = JSON.parse(document.getElementById("run").textContent);
+const trainings = new Trainings(training, document.getElementById("script-network").textContent);
+const dots = new Dots(training.digest);
+const pad = setUpPad(document.querySelector(".drawing"), networks, training);
+setUpTraining(document.getElementById("train"), trainings, dots, pad);
+setUpSteps(document.querySelector(".steps"), training);
+setUpClass(document.querySelector(".class"), trainings, dots.setting);

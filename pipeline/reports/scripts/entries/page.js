@@ -1,78 +1,37 @@
 // What every page does: it opens and folds its pieces.
-import { make, makeButton } from "../show/dom.js";
 
 const CODE = ".source, .set-up";
-const ANSWERS = "details.answer, .prose details"; // an answer has its reading folded, too
+const READINGS = ".prose details"; // what is folded in a text
+// The answers of notebooks; those of a lesson, which wait for predictions, open by themselves alone.
+const ANSWERS = `details.answer:not(.prediction + *), ${READINGS}`;
 
-// One button opens or folds all code, and all answers unless these wait for predictions; each piece
-// also opens by itself, without this script.
+// One button opens or folds all code, and all answers; each piece also opens by itself, without this
+// script.
 function setUpCode() {
   const button = document.getElementById("all-code");
   if (!button) return; // as in a lesson, which has no code
-  const hasAnswers = document.querySelector("details.answer") && !document.querySelector(".sheet");
+  const hasAnswers = document.querySelector("details.answer");
   const pieces = hasAnswers ? "all code and answers" : "all code";
   const folded = hasAnswers ? `${CODE}, ${ANSWERS}` : CODE;
+  let isOpen = false;
+  const show = () => {
+    button.textContent = `${isOpen ? "Hide" : "Show"} ${pieces}`;
+  };
   button.hidden = !document.querySelector("details.source");
-  button.textContent = `Show ${pieces}`;
   button.addEventListener("click", () => {
-    const isOpening = button.textContent.startsWith("Show");
-    for (const details of document.querySelectorAll(folded)) {
-      details.open = isOpening;
-    }
-    button.textContent = `${isOpening ? "Hide" : "Show"} ${pieces}`;
+    isOpen = !isOpen;
+    for (const details of document.querySelectorAll(folded)) details.open = isOpen;
+    show();
   });
+  show();
 }
 
-// The entry of a word in the glossary, also in the plural, or as textbooks call it.
-function findEntry(glossary, word) {
-  const singular = (text) => text.trim().toLowerCase().replace(/s$/, "");
-  const rows = [...glossary.querySelectorAll("tbody tr")];
-  const isNamed = (place) => (row) =>
-    row.cells[place].textContent.split(",").some((name) => singular(name) === singular(word));
-  return rows.find(isNamed(0)) ?? rows.find(isNamed(4));
-}
-
-// A note under a word's paragraph, with its entry; only the latest one stays.
-class Definition {
-  constructor() {
-    this.note = make("div", { class: "definition", role: "note", tabindex: -1 });
-    this.word = null; // the link that is explained
-    document.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape" && this.word) this.close();
-    });
-  }
-
-  open(word, [name, meaning]) {
-    const text = meaning.cloneNode(true).childNodes;
-    const button = makeButton("Close", () => this.close());
-    this.word = word;
-    this.note.replaceChildren(make("b", {}, name.textContent), ": ", ...text, ". ", button);
-    // Not within what is announced, and is hidden, as a whole.
-    (word.closest("[role=status]") ?? word.closest("p, li, td")).after(this.note);
-    this.note.focus({ preventScroll: true });
-    this.note.scrollIntoView({ block: "nearest" });
-  }
-
-  close() {
-    this.note.remove();
-    this.word.focus({ preventScroll: true });
-    this.word = null;
-  }
-}
-
-// What leads to the glossary opens it, but a word that has an entry shows that where it stands.
+// What leads to the glossary unfolds it.
 function setUpGlossary() {
   const glossary = document.querySelector("details.glossary");
-  const definition = new Definition();
   for (const link of document.querySelectorAll('a[href="#glossary"]')) {
-    const entry = findEntry(glossary, link.textContent);
-    link.addEventListener("click", (event) => {
-      if (!entry) {
-        glossary.open = true;
-        return;
-      }
-      event.preventDefault();
-      definition.open(link, entry.cells);
+    link.addEventListener("click", () => {
+      glossary.open = true;
     });
   }
 }
@@ -84,9 +43,8 @@ function setUpPrinting() {
     for (const details of folded) details.open = isOpen;
   };
   window.addEventListener("beforeprint", () => {
-    // An answer that waits for a prediction stays shut.
     const kinds = `:is(.origins, .glossary, .set-up, ${ANSWERS})`;
-    folded = document.querySelectorAll(`${kinds}:not([open], .locked)`);
+    folded = document.querySelectorAll(`${kinds}:not([open])`);
     setOpen(true);
   });
   window.addEventListener("afterprint", () => setOpen(false));

@@ -3,6 +3,7 @@
 import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
 import { formatNumber, Section } from "../show/dom.js";
 import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
+import { storeOfTab } from "./store.js";
 import { Teacher } from "./teach.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
@@ -41,21 +42,34 @@ class Pad extends Section {
     this.networks = networks;
     this.teacher = new Teacher(training);
     this.canvas = this.part("pad");
-    this.part("label").selectedIndex = -1; // nobody has said yet what is drawn
     // Beside the page's networks, one that was trained here; weights are there once unpacked.
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
-    this.strokes = [];
-    this.picture = null; // an image in place of strokes
-    this.truth = ""; // the name of what the image is labelled
     this.past = []; // what was on the pad before each change
     this.pen = null; // the pointer's id, or "keys", while the pen is down
     this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
     this.frame = 0; // the id of the requested animation frame, or 0
+    this.key = `drawing ${document.title}`; // of what is kept
+    this.state = storeOfTab.read(this.key) ?? {};
   }
 
+  // The one that is chosen, or else the latest.
   get network() {
-    return this.known[this.part("network").selectedIndex];
+    return this.known[this.part("network")?.selectedIndex ?? this.known.length - 1];
+  }
+
+  // What is on the pad: strokes, or an image in their place, with the name of what it is labelled;
+  // and the place of what it is said to be.
+  get state() {
+    const { strokes, picture, truth } = this;
+    return { strokes, picture, truth, label: this.part("label").selectedIndex };
+  }
+
+  set state({ strokes = [], picture = null, truth = "", label = -1 }) {
+    this.strokes = strokes;
+    this.picture = picture && Uint8Array.from(picture);
+    this.truth = truth;
+    this.part("label").selectedIndex = label;
   }
 
   get image() {
@@ -75,6 +89,9 @@ class Pad extends Section {
   show() {
     this.frame = 0;
     const network = this.network;
+    const { picture, ...state } = this.state;
+    if (this.pen === null)
+      storeOfTab.keep(this.key, { ...state, picture: picture && [...picture] });
     const isDrawn = this.picture !== null || this.strokes.length > 0;
     const hasExample = !isDrawn && network.classes[DIGIT] === String(DIGIT);
     const image = hasExample ? imageOf(EXAMPLE) : this.image;
@@ -144,7 +161,8 @@ class Pad extends Section {
       sentences.push("Not sure: their scores are close.");
     }
     if (this.picture) sentences.push(`It is labelled ${this.truth}.`);
-    for (const other of this.known.filter(({ weights }) => weights)) {
+    const others = this.part("network") ? this.known.filter(({ weights }) => weights) : [];
+    for (const other of others) {
       const otherName = nameOf(other.classes, read(image, other).answer);
       if (otherName !== name) sentences.push(`${other.name} reads ${otherName}.`);
     }
@@ -164,17 +182,14 @@ class Pad extends Section {
 
   // Keeps what is on the pad, for Undo.
   remember() {
-    const { strokes, picture, truth } = this;
-    this.past.push({ strokes, picture, truth, label: this.part("label").selectedIndex });
+    this.past.push(this.state);
   }
 
   undo() {
     const last = this.past.pop();
     if (!last) return;
     this.setStrokes(last.strokes);
-    this.picture = last.picture;
-    this.truth = last.truth;
-    this.part("label").selectedIndex = last.label;
+    this.state = last;
   }
 
   clear() {
@@ -265,6 +280,7 @@ class Pad extends Section {
     this.on("forget", "click", () => this.forget());
     this.on("mistake", "click", () => this.showMistake());
     this.on("network", "change", () => this.chooseNetwork());
+    this.on("label", "change", () => this.askForFrame());
   }
 
   chooseNetwork() {
@@ -316,9 +332,9 @@ class Pad extends Section {
     const name = "The network trained here";
     const place = this.networks.length;
     const choice = this.part("network");
-    if (this.known.length === place) choice.add(new Option(name));
+    if (this.known.length === place) choice?.add(new Option(name));
     this.known[place] = { name, ...network };
-    choice.selectedIndex = place;
+    if (choice) choice.selectedIndex = place;
     this.chooseNetwork(); // which may have fewer units
   }
 }

@@ -1,19 +1,62 @@
-// Keeps what a reader has made, in the browser.
+// Keeps what a reader has made. Each thing has a key of its own, so that two tabs of the same page
+// add to each other's, and do not overwrite them.
 
-// Reads what was kept under a name, or null. A browser may refuse to store anything: then nothing
-// is kept, and all else works.
-export function readKept(name) {
-  try {
-    return JSON.parse(localStorage.getItem(`digits-by-hand: ${name}`));
-  } catch {
-    return null;
+const PREFIX = "digits-by-hand: ";
+
+// A storage of the browser. It tells "change", with the key as detail, when something is kept or
+// forgotten, here or in another tab.
+class Store extends EventTarget {
+  constructor(name) {
+    super();
+    this.name = name;
+    this.others = new Map(); // where the browser refuses to keep anything, until the page closes
+    window.addEventListener("storage", ({ key, storageArea }) => {
+      if (storageArea === this.storage) this.announce(key?.replace(PREFIX, "") ?? "");
+    });
+  }
+
+  get storage() {
+    try {
+      return window[this.name];
+    } catch {
+      return null;
+    }
+  }
+
+  announce(key) {
+    this.dispatchEvent(new CustomEvent("change", { detail: key }));
+  }
+
+  // What is kept under a key, or null.
+  read(key) {
+    const text = this.others.get(key) ?? this.storage?.getItem(PREFIX + key);
+    return text ? JSON.parse(text) : null;
+  }
+
+  keep(key, value) {
+    const text = JSON.stringify(value);
+    try {
+      this.storage.setItem(PREFIX + key, text);
+      this.others.delete(key);
+    } catch {
+      this.others.set(key, text);
+    }
+    this.announce(key);
+  }
+
+  forget(key) {
+    this.others.delete(key);
+    this.storage?.removeItem(PREFIX + key);
+    this.announce(key);
+  }
+
+  // The keys that begin with some words.
+  list(words) {
+    const keys = Object.keys(this.storage ?? {}).filter((key) => key.startsWith(PREFIX));
+    const all = [...this.others.keys(), ...keys.map((key) => key.slice(PREFIX.length))];
+    return all.filter((key) => key.startsWith(words));
   }
 }
 
-export function keep(name, value) {
-  try {
-    localStorage.setItem(`digits-by-hand: ${name}`, JSON.stringify(value));
-  } catch {
-    // A page without storage forgets when it is closed.
-  }
-}
+export const store = new Store("localStorage");
+export const storeOfTab = new Store("sessionStorage"); // what another tab has, too, but its own

@@ -1,368 +1,248 @@
-// Trains the run's network again, in this page, and compares the error of every epoch, and the
-// digest of the weights.
+// Trains the network of a lesson, with the slip or without it and from any seed, while it reads what
+// is drawn. Whole trainings become dots, and one button trains ten more of each kind.
 
-import { unpackBytes } from "../compute/reading.js";
-import { startWorker } from "../compute/worker.js";
 import { count, make, Section } from "../show/dom.js";
+import { describeGroups, drawGroups } from "../show/groups.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
-import { Correction } from "./correction.js";
-import { MILESTONES, Strip } from "./strip.js";
-import { describe, findChanges, isAllowed, numberIn, readFragment, setUpTries } from "./tries.js";
+import { KINDS, MAX_SEED, toPercent } from "./dots.js";
+import { store } from "./store.js";
+import { Strip } from "./strip.js";
 
-const MAX_POINTS = 200; // at which a line is drawn while it grows
-const KINDS = ["accuracy", "error"]; // of plots
-const CORRECTION = "relu_grad_inactive 0";
-const MEASURES = ["masked", "fitted", "validation"]; // of accuracy
-export const NO_PAD = { add: () => {}, getImage: () => null };
+const MORE = 10; // trainings of each kind
+const SLIP = { on: true, off: false }; // in a link
 
-// Compares the validation accuracy with the run's; "" without validation images.
-function judge(accuracies, { validation, finite }) {
-  if (!(validation >= 0 && finite)) return "";
-  const old = accuracies.at(-1);
-  const difference = Math.abs(validation - old).toFixed(3);
-  let words = "As good as the run";
-  if (validation > old) words = `Better than the run by ${difference}`;
-  if (validation < old) words = `Worse than the run by ${difference}`;
-  return `${words}: accuracy ${validation.toFixed(3)} on the validation images. `;
-}
-
-// The digest of the weights, folded.
-function foldDigest(digest) {
-  const summary = make("summary", {}, "SHA-256 of the weights");
-  return make("details", {}, summary, ": ", make("code", {}, digest), ". ");
-}
-
-// Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
-// null.
-function describeOutcome(run, changes, differs, { epoch, finite, digest }) {
-  const epochs = count(epoch, "epoch");
-  if (!finite) {
-    return [
-      `Stopped after ${epochs}. The error is no longer a number: make learning_rate smaller. ` +
-        "This network is not kept, and does not read what you draw.",
-    ];
-  }
-  const folded = foldDigest(digest);
-  const reads = "It reads what you draw now.";
-  if (changes) {
-    const words = changes === CORRECTION ? `${changes}, which corrects the slip` : changes;
-    return [`Another training, with ${words}: ${epochs}. `, folded, reads];
-  }
-  if (digest === run.digest && !differs) {
-    const equal = `All errors and weights are the run's, to the last bit. ${reads}`;
-    return [`Equal: ${epochs}. `, folded, equal];
-  }
-  const first = `the first epoch that differs is ${differs ?? "none"}. ${reads}`;
-  return [`NOT equal: ${epochs}. `, folded, `The run's digest is ${run.digest}; ${first}`];
-}
-
-// The section with the buttons, the plots and the fields of the parameters.
-class TrainingPanel extends Section {
-  constructor(root, run, source, pad, rootOfTries) {
+class Training extends Section {
+  constructor(root, trainings, dots, pad) {
     super(root);
-    this.rootOfTries = rootOfTries;
-    this.run = run;
-    this.source = source;
+    this.trainings = trainings;
+    this.dots = dots;
     this.pad = pad;
-    this.fields = [...this.part("fields").querySelectorAll("input, select")];
-    this.isBusy = false;
-    const train = (settings) => this.trainAgain(settings);
-    this.tries = setUpTries(rootOfTries, this.fields, train, run.digest);
-    this.latest = []; // the two tries that are drawn
-    this.plots = Object.fromEntries(KINDS.map((kind) => [kind, new Plot(this.part(kind))]));
-    this.units = null; // what the picture of the weights shows, once something is trained
-    this.correction = new Correction(root, run, () => this.correct());
+    this.slip = this.part("slip");
+    this.seed = this.part("seed");
+    this.plot = new Plot(this.part("accuracy"));
+    this.prediction = { isWaiting: false, place: "" };
+    this.halt = null; // what stops the present training
   }
 
-  say(first, ...more) {
-    this.part("outcome").replaceChildren(make("strong", {}, first), ...more);
+  get dot() {
+    return { kind: this.slip.checked ? "with" : "without", seed: this.seed.valueAsNumber };
   }
 
-  // It does not use `disabled`, with which a button loses the focus.
-  setBusy(isBusy) {
-    this.isBusy = isBusy;
-    const buttons = [
-      ...this.root.querySelectorAll(".train, .again"),
-      ...this.rootOfTries.querySelectorAll(".one-try"),
-    ];
-    for (const button of buttons) button.setAttribute("aria-disabled", isBusy);
-    this.part("stop").setAttribute("aria-disabled", !isBusy);
-    this.correction.setBusy(isBusy);
-  }
-
-  // Trains with the values of the fields.
-  begin() {
-    if (this.isBusy) return;
-    const wrong = this.fields.find((field) => !isAllowed(field));
-    if (wrong) {
-      this.part("change").open = true; // where the browser's message can be seen
-      wrong.reportValidity();
-      this.say(wrong.validationMessage);
-      return;
+  // It does not use `disabled`, with which a button loses the focus. halt: null at the end.
+  setBusy(halt) {
+    this.halt = halt;
+    for (const each of this.root.querySelectorAll(".train, .more")) {
+      each.setAttribute("aria-disabled", halt !== null);
     }
-    const values = this.fields.map((field) => [field.name, numberIn(field)]);
-    this.train(Object.fromEntries(values));
-  }
-
-  // Trains with the run's parameters, but for some.
-  train(changes = {}) {
-    if (this.isBusy) return;
-    new Attempt(this, { ...this.run.parameters, ...changes }).begin();
-  }
-
-  // Takes the settings of a try into the fields, and trains them.
-  trainAgain(settings) {
-    if (this.isBusy) return;
-    for (const field of this.fields) field.value = settings[field.name];
-    this.tries.showLink(); // whose settings these replace
-    this.begin();
-  }
-
-  // Trains with the slip corrected, for once: the fields have the run's values again.
-  correct() {
-    if (this.isBusy) return;
-    this.reset();
-    this.train({ relu_grad_inactive: 0 });
-  }
-
-  reset() {
-    for (const field of this.fields) field.value = field.dataset.run;
-    this.tries.showLink();
-  }
-
-  drawRun(epochs) {
-    for (const kind of KINDS) this.plots[kind].setCount(epochs);
-    for (const [name, values] of Object.entries(this.run.curves)) {
-      this.plots.accuracy.set(this.part(`run-${name}`), values);
-    }
-    for (const [name, values] of Object.entries(this.run.errorCurves)) {
-      this.plots.error.set(this.part(`error-run-${name}`), values);
+    for (const each of this.root.querySelectorAll(".stop")) {
+      each.setAttribute("aria-disabled", halt === null);
     }
   }
 
-  // Draws the two latest tries. lines: the values of the new one, by the kind of plot.
-  drawTry(number, lines) {
-    this.latest.unshift({ label: `try ${number}`, ...lines });
-    this.latest.length = Math.min(this.latest.length, 2);
-    for (const kind of KINDS) {
-      const polylines = this.root.querySelectorAll(`.${kind} .try`);
-      for (const [i, each] of this.latest.entries()) {
-        polylines[i].dataset.label = each.label;
-        this.plots[kind].set(polylines[i], each[kind]);
-      }
-      this.plots[kind].drawAll();
+  // Says that a prediction comes first. Returns whether it does.
+  refuse(place) {
+    const { isWaiting, place: id } = this.prediction;
+    const link = make("a", { href: `#${id}` }, "choose your prediction");
+    this.part(place).replaceChildren(...(isWaiting ? ["First ", link, "."] : []));
+    return isWaiting;
+  }
+
+  train() {
+    if (this.halt || !this.seed.reportValidity()) return;
+    new Attempt(this, this.dot).begin();
+  }
+
+  trainMore() {
+    if (this.halt || this.refuse("state") || !this.seed.reportValidity()) return;
+    const { seed } = this.dot;
+    const [ours, others] = KINDS.map((kind) => this.dots.findNext(kind, seed, MORE));
+    const list = ours.flatMap((dot, i) => [dot, others[i]].filter(Boolean));
+    const begun = performance.now();
+    let done = 0;
+    const tell = (dot) => {
+      this.dots.keep(dot);
+      done++;
+      const seconds = ((performance.now() - begun) / 1000 / done) * (list.length - done);
+      const left = done > 2 ? `, about ${count(Math.ceil(seconds), "second")} left` : "";
+      this.write("state", `${done} of ${list.length} trained${left}.`);
+      if (done === list.length) this.end("state", `${done} trained.`);
+    };
+    this.write("state", `0 of ${list.length} trained.`);
+    const stop = this.trainings.measure(list, tell, (error) => this.fail("state", error));
+    this.setBusy(() => {
+      stop();
+      this.end("state", `Stopped after ${done} of ${list.length}.`);
+    });
+  }
+
+  fail(place, error) {
+    this.end(place, `This browser could not train: ${error}`);
+  }
+
+  end(place, words) {
+    this.setBusy(null);
+    this.write(place, words);
+  }
+
+  // Shows all dots, and the accuracies of the seed in the field.
+  showDots() {
+    const dots = this.dots.list();
+    drawGroups(this.part("groups"), dots);
+    this.write("says", dots.length ? describeGroups(dots) : "");
+    const found = KINDS.map((kind) => this.dots.read(kind, this.dot.seed));
+    found.forEach((accuracy, i) => {
+      this.write(`${KINDS[i]}-number`, accuracy === null ? "-" : toPercent(accuracy));
+    });
+    if (found.some((accuracy) => accuracy !== null)) this.part("compared").hidden = false;
+    this.part("luck").hidden = found.includes(null);
+  }
+
+  // Copies one line for all dots; where the clipboard is not allowed, it is at least selected.
+  async copy() {
+    const field = this.part("copied");
+    field.hidden = false;
+    field.value = this.dots.write();
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      this.write("state", "Copied.");
+    } catch {
+      this.write("state", "Copy what is selected.");
     }
   }
 
-  // Shows weights as pictures.
-  drawUnits(weights, size) {
-    this.units = { weights, size };
-    drawUnits(this.part("forming"), weights, size, this.part("same-scale").checked);
-  }
-
-  // Takes the settings in the page's address, such as #learning_rate=0.01&seed=3, into the fields.
-  // A link of the contents has none.
+  // Takes the seed and the switch from the page's address, such as #seed=300&slip=off. A link to a
+  // stop has neither.
   readAddress() {
     if (!location.hash.includes("=")) return;
-    const { settings, refused } = readFragment(this.fields, location.hash.slice(1));
-    for (const field of this.fields) {
-      const value = settings[field.name] ?? field.value;
-      field.value = field.name in refused ? field.dataset.run : value;
+    const wrong = [];
+    const set = [];
+    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+      if (name === "seed" && /^\d+$/.test(value) && Number(value) <= MAX_SEED) {
+        this.seed.value = value;
+        set.push(`seed ${value}`);
+      } else if (name === "slip" && value in SLIP) {
+        this.slip.checked = SLIP[value];
+        set.push(`${SLIP[value] ? "with" : "without"} the slip`);
+      } else {
+        wrong.push(`${name} ${value}`);
+      }
     }
-    if (describe(settings)) this.part("change").open = true;
-    this.tries.showLink(settings);
-    const wrong = describe(refused);
-    if (wrong) this.say(`The address has ${wrong}, which cannot be; the run's own value is kept.`);
+    const from = set.length ? `From the link: ${set.join(", ")}. ` : "";
+    const refused = wrong.length ? `The link also has ${wrong.join(", ")}, which cannot be.` : "";
+    this.write("from-link", from + refused);
+    this.part("from-link").scrollIntoView({ block: "center" });
+    this.showDots();
   }
 
-  setUp() {
-    this.on("defaults", "click", () => this.reset());
-    if (this.tries.isInPage) {
-      this.tries.setUpLink(this.part("from-link"));
-      this.readAddress();
-      window.addEventListener("hashchange", () => this.readAddress());
-    }
+  listen() {
     this.on("train", "click", () => this.train());
-    this.on("again", "click", () => this.begin());
-    this.on("same-scale", "change", () => {
-      if (this.units) this.drawUnits(this.units.weights, this.units.size);
+    this.on("more", "click", () => this.trainMore());
+    this.on("copy", "click", () => this.copy());
+    for (const each of this.root.querySelectorAll(".stop")) {
+      each.addEventListener("click", () => this.halt?.());
+    }
+    this.slip.addEventListener("click", (event) => {
+      if (this.refuse("from-link")) event.preventDefault();
     });
+    this.seed.addEventListener("input", () => {
+      this.write("from-link", "");
+      this.showDots();
+    });
+    this.root.closest("section").addEventListener("prediction", ({ detail }) => {
+      this.prediction = detail;
+    });
+    window.addEventListener("hashchange", () => this.readAddress());
+    store.addEventListener("change", () => this.showDots());
   }
 }
 
 // One training, from the press of a button to its end.
 class Attempt {
-  constructor(panel, parameters) {
+  constructor(panel, dot) {
     this.panel = panel;
-    this.parameters = parameters;
-    this.changes = describe(findChanges(panel.fields, parameters));
-    this.epochs = Math.max(parameters.epochs, panel.run.errors.length); // across the plots
-    this.accuracies = { masked: [], fitted: [], validation: [] };
-    this.errors = []; // on the validation images
-    this.differs = null; // the first epoch whose error is not the run's
-    this.kept = null; // the last epoch that came with weights
-    this.part = null; // what is trained of an epoch that has not ended
+    this.dot = dot;
+    this.parameters = panel.trainings.find(dot);
+    this.accuracies = [];
+    this.kept = null; // the last result with weights
     this.strip = null; // unless there is nothing to read
-    this.isCorrection = this.changes === CORRECTION;
-    this.isStopped = false;
-    this.stopWorker = () => {};
-    this.started = performance.now();
   }
 
-  async begin() {
-    this.showBeginning();
-    try {
-      const { images, labels, validation_images, validation_labels } = this.panel.run;
-      const packed = [images, labels, validation_images, validation_labels];
-      const arrays = await Promise.all(packed.map(unpackBytes));
-      if (this.isStopped) return;
-      this.stopWorker = startWorker(
-        this.panel.source,
-        [arrays.slice(0, 2), arrays.slice(2), this.parameters, MILESTONES],
-        (result) => this.show(result),
-        (error) => this.fail(error),
-      );
-    } catch (error) {
-      this.fail(error);
+  begin() {
+    const { panel, dot, parameters } = this;
+    const image = panel.pad.getImage();
+    if (image) this.strip = new Strip(panel.root, image, parameters.classes);
+    panel.part("progress").max = parameters.epochs;
+    panel.part("progress").value = 0;
+    panel.plot.setCount(parameters.epochs);
+    panel.write("outcome", "Training.");
+    this.draw();
+    const show = (result) => this.show(result);
+    const stop = panel.trainings.train(dot, show, (error) => panel.fail("outcome", error));
+    panel.setBusy(() => {
+      stop();
+      this.stop();
+    });
+    panel.part("compared").hidden = false;
+    for (const name of ["compared", "accuracy"]) {
+      panel.part(name).scrollIntoView({ block: "nearest" }); // what grows, and what comes out
     }
   }
 
-  showBeginning() {
-    const { panel, parameters, epochs } = this;
-    const image = panel.pad.getImage();
-    const words = this.isCorrection ? "corrected" : this.changes;
-    if (image) this.strip = new Strip(panel.root, image, parameters.classes, words);
-    panel.part("stop").onclick = () => this.stop();
-    panel.setBusy(true);
-    panel.correction.ask();
-    if (this.isCorrection) panel.correction.begin();
-    else if (this.changes) panel.correction.leave();
-    panel.part("accuracy").scrollIntoView({ block: "nearest" }); // what grows
-    panel.part("progress").max = parameters.epochs;
-    panel.part("progress").value = 0;
-    panel.say("Training.");
-    panel.write("shown", "");
-    panel.drawRun(epochs);
-    for (const name of MEASURES) this.drawAccuracies(name, []);
-    panel.plots.error.set(panel.part("error-live-validation"), []);
+  draw() {
+    this.panel.plot.set(this.panel.part(`line-${this.dot.kind}`), this.accuracies);
   }
 
   show(result) {
     const { panel, parameters } = this;
-    const { epoch, place, weights, finite, digest } = result;
+    const { epoch, place, weights, finite, digest, validation } = result;
     if (weights && finite !== false) {
+      this.kept = result;
       this.strip?.read(place ? null : epoch, { ...parameters, weights }, digest);
-      panel.drawUnits(weights, parameters.hidden_size);
+      drawUnits(panel.part("forming"), weights, parameters.hidden_size);
     }
-    if (place) this.showPart(result);
-    else if (epoch > 0) this.showEpoch(result);
-  }
-
-  showPart(result) {
-    const { epoch, place } = result;
-    const images = this.parameters.num_samples;
-    if (result.finite) this.part = result;
-    this.panel.part("progress").value = epoch - 1 + place / images;
-    this.panel.write("shown", `Epoch ${epoch}: ${place} of ${images} images.`);
-  }
-
-  showEpoch(result) {
-    const { panel } = this;
-    const { epoch, error, finite } = result;
-    const isEqual = error === panel.run.errors[epoch - 1];
-    if (!this.changes && this.differs === null && !isEqual) this.differs = epoch;
-    this.drawLines(result);
-    if (result.weights && finite) this.kept = result;
+    if (place || epoch === 0) return;
+    this.accuracies.push(100 * validation);
+    this.draw();
     panel.part("progress").value = epoch;
-    this.describeEpoch(result);
-    if (this.isCorrection && finite) panel.correction.show(result);
-    if (result.digest === null) return;
-    const outcome = describeOutcome(panel.run, this.changes, this.differs, result);
-    const remark = this.record(result, finite ? "" : "diverged");
-    this.finish(remark + judge(panel.run.curves.validation, result), ...outcome);
+    panel.write("shown", `Epoch ${epoch}: ${toPercent(validation)}`);
+    if (digest !== null) this.finish(finite, validation);
   }
 
-  drawAccuracies(name, values) {
-    this.panel.plots.accuracy.set(this.panel.part(`live-${name}`), values);
-  }
-
-  drawLines(result) {
-    const isDrawn = result.weights || result.epoch % Math.ceil(this.epochs / MAX_POINTS) === 0;
-    for (const name of MEASURES) {
-      const accuracies = this.accuracies[name];
-      if (result[name] >= 0) accuracies.push(result[name]); // and not NaN, of no images
-      if (isDrawn) this.drawAccuracies(name, accuracies);
+  finish(hasNumbers, accuracy) {
+    const { panel, dot, parameters, kept } = this;
+    panel.plot.drawAll();
+    if (!hasNumbers) {
+      panel.end("outcome", "Stopped: the error is no longer a number.");
+      return;
     }
-    // A line that diverges leaves the plot.
-    if (!result.finite) this.errors.push(Infinity);
-    else if (result.validationError >= 0) this.errors.push(result.validationError);
-    const line = this.panel.part("error-live-validation");
-    if (result.weights) this.panel.plots.error.set(line, this.errors);
-  }
-
-  describeEpoch({ epoch, fitted, masked, validation }) {
-    const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
-    this.panel.write(
-      "shown",
-      `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
-        `under dropout ${masked.toFixed(3)}${known}.`,
-    );
+    panel.pad.add({ ...parameters, weights: kept.weights });
+    panel.dots.keep({ ...dot, accuracy });
+    panel.end("outcome", "Trained. This network reads what you draw now.");
   }
 
   stop() {
-    const { kept, part, parameters, panel } = this;
-    this.isStopped = true;
-    if (kept) {
-      const epochs = count(kept.epoch, "epoch");
-      this.strip?.read(kept.epoch, { ...parameters, weights: kept.weights }, true);
-      this.parameters = { ...parameters, epochs: kept.epoch }; // with which it ends there
-      this.record(kept, "stopped");
-      const accuracy =
-        kept.validation >= 0 ? `, at ${kept.validation.toFixed(3)} on the validation images` : "";
-      this.finish(
-        `Stopped after ${epochs}. This network is kept as it is${accuracy}, and reads what you draw.`,
-      );
-    } else if (part) {
-      panel.pad.add({ ...parameters, weights: part.weights });
-      this.finish(
-        `Stopped in the first epoch, after ${part.place} of ${parameters.num_samples} images. ` +
-          "This network is kept as it is, and reads what you draw. It is no try of yours, " +
-          "because no number of epochs repeats it.",
-      );
-    } else {
-      this.finish("Stopped before it could learn.");
+    const { panel, parameters, kept } = this;
+    if (!kept?.epoch) {
+      panel.end("outcome", "Stopped before it could learn.");
+      return;
     }
-  }
-
-  fail(error) {
-    this.finish(`This browser could not train it: ${error}`);
-  }
-
-  finish(first, ...more) {
-    this.stopWorker();
-    this.panel.setBusy(false);
-    this.panel.part("stop").onclick = null;
-    this.panel.say(first, ...more);
-  }
-
-  // Adds it to the tries, and returns how it compares with what was reported of it.
-  record(result, ending) {
-    const { panel, parameters, started } = this;
-    const seconds = (performance.now() - started) / 1000;
-    const { number, remark } = panel.tries.add(parameters, result, ending, seconds);
-    panel.drawTry(number, { accuracy: this.accuracies.validation, error: this.errors });
-    this.strip?.name(`Try ${number}`);
-    if (result.finite) panel.pad.add({ ...parameters, weights: result.weights });
-    return remark;
+    const network = { ...parameters, weights: kept.weights };
+    this.strip?.read(kept.epoch, network, true);
+    panel.plot.drawAll();
+    panel.pad.add(network);
+    const words =
+      "This network reads what you draw now. It is no dot, since only whole trainings are.";
+    panel.end("outcome", `Stopped in epoch ${kept.epoch}. ${words}`);
   }
 }
 
-// Sets up the buttons in `root`, which has training.html.j2. `pad` has the image to read while it
-// trains, and gets a network that has been trained to its end. `rootOfTries` has tries.html.j2,
-// which may stand apart. Returns what stops a training.
-export function setUpTraining(root, run, source, pad = NO_PAD, rootOfTries = root) {
-  const panel = new TrainingPanel(root, run, source, pad, rootOfTries);
-  panel.setUp();
-  return () => panel.part("stop").click(); // which does nothing where nothing is trained
+// Sets up the stop in `root`, which has lesson_train.html.j2 and lesson_dots.html.j2. pad: has the
+// image to read, and gets a network that has been trained.
+export function setUpTraining(root, trainings, dots, pad) {
+  const training = new Training(root, trainings, dots, pad);
+  training.listen();
+  training.readAddress();
+  training.showDots();
 }

@@ -1,0 +1,107 @@
+// Dots: whole trainings of the page's own setting, each a seed, with the slip or without, and its
+// accuracy on the validation images. One's own are kept in the browser. A line of text holds them
+// all, so that those of a class can be pasted together.
+
+import { store } from "./store.js";
+
+export const KINDS = ["with", "without"]; // the slip
+export const MAX_SEED = 2 ** 32 - 1;
+const LINE = /([0-9a-f]{8}) with((?: \d+=[\d.]+)*) without((?: \d+=[\d.]+)*), (\d+) dots?/;
+
+export const toPercent = (accuracy) => `${(100 * accuracy).toFixed(1)} %`;
+
+export const nameDot = ({ kind, seed }) => `Seed ${seed}, ${kind} the slip`;
+
+const idOf = ({ kind, seed }) => `${kind} ${seed}`;
+
+// The reader's own dots. digest: of the weights of the page's run, which stands for its setting.
+export class Dots {
+  constructor(digest) {
+    this.setting = digest.slice(0, 8);
+    this.key = `dot ${this.setting} `;
+  }
+
+  read(kind, seed) {
+    return store.read(this.key + idOf({ kind, seed }));
+  }
+
+  keep({ kind, seed, accuracy }) {
+    store.keep(this.key + idOf({ kind, seed }), accuracy);
+  }
+
+  list() {
+    const dots = store.list(this.key).map((key) => {
+      const [kind, seed] = key.slice(this.key.length).split(" ");
+      return { kind, seed: Number(seed), accuracy: store.read(key) };
+    });
+    return dots.sort((a, b) => a.seed - b.seed);
+  }
+
+  forget() {
+    for (const key of store.list(this.key)) store.forget(key);
+  }
+
+  // The next seeds that have no dot of a kind.
+  findNext(kind, seed, count) {
+    const next = [];
+    for (let each = seed + 1; next.length < count && each <= MAX_SEED; each++) {
+      if (this.read(kind, each) === null) next.push({ kind, seed: each });
+    }
+    return next;
+  }
+
+  write() {
+    const dots = this.list();
+    const [ours, others] = KINDS.map((kind) =>
+      dots
+        .filter((dot) => dot.kind === kind)
+        .map(({ seed, accuracy }) => ` ${seed}=${accuracy}`)
+        .join(""),
+    );
+    return `${this.setting} with${ours} without${others}, ${dots.length} dots`;
+  }
+}
+
+// Reads the dots of a line, or says why they do not count.
+function readLine(line, setting, images) {
+  const match = line.match(LINE);
+  if (!match) return "has no dots, or not all that were copied";
+  if (match[1] !== setting) return "is of a page with another setting";
+  const dots = KINDS.flatMap((kind, i) =>
+    [...match[2 + i].matchAll(/(\d+)=([\d.]+)/g)].map(([, seed, accuracy]) => ({
+      kind,
+      seed: Number(seed),
+      accuracy: Number(accuracy),
+    })),
+  );
+  if (dots.length !== Number(match[4])) return "has not all dots that were copied";
+  const isPossible = ({ seed, accuracy }) => {
+    const right = accuracy * images;
+    return seed <= MAX_SEED && right <= images && Math.abs(right - Math.round(right)) < 1e-6;
+  };
+  const wrong = dots.find((dot) => !isPossible(dot));
+  return wrong ? `has an accuracy or a seed that cannot be: ${wrong.seed}` : dots;
+}
+
+// Reads the lines of a class. images: how many an accuracy is measured on. Returns the dots, each
+// once, and the lines that do not count, each with the reason.
+export function readLines(text, setting, images) {
+  const dots = new Map();
+  const refused = [];
+  for (const line of text.split("\n").filter((each) => each.trim())) {
+    const found = readLine(line, setting, images);
+    if (typeof found === "string") {
+      refused.push({ line, reason: found });
+      continue;
+    }
+    const isOther = (dot) => (dots.get(idOf(dot)) ?? dot).accuracy !== dot.accuracy;
+    const other = found.find(isOther);
+    if (other) {
+      const reason = `has another accuracy of ${nameDot(other).toLowerCase()} than a line above`;
+      refused.push({ line, reason });
+      continue;
+    }
+    for (const dot of found) dots.set(idOf(dot), dot);
+  }
+  return { dots: [...dots.values()], refused };
+}

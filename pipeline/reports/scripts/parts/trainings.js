@@ -1,0 +1,53 @@
+// Makes dots: trains with the run's parameters, but for the slip and the seed, in a worker.
+
+import { unpackBytes } from "../compute/reading.js";
+import { startSeries, startWorker } from "../compute/worker.js";
+import { MILESTONES } from "./strip.js";
+
+export class Trainings {
+  // run: as live.py collects it. source: the text of network.js.
+  constructor(run, source) {
+    this.run = run;
+    this.source = source;
+    this.arrays = null; // images and labels, once unpacked
+  }
+
+  // The parameters of a dot.
+  find({ kind, seed }) {
+    return { ...this.run.parameters, relu_grad_inactive: kind === "with" ? 1 : 0, seed };
+  }
+
+  async unpack() {
+    const { images, labels, validation_images, validation_labels } = this.run;
+    const packed = [images, labels, validation_images, validation_labels];
+    this.arrays ??= await Promise.all(packed.map(unpackBytes));
+    return [this.arrays.slice(0, 2), this.arrays.slice(2)];
+  }
+
+  // Starts a function of worker.js once the images are unpacked. Returns what stops it.
+  #start(work, data, onResult, onError) {
+    let stop = () => {};
+    let isStopped = false;
+    const begin = (arrays) => {
+      if (!isStopped) stop = work(this.source, [...arrays, ...data], onResult, onError);
+    };
+    this.unpack().then(begin).catch(onError);
+    return () => {
+      isStopped = true;
+      stop();
+    };
+  }
+
+  // Trains once, and tells each epoch. Returns what stops it.
+  train(dot, onEpoch, onError) {
+    return this.#start(startWorker, [this.find(dot), MILESTONES], onEpoch, onError);
+  }
+
+  // Trains several, one after the other, and tells each with its accuracy. Returns what stops it.
+  measure(dots, onDot, onError) {
+    const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
+      onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });
+    const list = dots.map((dot) => this.find(dot));
+    return this.#start(startSeries, [list], tell, onError);
+  }
+}
