@@ -215,15 +215,13 @@ def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_path("_and_".join(names))
     check_page(output)
-    compared = read_comparison(run_dirs)  # raises before anything is executed
-    records = [folder.read_record() for folder in compared.networks.values()]
-    sources = [str(record.parameters["source"]) for record in records]
+    read_comparison(run_dirs)  # raises before anything is executed
     title = f"{' and '.join(names)} compared"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
         values = {"run_dirs": list(run_dirs)}
         notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-        page.write_notebook_report(executed, output, title, sources=sources)
+        page.write_notebook_report(executed, output, title)
         for cell in cells.read_notebook(executed).cells:
             if cells.has_tag(cell, VERDICT):
                 log.info(cell.outputs[0].data["text/markdown"].translate(MARKS))

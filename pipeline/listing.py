@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pipeline.errors import InvalidInput
 from pipeline.network.published import format_duration
-from pipeline.parameters import describe, find_changed, name_sources
+from pipeline.parameters import describe, find_changed
 from pipeline.paths import ROOT
 from pipeline.records import Status, SweepSummary, read_record
 from pipeline.reports import page
@@ -73,7 +73,7 @@ def describe_run(path: Path) -> Row:
     row: Row = {
         "started": record.started.astimezone(UTC),
         "parameters": [
-            describe(name_sources(find_changed(record.parameters))) or "all defaults",
+            describe(find_changed(record.parameters)) or "all defaults",
             *filter(None, [describe_network(record.inputs)]),
         ],
         "duration": format_duration(record.duration_s or 0),

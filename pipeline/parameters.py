@@ -16,7 +16,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InvalidInput
-from pipeline.paths import name_source
 
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
@@ -37,8 +36,8 @@ Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
 Folders = Annotated[
     list[Folder],
-    Field(min_length=1, max_length=6),
-    "a list of one to six paths of folders",
+    Field(min_length=2, max_length=2),
+    "a list of two paths of folders",
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
@@ -167,16 +166,6 @@ def describe(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
-def name_sources(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with each source as pages name it."""
-    named = dict(parameters)
-    if isinstance(source := named.get("source"), list):  # of a grid
-        named["source"] = [name_source(str(each)) for each in source]
-    elif source is not None:
-        named["source"] = name_source(str(source))
-    return named
-
-
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
     """Return the command that runs these parameters in a folder."""
     changed = find_changed(parameters)
@@ -258,10 +247,4 @@ def describe_unknown(name: str) -> str:
 def describe_wrong(name: str, value: object) -> str:
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
-    if isinstance(value, (str, tuple)) and "," in str(value):
-        annotation = NotebookParameters.model_fields[name].annotation
-        if annotation is float:
-            allowed += " A decimal is written with a point, as in 0.5."
-        elif annotation is int:
-            allowed += " Write it without a comma."
     return f"{name} is {value!r}, but must be {allowed}"

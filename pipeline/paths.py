@@ -34,12 +34,6 @@ def find_source(source: str) -> Path:
     return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 
 
-def name_source(source: str) -> str:
-    """Return a source as pages name it: one outside the project by its last part."""
-    is_outside = source.startswith(("~", "..")) or Path(source).is_absolute()
-    return Path(source).name if is_outside else source
-
-
 def from_current_folder(path: str, base: Path = BASE) -> str:
     """Resolve a path of the command line against the current folder.
 

@@ -50,19 +50,6 @@ def test_all_wrong_values_are_refused_at_once_with_what_is_allowed():
     assert "from 0 to 4294967295. Its default is 1." in second
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "advice"),
-    [
-        ("dropout_rate", (0, 5), "with a point"),
-        ("dropout_rate", "0,5", "with a point"),
-        ("epochs", "1,000", "without a comma"),
-    ],
-)
-def test_a_comma_is_understood(name, value, advice):
-    with pytest.raises(InvalidInput, match=advice):
-        parameters.from_values({name: value})
-
-
 def test_what_differs_is_described_and_in_the_command():
     texts = {"source": "my data.npz", "num_validation": "0", "epochs": "3"}
     texts |= {"learning_rate": "5e-3", "dropout_rate": "-0.0"}

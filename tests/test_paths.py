@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import paths
-from pipeline.parameters import name_sources
+from pipeline.paths import ROOT
 from tests.commands import Project, make_options
 from tests.conftest import write_pictures
 
@@ -61,18 +61,25 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
         for hidden in (str(tmp_path), home.name):
             place = content.find(hidden.encode())
             assert place < 0, (name, content[place - 80 : place + 80])
-    pages = (project.path / "runs").rglob("*.html")
-    assert [str(page) for page in pages if "~/pictures" in page.read_text()] == []
 
 
 @pytest.mark.parametrize(
-    ("source", "name"),
-    [("a/b", "a/b"), ("sample", "sample"), ("~/a/b", "b"), ("../a/b.npz", "b.npz")],
+    ("home", "path", "source"),
+    [
+        ("/home/ann", "data/small.npz", "notebooks/data/small.npz"),
+        ("/home/ann", "../../pictures", "../pictures"),
+        ("/home/ann", "/data/pictures", "/data/pictures"),
+        ("/home/ann", "~/pictures", "~/pictures"),
+        ("/home/ann", "~nobody/pictures", "notebooks/~nobody/pictures"),
+        (ROOT.parent, "../../pictures", "~/pictures"),
+    ],
 )
-def test_a_source_outside_the_project_is_named_by_its_last_part(source, name):
-    assert paths.name_source(source) == name
-    assert name_sources({"seed": 1, "source": source}) == {"seed": 1, "source": name}
-    assert name_sources({"source": [source]}) == {"source": [name]}
+def test_a_source_begins_at_the_project_and_names_no_user(
+    home, path, source, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(ROOT / "notebooks")
+    assert paths.to_source(path) == source
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from functools import cache
 
 from ruamel.yaml import YAML
 
-from pipeline.paths import ROOT, name_source
+from pipeline.paths import ROOT
 from pipeline.records import Origin
 
 # The digest of MNIST's test images, which are in the sample, too.
@@ -87,7 +87,7 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
     if source == "fashion_mnist":
         return FASHION_MNIST
     licence = "images of the author's own, whose licence is for the author to name"
-    return f"{name_source(str(source))}, {licence}."
+    return f"{source}, {licence}."
 
 
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -6,7 +6,7 @@ nbconvert renders the cells, and markdown.py what stands in them.
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -20,7 +20,7 @@ from traitlets.config import Config
 from pipeline.images.data import DIGITS
 from pipeline.network import published
 from pipeline.parameters import find_unoriginal, from_values, make_command
-from pipeline.paths import RUNS, hide_folders, name_source, to_display_path
+from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live, origins
 from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
@@ -156,13 +156,11 @@ def write_notebook_report(
     title: str | None = None,
     exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
-    sources: Iterable[str] = (),
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
     exercises, made: see `render`.
-    sources: of images, whose paths may stand in the notebook.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
@@ -180,7 +178,7 @@ def write_notebook_report(
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
         html = remove_dead_links(html)
-    write_whole(output, hide_paths(html, sources).encode())
+    write_whole(output, hide_folders(html).encode())
 
 
 def remove_dead_links(html: str) -> str:
@@ -241,7 +239,7 @@ def render_run(
         **summarise_run(folder, record),
         **live.collect_parts(folder, record),
     )
-    return hide_paths(html, [source])
+    return hide_folders(html)
 
 
 def describe_place(record: RunRecord) -> str:
@@ -249,20 +247,6 @@ def describe_place(record: RunRecord) -> str:
     begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
     where = origins.describe_origins([record.origin])
     return f"{begin} in {record.duration_s} seconds, {where}"
-
-
-def hide_paths(html: str, sources: Iterable[str]) -> str:
-    """Return a page without paths of this machine.
-
-    A source outside the project is replaced by its last part.
-    """
-    html = hide_folders(html)
-    for source in sources:
-        path, name = hide_folders(source), name_source(source)
-        if name != path:
-            pattern = rf"{re.escape(escape(path))}(?![\w.-])"
-            html = re.sub(pattern, escape(name).replace("\\", "\\\\"), html)
-    return html
 
 
 def make_title(folder: RunFolder) -> str:
@@ -290,7 +274,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         ),
         "metrics": metrics,
         "parameters": parameters,
-        "source": name_source(parameters.source),
+        "source": parameters.source,
         "comparisons": published.compare(metrics.model_dump()),
         "unoriginal": find_unoriginal(parameters),
         "command": make_command(parameters.model_dump(), run_dir),

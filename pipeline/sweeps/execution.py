@@ -215,9 +215,7 @@ def write_report(sweep: Sweep) -> Path:
         "place": _describe_place(sweep),
         "credits": origins.collect_credits(sweep.inputs),
     }
-    page.write_notebook_report(
-        executed, sweep.report_path, title, made=made, sources=sweep.inputs
-    )
+    page.write_notebook_report(executed, sweep.report_path, title, made=made)
     return sweep.report_path
 
 

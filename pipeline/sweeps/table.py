@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import InvalidFile
-from pipeline.parameters import NAMES, describe, make_id, name_sources
+from pipeline.parameters import NAMES, describe, make_id
 from pipeline.paths import BASE
 from pipeline.records import (
     METRICS,
@@ -218,7 +218,7 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     definition = sweep.definition
     best, reason = select(table, definition)
     lines = [
-        f"{entry}: {describe(name_sources(values))}"[:200]
+        f"{entry}: {describe(values)}"[:200]
         for entry in ("base", "grid")
         if (values := getattr(definition, entry))
     ]

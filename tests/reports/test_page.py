@@ -337,13 +337,12 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     few = {"test_accuracy": 48 / 49, "test_images": 49}
     metrics = folder.read_metrics().model_copy(update=few)
     write_whole(folder.metrics_path, to_json(metrics))
-    parameters = record.parameters | {"source": "/somewhere/pictures"}
+    parameters = record.parameters | {"source": "../pictures"}
     inputs = record.inputs | {"array x_test": "0" * 64}
     own = record.replace(parameters=parameters, inputs=inputs)
     text = page.render_run(folder, own)
     assert [each for each in writers if each in text] == []
     assert "<strong>48</strong> of 49 test images" in text
-    assert "/somewhere" not in text
 
 
 def test_a_page_allows_the_scripts_that_it_has_and_no_others(report):
