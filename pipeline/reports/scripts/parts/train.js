@@ -184,7 +184,7 @@ class Attempt {
       stop();
       this.stop();
     });
-    panel.part("compared").hidden = false;
+    for (const name of ["compared", "learned"]) panel.part(name).hidden = false;
     for (const name of ["compared", "accuracy"]) {
       panel.part(name).scrollIntoView({ block: "nearest" }); // what grows, and what comes out
     }

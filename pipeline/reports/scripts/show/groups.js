@@ -1,11 +1,12 @@
 // Draws two groups of dots, with the slip and without, over one axis of accuracies, and says in a
 // sentence how far they lie apart.
-import { addElement, count } from "./dom.js";
+import { addElement } from "./dom.js";
 import { findAxis } from "./plot.js";
 
 const WIDTH = 340; // of the drawing
 const EDGE = 16; // beside the axis
-const SIZE = 10; // of a dot
+const SIZES = [10, 7, 5, 3.5]; // of a dot: the largest with which no group gets higher than this
+const MOST = 150;
 const USUAL = [0.76, 0.88]; // the axis has room for these accuracies at least
 const LABEL = 22; // the height of the name of a group
 const NAMES = { with: "with the slip", without: "without the slip" };
@@ -21,40 +22,39 @@ function measure(group) {
   return { mean: sum / group.length, low: group[0].accuracy, high: group.at(-1).accuracy };
 }
 
-function describeGroup(group, name) {
-  if (group.length === 0) return `None yet ${name}.`;
-  const { mean, low, high } = measure(group);
-  if (group.length === 1) return `1 ${name}: ${percent(mean)} %.`;
+function describeGroup({ dots, name }) {
+  if (dots.length === 0) return `None yet ${name}.`;
+  const { mean, low, high } = measure(dots);
+  if (dots.length === 1) return `1 ${name}: ${percent(mean)} %.`;
   const ends = `from ${percent(low)} to ${percent(high)} %`;
-  return `${group.length} ${name}: ${ends}, mean ${percent(mean)} %.`;
+  return `${dots.length} ${name}: ${ends}, mean ${percent(mean)} %.`;
 }
 
-// Says whether two groups overlap, and how far their means lie apart.
-function compareGroups(ours, others) {
-  const [a, b] = [ours, others].map(measure);
-  const apart = `Their means lie ${points(Math.abs(a.mean - b.mean))} apart`;
-  const gap = Math.max(b.low - a.high, a.low - b.high);
+// Says how far the means of two groups lie apart, and whether the groups overlap.
+function compareGroups(groups) {
+  const measured = groups.map(({ dots, name }) => ({ dots, name, ...measure(dots) }));
+  const [lower, upper] = measured.sort((a, b) => a.mean - b.mean);
+  const apart = `Their means lie ${points(upper.mean - lower.mean)} apart`;
+  const gap = upper.low - lower.high;
   if (gap > 0) return `${apart}, and the groups do not overlap: ${points(gap)} lie between them.`;
-  const countWithin = (group, { low, high }) =>
-    group.filter(({ accuracy }) => accuracy >= low && accuracy <= high).length;
-  const among = countWithin(ours, b) + countWithin(others, a);
-  const dots = count(among, "dot lies", "dots lie");
-  return `${apart}, and the groups overlap: ${dots} where the other group has some, too.`;
+  const among = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
+  const some = `${among} of ${lower.dots.length} ${lower.name}`;
+  return `${apart}, and the groups overlap: ${some} reach the lowest ${upper.name}.`;
 }
 
 export function describeGroups(dots) {
-  const groups = Object.keys(NAMES).map((kind) => select(dots, kind));
-  const sentences = groups.map((group, i) => describeGroup(group, Object.values(NAMES)[i]));
-  if (groups.every((group) => group.length > 1)) sentences.push(compareGroups(...groups));
+  const groups = Object.entries(NAMES).map(([kind, name]) => ({ name, dots: select(dots, kind) }));
+  const sentences = groups.map(describeGroup);
+  if (groups.every((group) => group.dots.length > 1)) sentences.push(compareGroups(groups));
   return sentences.join(" ");
 }
 
 // Puts each dot of a sorted group as low as it fits. Returns how many stand above each other.
-function stack(group, findX) {
+function stack(group, findX, size) {
   const ends = []; // of the last dot at each height
   for (const dot of group) {
     const x = findX(dot.accuracy);
-    const level = ends.findIndex((end) => end + SIZE <= x);
+    const level = ends.findIndex((end) => end + size <= x);
     dot.level = level < 0 ? ends.length : level;
     ends[dot.level] = x;
   }
@@ -78,23 +78,24 @@ export function drawGroups(svg, dots) {
   const places = findAxis(Math.min(...values), Math.max(...values));
   const [first, last] = [Number(places[0]), Number(places.at(-1))];
   const findX = (value) => EDGE + ((WIDTH - 2 * EDGE) * (value - first)) / (last - first);
-  const rows = Object.entries(NAMES).map(([kind, name]) => {
-    const group = select(dots, kind);
-    return { kind, name, group, height: SIZE * Math.max(2, stack(group, findX)) + LABEL };
-  });
-  const height = rows.reduce((sum, row) => sum + row.height, 0);
+  const groups = Object.keys(NAMES).map((kind) => select(dots, kind));
+  const findHeights = (size) => groups.map((group) => size * stack(group, findX, size));
+  const size = SIZES.find((each) => Math.max(...findHeights(each)) <= MOST) ?? SIZES.at(-1);
+  const heights = findHeights(size).map((height) => Math.max(height, 2 * size) + LABEL);
+  const height = heights[0] + heights[1];
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 20}`);
   svg.replaceChildren();
   drawAxis(svg, places, findX, height);
   const marks = [];
   let bottom = 0;
-  for (const { kind, name, group, height: own } of rows) {
-    addElement(svg, "text", { class: "name", x: EDGE, y: bottom + 14 }, `${name}: ${group.length}`);
-    bottom += own;
+  for (const [i, name] of Object.values(NAMES).entries()) {
+    const text = `${name}: ${groups[i].length}`;
+    addElement(svg, "text", { class: "name", x: EDGE, y: bottom + 14 }, text);
+    bottom += heights[i];
     addElement(svg, "line", { x1: 0, x2: WIDTH, y1: bottom, y2: bottom, class: "ground" });
-    for (const dot of group) {
-      const place = { cx: findX(dot.accuracy), cy: bottom - SIZE * (dot.level + 0.5) };
-      const shape = { class: `dot ${kind}`, r: SIZE / 2 - 0.5, ...place };
+    for (const dot of groups[i]) {
+      const place = { cx: findX(dot.accuracy), cy: bottom - size * (dot.level + 0.5) };
+      const shape = { class: `dot ${dot.kind}`, r: 0.45 * size, ...place };
       marks.push({ dot, circle: addElement(svg, "circle", shape) });
     }
   }
