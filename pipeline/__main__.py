@@ -5,6 +5,7 @@ nothing was started; 128 plus the number of the signal that has ended the comman
 130 for Ctrl-C. The commands themselves are in commands.py.
 """
 
+import atexit
 import importlib.util
 import os
 import signal
@@ -12,18 +13,17 @@ import sys
 from types import FrameType
 from typing import Any
 
-SIGNALS = [
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
-]
+SECONDS_TO_END = 2  # after a signal, to record the interruption
+INTERRUPTED = "Interrupted. Give the same command again to go on."
 
 
 def handle_signals(handler: Any) -> None:
-    for number in SIGNALS:
-        if (
-            signal.getsignal(number) != signal.SIG_IGN
-        ):  # nohup ignores SIGHUP; leave it so
+    """Set the handler of the signals that end a command, unless they are ignored.
+
+    nohup ignores SIGHUP, and a shell that starts a command in the background SIGINT.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
@@ -70,7 +70,7 @@ def call_main() -> int:
         return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
         number = getattr(error.__cause__ or error, "number", signal.SIGINT)
-        click.echo("Interrupted. Give the same command again to go on.", err=True)
+        click.echo(INTERRUPTED, err=True)
         return 128 + int(number)
 
 
@@ -83,12 +83,27 @@ class Interrupted(KeyboardInterrupt):
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise Interrupted, once; ignore all further signals.
+
+    The exception may be lost, for instance in a finalizer, and what has to be finished
+    may take long. So an alarm ends the command in any case. The processes of notebooks
+    end with it, see shell.py.
+    """
+    handle_signals(signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: end_at_once(128 + number))
+    signal.alarm(SECONDS_TO_END)
     raise Interrupted(number)
+
+
+def end_at_once(code: int) -> None:
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(code)
 
 
 def command_line() -> None:
     """Do what ``python -m pipeline`` does; it is installed as ``digits``."""
     handle_signals(interrupt)
+    atexit.register(signal.alarm, 0)  # called last, when nothing is left to wait for
     sys.exit(call_main())
 
 

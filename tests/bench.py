@@ -6,7 +6,9 @@ line of the page only reports. To choose among the groups, give their names, suc
 """
 
 import os
+import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from pipeline.images.data import split_source
 from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.stages import STAGES
+from tests.commands import Command
 from tests.pages import CHROMIUM
 
 SWEEP = """
@@ -163,6 +166,32 @@ def bench_sweeps(scratch):
     compare(what, two, one, 1 / 1.8, turns=2)
 
 
+def bench_signals(scratch):
+    """Interrupt a run and a sweep at thirty moments each, every other time twice."""
+    (scratch / "s.yaml").write_text(SWEEP.format(epochs=5, rates=[0.004, 0.005]))
+    sweep = ("sweep", scratch / "s.yaml", "--sweep-dir")
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    for name, command in (("run", ("run", "--run-dir")), ("sweep", sweep)):
+        duration = measure(partial(pipeline, *command, scratch / name / "whole"))
+        seconds = []
+        for n in range(30):
+            running = Command(*command, scratch / name / str(n))
+            time.sleep(duration * (n + random.random()) / 30)
+            number, times = signals[n % 3], 1 + n % 2
+            begun = time.perf_counter()
+            code, output = running.end(number, times)
+            seconds.append(time.perf_counter() - begun)
+            is_clean = code in (0, 128 + number, -number) and "Traceback" not in output
+            if not is_clean or seconds[-1] > 3:
+                print(f"{name}, moment {n}: {code} after {seconds[-1]:.1f} s\n{output}")
+        what = f"30 signals to a {name}: until all processes end"
+        print(
+            f"{what:60} median {statistics.median(seconds):.1f} s, "
+            f"longest {max(seconds):.1f} s   bar 3 s",
+            flush=True,
+        )
+
+
 def bench_page(_):
     """Print when a report first appears, and how smoothly it plays its steps."""
     with sync_playwright() as playwright:
@@ -181,7 +210,7 @@ def bench_page(_):
 
 
 BENCHES = [bench_start, bench_run, bench_training]
-BENCHES += [bench_evaluation, bench_sweeps, bench_page]
+BENCHES += [bench_evaluation, bench_sweeps, bench_signals, bench_page]
 
 if __name__ == "__main__":
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

@@ -11,10 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import uuid
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import psutil
 from filelock import FileLock
 
 from pipeline import __main__, commands
@@ -101,10 +105,11 @@ def make_run(config, name):
     return make_once(config, f"runs/{name}", make)
 
 
-def restore_signals():
+def restore_signals(ignored=None):
     """Stop ignoring signals, because the program that started the tests may do so."""
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+        is_ignored = number == ignored
+        signal.signal(number, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
 
 
 def make_environment(folder):
@@ -116,16 +121,68 @@ def make_environment(folder):
     return os.environ | {"PYTHONPATH": path}
 
 
-def start(*words, cwd=ROOT, module="pipeline", environment=None, **options):
-    """Start ``python -m pipeline`` in a process of its own, which signals end."""
+def start(
+    *words, cwd=ROOT, module="pipeline", environment=None, ignored=None, **options
+):
+    """Start ``python -m pipeline`` in a process of its own, which signals end.
+
+    ignored: a signal that does not, as if a shell had said so.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, words)],
         cwd=cwd,
         env=make_environment(cwd) | (environment or {}),
         text=True,
-        preexec_fn=restore_signals,
+        preexec_fn=partial(restore_signals, ignored),
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
+
+
+class Command:
+    """A command in a process of its own.
+
+    A variable of its environment marks all processes that it starts.
+    """
+
+    def __init__(self, *words, environment=None, **options):
+        self.mark = str(uuid.uuid4())
+        environment = {"TESTED": self.mark} | (environment or {})
+        options |= {"environment": environment, "stderr": subprocess.STDOUT}
+        self.process = start(*words, **options)
+
+    def wait_for(self, path):
+        deadline = time.monotonic() + 120
+        while not path.exists():
+            assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def find_processes(self):
+        found = []
+        for pid in psutil.pids():
+            try:
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+            except OSError:  # it has ended meanwhile
+                continue
+            if self.mark.encode() in environment:
+                found.append(pid)
+        return found
+
+    def end(self, number, times=1, to_group=False):
+        """Send a signal, wait for the end of all processes; return code and output.
+
+        times: how often to send it, a twentieth of a second apart.
+        """
+        for _ in range(times):
+            (os.killpg if to_group else os.kill)(self.process.pid, number)
+            if times > 1:
+                time.sleep(0.05)
+        output = self.process.communicate(timeout=60)[0]
+        deadline = time.monotonic() + 20
+        while left := self.find_processes():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+        return self.process.returncode, output
 
 
 class Project:

@@ -164,9 +164,18 @@ def execute(
     options = {"time_limit_s": time_limit_s, "is_point": is_point}
     with (
         closing(_Progress(notebook.name, not is_point)) as progress,
-        closing(NotebookProcess(variables, code)) as process,
+        NotebookProcess(variables, code) as process,
     ):
         _execute(node, output, values, progress, process, **options)
+
+
+def check_code(inputs: Mapping[str, str]) -> None:
+    """Raise CommandFailed unless processes have the code in memory that inputs name.
+
+    A command asks this before it deletes anything.
+    """
+    with NotebookProcess({}, provenance.take_group(inputs, "code")):
+        pass
 
 
 def check_language(node: NotebookNode, path: Path) -> None:

@@ -9,9 +9,11 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 from pipeline.digests import CODE, digest_modules
 from pipeline.execution.environment import BACKEND, THREADS
@@ -64,6 +66,18 @@ def import_project() -> tuple[dict[str, str], str]:
     return {name: each for name, each in before.items() if after[name] == each}, ""
 
 
+def end_with_parent(number: int, frame: FrameType | None) -> None:
+    """End this process if the one that started it has ended."""
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+# A fork server notices the end of its parent only after its imports, which may take
+# long, for instance if helpers.py trains a network.
+parent = os.getppid()
+signal.signal(signal.SIGALRM, end_with_parent)
+signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+
 # Python 3.11 puts the current folder first, and our root has to come before it.
 sys.path.insert(0, str(ROOT))
 os.environ |= THREADS | {"MPLBACKEND": BACKEND}  # before NumPy is imported
@@ -75,5 +89,7 @@ figure = modules["matplotlib.pyplot"].Figure()
 figure.add_subplot().set_title("text")  # makes Matplotlib find its fonts
 figure.savefig(io.BytesIO(), format="png")
 imported_code, mistake = import_project()
+signal.setitimer(signal.ITIMER_REAL, 0)
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
 gc.enable()
 gc.freeze()  # so that no child searches all these objects for garbage

@@ -23,11 +23,10 @@ from pipeline.errors import CommandFailed, NotebookFailed
 from pipeline.execution.environment import ENVIRONMENT
 from pipeline.records import Status
 
-CAN_FORK = sys.platform == "linux"  # on macOS, forking is not safe
-SPAWN: Any = multiprocessing.get_context("spawn")
-CONTEXT: Any = multiprocessing.get_context("forkserver") if CAN_FORK else SPAWN
+# On macOS, forking is not safe.
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+CONTEXT: Any = multiprocessing.get_context(METHOD)
 SECONDS_TO_END = 1.0  # for a process to close its files after its last cell
-SECONDS_TO_VANISH = 1.0  # for the system to notice that a fork server was killed
 
 starting = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
@@ -37,7 +36,7 @@ Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its conten
 
 def start_fork_server() -> None:
     """Start the fork server, so that its imports run while this process goes on."""
-    if not CAN_FORK:
+    if METHOD != "forkserver":
         return
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
     in_main_thread = threading.current_thread() is threading.main_thread()
@@ -67,67 +66,56 @@ def hidden_main_module() -> Iterator[None]:
 
 
 class NotebookProcess:
-    """The process of one notebook, seen from its parent, who has to close it.
+    """The process of one notebook, seen from its parent.
+
+    A with statement starts it, and kills it at the end.
 
     variables: set in its environment.
     code: the digests of the files of code that it has to have in memory. If there are
         none, it may have any.
 
-    A process says first which code it has. If the fork server has other code, because a
-    file was saved after it had started, the process is spawned.
-
-    Raises CommandFailed if code is given, and that process has other code, too, or
-    could not import it. Raises NotebookFailed if no process can be started.
+    A process says first which code it has. Raises CommandFailed if it has other code,
+    because a file was saved meanwhile, or could not import it. Raises NotebookFailed if
+    no process can be started.
     """
 
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
-        found = self._start(CONTEXT, environment)
-        if CONTEXT is not SPAWN and self._find_other(code, found["digests"]):
-            self.close()
-            found = self._start(SPAWN, environment)
-        if other := self._find_other(code, found["digests"]):
-            self.close()
-            if found["mistake"]:
-                problem = f"The code cannot be imported. {found['mistake']}"
-                raise CommandFailed(f"{problem}. Correct it.")
-            names = ", ".join(other)
-            problem = f"{names} changed after this command started"
-            raise CommandFailed(f"{problem}. Start the command again.")
+        self.code = code
+        self.pipe, self.child_end = CONTEXT.Pipe()
+        arguments = (self.child_end, environment)
+        self.process = CONTEXT.Process(target=_run_cells, args=arguments)
 
-    def _start(self, context: Any, environment: Mapping[str, str]) -> dict[str, Any]:
-        """Start the process, and return what it says of its code."""
+    def __enter__(self) -> "NotebookProcess":
         try:
-            return self._start_once(context, environment)
-        except (EOFError, OSError):  # the fork server has been killed
-            time.sleep(SECONDS_TO_VANISH)
-            try:
-                return self._start_once(context, environment)  # starts another one
-            except (EOFError, OSError) as error:
-                problem = f"No process can be started ({error})."
-                raise NotebookFailed(problem, Status.DIED) from None
-
-    def _start_once(
-        self, context: Any, environment: Mapping[str, str]
-    ) -> dict[str, Any]:
-        start_fork_server()
-        self.pipe, child_end = context.Pipe()
-        self.process = context.Process(target=_run_cells, args=(child_end, environment))
-        try:
-            with child_end, hidden_main_module():
-                self.process.start()
-            running.add(self)
-            _, content = json.loads(self.pipe.recv_bytes())
-        except (EOFError, OSError):
+            self._start()
+        except BaseException:  # such as Ctrl-C while its first message is awaited
             self.close()
             raise
-        return dict(content)
+        return self
 
-    def _find_other(
-        self, code: Mapping[str, str], found: Mapping[str, str]
-    ) -> list[str]:
-        return [name for name, digest in code.items() if found.get(name) != digest]
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        """Start the process, and compare its code with that which it has to have."""
+        try:
+            start_fork_server()
+            running.add(self)
+            with self.child_end, hidden_main_module():
+                self.process.start()
+            _, found = json.loads(self.pipe.recv_bytes())
+        except (EOFError, OSError) as error:  # for instance, the fork server was killed
+            problem = f"No process can be started ({error})."
+            raise NotebookFailed(problem, Status.DIED) from None
+        names = [k for k, v in self.code.items() if found["digests"].get(k) != v]
+        if names and found["mistake"]:
+            problem = f"The code cannot be imported. {found['mistake']}"
+            raise CommandFailed(f"{problem}. Correct it.")
+        if names:
+            problem = f"{', '.join(names)} changed after this command started"
+            raise CommandFailed(f"{problem}. Start the command again.")
 
     def run_cell(
         self, source: str, time_limit_s: float | None = None
@@ -181,16 +169,16 @@ class NotebookProcess:
 
     def kill(self) -> None:
         """Kill the process, together with all processes that its cells have started."""
-        if hasattr(os, "killpg"):
+        if self.process.pid:  # it has been started
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
 
     def close(self) -> None:
         """Kill the process, and wait until it is gone."""
-        if self.process.pid:  # it has been started
-            self.kill()
+        self.kill()
+        if self.process.pid:
             self.process.join()
         self.pipe.close()
         running.discard(self)
@@ -214,12 +202,13 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield threads
     except BaseException:
-        shutdown = partial(threads.shutdown, cancel_futures=True)  # waits for them
-        ending = threading.Thread(target=shutdown)
-        ending.start()
-        while ending.is_alive():
-            for process in running.copy():
-                process.kill()
-            ending.join(0.02)
+        wait_for_threads = partial(threads.shutdown, cancel_futures=True)
+        waiting = threading.Thread(target=wait_for_threads)
+        waiting.start()
+        while waiting.is_alive():
+            with contextlib.suppress(KeyboardInterrupt):  # of a second Ctrl-C
+                for process in running.copy():
+                    process.kill()
+                waiting.join(0.02)
         raise
     threads.shutdown()

@@ -39,10 +39,10 @@ def run(
     Return whether anything was executed.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
-    another command uses the folder; then nothing has been changed. Raises
-    NotebookFailed if a notebook fails, and CommandFailed if the code changes meanwhile;
-    then the folder holds the notebooks as far as they were executed, and run.json holds
-    the status and the error.
+    another command uses the folder, or if this process has older code in memory; then
+    nothing has been changed. Raises NotebookFailed if a notebook fails; then the folder
+    holds the notebooks as far as they were executed, and run.json holds the status and
+    the error.
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
@@ -61,6 +61,9 @@ def run(
         is_executed = force or bool(differences)
         if is_executed:
             start_fork_server()
+            from pipeline.execution import notebooks  # see `execute_stages`
+
+            notebooks.check_code(record.inputs)
             if force:
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:

@@ -12,6 +12,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -39,8 +40,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     """
     # The process gets a group of its own, so that Ctrl-C does not reach it, and a kill
     # reaches all that it has started.
-    if hasattr(os, "setsid"):
-        os.setsid()
+    os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
@@ -87,11 +87,11 @@ def _to_json(value: object) -> object:
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the parent process, then end this one."""
+    """Wait for the end of the parent process, then kill this one and its group."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
 
 class _Stream(io.TextIOBase):

@@ -100,6 +100,10 @@ def open_trainer(
         with cluster.open_cluster_trainer(scheduler, contents) as submit:
             yield submit
     else:
+        if jobs:
+            from pipeline.execution import notebooks  # see `runs.execute_stages`
+
+            notebooks.check_code(next(iter(sweep.inputs.values())))
         with open_threads(workers or cpu_count()) as threads:
             yield lambda *job: threads.submit(training.train_point, *job)
 

@@ -9,8 +9,6 @@ import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 
@@ -135,7 +133,7 @@ def test_errors_are_those_of_a_kernel():
     """The cells are run without papermill, because it ends at the first error."""
     node = new_notebook(cells=[new_code_cell(source) for source in ERRORS])
     nbclient.NotebookClient(node, kernel_name="python3", allow_errors=True).execute()
-    with contextlib.closing(NotebookProcess({}, {})) as process:
+    with NotebookProcess({}, {}) as process:
         for cell in node.cells:
             *messages, (_, done) = process.run_cell(cell.source)
             outputs = [new_output(kind, **content) for kind, content in messages]
@@ -254,23 +252,6 @@ def test_odd_outputs_are_stored_or_fail_their_notebook_and_no_more(tmp_path):
     assert (picture.data["image/png"], text.text) == ("cG5n", "?\n")
 
 
-# It is run in a process of its own, which has a fork server of its own.
-SERVER = """
-import multiprocessing, os, signal, sys
-from multiprocessing import forkserver
-from pathlib import Path
-from pipeline.execution.notebooks import execute
-
-context = multiprocessing.get_context("forkserver")
-other = context.Process(target=signal.pause, daemon=True)  # does not outlive a failure
-other.start()
-path = Path(sys.argv[1])
-execute(path, path.with_name("first.ipynb"))
-os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-execute(path, path.with_name("second.ipynb"))
-print(other.is_alive() or other.exitcode == 255)
-os.kill(other.pid, signal.SIGKILL)
-"""
 COUNT_THREADS = """
 import ctypes, glob, os, numpy
 folder = os.path.dirname(numpy.__file__) + ".libs"
@@ -279,18 +260,13 @@ print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())
 """
 
 
-def test_a_killed_fork_server_is_started_again_and_products_use_one_thread(tmp_path):
-    """With several threads, products of matrices would differ in their last digits."""
+def test_products_of_matrices_use_one_thread(tmp_path, monkeypatch):
+    """With several threads, they would differ in their last digits."""
+    for name in environment.THREADS:
+        monkeypatch.delenv(name, raising=False)
     notebook = write_notebook(tmp_path / "a.ipynb", COUNT_THREADS)
-    names = set(environment.THREADS)
-    clean = {name: value for name, value in os.environ.items() if name not in names}
-    command = [sys.executable, "-c", SERVER, notebook]
-    done = subprocess.run(
-        command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=100
-    )
-    assert done.stdout == "True\n", done.stderr
-    for name in ("first.ipynb", "second.ipynb"):
-        assert read_texts(tmp_path / name) == ["1\n"]
+    execute(notebook, tmp_path / "out.ipynb")
+    assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
 
 
 def test_only_our_own_children_are_killed(tmp_path):

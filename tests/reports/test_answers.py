@@ -1,7 +1,5 @@
 """What a cell outputs that folds its answer, and what it outputs when it fails."""
 
-import contextlib
-
 import pytest
 from bs4 import BeautifulSoup
 
@@ -14,7 +12,7 @@ ANSWER = "fold_answer(); display(HTML('<b>drawn</b>')); print('a < b'); "
 
 @pytest.fixture(scope="module")
 def process():
-    with contextlib.closing(NotebookProcess({}, {})) as process:
+    with NotebookProcess({}, {}) as process:
         assert run(process, IMPORTS) == []
         yield process
 

@@ -9,9 +9,8 @@ import pytest
 from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import ROOT
 from pipeline.results.run_folder import RunFolder
-from tests.commands import make_options, start
+from tests.commands import Command, make_options, start
 from tests.sweeps.conftest import read_results
-from tests.test_promises import Command
 
 # Python imports this when it starts, in the command and in each process that it spawns.
 SPAWN = """
@@ -19,7 +18,7 @@ import sys
 if {"pipeline", "--multiprocessing-fork"}.intersection(sys.orig_argv):
     import multiprocessing
     from pipeline.execution import process
-    process.CAN_FORK = False
+    process.METHOD = "spawn"
     process.CONTEXT = multiprocessing.get_context("spawn")
 """
 
