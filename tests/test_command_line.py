@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 
@@ -201,25 +200,12 @@ def test_a_command_whose_reader_has_left_ends_quietly(tmp_path, command):
         assert record.status == Status.INTERRUPTED
 
 
-def test_an_install_without_the_project_says_what_it_needs(tmp_path):
-    site, empty = tmp_path / "site", tmp_path / "empty"
-    empty.mkdir()
-    install = ["uv", "pip", "install", "--quiet", "--system-certs", "--no-deps"]
-    uv = [sys.executable, "-m", *install, "--target", str(site), str(ROOT)]
-    subprocess.run(uv, check=True)
-    # It comes before an editable install.
-    environment = os.environ | {"PYTHONPATH": str(site)}
-
-    def call(*arguments):
-        command = [sys.executable, "-m", "pipeline", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=empty, env=environment
-        )
-
-    refused = call("run")
+def test_an_install_without_the_project_says_what_it_needs(
+    pipeline, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(commands, "NOTEBOOKS", tmp_path / "notebooks")
+    refused = pipeline("run", "--run-dir", tmp_path / "run")
     assert refused.returncode == 2
-    assert f"not at {site / 'notebooks'}: " in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    assert not list(empty.iterdir())
-    assert not (site / "runs").exists()
-    assert "Parameters, and their defaults:" in call("run", "--help").stdout
+    assert f"not at {tmp_path / 'notebooks'}: " in refused.stderr
+    assert not list(tmp_path.iterdir())
+    assert "Parameters, and their defaults:" in pipeline("run", "--help").stdout
