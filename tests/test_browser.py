@@ -350,23 +350,18 @@ def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
             page.goto(reports["index"].as_uri())
             page.get_by_role("link", name=name, exact=True).click()
             expect(page).to_have_title(title)
-        page.locator("table a[href$='report.html']").first.click()
-        expect(page).to_have_title(re.compile("Point .* of the sweep small"))
 
 
-def test_the_table_of_a_sweep_sorts_by_keyboard_and_downloads_as_csv(browser, reports):
+def test_the_table_of_a_sweep_sorts_by_keyboard(browser, reports):
     with open_page(browser, reports["sweep"]) as report:
-        table = report.part("sortable").nth(1)
+        table = report.part("sortable")
         names = table.locator("thead th").all_text_contents()
-        column = names.index("validation accuracy") + 1
+        column = names.index("mean") + 1
         cells = table.locator(f"tbody td:nth-child({column})")
         before = cells.all_text_contents()
-        head = table.get_by_role("columnheader", name="validation accuracy")
+        head = table.get_by_role("columnheader", name="mean")
         for order in ("ascending", "descending"):
             head.get_by_role("button").press("Enter")
             expect(head).to_have_attribute("aria-sort", order)
             rows = sorted(before, key=float, reverse=order == "descending")
             assert cells.all_text_contents() == rows
-        with report.page.expect_download() as download:
-            report.root.get_by_role("link", name="Download as CSV").nth(1).click()
-        assert len(download.value.path().read_text().splitlines()) == len(before) + 1

@@ -1,9 +1,7 @@
-"""Make the tables, the sentences and the plots of a sweep's report, for sweep.ipynb."""
+"""Say and draw what sweep.ipynb reports of a sweep."""
 
-import base64
-import html
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,17 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.network.published import round_metric
-from pipeline.parameters import NAMES
-from pipeline.records import SELECTION_METRICS, TRAIN_METRICS, SweepDefinition
+from pipeline.records import Distribution
 from pipeline.reports import plots
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point
 
-ROUNDED = ("mean", "lowest", "highest", *SELECTION_METRICS)
-BEST: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
-OTHER: dict[str, Any] = {"color": "#8A8A8A", "linestyle": "--", "linewidth": 0.8}
+SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
+OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
 MAX_DRAWN = 200  # configurations in a plot
+MAX_TICKS = 8  # values that stand side by side on an axis
 
 
 def find_remarks(points: Iterable[Point]) -> list[str]:
@@ -35,15 +31,23 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
     return sorted(remarks)
 
 
-def find_edges(ranking: pd.DataFrame, names: Iterable[str]) -> list[str]:
-    """Describe the parameters whose selected value is the smallest or largest tried."""
+def find_edges(
+    selected: pd.Series, table: pd.DataFrame, names: Iterable[str]
+) -> list[str]:
+    """Describe the numbers whose selected value is the smallest or largest tried.
+
+    Of two values one is always the largest, so this says something of three or more.
+    """
     edges = []
     for name in names:
-        values, selected = ranking[name], ranking[name].iloc[0]
-        count = values.nunique()
-        for which, end in (("smallest", values.min()), ("largest", values.max())):
-            if selected == end and not isinstance(end, str):
-                edges.append(f"{name} {end} is the {which} of {count} values tried")
+        value, tried = selected[name], table[name]
+        count = tried.nunique()
+        if count >= 3 and not isinstance(value, str):
+            for which, end in (("smallest", tried.min()), ("largest", tried.max())):
+                if value == end:
+                    edges.append(
+                        f"at the edge: {name} {value} is the {which} of {count}"
+                    )
     return edges
 
 
@@ -70,102 +74,67 @@ def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
     return f"{metric} {mean:.4f} ({spread}; {measured})"
 
 
-def to_html(
-    table: pd.DataFrame,
-    name: str,
-    find_page: Callable[[str], str] | None = None,
-    download: pd.DataFrame | None = None,
-) -> str:
-    """Return a table as HTML, and below it a link that downloads it as CSV.
-
-    find_page: returns the address of a point's report by the point's id, or "".
-    download: another table for the link.
-
-    The scripts of a report make the table sortable.
-    """
-
-    def to_text(column: str, value: Any) -> str:
-        if pd.isna(value):
-            return "-"
-        if column in ROUNDED:
-            return round_metric(value)
-        page = find_page(value) if find_page and column == "id" else ""
-        text = html.escape(str(value))
-        return f'<a href="{page}">{text}</a>' if page else text
-
-    texts, titles = {}, {}
-    for column in table.columns:
-        texts[column] = [to_text(column, value) for value in table[column]]
-        if column not in NAMES:
-            titles[column] = column.replace("_", " ")
-        if column in TRAIN_METRICS:
-            titles[column] += ", under dropout"
-    shown = pd.DataFrame(texts).rename(columns=titles)
-    body = shown.to_html(classes="sortable", index=False, border=0, escape=False)
-    content = (table if download is None else download).to_csv(index=False)
-    address = f"data:text/csv;base64,{base64.b64encode(content.encode()).decode()}"
-    return (
-        f'{body}\n<p><a download="{name}.csv" href="{address}">Download as CSV</a></p>'
-    )
-
-
-def find_log_scales(
-    ranking: pd.DataFrame, names: Iterable[str], sweep: SweepDefinition
-) -> set[str]:
-    """Return the parameters whose axes are logarithmic.
-
-    These are the ones that were drawn log-uniformly. Among those that were not drawn,
-    they are the ones whose values span a factor of ten or more.
-    """
-    logs: set[str] = set()
-    for name in names:
-        low, high, drawn = min(ranking[name]), max(ranking[name]), sweep.drawn.get(name)
-        if not isinstance(low, str) and low > 0:
-            is_log = drawn.distribution == "log_uniform" if drawn else high / low >= 10
-            logs |= {name} if is_log else set()
-    return logs
-
-
-def draw_effects(
-    ranking: pd.DataFrame, names: Sequence[str], metric: str, logs: Container[str]
+def draw_configurations(
+    ranking: pd.DataFrame,
+    names: Sequence[str],
+    metric: str,
+    selected: str,
+    drawn: Mapping[str, Distribution],
 ) -> Figure:
-    """Draw the metric over the values of each parameter, in axes of its own.
+    """Draw the metric of all configurations over each parameter, in axes of its own.
+
+    selected: the key of the configuration that a large dot marks.
+    drawn: the distributions that parameters were drawn from.
 
     A line joins configurations that differ in that parameter alone. A bar reaches from
-    the lowest to the highest seed. The large dot is the best configuration.
+    the lowest to the highest seed. A configuration that lacks a seed is hollow.
     """
-    complete = ranking[ranking["complete"]]
-    table = ranking.dropna(subset="mean") if complete.empty else complete
-    table = table.head(MAX_DRAWN)
-    varied = [name for name in NAMES if name in table and table[name].nunique() > 1]
+    table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
     rows = math.ceil(len(names) / 3)
     columns = math.ceil(len(names) / rows)
-    size = (min(9, 3.6 * columns + 1), 3.4 * rows)
+    size = (min(9, 3.6 * columns + 1), 3 * rows)
     figure = plt.figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     for axis, name in zip(axes.flat, names, strict=False):
-        others = [other for other in varied if other != name]
-        lines = [line for _, line in table.groupby(others)] if others else [table]
-        for line in lines:
-            _draw_line(axis, line.sort_values(name), name, table.index[0])
-        if name in logs:
-            axis.set_xscale("log")
-        axis.set(title=name, xlabel=f"{name}, values swept")
+        places = _place_values(axis, table[name], drawn.get(name))
+        others = [other for other in names if other != name]
+        groups = table.groupby(others) if others else [("", table)]
+        _draw_configurations(axis, places, [line for _, line in groups], selected)
+        axis.set_xlabel(name)
     label = metric.replace("_", " ")
     for axis in axes[:, 0]:
         axis.set_ylabel(f"{label} (fraction)" if "accuracy" in metric else label)
     return figure
 
 
-def _draw_line(axis: Axes, line: pd.DataFrame, name: str, best: Any) -> None:
-    """Draw the means of configurations over a parameter, with bars for the seeds."""
-    # Because of rounding, the mean of equal values may lie outside their range.
-    below = (line["mean"] - line["lowest"]).clip(0)
-    above = (line["highest"] - line["mean"]).clip(0)
-    look = BEST if best in line.index else OTHER
-    bars: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, **look}
-    axis.errorbar(line[name], line["mean"], [below, above], **bars)
-    if best in line.index:
-        axis.plot([line[name][best]], [line["mean"][best]], "o", markersize=9, **BEST)
+def _place_values(
+    axis: Axes, values: pd.Series, distribution: Distribution | None
+) -> pd.Series:
+    """Return where values stand on an axis: a few side by side, many to scale."""
+    different = sorted(values.unique())
+    if len(different) <= MAX_TICKS:
+        axis.set_xticks(range(len(different)), different)
+        return values.map(different.index)
+    if distribution and distribution.distribution == "log_uniform":
+        axis.set_xscale("log")
+    return values
+
+
+def _draw_configurations(
+    axis: Axes, places: pd.Series, lines: Sequence[pd.DataFrame], selected: str
+) -> None:
+    for line in lines:
+        look = SELECTED if selected in line.index else OTHER
+        line = line.assign(x=places).sort_values("x")
+        # Because of rounding, the mean of equal values may lie outside their range.
+        below = (line["mean"] - line["lowest"]).clip(0)
+        above = (line["highest"] - line["mean"]).clip(0)
+        bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
+        axis.errorbar(line["x"], line["mean"], [below, above], **bars)
+        hollow = line[~line["complete"]]
+        axis.plot(hollow["x"], hollow["mean"], "o", markersize=2.5, color="w", zorder=4)
+        if selected in line.index:
+            x, mean = line.loc[selected, ["x", "mean"]]
+            axis.plot([x], [mean], "o", markersize=9, **look)

@@ -3,8 +3,6 @@
 Only one configuration in it has test metrics.
 """
 
-import base64
-import io
 import itertools
 import math
 
@@ -15,7 +13,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.parameters import NAMES
-from pipeline.records import SweepDefinition
+from pipeline.records import Distribution, SweepDefinition
+from pipeline.reports import plots
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import evaluation, report
 from pipeline.sweeps.definition import read_definition
@@ -58,38 +57,23 @@ def test_the_table_has_a_row_for_each_point_of_numbers_and_times():
     assert table["started"].min().tzinfo is not None
 
 
-def test_a_table_is_escaped_and_rounded_has_links_and_downloads_itself():
-    table = pd.DataFrame({"id": ["p1", "p2"], "error": ["<b> & co", None]})
-    table = table.assign(
-        learning_rate_decay=[1.0, 0.99999], validation_accuracy=[1 / 3, None]
-    )
-    text = report.to_html(table, "trial", {"p1": "p1/report.html", "p2": ""}.get)
-    page = BeautifulSoup(text, "html.parser")
-    heads = ["id", "error", "learning_rate_decay", "validation accuracy"]
-    assert [cell.text for cell in page.find_all("th")] == heads
-    cells = ["p1", "<b> & co", "1.0", "0.3333", "p2", "-", "0.99999", "-"]
-    assert [cell.text for cell in page.find_all("td")] == cells
-    assert [link["href"] for link in page.table.find_all("a")] == ["p1/report.html"]
-    assert "sortable" in page.table["class"]
-    address = page.find("a", download="trial.csv")["href"]
-    content = base64.b64decode(address.removeprefix("data:text/csv;base64,"))
-    read = pd.read_csv(io.BytesIO(content))
-    pd.testing.assert_frame_equal(read, table, check_exact=True)
-
-
-def test_the_report_has_the_test_metric_of_the_selected_configuration_alone(runs):
-    page = BeautifulSoup((runs / "small" / "report.html").read_text(), "html.parser")
-    assert "selected: learning_rate 0.005\n" in page.main.text
+def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
+    """No other configuration has one."""
+    folder = runs / "small"
+    page = BeautifulSoup((folder / "report.html").read_text(), "html.parser")
+    selected, tested = page.h2.find_all_next("strong")[:2]
+    assert selected.text == "selected: learning_rate 0.005"
+    assert tested.text == "test_accuracy 0.7616"
     spread, error = "range over 2 seeds: 0.7544 to 0.7688", "10,000 images: 0.0043"
-    assert (
-        f"test_accuracy 0.7616 ({spread}; standard error of {error})" in page.main.text
-    )
-    ranking, points = page.find_all("table", class_="sortable")
-    first = [cell.text for cell in ranking.find_all("td")][:4]
-    assert first == ["0.005", "2", "True", "0.7685"]
-    links = [link["href"] for link in points.find_all("a")]
-    assert links == ["e850960dbc2c/report.html", "b0e81f5af01c/report.html"]
-    assert "test" not in points.text
+    assert f"({spread}; standard error of {error})" in tested.parent.text
+    link = tested.find_next("a", string="results.csv")
+    results = pd.read_csv(folder / link["href"])
+    assert results["test_accuracy"].notna().sum() == 2
+    assert "learning_rate 0.005" in link.find_next("img")["alt"]
+    assert "edge" not in tested.parent.text  # of two values
+    rows = [[cell.text for cell in row.select("td")] for row in page.select("tr")]
+    assert ["0.005", "2", "0.7685", "0.7560", "0.7810"] in rows
+    assert ["0.01", "2", "0.7655", "0.7540", "0.7770"] in rows
 
 
 def test_a_sweep_says_on_what_and_for_how_long_its_points_were_trained(runs):
@@ -139,64 +123,73 @@ def test_a_metric_comes_with_its_range_and_the_standard_error_of_its_images(
     assert all(name in text for name in names)
 
 
-def test_a_selected_value_at_an_edge_is_named():
+def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
     values = {"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]}
-    (edge,) = report.find_edges(pd.DataFrame(values), values.keys())
-    assert edge.startswith("hidden_size 30 is the largest")
+    values |= {"epochs": [9, 9, 1], "source": ["c", "b", "a"]}
+    table = pd.DataFrame(values)
+    edges = report.find_edges(table.iloc[0], table, values)
+    assert edges == ["at the edge: hidden_size 30 is the largest of 3"]
 
 
 @pytest.fixture
 def draw():
-    """Return a function that draws effects, and closes the figures in the end."""
-    yield lambda *arguments: report.draw_effects(
-        *arguments, "validation_accuracy", set()
-    )
+    """Return a function that draws a ranking, and closes the figures in the end."""
+
+    def draw(ranking, names, selected=0, drawn=None):
+        key = ranking["configuration"][selected]
+        metric = "validation_accuracy"
+        return report.draw_configurations(ranking, names, metric, key, drawn or {})
+
+    yield draw
     plt.close("all")
 
 
-def test_effects_draw_a_line_for_each_choice_of_the_others_and_mark_the_best(draw):
+def find_mark(axis):
+    """Return the label of the tick, and the height, of the one large dot."""
+    (mark,) = [line for line in axis.lines if line.get_markersize() == 9]
+    ((x, y),) = mark.get_xydata()
+    return axis.get_xticklabels()[int(x)].get_text(), y
+
+
+def test_a_picture_marks_what_is_selected_and_joins_what_differs_in_one_value(draw):
     sizes, rates = (10, 20, 30), (0.1, 0.2)
     points = itertools.product(sizes, rates, (1, 2))
     values = {(s, r, n): s / 100 + r + n / 1000 for s, r, n in points}
-    first, second = draw(make_ranking(values), ["hidden_size", "learning_rate"]).axes
+    ranking = make_ranking(values)
+    first, second = draw(ranking, ["hidden_size", "learning_rate"]).axes
     assert (len(first.containers), len(second.containers)) == (2, 3)
-    assert first.get_xlabel() == "hidden_size, values swept"
+    assert first.get_xlabel() == "hidden_size"
     assert first.get_ylabel() == "validation accuracy (fraction)"
-    solid = [bars[0] for bars in first.containers if bars[0].get_linestyle() == "-"]
-    (line,) = solid
-    assert list(line.get_ydata()) == pytest.approx([0.3015, 0.4015, 0.5015])
-    marks = [
-        list(line.get_xydata()[0]) for line in first.lines if len(line.get_xdata()) == 1
-    ]
-    assert marks == [pytest.approx([30, 0.5015])]
+    assert find_mark(first) == ("30", pytest.approx(0.5015))
+    assert find_mark(second) == ("0.2", pytest.approx(0.5015))
+    lines = {bars[0].get_color(): bars[0] for bars in first.containers}
+    marked = lines[plots.VALIDATION]
+    assert list(marked.get_ydata()) == pytest.approx([0.3015, 0.4015, 0.5015])
+    axis, _ = draw(ranking, ["hidden_size", "learning_rate"], selected=3).axes
+    row = ranking.iloc[3]
+    assert find_mark(axis) == (str(row["hidden_size"]), pytest.approx(row["mean"]))
 
 
-def test_effects_leave_out_a_configuration_of_which_a_point_failed(draw):
+def test_a_configuration_that_lacks_a_seed_is_hollow_and_not_marked(draw):
     values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): None}
     values |= {(20, 0.1, 1): 0.6, (20, 0.1, 2): 0.6}
     (axis,) = draw(make_ranking(values), ["hidden_size"]).axes
-    assert [list(bars[0].get_ydata()) for bars in axis.containers] == [[0.6]]
+    assert find_mark(axis) == ("20", 0.6)
+    hollow = [line for line in axis.lines if line.get_color() == "w"]
+    assert [line.get_ydata().tolist() for line in hollow] == [[0.9]]
+    ((means, *_),) = axis.containers
+    assert list(means.get_ydata()) == [0.9, 0.6]
 
 
-def test_effects_of_many_parameters_stand_in_rows_of_three(draw):
-    names = list(NAMES)[1:11]
-    counts = {"complete": True, "mean": [0.5, 0.4], "lowest": 0.4, "highest": 0.5}
-    figure = draw(pd.DataFrame({name: [1, 2] for name in names} | counts), names)
-    assert [axis.get_title("left") + axis.get_title() for axis in figure.axes] == names
-    figure.draw_without_rendering()
-    boxes = [axis.xaxis.label.get_window_extent() for axis in figure.axes]
-    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
-
-
-def test_axes_are_logarithmic_as_values_were_drawn_or_from_a_factor_of_ten():
-    columns = {"hidden_size": [20, 90], "dropout_rate": [0.01, 0.5], "epochs": [1, 10]}
-    columns |= {"learning_rate": [0.01, 0.05], "input_dropout_rate": [0, 0.5]}
-    columns |= {"source": ["a", "b"]}
-    log = {"distribution": "log_uniform", "min": 0.01, "max": 0.1}
-    drawn = {"learning_rate": log, "dropout_rate": {"min": 0, "max": 0.6}}
-    sweep = SweepDefinition(name="a", random={"n_candidates": 2, "parameters": drawn})
-    logs = report.find_log_scales(pd.DataFrame(columns), columns, sweep)
-    assert logs == {"learning_rate", "epochs"}
+def test_many_values_are_to_scale_as_they_were_drawn(draw):
+    values = {(size, size / 100, 1): size / 100 for size in range(10, 20)}
+    rates = Distribution(distribution="log_uniform", min=0.01, max=1)
+    drawn = {"learning_rate": rates, "hidden_size": Distribution(min=1, max=99)}
+    names = ["hidden_size", "learning_rate"]
+    first, second = draw(make_ranking(values), names, drawn=drawn).axes
+    assert (first.get_xscale(), second.get_xscale()) == ("linear", "log")
+    dots = [tuple(dot) for bars in first.containers for dot in bars[0].get_xydata()]
+    assert sorted(dots) == [(size, size / 100) for size in range(10, 20)]
 
 
 def test_the_first_evaluation_of_a_configuration_counts():
