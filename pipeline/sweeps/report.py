@@ -136,5 +136,5 @@ def _draw_configurations(
         hollow = line[~line["complete"]]
         axis.plot(hollow["x"], hollow["mean"], "o", markersize=2.5, color="w", zorder=4)
         if selected in line.index:
-            x, mean = line.loc[selected, ["x", "mean"]]
-            axis.plot([x], [mean], "o", markersize=9, **look)
+            own = line.loc[[selected]]
+            axis.plot(own["x"], own["mean"], "o", markersize=9, **look)
