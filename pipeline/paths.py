@@ -34,15 +34,9 @@ def find_source(source: str) -> Path:
     return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 
 
-def from_current_folder(path: str, base: Path = BASE) -> str:
-    """Resolve a path of the command line against the current folder.
-
-    Return it relative to the base if it is inside it, else absolute.
-    """
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
-    return str(
-        absolute.relative_to(base) if absolute.is_relative_to(base) else absolute
-    )
+def from_current_folder(path: str) -> str:
+    """Resolve a path against the current folder, then apply `to_display_path`."""
+    return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
 
 
 def hide_folders(text: str) -> str:

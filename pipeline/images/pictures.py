@@ -60,7 +60,7 @@ def read(folder: Path) -> Pictures:
         except Exception:  # noqa: BLE001 - Pillow's errors have no common base
             problems[UNREADABLE].append(name)
             continue
-        own = images[label]  # which a class of blank pictures has, too
+        own = images[label]  # stays empty if all pictures of the class are blank
         image, is_shaded = to_mnist(grey)
         if image is None:
             problems[EMPTY].append(name)
