@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images.arrays import Arrays
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
@@ -23,11 +23,9 @@ WHOLE_SIDE = 0.9  # if more of the pixels along a side are ink, the paper is in 
 PAIRS = 5  # of each class, to look at
 SEED = 1  # of the generator that draws the test images
 
-UNREADABLE = "Not readable as PNG or JPEG of 8 bits"
-STRAY = "Warning: neither PNG nor JPEG, or not in the folder of a class, left out"
-EMPTY = "Warning: blank, left out"
-SHADED = "Warning: in shade; light it evenly, scan it, or crop it"
-Problems = Mapping[str, Sequence[str]]  # the pictures that have each
+STRAY = "neither PNG nor JPEG, or not in the folder of a class, left out"
+EMPTY = "blank, left out"
+SHADED = "in shade; light it evenly, scan it, or crop it"
 
 
 @dataclass(frozen=True)
@@ -45,38 +43,41 @@ class Pictures:
 
 
 def read(folder: Path) -> Pictures:
-    """Read and split a folder. Raises InvalidInput with all that is wrong with it."""
+    """Read and split a folder.
+
+    Raises InvalidFile for a picture that is not readable, and InvalidInput for too few
+    or too many classes.
+    """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
     samples: dict[str, list[np.ndarray]] = defaultdict(list)
-    problems: dict[str, list[str]] = defaultdict(list)
+    problems: dict[str, list[str]] = defaultdict(list)  # the pictures that have each
     files = find_pictures(folder)
     for file in sorted({*folder.rglob("[!.]*")}.difference(files)):
         if file.is_file():
             problems[STRAY].append(file.relative_to(folder).as_posix())
     for file in files:
-        label, name = file.parent.name, file.relative_to(folder).as_posix()
-        try:
-            grey = read_grey(file)
-        except Exception:  # noqa: BLE001 - Pillow's errors have no common base
-            problems[UNREADABLE].append(name)
-            continue
-        own = images[label]  # stays empty if all pictures of the class are blank
+        name = file.relative_to(folder).as_posix()
+        grey = read_grey(file)
         image, is_shaded = to_mnist(grey)
         if image is None:
             problems[EMPTY].append(name)
             continue
         if is_shaded:
             problems[SHADED].append(name)
+        own = images[file.parent.name]
         if len(own) < PAIRS:
             paper = int(grey[0, 0])
             before = ImageOps.pad(Image.fromarray(grey), image.shape, color=paper)
-            samples[label] += [np.asarray(before), image]
+            samples[file.parent.name] += [np.asarray(before), image]
         own.append(image)
-    check(folder, images, problems)
+    warnings = [describe(problem, names) for problem, names in problems.items()]
+    if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
+        problem = f"Classes with pictures in {folder}: {len(images)}"
+        needed = "It needs 2 to 10, each with two pictures or more."
+        raise InvalidInput("\n".join([f"{problem}. {needed}", *warnings]))
     is_digits = set(images) <= set(string.digits)
     classes = tuple(string.digits) if is_digits else tuple(sorted(images))
-    labelled = {classes.index(label): images[label] for label in sorted(images)}
-    warnings = [describe(problem, names) for problem, names in problems.items()]
+    labelled = {classes.index(name): images[name] for name in sorted(images)}
     return Pictures(split(labelled), classes, warnings, samples)
 
 
@@ -87,11 +88,15 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def read_grey(file: Path) -> np.ndarray:
-    """Return a picture upright and in grey, (H, W) uint8."""
-    with Image.open(file, formats=("PNG", "JPEG")) as stored:
-        if stored.mode.startswith("I"):
-            raise ValueError("Pillow would cut its 16 bits to 8")
-        picture = ImageOps.exif_transpose(stored).convert("RGBA")
+    """Return a picture upright and in grey, (H, W) uint8. Raises InvalidFile."""
+    try:
+        with Image.open(file, formats=("PNG", "JPEG")) as stored:
+            if stored.mode.startswith("I"):
+                raise ValueError("Pillow would cut its 16 bits to 8")
+            picture = ImageOps.exif_transpose(stored).convert("RGBA")
+    except Exception:  # noqa: BLE001 - Pillow's errors have no common base
+        problem = "is not readable as PNG or JPEG of 8 bits"
+        raise InvalidFile(file, problem, "Replace it, or take it out.") from None
     paper = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(paper, picture).convert("L"))
 
@@ -138,27 +143,10 @@ def _find_place(mass: np.ndarray) -> slice:
     return slice(start, start + len(mass))
 
 
-def check(
-    folder: Path, images: Mapping[str, Sequence[object]], found: Problems
-) -> None:
-    """Raise InvalidInput for an unreadable picture, or too few or many classes."""
-    sizes = list(map(len, images.values()))
-    has_classes = 2 <= len(sizes) <= 10 and min(sizes) >= 2
-    if has_classes and UNREADABLE not in found:
-        return
-    lines = [f"{folder} cannot be used."]
-    if not has_classes:
-        noun = "class" if len(sizes) == 1 else "classes"
-        needs = "and needs 2 to 10, of two pictures or more"
-        lines[0] += f" It has {len(sizes)} {noun}, {needs}."
-    lines += [describe(problem, names) for problem, names in found.items()]
-    raise InvalidInput("\n".join(lines))
-
-
 def describe(problem: str, names: Sequence[str]) -> str:
-    """Return a problem and the first five pictures that have it."""
+    """Return a warning with the first five pictures that have a problem."""
     more = ", ..." if len(names) > 5 else ""
-    return f"{problem} ({len(names)}): {', '.join(names[:5])}{more}"
+    return f"Warning: {problem} ({len(names)}): {', '.join(names[:5])}{more}"
 
 
 def split(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
