@@ -245,7 +245,7 @@ def report_command(path: Path, output: Path | None) -> None:
 @_output
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
-    from pipeline.network.helpers_text import check_helpers
+    from pipeline.results.provenance import check_helpers
 
     check_helpers()  # before the comparison imports it
     from pipeline import comparison

@@ -10,12 +10,13 @@ F_STRINGS = '''"""A module."""
 x = f"{a!r:>{w}} {'x'}" f\'{b}\'
 y = f"""
  {x}
+
 é{x:{y}}"""  # a comment
 '''
 KNOWN = [
-    (F_STRINGS, "edfd167a522a634f719e10f45380bb86"),
-    ("def f(a, *, b=1):\n    return a @ b if b else [*a]\n", "8a2bc5964bb099ff"),
-    ("%matplotlib inline\n", "da865f5c2353e37eb49cab59090c223d"),
+    (F_STRINGS, "58a849b3cbc39fb8"),
+    ("def f(a, *, b=1):\n    return a @ b if b else [*a]\n", "9cb57e2790189d25"),
+    ("!ls a  # b\n", "90ef1f23c59f0d91"),
 ]
 BASE = "def f(x):\n    return [x, 1]\n"
 
@@ -28,13 +29,12 @@ def test_a_digest_is_the_same_in_each_version_of_python(source, begin):
 @pytest.mark.parametrize(
     "other",
     [
-        'def f(x):\n    """Do."""\n    return [x, 1]  # so\n',
-        "# why\n\ndef f(\n    x\n  ):\n\n  return [x,\n      1]",
-        "def f(x):\n\treturn \\\n\t\t[x, 1]\n",
-        '"""A module."""\ndef f(x):\n    return [x, 1]\n',
+        "def f(x):  # so\n    return [x, 1]  # a\n",
+        "def f(x):  # so\n    return [x, 1]  # no line end",
+        "# why\n\ndef f(x):\n\n    # é\n    return [x, 1]\n\n# end\n",
     ],
 )
-def test_comments_docstrings_and_layout_do_not_count(other):
+def test_comments_and_blank_lines_do_not_count(other):
     assert digest_code(other) == digest_code(BASE)
 
 
@@ -42,26 +42,14 @@ def test_comments_docstrings_and_layout_do_not_count(other):
     ("source", "other"),
     [
         (BASE, BASE.replace("1", "2")),
+        (BASE, BASE.replace("\n", '\n    """Do."""\n', 1)),
         ("x = 'a  b'", "x = 'a b'"),
         ("x = f'{a}  b'", "x = f'{a} b'"),
         ("x = '''\n# a\n'''", "x = '''\n# b\n'''"),
+        ("x = '''a\n\nb'''", "x = '''a\nb'''"),
         ("if a:\n    b\nc", "if a:\n    b\n    c"),
-        ('def f(): "doc"\nx = 1', "def f(): x = 1"),
         ("!ls a", "!ls b"),
     ],
 )
 def test_other_code_has_another_digest(source, other):
     assert digest_code(source) != digest_code(other)
-
-
-def test_the_bodies_of_some_functions_can_be_left_out():
-    source = "import a\n{}\ndef g(x):\n    return x\n"
-    long = "    if x:\n        for y in x:\n            y()"
-    bodies = ("\n    return x", f'\n    """Do."""\n{long}', " return x")
-    digests = {
-        digest_code(source.format(f"def f(x):{each}"), ("f",)) for each in bodies
-    }
-    assert len(digests) == 1
-    for other in ("def f(y):\n    return x", "@a\ndef f(x):\n    return x", "f = a"):
-        assert digest_code(source.format(other), ("f",)) not in digests
-    assert digest_code(source.format("def f(x):\n    return x")) not in digests

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from pipeline import listing
 from pipeline.errors import InvalidInput
-from pipeline.network.published import digest_helpers
+from pipeline.network.published import HELPERS_SHA256
 from pipeline.parameters import Parameters, make_id
 from pipeline.records import (
     Metrics,
@@ -28,7 +28,7 @@ from tests.conftest import VALIDATED
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TRAINED = VALIDATED | {"train_error": 0.25, "train_accuracy": 0.75}
 TRAINED |= {"weights_sha256": "0" * 64}
-INPUTS = {"code helpers.py": digest_helpers()}
+INPUTS = {"code helpers.py": HELPERS_SHA256}
 METRICS = TRAINED | {"test_error": 0.375, "test_accuracy": 0.625, "test_images": 9}
 
 

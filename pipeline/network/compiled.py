@@ -1,10 +1,8 @@
 """Train and predict as helpers.py does, with compiled loops where they may be used.
 
-The loops repeat what `forward`, `backward`, `one_hot`, `train_epoch`, `predict` and
-`evaluate` of helpers compute, and call the rest once for many images. So they are used
-only for the helpers.py that they were written for, and for any other one its own
-functions are called. Only the bodies of the functions in FREE may differ, because the
-loops compile the activation of helpers, and the notebook calls the other two itself.
+The loops repeat what the functions of the published helpers.py compute. So they are
+used for this helpers.py alone, which is known by the digest of its text, and any other
+one trains itself.
 
 The loops gave the same bits wherever they were tried, and with any number of threads,
 because every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left
@@ -15,7 +13,7 @@ out.
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial, wraps
-from types import FunctionType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,19 +21,16 @@ from numba import config, njit
 
 import helpers
 from helpers import Bytes, Floats, Weights
-from pipeline.digests import digest_code
-from pipeline.network import helpers_text
-from pipeline.network.checks import NUM_DIGITS, PIXELS, can_take, fits, is_trainable
-
-# The digest of the helpers.py that the loops follow, without the bodies of FREE. If you
-# change both, print the new one: python -m pipeline.network.compiled
-WRITTEN_FOR = "d37566cb413eec26af7213b2761c1f9acb6d2c4374f15a336871cfaa49633a24"
-ACTIVATIONS = ("relu", "relu_derivative")
-FREE = (*ACTIVATIONS, "generators", "initial_weights")
-NOTE = (
-    "The compiled loops do not compute this network, so helpers.py itself trains: 9 to "
-    "30 times slower, and its last digits may differ from machine to machine."
+from pipeline.digests import digest_code, read_code
+from pipeline.network.checks import (
+    NUM_DIGITS,
+    PIXELS,
+    can_take,
+    fits,
+    is_trainable,
 )
+from pipeline.network.published import HELPERS_SHA256, NOTE
+
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
@@ -58,7 +53,7 @@ def train_epoch(
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
     arguments = images, labels, weights, rng, input_rng
-    if find_note(weights):
+    if find_note(weights, rng):
         print_note()
     elif batch_size == 1 and is_trainable(arguments, options):
         return _train(*arguments, **options)
@@ -81,9 +76,10 @@ def evaluate(
     return helpers.evaluate(images, labels, weights, normalisation)
 
 
-def find_note(weights: Weights) -> str | None:
+def find_note(weights: Weights, *generators: object) -> str | None:
     """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
-    return None if follows_helpers() and can_take(weights) else NOTE
+    are_known = all(type(each) is np.random.RandomState for each in generators)
+    return None if follows_helpers() and can_take(weights) and are_known else NOTE
 
 
 @cache
@@ -92,63 +88,26 @@ def print_note() -> None:
 
 
 def follows_helpers() -> bool:
-    """Return whether the loops compute what the functions of helpers compute.
-
-    They do if helpers.py is the one that they follow, if no cell has replaced one of
-    its functions, and if Numba can compile its activation.
-    """
-    functions = helpers_text.list_functions(helpers)
-    return _IS_KNOWN and helpers_text.are_equal(functions, _IMPORTED) and load()
+    """Return whether helpers is the published one, and no cell has replaced a part."""
+    return _IS_PUBLISHED and all(
+        getattr(helpers, name) is part for name, part in _PARTS.items()
+    )
 
 
-def digest_for_loops() -> str:
-    """Return what WRITTEN_FOR has to be for the helpers.py that was imported."""
-    return digest_code(helpers_text.TEXT, FREE)
+_IS_PUBLISHED = digest_code(read_code(Path(helpers.__file__))) == HELPERS_SHA256
+_PARTS = {**vars(helpers)}
 
 
-def _compile(function: Any) -> Any:
-    """Compile a copy of a function, and cache it for the present helpers.py alone.
-
-    Numba finds a cached function by its name, and looks for changes only in the file in
-    which it is defined. But the loops also depend on the activation, so a digest of
-    helpers.py is added to the name.
-    """
-    name = f"{function.__name__}_{digest_code(helpers_text.TEXT)[:12]}"
-    options = function.__globals__, name, function.__defaults__
-    copy = FunctionType(function.__code__, *options)
-    copy.__qualname__ = name
-    return njit(cache=True, nogil=True)(copy)
-
-
-_IMPORTED = helpers_text.list_functions(helpers)
-_IS_KNOWN = (
-    digest_for_loops() == WRITTEN_FOR
-    and helpers_text.is_as_in_text(_IMPORTED)
-    and all(helpers_text.is_elementwise(name) for name in ACTIVATIONS)
-)
-if _IS_KNOWN:
-    relu, relu_derivative = _compile(helpers.relu), _compile(helpers.relu_derivative)
-
-
-@cache
-def load() -> bool:
-    """Compile the loops, or load them; return whether Numba can compile the activation.
-
-    It is also called without Numba, as NumPy refuses some expressions that Numba takes.
-    """
+def load() -> None:
+    """Compile the loops, or load them, so that no notebook has to."""
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
-    try:
-        with np.errstate(all="ignore"):
-            helpers.relu_derivative(helpers.relu(np.ones((1, 1))), 1.0)
-            _train(image, labels, weights, np.random.RandomState(0))
-            _predict(image, weights, 255)
-    except Exception:  # noqa: BLE001 - an activation may raise anything
-        return False
-    return True
+    if _IS_PUBLISHED:
+        _train(image, labels, weights, np.random.RandomState(0))
+        _predict(image, weights, 255)
 
 
-@_compile
+@njit(cache=True, nogil=True)
 def forward_image(image, scaled, weights, mask, hidden, scores):
     """Compute an image's hidden activations and scores; return the indices of its ink.
 
@@ -179,7 +138,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
             hidden[h] = (
                 hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
             )
-    activations = relu(hidden)
+    activations = np.maximum(0, hidden)
     for h in range(len(hidden)):
         hidden[h] = activations[h] * mask[h]
         for d in range(NUM_DIGITS):
@@ -187,7 +146,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
     return places[:count]
 
 
-@_compile
+@njit(cache=True, nogil=True)
 def update_weights(
     images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
 ):
@@ -205,7 +164,7 @@ def update_weights(
         places = forward_image(images[i], scaled, weights, masks[i], hidden, scores[i])
         for d in range(NUM_DIGITS):
             scores_delta[d] = scores[i, d] - (d == labels[i])
-        slopes = relu_derivative(hidden, relu_grad_inactive)
+        slopes = np.where(hidden > 0, 1.0, relu_grad_inactive)
         for h in range(len(hidden)):
             delta = 0.0
             for d in range(NUM_DIGITS):
@@ -219,7 +178,7 @@ def update_weights(
     return scores
 
 
-@_compile
+@njit(cache=True, nogil=True)
 def add_scores(scaled, weights, images, scores):
     """Add the scores of images (N, 784), without dropout, to scores (N, 10).
 
@@ -272,7 +231,3 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     with ThreadPoolExecutor(count) as threads:
         list(threads.map(add, *parts) if count > 1 else map(add, *parts))
     return scores
-
-
-if __name__ == "__main__":
-    print(digest_for_loops())

@@ -15,13 +15,13 @@ from jinja2 import Environment, FileSystemLoader
 from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
-from pipeline.network import helpers_text, published
+from pipeline.network import published
 from pipeline.parameters import Parameters, from_values
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
 from pipeline.results.model import Model
-from pipeline.results.provenance import has_published_helpers
+from pipeline.results.provenance import HELPERS, has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,19 +49,6 @@ EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.
 COMMENT = re.compile(r"^ *//.*\n", re.M)
 STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
 MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
-# A page never calls these functions to read a drawing, so their bodies may differ.
-TRAINING_FUNCTIONS = (
-    "relu_derivative",
-    "dropout_mask",
-    "drop_pixels",
-    "generators",
-    "initial_weights",
-    "one_hot",
-    "backward",
-    "train_epoch",
-    "measure",
-    "evaluate",
-)
 MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
 
 NO_TRAINING = (
@@ -151,11 +138,10 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 def can_read(folder: RunFolder, model: Model) -> bool:
     """Return whether a page can read drawings with a run's network.
 
-    It can if helpers.py computes scores as the page's script does.
+    It can if its helpers.py is the published one, as which the page's script computes.
     """
-    own = read_code(folder.find_helpers() or helpers_text.PATH)
-    texts = own, read_code(published.HELPERS)
-    is_same = len({digest_code(each, TRAINING_FUNCTIONS) for each in texts}) == 1
+    text = read_code(folder.find_helpers() or HELPERS)
+    is_same = digest_code(text) == published.HELPERS_SHA256
     size = model.weights[0].shape[1]
     shapes = [matrix.shape for matrix in model.weights]
     fits = shapes == [(784, size), (size, 10)] and size <= MAX_HIDDEN_SIZE

@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline import digests
 from pipeline.errors import InvalidInput
-from pipeline.network import helpers_text
 from pipeline.parameters import DEFAULT_RUNS, Parameters, make_command
 from pipeline.paths import NOTEBOOKS, RUNS
 from pipeline.records import RunRecord
@@ -27,8 +26,8 @@ def check(
     Its parameters, its cells and helpers.py are compared. Besides, helpers.py must be
     all of the network, and the one that was imported.
     """
-    helpers_text.check_helpers()
-    helpers_text.check_imported()
+    provenance.check_helpers()
+    provenance.check_imported()
     if before is None:
         return
     inputs = {

@@ -7,11 +7,13 @@ listed in digests.py, and the packages below. A test compares the lists with wha
 imports for the notebooks.
 """
 
+import ast
 import hashlib
 import importlib.metadata
 import json
 import platform
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,10 +25,11 @@ from pipeline.digests import (
     digest_modules,
     read_code,
 )
-from pipeline.errors import CommandFailed
+from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.images.data import Data
-from pipeline.network import helpers_text, published
+from pipeline.network.published import HELPERS_SHA256
 from pipeline.parameters import KERAS_SOURCES
+from pipeline.paths import ROOT
 from pipeline.records import RunRecord
 from pipeline.results.stages import EVALUATION, STAGES, Stage
 
@@ -35,6 +38,7 @@ Inputs = dict[str, str]
 PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 NETWORK = "code helpers.py"
+HELPERS = ROOT / "helpers.py"
 # Inputs of an evaluation that a training does not depend on.
 EVALUATION_INPUTS = {
     f"cells {EVALUATION.name}",
@@ -45,6 +49,17 @@ EVALUATION_INPUTS = {
 _digested: dict[str, bytes] = {}
 
 
+def digest_helpers() -> str:
+    """Return the digest of the helpers.py on disk."""
+    text = read_code(HELPERS)
+    digest = digest_code(text)
+    _digested[digest] = text.encode()
+    return digest
+
+
+_imported = digest_helpers()  # when a notebook imports helpers, and this module
+
+
 def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
@@ -53,7 +68,7 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
     """
     stages = list(stages)
-    versions = find_versions(PACKAGES) | helpers_text.check_helpers()
+    versions = find_versions(PACKAGES) | check_helpers()
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
@@ -71,12 +86,50 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     }
 
 
-def digest_helpers() -> str:
-    """Return the digest of the helpers.py on disk."""
-    text = read_code(helpers_text.PATH)
-    digest = digest_code(text)
-    _digested[digest] = text.encode()
-    return digest
+def check_helpers() -> dict[str, str]:
+    """Check the helpers.py on disk; return the versions of the packages it imports.
+
+    Raises InvalidInput if it has a syntax error, or imports a file of the user's, which
+    no result would record. A command checks this before it replaces a result.
+    """
+    try:
+        tree = ast.parse(read_code(HELPERS), HELPERS)
+    except (SyntaxError, ValueError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        problem = f"helpers.py has a mistake{line}: {getattr(error, 'msg', error)}"
+        raise InvalidInput(f"{problem}. Correct it; nothing was started.") from None
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+    roots = {name.partition(".")[0] or name for name in names}
+    others = roots - sys.stdlib_module_names - {"numpy"}
+    own = {name for name in roots if (ROOT / f"{name}.py").exists()}
+    # To list all packages takes 0.2 s, so it is done only for an unusual helpers.py.
+    packages = importlib.metadata.packages_distributions() if others else {}
+    if foreign := sorted(own | (others - packages.keys())):
+        raise InvalidInput(
+            f"helpers.py imports {foreign[0]}, which no run records, because it is not "
+            "installed. If it is a package, install it. If it is a file of your own, "
+            "move its code into helpers.py, which is all of the network."
+        )
+    distributions = {packages[name][0] for name in others}
+    return {name: importlib.metadata.version(name) for name in sorted(distributions)}
+
+
+def check_imported() -> None:
+    """Raise InvalidInput if another helpers.py than that on disk was imported."""
+    helpers = sys.modules.get("helpers")
+    if helpers is None:
+        return
+    if not HELPERS.samefile(str(helpers.__file__)):
+        problem = f"helpers was imported from {helpers.__file__}, not from {HELPERS}"
+        raise InvalidInput(f"{problem}. Rename that file, and restart the kernel.")
+    if digest_helpers() != _imported:
+        problem = "helpers.py was saved since this kernel imported it"
+        raise InvalidInput(f"{problem}. Restart the kernel, and run all cells again.")
 
 
 def take_group(inputs: Mapping[str, str], group: str) -> Inputs:
@@ -123,7 +176,7 @@ def _shorten(value: object) -> str:
 
 def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
     """Return whether helpers.py is the one that reproduces the published metrics."""
-    return all(each.get(NETWORK) == published.digest_helpers() for each in inputs)
+    return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
 
 
 def describe_network(inputs: Mapping[str, str]) -> str:

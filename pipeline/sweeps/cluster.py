@@ -32,7 +32,6 @@ from distributed.core import Status as WorkerStatus
 from distributed.versions import get_versions
 
 from pipeline.errors import CommandFailed, InvalidInput
-from pipeline.network import helpers_text
 from pipeline.paths import ROOT, hide_folders
 from pipeline.records import RunRecord, Status, to_json
 from pipeline.results import provenance
@@ -174,7 +173,7 @@ def _make_plugin() -> tuple[str, WorkerPlugin]:
     }
     project = f"digits-{hashlib.sha256(repr(files).encode()).hexdigest()[:12]}"
     versions = provenance.find_versions(provenance.PACKAGES)
-    versions |= helpers_text.check_helpers()
+    versions |= provenance.check_helpers()
 
     def find_reasons(folder: Path) -> list[str]:
         """Return the reasons why this worker cannot train; the project is in folder."""

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from dask.system import cpu_count
 
-from pipeline.network import compiled
-from pipeline.network.published import format_duration, round_metric
+from pipeline.network.published import NOTE, format_duration, round_metric
 from pipeline.parameters import describe
 from pipeline.records import RunRecord, Status
+from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import count_of, find_varied, make_table
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
     """Log what would be trained, and how long that takes if points are done."""
     log.info(describe_state(sweep, len(jobs)))
-    if not compiled.follows_helpers():
-        log.info(compiled.NOTE)
+    if not has_published_helpers(*sweep.inputs.values()):
+        log.info(NOTE)
     if not jobs:
         return
     at_a_time = min(workers or cpu_count(), len(jobs))

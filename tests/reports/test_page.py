@@ -280,7 +280,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     digests = {row.th.text: row.td.text for row in rows}
     assert digests.keys() >= {"array x_train", "the trained weights"}
     assert digests.keys() >= {"cells 02_train", "version python", "version numpy"}
-    assert digests["code helpers.py"] == published.digest_helpers()
+    assert digests["code helpers.py"] == published.HELPERS_SHA256
     assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
     images = report.find_all("img")
     assert images

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+import helpers
 from pipeline.digests import CODE, TRAINING_CODE
+from pipeline.errors import InvalidInput
 from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
@@ -133,6 +135,7 @@ def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
     assert project.run_python("-c", CHANGES).splitlines() == executed
 
 
+TEXT = (ROOT / "helpers.py").read_text()
 FIRST = "# Parameters\nseed: int = 1  # what"
 
 
@@ -202,3 +205,48 @@ def test_a_run_names_its_arrays_cells_code_and_versions():
     assert inputs.keys() - training.keys() == others
     assert provenance.has_published_helpers(inputs)
     assert not provenance.has_published_helpers(inputs | {"code helpers.py": "0"})
+
+
+def write(monkeypatch, tmp_path, text):
+    path = tmp_path / "helpers.py"
+    path.write_text(text)
+    monkeypatch.setattr(provenance, "HELPERS", path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import settings",
+        "from settings import DECAY",
+        "from . import settings",
+        "from pipeline import parameters",
+        "def f():\n    import settings.more",
+        "import statistics",  # of the standard library, but there is a file
+    ],
+)
+def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
+    write(monkeypatch, tmp_path, f"{line}\n")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    (tmp_path / "statistics.py").touch()
+    name = re.search(r"(settings|\.|pipeline|statistics)", line)[1]
+    with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, "):
+        provenance.check_helpers()
+
+
+def test_packages_that_helpers_imports_are_recorded(monkeypatch, tmp_path):
+    text = "import json, numpy\nfrom scipy.special import expit\n"
+    write(monkeypatch, tmp_path, text)
+    assert provenance.check_helpers().keys() == {"scipy"}
+
+
+def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):
+    provenance.check_imported()
+    write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
+    with pytest.raises(InvalidInput, match="was imported from "):
+        provenance.check_imported()
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.setattr(helpers, "__file__", str(tmp_path / "link" / "helpers.py"))
+    provenance.check_imported()
+    write(monkeypatch, tmp_path, TEXT + "x = 1")
+    with pytest.raises(InvalidInput, match="Restart the kernel"):
+        provenance.check_imported()
