@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.network import compiled
+from pipeline.reports import page
+from pipeline.reports.markdown import GUIDES, render_guide
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
 from tests.pages import SEVEN, open_page
@@ -341,6 +343,18 @@ def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
         assert not lesson.is_open(0)
 
 
+@pytest.mark.parametrize("stem", ["worksheet", "worksheet-key"])
+def test_the_worksheet_and_its_key_print_on_one_page_each(browser, tmp_path, stem):
+    title, name = GUIDES[stem]
+    text = render_guide(title, name, [stem])
+    html = page.fill("guide.html.j2", (), title=title, stem=stem, text=text)
+    (tmp_path / "guide.html").write_text(html)
+    with open_lesson(browser, tmp_path / "guide.html") as guide:
+        for size in ("A4", "Letter"):
+            printed = guide.page.pdf(format=size, prefer_css_page_size=True)
+            assert pages.count_pages(printed) == 1, size
+
+
 def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
     with open_lesson(browser, path) as lesson:
         tab = lesson.page.context.new_page()
@@ -426,7 +440,6 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
             ends = f"from {100 * group.min():.1f} to {100 * group.max():.1f} %"
             words = f"50 {kind} the slip: {ends}, mean {100 * group.mean():.1f} %"
             expect(says).to_contain_text(words)
-        ours, others = groups.values()
         among = np.sum(groups["with"] >= groups["without"].min())
         assert among > 0
         words = (
