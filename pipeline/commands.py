@@ -44,15 +44,6 @@ _output = click.option(
 )
 
 
-class _Log(logging.StreamHandler[Any]):
-    """The lines of a command, which ends when nobody reads them any more."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            raise
-        super().handleError(record)
-
-
 class Command(click.Command):
     """A command that runs only in the project's folder. Its help is shown anywhere."""
 
@@ -75,7 +66,7 @@ def main(verbose: bool) -> None:
     modules: dict[str, Any] = sys.modules
     modules.setdefault("rfc3987_syntax", None)
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
-    logging.basicConfig(handlers=[_Log(sys.stdout)], format=form, force=True)
+    logging.basicConfig(stream=sys.stdout, format=form, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
@@ -142,9 +133,6 @@ def run_command(
 )
 @click.option(
     "--retry-failed", is_flag=True, help="Run the points that failed before, too."
-)
-@click.option(
-    "--time-limit", type=click.IntRange(1), help="Seconds for a cell of a training."
 )
 @click.option(
     "--sweep-dir",

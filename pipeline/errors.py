@@ -53,8 +53,8 @@ class CommandFailed(PipelineError):
 class NotebookFailed(PipelineError):
     """A notebook did not run to its end.
 
-    status: "failed" if a cell raised an error, "timed out" if it took too long, or
-        "died" if the process of the notebook ended before the notebook did.
+    status: "failed" if a cell raised an error, or "died" if the process of the notebook
+        ended before the notebook did.
     """
 
     def __init__(self, message: str, status: str = "failed") -> None:

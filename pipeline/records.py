@@ -52,7 +52,6 @@ class Status(StrEnum):
     DONE = "done"
     FAILED = "failed"
     DIVERGED = "diverged"
-    TIMED_OUT = "timed out"
     DIED = "died"
     INTERRUPTED = "interrupted"
     OUTDATED = "outdated"
@@ -60,7 +59,7 @@ class Status(StrEnum):
     @classmethod
     def of(cls, error: BaseException) -> "Status":
         """Return the status of a run that was ended by this error."""
-        if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
+        if isinstance(error, KeyboardInterrupt):
             return cls.INTERRUPTED
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
 

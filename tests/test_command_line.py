@@ -11,9 +11,7 @@ import pytest
 from pipeline import commands
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.records import Status
 from pipeline.results.files import lock
-from pipeline.results.run_folder import RunFolder
 
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
@@ -181,23 +179,6 @@ def test_outside_the_environment_a_command_says_to_activate_it():
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.endswith(": source .venv/bin/activate\n")
-
-
-@pytest.mark.parametrize("command", ["run -p epochs 1 --run-dir {t}/run", "index {t}"])
-def test_a_command_whose_reader_has_left_ends_quietly(tmp_path, command):
-    with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *command.format(t=tmp_path).split()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        process.stdout.close()
-        assert process.stderr.read() == ""
-    assert process.returncode == 1
-    if command.startswith("run"):
-        record = RunFolder(tmp_path / "run").read_record()
-        assert record.status == Status.INTERRUPTED
 
 
 def test_an_install_without_the_project_says_what_it_needs(

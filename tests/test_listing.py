@@ -117,9 +117,9 @@ def test_the_newest_is_first_and_runs_while_its_folder_is_locked(tmp_path):
 
 
 def test_how_a_run_has_failed_is_the_first_line_of_its_error(tmp_path):
-    write_record(tmp_path / "bad", "timed out", error="02_train.ipynb: <nan>\nmore")
+    write_record(tmp_path / "bad", "failed", error="02_train.ipynb: <nan>\nmore")
     (row,) = read_rows(tmp_path)
-    assert row["Status"] == "✗ timed out02_train.ipynb: <nan>"
+    assert row["Status"] == "✗ failed02_train.ipynb: <nan>"
     assert row["Test accuracy"] == ""
 
 

@@ -61,7 +61,6 @@ def test_a_record_of_before_1_0_0_is_named(tmp_path):
 def test_the_status_of_a_run_follows_from_its_error():
     expected = {
         errors.Diverged("x"): Status.DIVERGED,
-        errors.NotebookFailed("x", Status.TIMED_OUT): Status.TIMED_OUT,
         errors.NotebookFailed("x", "died"): Status.DIED,
         errors.NotebookFailed("x"): Status.FAILED,
         KeyboardInterrupt(): Status.INTERRUPTED,

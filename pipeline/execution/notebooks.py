@@ -5,10 +5,8 @@ in one process per notebook (process.py) instead of a kernel, and papermill's cl
 stores what they output.
 """
 
-import logging
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from copy import deepcopy
@@ -38,94 +36,43 @@ PICTURE = "picture"  # the tag of cells that are left out for a point of a sweep
 LEFT_OUT = (
     "This picture was left out. The notebook draws it when it is run by itself.\n"
 )
-LOG_INTERVAL = 10.0  # seconds between two lines of progress in a log
+ERASE = "\r\x1b[K"  # erases a line of a terminal
 
 join_streams = CoalesceStreamsPreprocessor().preprocess_cell
-log = logging.getLogger(__name__)
 
 
 class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
     @classmethod
     def execute_managed_notebook(
-        cls,
-        nb_man: Any,
-        kernel_name: str,
-        *,
-        executed: list[NotebookNode],
-        progress: "_Progress",
-        process: NotebookProcess,
-        time_limit_s: float | None,
-        is_point: bool,
-        **options: Any,
+        cls, nb_man: Any, kernel_name: str, *, run_cells: Any, **options: Any
     ) -> None:
         """Run the code cells of a notebook; called by papermill."""
-        executed.append(nb_man.nb)  # for the caller, also if papermill raises
-        client = PapermillNotebookClient(nb_man, stdout_file=progress)
-        client.reset_execution_trackers()
-        for index, cell in enumerate(nb_man.nb.cells):
-            if cell.cell_type != "code" or not cell.source.strip():
-                continue
-            if is_point and PICTURE in cell.metadata.get("tags", ()):
-                cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
-                continue
-            nb_man.cell_start(cell, index)
-            client.clear_before_next_output = False
-            where = f"{progress.name}, cell {cell.id!r}"
-            try:
-                for kind, content in process.run_cell(cell.source, time_limit_s):
-                    if kind == "done":
-                        end = content
-                        break
-                    # nbclient looks for the kind of a message in two places.
-                    header = {"msg_type": kind, "parent_header": {}}
-                    message = header | {"header": header, "content": content}
-                    client.process_message(message, cell, index)
-            except NotebookFailed as error:
-                raise NotebookFailed(f"{where}: {error}.", error.status) from None
-            except Exception as error:  # noqa: BLE001 - of whatever a cell displays
-                kind = type(error).__name__
-                problem = f"an output cannot be stored ({kind}: {error})"
-                raise NotebookFailed(f"{where}: {problem}.") from None
-            finally:
-                join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
-            cell.execution_count = end["execution_count"]
-            nb_man.cell_complete(cell, index)
-            if not end["success"]:
-                nb_man.cell_exception(cell, index)
-                return
-        process.end()
+        run_cells(nb_man)
 
 
 papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""Show the progress lines that a notebook overwrites with \r.
+    r"""Show the line that a notebook overwrites with \r, if stderr is a terminal.
 
-    A terminal gets each of them, a log one every LOG_INTERVAL seconds. papermill's
-    client writes to this object as to a file.
+    papermill's client writes to this object as to a file.
     """
 
-    def __init__(self, name: str, is_shown: bool) -> None:
-        self.name, self.is_shown, self.logged_at = name, is_shown, time.monotonic()
-        self.in_terminal = is_shown and sys.stderr.isatty()
+    def __init__(self, name: str, is_point: bool) -> None:
+        self.name, self.is_shown = name, sys.stderr.isatty() and not is_point
         self.write("\r...")
 
     def write(self, text: str) -> None:
-        if not self.is_shown or "\r" not in text:
-            return
-        line = f"{self.name}  {text.rpartition(chr(13))[2].rstrip()}"
-        if self.in_terminal:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - self.logged_at > LOG_INTERVAL:
-            log.info(line)
-            self.logged_at = time.monotonic()
+        if self.is_shown and "\r" in text:
+            line = text.rpartition("\r")[2].rstrip()
+            print(f"{ERASE}{self.name}  {line}", end="", file=sys.stderr, flush=True)
 
     def flush(self) -> None: ...
 
     def close(self) -> None:
-        if self.in_terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.is_shown:
+            print(ERASE, end="", file=sys.stderr, flush=True)
 
 
 def execute(
@@ -134,7 +81,6 @@ def execute(
     parameters: Mapping[str, object] | None = None,
     *,
     inputs: Mapping[str, str] | None = None,
-    time_limit_s: float | None = None,
     is_point: bool = False,
 ) -> None:
     """Execute a notebook, and write it with its outputs.
@@ -142,7 +88,6 @@ def execute(
     parameters: their values by name; what the notebook does not declare is left out.
     output: where the executed notebook is written, also when a cell fails.
     inputs: the code and cells that have to be executed; None for what is on disk.
-    time_limit_s: for each cell.
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
@@ -161,12 +106,70 @@ def execute(
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     code = provenance.take_group(inputs or {}, "code")
-    options = {"time_limit_s": time_limit_s, "is_point": is_point}
+    executed: list[NotebookNode] = []
     with (
-        closing(_Progress(notebook.name, not is_point)) as progress,
+        closing(_Progress(notebook.name, is_point)) as progress,
         NotebookProcess(variables, code) as process,
     ):
-        _execute(node, output, values, progress, process, **options)
+
+        def run_cells(nb_man: Any) -> None:
+            executed.append(nb_man.nb)  # it is written, also if papermill raises
+            _run_cells(nb_man, process, progress, is_point)
+
+        options = {"engine_name": ENGINE, "progress_bar": False}
+        try:
+            papermill.execute_notebook(
+                deepcopy(node), None, values, run_cells=run_cells, **options
+            )
+        except PapermillExecutionError as error:
+            kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
+            cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
+            where = f"{notebook.name} failed in the cell {cells[error.exec_count]!r}"
+            raise kind(f"{where}: {error.ename}: {error.evalue}") from None
+        finally:
+            if executed:
+                executed[0].metadata.pop("papermill", None)  # paths of this machine
+                write_whole(output, hide_folders(nbformat.writes(executed[0])).encode())
+
+
+def _run_cells(
+    nb_man: Any, process: NotebookProcess, progress: _Progress, is_point: bool
+) -> None:
+    """Run the code cells of papermill's notebook, up to the first error."""
+    client = PapermillNotebookClient(nb_man, stdout_file=progress)
+    client.reset_execution_trackers()
+    for index, cell in enumerate(nb_man.nb.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if is_point and PICTURE in cell.metadata.get("tags", ()):
+            cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
+            continue
+        nb_man.cell_start(cell, index)
+        client.clear_before_next_output = False
+        where = f"{progress.name}, cell {cell.id!r}"
+        try:
+            for kind, content in process.run_cell(cell.source):
+                if kind == "done":
+                    end = content
+                    break
+                # nbclient looks for the kind of a message in two places.
+                header = {"msg_type": kind, "parent_header": {}}
+                message = header | {"header": header, "content": content}
+                client.process_message(message, cell, index)
+        except NotebookFailed as error:
+            raise NotebookFailed(f"{where}: {error}.", error.status) from None
+        except Exception as error:  # noqa: BLE001 - of whatever a cell displays
+            kind = type(error).__name__
+            problem = f"an output cannot be stored ({kind}: {error})"
+            raise NotebookFailed(f"{where}: {problem}.") from None
+        finally:
+            join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
+        cell.execution_count = end["execution_count"]
+        nb_man.cell_complete(cell, index)
+        if not end["success"]:
+            nb_man.cell_exception(cell, index)
+            return
+    process.end()
 
 
 def check_code(inputs: Mapping[str, str]) -> None:
@@ -186,40 +189,6 @@ def check_language(node: NotebookNode, path: Path) -> None:
         is_python = False
     if not is_python:
         raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
-
-
-def _execute(
-    node: NotebookNode,
-    output: Path,
-    values: Mapping[str, object],
-    progress: "_Progress",
-    process: NotebookProcess,
-    **options: Any,
-) -> None:
-    executed: list[NotebookNode] = []
-    try:
-        papermill.execute_notebook(
-            deepcopy(node),
-            None,
-            values,
-            engine_name=ENGINE,
-            progress_bar=False,
-            executed=executed,
-            progress=progress,
-            process=process,
-            **options,
-        )
-    except PapermillExecutionError as error:
-        kind: type[Any] = NotebookFailed
-        if error.ename == Diverged.__name__:
-            kind = Diverged
-        cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
-        where = f"{progress.name} failed in the cell {cells[error.exec_count]!r}"
-        raise kind(f"{where}: {error.ename}: {error.evalue}") from None
-    finally:
-        if executed:
-            executed[0].metadata.pop("papermill", None)  # has paths of this machine
-            write_whole(output, hide_folders(nbformat.writes(executed[0])).encode())
 
 
 def execute_in_place(notebook: Path) -> None:

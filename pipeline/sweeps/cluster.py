@@ -86,12 +86,11 @@ def open_cluster_trainer(address: str, contents: Iterable[bytes]) -> Iterator[Su
             folder: RunFolder,
             record: RunRecord,
             content: bytes,
-            time_limit_s: int | None,
         ) -> "Future[RunRecord]":
             folder.clear()
             folder.write_record(record.replace(status=Status.WAITING))
             begun[str(folder.path)] = record
-            arguments = (str(folder.path), to_json(record), data[content], time_limit_s)
+            arguments = (str(folder.path), to_json(record), data[content])
             task = executor.submit(operator.call, train, *arguments)
             result: Future[RunRecord] = Future()
             results.append(result)
@@ -274,7 +273,7 @@ def _take_result(
 
 
 def train_on_worker(
-    path: str, record: bytes, data: bytes, time_limit_s: int | None
+    path: str, record: bytes, data: bytes
 ) -> tuple[RunRecord, dict[str, bytes]]:
     """Train a point in a temporary folder, and return its record and its files.
 
@@ -289,7 +288,7 @@ def train_on_worker(
     worker.log_event(f"{project}-begun", path)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)
-        ended = train_point(RunFolder(temporary), begun, data, time_limit_s)
+        ended = train_point(RunFolder(temporary), begun, data)
         left = Path(temporary).iterdir()
         files = {
             path.name: path.read_bytes() for path in left if path.name in TRAINING_FILES

@@ -37,7 +37,6 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     retry_failed: bool = False,
-    time_limit: int | None = None,
     with_report: bool = True,
     dry_run: bool = False,
 ) -> pd.DataFrame:
@@ -50,7 +49,6 @@ def run_sweep(
         core.
     scheduler: the address of a Dask scheduler to use instead.
     retry_failed: whether to train failed points, too.
-    time_limit: seconds for a cell of a training; by default there is none.
     with_report: whether to write report.html.
     dry_run: whether only to log what would be trained.
 
@@ -71,7 +69,7 @@ def run_sweep(
         start_fork_server()
         jobs = sweep.find_jobs(retry_failed)
         log.info(describe_state(sweep, len(jobs)))
-        train(sweep, jobs, open_trainer(sweep, jobs, workers, scheduler), time_limit)
+        train(sweep, jobs, open_trainer(sweep, jobs, workers, scheduler))
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if with_report and (jobs or is_new or not sweep.report_path.exists()):
             log.info("writing the report")
@@ -112,7 +110,6 @@ def train(
     sweep: PreparedSweep,
     jobs: Sequence[Point],
     trainer: AbstractContextManager[training.Submit],
-    time_limit: int | None,
 ) -> None:
     """Train the points.
 
@@ -130,7 +127,7 @@ def train(
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
-                future = submit(point.folder, point.now, content, time_limit)
+                future = submit(point.folder, point.now, content)
                 futures[future] = point
             for future in as_completed(futures):
                 point, record = futures.pop(future), future.result()

@@ -18,16 +18,13 @@ from pipeline.results.stages import TRAINING
 
 TRAINING_FILES = (TRAINING.executed_name, *TRAINING.files)  # left by a training
 # A function that starts the training of a point and takes what `train_point` takes.
-Submit = Callable[[RunFolder, RunRecord, bytes, int | None], "Future[RunRecord]"]
+Submit = Callable[[RunFolder, RunRecord, bytes], "Future[RunRecord]"]
 
 
-def train_point(
-    folder: RunFolder, record: RunRecord, content: bytes, time_limit_s: int | None
-) -> RunRecord:
+def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> RunRecord:
     """Train a point by executing 02_train in its folder, and return its record.
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
-    time_limit_s: for each cell.
 
     run.json says that it is running until the caller writes the returned record. A
     failed training is recorded, not raised. Raises CommandFailed if the project's
@@ -48,7 +45,6 @@ def train_point(
             folder.executed_path(TRAINING),
             record.parameters | {"run_dir": folder.display_path},
             inputs=record.inputs,
-            time_limit_s=time_limit_s,
             is_point=True,
         )
         model = folder.read_model()

@@ -4,11 +4,11 @@ import ast
 import contextlib
 import itertools
 import json
-import logging
 import multiprocessing
 import os
 import re
 import signal
+import sys
 import time
 from collections import defaultdict
 
@@ -151,7 +151,6 @@ FAILURES = [  # a status, the source of a cell, and what the error names besides
     ("failed", "1 / 0", "ZeroDivisionError"),
     ("failed", "%nosuch", "CellExecutionError"),
     ("diverged", DIVERGENCE, "learning_rate 0.5"),
-    ("timed out", "while True: print(end='.')", "1 seconds"),
     ("died", "import os; os._exit(3)", "exit code 3"),
     ("died", "import os; os.kill(os.getpid(), 9)", "SIGKILL"),
 ]
@@ -165,9 +164,8 @@ def test_a_failure_has_a_status_and_leaves_the_notebook(tmp_path, status, source
     notebook = write_notebook(
         tmp_path / "a.ipynb", "print('before')", bad, "print('after')"
     )
-    limit = 1 if status == "timed out" else None
     with pytest.raises(NotebookFailed, match=f"cell 'bad': .*{name}") as failure:
-        execute(notebook, tmp_path / "out.ipynb", time_limit_s=limit)
+        execute(notebook, tmp_path / "out.ipynb")
     assert failure.value.status == status
     assert isinstance(failure.value, Diverged) == (status == "diverged")
     assert log.read_text() == "x"  # it is not executed again by itself
@@ -302,16 +300,16 @@ def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
         assert read_texts(tmp_path / "out.ipynb") == texts
 
 
-def test_a_log_has_some_of_the_lines_that_are_overwritten(
-    tmp_path, caplog, monkeypatch
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_shows_the_line_that_a_notebook_overwrites(
+    tmp_path, capsys, monkeypatch, is_terminal
 ):
-    monkeypatch.setattr(notebooks, "LOG_INTERVAL", 0.0)
-    caplog.set_level(logging.INFO, "pipeline")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     loop = "print('no progress')\nfor n in range(3): print(f'\\rI:{n}', end='')"
     execute(write_notebook(tmp_path / "a.ipynb", loop), tmp_path / "out.ipynb")
-    assert [line for line in caplog.messages if "I:" in line] == [
-        f"a.ipynb  I:{n}" for n in range(3)
-    ]
+    texts = ["a.ipynb  ...", "a.ipynb  I:0", "a.ipynb  I:1", "a.ipynb  I:2", ""]
+    shown = "".join(f"{notebooks.ERASE}{text}" for text in texts)
+    assert capsys.readouterr().err == (shown if is_terminal else "")
     assert read_texts(tmp_path / "out.ipynb") == ["no progress\nI:2"]
 
 

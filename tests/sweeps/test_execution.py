@@ -112,23 +112,23 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
     assert sum("Continuing after epoch 2" in text for text in texts) == 2
 
 
-def test_points_that_fail_stop_no_other_and_can_be_retried(midway, gate, tmp_path):
+def test_points_that_fail_stop_no_other_and_can_be_retried(midway, tmp_path):
     points = [{"learning_rate": 10, "seed": 1}]
-    grid = {"learning_rate": [0.005], "seed": [1, 13, 14]}
+    grid = {"learning_rate": [0.005], "seed": [1, 13]}
     file = write(tmp_path / "s.yaml", grid=grid, points=points)
     command = ("sweep", file, "--no-report", "--sweep-dir", tmp_path / "out")
-    failing = midway.start(*command, "--time-limit", 4, GATE=gate.port, DEADLY="1")
+    failing = midway.start(*command, DEADLY="1")
     _, errors = failing.communicate(timeout=120)
     assert failing.returncode == 1
     results = read_results(tmp_path / "out")
-    statuses = {(10, 1): "diverged", (0.005, 13): "died", (0.005, 14): "timed out"}
+    statuses = {(10, 1): "diverged", (0.005, 13): "died"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
-    assert errors.startswith("Error: 3 of 4 points ")
-    for part in ("SIGKILL", "4 seconds", "Diverged: train_error", "--retry-failed"):
+    assert errors.startswith("Error: 2 of 3 points ")
+    for part in ("SIGKILL", "Diverged: train_error", "take it out of the file"):
         assert part in errors
     code, log = midway.run(*command, "--retry-failed")
     assert code == 1
-    assert log.startswith("4 points: 1 done, 3 to run\n")
+    assert log.startswith("3 points: 1 done, 2 to run\n")
     results = read_results(tmp_path / "out")
     assert [key for key, result in results.items() if len(result) < 64] == [(10, 1)]
 
