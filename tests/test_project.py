@@ -29,9 +29,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def read_markdown():
     """Return the text of each guide, and that of the Markdown in each notebook."""
     paths = [ROOT / guide for guide in GUIDES]
-    paths += set(NOTEBOOKS.rglob("*.md")).difference(paths)
+    paths += sorted({*NOTEBOOKS.rglob("*.md")}.difference(paths))
     texts = [path.read_text() for path in paths]
-    for path in NOTEBOOKS.glob("*.ipynb"):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         cells = nbformat.read(path, 4).cells
         texts += [cell.source for cell in cells if cell.cell_type == "markdown"]
     return texts
