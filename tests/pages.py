@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
@@ -38,6 +39,12 @@ PRESS_AND_STOP = """(button, text) => {
     });
     observer.observe(shown, { childList: true });
     button.click();
+}"""
+# The colours of a canvas: red, green, blue and opacity of each pixel.
+COLOURS = """(canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    return Array.from(copy.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
 NO_SHADE = (
     ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
@@ -95,6 +102,11 @@ def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
     return weights
 
 
+def read_colours(canvas):
+    """Return the pixels of a canvas as an array, each with four bytes."""
+    return np.array(canvas.evaluate(COLOURS), np.uint8).reshape(-1, 4)
+
+
 class Page:
     """A page of a run or of a lesson, or what stands in `root` in JupyterLab."""
 
@@ -106,6 +118,10 @@ class Page:
     def part(self, name):
         """Find an element by its class, as the scripts do."""
         return self.root.locator(f".{name}")
+
+    def within(self, name):
+        """Return a section of the page, such as a stop of a lesson, by its id."""
+        return Page(self.page, self.page.locator(f"#{name}"))
 
     def button(self, name):
         return self.root.get_by_role("button", name=name, exact=True)

@@ -14,7 +14,7 @@ from pipeline.network import compiled, published
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.run_folder import RunFolder
 from tests import pages
-from tests.pages import DESKTOP, PHONE, open_page
+from tests.pages import DESKTOP, PHONE, open_page, read_colours
 
 browser = pages.browser
 pytestmark = pages.pytestmark
@@ -31,12 +31,6 @@ FILLED = """() => {
         .filter((each) => each.checkVisibility() && ground(each) === train)
         .filter((each) => each.getBoundingClientRect().top < innerHeight)
         .map((each) => each.textContent);
-}"""
-# The colours of a canvas: red, green, blue and opacity of each pixel.
-COLOURS = """(canvas) => {
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-    copy.drawImage(canvas, 0, 0);
-    return Array.from(copy.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
 ALL_FIT = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
 
@@ -234,11 +228,6 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         report.press("Train with these")
         outcome = report.wait_for_training()
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
-
-
-def read_colours(canvas):
-    """Return the pixels of a canvas as an array, each with four bytes."""
-    return np.array(canvas.evaluate(COLOURS), np.uint8).reshape(-1, 4)
 
 
 def test_a_stop_within_the_first_epoch_keeps_what_was_trained(browser, reports):

@@ -85,7 +85,7 @@ def test_a_site_begins_with_the_lesson_and_has_the_result_of_its_run(site):
     text = site.pages["index.html"].text
     assert "Train the network. " in text
     assert text.index("the lesson") < text.index("The original: 79.42 %")
-    for part in (".drawing", ".steps", ".training .train", ".many", ".sheet"):
+    for part in (".drawing", ".steps", ".training .train", ".class", ".sheet"):
         assert len(site.pages["lesson.html"].select(part)) == 1
         assert not site.pages["learn.html"].select(part)
 

@@ -14,7 +14,6 @@ import anywidget
 import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.errors import InvalidInput
@@ -32,6 +31,8 @@ class Diagram(anywidget.AnyWidget):
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
     on_paper: ask for the numbers of the step before it shows them.
+    has_switches: offer a switch that turns the signs of all weights, and one that gives
+        a silent unit the slope 1. The weights are those of a silent unit.
 
     Raises InvalidInput if the shapes do not fit.
     """
@@ -49,6 +50,7 @@ class Diagram(anywidget.AnyWidget):
         learning_rate: float = 0.1,
         relu_grad_inactive: int = 0,
         on_paper: bool = False,
+        has_switches: bool = False,
     ) -> None:
         matrices = [np.asarray(matrix, float) for matrix in weights]
         shapes = [matrix.shape for matrix in matrices]
@@ -64,6 +66,7 @@ class Diagram(anywidget.AnyWidget):
             "learningRate": learning_rate,
             "reluGradInactive": relu_grad_inactive,
             "onPaper": on_paper,
+            "hasSwitches": has_switches,
         }
         super().__init__(state=state)
 
@@ -152,14 +155,12 @@ def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
     cosines: those of the angles between each direction and the mean, by the title.
     """
     figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
-    figure.subplots_adjust(left=0.01, bottom=0.02, top=0.88, wspace=0.05)
     for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
         for cosine in each:
             height = math.sqrt(max(0, 1 - cosine**2))
             colour, style = (plots.TRAIN, "-") if cosine > 0 else (plots.TEST, "--")
             axis.plot((0, cosine), (0, height), style, color=colour, linewidth=1.2)
-        axis.arrow(0, 0, 1, 0, color=plots.VALIDATION, width=0.012, zorder=3)
-        axis.axvline(0, color="black", linewidth=1, linestyle=":")
+        axis.plot((0, 1), (0, 0), color=plots.VALIDATION, linewidth=3)
         axis.text(0.55, 0.04, "mean gradient", color=plots.VALIDATION, ha="center")
         axis.set(title=title, xlim=(-1.1, 1.15), ylim=(-0.06, 1.08), aspect="equal")
         axis.axis("off")
@@ -179,31 +180,18 @@ def draw_slip(
     sums: (H,), those of the hidden units on one image.
     true, slip: (H,), their error signals with the true slope, and with the original's.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-    inactive, active = np.linspace(-2, 0), np.linspace(1e-9, 2)
-    # Nothing joins the two parts of a slope, because it jumps at 0.
-    for part in (inactive, active):
-        activation = np.maximum(0, part)
-        axes[0].plot(part, derivative(activation, 0), color=plots.TRAIN, linewidth=4)
-        axes[0].plot(part, derivative(activation, 1), "--", color=plots.VALIDATION)
-    before, after = derivative(np.array([0.0, active[0]]), 0)
-    dot = {"color": plots.TRAIN, "markersize": 8, "zorder": 3}
-    axes[0].plot(0, before, "o", **dot)
-    axes[0].plot(0, after, "o", **dot, markerfacecolor="white")
-    place = {"textcoords": "offset points", "xytext": (0, 7)}
-    axes[0].annotate("true slope", (-1.95, before), color=plots.TRAIN, **place)
-    axes[0].annotate("the original's", (-1.95, after), color=plots.VALIDATION, **place)
-    axes[0].set(title="Slope of the ReLU", xlabel="sum of a unit", ylabel="slope")
-    axes[0].set(ylim=(-0.1, 1.3), yticks=(0, 0.5, 1))
-    ring = {"markersize": 8, "markerfacecolor": "none"}
-    axes[1].plot(
-        sums, slip, "o", color=plots.VALIDATION, label="the original's", **ring
-    )
-    axes[1].plot(sums, true, "o", color=plots.TRAIN, markersize=4, label="true")
-    axes[1].axvline(0, color="black", linewidth=1, linestyle=":")
-    axes[1].set(title=f"Error signals of {len(sums)} units, one image")
-    axes[1].set(xlabel="sum of a unit", ylabel="error signal")
-    axes[1].legend(frameon=False)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    places = np.array([-2, -1e-9, np.nan, 1e-9, 2])  # the slope jumps at 0
+    activations = np.maximum(0, places)
+    original, right_one = derivative(activations, 1), derivative(activations, 0)
+    left.plot(places, original, "--", color=plots.VALIDATION, label="original's")
+    left.plot(places, right_one, color=plots.TRAIN, label="true")
+    left.set(title="Slope of the ReLU", xlabel="sum of a unit", ylabel="slope")
+    right.plot(sums, slip, "o", color=plots.VALIDATION, mfc="none", label="original's")
+    right.plot(sums, true, ".", color=plots.TRAIN, label="true")
+    right.set(title=f"Error signals of {len(sums)} units, one image")
+    right.set(xlabel="sum of a unit", ylabel="error signal")
+    right.legend(frameon=False)
     return figure
 
 
@@ -223,56 +211,30 @@ def draw_pass(
     signal = scores - target
     hidden_signal = signal @ weights[1].T * helpers.relu_derivative(hidden, 0)
     unit = np.abs(hidden_signal[0]).argmax()
-    forward = inputs[0], hidden[0], scores[0]
-    back = inputs[0] * hidden_signal[0, unit], hidden_signal[0], signal[0]
+    gradients = inputs[0] * hidden_signal[0, unit]
+    figure, axes = plt.subplots(2, 3, figsize=(9, 4.8), layout="constrained")
+    axes[0, 0].imshow(inputs.reshape(28, 28), cmap="gray_r")
+    axes[0, 0].set_title("Forward: 784 pixels")
+    limit = np.abs(gradients).max()
+    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    axes[1, 0].imshow(gradients.reshape(28, 28), **colours)
+    axes[1, 0].set_title("Back: gradients of one unit")
+    bars = {
+        (0, 1): ("activation", hidden[0], plots.TRAIN),
+        (0, 2): ("score", scores[0], plots.TRAIN),
+        (1, 1): ("error signal", hidden_signal[0], plots.VALIDATION),
+        (1, 2): ("error signal", signal[0], plots.VALIDATION),
+    }
+    for (row, column), (quantity, values, colour) in bars.items():
+        axes[row, column].bar(range(len(values)), values, color=colour)
+        place = "hidden unit" if column == 1 else "class"
+        axes[row, column].set(xlabel=place, ylabel=quantity)
+        axes[row, column].locator_params(axis="x", integer=True)
+    for axis in axes[:, 0]:
+        axis.axis("off")
     alt = (
         f"Forward: an image, {np.sum(hidden > 0)} active units, ten scores. Back: "
         f"error signals for active units alone; the gradients of unit {unit} look like "
         "the image."
     )
-    figure, axes = plt.subplots(2, 3, figsize=(9, 4.8), width_ratios=(1, 1.4, 1.4))
-    figure.subplots_adjust(left=0.01, bottom=0.11, top=0.93, hspace=0.6, wspace=0.95)
-    size = len(forward[1])
-    titles = ("784 pixels", f"{size} activations", "10 scores")
-    draw_layers(axes[0], forward, titles, plots.TRAIN, cmap="gray_r", vmin=0, vmax=1)
-    titles = ("784 gradients of a unit", f"{size} error signals", "10 error signals")
-    limit = np.abs(back[0]).max()
-    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
-    draw_layers(axes[1], back, titles, plots.VALIDATION, **colours)
-    quantities = ("activation", "score", "error signal", "error signal")
-    for axis, quantity in zip([*axes[0, 1:], *axes[1, 1:]], quantities, strict=True):
-        axis.set_ylabel(quantity)
-    axes[1, 0].text(0, 31, "blue below 0, red above", fontsize=9)
-    # The first matrix has no part in the way back: the second one, transposed, carries
-    # the error signals to the hidden units, and pixels make them gradients.
-    arrows = {
-        (0.245, 0.74): f"$W_1$\n784 x {size}\n→",
-        (0.625, 0.74): f"$W_2$\n{size} x 10\n→",
-        (0.245, 0.26): "←\ntimes\npixels",
-        (0.625, 0.26): f"←\n$W_2^T$\n10 x {size}\ntimes\nslopes",
-    }
-    for (x, y), name in arrows.items():
-        figure.text(x, y, name, ha="center", va="center")
     return figure, alt
-
-
-def draw_layers(
-    axes: Sequence[Axes],
-    arrays: Sequence[np.ndarray],
-    titles: Sequence[str],
-    bar_colour: str,
-    **colours: Any,
-) -> None:
-    """Draw the first array (784,) as an image and the others as bars, one on each axes.
-
-    colours: options of `Axes.imshow`.
-    """
-    axes[0].imshow(arrays[0].reshape(28, 28), **colours)
-    axes[0].axis("off")
-    bars = zip(axes[1:], arrays[1:], ("hidden unit", "class"), strict=True)
-    for axis, array, place in bars:
-        axis.bar(range(len(array)), array, color=bar_colour)
-        axis.locator_params(axis="x", integer=True)
-        axis.set_xlabel(place)
-    for axis, title in zip(axes, titles, strict=True):
-        axis.set_title(title)

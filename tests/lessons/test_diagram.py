@@ -42,6 +42,7 @@ def test_a_view_has_its_still_its_text_and_its_state_beside_the_widget():
             "learningRate": 0.05,
             "reluGradInactive": 0,
             "onPaper": False,
+            "hasSwitches": False,
         },
     }
     still = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))

@@ -18,7 +18,6 @@ from pipeline.images import data
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import Classes
 from pipeline.lessons import explore
-from pipeline.lessons.lesson import NETWORKS
 from pipeline.network import compiled, published
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
@@ -28,6 +27,12 @@ from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 from tests.conftest import EPOCH, VALIDATED
 
+# The network of the lesson.
+ON_PAPER = {
+    "weights": [[[-2, 1], [1, 3], [2, -2]], [[1, -1], [3, 1]]],
+    "inputs": [1, 0, 2],
+    "targets": [1, 0],
+}
 NODE = compute_driver_executable()[0]
 MODULES = ("network", "reading", "sums", "plot", "paper")
 IMPORTS = "".join(
@@ -197,14 +202,13 @@ training.next();  // so that no weight is the first one
 const { weights, labels, scaled, rate } = training;
 const before = [weights.first.slice(), weights.second.slice()];
 training.next();
-const { image, mask, hidden, scores, signal, delta } = training;
+const { image, hidden, scores, signal, delta } = training;
 const targets = [...scores].map((_, digit) => Number(digit === labels[1]));
 const shown = sums.measure({
-  sizes: [image.length, mask.length, scores.length],
+  sizes: [image.length, hidden.length, scores.length],
   weights: before,
   inputs: [...image].map((pixel) => scaled[pixel]),
   targets,
-  mask,
   inactive: given.parameters.relu_grad_inactive,
   rate,
 });
@@ -222,7 +226,9 @@ def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
     given = {
         "images": encode(sample["x_train"][:2]),
         "labels": encode(sample["y_train"][:2]),
-        "parameters": Parameters(relu_grad_inactive=inactive).model_dump(),
+        "parameters": Parameters(
+            dropout_rate=0, relu_grad_inactive=inactive
+        ).model_dump(),
     }
     trained, shown = run_node(STEP, **given)
     for expected, found in zip(trained, shown, strict=True):
@@ -253,7 +259,6 @@ def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
     ],
 )
 def test_a_number_on_paper_is_judged(run_node, number, place, word):
-    """In the network of the lesson, see `lesson.NETWORKS`."""
     script = """
     const [kind, layer, place] = given.place.split(" ");
     const measured = sums.measure({
@@ -261,14 +266,12 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
       weights: given.weights.map((matrix) => Float64Array.from(matrix.flat())),
       inputs: given.inputs,
       targets: given.targets,
-      mask: [1, 1],
       inactive: 0,
       nameOf: () => "it",
     });
     return paper.judge(measured, kind, Number(layer), Number(place), given.number);
     """
-    given = {name: NETWORKS["3-2-2"][name] for name in ("weights", "inputs", "targets")}
-    said = run_node(script, **given, place=place, number=number)
+    said = run_node(script, **ON_PAPER, place=place, number=number)
     assert word in said
     assert bool(word) == bool(said)
 

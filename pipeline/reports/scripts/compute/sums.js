@@ -1,11 +1,10 @@
 // The numbers of a network for one input, and its sums as rounded numbers that add up.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
-//            targets; mask: of dropout; hasMask: whether there is dropout; inactive: the slope of
-//            the ReLU there; rate; nameOf(layer, place) }
+//            targets; inactive: the slope of the ReLU there; rate; nameOf(layer, place) }
 //
-// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image; digits behind
-// the point, isTrimmed if without zeros at their end; most, of the rows of a sum.
+// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image; most, of the
+// rows of a sum.
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {
@@ -17,7 +16,7 @@ function multiply(values, matrix, size) {
   return sums;
 }
 
-// The error signals of a layer before they are multiplied by slope and mask.
+// The error signals of a layer before they are multiplied by the slopes.
 function multiplyBack(signals, matrix, size) {
   const width = signals.length;
   return Float64Array.from({ length: size }, (_, from) =>
@@ -25,24 +24,23 @@ function multiplyBack(signals, matrix, size) {
   );
 }
 
-// Adds to a network, for each layer: sums, values (after ReLU and mask), back (sums of error
-// signals) and signals (after slope and mask).
+// Adds to a network, for each layer: sums, values (after the ReLU), back (sums of error
+// signals) and signals (times the slopes of the ReLU).
 export function measure(network) {
-  const { sizes, weights, inputs, targets, mask, inactive } = network;
+  const { sizes, weights, inputs, targets, inactive } = network;
   const last = weights.length;
   const sums = [inputs];
   const values = [inputs];
   for (let layer = 1; layer <= last; layer++) {
     sums[layer] = multiply(values[layer - 1], weights[layer - 1], sizes[layer]);
-    values[layer] =
-      layer < last ? sums[layer].map((sum, h) => Math.max(0, sum) * mask[h]) : sums[layer];
+    values[layer] = layer < last ? sums[layer].map((sum) => Math.max(0, sum)) : sums[layer];
   }
   const back = [];
   const signals = [];
   back[last] = sums[last].map((score, place) => score - targets[place]);
   signals[last] = back[last];
   for (let layer = last - 1; layer > 0; layer--) {
-    const findSlope = (h) => (values[layer][h] > 0 ? 1 : inactive) * mask[h];
+    const findSlope = (h) => (values[layer][h] > 0 ? 1 : inactive);
     back[layer] = multiplyBack(signals[layer + 1], weights[layer], sizes[layer]);
     signals[layer] = back[layer].map((sum, h) => sum * findSlope(h));
   }
@@ -110,14 +108,18 @@ export const findProductsBack = (network, layer, from) =>
 const findLargest = (terms, count) =>
   [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, count);
 
+const DIGITS_SHOWN = 1000; // three behind the point
+
+// A number as a sum shows it.
+export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
+
 // The terms of a sum that are shown. They and the rest, which takes what rounding leaves, add up to
-// the total as it is rounded.
-export function roundTerms(terms, total, digits, most) {
-  const unit = 10 ** digits;
-  const round = (value) => Math.round(value * unit);
+// the total as it is rounded. most: of the terms.
+export function roundTerms(terms, total, most) {
   const rows = terms.length > most + 1 ? findLargest(terms, most) : terms;
-  const sum = rows.reduce((units, { product }) => units + round(product), 0);
-  return { rows, others: terms.length - rows.length, rest: (round(total) - sum) / unit };
+  const sum = rows.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
+  const rest = (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
+  return { rows, others: terms.length - rows.length, rest };
 }
 
 // The loss over one weight, while the others stay: a list of [weight, loss].
@@ -131,8 +133,8 @@ export function findCurve(network, { layer, at }, places) {
   });
 }
 
-// The part of a weight's curve that has its bottom in the middle, if there is one, and the next
-// step.
+// The bottom of a weight's curve, if there is one, and how far from it a picture of the curve has
+// to reach, so that the weight and its next step are in it.
 export function findReach(network, weight) {
   const now = weight.weight;
   const h = 1e-3;
@@ -143,5 +145,5 @@ export function findReach(network, weight) {
   const centre = now + toBottom;
   const next = now - network.rate * weight.slope;
   const reach = Math.max(1.75 * Math.abs(toBottom), 1.25 * Math.abs(next - centre));
-  return reach > 1e-6 ? [centre - reach, centre + reach] : [now - 1, now + 1];
+  return [centre, reach > 1e-6 ? reach : 1];
 }

@@ -12,5 +12,5 @@ const trainings = new Trainings(training, document.getElementById("script-networ
 const dots = new Dots(training.digest);
 const pad = setUpPad(document.querySelector(".drawing"), networks, training);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
-setUpSteps(document.querySelector(".steps"), training);
+setUpSteps(document.querySelector(".steps"), training, pad);
 setUpClass(document.querySelector(".class"), trainings, dots.setting);

@@ -1,29 +1,26 @@
-// A network that is pressed, small or real: its state, the four parts of a step, and the one panel
-// that explains what is pressed. A drawing shows it: circles.js or tiles.js.
+// A network that is pressed, small or real: its state, the parts of a step, and the panel that
+// explains what is pressed. A drawing shows it: circles.js or tiles.js.
 
 import { findError, findWeight, makeStep, measure } from "../compute/sums.js";
-import { findFrame, findStretch, roll, widenFrame } from "../show/curve.js";
-import { formatShort, make, makeButton } from "../show/dom.js";
-import { explainPlace, explainStep, explainWeight } from "../show/explain.js";
-import { reveal } from "../show/view.js";
+import { findFrame, findWeightAt, isInFrame, roll } from "../show/curve.js";
+import { make, makeButton } from "../show/dom.js";
+import { explainPlace, explainWeight } from "../show/explain.js";
 import {
-  describe,
-  describeError,
   findNumber,
   findNumberFault,
   findRateFault,
   format,
-  INVITATION,
+  invite,
   isDiverged,
-  PHASES,
 } from "../show/words.js";
 
-const MOST = 24; // weights in one matrix, if a table lists them after a step
+const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
 
 export class NetworkView {
-  // drawing: has build, which takes the view and returns an element, and show. paper: what is asked
-  // before it is shown, if anything. onShow: is called after each change.
-  constructor(root, drawing, { paper = null, onShow = () => {} } = {}) {
+  // drawing: has build, which takes the view and returns an element, show, describe and findSubject. phases:
+  // those that have a button. paper: what is asked before it is shown, if anything. onShow: is
+  // called after each change.
+  constructor(root, drawing, { phases, paper = null, onShow = () => {} }) {
     this.root = root;
     this.drawing = drawing;
     this.paper = paper;
@@ -31,88 +28,59 @@ export class NetworkView {
     this.network = null; // measured; after an update that with the new weights
     this.before = null; // as it was before the update
     this.phase = "forward";
-    this.buttons = PHASES.map((name) => {
-      const act = () => this.goTo(name);
+    this.waitsFor = ""; // the id of the question whose prediction the update waits for
+    this.buttons = phases.map((name) => {
       const text = name[0].toUpperCase() + name.slice(1);
-      return makeButton(text, act, { class: "action", value: name, "aria-pressed": false });
+      return makeButton(text, () => this.goTo(name), { class: "action", value: name });
     });
-    this.root.classList.add("net");
-    this.root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
-    this.root.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape" && this.isOpen) this.close();
+    root.classList.add("net");
+    root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
+    root.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape") this.close();
     });
-    this.forget();
+    root.closest("section")?.addEventListener("prediction", ({ detail }) => this.await(detail));
   }
 
-  // Lets go of what was pressed.
-  forget() {
-    this.chosen = null; // a place, [layer, place], or a weight, { layer, from, to }
-    this.text = ""; // what is said of the part of the step, or of a wrong number
-    this.isOpen = false; // whether the panel answers something
-    this.resetCurve();
-  }
-
-  // Begins with a new curve: it has a frame of its own, and no steps yet.
-  resetCurve() {
-    this.frame = null;
-    this.trail = []; // where the weight was before each update, and its loss
-    this.rollFrom = null; // where the dot was before an update that is not shown yet
-  }
-
-  // Takes a network as sums.js has it, at the present part of the step.
-  load(network) {
-    this.network = measure(network);
-    this.before = null;
-    this.resetCurve();
-    if (this.phase === "update") this.update();
-    this.show();
-  }
-
-  // The network whose numbers the drawing and the sums show.
-  get drawn() {
-    return this.drawing.showsBefore && this.before ? this.before : this.network;
-  }
-
-  get hasWeight() {
-    return this.chosen !== null && !Array.isArray(this.chosen);
-  }
-
-  // Whether the update waits for a prediction, which the panel must not give away.
-  get awaitsPrediction() {
-    return this.buttons.at(-1).getAttribute("aria-disabled") === "true";
-  }
-
-  isChosen(layer, place) {
-    const { chosen } = this;
-    return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
-  }
-
-  // Builds what is below the buttons of the parts. others: elements beside them.
+  // Builds what is below the buttons. others: elements beside them.
   build(first, others = []) {
     this.network = measure(first);
+    this.home = first.sizes.length === 2 && first.weights[0].length === 1 ? FIRST_WEIGHT : null;
     this.root.firstChild.append(...others);
     this.panel = this.buildPanel();
     this.root.append(make("div", { class: "workspace" }, this.drawing.build(this), this.panel));
+    this.forget();
     this.show();
   }
 
   buildPanel() {
     this.says = make("p", { class: "says", role: "status" });
-    this.errors = make("p", { class: "errors" });
     this.about = make("div", { class: "about" });
     this.words = make("div", { class: "words" });
     this.numberName = make("span");
     this.field = this.makeField(0, findNumberFault, (value) => this.setNumber(value));
     this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
-    this.slider.addEventListener("input", () => {
-      this.setNumber(this.slider.valueAsNumber);
-      this.renew(true);
-    });
-    const label = make("label", {}, this.numberName, this.field);
-    this.number = make("div", { class: "number" }, this.slider, label);
-    const close = makeButton("Close", () => this.close(), { class: "action close" });
-    const parts = [close, this.says, this.errors, this.about, this.number, this.words];
+    this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
+    this.label = make("label", {}, this.numberName, this.field);
+    this.closing = makeButton("Close", () => this.close(), { class: "action close" });
+    this.listenToDragging();
+    const parts = [this.closing, this.says, this.about, this.slider, this.label, this.words];
     return make("div", { class: "panel", tabindex: -1 }, ...parts);
+  }
+
+  // The curve is drawn anew while it is dragged, so the element around it follows the pointer.
+  listenToDragging() {
+    const drag = ({ clientX }) => {
+      const curve = this.about.querySelector(".curve");
+      this.slide(findWeightAt(curve, this.frame, clientX));
+    };
+    this.about.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button !== 0 || !event.target.closest(".curve")) return;
+      this.about.setPointerCapture(event.pointerId);
+      drag(event);
+    });
+    this.about.addEventListener("pointermove", (event) => {
+      if (this.about.hasPointerCapture(event.pointerId)) drag(event);
+    });
   }
 
   // findFault: says why a number is refused, or nothing.
@@ -126,6 +94,7 @@ export class NetworkView {
         return;
       }
       change(field.valueAsNumber);
+      this.resetCurve();
       this.renew();
     });
     return field;
@@ -133,22 +102,70 @@ export class NetworkView {
 
   // A field for the learning rate, in a label.
   makeRate(rate) {
-    this.rate = this.makeField(formatShort(rate), findRateFault, (value) => {
+    this.rate = this.makeField(rate, findRateFault, (value) => {
       this.network.rate = value;
     });
     return make("label", {}, "learning rate ", this.rate);
   }
 
-  // Begins with these weights again. It keeps the learning rate, unless it was too large, and the
-  // curve of a weight stays open.
+  // Takes what the section's question tells: whether its prediction is still to be made.
+  await({ isWaiting, place }) {
+    const wasWaiting = this.waitsFor !== "";
+    this.waitsFor = isWaiting ? place : "";
+    this.buttons.at(-1).setAttribute("aria-disabled", isWaiting);
+    if (wasWaiting && !isWaiting) this.text = "Now press Update.";
+    if (this.network) this.show();
+  }
+
+  // Lets go of what was pressed.
+  forget() {
+    this.chosen = this.home; // a place, [layer, place], or a weight, { layer, from, to }
+    this.text = ""; // what is said of the part of the step, or of a number
+    this.resetCurve();
+  }
+
+  // Begins with a new curve: it has a frame of its own, and no steps yet.
+  resetCurve() {
+    this.frame = null;
+    this.trail = []; // where the weight was before each update, and its loss
+    this.rollFrom = null; // where the dot was before an update that is not shown yet
+  }
+
+  // Takes a network as sums.js has it, before its step.
+  load(network) {
+    this.network = measure(network);
+    this.phase = "forward";
+    this.before = null;
+    this.text = "";
+    this.resetCurve();
+    this.show();
+  }
+
+  // Begins with these weights again. It keeps the learning rate, unless that was too large.
   restart(first) {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
-    this.rate.value = formatShort(rate);
+    this.rate.value = rate;
     this.rate.setCustomValidity("");
-    this.phase = "forward";
-    if (this.hasWeight) this.open({ chosen: this.chosen });
-    else this.forget();
     this.load({ ...first, rate });
+  }
+
+  // The network whose numbers the drawing and the sums show.
+  get drawn() {
+    return this.drawing.showsBefore && this.before ? this.before : this.network;
+  }
+
+  get hasWeight() {
+    return this.chosen !== null && !Array.isArray(this.chosen);
+  }
+
+  get weight() {
+    const { layer, from, to } = this.chosen;
+    return findWeight(this.network, layer, from, to);
+  }
+
+  isChosen(layer, place) {
+    const { chosen } = this;
+    return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
   }
 
   setNumber(value) {
@@ -156,86 +173,77 @@ export class NetworkView {
     list[at] = value;
   }
 
-  // Computes all numbers again after one has changed. The slider moves in its curve's frame.
-  renew(isSlider = false) {
+  // Moves the weight within its curve.
+  slide(value) {
+    this.setNumber(value);
+    this.trail = [];
+    this.renew();
+  }
+
+  // Computes all numbers again after one has changed.
+  renew() {
     this.network = measure(this.network);
     this.before = null;
     if (this.phase === "update") this.phase = "forward";
-    if (isSlider) this.trail = [];
-    else this.resetCurve();
     this.text = "";
     this.show();
   }
 
-  // Opens the panel anew, with what is chosen or with a text.
-  open(answer) {
-    this.forget();
-    Object.assign(this, answer, { isOpen: true });
-  }
-
   // Explains what was pressed, in the drawing or in the panel.
   choose(chosen) {
-    this.open({ chosen });
+    this.forget();
+    this.chosen = chosen;
     this.show();
     this.panel.querySelector(".ask input")?.focus({ preventScroll: true });
     // A row of a sum is gone when it has been pressed.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
-    this.keepInView();
   }
 
-  // Says something in place of what is chosen, in a panel as low as that.
+  // Says something in place of what is chosen.
   say(text) {
-    this.open({ text });
+    this.forget();
+    this.text = text;
     this.show();
     this.panel.focus({ preventScroll: true });
   }
 
-  goTo(phase) {
-    if (phase === "update" && this.rate && !this.rate.reportValidity()) {
-      this.says.textContent = this.rate.validationMessage;
-      return;
-    }
-    this.phase = phase;
-    this.before = null;
-    this.text = describe(this.network, phase);
-    this.chosen = this.drawing.findSubject(this);
-    if (phase === "update") this.update();
-    this.isOpen = true;
-    this.show();
-    this.keepInView();
-  }
-
-  // Makes the step.
-  update() {
-    this.before = this.network;
-    if (this.hasWeight) this.keepDot();
-    this.paper?.revealAnswers();
-    this.network = makeStep(this.network);
-  }
-
-  // Keeps where the weight is, before it moves.
-  keepDot() {
-    const { weight } = this.weight;
-    this.trail.push([weight, findError(this.network) / 2]);
-    this.rollFrom = weight;
-  }
-
   close() {
-    const pressed = this.findPressed() ?? this.buttons.find(({ value }) => value === this.phase);
+    const pressed = this.root.querySelector(".picture [aria-pressed=true]");
     this.forget();
     this.show();
     pressed?.focus({ preventScroll: true });
   }
 
-  // The pressed button of the drawing.
-  findPressed() {
-    return this.root.querySelector(".picture [aria-pressed=true]");
+  goTo(phase) {
+    if (phase === "update") {
+      if (this.waitsFor) {
+        const link = make("a", { href: `#${this.waitsFor}` }, "your prediction");
+        this.says.replaceChildren(make("strong", {}, "First choose ", link, "."));
+        return;
+      }
+      if (this.rate && !this.rate.reportValidity()) {
+        this.says.textContent = this.rate.validationMessage;
+        return;
+      }
+    }
+    this.phase = phase;
+    this.before = null;
+    this.chosen = this.drawing.findSubject(this);
+    if (phase === "update") this.update();
+    this.text = this.drawing.describe(this.network, phase, this.before);
+    this.show();
   }
 
-  keepInView() {
-    const pressed = this.findPressed();
-    if (pressed) reveal(this.panel, pressed);
-    else reveal(this.panel, this.root.querySelector(".picture"), this.root);
+  // Makes the step.
+  update() {
+    this.before = this.network;
+    if (this.hasWeight) {
+      const { weight } = this.weight;
+      this.trail.push([weight, findError(this.network) / 2]);
+      this.rollFrom = weight;
+    }
+    this.paper?.revealAnswers();
+    this.network = makeStep(this.network);
   }
 
   show() {
@@ -249,17 +257,14 @@ export class NetworkView {
   }
 
   showPanel() {
-    const { network, before, paper, isOpen } = this;
-    this.panel.classList.toggle("drawer", isOpen);
-    const invitation = paper?.isAsking ? paper.invitation : INVITATION;
-    const text = this.chosen && paper?.asks(this) ? "" : this.text; // what asks says enough
-    this.says.textContent = isOpen ? text : invitation;
-    const hasError = !paper?.isAsking && (this.hasWeight || this.phase !== "forward");
-    this.errors.textContent = hasError ? describeError(network, before) : "";
-    const { figure, words } = this.explain();
+    const { network, paper, text, chosen, home } = this;
+    const isAsked = chosen !== null && paper?.asks(this);
+    this.says.textContent = text || (paper?.isAsking ? paper.invitation : invite(this));
+    this.closing.hidden = chosen === home;
+    const { figure, words } = isAsked ? { figure: paper.ask(this), words: [] } : this.explain();
     this.about.replaceChildren(figure);
-    this.words.replaceChildren(...words);
-    this.showNumber();
+    this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
+    this.showNumber(isAsked ? null : findNumber(network, chosen));
     const { rollFrom } = this;
     this.rollFrom = null;
     if (rollFrom !== null && !isDiverged(network)) {
@@ -267,46 +272,38 @@ export class NetworkView {
     }
   }
 
-  // Returns the figure of what is chosen, and what is said below it.
+  // Returns the figure of what is chosen, and the sentences below it.
   explain() {
-    const { network, drawn, chosen, before, paper } = this;
+    const { network, drawn, chosen } = this;
     const press = (weight) => this.choose(weight);
     if (isDiverged(network)) {
-      const text =
-        "The error is too large. Write a smaller number, or start again with a smaller learning rate.";
-      return { figure: make("p", {}, text), words: [] };
+      const text = "The error is too large. Start again with a smaller learning rate.";
+      return { figure: "", words: [text] };
     }
-    if (chosen && paper?.asks(this)) return { figure: paper.ask(this), words: [] };
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(drawn, ...chosen, this.awaitsPrediction, press);
-    const isShort = before?.weights.every(({ length }) => length <= MOST);
-    return isShort ? explainStep(before, press) : { figure: "", words: [] };
-  }
-
-  get weight() {
-    const { layer, from, to } = this.chosen;
-    return findWeight(this.network, layer, from, to);
+    if (chosen) return explainPlace(drawn, ...chosen, Boolean(this.waitsFor), press);
+    return { figure: "", words: [] };
   }
 
   explainWeight() {
-    const { network, weight, frame } = this;
-    this.frame = frame ? widenFrame(network, weight, frame) : findFrame(network, weight);
-    this.frame.stretch ??= findStretch(network, weight, this.frame);
-    return explainWeight(network, weight, this.frame, this.trail, this.awaitsPrediction);
+    const { network, weight, trail } = this;
+    if (!this.frame || !isInFrame(network, weight, this.frame)) {
+      this.frame = findFrame(network, weight, trail);
+    }
+    return explainWeight(network, weight, this.frame, trail, Boolean(this.waitsFor));
   }
 
-  // Shows the number that can be changed where something is chosen.
-  showNumber() {
-    const { network, chosen, field, slider, hasWeight } = this;
-    const isShown = chosen !== null && !this.paper?.asks(this);
-    const number = isShown ? findNumber(network, chosen) : null;
-    this.number.hidden = !number;
-    slider.hidden = !hasWeight || isDiverged(network);
+  // Shows the number that can be changed, if there is one: a weight by its slider, any other by a
+  // field.
+  showNumber(number) {
+    const { field, slider, hasWeight } = this;
+    this.label.hidden = !number || hasWeight;
+    slider.hidden = !number || !hasWeight || isDiverged(this.network);
     if (!number) return;
     const value = number.list[number.at];
     this.numberName.textContent = `Change ${number.name}: `;
     if (field !== document.activeElement) {
-      field.value = formatShort(value);
+      field.value = format(value);
       field.setCustomValidity("");
     }
     if (slider.hidden) return;

@@ -82,6 +82,15 @@ class Pad extends Section {
     return this.network.classes[DIGIT] === String(DIGIT) ? imageOf(EXAMPLE) : null;
   }
 
+  // What is drawn, and the place of what it is: as the reader says, or else as the network reads it.
+  // Null if nothing is drawn.
+  get drawing() {
+    const { picture, strokes, image, network } = this;
+    if (picture === null && strokes.length === 0) return null;
+    const label = this.part("label").selectedIndex;
+    return { image, label: label < 0 ? read(image, network).answer : label };
+  }
+
   askForFrame() {
     this.frame ||= requestAnimationFrame(() => this.show());
   }
@@ -339,14 +348,18 @@ class Pad extends Section {
   }
 }
 
-// Sets up the pad in `root`, which has pad.html.j2 and drawing.html.j2, with networks as a page holds them, and
-// what train.js reads. Returns what a training needs: a function that adds a network that has been
-// trained here, and chooses it, and one that returns the image to read.
+// Sets up the pad in `root`, which has pad.html.j2, with networks as a page holds them, and what
+// train.js reads. Returns functions: one adds a network that has been trained here, and chooses it,
+// one returns the image to read, and one what is drawn.
 export function setUpPad(root, networks, training) {
   const pad = new Pad(root, networks, training);
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
   pad.unpacking = pad.unpackNetworks();
-  return { add: (network) => pad.add(network), getImage: () => pad.imageToRead };
+  return {
+    add: (network) => pad.add(network),
+    getImage: () => pad.imageToRead,
+    getDrawing: () => pad.drawing,
+  };
 }

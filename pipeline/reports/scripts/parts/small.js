@@ -1,6 +1,7 @@
 // A small network from its state, drawn as circles. See pipeline/lessons/diagram.py.
 import { Circles } from "../show/circles.js";
-import { makeButton } from "../show/dom.js";
+import { make, makeButton } from "../show/dom.js";
+import { PHASES } from "../show/words.js";
 import { NetworkView } from "./network_view.js";
 import { Paper } from "./paper.js";
 
@@ -17,24 +18,54 @@ function readState({ weights, inputs, targets, learningRate, reluGradInactive })
     weights: weights.map((matrix) => Float64Array.from(matrix.flat())),
     inputs: Float64Array.from(inputs),
     targets: Float64Array.from(targets),
-    mask: new Float64Array(sizes.length > 2 ? sizes[1] : 0).fill(1),
     inactive: reluGradInactive,
     rate: learningRate,
-    digits: 4,
-    isTrimmed: true,
     most: 12,
   };
 }
 
-// Draws a network in `root`.
+function makeSwitch(name, change) {
+  const input = make("input", { type: "checkbox", autocomplete: "off" });
+  input.addEventListener("change", change);
+  return [input, make("label", {}, input, ` ${name}`)];
+}
+
+// Draws a network in `root`. Its switches, if it has them: one turns the signs of all weights, which
+// are those of a silent unit, and the other is the slip, which can be on only while the unit is
+// silent.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
-  const view = new NetworkView(root, new Circles(), { paper });
+  const phases = state.weights.length === 1 ? ["update"] : PHASES;
+  const view = new NetworkView(root, new Circles(), { phases, paper });
+  const first = readState(state);
+  const read = () => {
+    const sign = silent.checked || !state.hasSwitches ? 1 : -1;
+    const weights = first.weights.map((matrix) => matrix.map((weight) => sign * weight));
+    const inactive = slip.checked ? 1 : first.inactive;
+    return {
+      ...first,
+      weights,
+      inputs: first.inputs.slice(),
+      targets: first.targets.slice(),
+      inactive,
+    };
+  };
   const restart = () => {
     paper?.begin();
-    view.restart(readState(state));
+    view.restart(read());
   };
+  const [silent, silentLabel] = makeSwitch("silent unit", () => {
+    slip.checked = false;
+    slip.disabled = !silent.checked;
+    restart();
+  });
+  const [slip, slipLabel] = makeSwitch("the slip", () => {
+    view.network.inactive = Number(slip.checked);
+    view.renew();
+  });
+  silent.checked = true;
+  const switches = state.hasSwitches ? [silentLabel, slipLabel] : [];
   const again = makeButton("Start again", restart, { class: "action" });
   root.classList.add("circles");
-  view.build(readState(state), [again, view.makeRate(state.learningRate)]);
+  view.build(read(), [...switches, again, view.makeRate(state.learningRate)]);
 }

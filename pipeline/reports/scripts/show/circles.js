@@ -2,10 +2,9 @@
 
 import { findWeight, listPlaces, listWeights } from "../compute/sums.js";
 import { make, makeButton } from "./dom.js";
-import { format, isInactive, nameColours, signOf } from "./words.js";
+import { describe, format, isInactive, signOf } from "./words.js";
 
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them
-const BACK = "what flows back to a unit, an error signal times a weight, and before it a weight";
 const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
 
 const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
@@ -50,17 +49,16 @@ function placeNumbers(lines, taken) {
 }
 
 // What flows through each weight in a phase; in others the weight itself.
-function findFlows({ weights }, phase, found) {
-  const hasUnits = weights.length > 1;
-  return found.map(({ layer, weight, input, signal, slope }) => {
+function findFlows(phase, found) {
+  return found.map(({ layer, weight, input, signal }) => {
     if (phase === "forward") return input * weight;
-    if (phase !== "back") return weight;
-    if (hasUnits) return layer > 1 ? signal * weight : weight; // none flows to the inputs
-    return slope;
+    return phase === "back" && layer > 1 ? signal * weight : weight; // none flows to the inputs
   });
 }
 
 export class Circles {
+  describe = describe;
+
   build(view) {
     const { network } = view;
     const rows = Math.max(...network.sizes) + 0.5;
@@ -77,15 +75,7 @@ export class Circles {
     });
     const items = this.places.flatMap(({ button, under, target }) => [button, under, target || ""]);
     picture.append(...heads, ...items, ...this.weights.map(({ button }) => button));
-    this.flow = make("span");
-    const rest =
-      ", wider is larger and dotted is 0. The frame of a number has the colour of its weight.";
-    return make(
-      "div",
-      {},
-      picture,
-      make("p", { class: "legend" }, ...nameColours(), rest, this.flow),
-    );
+    return picture;
   }
 
   putNumbers(network) {
@@ -121,9 +111,9 @@ export class Circles {
 
   // What a phase is about: a score or a unit, unless such a sum or a weight is chosen. An update is
   // about all weights, or the chosen one.
-  findSubject({ network: { weights }, phase, chosen }) {
-    if (phase === "update") return Array.isArray(chosen) ? null : chosen;
-    const layer = phase === "error" || weights.length === 1 ? weights.length : 1;
+  findSubject({ network: { weights }, phase, chosen, home }) {
+    if (phase === "update") return Array.isArray(chosen) ? home : chosen;
+    const layer = phase === "error" ? weights.length : 1;
     if (!Array.isArray(chosen)) return chosen ?? [layer, 0];
     const isSum = chosen[0] > 0 && (phase === "forward" || chosen[0] === layer);
     return isSum ? chosen : [layer, 0];
@@ -155,17 +145,11 @@ export class Circles {
 
   // Gives each line the colour and width of its weight, or of what flows through it.
   showWeights(view) {
-    const { network, chosen, paper } = view;
+    const { network, before, chosen, paper } = view;
     const phase = paper?.isAsking ? "" : view.phase; // what flows is for the pencil to find
     const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
-    const flows = findFlows(network, phase, found);
+    const flows = findFlows(phase, found);
     const most = Math.max(...flows.map(Math.abs)) || 1;
-    const flow = {
-      forward: "what flows, a value times its weight",
-      back: network.weights.length > 1 ? BACK : "the slope of its weight",
-    };
-    this.flow.textContent = ` A line is ${flow[phase] ?? "a weight"}.`;
-
     this.weights.forEach(({ layer, from, to, button }, k) => {
       const shape = this.lines.children[k];
       const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
@@ -176,9 +160,12 @@ export class Circles {
       button.hidden = found.length > MANY && !isOfPlace && !isChosen;
       button.textContent = text;
       button.className = `weight ${signOf(found[k].weight)}`;
+      const old = before?.weights[layer - 1][found[k].at] ?? found[k].weight;
+      button.classList.toggle("moved", old !== found[k].weight);
       button.setAttribute("aria-pressed", isChosen);
+      const moved = old === found[k].weight ? "" : `, moved from ${format(old)}`;
       const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
-      button.setAttribute("aria-label", `weight from ${names}: ${text}`);
+      button.setAttribute("aria-label", `weight from ${names}: ${text}${moved}`);
     });
   }
 }

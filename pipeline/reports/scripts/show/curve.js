@@ -1,10 +1,10 @@
-// Draws the loss over a weight: a parabola, the next step, and steps before.
+// Draws the loss over a weight: a parabola, its slope where the weight is, and steps before.
 
 import { findCurve, findReach } from "../compute/sums.js";
-import { formatShort } from "./dom.js";
 import { isStill } from "./view.js";
+import { format } from "./words.js";
 
-// Places in a parabola's picture.
+// Places in a curve's picture.
 const LEFT = -70;
 const RIGHT = 400;
 const MARGIN = 10; // of the curve, at its left and right
@@ -13,113 +13,95 @@ const TOP = 30; // of the highest loss
 const BOTTOM = 170; // of the least
 const ROOM = 80; // for the number at an end of the axis
 const POINTS = 121; // of a curve
-const SHORTEST = 18; // of an arrow
+const TANGENT = 45; // half of its length
 
 const divide = (low, high, count) =>
   Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
 
-// The part of a curve that a picture shows. reach: the least weight and the highest.
-export function findFrame(network, weight, reach = findReach(network, weight)) {
-  const [low, high] = reach;
-  const curve = findCurve(network, weight, divide(low, high, POINTS));
-  const losses = curve.map(([, loss]) => loss);
+// The part of a curve that a picture shows: around its bottom, as far as the weight and its steps
+// before reach. trail: weights, each with its loss.
+export function findFrame(network, weight, trail) {
+  const [centre, half] = findReach(network, weight);
+  const distances = trail.map(([place]) => 1.25 * Math.abs(place - centre));
+  const reach = Math.max(half, ...distances);
+  const [low, high] = [centre - reach, centre + reach];
+  const losses = findCurve(network, weight, divide(low, high, POINTS)).map(([, loss]) => loss);
   return { low, high, least: Math.min(...losses), most: Math.max(...losses) };
 }
 
-// The same frame as long as the weight and its loss are in it, else a wider one.
-export function widenFrame(network, weight, frame) {
-  let { low, high } = frame;
-  while (weight.weight < low || weight.weight > high) {
-    const half = (high - low) / 2;
-    low -= half;
-    high += half;
-  }
-  const [[, loss]] = findCurve(network, weight, [weight.weight]);
-  const isWidened = low !== frame.low;
-  if (!isWidened && loss >= frame.least && loss <= frame.most) return frame;
-  const wider = findFrame(network, weight, [low, high]);
-  return { ...frame, ...wider, least: Math.min(frame.least, wider.least) };
+// Whether a weight and its loss are in a frame.
+export function isInFrame(network, weight, { low, high, least, most }) {
+  const [[place, loss]] = findCurve(network, weight, [weight.weight]);
+  return place >= low && place <= high && loss >= least && loss <= most;
 }
+
+const WIDTH = RIGHT - 2 * MARGIN; // of the frame
 
 // Returns what finds the place in the picture of a weight and its loss.
 function placeIn({ low, high, least, most }) {
-  const width = RIGHT - 2 * MARGIN;
   return ([weight, loss]) => [
-    MARGIN + ((weight - low) / (high - low)) * width,
+    MARGIN + ((weight - low) / (high - low)) * WIDTH,
     BOTTOM - ((loss - least) / (most - least || 1)) * (BOTTOM - TOP),
   ];
 }
 
-// The next of 1, 2, 5, 10, 20, 50, ...
-function roundUp(number) {
-  const ten = 10 ** Math.max(0, Math.floor(Math.log10(number)));
-  return [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= number);
+// The weight at a place of the screen, across the picture.
+export function findWeightAt(svg, { low, high }, clientX) {
+  const { left, width } = svg.getBoundingClientRect();
+  const x = LEFT + ((clientX - left) / width) * (RIGHT - LEFT);
+  const share = Math.max(0, Math.min(1, (x - MARGIN) / WIDTH));
+  return low + share * (high - low);
 }
 
-// The length of the next step in the picture.
-const findStep = ({ rate }, { slope }, { low, high }) =>
-  (-rate * slope * (RIGHT - 2 * MARGIN)) / (high - low);
-
-// How many times too long arrows are drawn, so that the first of them is seen.
-export function findStretch(network, weight, frame) {
-  const step = findStep(network, weight, frame);
-  return step ? roundUp(SHORTEST / Math.abs(step)) : 1;
-}
-
-function drawArrow(x, y, length) {
-  const end = x + length;
-  const neck = end - Math.min(8, Math.abs(length)) * Math.sign(length);
-  return `<line class="arrow" x1="${x}" y1="${y}" x2="${neck}" y2="${y}"/>
-    <polygon points="${end},${y} ${neck},${y - 5} ${neck},${y + 5}"/>`;
+// Draws the slope as a line that touches the curve where the weight is.
+function drawTangent(frame, [x, y], slope) {
+  const { low, high, least, most } = frame;
+  const rise = (slope * (high - low) * (BOTTOM - TOP)) / ((most - least || 1) * WIDTH);
+  const across = TANGENT / Math.hypot(1, rise);
+  const down = -rise * across;
+  return `<line class="tangent" x1="${x - across}" y1="${y - down}" x2="${x + across}" y2="${y + down}"/>`;
 }
 
 const drawText = (x, y, anchor, text) =>
   `<text x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
 
-// Names the highest and the least loss at the left, with digits in which they differ.
+// Names the highest and the least loss at the left.
 function drawScale({ least, most }) {
-  const range = most - least || 1;
-  const digits = Math.max(0, Math.min(12, 2 - Math.floor(Math.log10(range))));
   const ends = [
-    [TOP, least + range],
+    [TOP, most],
     [BOTTOM, least],
   ];
   const ticks = ends.map(
     ([y, loss]) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
-      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${loss.toFixed(digits)}</text>`,
+      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${format(loss)}</text>`,
   );
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
 }
 
-// Draws the loss over a weight, its next step, and pale where it was before. trail: these weights,
-// each with its loss.
-export function drawCurve(network, weight, frame, trail, hasArrow) {
+// Draws the loss over a weight, its slope, and pale where the weight was before.
+export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);
   const curve = findCurve(network, weight, [...divide(low, high, POINTS), weight.weight]);
-  const [, loss] = curve.at(-1);
   const points = curve.map(place);
   const [x, y] = points.pop();
-  const step = findStep(network, weight, frame);
-  const { stretch } = frame;
-  const [start, now, end] = [low, weight.weight, high].map(formatShort);
+  const [start, now, end] = [low, weight.weight, high].map(format);
   const old = trail
     .map(place)
     .map(([cx, cy]) => `<circle class="old" cx="${cx}" cy="${cy}" r="6"/>`);
-  const picture = `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 200" role="img"
+  return `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 200" role="img"
     aria-label="The loss over this weight, while the others stay">
     <line x2="${RIGHT}" y1="${BASE}" y2="${BASE}"/>
     ${drawScale(frame)}
     <polyline points="${points.join(" ")}"/>
     ${old.join("")}
     <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
-    <circle class="now" cx="${x}" cy="${y}" r="7"/>
-    ${step && hasArrow ? drawArrow(x, y - 14, step * stretch) : ""}
+    ${drawTangent(frame, [x, y], weight.slope)}
+    <circle class="now" cx="${x}" cy="${y}" r="9"/>
     ${x > ROOM ? drawText(4, BASE + 16, "start", start) : ""}
     ${drawText(x, BASE + 16, "middle", now)}
     ${x < RIGHT - ROOM ? drawText(RIGHT - 4, BASE + 16, "end", end) : ""}
     </svg>`;
-  return { picture, stretch, loss };
 }
 
 // Rolls the dot along the curve to where it is, from where the weight was before.

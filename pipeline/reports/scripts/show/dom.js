@@ -48,15 +48,6 @@ export const count = (number, one, many = `${one}s`) => `${number} ${number === 
 // A number with two digits behind the point, and never -0.
 export const formatNumber = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
 
-// A number with the network's digits behind the point, and never -0.
-export function formatFixed({ digits, isTrimmed }, value) {
-  const number = Number(value.toFixed(digits)) + 0;
-  return isTrimmed ? String(number) : number.toFixed(digits);
-}
-
-// A number with four digits that count.
-export const formatShort = (value) => String(Number(value.toPrecision(4)));
-
 // JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
 // marked.
 export function keepKeys(root) {
