@@ -54,7 +54,7 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20
 
-site: .venv/ready       ## write the notebooks and three reports as a website, into runs/site
+site: .venv/ready       ## write the notebooks and two reports as a website, into runs/site
 	@$(BIN)/python -m pipeline site
 
 lint: .venv/tests       ## check the style of the code and of the scripts, and the types

@@ -255,7 +255,7 @@ def index_command(folder: Path) -> None:
 @main.command("site")
 @click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
 def site_command(folder: Path) -> None:
-    """Write the notebooks and three reports as a website into FOLDER, or runs/site."""
+    """Write the notebooks and two reports as a website into FOLDER, or runs/site."""
     from pipeline import website
 
     echo_path("site", website.write_site(folder.absolute()))
