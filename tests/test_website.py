@@ -76,21 +76,6 @@ def test_a_site_begins_with_the_lesson_and_has_the_result_of_its_run(site):
     text = site.pages["index.html"].text
     assert "Train the network. " in text
     assert text.index("the lesson") < text.index("The original: 79.42 %")
-<<<<<<< HEAD
     for part in (".drawing", ".steps", ".training .train", ".class", ".sheet"):
         assert len(site.pages["lesson.html"].select(part)) == 1
         assert not site.pages["learn.html"].select(part)
-
-
-def test_a_notebook_that_a_student_has_edited_is_kept(tmp_path, caplog):
-    notebooks = {"learn": nbformat.read(NOTEBOOKS / "learn.ipynb", 4)}
-    path = tmp_path / "learn.ipynb"
-    for content in (None, b"somebody's work"):
-        if content:
-            path.write_bytes(content)
-        before = content or website.write_students(tmp_path, notebooks)
-        website.write_students(tmp_path, notebooks)
-        assert before is None or path.read_bytes() == before
-        assert caplog.text.count(f"{path} differs, and is kept.") == bool(content)
-=======
->>>>>>> 37ff824 (The website has the notebooks, the lesson, the guides and two reports; the students' folder goes, since each notebook folds its answers)
