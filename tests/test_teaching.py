@@ -11,10 +11,16 @@ import pytest
 
 import helpers
 from pipeline.lessons.diagram import Diagram
-from pipeline.lessons.lesson import NETWORKS
 from pipeline.network import published, variants
 from pipeline.paths import NOTEBOOKS
 
+# The options of the networks in the lesson.
+ONE_WEIGHT, CHAIN, PAPER = (
+    json.loads(options)
+    for options in re.findall(
+        r"^\{network (.*)\}$", (NOTEBOOKS / "lesson.md").read_text(), re.M
+    )
+)
 RATES = (0.5, 1.0, 2.1)  # of one weight, on the worksheet
 
 
@@ -42,21 +48,19 @@ def make_steps(rate):
 
 def test_the_lesson_says_what_one_weight_and_the_chain_do():
     text = read_words("lesson.md")
-    assert Diagram(**NETWORKS["1-1"]).layers[1] == [0.2]
+    assert Diagram(**ONE_WEIGHT).layers[1] == [0.2]
     slow, _, fast = map(make_steps, RATES)
     assert f"[x] At {slow[0]}." in text
     assert f"Further steps lead to {slow[1]} and {slow[2]}," in text
     assert "to {}, {} and {}, and the error grows".format(*fast) in text
-    chain = NETWORKS["1-1-1 slip"]
-    weights = [np.array(each) for each in chain["weights"]]
-    inputs, targets = np.array([chain["inputs"]]), np.array([chain["targets"]])
+    weights = [np.array(each) for each in CHAIN["weights"]]
+    inputs, targets = np.array([CHAIN["inputs"]]), np.array([CHAIN["targets"]])
     hidden, scores = helpers.forward(inputs, weights)
-    for inactive, name in ((1, "slip"), (0, "silent")):
+    for inactive in (1, 0):
         first, second = helpers.backward(
             inputs, targets, hidden, scores, weights, relu_grad_inactive=inactive
         )
-        assert NETWORKS[f"1-1-1 {name}"].get("relu_grad_inactive", 0) == inactive
-        moved = weights[0] - chain["learning_rate"] * first
+        moved = weights[0] - CHAIN["learning_rate"] * first
         assert (moved == weights[0]) == (inactive == 0)
         if inactive:
             assert f"moves from {weights[0].item():g} to {moved.item():g}, but" in text
@@ -85,7 +89,7 @@ def test_the_key_has_the_steps_of_one_weight():
 
 def test_the_lesson_has_the_numbers_of_the_key_and_of_a_real_step(sample):
     text = read_words("lesson.md")
-    assert Diagram(**NETWORKS["3-2-2"]).layers[-1].tolist() == [2, -2]
+    assert Diagram(**PAPER).layers[-1].tolist() == [2, -2]
     images, targets = sample["x_train"][:1] / 255, np.eye(10)[sample["y_train"][:1]]
     weights = helpers.initial_weights(helpers.generators(1)[0], 40)
     hidden, scores = helpers.forward(images, weights)
@@ -94,15 +98,13 @@ def test_the_lesson_has_the_numbers_of_the_key_and_of_a_real_step(sample):
     )
     pixels, units = np.count_nonzero(images), np.count_nonzero(hidden)
     count = sum(np.count_nonzero(gradient) for gradient in gradients)
-    assert f"It has {sum(matrix.size for matrix in weights):,} weights." in text
+    assert f"These are {sum(matrix.size for matrix in weights):,} weights." in text
     assert f"moves {count:,}: its {pixels} pixels with ink times {units} act" in text
     assert f"and {10 * units} weights behind" in text
     moved = [w - 0.005 * g for w, g in zip(weights, gradients, strict=True)]
     (label,) = targets[0].nonzero()[0]
     ends = scores[0, label], helpers.forward(images, moved)[1][0, label]
-    words = (
-        "For the first image, a {}, the score of the {} rises from {:.2f} to {:.2f}."
-    )
+    words = "For this {} the score of the {} rises from {:.2f} to {:.2f}."
     assert words.format(label, label, *ends) in text
 
 
