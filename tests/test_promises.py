@@ -125,16 +125,17 @@ if sys.argv[0] == "-c":
 
 @pytest.mark.parametrize("command", ["run --run-dir", "sweep s.yaml --sweep-dir"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_signal_ends_a_command_before_its_processes_say_anything(
+def test_ctrl_c_ends_a_command_before_its_processes_say_anything(
     project, tmp_path, command, times
 ):
+    """A terminal sends the signal to the fork server, too."""
     text = (project.path / "helpers.py").read_text()
     project.write("helpers.py", text + ENDLESS.format(str(tmp_path / "begun")))
     project.write("s.yaml", "name: s\nseeds: [1, 2]")
     words = (*command.split(), tmp_path / "new")
-    running = Command(*words, cwd=project.path)
+    running = Command(*words, cwd=project.path, start_new_session=True)
     running.wait_for(tmp_path / "begun")
-    code, output = running.end(signal.SIGINT, times)
+    code, output = running.end(signal.SIGINT, times, to_group=True)
     assert code == 130
     assert output.endswith(MESSAGE)
     assert "Traceback" not in output

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from types import ModuleType
 from typing import Any
 
@@ -38,14 +38,14 @@ def start_fork_server() -> None:
     if METHOD != "forkserver":
         return
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    # The server ignores Ctrl-C only after its imports, so it inherits that from here.
+    # The server ignores Ctrl-C only after its imports, so it inherits a mask. The
+    # tracker, which is started first, would lift it.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        multiprocessing.forkserver.ensure_running()  # type: ignore[attr-defined]
+        forkserver.ensure_running()
     finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     # The process gets a group of its own, so that Ctrl-C does not reach it, and a kill
     # reaches all that it has started.
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # see process.py
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
