@@ -5,7 +5,6 @@ An unknown field is refused when a record is made, but ignored when one is read,
 a record of another version can be read.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -42,12 +41,10 @@ Record = TypeVar("Record")
 class Status(StrEnum):
     """How far a run, or a point of a sweep, has come, or how it ended.
 
-    WAITING: a point that was sent to a cluster, where no worker has begun it yet.
     OUTDATED: a point that was trained with other code, data or versions than its sweep
         has now.
     """
 
-    WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -192,25 +189,9 @@ class SweepDefinition(_Record):
     base: dict[str, Any] = {}
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
+    seeds: list[Any] = []
     random: RandomSearch | None = None
     select: SelectionMetric = "validation_accuracy"
-
-    @model_validator(mode="before")
-    @classmethod
-    def put_seeds_into_grid(cls, content: Any) -> Any:
-        """Read ``seeds: [1, 2]`` as ``grid: {seed: [1, 2]}``."""
-        if not isinstance(content, Mapping) or "seeds" not in content:
-            return content
-        others = {name: value for name, value in content.items() if name != "seeds"}
-        if not content["seeds"]:
-            return others
-        grid, drawn = others.get("grid") or {}, others.get("random") or {}
-        drawn = drawn.get("parameters") or {} if isinstance(drawn, Mapping) else {}
-        if not (isinstance(grid, Mapping) and isinstance(drawn, Mapping)):
-            return others  # of which the wrong one is refused by its name
-        if "seed" in {*grid, *drawn}:
-            raise ValueError("seed is in grid or random, and in seeds. Leave it in one")
-        return others | {"grid": {**grid, "seed": content["seeds"]}}
 
     @property
     def drawn(self) -> dict[str, Distribution]:
@@ -248,7 +229,7 @@ class SweepSummary(_Record):
 
 
 class TestEvaluation(_Record):
-    """A line of test_evaluations.jsonl: a point of a sweep was evaluated.
+    """A line of test_evaluations.jsonl: a point of a sweep is going to be evaluated.
 
     code: the first digits of a digest of all the code that trained it.
     """
@@ -257,8 +238,6 @@ class TestEvaluation(_Record):
     point: str
     parameters: dict[str, JsonValue]
     code: str
-    test_error: Error
-    test_accuracy: Accuracy
 
 
 def read_record(

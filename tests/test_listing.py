@@ -54,8 +54,9 @@ def add_sweep(path, statuses, select="validation_accuracy", state="done"):
     The n-th point has a validation accuracy of n tenths. None stands for a point that
     has not been run.
     """
-    grid = {"learning_rate": [0.005, 0.01], "seed": [1, 2]}
-    entries = {"name": "trial", "select": select, "grid": grid, "base": {"epochs": 10}}
+    grid = {"learning_rate": [0.005, 0.01]}
+    entries = {"name": "trial", "select": select, "grid": grid, "seeds": [1, 2]}
+    entries |= {"base": {"epochs": 10}}
     points = map(dict, list_points(read_definition(entries)))
     ids = {make_id(parameters): parameters for parameters in points}
     record = SweepRecord(**entries, ids=ids, inputs={"sample": INPUTS})
@@ -185,7 +186,7 @@ def test_a_sweep_is_a_row_with_its_best_configuration_and_what_it_chose_by(tmp_p
     assert row["Took"] == "19 min"  # all four trainings together
 
 
-RUNNING = ["done", "running", "waiting", "done"]
+RUNNING = ["done", "running", None, "done"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ RUNNING = ["done", "running", "waiting", "done"]
     [
         (["done", "done", "diverged", "failed"], "failures", "2 done, 1 diverged, 1"),
         (["done", None, None, "failed"], "interrupted", "1 done, 2 not run, 1 failed"),
-        (RUNNING, "running", "2 done, 1 running, 1 waiting"),  # it was killed
+        (RUNNING, "running", "2 done, 1 running, 1 not run"),  # it was killed
         ([None] * 4, "interrupted", "4 not run"),
     ],
 )

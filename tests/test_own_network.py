@@ -97,7 +97,8 @@ def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
     shapes = [matrix.shape for matrix in folder.read_model().weights]
     assert shapes == [(784, 12), (12, 12), (12, 10)]
 
-    sweep = {"name": "s", "base": VALUES, "grid": {"seed": [14, 2]}}
+    base = {name: value for name, value in VALUES.items() if name != "seed"}
+    sweep = {"name": "s", "base": base, "seeds": [14, 2]}
     (project.path / "s.yaml").write_text(json.dumps(sweep))
     code, output = project.run("sweep", "s.yaml", "--no-report")
     assert code == 0, output

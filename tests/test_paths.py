@@ -42,7 +42,7 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
     sizes = SMALL | {"source": "../../pictures"}
     run("run", "--run-dir", "runs/own", *make_options(sizes))
     base = SMALL | {"source": "~/pictures"}
-    sweep = {"name": "good", "base": base, "grid": {"seed": [1, 2]}}
+    sweep = {"name": "good", "base": base, "seeds": [1, 2]}
     (project.path / "good.yaml").write_text(json.dumps(sweep))
     run("sweep", "good.yaml")
     text = (project.path / "helpers.py").read_text()

@@ -26,12 +26,6 @@ WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
 }
 ENTRIES = "base, grid, points, seeds, random and select"
-# What pydantic would call by the names of our classes.
-EXAMPLES = {
-    "Distribution": "such as {min: 0, max: 1} or {values: [1, 2]}",
-    "RandomSearch": "such as {n_candidates: 9, parameters: {seed: {min: 1, max: 99}}}",
-    "SweepDefinition": "names with values, such as name: trial",
-}
 
 
 def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
@@ -42,11 +36,13 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     is_path = isinstance(source, Path)
     try:
         content = YAML(typ="safe", pure=True).load(source) if is_path else source
-        return SweepDefinition.model_validate(content)
+        definition = SweepDefinition.model_validate(content)
+        _check_seeds(definition)
+        return definition
     except FileNotFoundError:
         raise InvalidInput(f"{source} is not there. Name a sweep's file.") from None
     except ValidationError as error:
-        reason = "\n".join(map(_describe, error.errors()))
+        reason = "; ".join(map(_describe, error.errors()))
     except (OSError, YAMLError, ValueError) as error:
         # What follows in a message of ruamel.yaml is advice to programmers.
         reason = str(error).split("\nTo suppress")[0]
@@ -57,12 +53,18 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 
 
 def _describe(error: Any) -> str:
-    """Return an error of pydantic as a line."""
+    """Return an error of pydantic as a line: the place, its value, and the message."""
     place = ".".join(map(str, error["loc"])) or "the file"
-    text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "model_type":
-        text = f"Input should be {EXAMPLES[error['ctx']['class_name']]}"
-    return f"{place}: {text}, not {error['input']!r}"
+    return f"{place} is {error['input']!r}: {error['msg']}"
+
+
+def _check_seeds(sweep: SweepDefinition) -> None:
+    """Raise ValueError if seeds stand elsewhere than in the entry `seeds`."""
+    entries = {"base": sweep.base, "grid": sweep.grid, "random": sweep.drawn}
+    entries["points"] = {name: None for point in sweep.points for name in point}
+    for name, values in entries.items():
+        if "seed" in values:
+            raise ValueError(f"seed is in {name}. Write it as seeds: [1, 2]")
 
 
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
@@ -75,12 +77,11 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
         raise InvalidInput(
             f"{both[0]} is in grid and in random. Leave it in one of them."
         )
-    points = (sweep.base | values for values in _list_combinations(sweep))
-    found = list(islice(points, MAX_POINTS + 1))
+    found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
         problem = f"The sweep has more than {MAX_POINTS:,} points"
         raise InvalidInput(f"{problem}. Make several sweeps of them.")
-    checked = list(map(parameters.from_values, found))
+    checked = [parameters.from_values(sweep.base | values) for values in found]
     for each in checked:
         _check_point(each, sweep)
     return list({each.model_dump_json(): each for each in checked}.values())
@@ -89,19 +90,19 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
     """Yield the values of the points, apart from the base.
 
-    Each candidate of a search is combined with each point of the grid. The entries of
-    `points` follow, with the seeds of the grid unless they have one. If there are such
-    entries, nothing is drawn, and the grid has only seeds, it gives no points itself.
+    Each candidate of a search is combined with each point of the grid, and the entries
+    of `points` follow. Each of these has all seeds. If there are only such entries, the
+    base alone is no point.
     """
-    seeds = [{"seed": seed} for seed in sweep.grid.get("seed", ())] or [{}]
-    has_more_than_seeds = sweep.grid.keys() - {"seed"} or sweep.drawn
-    if has_more_than_seeds or not sweep.points:
+    seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
+    if sweep.grid or sweep.random or not sweep.points:
         for drawn in sample_candidates(sweep.random):
             for values in product(*sweep.grid.values()):
-                yield drawn | dict(zip(sweep.grid, values, strict=True))
+                for seed in seeds:
+                    yield drawn | dict(zip(sweep.grid, values, strict=True)) | seed
     for entry in sweep.points:
-        for seed in [{}] if "seed" in entry else seeds:
-            yield seed | entry
+        for seed in seeds:
+            yield entry | seed
 
 
 def _check_point(point: Parameters, sweep: SweepDefinition) -> None:

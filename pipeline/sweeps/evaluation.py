@@ -1,137 +1,108 @@
-"""Evaluate points of a sweep on the test images, and remember which ones have been.
+"""Evaluate the selected points of a sweep, and remember who met the test images.
 
-Each sweep lists them in its folder, in test_evaluations.jsonl. Lines are only ever
-added to the list, because a result that has been seen cannot be unseen.
+Each sweep lists in test_evaluations.jsonl which points have been shown the test images.
+Lines are only ever added, because a result that has been seen cannot be unseen.
 """
 
 import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 from pydantic import ValidationError
 
 from pipeline.errors import InvalidFile
 from pipeline.execution import runs
-from pipeline.execution.machine import describe_origin
 from pipeline.execution.process import open_threads
-from pipeline.images import data
-from pipeline.images.data import Data
 from pipeline.parameters import Parameters, describe
-from pipeline.records import RunRecord, TestEvaluation
+from pipeline.records import TestEvaluation
 from pipeline.results import provenance
-from pipeline.results.files import lock, write_whole
+from pipeline.results.files import write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
-from pipeline.sweeps.sweep import PreparedSweep
+from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import identify
 
 FILE = "test_evaluations.jsonl"
 DEFAULTS = Parameters().model_dump()
 
 
-def evaluate(
-    folders: Sequence[RunFolder],
-    at_a_time: int = 1,
-    sweep: PreparedSweep | None = None,
-) -> bool:
-    """Execute 03_evaluate for points of a sweep, and write their reports.
+def evaluate(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
+    """Execute 03_evaluate for points that are done, after all have been listed.
 
     at_a_time: how many points to evaluate at once.
-    sweep: has the images of each source, loaded before the points were trained, and
-        what an evaluation depends on. Without it, both are collected now.
 
-    A point that has been evaluated is skipped, unless what its evaluation depends on
-    has changed. Return whether it was executed for any.
-
-    Raises InvalidInput if a folder holds no finished point, or one that was trained
-    with other code, data or versions. Raises CommandFailed if another command uses a
-    folder, and NotebookFailed if 03_evaluate fails.
+    The images and the code are those that the sweep was started with. Raises
+    NotebookFailed if 03_evaluate fails.
     """
+    add_test_evaluations(sweep.path, points)
     with open_threads(at_a_time) as threads:
-        return any(list(threads.map(partial(_evaluate_point, sweep), folders)))
+        list(threads.map(partial(_evaluate_point, sweep), points))
 
 
-def _evaluate_point(sweep: PreparedSweep | None, folder: RunFolder) -> bool:
-    with lock(folder.path):
-        record, parameters = folder.read_finished()
-        source = parameters.source
-        images = (sweep.split if sweep else _load_images)(parameters)
-        inputs = (
-            sweep.evaluation_inputs[source]
-            if sweep
-            else provenance.collect_inputs(images, [TRAINING, EVALUATION])
-        )
-        now = RunRecord(parameters=dict(parameters), inputs=inputs)
-        is_evaluated = folder.metrics_path.name in record.outputs
-        is_new = not is_evaluated or bool(provenance.compare(record, now))
-        if is_new:
-            trained = now.replace(inputs=provenance.keep_training_inputs(inputs))
-            if changed := provenance.compare(record, trained):
-                problem = f"was trained with other inputs: {changed[0]}"
-                raise InvalidFile(folder.path, problem, "Run its sweep again.")
-            record = _execute_evaluation(folder, record, inputs, images)
-            add_test_evaluation(folder, record)
-        if is_new or not folder.report_path.exists():
-            runs.finish(folder, record)
-    return is_new
+def is_evaluated(point: Point) -> bool:
+    """Return whether a point has its metrics on the test images, unaltered."""
+    if not point.record or not point.find_metrics():
+        return False
+    return not point.folder.list_altered(point.record)
 
 
-def _load_images(parameters: Parameters) -> Data:
-    sizes = parameters.num_samples, parameters.num_validation
-    return data.split_source(parameters.source, *sizes)
+def _evaluate_point(sweep: Sweep, point: Point) -> None:
+    """Execute 03_evaluate for a point, and add its files to the point's record.
 
-
-def _execute_evaluation(
-    folder: RunFolder, record: RunRecord, inputs: dict[str, str], images: Data
-) -> RunRecord:
-    """Execute 03_evaluate, and return the record with its inputs and files."""
+    If this process is killed meanwhile, the record names only the files of the
+    training, so the point is evaluated again.
+    """
+    folder, inputs = point.folder, point.evaluated.inputs
+    record = folder.read_record()
     outputs = {name: record.outputs[name] for name in TRAINING.files}
-    record = record.replace(outputs=outputs)
-    # If this process is killed now, the record names only the files of the training.
-    folder.write_record(record)
-    write_whole(folder.data_path, images.to_bytes())
-    write_whole(folder.helpers_path, provenance.take_helpers(inputs))
+    record = record.replace(inputs=point.trained.inputs, outputs=outputs)
+    point.record_result(record)
+    write_whole(folder.data_path, sweep.split(point.parameters).to_bytes())
+    write_whole(folder.helpers_path, sweep.helpers)
     try:
-        evaluated = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
+        found = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
     finally:
         folder.data_path.unlink(missing_ok=True)
-    return record.replace(
-        inputs=inputs,
-        outputs=outputs | evaluated,
-        origin=describe_origin(),
-    )
+    point.record_result(record.replace(inputs=inputs, outputs=outputs | found))
 
 
 def report(run_dir: str) -> Path:
-    """Write the report of a finished run or point, and return its path.
+    """Write the report of a finished run or of a selected point, and return its path.
 
-    A point that has not been evaluated is evaluated first. Raises what `evaluate` does.
+    Raises InvalidFile for a point that has not been evaluated, because only what a
+    sweep selects may meet the test images.
     """
     folder = RunFolder(run_dir)
-    if folder.is_point:
-        evaluate([folder])
-        return folder.report_path
+    if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
+        problem = "was not selected by its sweep, so it has met no test images"
+        raise InvalidFile(folder.path, problem, "Name its sweep, or a selected point.")
     return runs.report(folder)
 
 
-def add_test_evaluation(folder: RunFolder, record: RunRecord) -> None:
-    """Add a point that has just been evaluated to the list of its sweep."""
-    metrics = folder.read_metrics()
-    trained = provenance.keep_training_inputs(record.inputs)
-    code = "".join(
-        value for name, value in trained.items() if name.startswith(("code", "cells"))
-    )
-    evaluation = TestEvaluation(
-        point=folder.path.name,
-        parameters=record.parameters,
-        code=hashlib.sha256(code.encode()).hexdigest()[:12],
-        test_error=metrics.test_error,
-        test_accuracy=metrics.test_accuracy,
-    )
-    with (folder.path.parent / FILE).open("a", encoding="utf-8") as file:
-        file.write(f"{evaluation.model_dump_json()}\n")
+def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
+    """Add points that are going to be evaluated to the list of their sweep."""
+    path = sweep_dir / FILE
+    lines = path.read_bytes() if path.exists() else b""
+    for point in points:
+        line = TestEvaluation(
+            point=point.id,
+            parameters=dict(point.parameters),
+            code=digest_network(point.evaluated.inputs),
+        )
+        lines += line.model_dump_json().encode() + b"\n"
+    write_whole(path, lines)
+
+
+def digest_network(inputs: dict[str, str]) -> str:
+    """Return the first digits of a digest of all the code that trains a point."""
+    trained = provenance.keep_training_inputs(inputs)
+    code = [
+        trained[name]
+        for name in sorted(trained)
+        if name.startswith(("cells ", "code "))
+    ]
+    return hashlib.sha256("".join(code).encode()).hexdigest()[:12]
 
 
 def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
@@ -143,8 +114,8 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     path = sweep_dir / FILE
     if not path.exists():
         return []
-    lines = path.read_bytes().splitlines()
     try:
+        lines = path.read_bytes().splitlines()
         return [TestEvaluation.model_validate_json(line) for line in lines]
     except ValidationError as error:
         problem = f"is damaged ({error.errors()[0]['msg']})"
@@ -160,16 +131,12 @@ def describe_test_evaluations(
     selected: the ids of the points of the selected configuration.
 
     The lines also say whether the selected configuration was evaluated before all
-    others. Configurations stand in the order of their first evaluations. If one was
-    trained again with other code, it counts as a new configuration, but not if its
-    results are the same.
+    others. Configurations stand in the order of their first evaluations. One that was
+    trained again with other code counts as another one.
     """
     groups: dict[tuple[str, str], list[TestEvaluation]] = {}
-    codes: dict[tuple[str, float, float], str] = {}  # which first gave these results
     for each in evaluations:
-        result = each.point, each.test_error, each.test_accuracy
-        code = codes.setdefault(result, each.code)
-        key = identify(DEFAULTS | each.parameters), code
+        key = identify(DEFAULTS | each.parameters), each.code
         groups.setdefault(key, []).append(each)
     lines = [
         f"configurations of this sweep, evaluated on the test images: {len(groups)}"
@@ -211,10 +178,7 @@ def _describe_group(evaluations: Sequence[TestEvaluation]) -> str:
         for name, value in first.parameters.items()
         if name != "seed" and value != DEFAULTS.get(name)
     }
-    accuracy = fmean(each.test_accuracy for each in evaluations)
     count = len({each.point for each in evaluations})
-    return (
-        f"{first.time:%Y-%m-%d %H:%M} UTC: {describe(changed) or 'all defaults'}, "
-        f"code {first.code}: test_accuracy {accuracy:.4f}, over {count} "
-        + ("seed" if count == 1 else "seeds")
-    )
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    when = f"{first.time:%Y-%m-%d %H:%M} UTC"
+    return f"{when}: {describe(changed) or 'all defaults'}, code {first.code}, {seeds}"

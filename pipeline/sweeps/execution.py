@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, table, training
 from pipeline.sweeps.progress import Progress, describe_state, log_plan
-from pipeline.sweeps.sweep import Point, PreparedSweep, Sweep, prepare
+from pipeline.sweeps.sweep import Point, Sweep, prepare
 from pipeline.sweeps.table import make_table
 
 RESULTS_INTERVAL = 10.0  # seconds between two versions of results.csv
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def run_sweep(
-    source: PreparedSweep | Path | str | Mapping[str, Any],
+    source: Sweep | Path | str | Mapping[str, Any],
     sweep_dir: str | None = None,
     *,
     workers: int | None = None,
@@ -53,13 +53,11 @@ def run_sweep(
     dry_run: whether only to log what would be trained.
 
     Raises InvalidInput before anything starts. Raises CommandFailed if another command
-    uses the folder, if no worker can train the points, if points have failed, if a
+    uses the folder, if a worker cannot train the points, if points have failed, if a
     selected one cannot be evaluated, or if the code has changed meanwhile. Finished
     points are kept.
     """
-    if not isinstance(source, PreparedSweep):
-        source = prepare(source, sweep_dir)
-    sweep = source
+    sweep = source if isinstance(source, Sweep) else prepare(source, sweep_dir)
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
@@ -69,7 +67,7 @@ def run_sweep(
         start_fork_server()
         jobs = sweep.find_jobs(retry_failed)
         log.info(describe_state(sweep, len(jobs)))
-        train(sweep, jobs, open_trainer(sweep, jobs, workers, scheduler))
+        train(sweep, jobs, workers, scheduler)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if with_report and (jobs or is_new or not sweep.report_path.exists()):
             log.info("writing the report")
@@ -84,10 +82,7 @@ def run_sweep(
 
 @contextmanager
 def open_trainer(
-    sweep: PreparedSweep,
-    jobs: Sequence[Point],
-    workers: int | None,
-    scheduler: str | None,
+    sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> Iterator[training.Submit]:
     """Yield a function that trains a point, here or on a Dask cluster."""
     if jobs and scheduler:
@@ -95,7 +90,7 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         contents = {sweep.make_data(point.parameters) for point in jobs}
-        with cluster.open_cluster_trainer(scheduler, contents) as submit:
+        with cluster.open_cluster(scheduler, jobs[0].trained, contents) as submit:
             yield submit
     else:
         if jobs:
@@ -107,45 +102,39 @@ def open_trainer(
 
 
 def train(
-    sweep: PreparedSweep,
-    jobs: Sequence[Point],
-    trainer: AbstractContextManager[training.Submit],
+    sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> None:
-    """Train the points.
-
-    trainer: entered here, so that no sweep.json is written if it cannot be, and left
-        when all trainings have ended.
+    """Train the points, and record each as soon as it has ended.
 
     sweep.json is written before the first point is trained, so that results of other
-    code count as outdated from then on.
+    code count as outdated from then on; but not if there is no scheduler.
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
     try:
-        with trainer as submit:
+        with open_trainer(sweep, jobs, workers, scheduler) as submit:
             _write_definition(sweep, bool(jobs))
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
-                future = submit(point.folder, point.now, content)
-                futures[future] = point
+                futures[submit(point.folder, point.trained, content)] = point
             for future in as_completed(futures):
-                point, record = futures.pop(future), future.result()
-                point.record_result(record)
-                progress.log_point(point, record)
+                point = futures.pop(future)
+                point.record_result(*future.result())
                 if time.monotonic() - written_at > RESULTS_INTERVAL:
                     write_state(sweep, "running")
                     written_at = time.monotonic()
+                progress.log_point(point)
     finally:  # after all trainings have ended, also on Ctrl-C
         for point in jobs:
             begun = point.folder.find_record()
-            if begun and begun.status in (Status.RUNNING, Status.WAITING):
+            if begun and begun.status == Status.RUNNING:
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
         if sweep.record_path.exists():
             write_state(sweep, "interrupted")
 
 
-def _write_definition(sweep: PreparedSweep, has_jobs: bool) -> None:
+def _write_definition(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, if it differs or points are to be trained."""
     path, record = sweep.record_path, records.to_json(sweep.to_record())
     if has_jobs or not path.exists() or path.read_bytes() != record:
@@ -157,18 +146,15 @@ def _write_definition(sweep: PreparedSweep, has_jobs: bool) -> None:
 
 
 def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
-    """Write sweep.json, results.csv and summary.json; return the table they show."""
+    """Write results.csv and summary.json, and return the table that they show."""
     found = make_table(sweep)
-    write_whole(sweep.record_path, records.to_json(sweep.to_record()))
     table.write_results(found, sweep.results_path)
     summary = table.summarise(sweep, found, status)
     write_whole(sweep.summary_path, records.to_json(summary))
     return found
 
 
-def select_and_evaluate(
-    sweep: PreparedSweep, at_a_time: int
-) -> tuple[pd.DataFrame, bool]:
+def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, bool]:
     """Evaluate the selected configuration, and no other one, on the test images.
 
     Return the table, and whether any of its points had to be evaluated.
@@ -185,19 +171,18 @@ def select_and_evaluate(
     values = table.describe_values(best, names)
     log.info(f"selected: {metric} {round_metric(best['mean'])}{seeds}: {values}")
     selected = [sweep.points[name] for name in table.find_points(found, best)]
-    folders = [point.folder for point in selected]
-    if left := sum(point.find_metrics() is None for point in selected):
-        log.info(f"evaluating {table.count_of(left, 'point')} on the test images")
-    try:
-        is_new = evaluation.evaluate(folders, at_a_time, sweep)
-    except (InvalidInput, NotebookFailed) as error:
-        raise CommandFailed(f"All points are kept, but: {error}") from error
-    for point in selected:
-        point.load()  # the evaluation has added to its record
+    left = [point for point in selected if not evaluation.is_evaluated(point)]
+    if left:
+        count = table.count_of(len(left), "point")
+        log.info(f"evaluating {count} on the test images")
+        try:
+            evaluation.evaluate(sweep, left, at_a_time)
+        except (InvalidInput, NotebookFailed) as error:
+            raise CommandFailed(f"All points are kept, but: {error}") from error
     found = write_state(sweep, status)
     own = found[found["id"].isin(table.find_points(found, best))]
     log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
-    return found, is_new
+    return found, bool(left)
 
 
 def write_report(sweep: Sweep) -> Path:
@@ -231,5 +216,5 @@ def _describe_place(sweep: Sweep) -> str:
     where = describe_origins(record.origin for record in records)
     return (
         f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; its trainings took "
-        f"{seconds} together, with those that failed or have left its file, {where}"
+        f"{seconds} together, with those that failed, {where}"
     )

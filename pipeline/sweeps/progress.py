@@ -9,7 +9,7 @@ from dask.system import cpu_count
 
 from pipeline.network.published import NOTE, format_duration, round_metric
 from pipeline.parameters import describe
-from pipeline.records import RunRecord, Status
+from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import count_of, find_varied, make_table
@@ -56,13 +56,14 @@ class Progress:
         self.count, self.first_at = 0, 0.0
         self.has_note = False  # whether the note of a record has been logged
 
-    def log_point(self, point: Point, record: RunRecord) -> None:
+    def log_point(self, point: Point) -> None:
         self.count += 1
-        if record.note and not self.has_note:
+        record = point.record
+        if record and record.note and not self.has_note:
             log.warning(record.note)
             self.has_note = True
         result = describe(point.parameters.model_dump(include=self.names))
-        if record.metrics:
+        if record and record.metrics:
             value = round_metric(getattr(record.metrics, self.metric))
             result = f"{self.metric} {value}, {result}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"

@@ -1,12 +1,12 @@
 """Hold a sweep: its definition, its folder, its points, and what they need.
 
-`prepare` makes one from a YAML file before it is run, and `read_sweep` reads one that
-has been started.
+`prepare` makes one from a YAML file to run it, and `read_sweep` reads one that has been
+started.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,14 @@ from pipeline.errors import InvalidFile
 from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters
-from pipeline.records import (
-    Metrics,
-    RunRecord,
-    Status,
-    SweepDefinition,
-    SweepRecord,
-)
+from pipeline.records import Metrics, RunRecord, Status, SweepDefinition, SweepRecord
 from pipeline.results import provenance
-from pipeline.results.files import check_folder
+from pipeline.results.files import check_folder, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, HELPERS, README, TRAINING
 from pipeline.sweeps.definition import list_points, read_definition
 
-UNFINISHED = (
-    None,
-    Status.WAITING,
-    Status.RUNNING,
-    Status.INTERRUPTED,
-    Status.OUTDATED,
-)
+UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 log = logging.getLogger(__name__)
 NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
 
@@ -44,19 +32,26 @@ NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    now: the record with which its training would begin now.
-    changes: how its record differs from that; if it does, the point is outdated.
+    evaluated: the record that it would get if it were trained and evaluated now.
+    changes: how its record differs from that, as far as its training depends on it; if
+        it does, the point is outdated.
     """
 
     parameters: Parameters
     folder: RunFolder
-    now: RunRecord
+    evaluated: RunRecord
     record: RunRecord | None = None
     changes: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         return self.folder.path.name
+
+    @property
+    def trained(self) -> RunRecord:
+        """Return the record with which its training would begin now."""
+        inputs = provenance.keep_training_inputs(self.evaluated.inputs)
+        return self.evaluated.replace(inputs=inputs)
 
     @property
     def status(self) -> Status | None:
@@ -68,32 +63,44 @@ class Point:
         """Read the point's record, and compare it with what it would be now."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
-            self.changes = provenance.compare(self.record, self.now)
+            self.changes = provenance.compare(self.record, self.trained)
 
-    def record_result(self, record: RunRecord) -> None:
-        """Store the record of the point's training, here and in its folder."""
+    def record_result(
+        self, record: RunRecord, files: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Store the record of the point's training, here and in its folder.
+
+        files: those that a worker has sent, by name.
+        """
+        if files:
+            self.folder.clear()
+        for name, content in (files or {}).items():
+            write_whole(self.folder.path / name, content)
         self.record, self.changes = record, []
         self.folder.write_record(record)
 
     def find_metrics(self) -> Metrics | None:
         """Return the point's metrics on the test images, or None if it has none.
 
-        Those of an earlier training do not count.
+        Those that another 03_evaluate has measured do not count.
         """
         if self.status != Status.DONE or not self.record:
             return None
-        try:
-            metrics, trained = self.folder.read_metrics(), self.record.metrics
-        except InvalidFile:  # a file that is missing, or damaged
+        is_evaluated = self.folder.metrics_path.name in self.record.outputs
+        if not is_evaluated or provenance.compare(self.record, self.evaluated):
             return None
-        is_own = trained and metrics.weights_sha256 == trained.weights_sha256
-        return metrics if is_own else None
+        try:
+            return self.folder.read_metrics()
+        except InvalidFile:  # it is missing or damaged
+            return None
 
 
 class Sweep:
     """A sweep: its definition, its folder, its points, and what they need.
 
-    inputs: from a source to what a training with it depends on.
+    points: the parameters of each by its id.
+    inputs: from a source to what a training and an evaluation with it depend on.
+    images: from a source to its images; none if the sweep is only read.
     """
 
     def __init__(
@@ -102,10 +109,11 @@ class Sweep:
         path: Path,
         points: Mapping[str, Parameters],
         inputs: Mapping[str, dict[str, str]],
-        warnings: list[str],
+        warnings: Sequence[str] = (),
+        images: Mapping[str, Data] | None = None,
     ) -> None:
-        self.definition, self.path, self.warnings = definition, path, warnings
-        self.inputs = dict(inputs)
+        self.definition, self.path, self.warnings = definition, path, list(warnings)
+        self.inputs, self.images = dict(inputs), dict(images or {})
         self.display_path = paths.to_display_path(path)
         self.record_path = path / "sweep.json"
         self.summary_path = path / "summary.json"
@@ -115,15 +123,19 @@ class Sweep:
         self.helpers_path = path / HELPERS
         self.readme_path = path / README
         self.points = {
-            identity: Point(each, RunFolder(path / identity), self._make_record(each))
+            identity: Point(
+                each,
+                RunFolder(path / identity),
+                RunRecord(parameters=dict(each), inputs=self.inputs[each.source]),
+            )
             for identity, each in points.items()
         }
+        self._contents: dict[tuple[Any, ...], bytes] = {}
 
-    def _make_record(self, point: Parameters) -> RunRecord:
-        return RunRecord(
-            parameters=dict(point),
-            inputs=self.inputs[point.source],
-        )
+    @property
+    def helpers(self) -> bytes:
+        """Return the text of the helpers.py that trains the points."""
+        return provenance.take_helpers(next(iter(self.inputs.values())))
 
     def to_record(self) -> SweepRecord:
         return SweepRecord(
@@ -133,77 +145,44 @@ class Sweep:
             warnings=self.warnings,
         )
 
+    def measure_seconds(self) -> float:
+        """Return the seconds of all trainings of the points, whatever their status."""
+        found = [point.record for point in self.points.values()]
+        return sum(record.duration_s or 0 for record in found if record)
+
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, the new ones first.
 
-        Until they are trained, their old results count no more.
-        The log gets the reasons why points are trained again.
+        Until they are trained, their old results count no more. The log gets the
+        reasons why points are trained again.
         """
         new: list[Point] = []
         again: list[Point] = []
         reasons = Counter[str]()
         # A process that died may have been killed, and succeeds the next time.
-        again_if = [*UNFINISHED, Status.DIED]
-        kept = [Status.DONE]
-        if self.definition.random:
-            kept.append(Status.DIVERGED)  # the result of a candidate
+        left = [*UNFINISHED, Status.DIED]
+        if retry_failed:
+            left.append(Status.FAILED)
+            if not self.definition.random:  # else it is the result of a candidate
+                left.append(Status.DIVERGED)
         for point in self.points.values():
             point.load()
             if point.status == Status.DONE and point.record:
-                point.changes = point.folder.describe_altered(point.record)
+                altered = point.folder.list_altered(point.record)
+                files = [name for name in altered if name in TRAINING.files]
+                point.changes = [
+                    f"{name}, which was removed or altered" for name in files
+                ]
             if point.changes:
                 reasons[point.changes[0]] += 1
                 again.append(point)
-            elif point.status in again_if or (
-                retry_failed and point.status not in kept
-            ):
-                point.record = None  # an old result does not count
+            elif point.status in left:
+                point.record = None
                 new.append(point)
         for reason, count in reasons.items():
             which = "1 point is" if count == 1 else f"{count} points are"
             log.info(f"{which} outdated and trained again, because of {reason}")
         return new + again
-
-    def measure_seconds(self) -> float:
-        """Return the seconds of all trainings that have left a folder.
-
-        Points count whatever their status, and those that have left the sweep, too.
-        """
-        folders = {path.parent.name for path in self.path.glob("*/run.json")}
-        former = [RunFolder(self.path / name) for name in folders - self.points.keys()]
-        others = [folder.find_record() for folder in former]
-        found = [*(point.record for point in self.points.values()), *others]
-        return sum(each.duration_s or 0 for each in found if each)
-
-
-class PreparedSweep(Sweep):
-    """A sweep that can be run: with its images, and what an evaluation depends on."""
-
-    def __init__(
-        self,
-        definition: SweepDefinition,
-        path: Path,
-        points: Mapping[str, Parameters],
-        images: Mapping[str, Data],
-        inputs: Mapping[str, dict[str, str]],
-    ) -> None:
-        self.images, self.evaluation_inputs = images, inputs
-        super().__init__(
-            definition,
-            path,
-            points,
-            {
-                name: provenance.keep_training_inputs(each)
-                for name, each in inputs.items()
-            },
-            list(
-                dict.fromkeys(
-                    each for data in images.values() for each in data.warnings
-                )
-            ),
-        )
-        self.helpers = provenance.take_helpers(next(iter(inputs.values())))
-        self._contents: dict[tuple[Any, ...], bytes] = {}
 
     def split(self, point: Parameters) -> Data:
         """Return the images of a point, in three sets."""
@@ -223,7 +202,7 @@ class PreparedSweep(Sweep):
 
 def prepare(
     source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
-) -> PreparedSweep:
+) -> Sweep:
     """Check a sweep, and collect what its points need: images, code and versions.
 
     source: the YAML file, or its content.
@@ -235,13 +214,14 @@ def prepare(
     path = paths.BASE / (sweep_dir or paths.RUNS / "sweeps" / definition.name)
     check_folder(path, "run.json", (".yaml", ".yml"))
     points = {parameters.make_id(dict(each)): each for each in list_points(definition)}
-    sources = list(dict.fromkeys(each.source for each in points.values()))
+    sources = dict.fromkeys(each.source for each in points.values())
     images = {name: data.load_source(name) for name in sources}
     inputs = {
         name: provenance.collect_inputs(each, [TRAINING, EVALUATION])
         for name, each in images.items()
     }
-    sweep = PreparedSweep(definition, path, points, images, inputs)
+    warnings = dict.fromkeys(text for each in images.values() for text in each.warnings)
+    sweep = Sweep(definition, path, points, inputs, [*warnings], images)
     for point in points.values():
         sweep.make_data(point)  # raises if there are too few images
     return sweep
@@ -255,14 +235,9 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     path = paths.BASE / sweep_dir
     record = records.read_record(path / "sweep.json", SweepRecord, NEXT_STEP)
     fields = record.model_dump(include=set(SweepDefinition.model_fields))
+    definition = SweepDefinition.model_validate(fields)
     points = {name: parameters.from_values(each) for name, each in record.ids.items()}
-    sweep = Sweep(
-        SweepDefinition.model_validate(fields),
-        path,
-        points,
-        record.inputs,
-        record.warnings,
-    )
+    sweep = Sweep(definition, path, points, record.inputs, record.warnings)
     for point in sweep.points.values():
         point.load()
     return sweep

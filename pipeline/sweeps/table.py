@@ -6,7 +6,6 @@ lucky.
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import multimode
 from typing import Any
 
 import pandas as pd
@@ -73,13 +72,12 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
 
     A row has the parameters but for the seed, `points`, of which `seeds` have finished,
     and the `mean`, the `lowest` and the `highest` value of the metric over these. It is
-    `complete` if it has as many seeds as most configurations.
+    `complete` if all its points have finished, and it has as many as most
+    configurations.
 
-    Complete configurations come first, then those that have fewer points than most,
-    then those with a point that has not finished, because the mean of the others
-    flatters them; those of which no point has finished come last. Then the mean
-    decides, and between equal means the other metric of the same images. Equals keep
-    their order.
+    Complete configurations come first, because fewer seeds may flatter the others. Then
+    the mean decides, and between equal means the other metric of the same images.
+    Equals keep their order. Those of which no point has finished come last.
     """
     split, _, measure = sweep.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
@@ -88,15 +86,15 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     ranking = groups[CONFIGURATION].first()
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
-    usual = max(multimode(ranking["points"]))
-    ranking["complete"] = ranking["seeds"] >= ranking["points"].clip(lower=usual)
+    has_all = ranking["seeds"] == ranking["points"]
+    ranking["complete"] = has_all & (
+        ranking["points"] >= ranking["points"].mode().max()
+    )
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
-    has_all = ranking["seeds"] == ranking["points"]
     keys = pd.DataFrame(
         {
-            "nothing": ranking["seeds"] == 0,
-            "tier": 2 - has_all.astype(int) - ranking["complete"].astype(int),
+            "incomplete": ~ranking["complete"],
             "mean": _orient(ranking["mean"], sweep.select),
             "other": _orient(done[other].mean().reindex(ranking.index), other),
         }
@@ -119,6 +117,7 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     The reason is "" if it is selected. If the sweep has not ended, the configuration
     only leads. Without one it is None. While a point has died, nothing is selected,
     because the next start of the sweep trains it again, and may select another one.
+    Only complete configurations compete.
     """
     best = rank(table, sweep).iloc[0]
     if best["seeds"] == 0:
@@ -133,6 +132,9 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
         more = f", and {len(died) - 1} more have" if len(died) > 1 else " has"
         problem = f"point {point['id']} ({values}){more} died"
         return None, f"Nothing is selected: {problem}. {DIED_ADVICE}"
+    if not best["complete"]:
+        problem = "no configuration has finished with as many seeds as most have"
+        return None, f"Nothing is selected: {problem}"
     return best, ""
 
 
@@ -165,8 +167,8 @@ def describe_values(row: pd.Series, names: Sequence[str]) -> str:
 
 def describe_seeds(best: pd.Series) -> str:
     """Return ", mean of 3 seeds", ", 2 of 3 seeds", or "" for a single seed."""
-    if not best["complete"]:
-        return f", {best['seeds']} of {max(best['points'], best['seeds'])} seeds"
+    if best["seeds"] < best["points"]:
+        return f", {best['seeds']} of {best['points']} seeds"
     return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
 
 
@@ -217,10 +219,12 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     """Return what the list of runs shows of a sweep."""
     definition = sweep.definition
     best, reason = select(table, definition)
+    seeds = {"seed": definition.seeds} if definition.seeds else {}
+    entries = {"base": definition.base, "grid": definition.grid | seeds}
     lines = [
         f"{entry}: {describe(values)}"[:200]
-        for entry in ("base", "grid")
-        if (values := getattr(definition, entry))
+        for entry, values in entries.items()
+        if values
     ]
     lines.append(describe_selection(best, reason, find_varied(table)))
     metrics: dict[str, float] = {}

@@ -1,6 +1,6 @@
 """Train a point of a sweep: a run of which only 02_train is executed at first.
 
-It is evaluated later, when its sweep selects it or a command needs its metrics.
+It is evaluated later, if its sweep selects it.
 """
 
 import time
@@ -16,12 +16,13 @@ from pipeline.results.files import write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 
-TRAINING_FILES = (TRAINING.executed_name, *TRAINING.files)  # left by a training
+# The record of a point that has been trained, and its files if they are elsewhere.
+Trained = tuple[RunRecord, dict[str, bytes]]
 # A function that starts the training of a point and takes what `train_point` takes.
-Submit = Callable[[RunFolder, RunRecord, bytes], "Future[RunRecord]"]
+Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 
-def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> RunRecord:
+def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained:
     """Train a point by executing 02_train in its folder, and return its record.
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
@@ -58,7 +59,6 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> RunReco
         record = record.replace(status=Status.of(error), error=text)
     finally:
         folder.data_path.unlink(missing_ok=True)
-    return record.replace(
-        duration_s=round(earlier_s + time.monotonic() - started, 1),
-        outputs=folder.digest(TRAINING.files),
-    )
+    duration = round(earlier_s + time.monotonic() - started, 1)
+    outputs = folder.digest(TRAINING.files)
+    return record.replace(duration_s=duration, outputs=outputs), {}

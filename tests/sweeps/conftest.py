@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.parameters import make_id
+from pipeline.parameters import from_values, make_id
 from pipeline.records import Status, TrainingMetrics
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
@@ -15,7 +15,7 @@ from pipeline.sweeps.table import make_table, rank
 from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
-RATES = {"learning_rate": [0.005, 0.01, 0.02], "seed": [14]}
+RATES = {"grid": {"learning_rate": [0.005, 0.01, 0.02]}, "seeds": [14]}
 
 
 def write(path, **definition):
@@ -25,16 +25,20 @@ def write(path, **definition):
     return path
 
 
-def make_sweep(definition, path="runs/none"):
-    """Return a sweep of this definition, of which no point has been trained."""
-    points = {make_id(dict(each)): each for each in list_points(definition)}
+def make_sweep(definition, path="runs/none", points=None):
+    """Return a sweep of this definition, of which no point has been trained.
+
+    points: their parameters, if they are others than the definition lists.
+    """
+    points = list_points(definition) if points is None else points
+    points = {make_id(dict(each)): each for each in points}
     sources = {each.source: {} for each in points.values()}
     return Sweep(definition, Path(path), points, sources, [])
 
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):
     """Give a point that value of the metric; it diverged if the value is None."""
-    record = point.now.replace(status=Status.DIVERGED)
+    record = point.trained.replace(status=Status.DIVERGED)
     if value is not None:
         metrics = {**others, metric: value, "weights_sha256": "0" * 64}
         trained = TrainingMetrics(**metrics)
@@ -42,16 +46,14 @@ def end(point, value, metric="validation_accuracy", others=VALIDATED):
     point.record = record
 
 
-def make_points(values, metric="validation_accuracy", others=VALIDATED, **entries):
+def make_points(values, metric="validation_accuracy", others=VALIDATED):
     """Return the definition and the table of points that have ended.
 
     values: pairs of a point's parameters and its value of the metric.
     """
-    points = [parameters for parameters, _ in values]
-    definition = read_definition(
-        {"name": "a", "points": points, "select": metric} | entries
-    )
-    sweep = make_sweep(definition)
+    definition = read_definition({"name": "a", "select": metric})
+    points = [from_values(parameters) for parameters, _ in values]
+    sweep = make_sweep(definition, points=points)
     for point, (_, value) in zip(sweep.points.values(), values, strict=True):
         end(point, value, metric, others)
     return definition, make_table(sweep)
@@ -83,7 +85,7 @@ def local(shared, pipeline):
     """A finished sweep over three learning rates, without a report; its definition."""
 
     def make(folder):
-        file = write(folder / "s.yaml", grid=RATES)
+        file = write(folder / "s.yaml", **RATES)
         done = pipeline("sweep", file, "--no-report", "--sweep-dir", folder / "out")
         assert done.returncode == 0, done.stderr
 

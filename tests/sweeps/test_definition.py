@@ -24,7 +24,7 @@ from pipeline.sweeps.table import (
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
 
-MANY = ("seed", "epochs", "hidden_size", "batch_size")
+MANY = ("num_samples", "epochs", "hidden_size", "batch_size")
 
 
 def read_points_of(path):
@@ -32,11 +32,11 @@ def read_points_of(path):
 
 
 def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path):
-    grid = {"learning_rate": [0.01, 0.02], "seed": [1, 2]}
-    added = [{"seed": 2, "learning_rate": 0.02}, {"epochs": 9}]
-    points = read_points_of(write(tmp_path / "s.yaml", grid=grid, points=added))
+    entries = {"grid": {"learning_rate": [0.01, 0.02]}, "seeds": [1, 2]}
+    added = [{"learning_rate": 0.02}, {"epochs": 9}]
+    points = read_points_of(write(tmp_path / "s.yaml", points=added, **entries))
     expected = [(0.01, 1, 4), (0.01, 2, 4), (0.02, 1, 4), (0.02, 2, 4)]
-    expected += [(0.005, 1, 9), (0.005, 2, 9)]  # with the grid's seeds
+    expected += [(0.005, 1, 9), (0.005, 2, 9)]
     assert [(each.learning_rate, each.seed, each.epochs) for each in points] == expected
     assert {each.hidden_size for each in points} == {QUICK["hidden_size"]}
     assert len({point.model_dump_json() for point in points}) == 6
@@ -66,19 +66,22 @@ NAMES = ["name", "base", "grid", "points", "random", "seeds", "select"]
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        ("", "name: trial"),
-        ("- 1", "name: trial"),
+        ("", "the file is None: Input should be"),
+        ("- 1", "the file is [1]: Input should be"),
         ("name: [", "the node content"),
         ("name: a\ngrid: *c", "undefined alias 'c'"),
-        ("name: a\ngrid: {seed: [1], seed: [2]}", 'duplicate key "seed"'),
-        ("name: a/b", "name: "),
-        ("name: a\ngrit: {}", "grit: "),
-        ("name: a\ngrid: [1]", "grid: "),
-        ("name: a\ngrid: {seed: 3}", "grid.seed: "),
-        ("name: a\nhalving: {}", "halving: Extra inputs are not permitted"),
-        ("name: a\nrandom: 5", "random: Input should be such as {n_candidates"),
-        ("name: a\nrandom: {parameters: 5}", "random.parameters: "),
-        ("name: a\nselect: test_accuracy", "select: Input should be 'train_error'"),
+        ("name: a\nseeds: [1]\nseeds: [2]", 'duplicate key "seeds"'),
+        ("name: a/b", "name is 'a/b': "),
+        ("name: a\ngrit: {}", "grit is {}: Extra inputs are not permitted"),
+        ("name: a\ngrid: [1]", "grid is [1]: "),
+        ("name: a\ngrid: {epochs: 3}", "grid.epochs is 3: "),
+        ("name: a\nseeds: 3", "seeds is 3: "),
+        ("name: a\nbase: {seed: 3}", "seed is in base"),
+        ("name: a\ngrid: {seed: [3]}", "seed is in grid"),
+        ("name: a\npoints: [{epochs: 3}, {seed: 3}]", "seed is in points"),
+        ("name: a\nrandom: 5", "random is 5: "),
+        ("name: a\nrandom: {parameters: 5}", "random.parameters is 5: "),
+        ("name: a\nselect: test_accuracy", "Input should be 'train_error'"),
     ],
 )
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, name):
@@ -103,7 +106,6 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, na
         ({"grid": {"epochs": [3, "many"]}}, ["epochs is 'many'"]),
         ({"points": [{"run_dir": "x"}]}, ["'run_dir'"]),
         ({"points": [{"num_validation": 0}]}, ["select is validation_accuracy"]),
-        ({"grid": {"seed": [1, 2]}, "seeds": [1, 2, 3]}, ["seed is in grid"]),
         ({"seeds": [-1]}, ["seed is -1"]),
     ],
 )
@@ -143,14 +145,22 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
 ONE = [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)]
 TWO = [(1, 1, 0.9), (1, 2, 0.5), (2, 1, 0.8), (2, 2, 0.7)]
 THREE = [(size, seed, size / 10) for size in (1, 2, 3) for seed in (1, 2, 3)]
-FAILED = [(1, 1, 0.9), (1, 2, None), (4, 1, 0.95), (4, 2, None), (2, 1, 0.6)]
+FAILED = [(1, 1, 0.9), (1, 2, None), (4, 1, 0.95), (4, 2, None)]
 RANKINGS = {
     "an accuracy from above": ("accuracy", ONE, [3, 1, 2]),
     "an error from below": ("error", ONE, [2, 1, 3]),
     "by the mean and not one lucky seed": ("accuracy", TWO, [2, 1]),
     "equal but for rounding": ("error", [(2, 1, 0.5), (1, 1, 0.5 + 1e-14)], [2, 1]),
-    "incomplete ones later": ("accuracy", [(3, 1, None), *FAILED], [2, 4, 1, 3]),
-    "incomplete errors later": ("error", [(2, 1, 0.99), *FAILED[:4]], [2, 1, 4]),
+    "incomplete ones later": (
+        "accuracy",
+        [(3, 1, None), (3, 2, None), *FAILED, (2, 1, 0.6), (2, 2, 0.6)],
+        [2, 4, 1, 3],
+    ),
+    "incomplete errors later": (
+        "error",
+        [(2, 1, 0.99), (2, 2, 0.99), *FAILED],
+        [2, 1, 4],
+    ),
     "fewer seeds later": ("accuracy", [(9, 1, 0.9), *THREE], [3, 2, 1, 9]),
     "one more seed alike": ("accuracy", [(1, 4, 0.1), *THREE], [3, 2, 1]),
 }
@@ -218,23 +228,53 @@ def test_the_best_is_described_with_its_mean_and_its_number_of_seeds(
     assert describe_values(best, []) == "the only configuration"
 
 
-def test_while_a_point_that_is_trained_again_has_died_nothing_is_selected():
-    """The point that died would have made the other configuration the best."""
+LOW = [(1, 1, 0.5), (1, 2, 0.5), (1, 3, 0.5)]  # complete, but the worst
+
+
+@pytest.mark.parametrize(
+    ("values", "statuses", "selected", "reason"),
+    [
+        (LOW, {}, 1, ""),
+        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, 0.9)], {}, 2, ""),
+        ([*LOW, (2, 1, 0.9), (2, 2, 0.9)], {}, 1, ""),
+        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {}, 1, ""),
+        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {5: "failed"}, 1, ""),
+        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {5: "died"}, None, "died"),
+        ([*LOW[:2], (1, 3, None)], {}, None, "no configuration has finished"),
+        ([(1, 1, None)], {}, None, "no point has finished"),
+        ([*LOW, (2, 1, None)], {3: "not run"}, 1, "leads so far, of 3 of 4 points"),
+        ([*LOW, (2, 1, None)], {3: "outdated"}, 1, "leads so far, of 3 of 4 points"),
+        ([*LOW, (2, 1, None)], {3: "interrupted"}, 1, "leads so far"),
+    ],
+)
+def test_what_is_selected(values, statuses, selected, reason):
+    """Only configurations that are done compete, with as many seeds as most."""
+    points = [
+        ({"hidden_size": size, "seed": seed}, each) for size, seed, each in values
+    ]
+    definition, table = make_points(points)
+    for row, status in statuses.items():
+        table.loc[row, "status"] = status
+    best, found = select(table, definition)
+    assert (best is not None and best["hidden_size"]) == (selected or False)
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
+def test_a_point_that_died_is_named_with_both_ways_out():
+    """It would have made the other configuration the best."""
     values = [((0.005, 1), 0.7), ((0.005, 2), 0.7), ((0.01, 1), 0.9), ((0.01, 2), None)]
     points = [
         ({"learning_rate": rate, "seed": seed}, value) for (rate, seed), value in values
     ]
     definition, table = make_points(points)
-    died = table["status"] == "diverged"
-    selected, reason = select(table, definition)
-    assert (selected["learning_rate"], reason) == (0.005, "")
-    table.loc[died, "status"] = "died"
+    table.loc[3, "status"] = "died"
     selected, reason = select(table, definition)
     assert selected is None
     for part in (table["id"][3], "learning_rate 0.01, seed 2", "same command", "file"):
         assert part in reason
-    assert list(is_failed(table, definition)) == list(died)
-    table.loc[died, ["status", "validation_accuracy"]] = "done", 0.9
+    assert list(is_failed(table, definition)) == [False, False, False, True]
+    table.loc[3, ["status", "validation_accuracy"]] = "done", 0.9
     assert select(table, definition)[0]["learning_rate"] == 0.01
 
 
@@ -280,23 +320,16 @@ def test_no_candidate_is_drawn_twice():
         draw(n_candidates=10, parameters=sizes)
 
 
-def test_seeds_go_with_all_points_and_a_seed_of_their_own_stays(tmp_path):
-    grid, seeds = {"normalisation": [255, 510]}, {}
-    points = [{"hidden_size": 3}, {"hidden_size": 4, "seed": 7}]
-    entries = {"grid": grid, "points": points, "seeds": [1, 2, 3]}
-    search = SEARCH | {"n_candidates": 2}
-    for point in read_points_of(write(tmp_path / "s.yaml", random=search, **entries)):
-        others = point.model_dump_json(exclude={"seed"})
-        seeds.setdefault(others, []).append(point.seed)
-    assert list(seeds.values()) == [[1, 2, 3]] * 5 + [[7]]
-
-
-def test_seeds_are_a_second_spelling_of_a_grid_and_alone_give_no_points(tmp_path):
-    points = [{"hidden_size": 3}]
-    one = read_points_of(write(tmp_path / "s.yaml", seeds=[1, 2], points=points))
-    other = write(tmp_path / "s.yaml", grid={"seed": [1, 2]}, points=points)
-    assert one == read_points_of(other)
-    assert [(point.hidden_size, point.seed) for point in one] == [(3, 1), (3, 2)]
+def test_seeds_go_with_all_points_and_are_none_themselves(tmp_path):
+    seeds = {}
+    entries = {"seeds": [1, 2, 3], "points": [{"hidden_size": 3}, {"hidden_size": 4}]}
+    for point in read_points_of(write(tmp_path / "s.yaml", **entries)):
+        seeds.setdefault(point.hidden_size, []).append(point.seed)
+    assert seeds == {3: [1, 2, 3], 4: [1, 2, 3]}
+    entries |= {"grid": {"normalisation": [255, 510]}}
+    entries |= {"random": SEARCH | {"n_candidates": 2}}
+    points = read_points_of(write(tmp_path / "s.yaml", **entries))
+    assert [point.seed for point in points] == [1, 2, 3] * 6
 
 
 def vary(name, **distribution):
@@ -308,18 +341,19 @@ def vary(name, **distribution):
     ("entries", "name"),
     [
         ({"grid": {"dropout_rate": [0.1]}}, "dropout_rate is in grid and in random"),
-        (vary("dropout_rate", min=0.1, max=0.1), "dropout_rate: must have min below"),
-        (vary("dropout_rate", min=0.1), "dropout_rate: must have min below max"),
+        (vary("dropout_rate", min=0.1, max=0.1), "must have min below max"),
+        (vary("dropout_rate", min=0.1), "must have min below max"),
+        (vary("seed", min=1, max=9), "seed is in random"),
         (
             vary("learning_rate", distribution="log_uniform", min=0, max=1),
-            "learning_rate: min of log_uniform",
+            "min of log_uniform must be above 0",
         ),
-        (vary("epochs", values=[1], min=0), "epochs: must have min and max, or values"),
+        (vary("epochs", values=[1], min=0), "must have min and max, or values alone"),
         (
             {"random": SEARCH | {"parameters": {"learning_rate": [0.1, 0.2]}}},
-            "learning_rate: Input should be such as {min: 0",
+            "random.parameters.learning_rate is [0.1, 0.2]: ",
         ),
-        (vary("hidden_size", distribution="normal"), "hidden_size.distribution: "),
+        (vary("hidden_size", distribution="normal"), "distribution is 'normal': "),
         (vary("rate", min=0, max=1), "'rate'"),
     ],
 )

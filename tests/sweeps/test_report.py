@@ -15,8 +15,7 @@ from bs4 import BeautifulSoup
 from pipeline.parameters import NAMES
 from pipeline.records import Distribution, SweepDefinition
 from pipeline.reports import plots
-from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import evaluation, report
+from pipeline.sweeps import report
 from pipeline.sweeps.definition import read_definition
 from pipeline.sweeps.sweep import read_sweep
 from pipeline.sweeps.table import make_table
@@ -38,7 +37,7 @@ def test_the_ranking_has_a_row_for_each_configuration_with_its_spread_over_the_s
 
 def test_the_table_has_a_row_for_each_point_of_numbers_and_times():
     """Also if its points have no result, or times of two origins."""
-    definition = SweepDefinition(name="a", grid={"seed": [1, 2]}, select="train_error")
+    definition = SweepDefinition(name="a", seeds=[1, 2], select="train_error")
     sweep = make_sweep(definition)
     first, second = sweep.points.values()
     for _ in range(2):
@@ -95,17 +94,15 @@ def test_a_sweep_says_on_what_and_for_how_long_its_points_were_trained(runs):
     assert "python -m pipeline verify" in readme
 
 
-def test_the_time_of_a_sweep_counts_every_training(tmp_path):
-    """Those that failed, were continued, lost, or are no longer in the file, too."""
-    definition = read_definition({"name": "a", "base": {"epochs": 1}, "seeds": [1, 2]})
-    sweep = make_sweep(definition, tmp_path / "a")
-    first, second = sweep.points.values()
-    first.record = first.now.replace(duration_s=11.5)
-    second.record = second.now.replace(duration_s=100, status="failed")
+def test_the_time_of_a_sweep_counts_every_point():
+    """Those that failed or are outdated, too."""
+    definition = read_definition({"name": "a", "seeds": [1, 2, 3]})
+    sweep = make_sweep(definition)
+    first, second, _ = sweep.points.values()
+    first.record = first.trained.replace(duration_s=11.5)
+    second.record = second.trained.replace(duration_s=100, status="failed")
     second.changes = ["outdated"]
-    RunFolder(tmp_path / "a" / "gone").write_record(first.now.replace(duration_s=1000))
-    RunFolder(tmp_path / "a" / "new").write_record(first.now)
-    assert sweep.measure_seconds() == 1111.5
+    assert sweep.measure_seconds() == 111.5
 
 
 @pytest.mark.parametrize(
@@ -190,27 +187,3 @@ def test_many_values_are_to_scale_as_they_were_drawn(draw):
     assert (first.get_xscale(), second.get_xscale()) == ("linear", "log")
     dots = [tuple(dot) for bars in first.containers for dot in bars[0].get_xydata()]
     assert sorted(dots) == [(size, size / 100) for size in range(10, 20)]
-
-
-def test_the_first_evaluation_of_a_configuration_counts():
-    """A, B and A again, as after a change of 03_evaluate: A was the first."""
-
-    def evaluate(rate, seed=1, code="c", accuracy=0.75):
-        parameters = {"learning_rate": rate, "seed": seed}
-        fields = {"point": f"{rate}-{seed}", "parameters": parameters, "code": code}
-        tested = {"test_error": 0.5, "test_accuracy": accuracy}
-        return evaluation.TestEvaluation(**fields, **tested)
-
-    again, other = evaluate(0.1, code="d"), evaluate(0.1, code="d", accuracy=0.5)
-    a, a2, b = evaluate(0.1), evaluate(0.1, 2), evaluate(0.2)
-    for evaluations, selected, count, text in (
-        ([a, a2], ["0.1-1", "0.1-2"], 1, "was the first"),
-        ([a, b, a], ["0.1-1"], 2, "was the first"),
-        ([b, a, b, a], ["0.1-1"], 2, "1 other was evaluated before"),
-        ([a, other], ["0.1-1"], 2, "1 other was evaluated before"),
-        ([a, again], ["0.1-1"], 1, "was the first"),  # equal results
-    ):
-        lines = evaluation.describe_test_evaluations(evaluations, selected)
-        assert lines[0].endswith(f": {count}")
-        assert text in lines[1]
-    assert "over 2 seeds" in evaluation._describe_group([a, a2])
