@@ -13,11 +13,10 @@ from typing import Any
 import click
 
 from pipeline import parameters
-from pipeline.errors import CommandFailed, InvalidFile, PipelineError
+from pipeline.errors import CommandFailed, PipelineError
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder, to_source
 
-RUN = "python -m pipeline run"
 FOLDER = click.Path(file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -32,28 +31,6 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
     f"{parameters.describe_allowed(name)} ({field.default})"
     for name, field in parameters.Parameters.model_fields.items()
 )
-_parameters = click.option(
-    *("-p", "options"),
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter.",
-)
-_output = click.option(
-    "--output", type=PAGE, help="The page to write. Default: in runs/reports."
-)
-
-
-class Command(click.Command):
-    """A command that runs only in the project's folder. Its help is shown anywhere."""
-
-    def invoke(self, context: click.Context) -> Any:
-        if not NOTEBOOKS.is_dir():
-            raise click.UsageError(
-                f"The notebooks are not at {NOTEBOOKS}: digits needs the project's "
-                "folder. Clone it, and install it there with pip install -e ."
-            )
-        return super().invoke(context)
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,6 +38,9 @@ class Command(click.Command):
 @click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
 def main(verbose: bool) -> None:
     """Train a network written by hand, in notebooks. Sweep, compare and verify."""
+    if not NOTEBOOKS.is_dir():
+        problem = f"The notebooks are not at {NOTEBOOKS}"
+        raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
     # Imports of papermill and nbconvert take 0.9 s less without this parser, which
     # jsonschema would import, and which no notebook needs.
     modules: dict[str, Any] = sys.modules
@@ -70,14 +50,11 @@ def main(verbose: bool) -> None:
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
-main.command_class = Command
-
-
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return parameters by name; the path of a source begins in the current folder."""
     values = dict(options)
     if "run_dir" in values:
-        command = f"{RUN} --run-dir {values['run_dir']}"
+        command = f"python -m pipeline run --run-dir {values['run_dir']}"
         raise click.UsageError(f"run_dir is no parameter. Write: {command}")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
@@ -102,12 +79,16 @@ def echo_path(what: str, path: Path) -> None:
 
 @main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
 @click.option(
-    "--run-dir",
-    metavar="DIR",
-    type=FOLDER,
-    help="The run's folder. Default: runs/default.",
+    "--run-dir", metavar="DIR", type=FOLDER, help="Its folder. Default: runs/default."
 )
-@_parameters
+@click.option(
+    "-p",
+    "options",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter.",
+)
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(
     run_dir: str | None, options: Sequence[tuple[str, str]], force: bool
@@ -124,9 +105,7 @@ def run_command(
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--workers",
-    type=click.IntRange(1),
-    help="How many points to train at once. Default: one per core.",
+    "--workers", type=click.IntRange(1), help="Points at once. Default: one per core."
 )
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
@@ -135,10 +114,7 @@ def run_command(
     "--retry-failed", is_flag=True, help="Run the points that failed before, too."
 )
 @click.option(
-    "--sweep-dir",
-    metavar="DIR",
-    type=FOLDER,
-    help="The sweep's folder. Default: runs/sweeps/NAME.",
+    "--sweep-dir", metavar="DIR", type=FOLDER, help="Default: runs/sweeps/NAME."
 )
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
@@ -162,18 +138,15 @@ def sweep_command(
 
 
 @main.command("verify")
-@click.argument("run_dir", type=FOLDER)
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False))
 def verify_command(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again, and compare."""
     from pipeline.execution.verification import verify_each
     from pipeline.results.files import is_locked
     from pipeline.sweeps.table import find_selected
 
-    path = Path(run_dir)
-    if not path.exists():
-        raise InvalidFile(path, "is not there", "Name a run or a sweep.")
-    if is_locked(path):
-        raise CommandFailed(f"Another command is writing to {path}. Wait for it.")
+    if is_locked(Path(run_dir)):
+        raise CommandFailed(f"Another command is writing to {run_dir}. Wait for it.")
     verify_each(find_selected(from_current_folder(run_dir)))
 
 
@@ -192,45 +165,55 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.option(
     "--output",
     type=PAGE,
-    help="The page to write. Default: that of a run or a sweep, or one in "
-    "runs/reports. A run's page that is written elsewhere does not say on what "
-    "machine and when it was made.",
+    help="Another page to write. That of a run then leaves out where it was made.",
 )
 def report_command(path: Path, output: Path | None) -> None:
     """Make a page of a notebook, lesson, run, point or sweep, finished or not."""
-    if (path / "sweep.json").exists() and output:
+    write = write_page_of_folder if path.is_dir() else write_page_of_file
+    echo_path("report", write(path, output))
+
+
+def write_page_of_folder(path: Path, output: Path | None) -> Path:
+    """Write the page of a run, a point or a sweep, and return its path."""
+    folder = from_current_folder(str(path))
+    is_sweep = (path / "sweep.json").exists()
+    if is_sweep and output:
         raise click.UsageError("A sweep's page stays in its folder, without --output.")
-    if path.is_dir() and output:
+    if output:
         from pipeline.execution import runs
 
-        runs.publish(from_current_folder(str(path)), output)
-    elif path.is_dir():
-        folder = from_current_folder(str(path))
-        if (path / "sweep.json").exists():
-            from pipeline.sweeps import execution, sweep
+        runs.publish(folder, output)
+        return output
+    if is_sweep:
+        from pipeline.sweeps import execution, sweep
 
-            output = execution.write_report(sweep.read_sweep(folder))
-        else:
-            from pipeline.sweeps import evaluation
-
-            output = evaluation.report(folder)
-        write_index()
+        report = execution.write_report(sweep.read_sweep(folder))
     else:
-        from pipeline.lessons import exercises, lesson
-        from pipeline.reports import page
+        from pipeline.sweeps import evaluation
 
-        name = from_current_folder(str(path.with_suffix("")))
-        output = output or page.choose_path(name)
-        if path.suffix == ".md":
-            lesson.write_page(path, output)
-        else:
-            page.write_notebook_report(path, output, exercises=exercises.DIGESTS)
-    echo_path("report", output)
+        report = evaluation.report(folder)
+    write_index()
+    return report
+
+
+def write_page_of_file(path: Path, output: Path | None) -> Path:
+    """Write the page of a notebook or a lesson, and return its path."""
+    from pipeline.lessons import exercises, lesson
+    from pipeline.reports import page
+
+    report = output or page.choose_path(from_current_folder(str(path.with_suffix(""))))
+    if path.suffix == ".md":
+        lesson.write_page(path, report)
+    else:
+        page.write_notebook_report(path, report, exercises=exercises.DIGESTS)
+    return report
 
 
 @main.command("compare")
 @click.argument("run_dirs", nargs=2, type=FOLDER, metavar="RUN_DIR RUN_DIR")
-@_output
+@click.option(
+    "--output", type=PAGE, help="The page to write. Default: in runs/reports."
+)
 def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.results.provenance import check_helpers
