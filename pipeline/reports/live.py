@@ -148,17 +148,15 @@ def can_read(folder: RunFolder, model: Model) -> bool:
     return is_same and fits
 
 
-def collect_curves(
-    history: History, measure: str = "accuracy"
-) -> dict[str, list[float]]:
-    """Return the curves that a page draws: a metric of each epoch, by the curve's name.
+def collect_curves(history: History) -> dict[str, list[float]]:
+    """Return the accuracies of each epoch, by the name of their curve.
 
-    measure: "accuracy" or "error". Metrics that were not measured are left out.
+    Those that were not measured are left out.
     """
     metrics = {
-        "masked": f"train_{measure}",
-        "fitted": f"train_{measure}_no_dropout",
-        "validation": f"validation_{measure}",
+        "masked": "train_accuracy",
+        "fitted": "train_accuracy_no_dropout",
+        "validation": "validation_accuracy",
     }
     return {
         name: [epoch[metric] for epoch in history]
@@ -170,17 +168,14 @@ def collect_curves(
 def collect_training(
     parameters: Parameters, data: Data, history: History, model: Model
 ) -> dict[str, Any]:
-    """Return the parameters, images and results that train.js reads."""
+    """Return the parameters, images and results that the scripts read."""
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     images = data.x_validation[:count]
-    sums = images / model.normalisation @ model.weights[0]  # (count, H)
     return {
         "numValidation": count,
-        "silent": int(np.sum(np.all(sums <= 0, axis=0))),  # units, on all of these
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
-        "errorCurves": collect_curves(history, "error"),
         "digest": model.sha256,
         "images": pack(data.x_train.tobytes()),
         "labels": pack(data.y_train.tobytes()),

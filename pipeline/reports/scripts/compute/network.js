@@ -224,46 +224,28 @@ export class Training {
   }
 }
 
-// Yields the hidden units and the scores of each image, without dropout.
-function* readEach(images, weights, normalisation) {
+// Error and accuracy without dropout.
+export function evaluate(images, labels, weights, normalisation) {
   const hidden = new Float64Array(weights.second.length / DIGITS);
   const scores = new Float64Array(DIGITS);
   const mask = hidden.map(() => 1);
   const scaled = scalePixelValues(normalisation);
-  for (let start = 0; start < images.length; start += PIXELS) {
-    forward(images.subarray(start, start + PIXELS), scaled, weights, mask, hidden, scores);
-    yield [hidden, scores];
-  }
-}
-
-// Error and accuracy without dropout.
-export function evaluate(images, labels, weights, normalisation) {
   let error = 0;
   let correct = 0;
-  let i = 0;
-  for (const [, scores] of readEach(images, weights, normalisation)) {
+  labels.forEach((label, i) => {
+    const image = images.subarray(i * PIXELS, (i + 1) * PIXELS);
+    forward(image, scaled, weights, mask, hidden, scores);
     for (let d = 0; d < DIGITS; d++) {
-      const delta = scores[d] - (d === labels[i]);
+      const delta = scores[d] - (d === label);
       error += delta * delta;
     }
-    correct += argmax(scores) === labels[i++];
-  }
+    correct += argmax(scores) === label;
+  });
   return [error / labels.length, correct / labels.length];
 }
 
-// How many hidden units are active on none of the images.
-export function countSilent(images, weights, normalisation) {
-  const isActive = new Uint8Array(weights.second.length / DIGITS);
-  for (const [hidden] of readEach(images, weights, normalisation)) {
-    hidden.forEach((activation, h) => {
-      if (activation > 0) isActive[h] = 1;
-    });
-  }
-  return isActive.filter((each) => each === 0).length;
-}
-
-// SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not on every page: not on one
-// opened from a disk.
+// SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not all of them on a page that
+// was opened from a disk.
 export function sha256(bytes) {
   const primes = findPrimes(64);
   const constants = primes.map((prime) => takeFraction(Math.cbrt(prime)));

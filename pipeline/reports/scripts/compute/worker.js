@@ -1,5 +1,5 @@
 // Trains in a worker, so that the page answers meanwhile.
-import { countSilent, digestOf, evaluate, Training } from "./network.js";
+import { digestOf, evaluate, Training } from "./network.js";
 
 // Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
 // now and then; within a long epoch what has been trained so far. It runs in a worker, which has
@@ -30,11 +30,9 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
       masked: training.correct / labels.length,
       fitted,
       validation,
-      validationError,
       finite,
       weights: isShown ? weights : null,
       digest: isLast ? digestOf(weights) : null,
-      silent: isLast ? countSilent(others[0], weights, normalisation) : null,
     };
     if (isLast) return;
     if (isShown) posted = Date.now();
@@ -53,7 +51,7 @@ function* measureEnds([images, labels], others, list) {
 
 // Runs a generator in a worker that gets `source`, the text of network.js; returns what stops it.
 function startGenerator(generator, source, data, onResult, onError) {
-  const imports = "const { countSilent, digestOf, evaluate, Training } = network_js;\n";
+  const imports = "const { digestOf, evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {
     for (const each of ${generator.name}(...data)) postMessage(each);
   };`;

@@ -1,26 +1,18 @@
 // The form of a report: the parameters to train with, each a field that says what it takes.
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
-// The number in a field, which is a text; NaN if it is none.
-const numberIn = ({ value }) => (DECIMAL.test(value.trim()) ? Number(value) : NaN);
-
-// Says why a field's value is not allowed, or nothing.
-function findFault(field) {
-  const { min, max, above, below, step, allowed } = field.dataset;
-  const value = numberIn(field);
-  const point = field.value.trim().replace(",", ".");
-  if (step !== "1" && Number.isNaN(value) && DECIMAL.test(point)) {
-    return `${field.name} is ${field.value}. A decimal is written with a point: ${point}.`;
-  }
-  const isWrong =
-    Number.isNaN(value) ||
-    value < min ||
-    value > max ||
-    value <= above ||
-    value >= below ||
-    (step === "1" && !Number.isInteger(value));
-  return isWrong ? `${field.name} must be ${allowed}.` : "";
+// Whether a field has a number that is allowed. data-above and data-below are limits that are
+// themselves excluded, for which HTML has no attribute.
+function isAllowed({ valueAsNumber, validity, dataset: { above, below } }) {
+  const { rangeUnderflow, rangeOverflow, stepMismatch, badInput, valueMissing } = validity;
+  const isOutside = valueAsNumber <= above || valueAsNumber >= below;
+  return !(
+    rangeUnderflow ||
+    rangeOverflow ||
+    stepMismatch ||
+    badInput ||
+    valueMissing ||
+    isOutside
+  );
 }
 
 // The fields in `root`, which has repeat.html.j2.
@@ -31,23 +23,27 @@ export class Form {
 
   // Sets all fields to the run's own parameters.
   reset() {
-    for (const field of this.fields) field.value = field.dataset.run;
+    for (const field of this.fields) field.value = field.defaultValue;
   }
 
   // The first field with a value that is not allowed; it has the reason as its message.
   findWrong() {
-    for (const field of this.fields) field.setCustomValidity(findFault(field));
-    return this.fields.find((field) => !field.checkValidity());
+    const wrong = this.fields.find((field) => !isAllowed(field));
+    for (const field of this.fields) {
+      const fault = field === wrong ? `${field.name} must be ${field.dataset.allowed}.` : "";
+      field.setCustomValidity(fault);
+    }
+    return wrong;
   }
 
   read() {
-    return Object.fromEntries(this.fields.map((field) => [field.name, numberIn(field)]));
+    return Object.fromEntries(this.fields.map((field) => [field.name, field.valueAsNumber]));
   }
 
   // Says in words which parameters are not the run's own: learning_rate 0.01, seed 3.
   describeChanges(parameters) {
     const changed = this.fields.filter(
-      ({ name, dataset }) => parameters[name] !== Number(dataset.run),
+      ({ name, defaultValue }) => parameters[name] !== Number(defaultValue),
     );
     return changed.map(({ name }) => `${name} ${parameters[name]}`).join(", ");
   }

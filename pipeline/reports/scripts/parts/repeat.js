@@ -1,12 +1,11 @@
 // Trains the run of a report again, or with other parameters, and compares the error of every epoch
 // and the digest of the weights with the run's own.
 
-import { unpackBytes } from "../compute/reading.js";
-import { startWorker } from "../compute/worker.js";
 import { count, make, Section } from "../show/dom.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
 import { Form } from "./form.js";
+import { Trainings } from "./trainings.js";
 
 const MAX_POINTS = 200; // at which a line is drawn while it grows
 
@@ -41,11 +40,15 @@ class Panel extends Section {
   constructor(root, run, source, pad) {
     super(root);
     this.run = run;
-    this.source = source; // of network.js, for the worker
+    this.trainings = new Trainings(run, source);
     this.pad = pad;
     this.form = new Form(root);
     this.plot = new Plot(this.part("accuracy"));
-    this.isBusy = false;
+    this.halt = null; // what stops the present training
+    this.on("train", "click", () => this.train(run.parameters));
+    this.on("again", "click", () => this.trainForm());
+    this.on("stop", "click", () => this.halt?.());
+    this.on("defaults", "click", () => this.form.reset());
   }
 
   say(first, ...more) {
@@ -53,41 +56,36 @@ class Panel extends Section {
   }
 
   // It does not use `disabled`, with which a button loses the focus.
-  setBusy(isBusy) {
-    this.isBusy = isBusy;
+  setBusy(halt) {
+    this.halt = halt;
+    const isBusy = halt !== null;
     for (const name of ["train", "again"]) this.part(name).setAttribute("aria-disabled", isBusy);
     this.part("stop").setAttribute("aria-disabled", !isBusy);
   }
 
-  train(changes = {}) {
-    if (this.isBusy) return;
-    new Repetition(this, { ...this.run.parameters, ...changes }).begin();
+  train(parameters) {
+    if (!this.halt) new Repetition(this, parameters).begin();
   }
 
   // Trains with the values of the form.
   trainForm() {
-    if (this.isBusy) return;
+    if (this.halt) return;
     const wrong = this.form.findWrong();
     if (!wrong) {
-      this.train(this.form.read());
+      this.train({ ...this.run.parameters, ...this.form.read() });
       return;
     }
     wrong.reportValidity();
     this.say(wrong.validationMessage);
   }
 
+  // Draws the run's own curves, and empties the others.
   drawRun(epochs) {
     this.plot.setCount(epochs);
     for (const [name, values] of Object.entries(this.run.curves)) {
       this.plot.set(this.part(`run-${name}`), values);
       this.plot.set(this.part(`live-${name}`), []);
     }
-  }
-
-  setUp() {
-    this.on("train", "click", () => this.train());
-    this.on("again", "click", () => this.trainForm());
-    this.on("defaults", "click", () => this.form.reset());
   }
 }
 
@@ -101,32 +99,22 @@ class Repetition {
     this.lines = Object.fromEntries(Object.keys(panel.run.curves).map((name) => [name, []]));
     this.differs = null; // the first epoch whose error is not the run's
     this.kept = null; // the last weights, and of which epoch
-    this.isStopped = false;
-    this.stopWorker = () => {};
   }
 
-  async begin() {
+  begin() {
     this.showBeginning();
-    try {
-      const { images, labels, validation_images, validation_labels } = this.panel.run;
-      const packed = [images, labels, validation_images, validation_labels];
-      const arrays = await Promise.all(packed.map(unpackBytes));
-      if (this.isStopped) return;
-      this.stopWorker = startWorker(
-        this.panel.source,
-        [arrays.slice(0, 2), arrays.slice(2), this.parameters, []],
-        (result) => this.show(result),
-        (error) => this.fail(error),
-      );
-    } catch (error) {
-      this.fail(error);
-    }
+    const { panel, parameters } = this;
+    const show = (result) => this.show(result);
+    const fail = (error) => this.finish(`This browser could not train it: ${error}`);
+    const stop = panel.trainings.train(parameters, show, fail);
+    panel.setBusy(() => {
+      stop();
+      this.stop();
+    });
   }
 
   showBeginning() {
     const { panel, parameters, epochs } = this;
-    panel.part("stop").onclick = () => this.stop();
-    panel.setBusy(true);
     panel.part("progress").max = parameters.epochs;
     panel.part("progress").value = 0;
     panel.say("Training.");
@@ -180,7 +168,6 @@ class Repetition {
 
   stop() {
     const { kept, parameters, panel } = this;
-    this.isStopped = true;
     if (!kept) {
       this.finish("Stopped before it could learn.");
       return;
@@ -193,20 +180,14 @@ class Repetition {
     );
   }
 
-  fail(error) {
-    this.finish(`This browser could not train it: ${error}`);
-  }
-
   finish(first, ...more) {
-    this.stopWorker();
-    this.panel.setBusy(false);
-    this.panel.part("stop").onclick = null;
+    this.panel.setBusy(null);
     this.panel.say(first, ...more);
   }
 }
 
-// Sets up the buttons in `root`, which has repeat.html.j2. source: the text of network.js. pad:
-// gets a network that has been trained.
+// Sets up the buttons and the plot in `root`, which has repeat.html.j2. source: the text of
+// network.js. pad: gets a network that has been trained.
 export function setUpRepetition(root, run, source, pad) {
-  new Panel(root, run, source, pad).setUp();
+  new Panel(root, run, source, pad);
 }

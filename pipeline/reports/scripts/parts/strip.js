@@ -1,9 +1,8 @@
 // Shows how a network reads the drawing while it trains: ten bars, and a strip of its answers.
 
 import { clamp, read } from "../compute/reading.js";
-import { make, Section } from "../show/dom.js";
+import { isStill, make, Section } from "../show/dom.js";
 import { grey, nameOf, paint } from "../show/paint.js";
-import { isStill } from "../show/view.js";
 
 // The epochs of a strip, and the last one of a shorter training: the same on every device.
 export const MILESTONES = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 100];

@@ -170,7 +170,7 @@ class Attempt {
   }
 
   begin() {
-    const { panel, dot, parameters } = this;
+    const { panel, parameters } = this;
     const image = panel.pad.getImage();
     if (image) this.strip = new Strip(panel.root, image, parameters.classes);
     panel.part("progress").max = parameters.epochs;
@@ -179,7 +179,8 @@ class Attempt {
     panel.write("outcome", "Training.");
     this.draw();
     const show = (result) => this.show(result);
-    const stop = panel.trainings.train(dot, show, (error) => panel.fail("outcome", error));
+    const fail = (error) => panel.fail("outcome", error);
+    const stop = panel.trainings.train(parameters, show, fail);
     panel.setBusy(() => {
       stop();
       this.stop();

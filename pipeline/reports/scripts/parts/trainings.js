@@ -1,4 +1,5 @@
-// Makes dots: trains with the run's parameters, but for the slip and the seed, in a worker.
+// Trains in a worker: with any parameters, or for dots, with the run's own but for the slip and the
+// seed.
 
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
@@ -39,8 +40,8 @@ export class Trainings {
   }
 
   // Trains once, and tells each epoch. Returns what stops it.
-  train(dot, onEpoch, onError) {
-    return this.#start(startWorker, [this.find(dot), MILESTONES], onEpoch, onError);
+  train(parameters, onEpoch, onError) {
+    return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
   }
 
   // Trains several, one after the other, and tells each with its accuracy. Returns what stops it.

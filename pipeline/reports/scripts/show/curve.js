@@ -1,7 +1,7 @@
 // Draws the loss over a weight: a parabola, its slope where the weight is, and steps before.
 
 import { findCurve, findReach } from "../compute/sums.js";
-import { isStill } from "./view.js";
+import { isStill } from "./dom.js";
 import { format } from "./words.js";
 
 // Places in a curve's picture.

@@ -43,6 +43,9 @@ export class Section {
   }
 }
 
+// Whether the reader wants little to move.
+export const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
 // A number with two digits behind the point, and never -0.

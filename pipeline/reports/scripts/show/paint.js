@@ -1,9 +1,8 @@
 // Paints images, weights, and what is a run's own in a page.
 
 import { PIXELS } from "../compute/network.js";
-import { clamp, SIDE, unpackNetwork } from "../compute/reading.js";
+import { clamp, SIDE } from "../compute/reading.js";
 import { BLUE, RED } from "./dom.js";
-import { labelEnds } from "./plot.js";
 
 const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
@@ -41,28 +40,17 @@ export function findLimit(first) {
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
 
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate, in a scale of
-// their own, or else in that of the first network that is drawn, the run's own if it is in the page.
-export function drawUnits(canvas, { first }, size, isSameScale = false) {
+// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+export function drawUnits(canvas, { first }, size) {
   const count = Math.min(size, MAX_PICTURES);
-  const limit = Math.max(findLimit(first), LEAST_LIMIT);
   canvas.hidden = false;
   canvas.width = 30 * COLUMNS;
   canvas.height = 30 * Math.ceil(count / COLUMNS);
-  canvas.dataset.limit ??= limit;
-  const colour = diverging(isSameScale ? Number(canvas.dataset.limit) : limit);
+  const colour = diverging(Math.max(findLimit(first), LEAST_LIMIT));
   for (let h = 0; h < count; h++) {
     const colours = findWeightsOfUnit(first, size, h).map(colour);
     paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
   }
-}
-
-// Names the run's curves, and shows its weights, unless its network is too large for the page.
-export async function showRun(root, [network]) {
-  for (const svg of root.querySelectorAll(".accuracy, .error")) labelEnds(svg);
-  if (!network) return;
-  const { weights } = await unpackNetwork(network);
-  drawUnits(root.querySelector(".forming"), weights, network.hidden_size);
 }
 
 // The name of an output; there may be fewer classes than outputs.

@@ -16,41 +16,14 @@ export function findAxis(lowest, highest) {
   return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(step < 0.1 ? 2 : 1));
 }
 
-// Draws the lines of an axis, from the lowest place to the highest, in place of those before.
-// Returns what finds the height of a value.
-export function drawAxis(grid, places, width, height) {
-  const [bottom, top] = [Number(places[0]), Number(places.at(-1))];
-  const findY = (value) => height * (1 - (value - bottom) / (top - bottom));
-  for (const each of grid.querySelectorAll("line, line + text")) each.remove();
-  for (const text of places) {
-    const y = findY(Number(text));
-    addElement(grid, "line", { x2: width, y1: y, y2: y });
-    addElement(grid, "text", { x: -8, y: y + 7, "text-anchor": "end" }, text);
-  }
-  return findY;
-}
-
-// Moves sorted heights apart, no further than needed, so that each has its space between `top` and
-// `bottom`.
-export function spread(heights, top, bottom) {
-  const groups = []; // of heights that touch each other
-  const findStart = ({ sum, count }) => {
-    const room = SPACE * (count - 1);
-    return Math.max(top, Math.min(sum / count - room / 2, bottom - room));
-  };
-  for (const height of heights) {
-    let group = { sum: height, count: 1 };
-    while (groups.length) {
-      const above = groups.at(-1);
-      if (findStart(above) + SPACE * above.count <= findStart(group)) break;
-      group = { sum: above.sum + group.sum, count: above.count + group.count };
-      groups.pop();
-    }
-    groups.push(group);
-  }
-  return groups.flatMap((group) =>
-    Array.from({ length: group.count }, (_, i) => findStart(group) + SPACE * i),
-  );
+// Moves sorted heights apart, so that each has its space above `bottom`.
+export function spread(heights, bottom) {
+  let last = -SPACE;
+  const spaced = heights.map((height) => {
+    last = Math.max(height, last + SPACE);
+    return last;
+  });
+  return spaced.map((height, i) => Math.min(height, bottom - SPACE * (heights.length - 1 - i)));
 }
 
 // Writes beside the end of each line what it is, and joins the two.
@@ -62,7 +35,6 @@ export function labelEnds(svg) {
     .sort((a, b) => a.point.y - b.point.y);
   const heights = spread(
     ends.map(({ point }) => point.y),
-    0,
     HEIGHT,
   );
   ends.forEach(({ point: { x, y }, label }, i) => {
