@@ -3,10 +3,8 @@
 import re
 
 import nbformat
-import numpy as np
 import pandas as pd
 
-import helpers
 from pipeline.paths import NOTEBOOKS, ROOT
 
 HUNDREDS = [f"hundred_{number}" for number in range(1, 11)]  # of validation images
@@ -20,54 +18,51 @@ def read_prose(name):
     return " ".join(" ".join(texts).split())
 
 
-def test_why_has_the_numbers_of_the_record_of_dropout():
-    """With the slip the accuracy depends on the learning rate times the epochs."""
-    record = pd.read_csv(NOTEBOOKS / "data" / "dropout.csv")
-    whole = record.query("dropout_rate == 0 and input_dropout_rate == 0")
-    slip = whole[whole["relu_grad_inactive"] == 1].groupby("learning_rate").mean() / 100
-    same = [slip.loc[rate, f"test_{0.4 / rate:.0f}"] for rate in (0.0005, 0.001, 0.002)]
-    words = "it is {:.1f} % with the rate 0.0005, {:.1f} % with 0.001 and {:.1f} % with"
-    text = read_prose("why")
-    assert words.format(*same) in text
-    ends = slip["test_800"].loc[[0.01, 0.02, 0.04]]
-    printed = read_output("why", "slip-curves")
-    lowest = float(re.findall(r"least squares (.*)\n", printed)[0])
-    assert list(ends < lowest) == [False, True, True]
-    assert "0.02 and 0.04 it sinks even below least squares, to" in text
-    assert "to {:.1f} and {:.1f} % after 800 epochs".format(*ends[1:]) in text
-    fastest = whole.query("relu_grad_inactive == 1 and learning_rate == 0.04")
-    assert (len(fastest), fastest["test_800"].isna().sum()) == (10, 1)  # an overflow
+RATCHET, REST = "ratchet alone", "all but the ratchet"
 
 
-def test_why_has_the_numbers_of_the_record_of_the_slip():
-    """The slip comes to no rest, and its accuracy and the probe part after a switch."""
-    record = pd.read_csv(NOTEBOOKS / "data" / "slip.csv")
-    text = read_prose("why")
-    long = record.query("epochs == 400").groupby(["dropout_rate", "network"]).mean()
-    rest = long.loc[0, "rest_400"]
-    assert f"{rest['no cut']:.2f}" == f"{rest['slip']:.2f}"
-    words = f"is {rest['slip']:.2f} of $|x^T t|$ with the slip, and as much without the"
-    assert words in text
-    assert f"which does not ask for this, it is {rest['true']:.2f}." in text
-    names = [f"test_{length}" for length in (5, 10, 20, 50, 100, 200, 400)]
-    linear, slip, true = long.loc[0, names].loc[["no cut", "slip", "true"]].to_numpy()
-    assert np.all(abs(slip - linear) < 300)  # images, of 10,000
-    assert np.all(true - slip > abs(slip - linear))
-    half = long.loc[0.5, "test_400"] / 100
-    assert f"it ends {half['slip'] - half['no cut']:.1f} points above the" in text
-    switched = record.query("dropout_rate == 0.5 and seed <= 20")
-    columns = switched.pivot_table("test_100", ["block", "seed"], "network")
-    lead = (columns["slip, true"] - columns["true, slip"]) / 100
-    leads = lead.groupby("block").agg(["mean", "sem"]).to_numpy().ravel()
-    assert len(lead) == 40
-    assert np.all(lead > 0)
-    words = (
-        "first beats slip last by {:.1f} ± {:.1f} and {:.1f} ± {:.1f} points, in all"
+def read_costs(name, dropout_rate, epochs):
+    """Return by how many points each network is below the true one, by block."""
+    record = pd.read_csv(NOTEBOOKS / "data" / f"{name}.csv")
+    rows = record.query("dropout_rate == @dropout_rate and seed <= 10")
+    columns = rows.pivot(
+        index=["block", "seed"], columns="network", values=f"test_{epochs}"
     )
-    assert words.format(*leads) in text
-    means = switched.groupby("network").mean().loc["true, slip"] / 100
-    words = "from {:.1f} to {:.1f} %.".format(*means[["test_50", "test_150"]])
-    assert f"while the accuracy has fallen {words}" in text
+    costs = -columns.sub(columns["true"], axis=0)
+    return costs.groupby("block").mean() / 100
+
+
+def test_why_has_what_each_part_of_the_slip_costs():
+    text = read_prose("why")
+    costs = {n: read_costs("slip", 0.5, n) for n in (10, 20, 50, 100, 400)}
+    means = {n: each.mean() for n, each in costs.items()}
+    words = "the ratchet alone costs {:.1f} and {:.1f} points, and the rest costs "
+    words = (words + "{:.1f} and {:.1f}.").format(
+        *(means[n][part] for part in (RATCHET, REST) for n in (10, 20))
+    )
+    assert words in text
+    record = pd.read_csv(NOTEBOOKS / "data" / "slip.csv").query("epochs == 400")
+    half = record[record["dropout_rate"] == 0.5].groupby("network")
+    dead = half["nearly_dead_100"].mean()
+    assert f"leaves {dead[RATCHET]:.1f} units nearly dead, but it costs only" in text
+    assert f"costs only {means[100][RATCHET]:.1f} points, while the rest" in text
+    assert f"the rest costs {means[100][REST]:.1f} points and leaves no unit" in text
+    assert dead[REST] == 0
+    assert f"(The slip costs {means[100]['slip']:.1f}, so" in text
+    whole = {n: read_costs("slip", 0, n) for n in (10, 20, 50, 100)}
+    most = max(each[RATCHET].mean() for each in whole.values())
+    assert f"costs {most:.1f} points at most in the first hundred" in text
+    assert all((abs(each[REST] - each["slip"]) < 1.6).all() for each in whole.values())
+    last = costs[400][RATCHET]
+    assert f"costs {last[1]:.1f} points on one block and {last[2]:.1f} on the" in text
+
+    for n in (10, 20, 100):  # which part costs more, on each of twelve blocks
+        blocks = pd.concat([costs[n], read_costs("blocks", 0.5, n)])
+        assert len(blocks) == 12
+        assert ((blocks[RATCHET] > blocks[REST]) == (n < 100)).all()
+    low, high = blocks[2:].min(), blocks[2:].max()
+    words = f"costs {low[RATCHET]:.1f} to {high[RATCHET]:.1f} points after a hundred"
+    assert f"{words} epochs, and the rest {low[REST]:.1f} to {high[REST]:.1f}" in text
 
 
 def test_keras_says_that_its_check_fails_one_of_our_own_seeds():
@@ -76,20 +71,6 @@ def test_keras_says_that_its_check_fails_one_of_our_own_seeds():
     assert float(mean) - float(low) > 0.03 > float(high) - float(mean)
     words = f"{low}, is more than 0.03 below their mean of {mean}."
     assert words in read_prose("keras")
-
-
-def test_why_has_the_least_error_of_weighted_sums(sample):
-    errors = []
-    for block in (slice(1000), slice(1000, 2000)):
-        inputs = helpers.scale(sample["x_train"][block], 255)
-        targets = helpers.one_hot(sample["y_train"][block])
-        fitted = inputs @ np.linalg.lstsq(inputs, targets)[0]
-        errors.append(np.mean(np.sum((fitted - targets) ** 2, axis=1)))
-    least = f"{np.mean(errors):.3f}"
-    assert f"no weighted sum has less than {least}, the error" in read_prose("why")
-    record = pd.read_csv(NOTEBOOKS / "data" / "slip.csv")
-    slip = record.query("network == 'slip' and dropout_rate == 0")["error_400"]
-    assert slip.mean() < np.mean(errors)
 
 
 def read_output(name, cell_id):
@@ -119,40 +100,22 @@ def test_readme_has_the_best_of_the_slip_and_of_the_true_derivative():
     assert f"less than the {true} % of the right derivative at its own best" in README
 
 
-def test_why_has_the_errors_of_the_two_best_networks():
-    names = "all_of_mnist", "sixty_thousand"
-    records = [pd.read_csv(NOTEBOOKS / "sweeps" / f"{name}.csv") for name in names]
-    found = [record["test_accuracy"] for record in records]
-    errors = [each.sem() for each in found]
-    images = [(each.mean() * (1 - each.mean()) / 10_000) ** 0.5 for each in found]
-    text = read_prose("why")
-    for mean in (each.mean() for each in found):
-        assert f"{mean:.4f}, mean of three seeds" in text
-    assert {f"{error:.4f}" for error in errors} == {"0.0003"}
-    assert {f"{error:.4f}" for error in images} == {"0.0012"}
-    assert "to 0.0003 over three seeds, and to 0.0012 because" in text
-    lead, error = found[1].mean() - found[0].mean(), np.hypot(*errors)
-    assert f"{lead:.4f} ± {error:.4f} over seeds" in text
+def test_why_has_the_accuracies_of_the_two_best_networks():
+    for name in ("all_of_mnist", "sixty_thousand"):
+        record = pd.read_csv(NOTEBOOKS / "sweeps" / f"{name}.csv")
+        words = f"{record['test_accuracy'].mean():.4f}, mean of three seeds"
+        assert words in read_prose("why")
 
 
-def test_two_notebooks_have_the_numbers_of_two_hundred_seeds():
+def test_overfitting_has_the_numbers_of_its_record():
     record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
-    means = record.groupby("relu_grad_inactive")["test"].mean() / 100
-    words = f"on the first block, it is {means[0] - means[1]:.1f} points"
-    assert words in read_prose("why")
     spreads = record.groupby("relu_grad_inactive")["test"].std()
     assert 2 < spreads[1] / spreads[0] < 3
-    assert "spread more than twice as widely" in read_prose("overfitting")
-    left = {0: [], 1: []}  # of each lead by a hundred images, on the test images
-    for (inactive, _), forty in record.groupby(
-        ["relu_grad_inactive", (record["seed"] - 1) // 40]
-    ):
-        best = [forty[forty[name] == forty[name].max()] for name in HUNDREDS]
-        mean = forty["test"].mean()
-        left[inactive].append([each["test"].mean() - mean for each in best])
     text = read_prose("overfitting")
-    assert f"In {np.sum(np.array(left[0]) < 0)} of the fifty choices" in text
-    forties = np.mean(left[1], axis=1) / 100
-    assert f"is from {min(forties):.1f} to {max(forties):.1f} points" in text
-    assert "a sixth, which is only just more than chance" in text
-    assert 2.8 < forties.mean() / (forties.std(ddof=1) / 5**0.5) < 3
+    assert "spread more than twice as widely" in text
+    true = record[record["relu_grad_inactive"] == 0]
+    below = 0  # of the networks that a hundred images choose
+    for _, forty in true.groupby((true["seed"] - 1) // 40):
+        best = [forty[forty[name] == forty[name].max()] for name in HUNDREDS]
+        below += sum(each["test"].mean() < forty["test"].mean() for each in best)
+    assert f"In {below} of the fifty choices" in text

@@ -4,7 +4,11 @@
     python notebooks/data/make_records.py --check 20     # 20 random rows of each record
 
 The functions that train a row are the lessons' own: the cells tagged "record" of the
-notebook are executed here. So what a lesson shows is what has made its record.
+notebook are executed here. So what a lesson shows is what has made its record. Only
+`train_placement` stands here.
+
+A block is a thousand training images. The sample has blocks 1 and 2; rows with other
+images need all of MNIST, from the cache of Keras or from the file that --mnist names.
 """
 
 import argparse
@@ -12,66 +16,72 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+import helpers
+from pipeline.images.data import Data, load_source
+from pipeline.network import compiled, variants
+
 FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
-NOTEBOOKS = {"placement": "why", "slip": "why", "dropout": "dropout"}
-NOTEBOOKS |= {"hundreds": "overfitting"}
+MNIST = 60_000  # its training images
+KERAS = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+BLOCK = 1000  # images
 Row = dict[str, Any]
+Train = Callable[[Row], Row]
 
 
 def list_placement() -> Iterator[Row]:
     """List the trainings of why: where masks go.
 
-    There are forty seeds, and forty more, on both blocks, for what doubling is worth,
-    and for one row that looked like a difference.
     The error signal of a score that a mask keeps is pull * (score - target), with this
     target for the true class and 0 for the others. Without such masks the pull is 0.
     """
     none, doubled, undoubled = (0, 1.0), (4, 0.5), (1, 1.0)
-    parts = ((2, 1.0), (4, 1.0), (1, 0.5))  # of the doubling: steps, or another target
-    settings = [(1, 1, 0.005, 100), (1, 2, 0.005, 100), (1, 1, 0.0025, 200)]
-    settings += [(1, 1, 0.00125, 400), (0, 1, 0.005, 100), (0, 1, 0.002, 100)]
-    ways = [(hidden, *kept) for hidden in (0.5, 0.0) for kept in (none, doubled)]
-    arms = [(*setting, *way) for setting in settings for way in ways]
-    arms += [(*settings[0], hidden, *undoubled) for hidden in (0.5, 0.0)]
-    names = "relu_grad_inactive", "block", "learning_rate", "epochs", "hidden"
-    names = (*names, "pull", "target")
-    first, second = range(1, 41), range(41, 81)
-    designs = [(arms, first), ([(*settings[1], 0.5, *undoubled)], first)]
-    kinds = none, doubled, undoubled
-    more = [(*each, 0.5, *kept) for each in settings[:2] for kept in kinds]
-    last = [(*each, 0.5, *part) for each in settings[:2] for part in parts]
-    again = [(*settings[4], 0.5, *kept) for kept in (none, doubled)]
-    for chosen, seeds in (*designs, (more, second), (last, first), (again, second)):
-        for arm, seed in itertools.product(chosen, seeds):
-            yield dict(zip(names, arm, strict=True)) | {"seed": seed}
+    designs = [(1, block, 80, (none, doubled, undoubled)) for block in (1, 2)]
+    designs += [(0, 1, 80, (none, doubled))]
+    designs += [(1, block, 24, (none, doubled, undoubled)) for block in (3, 15)]
+    for inactive, block, seeds, ways in designs:
+        for (pull, target), seed in itertools.product(ways, range(1, seeds + 1)):
+            row = {"relu_grad_inactive": inactive, "block": block}
+            yield row | {"pull": pull, "target": target, "seed": seed}
 
 
 def list_slip() -> Iterator[Row]:
-    """List the trainings of why: without the cut, with the slip, with the derivative.
-
-    The last three networks change the derivative after fifty epochs, and again after
-    fifty more.
-    """
+    """List the trainings of why: what inactive units pass on."""
     three = "no cut", "slip", "true"
-    networks = (*three, "slip, true", "true, slip", "true, slip, true")
-    for rate, network, block in itertools.product((0.5, 0.0), networks, (1, 2)):
-        count = 20
-        if rate == 0:
-            count = 10 if network in three else 0
-        elif network in three and block == 1:
-            count = 40
-        for seed in range(1, count + 1):
-            row = {"network": network, "dropout_rate": rate, "block": block}
-            epochs = 400 if network in three and seed <= 10 else 150
-            yield row | {"epochs": epochs, "seed": seed}
+    parts = "ratchet alone", "all but the ratchet", "other gates", "old gates"
+    for rate, block in itertools.product((0.5, 0.0), (1, 2)):
+        for network in (*three, *parts):
+            long = network in three and rate == 0.5
+            count = {1: 40, 2: 20}[block] if long else 10
+            for seed in range(1, count + 1):
+                row = {"network": network, "dropout_rate": rate, "block": block}
+                yield row | {"epochs": 400 if seed <= 10 else 100, "seed": seed}
+
+
+def list_blocks() -> Iterator[Row]:
+    """List the trainings of why on ten other blocks of images."""
+    networks = "no cut", "slip", "true", "ratchet alone", "all but the ratchet"
+    for network, block in itertools.product(networks, range(3, 51, 5)):
+        for seed in range(1, 6):
+            row = {"network": network, "dropout_rate": 0.5, "block": block}
+            yield row | {"epochs": 100, "seed": seed}
+
+
+def list_dose() -> Iterator[Row]:
+    """List the trainings of why: how much inactive units pass on."""
+    doses = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+    for dose, rate, block in itertools.product(doses, (0.5, 0.0), (1, 2)):
+        for seed in range(1, 9):
+            row = {"relu_grad_inactive": dose, "dropout_rate": rate, "block": block}
+            yield row | {"epochs": 100, "seed": seed}
 
 
 def list_dropout() -> Iterator[Row]:
@@ -92,77 +102,124 @@ def list_hundreds() -> Iterator[Row]:
         yield {"relu_grad_inactive": inactive, "seed": seed}
 
 
-DESIGNS = {
-    "placement": list_placement,
-    "slip": list_slip,
-    "dropout": list_dropout,
-    "hundreds": list_hundreds,
+def train_placement(data: Data, row: Row) -> Row:
+    """Train with masks on the hidden units, and perhaps on the scores, too."""
+    rng = np.random.RandomState(row["seed"])
+    score_rng = np.random.RandomState([row["seed"], 2])
+    weights, block = helpers.initial_weights(rng, 40), read_block(data, row["block"])
+    options = {name: row[name] for name in ("relu_grad_inactive", "target")}
+    for _ in range(100):
+        masks = helpers.dropout_mask(rng, (BLOCK, 40), 0.5)
+        pulls = np.ones((BLOCK, 10))
+        if row["pull"]:  # half of the scores are dropped, which pulls at none of them
+            pulls = helpers.dropout_mask(score_rng, pulls.shape, 0.5) / 2 * row["pull"]
+        variants.train_epoch(*block, weights, masks, pulls=pulls, **options)
+    accuracy = compiled.evaluate(data.x_test, data.y_test, weights)[1]
+    return {"test": round(accuracy * len(data.y_test))}
+
+
+# For each record what trains a row, a function or its notebook and name, and the rows.
+RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
+    "placement": (train_placement, list_placement),
+    "slip": (("why", "train_slip"), list_slip),
+    "blocks": (("why", "train_slip"), list_blocks),
+    "dose": (("why", "train_slip"), list_dose),
+    "dropout": (("dropout", "train_dropout"), list_dropout),
+    "hundreds": (("overfitting", "train_hundreds"), list_hundreds),
 }
 
 
-def load_lesson(name: str) -> Row:
-    """Execute the cells of a record's notebook that are tagged "record".
+def read_block(data: Data, number: int) -> tuple[Any, Any]:
+    """Return the images and the labels of a block, the first of which is 1."""
+    part = slice((number - 1) * BLOCK, number * BLOCK)
+    return data.x_train[part], data.y_train[part]
 
-    One of them defines the function that trains a row, `train_` and the record's name.
-    """
+
+def load_lesson(notebook: str) -> Row:
+    """Execute the cells of a notebook that are tagged "record"."""
     os.chdir(FOLDER.parent)
-    sys.path.insert(0, str(ROOT))
-    notebook = json.loads((FOLDER.parent / f"{NOTEBOOKS[name]}.ipynb").read_text())
+    content = json.loads((FOLDER.parent / f"{notebook}.ipynb").read_text())
     namespace: Row = {"__name__": "record", "record": pd.DataFrame()}
-    for cell in notebook["cells"]:
+    for cell in content["cells"]:
         if "record" in cell["metadata"].get("tags", ()):
             exec("".join(cell["source"]), namespace)
             namespace["repeat"] = 0  # rows that the lesson itself would train again
     return namespace
 
 
-def train_rows(name: str, rows: list[Row]) -> list[Row]:
+def needs_mnist(row: Row) -> bool:
+    """Return whether a row was trained on images that are not in the sample."""
+    return "images" in row or row.get("block", 1) > 2
+
+
+def train_rows(name: str, rows: list[Row], data: Data) -> list[Row]:
     """Train rows on all cores, and return them with what was measured."""
-    train_row = load_lesson(name)[f"train_{name}"]
+    trainer, _ = RECORDS[name]
+    if callable(trainer):
+        train = partial(trainer, data)
+    else:
+        namespace = load_lesson(trainer[0])
+        for number in range(3, len(data.x_train) // BLOCK + 1):
+            namespace.setdefault("blocks", {})[number] = read_block(data, number)
+        train = namespace[trainer[1]]
     done: list[Row] = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for row, measured in zip(rows, threads.map(train_row, rows), strict=True):
+        for row, measured in zip(rows, threads.map(train, rows), strict=True):
             done.append(row | measured)
             print(f"\r{name}: {len(done)} of {len(rows)}", end="", flush=True)
     print()
     return done
 
 
-def make(name: str) -> None:
+def make(name: str, data: Data) -> None:
     """Train all rows of a record, and write its file."""
-    made = pd.DataFrame(train_rows(name, list(DESIGNS[name]()))).convert_dtypes()
+    rows = list(RECORDS[name][1]())
+    if len(data.x_train) < MNIST and any(map(needs_mnist, rows)):
+        sys.exit(f"{name} needs all of MNIST: name its .npz file by --mnist.")
+    made = pd.DataFrame(train_rows(name, rows, data)).convert_dtypes()
     made.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
 
 
-def check(name: str, count: int, random_state: int) -> None:
+def check(name: str, count: int, random_state: int, data: Data) -> None:
     """Train some rows of a record again; exit if a value is not the recorded one."""
     record = pd.read_csv(FOLDER / f"{name}.csv")
-    keys = [column for column in next(DESIGNS[name]()) if column in record]
-    designed = pd.DataFrame(DESIGNS[name]())
-    # The design must be that of the record, and tells for how long each row is trained.
-    record = record.merge(designed, "outer", on=keys, validate="1:1", indicator="found")
-    if not (record.pop("found") == "both").all():
+    rows = list(RECORDS[name][1]())
+    keys = list(rows[0])
+    if record[keys].to_dict("records") != pd.DataFrame(rows).to_dict("records"):
         sys.exit(f"{name}.csv has other trainings than make_records.py lists.")
-    picked = record.sample(min(count, len(record)), random_state=random_state)
-    rows = picked[list(designed)].to_dict("records")
-    again = pd.DataFrame(train_rows(name, rows), columns=list(picked))
+    usable = [len(data.x_train) == MNIST or not needs_mnist(row) for row in rows]
+    if not any(usable):
+        print(f"{name}: every row needs all of MNIST, so none is checked.")
+        return
+    picked = record[usable].sample(min(count, sum(usable)), random_state=random_state)
+    chosen = picked[keys].to_dict("records")
+    again = pd.DataFrame(train_rows(name, chosen, data), columns=list(picked))
     differs = (again.to_numpy() != picked.to_numpy()) & picked.notna().to_numpy()
     if differs.any():
         sys.exit(f"{name}: {differs.any(axis=1).sum()} rows are not as recorded.")
-    print(f"{name}: {len(rows)} rows are equal to the record, in all columns.")
+    print(f"{name}: {len(chosen)} rows are equal to the record, in all columns.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("records", nargs="*", choices=[*NOTEBOOKS, []])
+    parser.add_argument("records", nargs="*", choices=[*RECORDS, []])
     parser.add_argument("--check", type=int, metavar="ROWS", help="rows to train again")
     parser.add_argument("--draw", type=int, default=0, help="draws other rows")
+    path = KERAS / "datasets" / "mnist.npz"
+    parser.add_argument("--mnist", type=Path, default=path, help="all of MNIST, .npz")
     options = parser.parse_args()
-    for name in options.records or (NOTEBOOKS if options.check else ()):
+    if options.mnist.exists():
+        data = load_source(str(options.mnist.resolve()))
+    else:
+        data = load_source("sample")
+        print(
+            f"{options.mnist} does not exist, so rows beyond the sample are left out."
+        )
+    for name in options.records or (RECORDS if options.check else ()):
         if options.check:
-            check(name, options.check, options.draw)
+            check(name, options.check, options.draw, data)
         else:
-            make(name)
+            make(name, data)
 
 
 if __name__ == "__main__":

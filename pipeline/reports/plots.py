@@ -14,7 +14,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML, Image, display
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
@@ -189,23 +188,3 @@ def draw_learning_curves(history: History) -> Figure:
 def find_measured(history: History, name: str) -> list[float]:
     """Return a metric by epoch; an empty list if it was not measured."""
     return [epoch[name] for epoch in history if name in epoch]
-
-
-def draw_factors(
-    axis: Axes, divisors: np.ndarray, factors: np.ndarray, title: str
-) -> None:
-    """Draw by which factor a limit is exceeded, for each normalisation and each seed.
-
-    divisors: (D,), what the pixels are divided by.
-    factors: (S, D) for S seeds; nan if there is none, drawn as a cross at the top.
-    """
-    top = 3 * np.nanmax(factors)
-    for row in factors:
-        axis.loglog(divisors, row, "o", color=TRAIN, alpha=0.5)
-        missing = np.isnan(row)
-        axis.loglog(divisors[missing], np.full(missing.sum(), top), "x", color=TEST)
-    axis.axhline(1, color=VALIDATION)
-    axis.annotate("the limit", (divisors[-1], 1), (0, 5), textcoords="offset points")
-    axis.set(title=title, xlabel="normalisation", ylim=(0.02, 2 * top))
-    axis.set_ylabel("learning rate / limit")
-    axis.label_outer()
