@@ -54,8 +54,7 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return parameters by name; the path of a source begins in the current folder."""
     values = dict(options)
     if "run_dir" in values:
-        command = f"python -m pipeline run --run-dir {values['run_dir']}"
-        raise click.UsageError(f"run_dir is no parameter. Write: {command}")
+        raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
     if source.strip() and source not in NAMED_SOURCES:
         values["source"] = to_source(source)
@@ -78,16 +77,9 @@ def echo_path(what: str, path: Path) -> None:
 
 
 @main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
+@click.option("--run-dir", metavar="DIR", type=FOLDER, help="Default: runs/default.")
 @click.option(
-    "--run-dir", metavar="DIR", type=FOLDER, help="Its folder. Default: runs/default."
-)
-@click.option(
-    "-p",
-    "options",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter.",
+    "-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter."
 )
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
 def run_command(
@@ -128,8 +120,8 @@ def sweep_command(
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare
 
-    folder = from_current_folder(sweep_dir) if sweep_dir else None
-    sweep = prepare(file, folder)  # raises before anything is started
+    # This refuses a wrong file a second before all that a training needs is imported.
+    sweep = prepare(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 
     run_sweep(sweep, with_report=not no_report, **options)
