@@ -6,6 +6,7 @@ and nothing in it is replaced.
 
 import functools
 import importlib.util
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,10 +19,11 @@ from tests.commands import make_run
 if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
     collect_ignore = ["speed.ipynb"]
 
-# These read or write the folder runs/default, and so follow each other.
-SHARING = ("01_prepare", "02_train", "03_evaluate", "compare", "explore", "learn")
-# What sweep.ipynb needs it makes itself, as it promises.
-MADE = {"default": SHARING, "true-derivative": ["compare"]}
+STAGES = ("01_prepare", "02_train", "03_evaluate")  # follow each other in runs/lab
+# What these read. What sweep.ipynb needs it makes itself, as it promises.
+READERS = {"default": ("compare", "explore"), "true-derivative": ("compare",)}
+LISTED = re.compile(r"^\| \[(\w+)\]\(\w+\.ipynb\)", re.M)  # a row of the guide's table
+NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-8"))
 
 
 @functools.cache
@@ -35,18 +37,28 @@ def make_base(config):
 def add_run(config, name):
     """Copy a run to its place in the temporary folder, so that a notebook can read it.
 
-    The run itself is made once, and other tests read it, too.
+    The run itself is made once, and other tests read it, too. In runs/lab it is as if
+    the notebooks had made it, so that a later one can be tested without the others.
     """
     folder = make_base(config) / "runs" / name
     if not folder.exists():
-        shutil.copytree(make_run(config, name), folder)
+        shutil.copytree(make_run(config, "default" if name == "lab" else name), folder)
+        if name == "lab":
+            (folder / "run.json").unlink()
+
+
+def pytest_ignore_collect(collection_path):
+    """Leave out what the guide does not list, such as a reader's copy."""
+    is_copy = collection_path.parent != Path(__file__).parent
+    is_listed = collection_path.stem in NOTEBOOKS and not is_copy
+    return True if collection_path.suffix == ".ipynb" and not is_listed else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     """Let the kernel, which starts here, inherit the variable."""
-    for name, notebooks in MADE.items():
-        if item.path.stem in notebooks:
+    for name, readers in (*READERS.items(), ("lab", STAGES)):
+        if item.path.stem in readers:
             add_run(item.config, name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIGITS_BASE", str(make_base(item.config)))
@@ -56,5 +68,5 @@ def pytest_runtest_setup(item):
 def pytest_itemcollected(item):
     """Keep a notebook's cells in one process, with xdist's ``--dist loadgroup``."""
     if item.path.suffix == ".ipynb":
-        name = "runs" if item.path.stem in SHARING else item.path.stem
+        name = "runs" if item.path.stem in STAGES else item.path.stem
         item.add_marker(pytest.mark.xdist_group(name))

@@ -14,7 +14,7 @@ import pytest
 
 import helpers
 from pipeline.errors import InvalidFile, InvalidInput
-from pipeline.network.activity import measure_activity
+from pipeline.network.compiled import measure_activity
 from pipeline.network.published import NOTE
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.checkpoints import Checkpoint

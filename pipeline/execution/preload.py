@@ -35,7 +35,6 @@ PACKAGES = (
 MODULES = (
     "helpers",
     "pipeline.images.data",
-    "pipeline.network.activity",
     "pipeline.network.baselines",
     "pipeline.network.published",
     "pipeline.reports.answers",

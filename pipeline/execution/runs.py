@@ -19,7 +19,7 @@ from pipeline.parameters import (
 )
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
-from pipeline.results import alone, provenance
+from pipeline.results import provenance
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import check_folder, check_page, lock, write_whole
 from pipeline.results.run_folder import RunFolder
@@ -46,7 +46,7 @@ def run(
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
-    if not force and alone.has_results(folder.path):
+    if not force and folder.has_results_alone:
         problem = f"{run_dir} holds results of notebooks that ran alone"
         advice = "Choose another folder, or replace them with --force"
         raise InvalidInput(f"{problem}. {advice}.")

@@ -76,6 +76,25 @@ def evaluate(
     return helpers.evaluate(images, labels, weights, normalisation)
 
 
+def measure_activity(
+    images: Bytes, weights: Weights, normalisation: float = 255
+) -> Floats | None:
+    """Return the fraction of images on which each hidden unit is active: (H,).
+
+    Return None if the activations of `helpers.forward` are not one for each column of
+    the first matrix, as after a change of the network.
+    """
+    count = np.zeros(weights[0].shape[1])
+    for start in range(0, len(images), IMAGES_PER_CALL):
+        inputs = helpers.scale(images[start : start + IMAGES_PER_CALL], normalisation)
+        hidden = helpers.forward(inputs, weights)[0]
+        expected = (len(inputs), len(count))
+        if not isinstance(hidden, np.ndarray) or hidden.shape != expected:
+            return None
+        count += np.sum(hidden > 0, axis=0)
+    return count / len(images)
+
+
 def find_note(weights: Weights, *generators: object) -> str | None:
     """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
     are_known = all(type(each) is np.random.RandomState for each in generators)

@@ -20,6 +20,7 @@ from matplotlib.rcsetup import cycler
 from PIL.Image import Quantize, fromarray
 
 from pipeline.records import History
+from pipeline.reports.answers import fold_answer as fold_answer  # for notebooks
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -21,7 +21,7 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
 
     other: the file that marks the other kind of result: "sweep.json" if a run wants to
         write, "run.json" if a sweep does.
-    harmless: the suffixes of files that may lie there before.
+    harmless: the suffixes or names of files that may lie there before.
 
     The folder must be new, have our lock file, or hold only harmless and hidden files.
     It may not be in a sweep, or of the other kind.
@@ -30,7 +30,8 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
     foreign: list[str] = []
     if path.is_dir() and not (path / LOCK).exists():
         visible = [each for each in path.iterdir() if not each.name.startswith(".")]
-        foreign = [each.name for each in visible if each.suffix not in harmless]
+        names = {each.name: {each.name, each.suffix} for each in visible}
+        foreign = [name for name in names if names[name].isdisjoint(harmless)]
     if (path.parent / "sweep.json").exists():
         problem = f"a folder of the sweep {path.parent}"
     elif (path / other).exists():

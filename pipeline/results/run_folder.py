@@ -17,10 +17,10 @@ from pipeline import digests, parameters, records
 from pipeline.errors import Diverged, InvalidFile, InvalidInput
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
 from pipeline.images.data import Data
-from pipeline.parameters import Parameters
+from pipeline.parameters import DEFAULT_RUNS, Parameters
 from pipeline.paths import BASE, ROOT, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
-from pipeline.results import alone, provenance
+from pipeline.results import provenance
 from pipeline.results.files import check_folder, lock, remove_parts, write_whole
 from pipeline.results.model import Model
 from pipeline.results.stages import (
@@ -36,11 +36,15 @@ from pipeline.results.stages import (
     RUN_FILES,
     TRAINING,
     Stage,
+    list_made_before,
     list_made_from,
 )
 
 # A command sets this variable for the notebooks that it executes: their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
+LAB = "runs/lab"  # of notebooks that run alone, if run_dir is not set
+# What cells of a run's notebooks take from those above them, below the parameters.
+BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "answers")
 DIVERGED_ADVICE = (
     "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
 )
@@ -68,17 +72,23 @@ class RunFolder:
         self.record_path = self.path / RECORD
 
     @classmethod
-    def open(cls, namespace: Mapping[str, Any], stage: str) -> "RunFolder":
+    def open(cls, namespace: dict[str, Any]) -> "RunFolder":
         """Check a notebook's parameters, and return its folder.
 
-        A notebook calls ``RunFolder.open(globals(), "02_train")``. Raises InvalidInput
-        if a parameter is wrong, or if the folder holds another run.
+        A notebook calls ``RunFolder.open(globals())``. What it has bound before, when
+        it ran with other parameters, is deleted first. So if this refuses, the later
+        cells do nothing, although Jupyter may have sent them already.
+
+        Raises InvalidInput if a parameter is wrong, or if helpers.py is not all of the
+        network, or was saved since it was imported.
         """
-        values = parameters.check(namespace)
+        for name in BOUND:
+            namespace.pop(name, None)
+        parameters.check(namespace)
         folder = cls(namespace["run_dir"])
         if not folder.is_run_by_command:  # else the command has checked the rest
-            before = folder.read_record() if folder.record_path.exists() else None
-            alone.check(stage, values, folder.display_path, before)
+            provenance.check_helpers()
+            provenance.check_imported()
         return folder
 
     @property
@@ -91,11 +101,34 @@ class RunFolder:
         return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
 
     @property
+    def has_results_alone(self) -> bool:
+        """Return whether notebooks that ran alone have written into the folder."""
+        results = any((self.path / name).exists() for name in RESULT_FILES)
+        return results and not self.record_path.exists()
+
+    @property
     def next_step(self) -> str:
         """Return what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
-        return alone.describe_next_step(self.path, self.display_path)
+        if (self.path / "sweep.json").exists():
+            return "It is the folder of a sweep: name one of its points."
+        if self.has_results_alone:
+            return (
+                "Notebooks that ran alone have made what is there, and they leave no "
+                "record. Run all three in order. For a run that can be verified, "
+                "compared and reported: python -m pipeline run --run-dir runs/NAME"
+            )
+        if not self.record_path.exists():
+            try:
+                check_folder(self.path, "sweep.json", (".ipynb",))
+            except InvalidInput:
+                return "It is not the folder of a run: name one."
+        if self.display_path == LAB:
+            return "Run the notebooks before this one, from 01_prepare on."
+        values = Parameters().model_dump() | DEFAULT_RUNS.get(self.display_path, {})
+        command = parameters.make_command(values, self.display_path)
+        return f"Run the notebooks before this one, or, in a terminal: {command}"
 
     def executed_path(self, stage: Stage) -> Path:
         return self.path / stage.executed_name
@@ -234,18 +267,23 @@ class RunFolder:
 
         First delete what was made from the old files, so that the results in a folder
         always belong together. But a notebook that runs alone leaves a run as it is.
+        Print whether they have been stored.
         """
+        names = " and ".join(path.name for path in files)
         if self.is_run_by_command:
             self._replace(stage, files)
+        elif self.record_path.exists():
+            other = LAB if self.display_path != LAB else f"{LAB}-2"
+            print(
+                f"{names} not stored, because {self.display_path} holds a run: set "
+                f'run_dir = "{other}" in all three notebooks, and begin with 01_prepare'
+            )
             return
-        check_folder(self.path, "sweep.json", (".ipynb",))
-        with lock(self.path):
-            if self.record_path.exists():
-                if not self._holds(files):
-                    is_other = any(path.exists() for path in files)
-                    print(alone.describe_refusal(self.display_path, is_other))
-            else:
+        else:
+            check_folder(self.path, "sweep.json", (".ipynb", *list_made_before(stage)))
+            with lock(self.path):
                 self._replace(stage, files)
+        print(f"{names} stored")
 
     def _holds(self, files: Mapping[Path, bytes]) -> bool:
         return all(path.exists() and path.read_bytes() == files[path] for path in files)

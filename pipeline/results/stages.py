@@ -4,7 +4,7 @@ Each stage reads the files of earlier stages.
 """
 
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from pipeline.paths import NOTEBOOKS
@@ -39,6 +39,12 @@ HELPERS = "helpers.py.txt"  # a file named helpers.py there could be imported
 README = "README.txt"
 PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # which JupyterLab or a browser may save again
 RUN_FILES = (*PAGES, *RESULT_FILES, HELPERS, README, CHECKPOINT, RECORD)
+
+
+def list_made_before(stage: Stage) -> list[str]:
+    """Return the names of the files that earlier stages write."""
+    earlier = takewhile(lambda each: each != stage, STAGES)
+    return [name for each in earlier for name in each.files]
 
 
 def list_made_from(stage: Stage) -> list[Stage]:

@@ -1,11 +1,12 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import papermill
 import pytest
-from papermill.exceptions import PapermillExecutionError
 
 import helpers
 from pipeline.images import data
@@ -20,6 +21,7 @@ from pipeline.results.stages import (
     PAGES,
     README,
     RESULT_FILES,
+    STAGES,
     TRAINING,
 )
 from tests import original
@@ -302,20 +304,34 @@ def test_verify_refuses_another_helpers_and_names_the_runs_own(small_run, pipeli
 
 
 def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_path):
+    """It computes what it is asked to, and says that it has stored nothing."""
     folder, _ = small_run
     before = read_times(folder)
     notebook, output = NOTEBOOKS / "02_train.ipynb", tmp_path / "02.ipynb"
+    values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": 3}
     options = {"kernel_name": "python3", "progress_bar": False}
-    values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": 2}
     papermill.execute_notebook(notebook, output, values, **options)
-    assert "nothing was written" not in output.read_text()
-    with pytest.raises(PapermillExecutionError) as caught:
-        papermill.execute_notebook(notebook, output, values | {"epochs": 3}, **options)
-    message = str(caught.value)
-    assert "holds a run that differs: epochs, which was 2 and is 3." in message
-    assert 'run_dir = "runs/lab' in message
-    assert caught.value.exec_count == 4  # the check, before anything is computed
+    text = output.read_text()
+    assert "I:2 Train-Err:" in text
+    assert f"not stored, because {folder.path} holds a run" in text
     assert read_times(folder) == before
+
+
+def test_papermill_runs_the_three_without_options_and_a_command_says_what_is_missing(
+    tmp_path, monkeypatch, runs
+):
+    base = tmp_path / "base"
+    monkeypatch.setenv("DIGITS_BASE", str(base))
+    for stage in STAGES:
+        words = [stage.notebook, tmp_path / "out.ipynb", "-k", "python3"]
+        command = [sys.executable, "-m", "papermill", *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True)
+    lab = RunFolder(base / "runs" / "lab")
+    assert lab.digest() == RunFolder(runs / "default").digest()
+    command = [sys.executable, "-m", "pipeline", "verify", str(lab.path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Notebooks that ran alone have made what is there" in done.stderr
 
 
 def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(

@@ -90,18 +90,33 @@ def test_a_stage_alone_leaves_a_run_as_it_is_and_deletes_what_was_made_from_less
         folder.write_record(make_record(folder))
     folder.report_path.write_bytes(GENERATOR)
     before = read_all(folder)
+    capsys.readouterr()
     write(folder, images, 127.5, ANSWERS)
     assert read_all(folder) == before
-    assert capsys.readouterr().out == ""
     other = replace(images, y_train=images.y_train[::-1].copy())
     write(folder, other, 255, ANSWERS[::-1])
+    output = capsys.readouterr().out
     if has_run:
         assert read_all(folder) == before
-        output = capsys.readouterr().out
-        assert str(folder.path) in output
-        assert 'run_dir = "runs/lab' in output
+        assert output.count(f"not stored, because {folder.path} holds a run") == 2
+        assert output.count('set run_dir = "runs/lab" in') == 2
     else:
         assert read_all(folder).keys() == set(RESULT_FILES[:count])
+        assert output.splitlines() == [output.splitlines()[0]] * 2
+        assert output.endswith(" stored\n")
+
+
+def test_a_stage_alone_replaces_no_file_that_it_has_not_made(folder, images):
+    (folder.path / LOCK).unlink()
+    before = read_all(folder)
+    with pytest.raises(InvalidInput, match="not a folder of this project"):
+        folder.write_data(replace(images, y_train=images.y_train[::-1].copy()))
+    assert read_all(folder) == before
+    for path in folder.path.iterdir():
+        if path.name != "data.npz":
+            path.unlink()
+    folder.write_model(WEIGHTS, 127.5, [VALIDATED], images, None)
+    assert folder.model_path.exists()
 
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
@@ -136,7 +151,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
         write_whole(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
-        step = rf"pipeline run --run-dir {folder.path}|Notebooks that"
+        step = rf"pipeline run --run-dir {folder.path}|Notebooks that ran alone"
         with pytest.raises(InvalidFile, match=rf"{name} is .*({step})"):
             read()
     (folder.path.parent / "sweep.json").touch()
