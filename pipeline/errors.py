@@ -65,5 +65,10 @@ class NotebookFailed(PipelineError):
 class Diverged(NotebookFailed):
     """The error of a training is no longer a finite number."""
 
+    ADVICE = (
+        "Make learning_rate smaller, by a factor of ten at first, or normalisation "
+        "larger."
+    )
+
     def __init__(self, message: str) -> None:
         super().__init__(message, "diverged")

@@ -97,10 +97,13 @@ DEFAULT_RUNS: dict[str, dict[str, Any]] = {
 }
 
 
+LAB = "runs/lab"  # the folder of notebooks that run alone
+
+
 class NotebookParameters(Parameters):
     """The parameters, and the other values that notebooks declare."""
 
-    run_dir: Folder = Field("runs/lab", description="the folder of the run's files")
+    run_dir: Folder = Field(LAB, description="the folder of the run's files")
     run_dirs: Folders = Field(
         ["runs/default", "runs/true-derivative"],
         description="the folders of finished runs",

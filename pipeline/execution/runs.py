@@ -23,7 +23,7 @@ from pipeline.results import provenance
 from pipeline.results.checkpoints import keep_checkpoint
 from pipeline.results.files import check_folder, check_page, lock, write_whole
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import STAGES, Stage
+from pipeline.results.stages import README, STAGES, Stage
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     folder.write_record(record)
     folder.clear()
     write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
-    write_whole(folder.readme_path, origins.RUN_README.encode())
+    write_whole(folder.path / README, origins.RUN_README.encode())
     try:
         outputs = execute_stages(folder, record.parameters, record.inputs)
         arrays = provenance.take_group(record.inputs, "array")

@@ -21,7 +21,7 @@ from pipeline.records import History, RunRecord
 from pipeline.results import provenance
 from pipeline.results.files import write_whole
 from pipeline.results.model import name_weights, take_weights
-from pipeline.results.run_folder import DIVERGED_ADVICE, RunFolder
+from pipeline.results.run_folder import RunFolder
 
 SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"progress": ("U", ())}
@@ -152,4 +152,4 @@ def check_finite(
                 f"{name} became {value} {place}: "
                 "each update overshoots by more than the last"
             )
-            raise Diverged(f"{problem}. {DIVERGED_ADVICE}")
+            raise Diverged(f"{problem}. {Diverged.ADVICE}")

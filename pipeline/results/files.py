@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import CommandFailed, InvalidInput
+from pipeline.errors import CommandFailed, InvalidFile, InvalidInput
 
 LOCK = ".digits.lock"
 GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pages
@@ -98,6 +98,13 @@ def write_whole(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_unchanged(path: Path, now: str, before: str) -> None:
+    """Raise InvalidFile if two digests of a file's content differ."""
+    if now != before:
+        problem = "has changed since this notebook read it"
+        raise InvalidFile(path, problem, "Run this notebook again.")
 
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:

@@ -17,37 +17,24 @@ from pipeline import digests, parameters, records
 from pipeline.errors import Diverged, InvalidFile, InvalidInput
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
 from pipeline.images.data import Data
-from pipeline.parameters import DEFAULT_RUNS, Parameters
+from pipeline.parameters import LAB, Parameters
 from pipeline.paths import BASE, ROOT, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
-from pipeline.results import provenance
-from pipeline.results.files import check_folder, lock, remove_parts, write_whole
-from pipeline.results.model import Model
-from pipeline.results.stages import (
-    CHECKPOINT,
-    EVALUATION,
-    HELPERS,
-    PAGES,
-    PREPARATION,
-    README,
-    RECORD,
-    REPORT,
-    RESULT_FILES,
-    RUN_FILES,
-    TRAINING,
-    Stage,
-    list_made_before,
-    list_made_from,
+from pipeline.results import provenance, stages
+from pipeline.results.files import (
+    check_folder,
+    check_unchanged,
+    lock,
+    remove_parts,
+    write_whole,
 )
+from pipeline.results.model import Model
+from pipeline.results.stages import Stage
 
 # A command sets this variable for the notebooks that it executes: their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
-LAB = "runs/lab"  # of notebooks that run alone, if run_dir is not set
 # What cells of a run's notebooks take from those above them, below the parameters.
 BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "answers")
-DIVERGED_ADVICE = (
-    "Make learning_rate smaller, by a factor of ten at first, or normalisation larger."
-)
 
 
 class RunFolder:
@@ -65,22 +52,18 @@ class RunFolder:
         self.history_path = self.path / "history.json"
         self.answers_path = self.path / "answers.npz"
         self.metrics_path = self.path / "metrics.json"
-        self.helpers_path = self.path / HELPERS
-        self.readme_path = self.path / README
-        self.report_path = self.path / REPORT
-        self.checkpoint_path = self.path / CHECKPOINT
-        self.record_path = self.path / RECORD
+        self.helpers_path = self.path / stages.HELPERS
+        self.report_path = self.path / stages.REPORT
+        self.checkpoint_path = self.path / stages.CHECKPOINT
+        self.record_path = self.path / stages.RECORD
 
     @classmethod
     def open(cls, namespace: dict[str, Any]) -> "RunFolder":
-        """Check a notebook's parameters, and return its folder.
+        """Check a notebook's parameters and helpers.py, and return its folder.
 
-        A notebook calls ``RunFolder.open(globals())``. What it has bound before, when
-        it ran with other parameters, is deleted first. So if this refuses, the later
+        A notebook calls ``RunFolder.open(globals())``. What it has bound before, with
+        other parameters, is deleted first. So if this raises InvalidInput, the later
         cells do nothing, although Jupyter may have sent them already.
-
-        Raises InvalidInput if a parameter is wrong, or if helpers.py is not all of the
-        network, or was saved since it was imported.
         """
         for name in BOUND:
             namespace.pop(name, None)
@@ -103,8 +86,7 @@ class RunFolder:
     @property
     def has_results_alone(self) -> bool:
         """Return whether notebooks that ran alone have written into the folder."""
-        results = any((self.path / name).exists() for name in RESULT_FILES)
-        return results and not self.record_path.exists()
+        return bool(self.digest()) and not self.record_path.exists()
 
     @property
     def next_step(self) -> str:
@@ -113,22 +95,11 @@ class RunFolder:
             return "Run its sweep again, or name the folder of a run."
         if (self.path / "sweep.json").exists():
             return "It is the folder of a sweep: name one of its points."
+        command = "python -m pipeline run --run-dir DIR"
         if self.has_results_alone:
-            return (
-                "Notebooks that ran alone have made what is there, and they leave no "
-                "record. Run all three in order. For a run that can be verified, "
-                "compared and reported: python -m pipeline run --run-dir runs/NAME"
-            )
-        if not self.record_path.exists():
-            try:
-                check_folder(self.path, "sweep.json", (".ipynb",))
-            except InvalidInput:
-                return "It is not the folder of a run: name one."
-        if self.display_path == LAB:
-            return "Run the notebooks before this one, from 01_prepare on."
-        values = Parameters().model_dump() | DEFAULT_RUNS.get(self.display_path, {})
-        command = parameters.make_command(values, self.display_path)
-        return f"Run the notebooks before this one, or, in a terminal: {command}"
+            problem = "Notebooks that ran alone have made what is there, and no record"
+            return f"{problem}. Run all three in order, or, for a record: {command}"
+        return f"Run the notebooks before this one, or, to run all three: {command}"
 
     def executed_path(self, stage: Stage) -> Path:
         return self.path / stage.executed_name
@@ -173,18 +144,15 @@ class RunFolder:
         """
         record = self.read_record()
         altered = self.list_altered(record, needs_data=False) if check_files else []
-        command = parameters.make_command(record.parameters, self.display_path)
         if record.status != Status.DONE:
-            next_step = self.next_step if self.is_point else f"Finish it: {command}"
-            problem = (
-                f"holds a run that has not finished (its status is {record.status})"
-            )
-            raise InvalidFile(self.path, problem, next_step)
-        if altered:
+            problem = f"is of a run that did not finish (its status is {record.status})"
+        elif altered:
             problem = f"has {altered[0]} removed or altered since its run"
-            next_step = self.next_step if self.is_point else f"Make it again: {command}"
-            raise InvalidFile(self.path, problem, next_step)
-        return record, parameters.from_values(record.parameters)
+        else:
+            return record, parameters.from_values(record.parameters)
+        command = parameters.make_command(record.parameters, self.display_path)
+        next_step = self.next_step if self.is_point else f"Make it again: {command}"
+        raise InvalidFile(self.path, problem, next_step)
 
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if helpers.py is not the one of this run."""
@@ -197,12 +165,12 @@ class RunFolder:
         """Return the path of the kept helpers.py of a run, or of a point's sweep."""
         places = [self.helpers_path]
         if self.is_point:
-            places.append(self.path.parent / HELPERS)
+            places.append(self.path.parent / stages.HELPERS)
         return next((path for path in places if path.exists()), None)
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
-        self._write(PREPARATION, {self.data_path: prepared.to_bytes()})
+        self._write(stages.PREPARATION, {self.data_path: prepared.to_bytes()})
 
     def write_model(
         self,
@@ -217,14 +185,14 @@ class RunFolder:
         Raises InvalidFile if data.npz has changed since the training read it, and
         Diverged if a weight is not finite, even if the metrics are.
         """
-        self._check_unchanged(self.data_path, self.read_data(), trained_on)
+        check_unchanged(self.data_path, self.read_data().sha256, trained_on.sha256)
         if not all(np.isfinite(matrix).all() for matrix in weights):
-            raise Diverged(f"The weights are no longer finite. {DIVERGED_ADVICE}")
+            raise Diverged(f"The weights are no longer finite. {Diverged.ADVICE}")
         trained = Model(weights, normalisation, trained_on.classes, note)
         content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
         files = {self.history_path: records.to_json(epochs), self.model_path: content}
-        self._write(TRAINING, files)
+        self._write(stages.TRAINING, files)
         return trained
 
     def write_metrics(
@@ -238,23 +206,14 @@ class RunFolder:
         Raises InvalidFile if model.npz has changed since the network was measured,
         and Diverged if the test error is not finite.
         """
-        self._check_unchanged(self.model_path, self.read_model(), model)
-        error = metrics["test_error"]
+        check_unchanged(self.model_path, self.read_model().sha256, model.sha256)
+        error, count = metrics["test_error"], len(answers)
         if not np.isfinite(error):
-            raise Diverged(f"The test error is {error}. {DIVERGED_ADVICE}")
-        record = Metrics(
-            **metrics, test_images=len(answers), weights_sha256=model.sha256
-        )
+            raise Diverged(f"The test error is {error}. {Diverged.ADVICE}")
+        record = Metrics(**metrics, test_images=count, weights_sha256=model.sha256)
         content = to_npz(answers=answers.astype(np.uint8))
         files = {self.answers_path: content, self.metrics_path: records.to_json(record)}
-        self._write(EVALUATION, files)
-
-    def _check_unchanged(
-        self, path: Path, now: Data | Model, then: Data | Model
-    ) -> None:
-        if now.sha256 != then.sha256:
-            problem = "has changed since this notebook read it"
-            raise InvalidFile(path, problem, "Run this notebook again.")
+        self._write(stages.EVALUATION, files)
 
     def write_record(self, record: RunRecord) -> None:
         """Write run.json. A run that is done needs no checkpoint any more."""
@@ -265,9 +224,9 @@ class RunFolder:
     def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         """Write the files of a stage if their content differs.
 
-        First delete what was made from the old files, so that the results in a folder
-        always belong together. But a notebook that runs alone leaves a run as it is.
-        Print whether they have been stored.
+        What was made from the old files is deleted first, so that the results in a
+        folder always belong together. But a notebook that runs alone leaves a run as it
+        is. Print whether the files have been stored.
         """
         names = " and ".join(path.name for path in files)
         if self.is_run_by_command:
@@ -280,19 +239,18 @@ class RunFolder:
             )
             return
         else:
-            check_folder(self.path, "sweep.json", (".ipynb", *list_made_before(stage)))
+            check_folder(
+                self.path, "sweep.json", (".ipynb", *stages.list_made_before(stage))
+            )
             with lock(self.path):
                 self._replace(stage, files)
         print(f"{names} stored")
 
-    def _holds(self, files: Mapping[Path, bytes]) -> bool:
-        return all(path.exists() and path.read_bytes() == files[path] for path in files)
-
     def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
-        if self._holds(files):
+        if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
-        made = [name for each in list_made_from(stage) for name in each.files]
-        for name in (REPORT, *reversed(made)):
+        made = [name for each in stages.list_made_from(stage) for name in each.files]
+        for name in (stages.REPORT, *reversed(made)):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
             write_whole(path, content)
@@ -302,17 +260,19 @@ class RunFolder:
 
         The metrics go first, so that none are left without what they were made from.
         """
-        for name in (*reversed(RESULT_FILES), *PAGES, HELPERS, README):
+        for name in stages.CLEARED_FILES:
             (self.path / name).unlink(missing_ok=True)
-        remove_parts(self.path, RUN_FILES)
+        remove_parts(self.path, stages.RUN_FILES)
 
-    def digest(self, names: Iterable[str] = RESULT_FILES) -> dict[str, str]:
+    def digest(self, names: Iterable[str] = stages.RESULT_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files that exists, by its name."""
         paths = {name: self.path / name for name in names}
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def list_altered(self, record: RunRecord, needs_data: bool = True) -> list[str]:
         """Return the names of the results that were removed or altered since.
+
+        Notebooks and pages do not count, because they may be opened and saved.
 
         needs_data: whether data.npz must be there. A run may be handed on without it,
             because its source gives it again.
@@ -325,14 +285,6 @@ class RunFolder:
             and (needs_data or name in found or name != self.data_path.name)
         ]
 
-    def describe_altered(self, record: RunRecord) -> list[str]:
-        """Describe each result of a finished run that was removed or altered since.
-
-        Notebooks and pages do not count, because they may be opened and saved.
-        """
-        names = self.list_altered(record)
-        return [f"{name}, which has been removed or altered since" for name in names]
-
     def find_differences(self, now: RunRecord) -> list[str]:
         """Describe how the run differs from one that would be made now, if it does."""
         before = self.find_record()
@@ -341,4 +293,6 @@ class RunFolder:
         if before.status != Status.DONE:
             last = f"the last run, which did not finish (its status is {before.status})"
             return [last, *provenance.compare(before, now)]
-        return provenance.compare(before, now) + self.describe_altered(before)
+        altered = self.list_altered(before)
+        gone = [f"{name}, which has been removed or altered since" for name in altered]
+        return provenance.compare(before, now) + gone

@@ -38,7 +38,8 @@ REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 HELPERS = "helpers.py.txt"  # a file named helpers.py there could be imported
 README = "README.txt"
 PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # which JupyterLab or a browser may save again
-RUN_FILES = (*PAGES, *RESULT_FILES, HELPERS, README, CHECKPOINT, RECORD)
+CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)  # before a run
+RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
 
 
 def list_made_before(stage: Stage) -> list[str]:

@@ -151,8 +151,8 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
         write_whole(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
-        step = rf"pipeline run --run-dir {folder.path}|Notebooks that ran alone"
-        with pytest.raises(InvalidFile, match=rf"{name} is .*({step})"):
+        step = "pipeline run --run-dir DIR"
+        with pytest.raises(InvalidFile, match=rf"{name} is .*{step}"):
             read()
     (folder.path.parent / "sweep.json").touch()
     with pytest.raises(InvalidFile, match="Run its sweep again"):
