@@ -1,4 +1,4 @@
-"""A changed helpers.py is trained, resumed, swept, verified and reported.
+"""A changed helpers.py is trained, stored, verified and reported.
 
 Each change is a patch of helpers.py alone, in a copy of the project.
 """
@@ -19,18 +19,16 @@ from pipeline.network.published import NOTE
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.checkpoints import Checkpoint
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.results.stages import EVALUATION
 from tests.commands import make_options
 from tests.test_project import find_blocks
 
 pytestmark = pytest.mark.xdist_group("own_network")
 
 VALUES = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
-VALUES |= {"seed": 14}  # a training with this seed stops at the gate
+VALUES |= {"seed": 14}
 OPTIONS = make_options(VALUES)
 METRICS = ("train_error", "train_accuracy", "test_error", "test_accuracy")
-VECTOR = "return weights_0_1, weights_1_2\n"
-VECTOR = (VECTOR, VECTOR.replace("\n", ", np.zeros(NUM_DIGITS)\n"))
 
 
 def train(path, sample):
@@ -60,10 +58,7 @@ def check_run(project, sample):
     return folder
 
 
-@pytest.mark.parametrize(
-    ("name", "inputs"),
-    [("leaky_relu", 784), ("linear", 784), ("bias", 785), ("cross_entropy", 784)],
-)
+@pytest.mark.parametrize(("name", "inputs"), [("bias", 785), ("cross_entropy", 784)])
 def test_a_change_of_helpers_alone_is_trained_and_shown(project, sample, name, inputs):
     project.patch(name)
     code, output = project.run("run", "--run-dir", "runs/own", *OPTIONS)
@@ -75,47 +70,20 @@ def test_a_change_of_helpers_alone_is_trained_and_shown(project, sample, name, i
     assert folder.read_model().weights[0].shape == (inputs, 12)
 
 
-def test_a_second_layer_is_resumed_verified_and_swept(changing, gate, sample):
-    project = changing
+def test_a_second_layer_is_stored_evaluated_and_verified(project, sample):
     project.patch("second_layer")
-    command = ["run", "--run-dir", "runs/own", *OPTIONS]
-    process = project.start(*command, GATE=gate.port)
-    with gate.wait():
-        process.kill()
-        process.communicate()
-    code, output = project.run(*command)
+    code, output = project.run("run", "--run-dir", "runs/own", *OPTIONS)
     assert code == 0, output
     folder = check_run(project, sample)
-    assert "Going on with runs/own after epoch 2" in output
     executed = folder.executed_path(EVALUATION).read_text()
     assert "This network has no such picture" in executed
-    assert "Continuing after epoch 2" in folder.executed_path(TRAINING).read_text()
-    record = folder.read_record()
-    assert record.resumed_after_epoch == 2
-    html = folder.report_path.read_text()
-    assert "This run was resumed after epoch 2." in html
     shapes = [matrix.shape for matrix in folder.read_model().weights]
     assert shapes == [(784, 12), (12, 12), (12, 10)]
-
-    base = {name: value for name, value in VALUES.items() if name != "seed"}
-    sweep = {"name": "s", "base": base, "seeds": [14, 2]}
-    (project.path / "s.yaml").write_text(json.dumps(sweep))
-    code, output = project.run("sweep", "s.yaml", "--no-report")
-    assert code == 0, output
-    assert output.count(NOTE) == 1
-    records = (project.path / "runs" / "sweeps" / "s").glob("*/run.json")
-    metrics = [json.loads(path.read_text())["metrics"] for path in records]
-    assert len(metrics) == 2
-    assert folder.read_metrics().weights_sha256 in [
-        each["weights_sha256"] for each in metrics
-    ]
-
     assert project.run("verify", folder.path)[0] == 0
-    own = folder.helpers_path
     project.write("helpers.py", (ROOT / "helpers.py").read_text())
     code, output = project.run("verify", folder.path)
     assert code == 2
-    assert f"cp {own} {project.path}/helpers.py" in output
+    assert f"cp {folder.helpers_path} {project.path}/helpers.py" in output
 
 
 def test_with_all_defaults_nothing_is_called_equal(project):
@@ -149,7 +117,6 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
         (text, 0, "nothing that it depends on has changed"),
         (text.replace("def relu(x", "def relu(:x"), 2, r"helpers\.py has .*line \d+: "),
         (text + "undefined\n", 1, r"helpers\.py, line \d+: NameError"),
-        (text.replace(*VECTOR), 1, "weights_2_3 of helpers.py is float64"),
         (text.replace("* mask", "* mask * 2"), 0, r"\n  code helpers\.py"),
     ):
         project.write("helpers.py", changed)
