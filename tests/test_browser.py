@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 from pipeline.digests import digest_arrays
 from pipeline.network import compiled, published
 from pipeline.paths import NOTEBOOKS
+from pipeline.reports.page import write_notebook_report
 from pipeline.results.run_folder import RunFolder
 from tests import pages
 from tests.pages import DESKTOP, PHONE, open_page, read_colours
@@ -32,6 +34,15 @@ FILLED = """() => {
         .filter((each) => each.getBoundingClientRect().top < innerHeight)
         .map((each) => each.textContent);
 }"""
+# What is folded on a screen and printed: how many pieces, and how many are open.
+COUNT_FOLDED = """() => {
+    const all = [...document.querySelectorAll(":is(.origins, .glossary, .set-up)")];
+    const pieces = all.filter((each) => each.matches("details"));
+    return [pieces.length, pieces.filter(({ open }) => open).length];
+}"""
+RECORD_PRINTING = f"""addEventListener("beforeprint", () => {{
+    window.printed = ({COUNT_FOLDED})();
+}});"""
 ALL_FIT = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
 
 
@@ -352,3 +363,30 @@ def test_the_table_of_a_sweep_sorts_by_keyboard(browser, reports):
             expect(head).to_have_attribute("aria-sort", order)
             rows = sorted(before, key=float, reverse=order == "descending")
             assert cells.all_text_contents() == rows
+
+
+def test_a_column_of_numbers_is_sorted_by_value(browser, tmp_path):
+    numbers = ["10", "9", "0.5", "1e-3", "-2", "100"]
+    rows = "".join(f"<tr><td>{number}</td></tr>" for number in numbers)
+    head = "<thead><tr><th>rate</th></tr></thead>"
+    table = f'<table class="sortable">{head}<tbody>{rows}</tbody></table>'
+    output = nbformat.v4.new_output("display_data", {"text/html": table})
+    cells = [nbformat.v4.new_code_cell("table", outputs=[output])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
+    write_notebook_report(tmp_path / "page.ipynb", tmp_path / "page.html")
+    with open_page(browser, tmp_path / "page.html") as page:
+        page.button("rate").press("Enter")
+        shown = page.part("sortable tbody td").all_text_contents()
+        assert shown == sorted(numbers, key=float)
+
+
+def test_a_report_is_printed_with_all_that_is_folded_and_then_folds_it_again(
+    browser, reports
+):
+    with open_page(browser, reports["run"]) as report:
+        report.page.evaluate(RECORD_PRINTING)
+        assert report.page.evaluate(COUNT_FOLDED)[1] == 0
+        report.page.pdf()
+        pieces, opened = report.page.evaluate("window.printed")
+        assert opened == pieces > 4
+        assert report.page.evaluate(COUNT_FOLDED) == [pieces, 0]

@@ -291,6 +291,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
 
 def test_the_committed_report_is_what_a_run_makes(runs, pipeline, tmp_path):
     committed, made = NOTEBOOKS / "report.html", tmp_path / "report.html"
+    assert committed.stat().st_size <= 1_330_000
     done = pipeline("report", runs / "default", "--output", made)
     assert done.returncode == 0, done.stderr
     texts = []
