@@ -39,7 +39,6 @@ WRONG = [  # the place of a line, what stands there, and what is said of it
     (2, "2 * (scores - target)", "a factor of 2 is too much"),
     (2, "target - scores", "the sign is wrong"),
     (2, "(scores - target) ** 2", "not squared"),
-    (2, "abs(scores - target)", "keeps its sign"),
     (3, "scores_signal @ weights_2.T * hidden", "and not the activation"),
     (3, "scores_signal @ weights_2.T", "the original's slip"),
     (3, "scores_signal @ weights_2.T * (hidden >= 0)", "the original's slip"),
@@ -71,11 +70,11 @@ WRONG_LOOPS = [  # a part of the loop, what stands in its place, and what is sai
     ("matrix -= learning", "matrix += learning", "not +="),
     ("learning_rate * ", "", "1 times the gradient, not 0.005"),
     (", **slope", "", "the original's slip"),
-    ("range(len(images))", "range(1)", "steps for images[0]\n"),
-    ("range(len(images))", "range(len(images) - 1)", "for images[0], images[1]\n"),
-    ("range(len(images))", "[*range(len(images))] * 2", "images[2], images[0]"),
-    ("range(len(images))", "range(len(images))[::-1]", "images[2], images[1]"),
-    ("range(len(images))", "range(min(len(images), 20))", "given all"),
+    ("range(len(images))", "range(1)", "once for each"),
+    ("range(len(images))", "range(len(images) - 1)", "makes no step"),
+    ("range(len(images))", "[*range(len(images))] * 2", "a step leads"),
+    ("range(len(images))", "range(len(images))[::-1]", "in their order"),
+    ("range(len(images))", "range(min(len(images), 20))", "once for each"),
     ("scale(images[i : i + 1], 255)", "images[i : i + 1]", "divided by 255"),
     ("one_hot(labels[i : i + 1])", "labels[i : i + 1]", "not one-hot"),
     ("scale(images[i : i + 1], 255)", "scale(images[i], 255)", "inputs (784,)"),
@@ -251,6 +250,29 @@ def test_a_mistake_in_the_loop_is_named(names, sample, part, wrong, said, capsys
     printed = run_loop(names, LOOP.replace(part, wrong), images, labels, capsys)
     assert said in printed
     assert not printed.startswith("equal")
+
+
+def test_a_loop_that_makes_one_step_for_all_images_is_told_so(names, sample, capsys):
+    images, labels = sample["x_train"][:30], sample["y_train"][:30]
+    at_once = LOOP.replace("range(len(images))", "[...]").replace("[i : i + 1]", "")
+    printed = run_loop(names, at_once, images, labels, capsys)
+    assert "for one image your loop is right" in printed
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "said"),
+    [
+        (2, "target - scores", "sign is wrong"),
+        (3, "scores_signal @ weights_2.T", "slip"),
+    ],
+)
+def test_a_mistake_is_named_while_other_lines_are_not_written(
+    names, place, wrong, said, capsys
+):
+    lines = [*RIGHT[:place], wrong, *RIGHT[place + 1 :]]
+    lines[5 if place == 3 else 4] = "..."
+    write(names, lines)
+    assert said in capsys.readouterr().out
 
 
 def test_the_weight_that_is_nudged_exists_in_the_smallest_network(names, sample):
