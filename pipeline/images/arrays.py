@@ -15,8 +15,8 @@ Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and retur
 # From the name of an array to its dtype (or its kind) and its shape. Axes named by the
 # same word must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
-# What NumPy raises if an .npz file is cut off, altered or encrypted.
-DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# What NumPy raises if an .npz file is cut off or altered.
+DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def to_npz(**arrays: Any) -> bytes:

@@ -26,7 +26,6 @@ from pipeline.execution.notebooks import execute, execute_in_place
 from pipeline.execution.process import NotebookProcess, open_threads
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.reports.cells import read_notebook
-from pipeline.results.stages import STAGES
 
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
@@ -417,11 +416,3 @@ def test_committed_parameters_are_the_defaults(path):
         assert found["inferred_type_name"] == type(default).__name__
         assert repr(ast.literal_eval(found["default"])) == repr(default)
         assert found["help"]
-
-
-def test_every_parameter_is_declared_by_a_stage():
-    paths = [stage.notebook for stage in STAGES]
-    declared = {
-        name for path in paths for name in papermill.inspect_notebook(str(path))
-    }
-    assert declared == {*parameters.NAMES, "run_dir"}
