@@ -1,6 +1,7 @@
 """Describe where a result is made, without the name of a machine or a user."""
 
 import importlib.metadata
+import os
 import platform
 import re
 import subprocess
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dask.system import cpu_count
 
 from pipeline.paths import ROOT
 from pipeline.records import Origin
@@ -37,7 +37,7 @@ def describe_origin() -> Origin:
     return Origin(
         system=platform.platform(),
         processor=model[1] if model else platform.processor() or platform.machine(),
-        cores=cpu_count(),
+        cores=os.cpu_count() or 1,
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,

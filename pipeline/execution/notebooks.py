@@ -15,7 +15,6 @@ from typing import Any
 
 import nbformat
 import papermill
-from ipykernel.ipkernel import IPythonKernel
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -198,6 +197,8 @@ def execute_in_place(notebook: Path) -> None:
     JupyterLab writes. If a cell fails, the notebook stays as it was. Raises
     NotebookFailed.
     """
+    from ipykernel.ipkernel import IPythonKernel  # takes 0.2 s, and no run needs it
+
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / notebook.name
         execute(notebook, executed)

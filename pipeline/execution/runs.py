@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import InvalidInput, NotebookFailed
+from pipeline.execution.machine import describe_origin
 from pipeline.execution.process import start_fork_server
 from pipeline.images import data
 from pipeline.network import published
@@ -93,9 +94,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
 
     reasons: why the run in the folder, if there is one, is replaced.
     """
-    # dask takes 0.2 s to import, see `execute_stages`.
-    from pipeline.execution.machine import describe_origin
-    from pipeline.reports import origins
+    from pipeline.reports import origins  # see `execute_stages`
 
     had_run = folder.record_path.exists()
     record = keep_checkpoint(folder, record.replace(origin=describe_origin()))
@@ -143,7 +142,7 @@ def execute_stages(
 
     Return the digests of their results.
     """
-    # papermill takes 0.4 s to import, for which a finished run does not wait.
+    # papermill and nbconvert take 0.6 s to import. A finished run does not wait for it.
     from pipeline.execution import notebooks
 
     outputs: dict[str, str] = {}
