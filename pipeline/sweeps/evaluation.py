@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from pipeline.errors import InvalidFile
 from pipeline.execution import runs
 from pipeline.execution.process import open_threads
-from pipeline.parameters import Parameters, describe
 from pipeline.records import TestEvaluation
 from pipeline.results import provenance
 from pipeline.results.files import write_whole
@@ -24,7 +23,6 @@ from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import identify
 
 FILE = "test_evaluations.jsonl"
-DEFAULTS = Parameters().model_dump()
 
 
 def evaluate(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
@@ -112,73 +110,36 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     among them. Raises InvalidFile if the file is damaged.
     """
     path = sweep_dir / FILE
-    if not path.exists():
-        return []
+    lines = path.read_bytes().splitlines() if path.exists() else []
     try:
-        lines = path.read_bytes().splitlines()
         return [TestEvaluation.model_validate_json(line) for line in lines]
     except ValidationError as error:
         problem = f"is damaged ({error.errors()[0]['msg']})"
-        next_step = "Remove the line that was not written by this project."
-        raise InvalidFile(path, problem, next_step) from None
+        raise InvalidFile(path, problem, "Remove the line that is wrong.") from None
 
 
 def describe_test_evaluations(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Return lines that say which configurations of a sweep have been evaluated.
+    """Say how many configurations were evaluated, and whether the selected was first.
 
     selected: the ids of the points of the selected configuration.
 
-    The lines also say whether the selected configuration was evaluated before all
-    others. Configurations stand in the order of their first evaluations. One that was
-    trained again with other code counts as another one.
+    One that was trained again with other code counts as another configuration.
     """
-    groups: dict[tuple[str, str], list[TestEvaluation]] = {}
-    for each in evaluations:
-        key = identify(DEFAULTS | each.parameters), each.code
-        groups.setdefault(key, []).append(each)
-    lines = [
-        f"configurations of this sweep, evaluated on the test images: {len(groups)}"
-    ]
-    # They may have been evaluated with several codes. The last one is that of today.
-    last = [each for each in evaluations if each.point in selected][-1:]
-    for others, group in enumerate(groups.values()):
-        if last and last[0] in group:
-            lines.append(_describe_order(others))
-    if groups:
+    keys = [(identify(each.parameters), each.code) for each in evaluations]
+    different = list(dict.fromkeys(keys))
+    count = len(different)
+    lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
+    # It may have been evaluated with several codes. The last one is that of today.
+    own = [keys[i] for i, each in enumerate(evaluations) if each.point in selected]
+    if own:
+        before = different.index(own[-1])
+        who = "1 other was" if before == 1 else f"{before} others were"
+        order = f"{who} evaluated before the selected one: its accuracy is no longer"
+        if before == 0:
+            order = "The selected one was the first: its accuracy is"
+        lines.append(f"{order} of images that this sweep had not seen.")
+    if count:
         lines.append("Other sweeps and runs are not counted.")
-    if len(groups) > 1:
-        lines += map(_describe_group, groups.values())
     return lines
-
-
-def _describe_order(others: int) -> str:
-    """Say whether the test images were unseen when the selected points were evaluated.
-
-    others: how many other configurations of the sweep had been evaluated before.
-    """
-    if others == 0:
-        return (
-            "The selected one was the first: "
-            "its accuracy is of images that this sweep had not seen."
-        )
-    who = "1 other was" if others == 1 else f"{others} others were"
-    return (
-        f"{who} evaluated before the selected one: "
-        "its accuracy is no longer of unseen images."
-    )
-
-
-def _describe_group(evaluations: Sequence[TestEvaluation]) -> str:
-    """Describe a configuration by its parameters that are not at their defaults."""
-    first = evaluations[0]
-    changed = {
-        name: value
-        for name, value in first.parameters.items()
-        if name != "seed" and value != DEFAULTS.get(name)
-    }
-    count = len({each.point for each in evaluations})
-    seeds = "1 seed" if count == 1 else f"{count} seeds"
-    when = f"{first.time:%Y-%m-%d %H:%M} UTC"
-    return f"{when}: {describe(changed) or 'all defaults'}, code {first.code}, {seeds}"

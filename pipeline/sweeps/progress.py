@@ -26,11 +26,10 @@ def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
         return
     at_a_time = min(workers or cpu_count(), len(jobs))
     table = make_table(sweep)
-    done = table[table["status"] == Status.DONE]
+    seconds = table.loc[table["status"] == Status.DONE, "duration_s"].mean()
     time_left = "start it, and read the time after three points"
-    if len(done):
-        seconds = done["duration_s"].mean() * len(jobs) / at_a_time
-        time_left = f"about {format_duration(seconds)}, by the points that are done"
+    if seconds > 0:  # not if no point is done
+        time_left = f"about {format_duration(seconds * len(jobs) / at_a_time)}"
     log.info(f"{at_a_time} at a time: {time_left}")
 
 

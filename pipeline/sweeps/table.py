@@ -15,6 +15,7 @@ from pipeline.parameters import NAMES, describe, make_id
 from pipeline.paths import BASE
 from pipeline.records import (
     METRICS,
+    SELECTION_METRICS,
     TEST_METRICS,
     Status,
     SweepDefinition,
@@ -221,22 +222,14 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
     best, reason = select(table, definition)
     seeds = {"seed": definition.seeds} if definition.seeds else {}
     entries = {"base": definition.base, "grid": definition.grid | seeds}
-    lines = [
-        f"{entry}: {describe(values)}"[:200]
-        for entry, values in entries.items()
-        if values
-    ]
+    lines = [f"{k}: {describe(entry)}"[:200] for k, entry in entries.items() if entry]
     lines.append(describe_selection(best, reason, find_varied(table)))
     metrics: dict[str, float] = {}
     if best is not None:
         lines[-1] += describe_seeds(best)
         rows = table[table["id"].isin(find_points(table, best))]
-        names = [name for name in METRICS if rows[name].notna().all()]
-        metrics = {
-            name: float(rows[name].mean())
-            for name in names
-            if not reason or name not in TEST_METRICS
-        }
+        means = rows[list(SELECTION_METRICS if reason else METRICS)].mean().dropna()
+        metrics = {str(name): float(mean) for name, mean in means.items()}
     if network := describe_network(next(iter(sweep.inputs.values()))):
         lines.append(network)
     counts = table["status"].value_counts(sort=False)

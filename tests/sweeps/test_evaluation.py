@@ -8,6 +8,7 @@ import pytest
 from pipeline import records
 from pipeline.errors import CommandFailed
 from pipeline.execution import runs
+from pipeline.parameters import from_values
 from pipeline.sweeps import evaluation, execution
 
 
@@ -40,7 +41,8 @@ def test_a_configuration_counts_once_for_each_code(
     for look in looks:
         point, code = look.split()
         rate = {"a": 0.1, "b": 0.2}[point[0]]
-        parameters = {"learning_rate": rate, "seed": int(point[1])}
+        values = {"learning_rate": rate, "seed": int(point[1])}
+        parameters = from_values(values).model_dump()
         fields = {"point": point, "parameters": parameters, "code": code}
         lines.append(records.TestEvaluation(**fields))
     texts = evaluation.describe_test_evaluations(lines, [selected])
