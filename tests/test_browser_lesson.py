@@ -52,21 +52,15 @@ LINE = re.compile(
 
 @pytest.fixture(scope="module")
 def run(pipeline, tmp_path_factory):
-    """A run of three epochs."""
+    """A run of ten epochs, whose trainings are short."""
     folder = tmp_path_factory.mktemp("run")
-    assert pipeline("run", "--run-dir", folder, "-p", "epochs", "3").returncode == 0
+    assert pipeline("run", "--run-dir", folder, "-p", "epochs", "10").returncode == 0
     return folder
 
 
 @pytest.fixture(scope="module")
 def path(run, tmp_path_factory):
     return write_lesson(tmp_path_factory.mktemp("lesson"), run)
-
-
-@pytest.fixture(scope="module")
-def original(runs, tmp_path_factory):
-    """The lesson with the original's run, whose trainings take a second."""
-    return write_lesson(tmp_path_factory.mktemp("original"), runs / "default")
 
 
 class Lesson(pages.Page):
@@ -119,9 +113,9 @@ def read_dots(line):
     return [{int(seed): float(value) for seed, value in kind} for kind in pairs]
 
 
-def measure(sample, seed, inactive, epochs=3):
+def measure(sample, seed, inactive):
     """Return the accuracy on validation images that helpers and compiled give."""
-    weights = pages.compute_weights(sample, epochs, seed, relu_grad_inactive=inactive)
+    weights = pages.compute_weights(sample, 10, seed, relu_grad_inactive=inactive)
     images, labels = (sample[name][1000:2000] for name in ("x_train", "y_train"))
     return compiled.evaluate(images, labels, weights, 255.0)[1]
 
@@ -157,7 +151,7 @@ def test_each_training_reads_the_drawing_and_is_a_dot_with_its_accuracy(
         expect(lesson.part("accuracy polyline[points]")).to_have_count(0)
         lesson.train_once(seed=5)
         strip = lesson.part("strip li span")
-        expect(strip).to_have_text(["0", "1", "2", "3"])
+        expect(strip).to_have_text(["0", "1", "2", "3", "5", "8", "10"])
         first = lesson.part("with-number")
         expect(first).to_have_text(f"{measure(sample, 5, 1):.1%}".replace("%", " %"))
         expect(lesson.part("luck")).to_be_hidden()
@@ -175,9 +169,9 @@ def test_each_training_reads_the_drawing_and_is_a_dot_with_its_accuracy(
 
 
 def test_ten_more_of_each_become_two_groups_that_a_sentence_compares(
-    browser, original, sample
+    browser, path, sample
 ):
-    with open_lesson(browser, original) as lesson:
+    with open_lesson(browser, path) as lesson:
         lesson.train_once()
         lesson.choose(0)
         lesson.slip.uncheck()
@@ -185,8 +179,8 @@ def test_ten_more_of_each_become_two_groups_that_a_sentence_compares(
         lesson.train_more()
         ours, others = read_dots(lesson.copy())
         assert [*ours] == [*others] == [*range(1, 12)]
-        assert ours[11] == measure(sample, 11, 1, epochs=100)
-        assert others[11] == measure(sample, 11, 0, epochs=100)
+        assert ours[11] == measure(sample, 11, 1)
+        assert others[11] == measure(sample, 11, 0)
         low, high = min(others.values()), max(ours.values())
         assert low > high  # of these seeds
         apart = 100 * (np.mean([*others.values()]) - np.mean([*ours.values()]))
@@ -202,11 +196,11 @@ def test_ten_more_of_each_become_two_groups_that_a_sentence_compares(
 
 
 def test_a_stopped_training_is_no_dot_and_a_stopped_series_keeps_whole_ones(
-    browser, original
+    browser, path
 ):
-    with open_lesson(browser, original) as lesson:
+    with open_lesson(browser, path) as lesson:
         epoch = lesson.page.evaluate(STOP_SOON)
-        assert 1 <= epoch < 100
+        assert 1 <= epoch < 10
         expect(lesson.part("outcome")).to_contain_text(f"Stopped in epoch {epoch}.")
         expect(lesson.part("dots .dot")).to_have_count(0)
         lesson.choose(0)

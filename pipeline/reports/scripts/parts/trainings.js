@@ -25,12 +25,16 @@ export class Trainings {
     return [this.arrays.slice(0, 2), this.arrays.slice(2)];
   }
 
-  // Starts a function of worker.js once the images are unpacked. Returns what stops it.
+  // Starts a function of worker.js once the images are unpacked. Returns what stops it: then nothing
+  // more is told, even if the worker was faster.
   #start(work, data, onResult, onError) {
     let stop = () => {};
     let isStopped = false;
+    const tell = (result) => {
+      if (!isStopped) onResult(result);
+    };
     const begin = (arrays) => {
-      if (!isStopped) stop = work(this.source, [...arrays, ...data], onResult, onError);
+      if (!isStopped) stop = work(this.source, [...arrays, ...data], tell, onError);
     };
     this.unpack().then(begin).catch(onError);
     return () => {
