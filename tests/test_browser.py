@@ -390,3 +390,6 @@ def test_a_report_is_printed_with_all_that_is_folded_and_then_folds_it_again(
         pieces, opened = report.page.evaluate("window.printed")
         assert opened == pieces > 4
         assert report.page.evaluate(COUNT_FOLDED) == [pieces, 0]
+        report.page.emulate_media(media="print")
+        expect(report.part("accuracy")).to_be_visible()
+        expect(report.pad).to_be_hidden()  # on which nothing is drawn
