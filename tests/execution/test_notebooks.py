@@ -4,12 +4,10 @@ import ast
 import contextlib
 import itertools
 import json
-import multiprocessing
 import os
 import re
 import signal
 import sys
-import time
 from collections import defaultdict
 
 import nbclient
@@ -23,9 +21,8 @@ from pipeline import parameters
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
 from pipeline.execution import environment, notebooks
 from pipeline.execution.notebooks import execute, execute_in_place
-from pipeline.execution.process import NotebookProcess, open_threads
+from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.reports.cells import read_notebook
 
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
@@ -193,13 +190,6 @@ def test_a_notebook_of_another_language_is_refused(tmp_path):
         execute(notebook, tmp_path / "out.ipynb")
 
 
-@pytest.mark.parametrize("text", ["[1]", "null", '{"nbformat": 4, "cells": 1}', "<<<"])
-def test_other_json_and_plain_text_are_no_notebooks(tmp_path, text):
-    (tmp_path / "a.ipynb").write_text(text)
-    with pytest.raises(InvalidFile, match=r"a\.ipynb is no notebook"):
-        read_notebook(tmp_path / "a.ipynb")
-
-
 # ---- how it is executed ----
 
 
@@ -264,26 +254,6 @@ def test_products_of_matrices_use_one_thread(tmp_path, monkeypatch):
     notebook = write_notebook(tmp_path / "a.ipynb", COUNT_THREADS)
     execute(notebook, tmp_path / "out.ipynb")
     assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
-
-
-def test_only_our_own_children_are_killed(tmp_path):
-    """A child process of the caller's lives on after an error in one of our threads."""
-    context = multiprocessing.get_context("forkserver")
-    other = context.Process(target=time.sleep, args=(600,))
-    other.start()
-    notebook = write_notebook(tmp_path / "a.ipynb", "import time; time.sleep(600)")
-
-    def fail():
-        with open_threads(1) as threads:
-            threads.submit(execute, notebook, tmp_path / "out.ipynb")
-            raise ZeroDivisionError
-
-    try:
-        with pytest.raises(ZeroDivisionError):
-            fail()
-        assert other.is_alive()
-    finally:
-        other.kill()
 
 
 def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
@@ -353,28 +323,6 @@ def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
                 assert metadata.get("answer", False) == is_prompt(before)
 
 
-READINGS = ["learn", "01_prepare", "02_train", "03_evaluate", "explore"]
-
-
-@pytest.mark.parametrize("name", READINGS)
-def test_each_reading_is_folded_and_answers_each_choice(name):
-    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    readings = [
-        (before, after)
-        for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False)
-        if cell.cell_type == "code" and is_prompt(before)
-    ]
-    assert readings
-    for prompt, after in readings:
-        opening = "<details><summary>Read on when you have your answer</summary>"
-        # Without the blank lines Markdown would not render what is between them.
-        assert after.source.startswith(f"{opening}\n\n")
-        reading, rest = f"{after.source}\n\n".split("\n\n</details>\n\n")
-        for letter in re.findall(r"^- \((\w)\)", prompt.source, re.M):
-            assert f"({letter})" in reading, prompt.source
-            assert f"({letter}) is right" not in rest
-
-
 MACHINE = r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'
 
 
@@ -391,18 +339,6 @@ def test_committed_outputs_are_in_order_and_hold_nothing_of_one_machine(path):
             text = json.dumps(output)
             assert str(ROOT) not in text
             assert not re.search(MACHINE, text)
-
-
-@each
-def test_each_committed_picture_has_a_text_of_its_own(path):
-    texts = [
-        output.metadata.get("image/png", {}).get("alt", "")
-        for cell in read_code_cells(path)
-        for output in cell.outputs
-        if "image/png" in output.get("data", {})
-    ]
-    assert all(len(text) > 30 for text in texts)
-    assert len(set(texts)) == len(texts)
 
 
 @each
