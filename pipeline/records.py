@@ -199,11 +199,26 @@ class SweepDefinition(_Record):
         return self.random.parameters if self.random else {}
 
 
+class SweepState(_Record):
+    """What the list of runs shows of a sweep.
+
+    sentence: how its points ended, and what it has selected.
+    metrics: the means of the selected configuration, or of the one that leads.
+    started: when its first point was.
+    """
+
+    status: str = Status.RUNNING
+    sentence: str = ""
+    metrics: dict[str, float] = {}
+    started: AwareDatetime | None = None
+
+
 class SweepRecord(SweepDefinition):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: from the id of a point to its parameters.
     inputs: for each source, what else a training with it depends on.
+    state: how far it has come.
 
     A point that was trained with other inputs is outdated.
     """
@@ -211,21 +226,7 @@ class SweepRecord(SweepDefinition):
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
     inputs: dict[str, dict[str, str]]
     warnings: list[str] = []
-
-
-class SweepSummary(_Record):
-    """summary.json: what the list of runs shows of a sweep.
-
-    metrics: the means of the selected configuration, or of the one that leads.
-    """
-
-    started: AwareDatetime | None = None
-    duration_s: Annotated[float, Field(ge=0)] = 0
-    select: SelectionMetric
-    status: str
-    detail: str
-    lines: list[str]
-    metrics: dict[str, float] = {}
+    state: SweepState = SweepState()
 
 
 class TestEvaluation(_Record):

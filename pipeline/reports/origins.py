@@ -69,7 +69,6 @@ test_evaluations.jsonl  each evaluation on the test images
 helpers.py.txt          the code of the network
 sweep.ipynb             the notebook of the page, as it was executed
 sweep.json              its definition and inputs
-summary.json            what the list of runs shows of it
 ID/                     a point: weights, metrics of each epoch, notebooks, run.json""",
 )
 

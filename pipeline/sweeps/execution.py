@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import pandas as pd
 from dask.system import cpu_count
 
 from pipeline import records
-from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
+from pipeline.errors import CommandFailed, InvalidFile, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_threads, start_fork_server
 from pipeline.network.published import format_duration, round_metric
 from pipeline.paths import NOTEBOOKS
-from pipeline.records import Status
+from pipeline.records import Status, SweepRecord
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, table, training
@@ -136,21 +136,26 @@ def train(
 
 def _write_definition(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, if it differs or points are to be trained."""
-    path, record = sweep.record_path, records.to_json(sweep.to_record())
-    if has_jobs or not path.exists() or path.read_bytes() != record:
+    record, before = sweep.to_record(), None
+    with suppress(InvalidFile):
+        before = records.read_record(sweep.record_path, SweepRecord, "")
+    if before:
+        before = before.model_copy(update={"state": record.state})
+    if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)
         write_whole(sweep.helpers_path, sweep.helpers)
         write_whole(sweep.readme_path, SWEEP_README.encode())
-        write_whole(path, record)
+        write_whole(sweep.record_path, records.to_json(record))
     write_state(sweep, "running")
 
 
 def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
-    """Write results.csv and summary.json, and return the table that they show."""
+    """Write results.csv and the state in sweep.json; return the table they show."""
     found = make_table(sweep)
     table.write_results(found, sweep.results_path)
-    summary = table.summarise(sweep, found, status)
-    write_whole(sweep.summary_path, records.to_json(summary))
+    state = table.summarise(sweep, found, status)
+    record = sweep.to_record().model_copy(update={"state": state})
+    write_whole(sweep.record_path, records.to_json(record))
     return found
 
 

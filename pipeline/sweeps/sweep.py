@@ -116,7 +116,6 @@ class Sweep:
         self.inputs, self.images = dict(inputs), dict(images or {})
         self.display_path = paths.to_display_path(path)
         self.record_path = path / "sweep.json"
-        self.summary_path = path / "summary.json"
         self.results_path = path / "results.csv"
         self.notebook_path = path / "sweep.ipynb"
         self.report_path = path / "report.html"

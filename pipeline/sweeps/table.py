@@ -19,7 +19,7 @@ from pipeline.records import (
     TEST_METRICS,
     Status,
     SweepDefinition,
-    SweepSummary,
+    SweepState,
     TrainingMetrics,
 )
 from pipeline.results.files import write_whole
@@ -216,32 +216,26 @@ def write_results(table: pd.DataFrame, path: Path) -> None:
     write_whole(path, current.to_csv(index=False, lineterminator="\n").encode())
 
 
-def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepSummary:
+def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepState:
     """Return what the list of runs shows of a sweep."""
-    definition = sweep.definition
-    best, reason = select(table, definition)
-    seeds = {"seed": definition.seeds} if definition.seeds else {}
-    entries = {"base": definition.base, "grid": definition.grid | seeds}
-    lines = [f"{k}: {describe(entry)}"[:200] for k, entry in entries.items() if entry]
-    lines.append(describe_selection(best, reason, find_varied(table)))
-    metrics: dict[str, float] = {}
-    if best is not None:
-        lines[-1] += describe_seeds(best)
-        rows = table[table["id"].isin(find_points(table, best))]
-        means = rows[list(SELECTION_METRICS if reason else METRICS)].mean().dropna()
-        metrics = {str(name): float(mean) for name, mean in means.items()}
-    if network := describe_network(next(iter(sweep.inputs.values()))):
-        lines.append(network)
+    best, reason = select(table, sweep.definition)
     counts = table["status"].value_counts(sort=False)
-    started = table["started"].min()
-    return SweepSummary(
-        started=None if pd.isna(started) else started.to_pydatetime(),
-        duration_s=round(sweep.measure_seconds(), 1),
-        select=definition.select,
+    parts = [", ".join(f"{count} {name}" for name, count in counts.items())]
+    parts.append(describe_selection(best, reason, find_varied(table)))
+    metrics = {}
+    if best is not None:
+        parts[-1] += describe_seeds(best)
+        own = table[table["id"].isin(find_points(table, best))]
+        names = SELECTION_METRICS if reason else METRICS
+        metrics = own[list(names)].mean(skipna=False).dropna().to_dict()
+    if network := describe_network(next(iter(sweep.inputs.values()))):
+        parts.append(network)
+    started = table["started"].dropna().min()
+    return SweepState(
         status=status,
-        detail=", ".join(f"{count} {name}" for name, count in counts.items()),
-        lines=lines,
+        sentence="; ".join(parts),
         metrics=metrics,
+        started=None if pd.isna(started) else started.to_pydatetime(),
     )
 
 
