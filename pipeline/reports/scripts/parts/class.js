@@ -1,8 +1,8 @@
 // The dots of a class: pasted lines become two groups, and pressing a dot trains it again.
 
-import { make, Section } from "../show/dom.js";
+import { formatPercent, make, Section } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
-import { nameDot, readLines, toPercent } from "./dots.js";
+import { nameDot, readLines } from "./dots.js";
 import { store } from "./store.js";
 
 const NEAR = 16; // pixels from a dot, within which a press is meant for it
@@ -39,7 +39,7 @@ class Class extends Section {
   offer({ dot, circle }, i) {
     const name = nameDot(dot);
     const verdict = this.verdicts.get(name);
-    const words = `${name}: ${toPercent(dot.accuracy)}${verdict ? `, ${verdict}` : ""}`;
+    const words = `${name}: ${formatPercent(dot.accuracy)}${verdict ? `, ${verdict}` : ""}`;
     const attributes = { role: "button", tabindex: i === 0 ? 0 : -1, "aria-label": words };
     for (const [key, value] of Object.entries(attributes)) circle.setAttribute(key, value);
     if (verdict) circle.classList.add(verdict === "equal" ? "equal" : "differs");
@@ -53,10 +53,10 @@ class Class extends Section {
     const tell = ({ accuracy }) => {
       const isEqual = accuracy === dot.accuracy;
       this.verdicts.set(name, isEqual ? "equal" : "not equal");
-      const there = toPercent(dot.accuracy);
+      const there = formatPercent(dot.accuracy);
       const words = isEqual
         ? `${there}, equal to what was pasted.`
-        : `${toPercent(accuracy)} here, NOT equal to the ${there} that was pasted.`;
+        : `${formatPercent(accuracy)} here, NOT equal to the ${there} that was pasted.`;
       this.write("verdict", `${name}, trained again: ${words}`);
       this.offer(
         { dot, circle },

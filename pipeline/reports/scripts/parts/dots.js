@@ -8,8 +8,6 @@ export const KINDS = ["with", "without"]; // the slip
 export const MAX_SEED = 2 ** 32 - 1;
 const LINE = /([0-9a-f]{8}) with((?: \d+=[\d.]+)*) without((?: \d+=[\d.]+)*), (\d+) dots?/;
 
-export const toPercent = (accuracy) => `${(100 * accuracy).toFixed(1)} %`;
-
 export const nameDot = ({ kind, seed }) => `Seed ${seed}, ${kind} the slip`;
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;

@@ -1,12 +1,13 @@
 // Trains the run of a report again, or with other parameters, and compares the error of every epoch
 // and the digest of the weights with the run's own.
 
-import { count, make, Section } from "../show/dom.js";
+import { count, formatPercent, make, Section } from "../show/dom.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
 import { Form } from "./form.js";
 import { Trainings } from "./trainings.js";
 
+const toPercent = (fraction) => 100 * fraction;
 const MAX_POINTS = 200; // at which a line is drawn while it grows
 
 // Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
@@ -24,7 +25,7 @@ function describeOutcome(run, changes, differs, { epoch, finite, digest, validat
   const digestOfWeights = [" SHA-256 of the weights: ", make("code", {}, digest), ". "];
   if (changes) {
     const accuracy =
-      validation >= 0 ? ` Accuracy on the validation images: ${validation.toFixed(3)}.` : "";
+      validation >= 0 ? ` Accuracy on the validation images: ${formatPercent(validation)}.` : "";
     return [`Another training, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
   }
   if (digest === run.digest && differs === null) {
@@ -83,7 +84,7 @@ class Panel extends Section {
   drawRun(epochs) {
     this.plot.setCount(epochs);
     for (const [name, values] of Object.entries(this.run.curves)) {
-      this.plot.set(this.part(`run-${name}`), values);
+      this.plot.set(this.part(`run-${name}`), values.map(toPercent));
       this.plot.set(this.part(`live-${name}`), []);
     }
   }
@@ -152,17 +153,17 @@ class Repetition {
   drawLines(result) {
     const isDrawn = result.weights || result.epoch % Math.ceil(this.epochs / MAX_POINTS) === 0;
     for (const [name, values] of Object.entries(this.lines)) {
-      values.push(result[name]);
+      values.push(toPercent(result[name]));
       if (isDrawn) this.panel.plot.set(this.panel.part(`live-${name}`), values);
     }
   }
 
   describeEpoch({ epoch, fitted, masked, validation }) {
-    const known = validation >= 0 ? `, validation ${validation.toFixed(3)}` : "";
+    const known = validation >= 0 ? `, validation ${formatPercent(validation)}` : "";
     this.panel.write(
       "shown",
-      `Thick, this training: epoch ${epoch}, ${fitted.toFixed(3)}, ` +
-        `under dropout ${masked.toFixed(3)}${known}.`,
+      `Thick, this training: epoch ${epoch}, ${formatPercent(fitted)}, ` +
+        `under dropout ${formatPercent(masked)}${known}.`,
     );
   }
 

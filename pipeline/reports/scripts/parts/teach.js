@@ -2,6 +2,7 @@
 
 import { DIGITS, evaluate, PIXELS, Training } from "../compute/network.js";
 import { read, unpackBytes } from "../compute/reading.js";
+import { formatPercent } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
 const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train
@@ -41,7 +42,7 @@ export class Teacher {
     const change =
       old === null
         ? ""
-        : ` Accuracy on the validation images: ${old.toFixed(3)} before, ${now.toFixed(3)} after.`;
+        : ` Accuracy on the validation images: ${formatPercent(old)} before, ${formatPercent(now)} after.`;
     return `One update was made, with ${EAGER} times the learning rate.${change}`;
   }
 

@@ -1,11 +1,11 @@
 // Trains the network of a lesson, with the slip or without it and from any seed, while it reads what
 // is drawn. Whole trainings become dots, and one button trains ten more of each kind.
 
-import { count, make, Section } from "../show/dom.js";
+import { count, formatPercent, make, Section } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
-import { KINDS, MAX_SEED, toPercent } from "./dots.js";
+import { KINDS, MAX_SEED } from "./dots.js";
 import { store } from "./store.js";
 import { Strip } from "./strip.js";
 
@@ -92,7 +92,7 @@ class Training extends Section {
     this.write("says", dots.length ? describeGroups(dots) : "");
     const found = KINDS.map((kind) => this.dots.read(kind, this.dot.seed));
     found.forEach((accuracy, i) => {
-      this.write(`${KINDS[i]}-number`, accuracy === null ? "-" : toPercent(accuracy));
+      this.write(`${KINDS[i]}-number`, accuracy === null ? "-" : formatPercent(accuracy));
     });
     if (found.some((accuracy) => accuracy !== null)) this.part("compared").hidden = false;
     this.part("luck").hidden = found.includes(null);
@@ -207,7 +207,7 @@ class Attempt {
     this.accuracies.push(100 * validation);
     this.draw();
     panel.part("progress").value = epoch;
-    panel.write("shown", `Epoch ${epoch}: ${toPercent(validation)}`);
+    panel.write("shown", `Epoch ${epoch}: ${formatPercent(validation)}`);
     if (digest !== null) this.finish(finite, validation);
   }
 
