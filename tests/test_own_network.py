@@ -12,9 +12,7 @@ import tempfile
 import numpy as np
 import pytest
 
-import helpers
-from pipeline.errors import InvalidFile, InvalidInput
-from pipeline.network.compiled import measure_activity
+from pipeline.errors import InvalidInput
 from pipeline.network.published import NOTE
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.checkpoints import Checkpoint
@@ -211,23 +209,6 @@ def test_the_scripts_of_the_guides_run_once_without_a_main_guard(project):
     assert statuses == ["done"] * 7  # a run, four points, and two runs
 
 
-def test_files_of_weights_are_numbered_without_a_gap(tmp_path):
-    folder, matrix = RunFolder(tmp_path), np.ones((2, 2))
-    for names, problem in (
-        (["weights_0_1", "weights_2_3"], "has no array weights_1_2"),
-        (["weights_1_2"], "has no array weights_0_1"),
-        ([], "has no array weights_0_1"),
-    ):
-        np.savez(folder.model_path, normalisation=1.0, **dict.fromkeys(names, matrix))
-        with pytest.raises(InvalidFile, match=problem):
-            folder.read_model()
-    np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix.astype("float32"))
-    with pytest.raises(InvalidFile, match="float32 .*must have a float64 matrix"):
-        folder.read_model()
-    np.savez(folder.model_path, normalisation=1.0, weights_0_1=matrix)
-    assert len(folder.read_model().weights) == 1
-
-
 def test_weights_that_are_no_float64_matrices_are_refused():
     matrix = np.ones((2, 2))
     for weights, name in (
@@ -237,16 +218,3 @@ def test_weights_that_are_no_float64_matrices_are_refused():
     ):
         with pytest.raises(InvalidInput, match=name):
             Checkpoint(weights, history=[], learning_rate=0.1)
-
-
-def test_hidden_units_in_another_form_have_no_activity(sample, monkeypatch):
-    """For instance those of two layers of different lengths, in a tuple."""
-    images = sample["x_test"][:20]
-    weights = helpers.initial_weights(np.random.RandomState(1), 3)
-    forward = helpers.forward
-    hidden = forward(helpers.scale(images, 255), weights)[0]
-    assert np.array_equal(
-        measure_activity(images, weights), np.mean(hidden > 0, axis=0)
-    )
-    monkeypatch.setattr(helpers, "forward", lambda *given: ((forward(*given), 1), None))
-    assert measure_activity(images, weights) is None

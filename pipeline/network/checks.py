@@ -1,8 +1,5 @@
 """Check what the compiled loops are given, because they check no bounds."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from helpers import Bytes, Weights
@@ -31,18 +28,13 @@ def can_take(weights: Weights) -> bool:
     )
 
 
-def is_trainable(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
-    """Return whether the loops can train an epoch with what `train_epoch` is given.
+def draw_apart(rng: object, input_rng: object | None) -> bool:
+    """Return whether masks of units and of pixels come from streams of their own.
 
-    They draw all masks of units after all masks of pixels. Where both generators draw
-    from one stream, it matters that helpers draws from them in turn, image by image.
+    The loops draw all masks of units after all masks of pixels. Where both come from
+    one stream, it matters that helpers draws them in turn, image by image.
     """
-    images, labels, weights, *generators = arguments
-    if not fits(images, weights, labels):
-        return False
-    if not options.get("input_dropout_rate"):
-        return type(generators[0]) is np.random.RandomState
-    if {type(each) for each in generators} != {np.random.RandomState}:
-        return False
-    first, second = (each._bit_generator for each in generators)
-    return first is not second
+    generators = [rng] if input_rng is None else [rng, input_rng]
+    streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
+    are_known = all(type(each) is np.random.RandomState for each in generators)
+    return are_known and len(streams) == len(generators)

@@ -26,8 +26,8 @@ from pipeline.network.checks import (
     NUM_DIGITS,
     PIXELS,
     can_take,
+    draw_apart,
     fits,
-    is_trainable,
 )
 from pipeline.network.published import HELPERS_SHA256, NOTE
 
@@ -53,9 +53,14 @@ def train_epoch(
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
     arguments = images, labels, weights, rng, input_rng
+    drops_pixels = bool(options.get("input_dropout_rate"))
     if find_note(weights, rng):
         print_note()
-    elif batch_size == 1 and is_trainable(arguments, options):
+    elif (
+        batch_size == 1
+        and fits(images, weights, labels)
+        and draw_apart(rng, input_rng if drops_pixels else None)
+    ):
         return _train(*arguments, **options)
     return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
 

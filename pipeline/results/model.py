@@ -38,18 +38,6 @@ class Model:
         normalisation = float(arrays["normalisation"])
         return cls(weights, normalisation, data.read_classes(arrays), note)
 
-    def check_usable(self, path: Path, next_step: str) -> None:
-        """Raise InvalidFile if helpers.py cannot use the weights of a model.npz."""
-        import helpers  # not at the top, since a command itself reports its mistakes
-
-        try:
-            blank = np.zeros((1, 784), np.uint8)
-            helpers.predict(blank, self.weights, self.normalisation)
-        except (ValueError, IndexError, TypeError) as error:
-            shapes = ", ".join(str(matrix.shape) for matrix in self.weights)
-            problem = f"has matrices {shapes}, which helpers.py cannot use ({error})"
-            raise InvalidFile(path, problem, next_step) from None
-
     @property
     def sha256(self) -> str:
         """Return the SHA-256 of the weights, which metrics.json records."""

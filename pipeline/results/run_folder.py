@@ -110,12 +110,6 @@ class RunFolder:
     def read_model(self) -> Model:
         return Model.read(self.model_path, self.next_step)
 
-    def read_usable_model(self) -> Model:
-        """Read model.npz. Raises InvalidFile if helpers.py cannot use its weights."""
-        model = self.read_model()
-        model.check_usable(self.model_path, self.next_step)
-        return model
-
     def read_answers(self) -> np.ndarray:
         """Read the answers to the test images, (N,) uint8."""
         layout: Layout = {"answers": ("uint8", ("N",))}

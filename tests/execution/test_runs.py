@@ -1,6 +1,5 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
-import json
 import subprocess
 import sys
 
@@ -218,19 +217,6 @@ def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
     done = pipeline("verify", folder.path)
     assert done.returncode == 2
     assert "small.npz is missing, and its data.npz is missing, too" in done.stderr
-
-
-def test_verify_of_a_point_says_that_its_source_is_missing(
-    tmp_path, small_source, pipeline
-):
-    base = SIZES | {"source": str(small_source[0]), "epochs": 1}
-    (tmp_path / "a.yaml").write_text(json.dumps({"name": "a", "base": base}))
-    options = ("--sweep-dir", tmp_path / "sweep", "--no-report")
-    assert pipeline("sweep", tmp_path / "a.yaml", *options).returncode == 0
-    small_source[0].rename(small_source[0].with_name("moved.npz"))
-    done = pipeline("verify", tmp_path / "sweep")
-    assert done.returncode == 2
-    assert f"its source {small_source[0]} is missing" in done.stderr
 
 
 def test_a_run_is_handed_on_without_data_npz(small_run, pipeline):
