@@ -12,8 +12,6 @@ from pipeline.sweeps.definition import (
     sample_candidates,
 )
 from pipeline.sweeps.table import (
-    describe_seeds,
-    describe_values,
     find_points,
     find_varied,
     is_failed,
@@ -145,22 +143,13 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
 ONE = [(1, 1, 0.4), (2, 1, 0.3), (3, 1, 0.5)]
 TWO = [(1, 1, 0.9), (1, 2, 0.5), (2, 1, 0.8), (2, 2, 0.7)]
 THREE = [(size, seed, size / 10) for size in (1, 2, 3) for seed in (1, 2, 3)]
-FAILED = [(1, 1, 0.9), (1, 2, None), (4, 1, 0.95), (4, 2, None)]
+FAILED = [(4, 1, 0.95), (4, 2, None)]
 RANKINGS = {
     "an accuracy from above": ("accuracy", ONE, [3, 1, 2]),
     "an error from below": ("error", ONE, [2, 1, 3]),
     "by the mean and not one lucky seed": ("accuracy", TWO, [2, 1]),
     "equal but for rounding": ("error", [(2, 1, 0.5), (1, 1, 0.5 + 1e-14)], [2, 1]),
-    "incomplete ones later": (
-        "accuracy",
-        [(3, 1, None), (3, 2, None), *FAILED, (2, 1, 0.6), (2, 2, 0.6)],
-        [2, 4, 1, 3],
-    ),
-    "incomplete errors later": (
-        "error",
-        [(2, 1, 0.99), (2, 2, 0.99), *FAILED],
-        [2, 1, 4],
-    ),
+    "incomplete ones later": ("accuracy", [*FAILED, *TWO], [2, 1, 4]),
     "fewer seeds later": ("accuracy", [(9, 1, 0.9), *THREE], [3, 2, 1, 9]),
     "one more seed alike": ("accuracy", [(1, 4, 0.1), *THREE], [3, 2, 1]),
 }
@@ -209,73 +198,41 @@ def test_a_training_metric_needs_no_validation_images(tmp_path):
     assert rank(table, definition)["mean"][0] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("values", "mean", "text"),
-    [
-        ([0.125], 0.125, ""),
-        ([0.125, 0.25], 0.1875, ", mean of 2 seeds"),
-        ([0.125, None, 0.25], 0.1875, ", 2 of 3 seeds"),
-    ],
-)
-def test_the_best_is_described_with_its_mean_and_its_number_of_seeds(
-    values, mean, text
-):
-    points = [({"seed": seed}, value) for seed, value in enumerate(values)]
-    definition, table = make_points(points)
-    best = rank(table, definition).iloc[0]
-    assert (best["mean"], describe_seeds(best)) == (mean, text)
-    assert describe_values(best, ["hidden_size"]) == "hidden_size 40"
-    assert describe_values(best, []) == "the only configuration"
-
-
 LOW = [(1, 1, 0.5), (1, 2, 0.5), (1, 3, 0.5)]  # complete, but the worst
+HIGH = [(2, 1, 0.9), (2, 2, 0.9)]
+SELECTIONS = {
+    "one alone": (LOW, "", 1, ""),
+    "the best": ([*LOW, *HIGH, (2, 3, 0.9)], "", 2, ""),
+    "not with fewer seeds": ([*LOW, *HIGH], "", 1, ""),
+    "not with one that diverged": ([*LOW, *HIGH, (2, 3, None)], "", 1, ""),
+    "not with one that failed": ([*LOW, *HIGH, (2, 3, None)], "failed", 1, ""),
+    "nothing while one has died": ([*LOW, *HIGH, (2, 3, None)], "died", None, "died"),
+    "no complete one": ([*LOW[:2], (1, 3, None)], "", None, "no configuration has"),
+    "none that finished": ([(1, 1, None)], "", None, "no point has finished"),
+    "one not run": ([*LOW, (2, 1, None)], "not run", 1, "leads so far, of 3 of 4"),
+    "one outdated": ([*LOW, (2, 1, None)], "outdated", 1, "leads so far, of 3 of 4"),
+}
 
 
 @pytest.mark.parametrize(
-    ("values", "statuses", "selected", "reason"),
-    [
-        (LOW, {}, 1, ""),
-        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, 0.9)], {}, 2, ""),
-        ([*LOW, (2, 1, 0.9), (2, 2, 0.9)], {}, 1, ""),
-        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {}, 1, ""),
-        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {5: "failed"}, 1, ""),
-        ([*LOW, (2, 1, 0.9), (2, 2, 0.9), (2, 3, None)], {5: "died"}, None, "died"),
-        ([*LOW[:2], (1, 3, None)], {}, None, "no configuration has finished"),
-        ([(1, 1, None)], {}, None, "no point has finished"),
-        ([*LOW, (2, 1, None)], {3: "not run"}, 1, "leads so far, of 3 of 4 points"),
-        ([*LOW, (2, 1, None)], {3: "outdated"}, 1, "leads so far, of 3 of 4 points"),
-        ([*LOW, (2, 1, None)], {3: "interrupted"}, 1, "leads so far"),
-    ],
+    ("values", "status", "selected", "reason"), SELECTIONS.values(), ids=SELECTIONS
 )
-def test_what_is_selected(values, statuses, selected, reason):
-    """Only configurations that are done compete, with as many seeds as most."""
-    points = [
-        ({"hidden_size": size, "seed": seed}, each) for size, seed, each in values
-    ]
+def test_only_complete_configurations_compete_after_all_points_have_ended(
+    values, status, selected, reason
+):
+    """The last point gets this status, if any."""
+    points = [({"hidden_size": size, "seed": seed}, v) for size, seed, v in values]
     definition, table = make_points(points)
-    for row, status in statuses.items():
-        table.loc[row, "status"] = status
+    if status:
+        table.loc[len(values) - 1, "status"] = status
     best, found = select(table, definition)
     assert (best is not None and best["hidden_size"]) == (selected or False)
     assert reason in found
     assert bool(reason) == bool(found)
-
-
-def test_a_point_that_died_is_named_with_both_ways_out():
-    """It would have made the other configuration the best."""
-    values = [((0.005, 1), 0.7), ((0.005, 2), 0.7), ((0.01, 1), 0.9), ((0.01, 2), None)]
-    points = [
-        ({"learning_rate": rate, "seed": seed}, value) for (rate, seed), value in values
-    ]
-    definition, table = make_points(points)
-    table.loc[3, "status"] = "died"
-    selected, reason = select(table, definition)
-    assert selected is None
-    for part in (table["id"][3], "learning_rate 0.01, seed 2", "same command", "file"):
-        assert part in reason
-    assert list(is_failed(table, definition)) == [False, False, False, True]
-    table.loc[3, ["status", "validation_accuracy"]] = "done", 0.9
-    assert select(table, definition)[0]["learning_rate"] == 0.01
+    if status == "died":
+        for part in (table["id"][5], "hidden_size 2, seed 3", "same command", "file"):
+            assert part in found
+        assert list(is_failed(table, definition)) == [False] * 5 + [True]
 
 
 SEARCH = {

@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from pipeline import records
-from pipeline.errors import CommandFailed
 from pipeline.execution import runs
 from pipeline.parameters import from_values
 from pipeline.sweeps import evaluation, execution
@@ -93,18 +92,6 @@ def test_a_list_that_cannot_be_written_stays_whole_and_nothing_is_evaluated(
         execution.run_sweep(local / "s.yaml", str(out), with_report=False)
     assert (out / evaluation.FILE).read_bytes() == before
     assert not metrics.exists()
-
-
-def test_an_evaluation_that_fails_keeps_all_points(local, tmp_path, monkeypatch):
-    out = shutil.copytree(local / "out", tmp_path / "out")
-    next(out.glob("*/answers.npz")).write_bytes(b"")
-
-    def fail(*_):
-        raise evaluation.InvalidFile(out, "cannot be evaluated")
-
-    monkeypatch.setattr(runs, "execute_stages", fail)
-    with pytest.raises(CommandFailed, match="All points are kept, but: "):
-        execution.run_sweep(local / "s.yaml", str(out), with_report=False)
 
 
 def test_only_a_selected_point_has_a_page_and_only_on_demand(local, tmp_path, pipeline):

@@ -10,7 +10,6 @@ from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import ROOT
 from pipeline.results.run_folder import RunFolder
 from tests.commands import Command, make_options, start
-from tests.sweeps.conftest import read_results
 
 # Python imports this when it starts, in the command and in each process that it spawns.
 SPAWN = """
@@ -36,14 +35,6 @@ def test_a_spawned_run_has_the_published_digest(spawn, tmp_path):
     output, errors = process.communicate()
     assert process.returncode == 0, output + errors
     assert folder.read_metrics().weights_sha256 == WEIGHTS_SHA256
-
-
-def test_a_spawned_sweep_has_the_weights_of_a_forked_one(spawn, local, tmp_path):
-    options = ("--no-report", "--workers", 2, "--sweep-dir", tmp_path / "out")
-    process = start("sweep", local / "s.yaml", *options, environment=spawn)
-    output, errors = process.communicate()
-    assert process.returncode == 0, output + errors
-    assert read_results(tmp_path / "out") == read_results(local / "out")
 
 
 def test_ctrl_c_ends_a_spawned_run_and_its_process(spawn, tmp_path):
