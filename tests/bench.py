@@ -32,7 +32,8 @@ from tests.pages import CHROMIUM
 SWEEP = """
 name: bench
 base: {{epochs: {epochs}}}
-grid: {{learning_rate: {rates}, seed: [1, 2, 3]}}
+grid: {{learning_rate: {rates}}}
+seeds: [1, 2, 3]
 """
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 FRAMES = """() => new Promise((done) => {
