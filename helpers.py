@@ -15,7 +15,7 @@ averaged over the images, as in the original.
 These functions define the network that is trained, measured and stored, so you change
 the network by changing them. "Your own network" in notebooks/README.md says what each
 function must take and return, and how much longer a changed file takes to train. It is
-all of the network: it imports installed packages, and no file of your own.
+all of the network: it imports NumPy and the standard library, and nothing else.
 """
 
 import numpy as np

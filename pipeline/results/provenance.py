@@ -67,8 +67,9 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
 
     Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
     """
+    check_helpers()
     stages = list(stages)
-    versions = find_versions(PACKAGES) | check_helpers()
+    versions = find_versions(PACKAGES)
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
@@ -86,11 +87,11 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     }
 
 
-def check_helpers() -> dict[str, str]:
-    """Check the helpers.py on disk; return the versions of the packages it imports.
+def check_helpers() -> None:
+    """Raise InvalidInput if the helpers.py on disk cannot be all of the network.
 
-    Raises InvalidInput if it has a syntax error, or imports a file of the user's, which
-    no result would record. A command checks this before it replaces a result.
+    It may import NumPy and the standard library, because no result records anything
+    else that it imports. A command checks this before it replaces a result.
     """
     try:
         tree = ast.parse(read_code(HELPERS), HELPERS)
@@ -105,18 +106,13 @@ def check_helpers() -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom):
             names.add("." * node.level + (node.module or ""))
     roots = {name.partition(".")[0] or name for name in names}
-    others = roots - sys.stdlib_module_names - {"numpy"}
     own = {name for name in roots if (ROOT / f"{name}.py").exists()}
-    # To list all packages takes 0.2 s, so it is done only for an unusual helpers.py.
-    packages = importlib.metadata.packages_distributions() if others else {}
-    if foreign := sorted(own | (others - packages.keys())):
+    if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):
         raise InvalidInput(
-            f"helpers.py imports {foreign[0]}, which no run records, because it is not "
-            "installed. If it is a package, install it. If it is a file of your own, "
-            "move its code into helpers.py, which is all of the network."
+            f"helpers.py imports {foreign[0]}, but may import only NumPy and the "
+            "standard library. Move what you need of it into helpers.py, which is all "
+            "of the network."
         )
-    distributions = {packages[name][0] for name in others}
-    return {name: importlib.metadata.version(name) for name in sorted(distributions)}
 
 
 def check_imported() -> None:
