@@ -368,3 +368,13 @@ def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
     lines = html.select("polyline.run")
     assert [len(line["points"].split()) for line in lines] == [2, 2]
     assert "validation" not in html.select_one(".training figcaption").text
+
+
+@pytest.mark.parametrize("name", ["runs/a/x_and_runs/b/x", "ü" * 200])
+def test_pages_of_different_names_have_different_paths_that_can_be_written(
+    name, tmp_path
+):
+    paths = {tmp_path / page.choose_path(name + end).name for end in "ab"}
+    assert len(paths) == 2
+    for path in paths:
+        write_whole(path, b"")
