@@ -137,10 +137,6 @@ class Page:
     def unfold(self):
         self.root.locator("details").evaluate_all(OPEN)
 
-    def open_more(self):
-        """Open what is folded under the pad."""
-        self.part("more-of-pad").evaluate_all(OPEN)
-
     def draw(self, strokes=SEVEN):
         """Draw with the mouse. Points are fractions of the pad."""
         self.pad.scroll_into_view_if_needed()

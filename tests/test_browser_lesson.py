@@ -319,6 +319,7 @@ def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
         for i in range(lesson.answers.count()):
             lesson.choose(i)
             lesson.press_answer(i)
+        lesson.train_once()
         page.evaluate(PRINT_NOTHING)
         for size in ("A4", "Letter"):
             lesson.press("Print my sheet")
@@ -329,7 +330,8 @@ def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
             printed = page.pdf(format=size, prefer_css_page_size=True)
             assert pages.count_pages(printed) == 1
         page.once("dialog", lambda dialog: dialog.accept())
-        lesson.press("Begin a new sheet")
+        lesson.press("Begin again")
+        expect(lesson.part("dots .dot")).to_have_count(0)
         expect(lesson.part("sheet td").filter(has_text=re.compile("."))).to_have_count(
             0
         )
@@ -431,7 +433,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
         expect(lesson.part("class .dot")).to_have_count(100)
         says = lesson.part("class .says")
         for kind, group in groups.items():
-            ends = f"from {100 * group.min():.1f} to {100 * group.max():.1f} %"
+            ends = f"from {100 * group.min():.1f} % to {100 * group.max():.1f} %"
             words = f"50 {kind} the slip: {ends}, mean {100 * group.mean():.1f} %"
             expect(says).to_contain_text(words)
         among = np.sum(groups["with"] >= groups["without"].min())

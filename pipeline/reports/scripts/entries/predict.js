@@ -109,8 +109,8 @@ function setUpSheet(sheet) {
   });
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
-    if (!window.confirm("Begin a new sheet? All that you have predicted is lost.")) return;
-    for (const { key } of predictions) store.forget(key);
+    if (!window.confirm("Begin again? Your predictions and dots are lost.")) return;
+    for (const key of store.list("")) store.forget(key);
   });
 }
 

@@ -35,10 +35,6 @@ export class Dots {
     return dots.sort((a, b) => a.seed - b.seed);
   }
 
-  forget() {
-    for (const key of store.list(this.key)) store.forget(key);
-  }
-
   // The next seeds that have no dot of a kind.
   findNext(kind, seed, count) {
     const next = [];

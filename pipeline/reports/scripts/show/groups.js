@@ -1,6 +1,6 @@
 // Draws two groups of dots, with the slip and without, over one axis of accuracies, and says in a
 // sentence how far they lie apart.
-import { addElement } from "./dom.js";
+import { addElement, formatPercent } from "./dom.js";
 import { findAxis } from "./plot.js";
 
 const WIDTH = 340; // of the drawing
@@ -12,7 +12,6 @@ const LABEL = 22; // the height of the name of a group
 const NAMES = { with: "with the slip", without: "without the slip" };
 
 const points = (difference) => `${(100 * difference).toFixed(1)} points`;
-const percent = (accuracy) => (100 * accuracy).toFixed(1);
 const select = (dots, kind) =>
   dots.filter((dot) => dot.kind === kind).sort((a, b) => a.accuracy - b.accuracy);
 
@@ -25,9 +24,9 @@ function measure(group) {
 function describeGroup({ dots, name }) {
   if (dots.length === 0) return `None yet ${name}.`;
   const { mean, low, high } = measure(dots);
-  if (dots.length === 1) return `1 ${name}: ${percent(mean)} %.`;
-  const ends = `from ${percent(low)} to ${percent(high)} %`;
-  return `${dots.length} ${name}: ${ends}, mean ${percent(mean)} %.`;
+  if (dots.length === 1) return `1 ${name}: ${formatPercent(mean)}.`;
+  const ends = `from ${formatPercent(low)} to ${formatPercent(high)}`;
+  return `${dots.length} ${name}: ${ends}, mean ${formatPercent(mean)}.`;
 }
 
 // Says how far the means of two groups lie apart, and whether the groups overlap.
