@@ -141,12 +141,6 @@ def check_pictures(lab, cells):
     assert shown == expected
 
 
-def test_learn_shows_its_pictures_without_a_kernel(lab):
-    lab.open("learn")
-    lab.shut_down_kernel()
-    check_pictures(lab, nbformat.read(NOTEBOOKS / "learn.ipynb", 4).cells)
-
-
 def test_explore_shows_its_pictures_without_a_kernel_and_its_controls_with_one(lab):
     cells = nbformat.read(NOTEBOOKS / "explore.ipynb", 4).cells
     lab.open("explore")
