@@ -114,7 +114,8 @@ class NotebookProcess:
             raise CommandFailed(f"{problem}. Correct it.")
         if names:
             problem = f"{', '.join(names)} changed after this command started"
-            raise CommandFailed(f"{problem}. Start the command again.")
+            advice = "Start the command again, or restart the kernel"
+            raise CommandFailed(f"{problem}. {advice}.")
 
     def run_cell(self, source: str) -> Iterator[Message]:
         """Run a cell, and yield its outputs; the last message is of the kind "done".
