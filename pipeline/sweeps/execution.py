@@ -21,7 +21,7 @@ from pipeline.records import Status, SweepRecord
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, table, training
-from pipeline.sweeps.progress import Progress, describe_state, log_plan
+from pipeline.sweeps.progress import Progress, log_plan, log_state
 from pipeline.sweeps.sweep import Point, Sweep, prepare
 from pipeline.sweeps.table import make_table
 
@@ -43,13 +43,10 @@ def run_sweep(
     """Train the points that are left of a sweep, and return its table.
 
     source: the YAML file, its content, or a sweep that was prepared from it.
-    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME. A prepared sweep
-        has its own.
-    workers: how many points to train at a time on this machine; by default one for each
-        core.
+    sweep_dir: by default runs/sweeps/NAME; a prepared sweep has its own.
+    workers: how many points to train at a time here; by default one for each core.
     scheduler: the address of a Dask scheduler to use instead.
     retry_failed: whether to train failed points, too.
-    with_report: whether to write report.html.
     dry_run: whether only to log what would be trained.
 
     Raises InvalidInput before anything starts. Raises CommandFailed if another command
@@ -66,7 +63,7 @@ def run_sweep(
     with lock(sweep.path):
         start_fork_server()
         jobs = sweep.find_jobs(retry_failed)
-        log.info(describe_state(sweep, len(jobs)))
+        log_state(sweep, len(jobs))
         train(sweep, jobs, workers, scheduler)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if with_report and (jobs or is_new or not sweep.report_path.exists()):
@@ -107,12 +104,14 @@ def train(
     """Train the points, and record each as soon as it has ended.
 
     sweep.json is written before the first point is trained, so that results of other
-    code count as outdated from then on; but not if there is no scheduler.
+    code count as outdated from then on, but not if no point can be trained.
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
+    has_begun = False
     try:
         with open_trainer(sweep, jobs, workers, scheduler) as submit:
+            has_begun = True
             _write_definition(sweep, bool(jobs))
             futures = {}
             for point in jobs:
@@ -130,7 +129,7 @@ def train(
             begun = point.folder.find_record()
             if begun and begun.status == Status.RUNNING:
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
-        if sweep.record_path.exists():
+        if has_begun:
             write_state(sweep, "interrupted")
 
 
@@ -215,11 +214,10 @@ def _describe_place(sweep: Sweep) -> str:
     records = [point.record for point in sweep.points.values() if point.record]
     if not records:
         return ""
-    first = min(record.started for record in records)
-    last = max(record.started for record in records)
+    times = sorted(f"{record.started:%Y-%m-%d %H:%M}" for record in records)
     seconds = format_duration(sweep.measure_seconds())
     where = describe_origins(record.origin for record in records)
     return (
-        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; its trainings took "
-        f"{seconds} together, with those that failed, {where}"
+        f"{times[0]} to {times[-1]} UTC; its trainings took {seconds} together, "
+        f"with those that failed, {where}"
     )

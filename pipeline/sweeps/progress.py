@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 
 def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
     """Log what would be trained, and how long that takes if points are done."""
-    log.info(describe_state(sweep, len(jobs)))
-    if not has_published_helpers(*sweep.inputs.values()):
-        log.info(NOTE)
+    log_state(sweep, len(jobs))
     if not jobs:
         return
     at_a_time = min(workers or cpu_count(), len(jobs))
@@ -33,14 +31,16 @@ def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
     log.info(f"{at_a_time} at a time: {time_left}")
 
 
-def describe_state(sweep: Sweep, left: int) -> str:
-    """Say how many points are done, and how many are left to train."""
+def log_state(sweep: Sweep, left: int) -> None:
+    """Log how many points are done, how many are left, and if no loops train them."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - left
     more = f", {failed:,} failed or diverged before" if failed else ""
     total = count_of(len(statuses), "point")
-    return f"{total}: {done:,} done, {left:,} to run{more}"
+    log.info(f"{total}: {done:,} done, {left:,} to run{more}")
+    if left and not has_published_helpers(*sweep.inputs.values()):
+        log.info(NOTE)
 
 
 class Progress:
@@ -53,14 +53,10 @@ class Progress:
         self.metric, self.total = sweep.definition.select, total
         self.names = {*find_varied(make_table(sweep)), "seed"}
         self.count, self.first_at = 0, 0.0
-        self.has_note = False  # whether the note of a record has been logged
 
     def log_point(self, point: Point) -> None:
         self.count += 1
         record = point.record
-        if record and record.note and not self.has_note:
-            log.warning(record.note)
-            self.has_note = True
         result = describe(point.parameters.model_dump(include=self.names))
         if record and record.metrics:
             value = round_metric(getattr(record.metrics, self.metric))

@@ -31,10 +31,13 @@ RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
 TIMES = ["started", "duration_s", "error"]
 NOT_RUN = "not run"
 LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # what has not ended
-DIED_ADVICE = (
-    "Give the same command once more, which trains again what died, "
-    "or take it out of the file"
-)
+# What to do about points that have ended so.
+ADVICE = {
+    Status.DIED: "Give the same command once more, which trains again what died, "
+    "or take it out of the file",
+    Status.FAILED: "The option --retry-failed gives failed points another try",
+    Status.DIVERGED: "The same training diverges again: change what it is given",
+}
 
 
 def identify(values: Any) -> str:
@@ -132,7 +135,7 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
         values = describe_values(point, [*find_varied(table), "seed"])
         more = f", and {len(died) - 1} more have" if len(died) > 1 else " has"
         problem = f"point {point['id']} ({values}){more} died"
-        return None, f"Nothing is selected: {problem}. {DIED_ADVICE}"
+        return None, f"Nothing is selected: {problem}. {ADVICE[Status.DIED]}"
     if not best["complete"]:
         problem = "no configuration has finished with as many seeds as most have"
         return None, f"Nothing is selected: {problem}"
@@ -197,12 +200,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         lines.append(f"{ids.iloc[0]}{more} {status}: {error}")
     statuses = set(failed["status"])
-    if Status.DIED in statuses:
-        lines.append(f"{DIED_ADVICE}.")
-    if statuses - {Status.DIVERGED, Status.DIED}:
-        lines.append("The option --retry-failed gives failed points another try.")
-    elif statuses == {Status.DIVERGED}:
-        lines.append("The same training diverges again: change what it is given.")
+    lines += [f"{ADVICE[status]}." for status in ADVICE if status in statuses]
     return "\n".join(lines)
 
 
