@@ -65,6 +65,27 @@ def test_why_has_what_each_part_of_the_slip_costs():
     assert f"{words} epochs, and the rest {low[REST]:.1f} to {high[REST]:.1f}" in text
 
 
+def test_why_has_what_more_images_bring():
+    record = pd.read_csv(NOTEBOOKS / "data" / "images.csv")
+    reached = {}
+    for key, rows in record.groupby(["images", "hidden_size", "relu_grad_inactive"]):
+        choosing = rows[rows["seed"] == 1].filter(like="validation_")
+        column = choosing.max().idxmax().replace("validation", "test")
+        others = rows[rows["seed"] > 1]
+        names = ["dropout_rate", "learning_rate"]
+        best = rows.loc[choosing.max(axis=1).idxmax(), names]
+        assert (others[names] == best).all(axis=None)
+        reached[key] = others[column].mean() / 100
+    text = read_prose("why")
+    words = "55,000 images give {:.1f} % and 10,000 give {:.1f} %, while 1,000 without "
+    keys = (55_000, 40, 1), (10_000, 40, 1), (1_000, 40, 0)
+    assert (words + "it give {:.1f} %").format(*map(reached.get, keys)) in text
+    sizes = (1_000, 40), (10_000, 40), (55_000, 40), (1_000, 400)
+    leads = [reached[*size, 0] - reached[*size, 1] for size in sizes]
+    words = "leads by {:.1f} points with 1,000 images, {:.1f} with 10,000 and {:.1f} "
+    assert (words + "with 55,000, and by {:.1f} with 400").format(*leads) in text
+
+
 def test_keras_says_that_its_check_fails_one_of_our_own_seeds():
     words = r"mean (\S+), from (\S+) to (\S+)"
     mean, low, high = re.findall(words, read_output("keras", "user-checked"))[0]
@@ -108,7 +129,7 @@ def test_why_has_the_accuracies_of_the_two_best_networks():
 
 
 def test_overfitting_has_the_numbers_of_its_record():
-    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv").query("block == 1")
     spreads = record.groupby("relu_grad_inactive")["test"].std()
     assert 2 < spreads[1] / spreads[0] < 3
     text = read_prose("overfitting")

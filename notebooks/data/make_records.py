@@ -5,7 +5,7 @@
 
 The functions that train a row are the lessons' own: the cells tagged "record" of the
 notebook are executed here. So what a lesson shows is what has made its record. Only
-`train_placement` stands here.
+`train_placement` and `train_images` stand here.
 
 A block is a thousand training images. The sample has blocks 1 and 2; rows with other
 images need all of MNIST, from the cache of Keras or from the file that --mnist names.
@@ -35,6 +35,30 @@ KERAS = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 BLOCK = 1000  # images
 Row = dict[str, Any]
 Train = Callable[[Row], Row]
+
+# After how many epochs a training with so many images is measured.
+LENGTHS = {
+    100: (10, 20, 50, 100, 200, 500, 1000),
+    1_000: (5, 10, 20, 50, 100, 200, 400),
+    10_000: (1, 2, 5, 10, 20, 50),
+    55_000: (1, 2, 5, 10, 20),
+}
+# By images, hidden units and derivative: the dropout and learning rates that are best
+# by the images to choose by, with seed 1.
+CHOSEN = {
+    (100, 40, 0): (0.5, 0.01),
+    (100, 40, 1): (0.0, 0.005),
+    (1_000, 40, 0): (0.0, 0.0005),
+    (1_000, 40, 1): (0.5, 0.005),
+    (10_000, 40, 0): (0.0, 0.01),
+    (10_000, 40, 1): (0.0, 0.001),
+    (55_000, 40, 0): (0.0, 0.01),
+    (55_000, 40, 1): (0.0, 0.001),
+    (1_000, 5, 0): (0.0, 0.005),
+    (1_000, 5, 1): (0.5, 0.001),
+    (1_000, 400, 0): (0.5, 0.005),
+    (1_000, 400, 1): (0.5, 0.01),
+}
 
 
 def list_placement() -> Iterator[Row]:
@@ -84,6 +108,23 @@ def list_dose() -> Iterator[Row]:
             yield row | {"epochs": 100, "seed": seed}
 
 
+def list_images() -> Iterator[Row]:
+    """List the trainings of why: more images, and fewer or more hidden units.
+
+    The first seed tries all settings, by which the notebook chooses. The setting that
+    it chooses is trained with three other seeds.
+    """
+    names = "images", "hidden_size", "relu_grad_inactive"
+    settings = list(itertools.product((0.0, 0.5), (0.0005, 0.001, 0.002, 0.005, 0.01)))
+    for key, chosen in CHOSEN.items():
+        epochs = 100 if key[1] == 400 else LENGTHS[key[0]][-1]
+        trainings = [(*setting, 1) for setting in settings]
+        trainings += [(*chosen, seed) for seed in (2, 3, 4)]
+        for rate, step, seed in trainings:
+            row = dict(zip(names, key, strict=True)) | {"dropout_rate": rate}
+            yield row | {"learning_rate": step, "epochs": epochs, "seed": seed}
+
+
 def list_dropout() -> Iterator[Row]:
     """List the trainings of dropout: rates of hidden units and pixels."""
     rates = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04)
@@ -97,9 +138,11 @@ def list_dropout() -> Iterator[Row]:
 
 
 def list_hundreds() -> Iterator[Row]:
-    """List the trainings of overfitting: five times forty seeds, both derivatives."""
-    for inactive, seed in itertools.product((1, 0), range(1, 201)):
-        yield {"relu_grad_inactive": inactive, "seed": seed}
+    """List the trainings of overfitting: five times forty seeds, and other blocks."""
+    designs = [(1, 1, 200), (0, 1, 200), *((0, block, 40) for block in range(3, 15))]
+    for inactive, block, seeds in designs:
+        for seed in range(1, seeds + 1):
+            yield {"relu_grad_inactive": inactive, "block": block, "seed": seed}
 
 
 def train_placement(data: Data, row: Row) -> Row:
@@ -118,12 +161,33 @@ def train_placement(data: Data, row: Row) -> Row:
     return {"test": round(accuracy * len(data.y_test))}
 
 
+def train_images(data: Data, row: Row) -> Row:
+    """Train on the front of MNIST; the last 5,000 training images are to choose by."""
+    rng, _ = helpers.generators(row["seed"])
+    weights, measured = helpers.initial_weights(rng, row["hidden_size"]), {}
+    x, y = data.x_train[: row["images"]], data.y_train[: row["images"]]
+    sets = {"validation": (data.x_train[55_000:], data.y_train[55_000:])}
+    sets["test"] = data.x_test, data.y_test
+    names = "relu_grad_inactive", "dropout_rate", "learning_rate"
+    options = {name: row[name] for name in names}
+    for epoch in range(1, row["epochs"] + 1):
+        error, _ = compiled.train_epoch(x, y, weights, rng, **options)
+        if not np.isfinite(error):
+            break
+        if epoch in LENGTHS[row["images"]]:
+            for split, images in sets.items():
+                accuracy = compiled.evaluate(*images, weights)[1]
+                measured[f"{split}_{epoch}"] = round(accuracy * len(images[1]))
+    return measured
+
+
 # For each record what trains a row, a function or its notebook and name, and the rows.
 RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
     "placement": (train_placement, list_placement),
     "slip": (("why", "train_slip"), list_slip),
     "blocks": (("why", "train_slip"), list_blocks),
     "dose": (("why", "train_slip"), list_dose),
+    "images": (train_images, list_images),
     "dropout": (("dropout", "train_dropout"), list_dropout),
     "hundreds": (("overfitting", "train_hundreds"), list_hundreds),
 }
@@ -139,11 +203,10 @@ def load_lesson(notebook: str) -> Row:
     """Execute the cells of a notebook that are tagged "record"."""
     os.chdir(FOLDER.parent)
     content = json.loads((FOLDER.parent / f"{notebook}.ipynb").read_text())
-    namespace: Row = {"__name__": "record", "record": pd.DataFrame()}
+    namespace: Row = {"__name__": "record"}
     for cell in content["cells"]:
         if "record" in cell["metadata"].get("tags", ()):
             exec("".join(cell["source"]), namespace)
-            namespace["repeat"] = 0  # rows that the lesson itself would train again
     return namespace
 
 
@@ -160,7 +223,7 @@ def train_rows(name: str, rows: list[Row], data: Data) -> list[Row]:
     else:
         namespace = load_lesson(trainer[0])
         for number in range(3, len(data.x_train) // BLOCK + 1):
-            namespace.setdefault("blocks", {})[number] = read_block(data, number)
+            namespace["blocks"][number] = read_block(data, number)
         train = namespace[trainer[1]]
     done: list[Row] = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
