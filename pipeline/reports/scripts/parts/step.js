@@ -3,7 +3,7 @@
 
 import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";
 import { SIDE, unpackBytes } from "../compute/reading.js";
-import { make } from "../show/dom.js";
+import { make, makeButton } from "../show/dom.js";
 import { Tiles } from "../show/tiles.js";
 import { NetworkView } from "./network_view.js";
 
@@ -28,11 +28,10 @@ class Steps {
     [this.images, this.labels] = await Promise.all(this.packed.map(unpackBytes));
     const { weights, scaled } = new Training(this.images, this.labels, this.parameters);
     this.scaled = scaled;
-    const next = make("button", { type: "button", class: "action next" }, "Next image");
-    next.addEventListener("click", () => this.next());
     this.take(this.images.subarray(0, PIXELS), this.labels[0], [weights.first, weights.second]);
-    this.view.build(this.network, [next]);
-    this.root.querySelector(".phases").prepend(next);
+    this.view.build(this.network);
+    const next = makeButton("Next image", () => this.next(), { class: "action" });
+    this.root.firstChild.prepend(next);
   }
 
   // Takes an image, with its label, for the weights to learn from.
@@ -52,7 +51,7 @@ class Steps {
       most: 5,
       nameOf: (layer, at) => {
         if (layer === 0) return `pixel row ${Math.floor(at / SIDE)}, column ${at % SIDE}`;
-        return layer === 1 ? `hidden unit ${at}` : `score of ${classes[at]}`;
+        return layer === 1 ? `hidden unit ${at}` : `the score of ${classes[at]}`;
       },
     };
   }
