@@ -36,12 +36,10 @@ def open_cluster(
 ) -> Iterator[Submit]:
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
-    wanted: the record of a point, whose inputs the workers must have.
-    contents: of each data.npz, which is sent once.
+    wanted: of a point, whose inputs the workers must have; contents: of each data.npz.
     """
     greet(address)
-    # Otherwise it shows a traceback when the scheduler has gone.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
         # They are results of tasks, so those of a lost worker can be made again.

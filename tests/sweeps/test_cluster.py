@@ -123,7 +123,7 @@ def test_ctrl_c_and_a_scheduler_that_ends_keep_what_has_finished(dask, local, ga
             running.send_signal(signal.SIGINT)
         else:
             dask.scheduler.kill()
-        log, errors = running.communicate(timeout=60)
+        log, errors = running.communicate(timeout=120)
         training.close()
         assert running.returncode == code
         assert message in errors
@@ -138,7 +138,7 @@ def test_a_late_worker_that_differs_ends_the_sweep_by_name(dask, local, gate):
     training = gate.wait()
     dask.add_worker(code=OTHER_NUMPY)
     dask.remove(first)  # so that the other one gets its points
-    log, errors = running.communicate(timeout=60)
+    log, errors = running.communicate(timeout=120)
     training.close()
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
@@ -159,7 +159,7 @@ def test_a_worker_that_cannot_train_is_named_before_anything_is_written(
 ):
     dask.add_worker(option, code=code)
     running = dask.sweep(local / "s.yaml", dask.folder / "out")
-    log, errors = running.communicate(timeout=60)
+    log, errors = running.communicate(timeout=120)
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
     assert reason in errors
