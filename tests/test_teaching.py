@@ -1,6 +1,5 @@
 """The plans of lessons and the key have the numbers that were computed."""
 
-import itertools
 import json
 import re
 
@@ -11,7 +10,7 @@ import pytest
 
 import helpers
 from pipeline.lessons.diagram import Diagram
-from pipeline.network import published, variants
+from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 
 # The options of the networks in the lesson.
@@ -216,51 +215,13 @@ def test_learn_quotes_what_the_slip_costs_after_a_hundred_epochs(runs):
     assert words.format(*ends) in read_printed("learn")[0]
 
 
-def test_the_rates_and_the_slopes_of_learn_are_as_its_answers_say():
+def test_the_rates_of_learn_are_as_its_answers_say():
     _, printed = read_printed("learn")
     rows = re.findall(r"rate (\S+) +(\S+) and (\S+)", printed["rates"])
     rates, known, unseen = np.array(rows, float).T
     assert (rates[known.argmax()], rates[unseen.argmax()]) == (0.05, 0.005)
     assert np.ptp(unseen[(rates >= 0.002) & (rates <= 0.01)]) < 0.01
     assert unseen.argmin() == len(rates) - 1
-    lists = re.findall(r"\[(.*)\]", printed["three"])
-    linear, slip, true = np.array([numbers.split(", ") for numbers in lists], int)
-    assert np.all(true > slip)
-    assert np.all(true > linear)
-    assert slip.mean() - linear.mean() < (true.mean() - linear.mean()) / 2
-
-
-def find_places(known, unseen, seeds):
-    """Return how far the slip lies above no cut and below the true slope, by seed."""
-    kinds = {"has_relu": False}, {}, {"relu_grad_inactive": 0}
-    masks = np.ones((len(known[0]), 40))
-    counts = []
-    for seed, options in itertools.product(range(1, seeds + 1), kinds):
-        rng, _ = helpers.generators(seed)
-        weights = helpers.initial_weights(rng, 40)
-        for _ in range(5):
-            variants.train_epoch(*known, weights, masks, **options)
-        hidden = helpers.scale(unseen[0], 255) @ weights[0]
-        hidden = np.maximum(hidden, 0 if options.get("has_relu", True) else -np.inf)
-        answers = (hidden @ weights[1]).argmax(axis=1)
-        counts.append(np.sum(answers == unseen[1]))
-    return np.diff(np.reshape(counts, (seeds, 3)))
-
-
-def test_learn_says_where_the_slip_lies_if_the_images_change_places(sample):
-    first, second = (
-        (sample["x_train"][block], sample["y_train"][block])
-        for block in (slice(1000), slice(1000, 2000))
-    )
-    prose, _ = read_printed("learn")
-    places = find_places(first, second, 5).mean(axis=0)
-    words = "lies {:.0f} images above the network without a cut, and {:.0f} below the"
-    assert words.format(*places) in prose
-    swapped = find_places(second, first, 20)
-    places = *swapped[:5].mean(axis=0), *swapped.mean(axis=0)
-    words = "middle, {:.0f} above the one and {:.0f} below the other, while twenty"
-    words += " seeds put it {:.0f} above and {:.0f} below."
-    assert words.format(*places) in prose
 
 
 def test_the_answers_to_the_tries_quote_what_is_computed():

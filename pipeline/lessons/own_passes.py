@@ -1,7 +1,7 @@
-"""Check the passes that a student writes in learn.ipynb, and let them train.
+"""Check the passes and lines that a student writes in learn.ipynb.
 
-They are compared with the true ones, and with mistakes that are often made. Once they
-are right, they take the place of those in helpers.
+They are compared with the true ones, and with mistakes that are often made. Passes
+that are right train in place of those in helpers.
 """
 
 import itertools
@@ -14,13 +14,8 @@ import numpy as np
 import helpers
 from pipeline.lessons import student_calls
 from pipeline.lessons.student_calls import Pass
-from pipeline.network import compiled
 
 BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # what it is given
-ONE_IS_RIGHT = (
-    "for one image your loop is right, but for all it has to step after each image, "
-    "once for each, in their order"
-)
 Arrays = tuple[np.ndarray, ...]
 true_backward: Pass = partial(helpers.backward, relu_grad_inactive=0)
 
@@ -131,85 +126,44 @@ def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
     return chosen[0], chosen[1]
 
 
-def check_epoch(
-    epoch: Pass,
-    images: np.ndarray,
-    labels: np.ndarray,
-    weights: Arrays,
-    learning_rate: float,
-) -> None:
-    """Print whether a student's loop moves the weights as an epoch should.
+def check_mean(mean: Pass, inputs: np.ndarray, signals: np.ndarray) -> None:
+    """Print what a student's line returns as the mean of the gradients of a batch.
 
-    epoch: takes images, labels and weights, and moves the weights in place.
+    inputs: (B, I), a row for an image.
+    signals: (B, H), the error signals of the units.
     """
-    true = partial(
-        compiled.train_epoch,
-        rng=np.random.RandomState(1),
-        learning_rate=learning_rate,
-        dropout_rate=0,
-        relu_grad_inactive=0,
-    )
 
-    def train(run: Pass, chosen: Any) -> Arrays:
-        moved = tuple(matrix.copy() for matrix in weights)
-        with np.errstate(over="ignore", invalid="ignore"):  # as too long a step may
-            run(images[chosen], labels[chosen], moved)
-        return moved
+    def find_true(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
+        return (inputs.T @ signals / len(inputs),)
 
-    try:
-        yours, one = train(epoch, slice(None)), train(epoch, slice(1))
-    except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        student_calls.explain(epoch, error)
-        return
-    if student_calls.are_equal(yours, train(true, slice(None))):
-        accuracy = compiled.evaluate(images, labels, yours)[1]
-        print(f"equal: your network now gets {accuracy:.3f} of the images right")
-    elif student_calls.are_equal(yours, weights):
-        print("Not written yet. Or do the weights not move in place, as by -= ?")
-    else:
-        words = _compare_step(one, images[:1], labels[:1], weights, learning_rate)
-        print("not equal:", words or ONE_IS_RIGHT)
-
-
-def _compare_step(
-    after: Arrays,
-    image: np.ndarray,
-    label: np.ndarray,
-    weights: Arrays,
-    learning_rate: float,
-) -> str:
-    """Return what is wrong with the step that a student's loop makes for one image.
-
-    Return "" if nothing is.
-    """
-    target = helpers.one_hot(label)
-    slip = "inactive units have the slope 1: that is the original's slip"
-    kinds: dict[str, tuple[float, np.ndarray, float]] = {
-        "": (255, target, 0),
-        slip: (255, target, 1),
-        "the pixels are not divided by 255": (1, target, 0),
-        "the target is the label, and not one-hot": (255, label, 0),
+    total = inputs.T @ signals
+    mistakes = {
+        "that is the sum, so divide it by the number of images": (total,),
+        "divide by the number of images, not of inputs": (total / inputs.shape[1],),
+        "the mean of products is not the product of the means": (
+            np.outer(inputs.mean(axis=0), signals.mean(axis=0)),
+        ),
     }
-    step = _join([end - start for end, start in zip(after, weights, strict=True)])
-    if not step.any():
-        return "given one image alone, your loop makes no step"
-    for why, (divisor, wanted, slope) in kinds.items():
-        inputs = helpers.scale(image, divisor)
-        passed = inputs, wanted, *helpers.forward(inputs, weights), weights
-        gradient = _join(helpers.backward(*passed, relu_grad_inactive=slope))
-        rate = -(step @ gradient) / (gradient @ gradient)
-        if not np.allclose(step, -rate * gradient, rtol=1e-6, atol=1e-12):
-            continue
-        length = f"a step is {rate:.3g} times the gradient, not {learning_rate:g} times"
-        if np.isclose(rate, -learning_rate):
-            length = "the weights move up the slope: it is -= and not +="
-        right = np.isclose(rate, learning_rate)
-        return "; ".join(filter(None, (why, "" if right else length)))
-    return "given one image alone, the weights are not where a step leads"
+    arguments = {"inputs": inputs, "signals": signals}
+    _compare(("mean",), mean, find_true, arguments, mistakes)
 
 
-def _join(matrices: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([matrix.ravel() for matrix in matrices])
+def check_mask(mask: Pass, draws: np.ndarray) -> None:
+    """Print what a student's line returns as the mask that drops half of the units.
+
+    draws: (1, H), from 0 to 1.
+    """
+
+    def find_true(draws: np.ndarray) -> Arrays:
+        return ((draws >= 0.5) / 0.5,)
+
+    kept = draws >= 0.5
+    mistakes = {
+        "a unit that is kept has to count twice": (1.0 * kept,),
+        "a unit that is kept counts twice, not half": (0.5 * kept,),
+        "the units with a draw below 0.5 are the ones to drop": (2.0 * ~kept,),
+    }
+    _compare(("mask",), mask, find_true, {"draws": draws}, mistakes)
 
 
 def _compare(
@@ -232,7 +186,8 @@ def _compare(
         student_calls.explain(function, error)
         return
     if all(each is ... for each in found):
-        print(f"{' and '.join(names)} are not written yet")
+        verb = "is" if len(names) == 1 else "are"
+        print(f"{' and '.join(names)} {verb} not written yet")
         return
     true = find_true(*arguments.values())
     try:
@@ -241,14 +196,14 @@ def _compare(
             for name, mine, right in zip(names, found, true, strict=True)
         ]
     except (TypeError, ValueError):
-        wanted = f"{len(names)} arrays of numbers, {' and '.join(names)}"
-        print(f"not equal: your function has to return {wanted}.")
+        wanted = " and ".join(names)
+        print(f"not equal: your function has to return arrays of numbers, {wanted}.")
         return
     words = []
     for pair in pairs:
         words += _print_pair(*pair)
     written = [i for i, (_, mine, _) in enumerate(pairs) if mine is not None]
-    yours = [found[i] for i in written]
+    yours = [mine for _, mine, _ in pairs if mine is not None]
     is_equal = student_calls.are_equal(yours, [true[i] for i in written])
     if not is_equal:
         words += [

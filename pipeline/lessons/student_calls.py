@@ -49,6 +49,7 @@ def find_problem(function: Pass, find_true: Pass, names: Sequence[str]) -> str:
     hidden, scores = helpers.forward(inputs, weights)
     known = {"inputs": inputs, "target": target, "weights": weights}
     known |= {"hidden": hidden, "scores": scores}
+    known |= {"signals": rng.uniform(-1, 1, (1, 4)), "draws": rng.uniform(0, 1, (1, 4))}
     arguments = {name: known[name] for name in names}
     true = find_true(*arguments.values())
     try:

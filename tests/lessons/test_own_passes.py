@@ -11,7 +11,6 @@ import pytest
 import helpers
 from pipeline import parameters
 from pipeline.lessons import own_passes
-from pipeline.network import compiled
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports.answers import fold_answer
 
@@ -59,30 +58,20 @@ WRONG = [  # the place of a line, what stands there, and what is said of it
     (0, "...", "hidden is not written yet"),
     (0, "np.maximum(0, paper_inputs @ weights_1)", "(n?,k),(k,m?)"),
 ]
-LOOP = """    for i in range(len(images)):
-        inputs, target = scale(images[i : i + 1], 255), one_hot(labels[i : i + 1])
-        hidden, scores = forward(inputs, weights)
-        gradients = backward(inputs, target, hidden, scores, weights, **slope)
-        for matrix, gradient in zip(weights, gradients, strict=True):
-            matrix -= learning_rate * gradient
-"""
-WRONG_LOOPS = [  # a part of the loop, what stands in its place, and what is said of it
-    ("matrix -= learning", "matrix += learning", "not +="),
-    ("learning_rate * ", "", "1 times the gradient, not 0.005"),
-    (", **slope", "", "the original's slip"),
-    ("range(len(images))", "range(1)", "once for each"),
-    ("range(len(images))", "range(len(images) - 1)", "makes no step"),
-    ("range(len(images))", "[*range(len(images))] * 2", "a step leads"),
-    ("range(len(images))", "range(len(images))[::-1]", "in their order"),
-    ("range(len(images))", "range(min(len(images), 20))", "once for each"),
-    ("scale(images[i : i + 1], 255)", "images[i : i + 1]", "divided by 255"),
-    ("one_hot(labels[i : i + 1])", "labels[i : i + 1]", "not one-hot"),
-    ("scale(images[i : i + 1], 255)", "scale(images[i], 255)", "inputs (784,)"),
-    ("matrix -= learning_rate", "matrix = matrix - learning_rate", "in place"),
-    ("matrix -= learning_rate", "weights[0] -= learning_rate", "is a tuple"),
-    ("forward(inputs", "forward(input_", "NameError"),
-    ("matrix -= learning_rate * gradient", "matrix -= 7 * gradient", "step is 7 times"),
-    ("learning_rate * gradient", "learning_rate * gradient**2", "where a step leads"),
+WRONG_LINES = [  # the cell, what stands in its line, and what is said of it
+    ("write-mean", "inputs.T @ signals", "that is the sum"),
+    ("write-mean", "inputs.T @ signals / 3", "not of inputs"),
+    ("write-mean", "inputs.T @ signals / 4", "right on paper, but"),
+    ("write-mean", "signals.T @ inputs / len(inputs)", "rows and columns of mean"),
+    ("write-mean", "np.outer(inputs.mean(0), signals.mean(0))", "product of the means"),
+    ("write-mean", "float(np.mean(inputs.T @ signals))", "shape (), but (3, 2)"),
+    ("write-mean", "inputs @ signals", "left of an @"),
+    ("write-mean", "'text'", "arrays of numbers"),
+    ("write-mask", "draws >= 0.5", "count twice"),
+    ("write-mask", "(draws >= 0.5) / 2", "not half"),
+    ("write-mask", "2 * (draws < 0.5)", "the ones to drop"),
+    ("write-mask", "2 * draws * (draws >= 0.5)", "work out by hand"),
+    ("write-mask", "np.array([[0, 2, 0, 2]])", "right on paper, but"),
 ]
 
 
@@ -96,7 +85,6 @@ def names():
         "fold_answer": fold_answer,
     }
     names |= {"np": np, "own_passes": own_passes, "Diagram": lambda *_, **options: None}
-    names |= {"slope": {"relu_grad_inactive": 0}, "learning_rate": 0.005}
     exec(CODE["paper"], names)
     return names
 
@@ -199,7 +187,7 @@ def test_weights_after_a_step_are_no_gradients(names, capsys):
 def test_what_returns_no_two_arrays_is_told_what_to_return(returned, capsys):
     paper = np.ones((3, 2)), np.ones((2, 2))
     own_passes.check_forward(lambda *_: returned, np.ones((1, 3)), paper)
-    assert "2 arrays" in capsys.readouterr().out
+    assert "arrays of numbers" in capsys.readouterr().out
 
 
 def test_the_passes_that_are_right_train_and_those_of_helpers_else(names, capsys):
@@ -222,41 +210,34 @@ def test_the_passes_that_are_right_train_and_those_of_helpers_else(names, capsys
         assert [*chosen] == expected
 
 
-def run_loop(names, body, images, labels, capsys):
-    """Return what the cell prints in which the loop is written."""
-    head, rest = CODE["my-loop"].split("    ...", 1)
-    weights = helpers.initial_weights(np.random.RandomState(1), 40)
-    data = {"images": images, "labels": labels, "weights": weights}
-    execute(f"{head}{body}{rest[rest.index(chr(10) * 3) :]}", names | data)
-    return capsys.readouterr().out
+def write_line(names, cell, line):
+    """Execute a cell in which one line is written."""
+    before, after = CODE[cell].split("...", 1)
+    execute(f"{before}{line}{after}", names)
 
 
-def test_a_loop_is_compared_with_an_epoch(names, sample, capsys):
-    images, labels = sample["x_train"][:100], sample["y_train"][:100]
-    weights = helpers.initial_weights(np.random.RandomState(1), 40)
-    options = {"dropout_rate": 0, "relu_grad_inactive": 0}
-    helpers.train_epoch(images, labels, weights, np.random.RandomState(1), **options)
-    accuracy = compiled.evaluate(images, labels, weights)[1]
-    printed = run_loop(names, LOOP, images, labels, capsys)
-    assert printed.startswith("equal")
-    assert f"{accuracy:.3f}" in printed
-    assert "Not written" in run_loop(names, "    ...\n", images, labels, capsys)
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("write-mean", "inputs.T @ signals / len(inputs)"),
+        ("write-mean", "inputs.T @ (signals / inputs.shape[0])"),
+        ("write-mask", "(draws >= 0.5) / 0.5"),
+        ("write-mask", "np.where(draws < 0.5, 0, 2)"),
+    ],
+)
+def test_a_line_that_is_right_is_equal(names, cell, line, capsys):
+    exec(CODE[cell], names)
+    assert capsys.readouterr().out.endswith(" is not written yet\n")
+    write_line(names, cell, line)
+    assert capsys.readouterr().out.endswith("\nequal\n")
 
 
-@pytest.mark.parametrize(("part", "wrong", "said"), WRONG_LOOPS)
-def test_a_mistake_in_the_loop_is_named(names, sample, part, wrong, said, capsys):
-    images, labels = sample["x_train"][:30], sample["y_train"][:30]
-    assert LOOP.count(part) == 1
-    printed = run_loop(names, LOOP.replace(part, wrong), images, labels, capsys)
+@pytest.mark.parametrize(("cell", "wrong", "said"), WRONG_LINES)
+def test_a_mistake_in_one_line_is_named(names, cell, wrong, said, capsys):
+    write_line(names, cell, wrong)
+    printed = capsys.readouterr().out
     assert said in printed
-    assert not printed.startswith("equal")
-
-
-def test_a_loop_that_makes_one_step_for_all_images_is_told_so(names, sample, capsys):
-    images, labels = sample["x_train"][:30], sample["y_train"][:30]
-    at_once = LOOP.replace("range(len(images))", "[...]").replace("[i : i + 1]", "")
-    printed = run_loop(names, at_once, images, labels, capsys)
-    assert "for one image your loop is right" in printed
+    assert "\nequal\n" not in printed
 
 
 @pytest.mark.parametrize(
