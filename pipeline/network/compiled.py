@@ -52,15 +52,11 @@ def train_epoch(
 
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
-    arguments = images, labels, weights, rng, input_rng
-    drops_pixels = bool(options.get("input_dropout_rate"))
+    generators = rng, input_rng
+    arguments = images, labels, weights, *generators
     if find_note(weights, rng):
         print_note()
-    elif (
-        batch_size == 1
-        and fits(images, weights, labels)
-        and draw_apart(rng, input_rng if drops_pixels else None)
-    ):
+    elif batch_size == 1 and fits(images, weights, labels) and draw_apart(*generators):
         return _train(*arguments, **options)
     return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
 
