@@ -235,13 +235,12 @@ def test_the_answers_to_the_tries_quote_what_is_computed():
     assert "the scores are 0.4 and -0.3, and the error is 0.45" in key
     rows = printed["tries-of-others-solved"].splitlines()
     found = {
-        row[:10].strip(): [float(each) for each in re.findall(r"\d+\.\d+", row)]
+        row[:10].strip(): [float(each) for each in re.findall(r"\d\.\d+", row)]
         for row in rows[:-1]
     }
-    gaps = {name: known - unseen for name, (known, unseen, _) in found.items()}
+    gaps = {name: known - unseen for name, (known, unseen) in found.items()}
     assert gaps["no dropout"] > gaps["default"]
     assert max(found, key=lambda name: found[name][1]) == "pixels"
-    assert found["5 epochs"][2] < found["default"][2] < found["5 epochs"][2] + 0.2
     gained = np.array(rows[-1].strip("gained []").replace(".", "").split(), int)
     assert gained.argmax() == 3
     assert [*np.flatnonzero(gained < 0)] == [8, 9]
