@@ -141,10 +141,11 @@ def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser,
         assert lesson.page.evaluate(pages.FITS)
 
 
-def test_each_training_reads_the_drawing_and_is_a_dot_with_its_accuracy(
+def test_each_training_reads_the_drawing_and_is_a_dot_that_is_copied(
     browser, path, sample
 ):
-    with open_lesson(browser, path) as lesson:
+    permissions = ["clipboard-read", "clipboard-write"]
+    with open_lesson(browser, path, permissions=permissions) as lesson:
         lesson.draw_with_keys()
         assert lesson.read_answer().startswith("This network reads 7")
         expect(lesson.part("compared")).to_be_hidden()
@@ -161,17 +162,28 @@ def test_each_training_reads_the_drawing_and_is_a_dot_with_its_accuracy(
         expect(lesson.part("luck")).to_contain_text("Is it luck?")
         expect(lesson.part("accuracy polyline[points]")).to_have_count(2)
         expect(lesson.part("dots .dot")).to_have_count(2)
-        ours, others = read_dots(lesson.copy())
-        assert ours == {5: measure(sample, 5, 1)}
-        assert others == {5: measure(sample, 5, 0)}
+        line = lesson.copy()
+        assert read_dots(line) == [{5: measure(sample, 5, kind)} for kind in (1, 0)]
+        expect(lesson.state).to_have_text("Copied.")
+        assert lesson.page.evaluate("navigator.clipboard.readText()") == line
+        lesson.page.context.clear_permissions()
+        lesson.press("Copy my dots")
+        expect(lesson.state).to_have_text("Copy what is selected.")
+        assert lesson.page.evaluate("getSelection().toString()") == line
         lesson.seed.fill("6")
         expect(first).to_have_text("-")
 
 
-def test_ten_more_of_each_become_two_groups_that_a_sentence_compares(
+def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
     browser, path, sample
 ):
     with open_lesson(browser, path) as lesson:
+        lesson.slip.click()
+        expect(lesson.slip).to_be_checked()
+        lesson.part("from-link").get_by_role("link").click()
+        expect(lesson.part("prediction").first).to_be_in_viewport()
+        lesson.press("Train ten more of each")
+        expect(lesson.state).to_have_text("First choose your prediction.")
         lesson.train_once()
         lesson.choose(0)
         lesson.slip.uncheck()
@@ -210,22 +222,6 @@ def test_a_stopped_training_is_no_dot_and_a_stopped_series_keeps_whole_ones(
         expect(lesson.button("Train")).to_have_attribute("aria-disabled", "false")
 
 
-def test_the_switch_and_the_dots_wait_for_the_prediction(browser, path):
-    with open_lesson(browser, path) as lesson:
-        lesson.slip.click()
-        expect(lesson.slip).to_be_checked()
-        lesson.part("from-link").get_by_role("link").click()
-        expect(lesson.part("prediction").first).to_be_in_viewport()
-        lesson.press("Train ten more of each")
-        expect(lesson.state).to_have_text("First choose your prediction.")
-        expect(lesson.part("dots .dot")).to_have_count(0)
-        lesson.choose(0)
-        lesson.slip.click()
-        expect(lesson.slip).not_to_be_checked()
-        lesson.train_more()
-        expect(lesson.part("dots .dot")).to_have_count(20)
-
-
 def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path):
     with open_lesson(browser, path) as lesson:
         lesson.page.goto(f"{path.as_uri()}#seed=700&slip=off")
@@ -234,7 +230,10 @@ def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path)
         expect(said).to_be_in_viewport()
         expect(lesson.seed).to_have_value("700")
         expect(lesson.slip).not_to_be_checked()
-        lesson.part("lesson-bar").get_by_role("link").nth(3).click()
+        bar = lesson.part("lesson-bar")
+        expect(bar.locator("[aria-current]")).to_have_text("2 Train")
+        bar.get_by_role("link", name="4 A chain").click()
+        expect(bar.locator("[aria-current]")).to_have_text("4 A chain")
         expect(lesson.seed).to_have_value("700")
         lesson.seed.fill("701")
         expect(said).to_be_hidden()
@@ -450,19 +449,6 @@ def test_a_pressed_dot_of_a_class_is_trained_again_and_compared(browser, path, s
         expect(lesson.part("dots .dot")).to_have_count(0)  # they are not one's own
 
 
-def test_a_line_is_copied_or_at_least_selected(browser, path):
-    permissions = ["clipboard-read", "clipboard-write"]
-    with open_lesson(browser, path, permissions=permissions) as lesson:
-        lesson.train_once(seed=9)
-        line = lesson.copy()
-        expect(lesson.state).to_have_text("Copied.")
-        assert lesson.page.evaluate("navigator.clipboard.readText()") == line
-        lesson.page.context.clear_permissions()
-        lesson.press("Copy my dots")
-        expect(lesson.state).to_have_text("Copy what is selected.")
-        assert lesson.page.evaluate("getSelection().toString()") == line
-
-
 def test_fingers_draw_one_stroke_and_do_not_scroll(browser, path):
     with open_lesson(browser, path, has_touch=True) as lesson:
         page = lesson.page
@@ -490,18 +476,6 @@ def test_fingers_draw_one_stroke_and_do_not_scroll(browser, path):
         assert lesson.read_answer().startswith("This network reads")
         lesson.press("Undo")
         assert lesson.read_answer() == "Nothing is drawn yet."
-
-
-def test_the_bar_names_the_stop_and_leads_to_each(browser, path):
-    with open_lesson(browser, path) as lesson:
-        bar = lesson.part("lesson-bar")
-        here = bar.locator("[aria-current]")
-        expect(here).to_have_text("1 Draw")
-        for number, title in ((7, "The class"), (3, "One weight")):
-            bar.get_by_role("link", name=f"{number} {title}").click()
-            expect(here).to_have_text(f"{number} {title}")
-            heading = lesson.root.get_by_role("heading", name=title, exact=True)
-            assert heading.bounding_box()["y"] >= bar.bounding_box()["height"]
 
 
 def test_without_scripts_answers_open_and_nothing_dead_is_shown(browser, path):
