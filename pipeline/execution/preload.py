@@ -55,7 +55,7 @@ def import_project() -> tuple[dict[str, str], str]:
         before = digest_modules(CODE)
         for name in MODULES:
             importlib.import_module(name)
-        importlib.import_module("pipeline.network.compiled").load()
+        importlib.import_module("pipeline.network.compiled").compile_loops()
         after = digest_modules(CODE)
     except Exception as error:  # noqa: BLE001 - helpers.py may raise anything
         frames = traceback.extract_tb(error.__traceback__)

@@ -76,7 +76,7 @@ class Data:
 
     @property
     def arrays(self) -> Arrays:
-        """Return the six arrays, in the order above."""
+        """Return the six arrays, in the order of the fields."""
         return {
             name: array
             for name, array in vars(self).items()
@@ -141,9 +141,10 @@ def load_source(source: str) -> Data:
                 f"{source}: {name} must hold labels from 0 to 9, at least one."
             )
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
-    x_train, y_train, x_test, y_test = (arrays[name] for name in SOURCE)
-    x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
-    sets = (x_train, y_train, x_train[:0], y_train[:0], x_test, y_test)
+    x_train, y_train = arrays["x_train"].reshape(-1, 784), arrays["y_train"]
+    x_test, y_test = arrays["x_test"].reshape(-1, 784), arrays["y_test"]
+    no_images, no_labels = x_train[:0], y_train[:0]  # `split` takes validation images
+    sets = (x_train, y_train, no_images, no_labels, x_test, y_test)
     return Data(*sets, source, digests, **extras)
 
 

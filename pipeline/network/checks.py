@@ -28,11 +28,11 @@ def can_take(weights: Weights) -> bool:
     )
 
 
-def draw_apart(rng: object, input_rng: object | None) -> bool:
-    """Return whether masks of units and of pixels come from streams of their own.
+def are_separate(rng: object, input_rng: object | None) -> bool:
+    """Return whether masks of units and masks of pixels come from separate streams.
 
-    The loops draw all masks of units after all masks of pixels. Where both come from
-    one stream, it matters that helpers draws them in turn, image by image.
+    helpers.py draws both in turn, image by image, while the loops draw all masks of
+    pixels first. From one stream they would so draw other masks than helpers.py.
     """
     generators = [rng] if input_rng is None else [rng, input_rng]
     streams = {id(getattr(each, "_bit_generator", None)) for each in generators}

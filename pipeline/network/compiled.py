@@ -22,13 +22,7 @@ from numba import config, njit
 import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.digests import digest_code, read_code
-from pipeline.network.checks import (
-    NUM_DIGITS,
-    PIXELS,
-    can_take,
-    draw_apart,
-    fits,
-)
+from pipeline.network.checks import NUM_DIGITS, PIXELS, are_separate, can_take, fits
 from pipeline.network.published import HELPERS_SHA256, NOTE
 
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
@@ -52,11 +46,14 @@ def train_epoch(
 
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
-    generators = rng, input_rng
-    arguments = images, labels, weights, *generators
-    if find_note(weights, rng):
+    arguments = images, labels, weights, rng, input_rng
+    if find_note(weights, rng) is not None:  # helpers.py has to train, and is slower
         print_note()
-    elif batch_size == 1 and fits(images, weights, labels) and draw_apart(*generators):
+    elif (
+        batch_size == 1
+        and fits(images, weights, labels)
+        and are_separate(rng, input_rng)
+    ):
         return _train(*arguments, **options)
     return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
 
@@ -118,8 +115,8 @@ _IS_PUBLISHED = digest_code(read_code(Path(helpers.__file__))) == HELPERS_SHA256
 _PARTS = {**vars(helpers)}
 
 
-def load() -> None:
-    """Compile the loops, or load them, so that no notebook has to."""
+def compile_loops() -> None:
+    """Compile the loops, or load them from a cache, so that no notebook has to."""
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
     if _IS_PUBLISHED:
@@ -136,8 +133,8 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
     weights: both matrices.
     mask: (H,).
 
-    The activations are written into hidden (H,), and the scores are added to scores
-    (10,). The ink consists of the pixels above 0.
+    The activations are written into hidden (H,). The scores are added to the values in
+    scores (10,), which the caller has set to 0. The ink is the pixels above 0.
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
@@ -146,11 +143,12 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
         places[count] = p  # the next pixel overwrites it if this one is 0
         count += image[p] > 0
     hidden[:] = 0.0
+    # Rows are added in pairs, so that hidden is read and written half as often. If
+    # their number is odd, the first one is added by itself.
     if count % 2:
         p = places[0]
         for h in range(len(hidden)):
             hidden[h] += scaled[image[p]] * weights_0_1[p, h]
-    # Rows are added in pairs, so that hidden is read and written half as often.
     for k in range(count % 2, count, 2):
         p, q = places[k], places[k + 1]
         pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
@@ -226,15 +224,16 @@ def _train(
     relu_grad_inactive: float = 1,
 ) -> tuple[float, float]:
     scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
-    scores = []
+    rates = float(learning_rate), float(relu_grad_inactive)
+    scores = []  # of each image, before its own update
     for start in range(0, len(images), IMAGES_PER_CALL):
         chunk = slice(start, start + IMAGES_PER_CALL)
         pixels = np.ascontiguousarray(images[chunk])  # as the loops are compiled for
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
         masks = helpers.dropout_mask(rng, (len(pixels), len(weights[1])), dropout_rate)
-        inputs = pixels, labels[chunk], masks, scaled
-        rates = float(learning_rate), float(relu_grad_inactive)
-        scores.append(update_weights(*inputs, tuple(weights), *rates))
+        scores.append(
+            update_weights(pixels, labels[chunk], masks, scaled, tuple(weights), *rates)
+        )
     return helpers.measure(np.concatenate(scores), labels)
 
 

@@ -26,8 +26,6 @@ from pipeline.results.run_folder import RunFolder
 SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"progress": ("U", ())}
 NEXT_STEP = "Training starts from the beginning."
-
-
 Generator = np.random.RandomState | np.random.Generator
 
 
@@ -64,7 +62,7 @@ class Checkpoints:
     def load(self, *generators: Generator) -> Checkpoint | None:
         """Read the checkpoint, and set the generators to their states in it.
 
-        Return None if there is none.
+        Return None if there is none, or only one of another training.
         """
         if not self.key or not self.path.exists():
             return None
@@ -73,7 +71,7 @@ class Checkpoints:
             return None
         for generator, state in zip(generators, progress["states"], strict=True):
             _set_state(generator, state)
-        self.started_at -= progress["seconds"]
+        self.started_at -= progress["seconds"]  # which the next save counts, too
         epoch = len(progress["history"])
         print(f"Continuing after epoch {epoch}, from {self.path.name}.")
         return Checkpoint(weights, progress["history"], progress["learning_rate"])
@@ -119,13 +117,11 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
     return weights, json.loads(str(arrays["progress"]))
 
 
-def keep_checkpoint(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Keep a folder's checkpoint only if its training is the one that begins now.
+def resume_checkpoint(folder: RunFolder, record: RunRecord) -> RunRecord:
+    """Return the record of a run that begins, with the epoch that it resumes after.
 
-    record: that of the run that begins.
-
-    Return it with the epoch to resume after, and with the seconds up to there. A
-    checkpoint of another training is deleted, before the old record is replaced.
+    It also has the seconds up to there. A checkpoint of another training is deleted, so
+    that the run begins at its first epoch.
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)

@@ -13,7 +13,7 @@ from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord, Status
 from pipeline.results import checkpoints
-from pipeline.results.checkpoints import Checkpoint, Checkpoints, keep_checkpoint
+from pipeline.results.checkpoints import Checkpoint, Checkpoints, resume_checkpoint
 from pipeline.results.run_folder import RUN_DIR_VARIABLE, RunFolder
 from tests.conftest import EPOCH
 
@@ -75,7 +75,7 @@ def test_the_seconds_of_all_parts_are_counted(folder, record, monkeypatch):
         state = part.load(*generators) or Checkpoint(WEIGHTS, [EPOCH], 0.1)
         clock.return_value += 7
         part.save_when_due(state, *generators)
-    kept = keep_checkpoint(folder, record)
+    kept = resume_checkpoint(folder, record)
     assert (kept.resumed_after_epoch, kept.duration_s) == (1, 14)
 
 
@@ -86,7 +86,7 @@ def change(record, name):
 def test_a_checkpoint_survives_a_change_that_no_training_depends_on(folder, record):
     save(folder, record)
     record = change(record, "cells 03_evaluate")
-    assert keep_checkpoint(folder, record).resumed_after_epoch == 1
+    assert resume_checkpoint(folder, record).resumed_after_epoch == 1
     assert folder.checkpoint_path.exists()
 
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_training_is_deleted(folder, record, name):
         record = record.replace(parameters=record.parameters | {"seed": 2})
     else:
         record = change(record, name)
-    assert keep_checkpoint(folder, record) == record
+    assert resume_checkpoint(folder, record) == record
     assert not folder.checkpoint_path.exists()
 
 
