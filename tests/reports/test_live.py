@@ -1,7 +1,6 @@
 """The network in a page: its scripts in Node against Python, and the data of a page."""
 
 import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -92,15 +91,6 @@ def unpack(text, dtype):
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
 
 
-def test_digest_is_sha_256(run_node):
-    lengths = (0, 1, 55, 56, 63, 64, 65, 1000)
-    contents = [np.random.RandomState(n).bytes(n) for n in lengths]
-    texts = [base64.b64encode(content).decode() for content in contents]
-    script = "return given.texts.map((each) => network.sha256(bytes(each)));"
-    expected = [hashlib.sha256(content).hexdigest() for content in contents]
-    assert run_node(script, texts=texts) == expected
-
-
 CASES = [
     {},
     {"dropout_rate": 0.0, "relu_grad_inactive": 0, "seed": 2**32 - 1},
@@ -121,7 +111,7 @@ const { first, second } = training.weights;
 const others = [bytes(given.others), bytes(given.answers)];
 const { normalisation } = given.parameters;
 const metrics = network.evaluate(...others, training.weights, normalisation);
-const digest = network.digestOf(training.weights);
+const digest = await network.digestOf(training.weights);
 return { history, metrics, first: text(first), second: text(second), digest };
 """
 

@@ -244,77 +244,10 @@ export function evaluate(images, labels, weights, normalisation) {
   return [error / labels.length, correct / labels.length];
 }
 
-// SHA-256 (FIPS 180-4) of some bytes, as text. Browsers have one, but not all of them on a page that
-// was opened from a disk.
-export function sha256(bytes) {
-  const primes = findPrimes(64);
-  const constants = primes.map((prime) => takeFraction(Math.cbrt(prime)));
-  const sums = Int32Array.from(primes.slice(0, 8), (prime) => takeFraction(Math.sqrt(prime)));
-  const view = padMessage(bytes);
-  const words = new Int32Array(64);
-  for (let start = 0; start < view.byteLength; start += 64) {
-    expandBlock(view, start, words);
-    addBlock(sums, words, constants);
-  }
-  return Array.from(sums, (sum) => (sum >>> 0).toString(16).padStart(8, "0")).join("");
-}
-
-function findPrimes(count) {
-  const primes = [];
-  for (let n = 2; primes.length < count; n++) {
-    if (primes.every((prime) => n % prime)) primes.push(n);
-  }
-  return primes;
-}
-
-// The first 32 bits of what stands behind the point of a number.
-const takeFraction = (number) => ((number - Math.floor(number)) * 2 ** 32) | 0;
-
-// The bytes, a bit 1, zeros, and the count of bits: whole blocks of 64 bytes.
-function padMessage(bytes) {
-  const padded = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
-  padded.set(bytes);
-  padded[bytes.length] = 0x80;
-  const view = new DataView(padded.buffer);
-  view.setBigUint64(padded.length - 8, BigInt(bytes.length) * 8n);
-  return view;
-}
-
-const rotateRight = (word, count) => (word >>> count) | (word << (32 - count));
-
-// Writes the 64 words of a block of 64 bytes.
-function expandBlock(view, start, words) {
-  for (let t = 0; t < 16; t++) words[t] = view.getInt32(start + 4 * t);
-  for (let t = 16; t < 64; t++) {
-    const x = words[t - 15];
-    const y = words[t - 2];
-    const sigma0 = rotateRight(x, 7) ^ rotateRight(x, 18) ^ (x >>> 3);
-    const sigma1 = rotateRight(y, 17) ^ rotateRight(y, 19) ^ (y >>> 10);
-    words[t] = words[t - 16] + sigma0 + words[t - 7] + sigma1;
-  }
-}
-
-// Adds to the eight sums what 64 rounds make of a block; a to h are the letters of the standard.
-function addBlock(sums, words, constants) {
-  let [a, b, c, d, e, f, g, h] = sums;
-  for (let t = 0; t < 64; t++) {
-    const sigma1 = rotateRight(e, 6) ^ rotateRight(e, 11) ^ rotateRight(e, 25);
-    const choice = (e & f) ^ (~e & g);
-    const sum1 = (h + sigma1 + choice + constants[t] + words[t]) | 0;
-    const sigma0 = rotateRight(a, 2) ^ rotateRight(a, 13) ^ rotateRight(a, 22);
-    const majority = (a & b) ^ (a & c) ^ (b & c);
-    const sum2 = (sigma0 + majority) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + sum1) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (sum1 + sum2) | 0;
-  }
-  const rounds = [a, b, c, d, e, f, g, h];
-  for (let i = 0; i < 8; i++) sums[i] += rounds[i];
+// SHA-256 of some bytes, as text.
+export async function sha256(bytes) {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // The digest of weights that the project quotes: of their little-endian bytes, the first matrix
@@ -324,5 +257,5 @@ export function digestOf({ first, second }) {
   [...first, ...second].forEach((weight, i) => {
     bytes.setFloat64(8 * i, weight, true);
   });
-  return sha256(new Uint8Array(bytes.buffer));
+  return sha256(bytes.buffer);
 }

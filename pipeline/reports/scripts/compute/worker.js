@@ -1,5 +1,5 @@
 // Trains in a worker, so that the page answers meanwhile.
-import { digestOf, evaluate, Training } from "./network.js";
+import { evaluate, Training } from "./network.js";
 
 // Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
 // now and then; within a long epoch what has been trained so far. It runs in a worker, which has
@@ -32,7 +32,7 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
       validation,
       finite,
       weights: isShown ? weights : null,
-      digest: isLast ? digestOf(weights) : null,
+      isLast,
     };
     if (isLast) return;
     if (isShown) posted = Date.now();
@@ -51,7 +51,7 @@ function* measureEnds([images, labels], others, list) {
 
 // Runs a generator in a worker that gets `source`, the text of network.js; returns what stops it.
 function startGenerator(generator, source, data, onResult, onError) {
-  const imports = "const { digestOf, evaluate, Training } = network_js;\n";
+  const imports = "const { evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {
     for (const each of ${generator.name}(...data)) postMessage(each);
   };`;

@@ -4,17 +4,20 @@
 import { sha256 } from "../compute/network.js";
 import { make, makeButton } from "../show/dom.js";
 
-const digestAnswer = (number, text) =>
-  sha256(new TextEncoder().encode(`exercise ${number}: ${text}`)).slice(0, 8);
+async function digestAnswer(number, text) {
+  const digest = await sha256(new TextEncoder().encode(`exercise ${number}: ${text}`));
+  return digest.slice(0, 8);
+}
 
 function addField(code, number, known) {
   const field = make("input", { size: 8, "aria-label": `Answer to exercise ${number}` });
   const verdict = make("span", { role: "status" });
-  const check = () => {
+  const check = async () => {
     const answer = field.value.trim();
     // A number may be written in any way: 175.0 is as good as 175.
     const texts = answer ? [answer, String(Number(Number(answer).toPrecision(10)))] : [];
-    const isCorrect = texts.some((text) => digestAnswer(number, text) === known);
+    const found = await Promise.all(texts.map((text) => digestAnswer(number, text)));
+    const isCorrect = found.includes(known);
     verdict.textContent = isCorrect ? "correct" : "not correct";
   };
   const button = makeButton("Check", check, { class: "action" });

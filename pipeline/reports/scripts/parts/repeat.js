@@ -1,6 +1,7 @@
 // Trains the run of a report again, or with other parameters, and compares the error of every epoch
 // and the digest of the weights with the run's own.
 
+import { digestOf } from "../compute/network.js";
 import { count, formatPercent, make, Section } from "../show/dom.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
@@ -12,7 +13,7 @@ const MAX_POINTS = 200; // at which a line is drawn while it grows
 
 // Says how a training ended, in pieces; differs: the first epoch whose error is not the run's, or
 // null.
-function describeOutcome(run, changes, differs, { epoch, finite, digest, validation }) {
+function describeOutcome(run, changes, differs, { epoch, finite, validation }, digest) {
   const epochs = count(epoch, "epoch");
   if (!finite) {
     return [
@@ -139,15 +140,25 @@ class Repetition {
 
   showEpoch(result) {
     const { panel } = this;
-    const { epoch, error, finite, digest } = result;
+    const { epoch, error, isLast } = result;
     if (!this.changes && this.differs === null && error !== panel.run.errors[epoch - 1]) {
       this.differs = epoch;
     }
     this.drawLines(result);
     this.describeEpoch(result);
-    if (digest === null) return;
-    if (finite) panel.pad.add({ ...this.parameters, weights: result.weights });
-    this.finish(...describeOutcome(panel.run, this.changes, this.differs, result));
+    if (isLast) this.conclude(result);
+  }
+
+  async conclude(result) {
+    const { panel, parameters, changes, differs } = this;
+    const { finite, weights } = result;
+    if (finite) panel.pad.add({ ...parameters, weights });
+    if (!crypto.subtle) {
+      this.finish("Trained. ", "This browser computes no SHA-256 here, so nothing is compared.");
+      return;
+    }
+    const digest = await digestOf(weights);
+    this.finish(...describeOutcome(panel.run, changes, differs, result, digest));
   }
 
   drawLines(result) {

@@ -197,10 +197,10 @@ class Attempt {
 
   show(result) {
     const { panel, parameters } = this;
-    const { epoch, place, weights, finite, digest, validation } = result;
+    const { epoch, place, weights, finite, isLast, validation } = result;
     if (weights && finite !== false) {
       this.kept = result;
-      this.strip?.read(place ? null : epoch, { ...parameters, weights }, digest);
+      this.strip?.read(place ? null : epoch, { ...parameters, weights }, isLast);
       drawUnits(panel.part("forming"), weights, parameters.hidden_size);
     }
     if (place || epoch === 0) return;
@@ -208,7 +208,7 @@ class Attempt {
     this.draw();
     panel.part("progress").value = epoch;
     panel.write("shown", `Epoch ${epoch}: ${formatPercent(validation)}`);
-    if (digest !== null) this.finish(finite, validation);
+    if (isLast) this.finish(finite, validation);
   }
 
   finish(hasNumbers, accuracy) {
