@@ -20,7 +20,7 @@ INTERRUPTED = "Interrupted. Give the same command again to go on."
 def handle_signals(handler: Any) -> None:
     """Set the handler of the signals that end a command, unless they are ignored.
 
-    nohup ignores SIGHUP, and a shell that starts a command in the background SIGINT.
+    nohup lets a command ignore SIGHUP, and a shell lets a background job ignore SIGINT.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -33,8 +33,6 @@ if __name__ == "__main__":  # so far only imports run, so exit at once
         sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")
         sys.exit(2)
 
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -44,19 +42,10 @@ from pipeline.commands import main
 from pipeline.errors import PipelineError
 
 
-def check_words(words: Sequence[str]) -> None:
-    """Raise UsageError for a parameter that is given as NAME=VALUE."""
-    for option, word in pairwise(words):
-        if option == "-p" and "=" in word:
-            command = f"-p {word.replace('=', ' ', 1)}"
-            raise click.UsageError(f"-p takes a name and a value. Write: {command}")
-
-
 def call_main() -> int:
     """Do what the command line says, and return the exit code."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
-        check_words(sys.argv[1:])
         main(prog_name=name, standalone_mode=False)
         return 0
     except click.ClickException as error:
@@ -68,10 +57,12 @@ def call_main() -> int:
     except (PipelineError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, ValueError) else 1
-    except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort from it
-        number = getattr(error.__cause__ or error, "number", signal.SIGINT)
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click turns Interrupted into an Abort, whose cause it then is.
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        number = cause.number if isinstance(cause, Interrupted) else signal.SIGINT
         click.echo(INTERRUPTED, err=True)
-        return 128 + int(number)
+        return 128 + number
 
 
 class Interrupted(KeyboardInterrupt):

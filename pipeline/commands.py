@@ -56,6 +56,7 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
+    # An empty one is refused with the other values, in `from_strings`.
     if source.strip() and source not in NAMED_SOURCES:
         values["source"] = to_source(source)
     return values
@@ -210,7 +211,7 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.results.provenance import check_helpers
 
-    check_helpers()  # before the comparison imports it
+    check_helpers()  # before `comparison` imports helpers.py
     from pipeline import comparison
 
     folders = [from_current_folder(path) for path in run_dirs]

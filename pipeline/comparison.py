@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.execution import notebooks
-from pipeline.execution.runs import make_default_run
+from pipeline.execution.runs import ensure_default_run
 from pipeline.images.data import Data, load_source
 from pipeline.network.baselines import compare_pair
 from pipeline.paths import NOTEBOOKS
@@ -97,7 +97,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
 
 def read_side(run_dir: str) -> Side:
     """Read a finished run, or the selected points of a sweep."""
-    make_default_run(run_dir)
+    ensure_default_run(run_dir)
     folders, metrics = {}, {}
     for path in find_selected(run_dir):
         folder = RunFolder(path)

@@ -44,7 +44,9 @@ def hide_folders(text: str) -> str:
 
     Paths inside the project become relative to it, and the home becomes ``~``.
     """
-    start = "(?<![A-Za-ln-z0-9_.])"  # not m, because the code of a colour ends with it
+    # No path begins within a word. But an m may stand before one, because the escape
+    # code of a colour ends with it.
+    start = "(?<![A-Za-ln-z0-9_.])"
     for folder in (BASE, ROOT):
         text = re.sub(start + re.escape(f"{folder}{os.sep}"), "", text)
     home = Path.home()

@@ -18,8 +18,6 @@ REFUSED = {
     "run -p learning_rte 1": "Did you mean learning_rate?",
     "run -p epochs 1.5": "epochs is '1.5'",
     "run -p run_dir x": "--run-dir x, without -p",
-    "run -p learning_rate=0.01": "-p learning_rate 0.01\n",
-    "run -p epochs=1 -p seed 5": "-p epochs 1\n",
     "run mine": "(mine)",
     "run --epochs 20": "-p epochs VALUE",
     "run -p source {d}/no.npz": "{d}/no.npz is missing",

@@ -86,7 +86,8 @@ def execute(
 
     parameters: their values by name; what the notebook does not declare is left out.
     output: where the executed notebook is written, also when a cell fails.
-    inputs: the code and cells that have to be executed; None for what is on disk.
+    inputs: digests of the code and cells as they were when the command began, because
+        it executes these; None for the code and cells that are on disk now.
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
@@ -105,14 +106,15 @@ def execute(
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     code = provenance.take_group(inputs or {}, "code")
-    executed: list[NotebookNode] = []
+    executed = NotebookNode()  # papermill's copy, as far as it has been executed
     with (
         closing(_Progress(notebook.name, is_point)) as progress,
         NotebookProcess(variables, code) as process,
     ):
 
         def run_cells(nb_man: Any) -> None:
-            executed.append(nb_man.nb)  # it is written, also if papermill raises
+            nonlocal executed
+            executed = nb_man.nb
             _run_cells(nb_man, process, progress, is_point)
 
         options = {"engine_name": ENGINE, "progress_bar": False}
@@ -121,14 +123,19 @@ def execute(
                 deepcopy(node), None, values, run_cells=run_cells, **options
             )
         except PapermillExecutionError as error:
-            kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
-            cells = {cell.get("execution_count"): cell.id for cell in executed[0].cells}
-            where = f"{notebook.name} failed in the cell {cells[error.exec_count]!r}"
-            raise kind(f"{where}: {error.ename}: {error.evalue}") from None
+            raise _explain_failure(notebook, executed, error) from None
         finally:
             if executed:
-                executed[0].metadata.pop("papermill", None)  # paths of this machine
-                write_whole(output, hide_folders(nbformat.writes(executed[0])).encode())
+                executed.metadata.pop("papermill", None)  # paths of this machine
+                write_whole(output, hide_folders(nbformat.writes(executed)).encode())
+
+
+def _explain_failure(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
+    """Return papermill's error as ours, which names the cell that has failed."""
+    ids = {cell.get("execution_count"): cell.id for cell in executed.cells}
+    problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
+    kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
+    return kind(f"{problem}: {error.ename}: {error.evalue}")
 
 
 def _run_cells(
@@ -144,7 +151,7 @@ def _run_cells(
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
             continue
         nb_man.cell_start(cell, index)
-        client.clear_before_next_output = False
+        client.clear_before_next_output = False  # what a cell asked for ends with it
         where = f"{progress.name}, cell {cell.id!r}"
         try:
             for kind, content in process.run_cell(cell.source):
@@ -167,7 +174,7 @@ def _run_cells(
         nb_man.cell_complete(cell, index)
         if not end["success"]:
             nb_man.cell_exception(cell, index)
-            return
+            return  # the process is killed at the end of the caller's with statement
     process.end()
 
 

@@ -79,6 +79,7 @@ class NotebookProcess:
     """
 
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
+        # In a kernel it names the kernel's notebook, and sweep.ipynb reads it.
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
         self.code = code
@@ -161,6 +162,7 @@ class NotebookProcess:
     def kill(self) -> None:
         """Kill the process, together with all processes that its cells have started."""
         if self.process.pid:  # it has been started
+            # It may not have made its group yet, so it is also killed by itself.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):

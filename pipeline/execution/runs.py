@@ -47,7 +47,7 @@ def run(
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
-    if not force and folder.has_results_alone:
+    if not force and folder.has_results_without_record:
         problem = f"{run_dir} holds results of notebooks that ran alone"
         advice = "Choose another folder, or replace them with --force"
         raise InvalidInput(f"{problem}. {advice}.")
@@ -79,7 +79,7 @@ def run(
     return is_executed
 
 
-def make_default_run(run_dir: str) -> None:
+def ensure_default_run(run_dir: str) -> None:
     """Make one of DEFAULT_RUNS if its folder is missing; do nothing otherwise.
 
     So no command trains over a folder that it was only asked to read.
@@ -138,7 +138,7 @@ def execute_stages(
 ) -> dict[str, str]:
     """Execute the notebooks of these stages.
 
-    inputs: the code and cells that have to be executed; None for what is on disk.
+    inputs: digests of the code and cells to execute, see `notebooks.execute`.
 
     Return the digests of their results.
     """

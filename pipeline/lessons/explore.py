@@ -46,9 +46,9 @@ class Reading:
 
 
 def load(run_dir: str) -> tuple[Data, Model]:
-    """Read the data and the network of a run, see `runs.make_default_run`."""
+    """Read the data and the network of a run, see `runs.ensure_default_run`."""
     folder = RunFolder(run_dir)
-    runs.make_default_run(folder.display_path)
+    runs.ensure_default_run(folder.display_path)
     if folder.record_path.exists():
         record, _ = folder.read_finished(check_files=False)
         folder.check_helpers(record)

@@ -59,16 +59,16 @@ def format_table(
     """Format the comparison of a run's metrics with the published ones as a table.
 
     equal, other: the words in its last column.
-    has_digits: whether the images are digits; if not, the published metrics are left
-        out.
+    has_digits: whether the images are digits; if not, nothing is compared.
     """
-    lines = [f"{'':16}{'published':>10}{'this run':>10}"] if has_digits else []
-    for row in compare(metrics):
-        published = f"{row['published']:>10}" if has_digits else ""
+    rows = compare(metrics)
+    if not has_digits:
+        return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in rows)
+    lines = [f"{'':16}{'published':>10}{'this run':>10}"]
+    for row in rows:
         verdict = equal if row["equal"] else other
-        lines.append(
-            f"{row['name']:16}{published}{row['ours']:>10}  {verdict}".rstrip()
-        )
+        line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
+        lines.append(line.rstrip())
     return "\n".join(lines)
 
 

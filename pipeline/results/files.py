@@ -29,9 +29,10 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
     check_parents(path)
     foreign: list[str] = []
     if path.is_dir() and not (path / LOCK).exists():
-        visible = [each for each in path.iterdir() if not each.name.startswith(".")]
-        names = {each.name: {each.name, each.suffix} for each in visible}
-        foreign = [name for name in names if names[name].isdisjoint(harmless)]
+        for each in path.iterdir():
+            is_harmless = each.name in harmless or each.suffix in harmless
+            if not is_harmless and not each.name.startswith("."):
+                foreign.append(each.name)
     if (path.parent / "sweep.json").exists():
         problem = f"a folder of the sweep {path.parent}"
     elif (path / other).exists():

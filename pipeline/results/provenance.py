@@ -44,16 +44,16 @@ EVALUATION_INPUTS = {
     f"cells {EVALUATION.name}",
     *(f"code {name}" for name in EVALUATION_CODE),
 }
-# The texts that this process has digested, by their digests. A command executes and
+# The notebooks and helpers.py as this process has digested them. A command executes and
 # stores these, so a file may be saved meanwhile.
-_digested: dict[str, bytes] = {}
+_contents_by_digest: dict[str, bytes] = {}
 
 
 def digest_helpers() -> str:
-    """Return the digest of the helpers.py on disk."""
+    """Return the digest of the helpers.py on disk, and keep its text."""
     text = read_code(HELPERS)
     digest = digest_code(text)
-    _digested[digest] = text.encode()
+    _contents_by_digest[digest] = text.encode()
     return digest
 
 
@@ -73,7 +73,7 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    code["helpers.py"] = digest_helpers()
+    code["helpers.py"] = digest_helpers()  # which keeps the text for `take_helpers`
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -189,7 +189,7 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of the code of a notebook's cells.
+    """Return the SHA-256 of the code of a notebook's cells, and keep the notebook.
 
     Prose, comments, outputs and the values of parameters do not count.
     """
@@ -202,7 +202,7 @@ def digest_cells(notebook: Path) -> str:
         if cell["cell_type"] == "code" and source.strip():
             digests.append(digest_code(source))
     digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-    _digested[digest] = content
+    _contents_by_digest[digest] = content
     return digest
 
 
@@ -211,12 +211,14 @@ def take_notebook(path: Path, digest: str) -> bytes:
 
     Raises CommandFailed if the notebook has changed since its digest was recorded.
     """
-    if digest not in _digested and digest_cells(path) != digest:
+    if digest not in _contents_by_digest:
+        digest_cells(path)  # another process has taken the digest
+    if digest not in _contents_by_digest:
         problem = f"{path.name} changed after this command started"
         raise CommandFailed(f"{problem}. Start the command again.")
-    return _digested[digest]
+    return _contents_by_digest[digest]
 
 
 def take_helpers(inputs: Mapping[str, str]) -> bytes:
     """Return the content of the helpers.py that these inputs name."""
-    return _digested[inputs[NETWORK]]
+    return _contents_by_digest[inputs[NETWORK]]

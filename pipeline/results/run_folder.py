@@ -84,7 +84,7 @@ class RunFolder:
         return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
 
     @property
-    def has_results_alone(self) -> bool:
+    def has_results_without_record(self) -> bool:
         """Return whether notebooks that ran alone have written into the folder."""
         return bool(self.digest()) and not self.record_path.exists()
 
@@ -96,8 +96,8 @@ class RunFolder:
         if (self.path / "sweep.json").exists():
             return "It is the folder of a sweep: name one of its points."
         command = "python -m pipeline run --run-dir DIR"
-        if self.has_results_alone:
-            problem = "Notebooks that ran alone have made what is there, and no record"
+        if self.has_results_without_record:
+            problem = "Notebooks that ran alone have written into it, without a record"
             return f"{problem}. Run all three in order, or, for a record: {command}"
         return f"Run the notebooks before this one, or, to run all three: {command}"
 
@@ -271,13 +271,10 @@ class RunFolder:
         needs_data: whether data.npz must be there. A run may be handed on without it,
             because its source gives it again.
         """
-        found = self.digest()
-        return [
-            name
-            for name, digest in record.outputs.items()
-            if found.get(name) != digest
-            and (needs_data or name in found or name != self.data_path.name)
-        ]
+        now, expected = self.digest(), dict(record.outputs)
+        if not needs_data and not self.data_path.exists():
+            expected.pop(self.data_path.name, None)
+        return [name for name, digest in expected.items() if now.get(name) != digest]
 
     def find_differences(self, now: RunRecord) -> list[str]:
         """Describe how the run differs from one that would be made now, if it does."""
@@ -287,6 +284,6 @@ class RunFolder:
         if before.status != Status.DONE:
             last = f"the last run, which did not finish (its status is {before.status})"
             return [last, *provenance.compare(before, now)]
-        altered = self.list_altered(before)
-        gone = [f"{name}, which has been removed or altered since" for name in altered]
-        return provenance.compare(before, now) + gone
+        problem = "which has been removed or altered since"
+        altered = [f"{name}, {problem}" for name in self.list_altered(before)]
+        return provenance.compare(before, now) + altered
