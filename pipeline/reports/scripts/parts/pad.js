@@ -58,37 +58,38 @@ class Pad extends Section {
     return this.known[this.part("network")?.selectedIndex ?? this.known.length - 1];
   }
 
-  // What is on the pad: strokes, or an image in their place, with the name of what it is labelled;
-  // and the place of what it is said to be.
+  // The strokes on the pad, and the place of what they are said to be.
   get state() {
-    const { strokes, picture, truth } = this;
-    return { strokes, picture, truth, label: this.part("label").selectedIndex };
+    return { strokes: this.strokes, label: this.part("label").selectedIndex };
   }
 
-  set state({ strokes = [], picture = null, truth = "", label = -1 }) {
+  set state({ strokes = [], label = -1 }) {
     this.strokes = strokes;
-    this.picture = picture && Uint8Array.from(picture);
-    this.truth = truth;
     this.part("label").selectedIndex = label;
   }
 
-  get image() {
-    return this.picture ?? imageOf(this.strokes);
+  get isDrawn() {
+    return this.strokes.length > 0;
   }
 
-  // What a training reads: what is drawn, or else the example; null where there is none.
+  // The strokes that are seen: what is drawn, or else the example, if the network reads digits.
+  get shown() {
+    const hasExample = !this.isDrawn && this.network.classes[DIGIT] === String(DIGIT);
+    return hasExample ? EXAMPLE : this.strokes;
+  }
+
+  // What a training reads; null where there is nothing.
   get imageToRead() {
-    if (this.picture !== null || this.strokes.length > 0) return this.image;
-    return this.network.classes[DIGIT] === String(DIGIT) ? imageOf(EXAMPLE) : null;
+    return this.shown.length > 0 ? imageOf(this.shown) : null;
   }
 
   // What is drawn, and the place of what it is: as the reader says, or else as the network reads it.
   // Null if nothing is drawn.
   get drawing() {
-    const { picture, strokes, image, network } = this;
-    if (picture === null && strokes.length === 0) return null;
-    const label = this.part("label").selectedIndex;
-    return { image, label: label < 0 ? read(image, network).answer : label };
+    if (!this.isDrawn) return null;
+    const { strokes, label } = this.state;
+    const image = imageOf(strokes);
+    return { image, label: label < 0 ? read(image, this.network).answer : label };
   }
 
   askForFrame() {
@@ -97,18 +98,14 @@ class Pad extends Section {
 
   show() {
     this.frame = 0;
-    const network = this.network;
-    const { picture, ...state } = this.state;
-    if (this.pen === null)
-      storeOfTab.keep(this.key, { ...state, picture: picture && [...picture] });
-    const isDrawn = this.picture !== null || this.strokes.length > 0;
-    const hasExample = !isDrawn && network.classes[DIGIT] === String(DIGIT);
-    const image = hasExample ? imageOf(EXAMPLE) : this.image;
+    const { network, shown, isDrawn } = this;
+    if (this.pen === null) storeOfTab.keep(this.key, this.state);
+    const image = imageOf(shown);
     this.root.classList.toggle("is-drawn", isDrawn);
-    this.root.classList.toggle("is-empty", !isDrawn && !hasExample);
-    this.part("example").hidden = !hasExample;
+    this.root.classList.toggle("is-empty", shown.length === 0);
+    this.part("example").hidden = shown !== EXAMPLE;
     paint(this.part("seen"), [...image].map(grey));
-    this.drawPad(hasExample ? EXAMPLE : this.strokes); // of what is seen, if there is a picture
+    this.drawPad(shown);
     if (!network.weights) return; // not unpacked yet
     const reading = read(image, network);
     paintSigned(this.part("parts"), reading.parts);
@@ -124,10 +121,6 @@ class Pad extends Section {
     const context = this.canvas.getContext("2d");
     const side = this.canvas.width;
     context.clearRect(0, 0, side, side);
-    if (this.picture) {
-      context.imageSmoothingEnabled = false;
-      context.drawImage(this.part("seen"), 0, 0, side, side);
-    }
     context.lineWidth = 0.075 * side;
     context.lineCap = "round";
     context.lineJoin = "round";
@@ -169,7 +162,6 @@ class Pad extends Section {
     if (scores[answer] - scores[second] < CLOSE) {
       sentences.push("Not sure: their scores are close.");
     }
-    if (this.picture) sentences.push(`It is labelled ${this.truth}.`);
     const others = this.part("network") ? this.known.filter(({ weights }) => weights) : [];
     for (const other of others) {
       const otherName = nameOf(other.classes, read(image, other).answer);
@@ -202,7 +194,7 @@ class Pad extends Section {
   }
 
   clear() {
-    if (this.picture || this.strokes.length) this.remember();
+    if (this.isDrawn) this.remember();
     this.setStrokes([]);
   }
 
@@ -216,10 +208,8 @@ class Pad extends Section {
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
-    this.picture = null;
     this.write("taught", "");
-    this.write("all-read", "");
-    if (strokes.length === 0) this.part("label").selectedIndex = -1;
+    if (!this.isDrawn) this.part("label").selectedIndex = -1;
     this.askForFrame();
   }
 
@@ -287,7 +277,6 @@ class Pad extends Section {
     this.on("clear", "click", () => this.clear());
     this.on("teach", "click", () => this.teach());
     this.on("forget", "click", () => this.forget());
-    this.on("mistake", "click", () => this.showMistake());
     this.on("network", "change", () => this.chooseNetwork());
     this.on("label", "change", () => this.askForFrame());
   }
@@ -305,8 +294,9 @@ class Pad extends Section {
 
   // Makes one update with what is drawn.
   async teach() {
-    const { network, image } = this;
-    const text = await this.teacher.teach(network, image, this.part("label").selectedIndex);
+    const { network, strokes } = this;
+    const { selectedIndex } = this.part("label");
+    const text = await this.teacher.teach(network, imageOf(strokes), selectedIndex);
     this.write("taught", text);
     this.part("forget").setAttribute("aria-disabled", !network.before);
     this.askForFrame();
@@ -320,20 +310,6 @@ class Pad extends Section {
     this.write("taught", "As it was before.");
     this.part("forget").setAttribute("aria-disabled", true);
     this.askForFrame();
-  }
-
-  // Puts the next of the validation images that the network misreads on the pad.
-  async showMistake() {
-    const { network } = this;
-    await this.unpacking;
-    const mistake = await this.teacher.findMistake(network);
-    this.write("all-read", mistake ? "" : "This network reads all validation images correctly.");
-    if (!mistake) return;
-    this.remember();
-    this.setStrokes([]);
-    this.picture = mistake.image;
-    this.part("label").selectedIndex = mistake.label;
-    this.truth = nameOf(network.classes, mistake.label);
   }
 
   // Adds a network that has been trained here, in place of the last one, and chooses it.
@@ -356,7 +332,7 @@ export function setUpPad(root, networks, training) {
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
-  pad.unpacking = pad.unpackNetworks();
+  pad.unpackNetworks();
   return {
     add: (network) => pad.add(network),
     getImage: () => pad.imageToRead,

@@ -1,7 +1,7 @@
-// Teaches a network what is drawn on a pad, and finds images that it misreads.
+// Teaches a network what is drawn on a pad.
 
-import { DIGITS, evaluate, PIXELS, Training } from "../compute/network.js";
-import { read, unpackBytes } from "../compute/reading.js";
+import { DIGITS, evaluate, Training } from "../compute/network.js";
+import { unpackBytes } from "../compute/reading.js";
 import { formatPercent } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
@@ -27,7 +27,6 @@ export class Teacher {
   constructor(training) {
     this.training = training;
     this.validation = null; // images and labels, once unpacked
-    this.nextImage = 0; // the validation image where the next search for a mistake begins
   }
 
   // Makes one update with an image, and returns what it did in words.
@@ -48,29 +47,12 @@ export class Teacher {
 
   // The accuracy on the validation images; null if there are none, or of other classes.
   async validate({ weights, normalisation, classes }) {
-    if (!(await this.unpackValidation())) return null;
-    if (String(classes) !== String(this.training.parameters.classes)) return null;
+    const { training } = this;
+    if (!training?.numValidation) return null;
+    if (String(classes) !== String(training.parameters.classes)) return null;
+    const packed = [training.validation_images, training.validation_labels];
+    this.validation ??= await Promise.all(packed.map(unpackBytes));
     const [, accuracy] = evaluate(...this.validation, weights, normalisation);
     return accuracy;
-  }
-
-  // Returns whether there are validation images.
-  async unpackValidation() {
-    const training = this.training;
-    const packed = training ? [training.validation_images, training.validation_labels] : [];
-    this.validation ??= await Promise.all(packed.map(unpackBytes));
-    return this.validation.length > 0 && this.validation[1].length > 0;
-  }
-
-  // The next of the validation images that a network misreads, with its label, or null.
-  async findMistake(network) {
-    await this.unpackValidation();
-    const [images, labels] = this.validation;
-    for (let count = 0; count < labels.length; count++) {
-      const i = this.nextImage++ % labels.length;
-      const image = images.slice(i * PIXELS, (i + 1) * PIXELS); // a copy, with a buffer of its own
-      if (read(image, network).answer !== labels[i]) return { image, label: labels[i] };
-    }
-    return null;
   }
 }
