@@ -9,7 +9,7 @@ QUIET = $(shell test -t 2 || echo --quiet)
 LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--custom-compile-command "make lock"
 INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
-# Those that the guide lists, but speed, which also measures PyTorch and scikit-learn.
+# Those that the guide lists, but speed, whose times change with each run.
 NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1.ipynb/p' \
 	notebooks/README.md | grep -v speed)
 # Tests that need neither a browser, a cluster nor a notebook.

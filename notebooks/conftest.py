@@ -5,7 +5,6 @@ and nothing in it is replaced.
 """
 
 import functools
-import importlib.util
 import re
 import shutil
 import tempfile
@@ -14,10 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.commands import make_run
-
-# speed also measures PyTorch and scikit-learn, and has outputs of theirs.
-if not all(map(importlib.util.find_spec, ("torch", "sklearn"))):
-    collect_ignore = ["speed.ipynb"]
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")  # follow each other in runs/lab
 # What these read. What sweep.ipynb needs it makes itself, as it promises.

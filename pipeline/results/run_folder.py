@@ -98,7 +98,8 @@ class RunFolder:
         command = "python -m pipeline run --run-dir DIR"
         if self.has_results_without_record:
             problem = "Notebooks that ran alone have written into it, without a record"
-            return f"{problem}. Run all three in order, or, for a record: {command}"
+            advice = "Run those before this one. Only a command makes a record"
+            return f"{problem}. {advice}: {command}"
         return f"Run the notebooks before this one, or, to run all three: {command}"
 
     def executed_path(self, stage: Stage) -> Path:
