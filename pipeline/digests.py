@@ -26,7 +26,6 @@ TRAINING_CODE = (
     "pipeline/images/arrays.py",
     "pipeline/images/data.py",
     "pipeline/images/pictures.py",
-    "pipeline/network/checks.py",
     "pipeline/network/compiled.py",
     "pipeline/results/checkpoints.py",
 )

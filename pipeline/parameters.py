@@ -95,8 +95,6 @@ DEFAULT_RUNS: dict[str, dict[str, Any]] = {
     "runs/default": {},
     "runs/true-derivative": {"relu_grad_inactive": 0},
 }
-
-
 LAB = "runs/lab"  # the folder of notebooks that run alone
 
 

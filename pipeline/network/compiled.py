@@ -22,9 +22,9 @@ from numba import config, njit
 import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.digests import digest_code, read_code
-from pipeline.network.checks import NUM_DIGITS, PIXELS, are_separate, can_take, fits
 from pipeline.network.published import HELPERS_SHA256, NOTE
 
+PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
@@ -91,6 +91,39 @@ def measure_activity(
             return None
         count += np.sum(hidden > 0, axis=0)
     return count / len(images)
+
+
+def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
+    """Return whether the loops, which check no bounds, can take these arrays.
+
+    They take images (N, 784) and labels (N,) of uint8.
+    """
+    is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
+    is_label = labels is None or (
+        labels.dtype == np.uint8 and labels.shape == images.shape[:1]
+    )
+    return is_image and is_label and can_take(weights)
+
+
+def can_take(weights: Weights) -> bool:
+    """Return whether the weights are the loops' matrices, (784, H) and (H, 10)."""
+    hidden_size = len(weights[-1])
+    shapes = [matrix.shape for matrix in weights]
+    return shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)] and all(
+        matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
+    )
+
+
+def are_separate(rng: object, input_rng: object | None) -> bool:
+    """Return whether masks of units and masks of pixels come from separate streams.
+
+    helpers.py draws both in turn, image by image, while the loops draw all masks of
+    pixels first. From one stream they would so draw other masks than helpers.py.
+    """
+    generators = [rng] if input_rng is None else [rng, input_rng]
+    streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
+    are_known = all(type(each) is np.random.RandomState for each in generators)
+    return are_known and len(streams) == len(generators)
 
 
 def find_note(weights: Weights, *generators: object) -> str | None:
@@ -241,12 +274,10 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     scores = np.zeros((len(images), NUM_DIGITS))
     cores = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     count = max(1, min(cores, len(images) * len(weights[1]) // VALUES_PER_THREAD))
-    parts = (
-        np.array_split(np.ascontiguousarray(images), count),
-        np.array_split(scores, count),
-    )
+    image_parts = np.array_split(np.ascontiguousarray(images), count)
+    score_parts = np.array_split(scores, count)
     scaled = helpers.scale(PIXEL_VALUES, normalisation)
     add = partial(add_scores, scaled, tuple(weights))
     with ThreadPoolExecutor(count) as threads:
-        list(threads.map(add, *parts) if count > 1 else map(add, *parts))
+        list(threads.map(add, image_parts, score_parts))  # raises what a thread raises
     return scores

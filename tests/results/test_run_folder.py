@@ -221,13 +221,6 @@ def test_a_folder_below_a_file_and_the_projects_own_are_refused(tmp_path):
             check_folder(path, "sweep.json")
 
 
-def test_labels_that_are_no_digits_are_refused_with_their_file(folder, images):
-    labels = np.full_like(images.y_train, 200)
-    write_whole(folder.data_path, replace(images, y_train=labels).to_bytes())
-    with pytest.raises(InvalidFile, match="data.npz has y_train up to 200"):
-        folder.read_data()
-
-
 def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
     folder = tmp_path / "a"
     with lock(folder):
