@@ -90,7 +90,8 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     shared = first.folders.keys() & second.folders.keys()
     networks = {}
     for letter, side in sides.items():
-        networks[letter] = side.folders[min(shared or side.folders)]
+        seed = min(shared or side.folders)  # of both, or else of the side itself
+        networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
     return Comparison(sides, networks, answers, read_data(folders))
 
@@ -187,7 +188,7 @@ def describe_verdict(compared: Comparison) -> str:
         low, high = row["low"], row["high"]
         is_sure = low > 0 or high < 0
         b_leads = row["difference"] > 0
-        scope, cause = "also for other seeds", "The seeds"
+        certain, uncertain = "also for other seeds", "The seeds"
         interval = f"{100 * CONFIDENCE:g} % interval {low:+.4f} to {high:+.4f}"
         change = f"the test accuracy changes by {row['difference']:+.4f}"
         numbers = f"from A to B {change} ({interval})"
@@ -195,16 +196,16 @@ def describe_verdict(compared: Comparison) -> str:
         only_a, only_b, p = compare_pair(*compared.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        scope, cause = "by more than chance explains", "Chance"
+        certain, uncertain = "by more than chance explains", "Chance"
         a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
         count = f"{len(compared.data.y_test):,} test images"
         records = [folder.read_record() for folder in compared.networks.values()]
         seeds = " and ".join(str(each.parameters["seed"]) for each in records)
         numbers = f"A reads {a} and B {b} % of {count} (seeds {seeds})"
-    better, worse = reversed(names) if b_leads else names
+    leading, other = reversed(names) if b_leads else names
     if is_sure:
-        return f"{better} is better than {worse}, {scope}: {numbers}."
-    return f"{cause} may explain how {better} differs from {worse}: {numbers}."
+        return f"{leading} is better than {other}, {certain}: {numbers}."
+    return f"{uncertain} may explain how {leading} differs from {other}: {numbers}."
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:

@@ -44,14 +44,15 @@ def find_rows(runs: Path) -> Iterator[Row]:
             yield make_row(path, runs, path / "run.json")
 
 
-def make_row(path: Path, runs: Path, record: Path) -> Row:
+def make_row(path: Path, runs: Path, record_path: Path) -> Row:
     report = path / "report.html"
     address = quote(report.relative_to(runs).as_posix()) if report.exists() else ""
-    started = datetime.fromtimestamp(record.stat().st_mtime, UTC)
+    started = datetime.fromtimestamp(record_path.stat().st_mtime, UTC)
     row: Row = {"name": path.relative_to(runs).as_posix(), "report": address}
     row |= {"started": started, "metrics": {}}
     try:
-        row |= describe_run(path) if record.stem == "run" else describe_sweep(path)
+        is_run = record_path.name == "run.json"
+        row |= describe_run(path) if is_run else describe_sweep(path)
     except (InvalidInput, OSError) as error:
         row |= {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     if row["status"] == Status.RUNNING and not is_locked(path):

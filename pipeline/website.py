@@ -41,10 +41,11 @@ def write_site(folder: Path) -> Path:
     notebooks = {stem: read_notebook(NOTEBOOKS / f"{stem}.ipynb") for stem in stems}
     pages, reports, lessons = {}, [], []
     for stem, notebook in notebooks.items():
-        title, purpose = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")[:2]
+        # The first cell holds the title, then a paragraph that says the purpose.
+        paragraphs = LINK.sub(r"\1", notebook.cells[0].source).split("\n\n")
+        title, purpose = paragraphs[0].removeprefix("# "), paragraphs[1]
         takes = TAKES.search("\n".join(cell.source for cell in notebook.cells[:2]))
-        time = takes[1] if takes else ""
-        lessons.append((stem, title.removeprefix("# "), purpose, time))
+        lessons.append((stem, title, purpose, takes[1] if takes else ""))
     site = {stem: title for stem, title, *_ in lessons}
     for name, (label, values) in SITE_RUNS.items():
         source = RunFolder(RUNS / "of-the-site" / name)

@@ -42,7 +42,8 @@ def open_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
-        # They are results of tasks, so those of a lost worker can be made again.
+        # As the result of a task, and not scattered, a data.npz is made again by Dask
+        # if its worker is lost.
         data = {each: client.submit(bytes, each, pure=False) for each in contents}
         executor = client.get_executor(pure=False)
 
@@ -52,7 +53,7 @@ def open_cluster(
 
         threading.Thread(target=watch_workers, args=(client,), daemon=True).start()
         try:
-            yield submit
+            yield submit  # the errors are those of the caller's with statement
         except CancelledError:
             raise CommandFailed("The scheduler ended. Run the sweep again.") from None
         except (KilledWorker, RuntimeError) as error:
@@ -64,8 +65,9 @@ def greet(address: str) -> None:
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, answer).result().abort()
+        with ThreadPoolExecutor(1) as thread:  # Jupyter's own already runs a loop
+            connection = thread.submit(asyncio.run, answer).result()
+        connection.abort()  # only the answer was wanted
     except (OSError, ValueError) as error:
         problem = (
             f"No Dask scheduler answers at {address!r} ({str(error) or 'silence'})"
@@ -87,9 +89,10 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
     """Raise CommandFailed if a worker cannot train a point of these inputs."""
     answers = client.run(find_obstacle, to_json(wanted), on_error="return")
     for address, answer in answers.items():
-        is_error = isinstance(answer, Exception)
-        if obstacle := f"cannot import the project ({answer})" if is_error else answer:
-            raise CommandFailed(f"The worker at {address} {obstacle}.")
+        if isinstance(answer, Exception):
+            answer = f"cannot import the project ({answer})"
+        if answer:
+            raise CommandFailed(f"The worker at {address} {answer}.")
 
 
 def find_obstacle(record: bytes) -> str:
@@ -103,9 +106,13 @@ def find_obstacle(record: bytes) -> str:
 
 
 def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
-    """Train a point in a temporary folder, which its files name by its own place."""
+    """Train a point in a temporary folder, and return its record and its files.
+
+    place: the point's own folder, which the files name in place of the temporary one.
+    """
     who = f"The worker at {get_worker().address}"
-    if obstacle := find_obstacle(record):
+    obstacle = find_obstacle(record)
+    if obstacle:
         raise CommandFailed(f"{who} {obstacle}.")
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)
@@ -115,6 +122,5 @@ def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
             raise CommandFailed(f"{who} has to be started again: {error}") from None
         names = (TRAINING.executed_name, *TRAINING.files)
         paths = [path for path in Path(temporary).iterdir() if path.name in names]
-        old = temporary.encode()
-        new = place.encode()
+        old, new = temporary.encode(), place.encode()  # no array holds `old`
         return ended, {path.name: path.read_bytes().replace(old, new) for path in paths}

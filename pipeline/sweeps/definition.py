@@ -95,7 +95,8 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
     base alone is no point.
     """
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
-    if sweep.grid or sweep.random or not sweep.points:
+    has_only_entries = sweep.points and not sweep.grid and not sweep.random
+    if not has_only_entries:
         for drawn in sample_candidates(sweep.random):
             for values in product(*sweep.grid.values()):
                 for seed in seeds:

@@ -51,10 +51,10 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     If this process is killed meanwhile, the record names only the files of the
     training, so the point is evaluated again.
     """
-    folder, inputs = point.folder, point.evaluated.inputs
+    folder, inputs = point.folder, point.record_if_evaluated.inputs
     record = folder.read_record()
     outputs = {name: record.outputs[name] for name in TRAINING.files}
-    record = record.replace(inputs=point.trained.inputs, outputs=outputs)
+    record = record.replace(inputs=point.record_if_trained.inputs, outputs=outputs)
     point.record_result(record)
     write_whole(folder.data_path, sweep.split(point.parameters).to_bytes())
     write_whole(folder.helpers_path, sweep.helpers)
@@ -86,7 +86,7 @@ def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
         line = TestEvaluation(
             point=point.id,
             parameters=dict(point.parameters),
-            code=digest_network(point.evaluated.inputs),
+            code=digest_network(point.record_if_evaluated.inputs),
         )
         lines += line.model_dump_json().encode() + b"\n"
     write_whole(path, lines)
@@ -134,12 +134,13 @@ def describe_test_evaluations(
     # It may have been evaluated with several codes. The last one is that of today.
     own = [keys[i] for i, each in enumerate(evaluations) if each.point in selected]
     if own:
-        before = different.index(own[-1])
-        who = "1 other was" if before == 1 else f"{before} others were"
-        order = f"{who} evaluated before the selected one: its accuracy is no longer"
+        before = different.index(own[-1])  # how many were evaluated before it
         if before == 0:
-            order = "The selected one was the first: its accuracy is"
-        lines.append(f"{order} of images that this sweep had not seen.")
+            text = "The selected one was the first: its accuracy is"
+        else:
+            who = "1 other was" if before == 1 else f"{before} others were"
+            text = f"{who} evaluated before the selected one: its accuracy is no longer"
+        lines.append(f"{text} of images that this sweep had not seen.")
     if count:
         lines.append("Other sweeps and runs are not counted.")
     return lines

@@ -87,12 +87,14 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         contents = {sweep.make_data(point.parameters) for point in jobs}
-        with cluster.open_cluster(scheduler, jobs[0].trained, contents) as submit:
+        wanted = jobs[0].record_if_trained
+        with cluster.open_cluster(scheduler, wanted, contents) as submit:
             yield submit
     else:
         if jobs:
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
+            # The code is the same for each source.
             notebooks.check_code(next(iter(sweep.inputs.values())))
         with open_threads(workers or cpu_count()) as threads:
             yield lambda *job: threads.submit(training.train_point, *job)
@@ -112,11 +114,11 @@ def train(
     try:
         with open_trainer(sweep, jobs, workers, scheduler) as submit:
             has_begun = True
-            _write_definition(sweep, bool(jobs))
+            _begin_folder(sweep, bool(jobs))
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
-                futures[submit(point.folder, point.trained, content)] = point
+                futures[submit(point.folder, point.record_if_trained, content)] = point
             for future in as_completed(futures):
                 point = futures.pop(future)
                 point.record_result(*future.result())
@@ -130,15 +132,18 @@ def train(
             if begun and begun.status == Status.RUNNING:
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
         if has_begun:
-            write_state(sweep, "interrupted")
+            write_state(sweep, "interrupted")  # until `select_and_evaluate`
 
 
-def _write_definition(sweep: Sweep, has_jobs: bool) -> None:
-    """Write sweep.json, if it differs or points are to be trained."""
+def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
+    """Write sweep.json and what explains it, if it differs or points are to be trained.
+
+    The old report goes, because it shows the results of another start.
+    """
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
         before = records.read_record(sweep.record_path, SweepRecord, "")
-    if before:
+    if before:  # how far it had come is not compared
         before = before.model_copy(update={"state": record.state})
     if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)

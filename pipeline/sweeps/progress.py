@@ -32,7 +32,7 @@ def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
 
 
 def log_state(sweep: Sweep, left: int) -> None:
-    """Log how many points are done, how many are left, and if no loops train them."""
+    """Log how many points are done, how many are left, and what trains slowly."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - left

@@ -112,11 +112,12 @@ def draw_configurations(
 def _place_values(
     axis: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Return where values stand on an axis: a few side by side, many to scale."""
+    """Set an axis' ticks or scale; return where values stand: a few side by side."""
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:
         axis.set_xticks(range(len(different)), different)
-        return values.map(different.index)
+        places = {value: place for place, value in enumerate(different)}
+        return values.map(places)
     if distribution and distribution.distribution == "log_uniform":
         axis.set_xscale("log")
     return values

@@ -32,14 +32,14 @@ NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    evaluated: the record that it would get if it were trained and evaluated now.
+    record_if_evaluated: what it would get if it were trained and evaluated now.
     changes: how its record differs from that, as far as its training depends on it; if
         it does, the point is outdated.
     """
 
     parameters: Parameters
     folder: RunFolder
-    evaluated: RunRecord
+    record_if_evaluated: RunRecord
     record: RunRecord | None = None
     changes: list[str] = field(default_factory=list)
 
@@ -48,10 +48,10 @@ class Point:
         return self.folder.path.name
 
     @property
-    def trained(self) -> RunRecord:
+    def record_if_trained(self) -> RunRecord:
         """Return the record with which its training would begin now."""
-        inputs = provenance.keep_training_inputs(self.evaluated.inputs)
-        return self.evaluated.replace(inputs=inputs)
+        inputs = provenance.keep_training_inputs(self.record_if_evaluated.inputs)
+        return self.record_if_evaluated.replace(inputs=inputs)
 
     @property
     def status(self) -> Status | None:
@@ -63,7 +63,7 @@ class Point:
         """Read the point's record, and compare it with what it would be now."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
-            self.changes = provenance.compare(self.record, self.trained)
+            self.changes = provenance.compare(self.record, self.record_if_trained)
 
     def record_result(
         self, record: RunRecord, files: Mapping[str, bytes] | None = None
@@ -87,7 +87,8 @@ class Point:
         if self.status != Status.DONE or not self.record:
             return None
         is_evaluated = self.folder.metrics_path.name in self.record.outputs
-        if not is_evaluated or provenance.compare(self.record, self.evaluated):
+        wanted = self.record_if_evaluated
+        if not is_evaluated or provenance.compare(self.record, wanted):
             return None
         try:
             return self.folder.read_metrics()
@@ -150,13 +151,13 @@ class Sweep:
         return sum(record.duration_s or 0 for record in found if record)
 
     def find_jobs(self, retry_failed: bool) -> list[Point]:
-        """Read the records of all points; return those to train, the new ones first.
+        """Read the records of all points; return those to train, outdated ones last.
 
         Until they are trained, their old results count no more. The log gets the
         reasons why points are trained again.
         """
-        new: list[Point] = []
-        again: list[Point] = []
+        unfinished: list[Point] = []
+        outdated: list[Point] = []
         reasons = Counter[str]()
         # A process that died may have been killed, and succeeds the next time.
         left = [*UNFINISHED, Status.DIED]
@@ -174,14 +175,14 @@ class Sweep:
                 ]
             if point.changes:
                 reasons[point.changes[0]] += 1
-                again.append(point)
+                outdated.append(point)
             elif point.status in left:
-                point.record = None
-                new.append(point)
+                point.record = None  # how it ended before no longer counts
+                unfinished.append(point)
         for reason, count in reasons.items():
             which = "1 point is" if count == 1 else f"{count} points are"
             log.info(f"{which} outdated and trained again, because of {reason}")
-        return new + again
+        return unfinished + outdated
 
     def split(self, point: Parameters) -> Data:
         """Return the images of a point, in three sets."""

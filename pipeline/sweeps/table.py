@@ -91,9 +91,8 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     has_all = ranking["seeds"] == ranking["points"]
-    ranking["complete"] = has_all & (
-        ranking["points"] >= ranking["points"].mode().max()
-    )
+    usual = ranking["points"].mode().max()  # of several modes the largest
+    ranking["complete"] = has_all & (ranking["points"] >= usual)
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
     keys = pd.DataFrame(
@@ -103,7 +102,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
             "other": _orient(done[other].mean().reindex(ranking.index), other),
         }
     )
-    order = keys.sort_values([*map(str, keys)], kind="stable").index
+    order = keys.sort_values(list(keys.columns), kind="stable").index
     return pd.DataFrame(ranking.loc[order]).reset_index()
 
 
@@ -119,9 +118,9 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     """Return the best configuration, a row of the ranking, and why it is not selected.
 
     The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads. Without one it is None. While a point has died, nothing is selected,
-    because the next start of the sweep trains it again, and may select another one.
-    Only complete configurations compete.
+    only leads, and the reason says so. Without one it is None. Only complete
+    configurations compete. While a point has died, nothing is selected, because the
+    next start of the sweep trains it again, and may select another one.
     """
     best = rank(table, sweep).iloc[0]
     if best["seeds"] == 0:
@@ -158,10 +157,10 @@ def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
 
     If the training of a candidate of a search diverges, that counts as a result.
     """
-    results = [*LEFT, Status.DONE]
+    not_failed = [*LEFT, Status.DONE]
     if sweep.random:
-        results.append(Status.DIVERGED)
-    return ~table["status"].isin(results)
+        not_failed.append(Status.DIVERGED)
+    return ~table["status"].isin(not_failed)
 
 
 def describe_values(row: pd.Series, names: Sequence[str]) -> str:
@@ -191,7 +190,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     Equal errors are one line. At most 20 lines are given.
     """
     failed = table[is_failed(table, sweep)]
-    if failed.empty:
+    if failed.empty:  # all candidates of a search have diverged
         failed = table[table["status"] == Status.DIVERGED]
     lines = [f"{len(failed)} of {count_of(len(table), 'point')} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
@@ -219,14 +218,17 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepState:
     best, reason = select(table, sweep.definition)
     counts = table["status"].value_counts(sort=False)
     parts = [", ".join(f"{count} {name}" for name, count in counts.items())]
-    parts.append(describe_selection(best, reason, find_varied(table)))
+    selection = describe_selection(best, reason, find_varied(table))
     metrics = {}
     if best is not None:
-        parts[-1] += describe_seeds(best)
+        selection += describe_seeds(best)
         own = table[table["id"].isin(find_points(table, best))]
+        # A configuration that only leads has not met the test images.
         names = SELECTION_METRICS if reason else METRICS
         metrics = own[list(names)].mean(skipna=False).dropna().to_dict()
-    if network := describe_network(next(iter(sweep.inputs.values()))):
+    parts.append(selection)
+    network = describe_network(next(iter(sweep.inputs.values())))
+    if network:
         parts.append(network)
     started = table["started"].dropna().min()
     return SweepState(

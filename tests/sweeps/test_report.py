@@ -99,8 +99,8 @@ def test_the_time_of_a_sweep_counts_every_point():
     definition = read_definition({"name": "a", "seeds": [1, 2, 3]})
     sweep = make_sweep(definition)
     first, second, _ = sweep.points.values()
-    first.record = first.trained.replace(duration_s=11.5)
-    second.record = second.trained.replace(duration_s=100, status="failed")
+    first.record = first.record_if_trained.replace(duration_s=11.5)
+    second.record = second.record_if_trained.replace(duration_s=100, status="failed")
     second.changes = ["outdated"]
     assert sweep.measure_seconds() == 111.5
 
