@@ -37,7 +37,6 @@ from pathlib import Path
 
 import click
 
-from pipeline import parameters
 from pipeline.commands import main
 from pipeline.errors import PipelineError
 
@@ -50,9 +49,6 @@ def call_main() -> int:
         return 0
     except click.ClickException as error:
         error.show()
-        option = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
-        if option in parameters.NAMES:
-            click.echo(f"A parameter is given as: -p {option} VALUE", err=True)
         return error.exit_code
     except (PipelineError, OSError) as error:
         click.echo(f"Error: {error}", err=True)

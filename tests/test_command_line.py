@@ -19,7 +19,6 @@ REFUSED = {
     "run -p epochs 1.5": "epochs is '1.5'",
     "run -p run_dir x": "--run-dir x, without -p",
     "run mine": "(mine)",
-    "run --epochs 20": "-p epochs VALUE",
     "run -p source {d}/no.npz": "{d}/no.npz is missing",
     "run -p source {d}/cut.npz": "{d}/cut.npz is not a whole .npz file",
     "run -p source {d}/small.npz -p num_samples 1000": "num_samples 48",

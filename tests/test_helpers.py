@@ -9,47 +9,6 @@ import helpers
 from tests import original
 
 
-def test_relu_and_its_derivative():
-    assert helpers.relu(np.array([[-2.0, 0.0, 3.5]])).tolist() == [[0.0, 0.0, 3.5]]
-    activation = np.array([0.0, 1e-300, 2.0])
-    assert helpers.relu_derivative(activation, 0).tolist() == [0, 1, 1]
-    assert helpers.relu_derivative(activation, 1).tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.8])
-def test_dropout_mask_is_0_or_one_over_the_kept_fraction_with_mean_1(rate):
-    mask = helpers.dropout_mask(np.random.RandomState(0), (1000, 200), rate)
-    assert mask.shape == (1000, 200)
-    assert mask.dtype == np.float64
-    assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
-    assert np.mean(mask == 0) == pytest.approx(rate, abs=0.005)
-    assert mask.mean() == pytest.approx(1, abs=0.02)
-
-
-@pytest.mark.parametrize("rate", [0, 0.1, 0.5, 0.8])
-def test_dropout_mask_of_many_rows_draws_what_single_rows_draw(rate):
-    at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
-    rows = [helpers.dropout_mask(one_by_one, (1, 40), rate) for _ in range(50)]
-    masks = helpers.dropout_mask(at_once, (50, 40), rate)
-    assert np.array_equal(masks, np.concatenate(rows))
-    following = at_once.random_sample()
-    assert following == one_by_one.random_sample()
-    # Only at rate 0 is nothing drawn.
-    assert (following == np.random.RandomState(3).random_sample()) == (rate == 0)
-
-
-def test_drop_pixels_sets_the_given_fraction_to_0_and_draws_what_single_rows_draw():
-    images = np.random.RandomState(0).randint(1, 256, (60, 784)).astype(np.uint8)
-    at_once, one_by_one = np.random.RandomState(3), np.random.RandomState(3)
-    dropped = helpers.drop_pixels(images, at_once, 0.3)
-    assert dropped.dtype == np.uint8
-    assert np.mean(dropped == 0) == pytest.approx(0.3, abs=0.01)
-    assert np.array_equal(dropped[dropped > 0], images[dropped > 0])
-    rows = [helpers.drop_pixels(images[i : i + 1], one_by_one, 0.3) for i in range(60)]
-    assert np.array_equal(dropped, np.concatenate(rows))
-    assert at_once.random_sample() == one_by_one.random_sample()
-
-
 def test_dropping_pixels_changes_neither_first_weights_nor_hidden_masks(sample):
     states = []
     for rate in (0, 0.4):
@@ -66,27 +25,6 @@ def test_dropping_pixels_changes_neither_first_weights_nor_hidden_masks(sample):
 def test_dropping_pixels_without_a_generator_is_refused():
     with pytest.raises(ValueError, match=r"helpers\.generators"):
         helpers.drop_pixels(np.zeros((1, 784), np.uint8), None, 0.1)
-
-
-def test_initial_weights_and_masks_at_rate_one_half_are_the_originals_draws():
-    weights_0_1, weights_1_2 = helpers.initial_weights(np.random.RandomState(1), 40)
-    np.random.seed(1)
-    assert np.array_equal(weights_0_1, np.random.uniform(-0.1, 0.1, (784, 40)))
-    assert np.array_equal(weights_1_2, np.random.uniform(-0.1, 0.1, (40, 10)))
-    mask = helpers.dropout_mask(np.random.RandomState(3), (50, 40), 0.5)
-    assert np.array_equal(mask, np.random.RandomState(3).randint(2, size=(50, 40)) * 2)
-
-
-@pytest.mark.parametrize("normalisation", [255, 256, 1, 0.5])
-def test_scale_divides_in_float64(normalisation):
-    pixels = np.arange(256, dtype=np.uint8).reshape(1, -1)
-    expected = [float(pixel) / float(normalisation) for pixel in range(256)]
-    assert helpers.scale(pixels, normalisation).tolist() == [expected]
-
-
-def test_one_hot_puts_a_1_at_the_label():
-    expected = [[0, 0, 0, 1] + [0] * 6, [1] + [0] * 9]
-    assert np.array_equal(helpers.one_hot(np.array([3, 0], np.uint8)), expected)
 
 
 def small_case(batch, seed, hidden_size=7):
@@ -179,17 +117,3 @@ def test_train_epoch_updates_the_weights_by_the_mean_over_the_batch(sample):
         expected = [np.mean(each, axis=0) for each in zip(*moved, strict=True)]
     for matrix, expected_matrix in zip(weights, expected, strict=True):
         assert np.abs(matrix - expected_matrix).max() < 1e-14
-
-
-def test_evaluate_equals_the_formula(sample):
-    images, labels = sample["x_test"][:25], sample["y_test"][:25]
-    weights = helpers.initial_weights(np.random.RandomState(1), 9)
-    error, correct = 0.0, 0
-    for image, label in zip(images, labels, strict=True):
-        scores = np.maximum(0, image / 255 @ weights[0]) @ weights[1]
-        error += sum(
-            (score - (digit == label)) ** 2 for digit, score in enumerate(scores)
-        )
-        correct += int(np.argmax(scores)) == label
-    expected = pytest.approx((error / 25, correct / 25), rel=1e-12)
-    assert helpers.evaluate(images, labels, weights) == expected

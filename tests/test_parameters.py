@@ -3,7 +3,6 @@ import pytest
 from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
-from pipeline.paths import ROOT, from_current_folder
 
 ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "epochs": 100}
 ORIGINAL |= {"learning_rate": 0.005, "learning_rate_decay": 1, "batch_size": 1}
@@ -89,11 +88,3 @@ def test_a_notebook_refuses_what_is_wrong_or_not_its_own(name, value, message):
     names = make_names(f"# Parameters\n{name} = {value!r}\n", **{name: value})
     with pytest.raises(InvalidInput, match=message):
         parameters.check(names)
-
-
-def test_paths_begin_in_the_current_folder_on_the_command_line_alone(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(ROOT / "notebooks")
-    assert from_current_folder("../runs/x") == "runs/x"
-    assert from_current_folder(str(tmp_path)) == str(tmp_path)

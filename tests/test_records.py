@@ -3,9 +3,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from pipeline import errors, records
+from pipeline import records
 from pipeline.errors import InvalidFile
-from pipeline.records import Metrics, RunRecord, Status, SweepRecord
+from pipeline.records import Metrics, RunRecord, SweepRecord
 from tests.conftest import EPOCH
 
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}
@@ -56,14 +56,3 @@ def test_a_record_of_before_1_0_0_is_named(tmp_path):
         read(tmp_path, RunRecord, RUN | {"inputs": inputs})
     with pytest.raises(InvalidFile, match=r"by a version before 1\.0\.0"):
         read(tmp_path, SweepRecord, SWEEP | {"inputs": {"sample": inputs}})
-
-
-def test_the_status_of_a_run_follows_from_its_error():
-    expected = {
-        errors.Diverged("x"): Status.DIVERGED,
-        errors.NotebookFailed("x", "died"): Status.DIED,
-        errors.NotebookFailed("x"): Status.FAILED,
-        KeyboardInterrupt(): Status.INTERRUPTED,
-        OSError(): Status.FAILED,
-    }
-    assert {error: Status.of(error) for error in expected} == expected

@@ -229,16 +229,6 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
         psutil.Process(pid).wait(timeout=20)
 
 
-def test_odd_outputs_are_stored_or_fail_their_notebook_and_no_more(tmp_path):
-    odd = 'display({"image/png": memoryview(b"png")}, raw=True); print("\\ud800")'
-    wrong = 'display({"application/json": {"a": object()}}, raw=True)'
-    notebook = write_notebook(tmp_path / "a.ipynb", odd, wrong)
-    with pytest.raises(NotebookFailed, match="not JSON serializable"):
-        execute(notebook, tmp_path / "out.ipynb")
-    picture, text = read_code_cells(tmp_path / "out.ipynb")[0].outputs
-    assert (picture.data["image/png"], text.text) == ("cG5n", "?\n")
-
-
 COUNT_THREADS = """
 import ctypes, glob, os, numpy
 folder = os.path.dirname(numpy.__file__) + ".libs"

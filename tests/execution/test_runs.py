@@ -11,7 +11,7 @@ import helpers
 from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
-from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.paths import NOTEBOOKS
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
@@ -279,16 +279,6 @@ def test_verify_compares_the_answers_too(small_run, pipeline):
     assert "is not reproduced: answers in answers.npz" in done.stderr
 
 
-def test_verify_refuses_another_helpers_and_names_the_runs_own(small_run, pipeline):
-    folder, _ = small_run
-    record = folder.read_record()
-    inputs = record.inputs | {"code helpers.py": "0" * 64}
-    folder.write_record(record.replace(inputs=inputs))
-    done = pipeline("verify", folder.path)
-    assert done.returncode == 2
-    assert f"cp {folder.helpers_path} {ROOT}/helpers.py" in done.stderr
-
-
 def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_path):
     """It computes what it is asked to, and says that it has stored nothing."""
     folder, _ = small_run
@@ -317,7 +307,7 @@ def test_papermill_runs_the_three_without_options_and_a_command_says_what_is_mis
     command = [sys.executable, "-m", "pipeline", "verify", str(lab.path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "Notebooks that ran alone have made what is there" in done.stderr
+    assert "Notebooks that ran alone have written into it" in done.stderr
 
 
 def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(

@@ -50,12 +50,6 @@ def test_results_equal_helpers(sample, hidden_size, options):
     assert found == pytest.approx(evaluated, rel=1e-12)
 
 
-def test_batches_are_trained_by_helpers(sample):
-    examples = sample["x_train"][:95], sample["y_train"][:95]
-    found = train(compiled.train_epoch, examples, batch_size=10, **OTHER)
-    assert found[1:] == train(helpers.train_epoch, examples, batch_size=10, **OTHER)[1:]
-
-
 def test_images_in_several_calls_give_the_same_bits_with_little_memory(
     sample, monkeypatch
 ):

@@ -8,7 +8,6 @@ from pipeline.network.published import (
     compute_wilson_interval,
     cut,
     format_table,
-    round_metric,
 )
 
 OURS = {
@@ -41,11 +40,6 @@ def test_format_table_has_a_column_of_the_published_metrics_for_digits_alone():
     assert lines[1].split() == ["train", "error", "0.420", "0.5", "NOT", "equal"]
     assert lines[4].split() == ["test", "accuracy", "0.7942", "0.7942", "same"]
     assert "published" not in format_table(OURS, has_digits=False)
-
-
-def test_round_metric_keeps_four_decimals_or_four_digits():
-    assert (round_metric(0.12345), round_metric(1e7)) == ("0.1235", "1.000e+07")
-    assert (round_metric(0.5, "+"), round_metric(-0.5, "+")) == ("+0.5000", "-0.5000")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import helpers
 from pipeline.images import data
 from pipeline.parameters import Parameters
-from pipeline.records import RunRecord, Status
+from pipeline.records import RunRecord
 from pipeline.results import checkpoints
 from pipeline.results.checkpoints import Checkpoint, Checkpoints, resume_checkpoint
 from pipeline.results.run_folder import RUN_DIR_VARIABLE, RunFolder
@@ -107,12 +107,6 @@ def test_a_notebook_does_not_continue_another_training(folder, record):
     save(folder, record)
     folder.write_record(change(record, "code helpers.py"))
     assert Checkpoints(folder).load(*helpers.generators(1)) is None
-
-
-def test_a_run_that_is_done_keeps_no_checkpoint(folder, record):
-    save(folder, record)
-    folder.write_record(record.replace(status=Status.DONE))
-    assert not folder.checkpoint_path.exists()
 
 
 def test_a_notebook_that_runs_alone_neither_saves_nor_continues(

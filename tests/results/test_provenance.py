@@ -8,21 +8,19 @@ import subprocess
 import sys
 
 import nbformat
-import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import helpers
 from pipeline.digests import CODE, TRAINING_CODE
 from pipeline.errors import InvalidInput
-from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.provenance import PACKAGES
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, PREPARATION, STAGES, TRAINING
+from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
 
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records images/__init__ network/__init__
@@ -187,20 +185,6 @@ def test_each_difference_is_described(tmp_path):
     }
     now = record.replace(inputs={"version numpy": "1.9"})  # what it does not name
     assert provenance.compare(record, now) == []
-
-
-def test_a_run_names_its_arrays_cells_code_and_versions():
-    images = data.load_source("sample")
-    inputs = provenance.collect_inputs(images)
-    assert inputs["array x_test"] == images.source_sha256["x_test"]
-    assert inputs["version numpy"] == np.__version__
-    names = {f"cells {stage.name}" for stage in STAGES} | {f"code {x}" for x in CODE}
-    assert names < inputs.keys()
-    training = provenance.keep_training_inputs(inputs)
-    others = {"cells 03_evaluate", "code pipeline/network/baselines.py"}
-    assert inputs.keys() - training.keys() == others
-    assert provenance.has_published_helpers(inputs)
-    assert not provenance.has_published_helpers(inputs | {"code helpers.py": "0"})
 
 
 def write(monkeypatch, tmp_path, text):

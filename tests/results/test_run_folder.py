@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline import digests
-from pipeline.errors import CommandFailed, Diverged, InvalidFile, InvalidInput
+from pipeline.errors import Diverged, InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.parameters import Parameters
-from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results.files import (
     GENERATOR,
     LOCK,
     check_folder,
-    is_locked,
-    lock,
     write_whole,
 )
 from pipeline.results.run_folder import RunFolder
@@ -212,22 +209,6 @@ def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
         return
     with pytest.raises(InvalidInput, match=re.escape(problem)):
         check_folder(folder, other, harmless)
-
-
-def test_a_folder_below_a_file_and_the_projects_own_are_refused(tmp_path):
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "a", ROOT, *ROOT.parents):
-        with pytest.raises(InvalidInput, match="Choose another"):
-            check_folder(path, "sweep.json")
-
-
-def test_a_locked_folder_is_busy_until_the_block_ends(tmp_path):
-    folder = tmp_path / "a"
-    with lock(folder):
-        assert is_locked(folder)
-        with pytest.raises(CommandFailed, match=str(folder)), lock(folder):
-            pass
-    assert not is_locked(folder)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
