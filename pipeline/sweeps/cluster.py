@@ -42,8 +42,7 @@ def open_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
-        # As the result of a task, and not scattered, a data.npz is made again by Dask
-        # if its worker is lost.
+        # Of a lost worker, Dask makes the results of tasks again, so these are tasks.
         data = {each: client.submit(bytes, each, pure=False) for each in contents}
         executor = client.get_executor(pure=False)
 
@@ -69,9 +68,8 @@ def greet(address: str) -> None:
             connection = thread.submit(asyncio.run, answer).result()
         connection.abort()  # only the answer was wanted
     except (OSError, ValueError) as error:
-        problem = (
-            f"No Dask scheduler answers at {address!r} ({str(error) or 'silence'})"
-        )
+        reason = str(error) or "silence"
+        problem = f"No Dask scheduler answers at {address!r} ({reason})"
         raise InvalidInput(f"{problem}. Start one with dask scheduler.") from None
 
 
@@ -80,9 +78,8 @@ def watch_workers(client: Client) -> None:
     with suppress(OSError, RuntimeError):  # the client or the scheduler has ended
         while client.scheduler_info()["workers"]:
             time.sleep(1)
-        log.warning(
-            "The cluster has no worker: dask worker ADDRESS --no-nanny adds one"
-        )
+        advice = "dask worker ADDRESS --no-nanny adds one"
+        log.warning(f"The cluster has no worker: {advice}")
 
 
 def check_workers(client: Client, wanted: RunRecord) -> None:
@@ -106,10 +103,7 @@ def find_obstacle(record: bytes) -> str:
 
 
 def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
-    """Train a point in a temporary folder, and return its record and its files.
-
-    place: the point's own folder, which the files name in place of the temporary one.
-    """
+    """Train a point in a temporary folder; its files name `place`, its own, instead."""
     who = f"The worker at {get_worker().address}"
     obstacle = find_obstacle(record)
     if obstacle:

@@ -82,8 +82,10 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
         problem = f"The sweep has more than {MAX_POINTS:,} points"
         raise InvalidInput(f"{problem}. Make several sweeps of them.")
     checked = [parameters.from_values(sweep.base | values) for values in found]
-    for each in checked:
-        _check_point(each, sweep)
+    needs_validation = sweep.select.startswith("validation")
+    if needs_validation and any(each.num_validation == 0 for each in checked):
+        problem = f"select is {sweep.select}, but num_validation is 0"
+        raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
     return list({each.model_dump_json(): each for each in checked}.values())
 
 
@@ -104,13 +106,6 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
     for entry in sweep.points:
         for seed in seeds:
             yield entry | seed
-
-
-def _check_point(point: Parameters, sweep: SweepDefinition) -> None:
-    """Raise InvalidInput if a point does not have the metric to select by."""
-    if sweep.select.startswith("validation") and point.num_validation == 0:
-        problem = f"select is {sweep.select}, but num_validation is 0"
-        raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
 
 
 def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:

@@ -95,11 +95,8 @@ def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
 def digest_network(inputs: dict[str, str]) -> str:
     """Return the first digits of a digest of all the code that trains a point."""
     trained = provenance.keep_training_inputs(inputs)
-    code = [
-        trained[name]
-        for name in sorted(trained)
-        if name.startswith(("cells ", "code "))
-    ]
+    names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
+    code = [trained[name] for name in names]
     return hashlib.sha256("".join(code).encode()).hexdigest()[:12]
 
 

@@ -21,7 +21,7 @@ from pipeline.records import Status, SweepRecord
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import lock, write_whole
 from pipeline.sweeps import evaluation, table, training
-from pipeline.sweeps.progress import Progress, log_plan, log_state
+from pipeline.sweeps.progress import Progress, log_state
 from pipeline.sweeps.sweep import Point, Sweep, prepare
 from pipeline.sweeps.table import make_table
 
@@ -58,7 +58,7 @@ def run_sweep(
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
-        log_plan(sweep, sweep.find_jobs(retry_failed), workers)
+        log_state(sweep, len(sweep.find_jobs(retry_failed)))
         return make_table(sweep)
     with lock(sweep.path):
         start_fork_server()
@@ -136,10 +136,7 @@ def train(
 
 
 def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
-    """Write sweep.json and what explains it, if it differs or points are to be trained.
-
-    The old report goes, because it shows the results of another start.
-    """
+    """Write sweep.json and what explains it, and delete the report of another start."""
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
         before = records.read_record(sweep.record_path, SweepRecord, "")
@@ -156,7 +153,9 @@ def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
 def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
     """Write results.csv and the state in sweep.json; return the table they show."""
     found = make_table(sweep)
-    table.write_results(found, sweep.results_path)
+    current = found[found["status"] != Status.OUTDATED]
+    content = current.to_csv(index=False, lineterminator="\n")
+    write_whole(sweep.results_path, content.encode())
     state = table.summarise(sweep, found, status)
     record = sweep.to_record().model_copy(update={"state": state})
     write_whole(sweep.record_path, records.to_json(record))
@@ -220,7 +219,7 @@ def _describe_place(sweep: Sweep) -> str:
     if not records:
         return ""
     times = sorted(f"{record.started:%Y-%m-%d %H:%M}" for record in records)
-    seconds = format_duration(sweep.measure_seconds())
+    seconds = format_duration(sum(record.duration_s or 0 for record in records))
     where = describe_origins(record.origin for record in records)
     return (
         f"{times[0]} to {times[-1]} UTC; its trainings took {seconds} together, "

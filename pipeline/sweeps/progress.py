@@ -2,10 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import datetime
-
-from dask.system import cpu_count
 
 from pipeline.network.published import NOTE, format_duration, round_metric
 from pipeline.parameters import describe
@@ -15,20 +12,6 @@ from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import count_of, find_varied, make_table
 
 log = logging.getLogger(__name__)
-
-
-def log_plan(sweep: Sweep, jobs: Sequence[Point], workers: int | None) -> None:
-    """Log what would be trained, and how long that takes if points are done."""
-    log_state(sweep, len(jobs))
-    if not jobs:
-        return
-    at_a_time = min(workers or cpu_count(), len(jobs))
-    table = make_table(sweep)
-    seconds = table.loc[table["status"] == Status.DONE, "duration_s"].mean()
-    time_left = "start it, and read the time after three points"
-    if seconds > 0:  # not if no point is done
-        time_left = f"about {format_duration(seconds * len(jobs) / at_a_time)}"
-    log.info(f"{at_a_time} at a time: {time_left}")
 
 
 def log_state(sweep: Sweep, left: int) -> None:

@@ -145,11 +145,6 @@ class Sweep:
             warnings=self.warnings,
         )
 
-    def measure_seconds(self) -> float:
-        """Return the seconds of all trainings of the points, whatever their status."""
-        found = [point.record for point in self.points.values()]
-        return sum(record.duration_s or 0 for record in found if record)
-
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, outdated ones last.
 

@@ -5,7 +5,6 @@ lucky.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +21,6 @@ from pipeline.records import (
     SweepState,
     TrainingMetrics,
 )
-from pipeline.results.files import write_whole
 from pipeline.results.provenance import describe_network
 from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
 
@@ -205,12 +203,6 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
 
 def count_of(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def write_results(table: pd.DataFrame, path: Path) -> None:
-    """Write results.csv: a row for each point that is not outdated, with all digits."""
-    current = table[table["status"] != Status.OUTDATED]
-    write_whole(path, current.to_csv(index=False, lineterminator="\n").encode())
 
 
 def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepState:

@@ -16,7 +16,6 @@ from pipeline.parameters import NAMES
 from pipeline.records import Distribution, SweepDefinition
 from pipeline.reports import plots
 from pipeline.sweeps import report
-from pipeline.sweeps.definition import read_definition
 from pipeline.sweeps.sweep import read_sweep
 from pipeline.sweeps.table import make_table
 from tests.conftest import EPOCH
@@ -92,17 +91,6 @@ def test_a_sweep_says_on_what_and_for_how_long_its_points_were_trained(runs):
         assert "UTC" not in str(cell.get("outputs")).replace("evaluated", "")
     readme = (runs / "small" / "README.txt").read_text()
     assert "python -m pipeline verify" in readme
-
-
-def test_the_time_of_a_sweep_counts_every_point():
-    """Those that failed or are outdated, too."""
-    definition = read_definition({"name": "a", "seeds": [1, 2, 3]})
-    sweep = make_sweep(definition)
-    first, second, _ = sweep.points.values()
-    first.record = first.record_if_trained.replace(duration_s=11.5)
-    second.record = second.record_if_trained.replace(duration_s=100, status="failed")
-    second.changes = ["outdated"]
-    assert sweep.measure_seconds() == 111.5
 
 
 @pytest.mark.parametrize(
