@@ -35,9 +35,6 @@ export class NetworkView {
     });
     root.classList.add("net");
     root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
-    root.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape") this.close();
-    });
     root.closest("section")?.addEventListener("prediction", ({ detail }) => this.await(detail));
   }
 
@@ -61,9 +58,8 @@ export class NetworkView {
     this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
     this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
     this.label = make("label", {}, this.numberName, this.field);
-    this.closing = makeButton("Close", () => this.close(), { class: "action close" });
     this.listenToDragging();
-    const parts = [this.closing, this.says, this.about, this.slider, this.label, this.words];
+    const parts = [this.says, this.about, this.slider, this.label, this.words];
     return make("div", { class: "panel", tabindex: -1 }, ...parts);
   }
 
@@ -207,13 +203,6 @@ export class NetworkView {
     this.panel.focus({ preventScroll: true });
   }
 
-  close() {
-    const pressed = this.root.querySelector(".picture [aria-pressed=true]");
-    this.forget();
-    this.show();
-    pressed?.focus({ preventScroll: true });
-  }
-
   goTo(phase) {
     if (phase === "update") {
       if (this.waitsFor) {
@@ -257,10 +246,9 @@ export class NetworkView {
   }
 
   showPanel() {
-    const { network, paper, text, chosen, home } = this;
+    const { network, paper, text, chosen } = this;
     const isAsked = chosen !== null && paper?.asks(this);
     this.says.textContent = text || (paper?.isAsking ? paper.invitation : invite(this));
-    this.closing.hidden = chosen === home;
     const { figure, words } = isAsked ? { figure: paper.ask(this), words: [] } : this.explain();
     this.about.replaceChildren(figure);
     this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
