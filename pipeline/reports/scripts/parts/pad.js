@@ -35,6 +35,12 @@ const EXAMPLE = [
   ],
 ];
 
+function describe({ scores, answer, second }, classes) {
+  const reads = `This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`;
+  const isSure = scores[answer] - scores[second] >= CLOSE;
+  return isSure ? reads : `${reads} Not sure: their scores are close.`;
+}
+
 // The pad in `root`, with what is drawn on it, and the networks that read it.
 class Pad extends Section {
   constructor(root, networks, training) {
@@ -102,7 +108,6 @@ class Pad extends Section {
     if (this.pen === null) storeOfTab.keep(this.key, this.state);
     const image = imageOf(shown);
     this.root.classList.toggle("is-drawn", isDrawn);
-    this.root.classList.toggle("is-empty", shown.length === 0);
     this.part("example").hidden = shown !== EXAMPLE;
     paint(this.part("seen"), [...image].map(grey));
     this.drawPad(shown);
@@ -110,9 +115,7 @@ class Pad extends Section {
     const reading = read(image, network);
     paintSigned(this.part("parts"), reading.parts);
     this.showScores(reading, network.classes, isDrawn);
-    const answer = isDrawn
-      ? this.describe(reading, image, network.classes)
-      : "Nothing is drawn yet.";
+    const answer = isDrawn ? describe(reading, network.classes) : "Nothing is drawn yet.";
     const reads = this.part("reads");
     if (reads.textContent !== answer) reads.textContent = answer; // a change is announced
   }
@@ -154,20 +157,6 @@ class Pad extends Section {
       row.firstElementChild.textContent = nameOf(classes, d);
       row.lastElementChild.textContent = formatNumber(scores[d]);
     });
-  }
-
-  describe({ scores, answer, second }, image, classes) {
-    const name = nameOf(classes, answer);
-    const sentences = [`This network reads ${name}, runner-up ${nameOf(classes, second)}.`];
-    if (scores[answer] - scores[second] < CLOSE) {
-      sentences.push("Not sure: their scores are close.");
-    }
-    const others = this.part("network") ? this.known.filter(({ weights }) => weights) : [];
-    for (const other of others) {
-      const otherName = nameOf(other.classes, read(image, other).answer);
-      if (otherName !== name) sentences.push(`${other.name} reads ${otherName}.`);
-    }
-    return sentences.join(" ");
   }
 
   async unpackNetworks() {
