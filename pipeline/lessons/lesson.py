@@ -45,6 +45,7 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
     if not run["networks"] or not run["training"]:
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
     run["networks"] = run["networks"][:1]
+    del run["training"]["errors"], run["training"]["curves"]  # what a report compares
     opening, *texts = re.split("^## ", text, flags=re.M)
     renderer = Renderer(["lesson"], site or {})
     return page.fill(
