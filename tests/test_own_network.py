@@ -95,17 +95,6 @@ def test_with_all_defaults_nothing_is_called_equal(project):
     assert not re.search("(?<!NOT )equal</span>", html)
 
 
-def test_a_file_beside_helpers_is_refused_before_anything_starts(project):
-    project.write("settings.py", "DECAY = 0.1\n")
-    text = (project.path / "helpers.py").read_text()
-    project.write("helpers.py", f"from settings import DECAY\n{text}")
-    for command in (["run"], ["sweep", "notebooks/sweeps/small.yaml"]):
-        code, output = project.run(*command)
-        assert code == 2
-        assert "helpers.py imports settings" in output
-    assert not (project.path / "runs").exists()
-
-
 def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(project):
     command = ["run", *OPTIONS, "-p", "epochs", "1"]
     assert project.run(*command)[0] == 0

@@ -14,7 +14,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.digests import (
@@ -60,7 +60,7 @@ def digest_helpers() -> str:
 _imported = digest_helpers()  # when a notebook imports helpers, and this module
 
 
-def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inputs:
+def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
     images: of the source; None if it is missing, and its arrays cannot be compared.
@@ -68,7 +68,6 @@ def collect_inputs(images: Data | None, stages: Iterable[Stage] = STAGES) -> Inp
     Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
     """
     check_helpers()
-    stages = list(stages)
     versions = find_versions(PACKAGES)
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))

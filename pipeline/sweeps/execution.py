@@ -96,7 +96,7 @@ def open_trainer(
 
             # The code is the same for each source.
             notebooks.check_code(next(iter(sweep.inputs.values())))
-        with open_threads(workers or cpu_count()) as threads:
+        with open_threads(workers or cpu_count()) as threads:  # idle without jobs
             yield lambda *job: threads.submit(training.train_point, *job)
 
 

@@ -28,12 +28,6 @@ def train(train_epoch, examples, hidden_size=40, epochs=3, **options):
     return weights, metrics, hashlib.sha256(b"".join(map(bytes, weights))).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["train_epoch", "predict", "evaluate"])
-def test_signatures_are_those_of_helpers(name):
-    ours, theirs = (getattr(module, name) for module in (compiled, helpers))
-    assert inspect.signature(ours) == inspect.signature(theirs)
-
-
 @pytest.mark.parametrize("hidden_size", [1, 40, 300])
 @pytest.mark.parametrize(
     "options", [{}, OTHER, {"dropout_rate": 0, "normalisation": 300}]
@@ -77,18 +71,6 @@ def test_scores_are_the_bits_of_sums_in_order(sample, monkeypatch, units, thread
         hidden = np.cumsum((image / 255)[:, np.newaxis] * weights[0], axis=0)[-1]
         products = helpers.relu(hidden)[:, np.newaxis] * weights[1]
         assert np.array_equal(scores, np.cumsum(products, axis=0)[-1])
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("train_epoch", [helpers.train_epoch, compiled.train_epoch])
-@pytest.mark.parametrize("changed", [{"learning_rate": 5.0}, {"normalisation": 1e-308}])
-def test_divergence_is_an_error_that_is_not_finite_without_warnings(
-    sample, train_epoch, changed
-):
-    examples = sample["x_train"][:200], sample["y_train"][:200]
-    weights, metrics, _ = train(train_epoch, examples, **changed)
-    assert not np.isfinite(metrics[0])
-    assert not np.isfinite(compiled.evaluate(*examples, weights)[0])
 
 
 # This trains in a process of its own.

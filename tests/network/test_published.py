@@ -34,11 +34,8 @@ def test_compare_finds_the_published_metrics_equal_and_no_others():
     assert not compare(OURS | {"test_accuracy": np.nextafter(0.7942, 1)})[3]["equal"]
 
 
-def test_format_table_has_a_column_of_the_published_metrics_for_digits_alone():
-    lines = format_table(OURS | {"train_error": 0.5}, equal="same").splitlines()
-    assert lines[0].split() == ["published", "this", "run"]
-    assert lines[1].split() == ["train", "error", "0.420", "0.5", "NOT", "equal"]
-    assert lines[4].split() == ["test", "accuracy", "0.7942", "0.7942", "same"]
+def test_format_table_compares_digits_alone():
+    assert format_table(OURS | {"train_error": 0.5}).count("NOT equal") == 1
     assert "published" not in format_table(OURS, has_digits=False)
 
 

@@ -163,9 +163,6 @@ def test_each_difference_is_described(tmp_path):
     record = RunRecord(parameters=dict(Parameters()), inputs=inputs)
     (difference,) = folder.find_differences(record)
     assert "run.json that is missing" in difference
-    folder.write_record(record.replace(status=Status.DIED))
-    (difference,) = folder.find_differences(record)
-    assert "died" in difference
     folder.model_path.write_bytes(b"1")
     folder.executed_path(TRAINING).write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
@@ -183,8 +180,6 @@ def test_each_difference_is_described(tmp_path):
         "cells b, which was not recorded and is 4",
         "model.npz, which has been removed or altered since",
     }
-    now = record.replace(inputs={"version numpy": "1.9"})  # what it does not name
-    assert provenance.compare(record, now) == []
 
 
 def write(monkeypatch, tmp_path, text):
