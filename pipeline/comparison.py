@@ -188,7 +188,7 @@ def describe_verdict(compared: Comparison) -> str:
         low, high = row["low"], row["high"]
         is_sure = low > 0 or high < 0
         b_leads = row["difference"] > 0
-        certain, uncertain = "also for other seeds", "The seeds"
+        holds, cause = "also for other seeds", "The seeds"
         interval = f"{100 * CONFIDENCE:g} % interval {low:+.4f} to {high:+.4f}"
         change = f"the test accuracy changes by {row['difference']:+.4f}"
         numbers = f"from A to B {change} ({interval})"
@@ -196,7 +196,7 @@ def describe_verdict(compared: Comparison) -> str:
         only_a, only_b, p = compare_pair(*compared.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        certain, uncertain = "by more than chance explains", "Chance"
+        holds, cause = "by more than chance explains", "Chance"
         a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
         count = f"{len(compared.data.y_test):,} test images"
         records = [folder.read_record() for folder in compared.networks.values()]
@@ -204,8 +204,8 @@ def describe_verdict(compared: Comparison) -> str:
         numbers = f"A reads {a} and B {b} % of {count} (seeds {seeds})"
     leading, other = reversed(names) if b_leads else names
     if is_sure:
-        return f"{leading} is better than {other}, {certain}: {numbers}."
-    return f"{uncertain} may explain how {leading} differs from {other}: {numbers}."
+        return f"{leading} is better than {other}, {holds}: {numbers}."
+    return f"{cause} may explain how {leading} differs from {other}: {numbers}."
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:

@@ -181,7 +181,7 @@ def _run_cells(
 def check_code(inputs: Mapping[str, str]) -> None:
     """Raise CommandFailed unless processes have the code in memory that inputs name.
 
-    A command asks this before it deletes anything.
+    A command asks this before it deletes anything. A process compares as it starts.
     """
     with NotebookProcess({}, provenance.take_group(inputs, "code")):
         pass

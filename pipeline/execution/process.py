@@ -38,8 +38,8 @@ def start_fork_server() -> None:
     if METHOD != "forkserver":
         return
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
-    # The server ignores Ctrl-C only after its imports, so it inherits a mask. The
-    # tracker, which is started first, would lift it.
+    # The server ignores Ctrl-C only after its imports, so it is started with SIGINT
+    # blocked. Starting multiprocessing's tracker unblocks SIGINT: do that before.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

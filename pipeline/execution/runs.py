@@ -194,10 +194,9 @@ def report(folder: RunFolder) -> Path:
 
 
 def publish(run_dir: str, output: Path) -> None:
-    """Write a page of a finished run that does not say on what and when it was made.
+    """Write a finished run's page without the machine and the time it was made on.
 
-    Raises InvalidFile if there is no finished run, and InvalidInput if the page may not
-    be written there.
+    Raises InvalidFile without a finished run, InvalidInput if the page is another's.
     """
     from pipeline.reports import page  # see `execute_stages`
 

@@ -89,7 +89,7 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
         execute_stages(again, record.parameters, inputs, stages)
-        # Only a BLAS gives other digits elsewhere; the compiled loops use none.
+        # Only a BLAS gives other digits elsewhere: batches, and a changed helpers.py.
         uses_blas = parameters.batch_size != 1 or record.note is not None
         is_close = uses_blas and not altered and _are_close(folder, again)
         before, after = _collect_facts(folder), _collect_facts(again)

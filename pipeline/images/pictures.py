@@ -164,6 +164,7 @@ def split(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
         shuffled = rng.permutation(np.array(images))  # (N, 28, 28)
         fifth = max(1, len(shuffled) // 5)
         for chosen, part in ((test, shuffled[:fifth]), (train, shuffled[fifth:])):
+            # Sorting by an image's place in its class, 0 to 1, mixes the classes.
             chosen += [((i + 0.5) / len(part), label, x) for i, x in enumerate(part)]
     arrays = {}
     for name, examples in (("train", train), ("test", test)):

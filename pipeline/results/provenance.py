@@ -103,7 +103,7 @@ def check_helpers() -> None:
         if isinstance(node, ast.Import):
             names |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))
+            names.add("." * node.level + (node.module or ""))  # dots count as foreign
     roots = {name.partition(".")[0] or name for name in names}
     own = {name for name in roots if (ROOT / f"{name}.py").exists()}
     if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):

@@ -36,13 +36,14 @@ def open_cluster(
 ) -> Iterator[Submit]:
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
-    wanted: of a point, whose inputs the workers must have; contents: of each data.npz.
+    wanted: the record of any point, whose inputs the workers must have.
+    contents: of each data.npz.
     """
     greet(address)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
-        # Of a lost worker, Dask makes the results of tasks again, so these are tasks.
+        # If a worker is lost, Dask repeats its tasks, but scattered data would be gone.
         data = {each: client.submit(bytes, each, pure=False) for each in contents}
         executor = client.get_executor(pure=False)
 
@@ -64,7 +65,7 @@ def greet(address: str) -> None:
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
-        with ThreadPoolExecutor(1) as thread:  # Jupyter's own already runs a loop
+        with ThreadPoolExecutor(1) as thread:  # Jupyter's thread already runs a loop
             connection = thread.submit(asyncio.run, answer).result()
         connection.abort()  # only the answer was wanted
     except (OSError, ValueError) as error:
@@ -103,7 +104,10 @@ def find_obstacle(record: bytes) -> str:
 
 
 def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
-    """Train a point in a temporary folder; its files name `place`, its own, instead."""
+    """Train a point in a temporary folder, and return its record and files.
+
+    In the files `place`, the point's own folder, replaces the temporary one.
+    """
     who = f"The worker at {get_worker().address}"
     obstacle = find_obstacle(record)
     if obstacle:

@@ -132,12 +132,13 @@ def describe_test_evaluations(
     own = [keys[i] for i, each in enumerate(evaluations) if each.point in selected]
     if own:
         before = different.index(own[-1])  # how many were evaluated before it
+        unseen = "of images that this sweep had not seen"
         if before == 0:
-            text = "The selected one was the first: its accuracy is"
+            lines.append(f"The selected one was the first: its accuracy is {unseen}.")
         else:
             who = "1 other was" if before == 1 else f"{before} others were"
-            text = f"{who} evaluated before the selected one: its accuracy is no longer"
-        lines.append(f"{text} of images that this sweep had not seen.")
+            verdict = f"its accuracy is no longer {unseen}"
+            lines.append(f"{who} evaluated before the selected one: {verdict}.")
     if count:
         lines.append("Other sweeps and runs are not counted.")
     return lines

@@ -105,8 +105,8 @@ def train(
 ) -> None:
     """Train the points, and record each as soon as it has ended.
 
-    sweep.json is written before the first point is trained, so that results of other
-    code count as outdated from then on, but not if no point can be trained.
+    sweep.json is written before the first point is trained: from then on, results of
+    other code count as outdated. If no point can be trained, the old one stays.
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
@@ -136,7 +136,7 @@ def train(
 
 
 def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
-    """Write sweep.json and what explains it, and delete the report of another start."""
+    """Write sweep.json and what explains it; delete the report, unless all stays."""
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
         before = records.read_record(sweep.record_path, SweepRecord, "")

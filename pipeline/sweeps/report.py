@@ -112,7 +112,7 @@ def draw_configurations(
 def _place_values(
     axis: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Set an axis' ticks or scale; return where values stand: a few side by side."""
+    """Set an axis' ticks or scale, and return where values stand: a few at 0, 1, 2."""
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:
         axis.set_xticks(range(len(different)), different)

@@ -116,9 +116,9 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     """Return the best configuration, a row of the ranking, and why it is not selected.
 
     The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads, and the reason says so. Without one it is None. Only complete
-    configurations compete. While a point has died, nothing is selected, because the
-    next start of the sweep trains it again, and may select another one.
+    only leads, and the reason says so. It is None if nothing can be selected. Only
+    complete configurations compete. While a point has died, nothing is selected,
+    because the next start of the sweep trains it again, and may select another one.
     """
     best = rank(table, sweep).iloc[0]
     if best["seeds"] == 0:
@@ -176,7 +176,7 @@ def describe_seeds(best: pd.Series) -> str:
 def describe_selection(
     best: pd.Series | None, reason: str, names: Sequence[str]
 ) -> str:
-    """Return in words the selected configuration, or why there is none."""
+    """Return in words what is selected, what leads so far, or why there is nothing."""
     if best is None:
         return reason
     return f"{reason or 'selected'}: {describe_values(best, names)}"

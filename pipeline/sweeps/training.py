@@ -23,7 +23,7 @@ Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 
 def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained:
-    """Train a point by executing 02_train in its folder, and return its record.
+    """Train a point by executing 02_train in its folder; return its record, no files.
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
 
