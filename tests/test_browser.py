@@ -213,17 +213,6 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
 
 
-def test_a_stop_within_the_first_epoch_keeps_what_was_trained(browser, reports):
-    with open_page(browser, reports["run"]) as report:
-        report.fill(hidden_size=1000)
-        outcome = report.stop_training("Train with these", "Epoch 1: ")
-        place = int(re.search(r"after (\d+) of 1000 images", outcome)[1])
-        expect(report.part("shown")).to_have_text(f"Epoch 1: {place} of 1000 images.")
-        expect(report.part("progress")).to_have_js_property("value", place / 1000)
-        choice = report.part("network option:checked")
-        expect(choice).to_have_text("The network trained here")
-
-
 def test_another_training_has_its_own_digest_and_one_that_diverges_is_not_kept(
     browser, reports, sample
 ):
