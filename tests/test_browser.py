@@ -213,6 +213,13 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
 
 
+def test_a_stopped_training_keeps_its_network(browser, reports):
+    with open_page(browser, reports["run"]) as report:
+        assert "Stopped in epoch " in report.stop_training("Train it here")
+        choice = report.part("network option:checked")
+        expect(choice).to_have_text("The network trained here")
+
+
 def test_another_training_has_its_own_digest_and_one_that_diverges_is_not_kept(
     browser, reports, sample
 ):
