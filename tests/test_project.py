@@ -18,11 +18,11 @@ from pipeline.commands import main
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps.definition import list_points, read_definition
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
 GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
 README = (ROOT / "README.md").read_text()
+GUIDE = (NOTEBOOKS / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -133,11 +133,12 @@ def test_the_workflows_have_the_form_that_github_publishes():
     assert re.search("^site:", (ROOT / "Makefile").read_text(), re.M)
 
 
-def test_the_workflow_of_platforms_asks_for_the_digest_of_readme(runs, tmp_path):
+def test_the_workflow_of_platforms_asks_for_the_digest_of_the_guide(runs, tmp_path):
     """Its last script, in a folder with the run of another digest, and of this one."""
     steps = YAML(typ="safe").load(WORKFLOWS[0])["jobs"]["run"]["steps"]
     shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
-    (tmp_path / "README.md").write_text(README)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/README.md").write_text(GUIDE)
     for name, code in (("true-derivative", 1), ("default", 0)):
         shutil.copytree(runs / name, tmp_path / "runs/default", dirs_exist_ok=True)
         assert (
@@ -151,43 +152,26 @@ def test_make_clean_leaves_the_runs():
     assert "runs" not in rules
 
 
-def test_readme_has_the_metrics_of_the_runs(runs):
+def test_the_guides_have_the_metrics_of_the_runs(runs):
     for name, value in published.PUBLISHED.items():
         assert f"{name.replace('_', ' '):16}{value:>10}{value:>10}  equal" in README
     published_row = " | ".join(published.PUBLISHED.values())
-    assert f"| the original, published | {published_row} |" in README
-    rows = re.findall(r"^\| this project, .*? \| (.*) \|$", README, re.M)
+    assert f"| the original, published | {published_row} |" in GUIDE
+    rows = re.findall(r"^\| this project, .*? \| (.*) \|$", GUIDE, re.M)
     for row, run in zip(rows, ("default", "true-derivative"), strict=True):
         metrics = RunFolder(runs / run).read_metrics()
         expected = [getattr(metrics, name) for name in published.PUBLISHED]
         values = [float(value) for value in row.split(" | ")]
         assert values == pytest.approx(expected, abs=1e-12)
-    assert RunFolder(runs / "default").read_model().sha256 in README
+    assert RunFolder(runs / "default").read_model().sha256 in GUIDE
 
 
-def test_readme_has_the_parameters():
-    rows = re.findall(r"^\| `(\w+)` \|.*?\| `?([\w/.]+)`? \|", README, re.M)
+def test_the_guide_has_the_parameters():
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| `?([\w/.]+)`? \|", GUIDE, re.M)
     fields = parameters.NotebookParameters.model_fields
     names = (*parameters.NAMES, "run_dir")
     defaults = [str(fields[name].default).replace("255.0", "255") for name in names]
     assert rows == list(zip(names, defaults, strict=True))
-
-
-def test_readme_has_the_speeds_of_the_notebook():
-    cells = nbformat.read(NOTEBOOKS / "speed.ipynb", 4).cells
-    (printed,) = [cell.outputs[0].text for cell in cells if cell.id == "measured"]
-    speeds = dict(re.findall(r"^(.*?)  +([\d.]+) times as fast", printed, re.M))
-    ours, jax = float(speeds["ours"]), float(speeds["JAX, compiled scan"])
-    pattern = r"(\d+) to (\d+) times as fast as the original's loop, and ([\d.]+) "
-    least, most, times = re.search(pattern, README).groups()
-    assert int(least) <= ours <= int(most)
-    assert times == f"{ours / jax:.1f}"
-
-
-def test_readme_example_is_a_sweep(tmp_path):
-    example = find_blocks(README, "yaml")
-    (tmp_path / "s.yaml").write_text(example)
-    assert len(list_points(read_definition(tmp_path / "s.yaml"))) == 9
 
 
 def read_lock(name):

@@ -107,13 +107,15 @@ def test_the_lesson_has_the_numbers_of_the_key_and_of_a_real_step(sample):
     assert words.format(label, label, *ends) in text
 
 
-def test_the_lesson_has_the_numbers_of_forty_seeds():
+def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     text = read_words("lesson.md")
     record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
     record = record.query("block == 1 and seed <= 40")
     tests = record.groupby("relu_grad_inactive").test.mean() / 100
     words = f"the mean is {tests[1]:.1f} % of these with the slip, and "
     assert f"{words}{tests[0]:.1f} % without it" in text
+    words = f"{tests[0]:.1f} % of the test images instead of {tests[1]:.1f} %"
+    assert words in read_words("../README.md")
     accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
     assert f"reads {accuracy:.2f} % of 10,000 test digits" in text
     ends = [end for kind in (1, 0) for end in read_group(kind).agg(["min", "max"])]

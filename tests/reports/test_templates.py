@@ -5,7 +5,7 @@ from math import inf
 
 import pytest
 
-from pipeline.paths import ROOT
+from pipeline.paths import NOTEBOOKS
 from pipeline.reports import live
 from tests.reports.test_page import parse
 
@@ -114,6 +114,6 @@ def test_each_colour_has_one_for_the_dark_scheme():
 
 
 def test_readme_and_pages_name_the_floor_of_browsers(runs):
-    assert live.BROWSERS in (ROOT / "README.md").read_text()
+    assert live.BROWSERS in (NOTEBOOKS / "README.md").read_text()
     html = parse((runs / "default" / "report.html").read_text())
     assert live.BROWSERS in html.select_one("main > footer").text
