@@ -34,7 +34,7 @@ check: lint             ## after each edit: lint, types, unit tests and a defaul
 	$(BIN)/python -m pipeline run
 
 bench: .venv/tests      ## time what users wait for, as ratios; needs a quiet machine
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=. $(BIN)/python .ci/bench.py
 
 lab: .venv/ready        ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(AS_ROOT) --Application.log_level=ERROR --ServerApp.root_dir=. \

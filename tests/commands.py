@@ -168,17 +168,18 @@ class Command:
                 found.append(pid)
         return found
 
-    def end(self, number, times=1, to_group=False):
+    def end(self, number, again=False, to_group=False):
         """Send a signal, wait for the end of all processes; return code and output.
 
-        times: how often to send it, a twentieth of a second apart.
+        again: send it again and again until the command has ended.
         """
-        for _ in range(times):
-            (os.killpg if to_group else os.kill)(self.process.pid, number)
-            if times > 1:
-                time.sleep(0.05)
+        send = os.killpg if to_group else os.kill
+        send(self.process.pid, number)
+        while again and self.process.poll() is None:
+            send(self.process.pid, number)
+            time.sleep(0.01)
         output = self.process.communicate(timeout=60)[0]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while left := self.find_processes():
             assert time.monotonic() < deadline, left
             time.sleep(0.02)

@@ -53,15 +53,13 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(midway, tmp_p
 
 
 MESSAGE = "Interrupted. Give the same command again to go on.\n"
-twice = pytest.mark.parametrize(
-    ("number", "times"),
-    [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGHUP, 1)],
-)
+SIGNALS = [(signal.SIGINT, False), (signal.SIGINT, True)]
+SIGNALS += [(signal.SIGTERM, False), (signal.SIGHUP, False)]
 
 
-@twice
+@pytest.mark.parametrize(("number", "again"), SIGNALS)
 def test_a_signal_ends_a_run_and_until_then_another_is_refused(
-    tmp_path, pipeline, number, times
+    tmp_path, pipeline, number, again
 ):
     folder = RunFolder(tmp_path / "run")
     running = Command("run", "--run-dir", folder.path, *LONG)
@@ -69,7 +67,7 @@ def test_a_signal_ends_a_run_and_until_then_another_is_refused(
     second = pipeline("run", "--run-dir", folder.path)
     assert second.returncode == 1
     assert f"Another command is writing to {folder.path}. Wait for it" in second.stderr
-    code, output = running.end(number, times)
+    code, output = running.end(number, again)
     assert code == 128 + number
     assert output.endswith(MESSAGE)
     assert "Traceback" not in output
@@ -87,9 +85,9 @@ if sys.argv[0] == "-c":
 
 
 @pytest.mark.parametrize("command", ["run --run-dir", "sweep s.yaml --sweep-dir"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("again", [False, True])
 def test_ctrl_c_ends_a_command_before_its_processes_say_anything(
-    project, tmp_path, command, times
+    project, tmp_path, command, again
 ):
     """A terminal sends the signal to the fork server, too."""
     text = (project.path / "helpers.py").read_text()
@@ -98,7 +96,7 @@ def test_ctrl_c_ends_a_command_before_its_processes_say_anything(
     words = (*command.split(), tmp_path / "new")
     running = Command(*words, cwd=project.path, start_new_session=True)
     running.wait_for(tmp_path / "begun")
-    code, output = running.end(signal.SIGINT, times, to_group=True)
+    code, output = running.end(signal.SIGINT, again, to_group=True)
     assert code == 130
     assert output.endswith(MESSAGE)
     assert "Traceback" not in output

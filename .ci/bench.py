@@ -168,7 +168,7 @@ def bench_sweeps(scratch):
 
 
 def bench_signals(scratch):
-    """Interrupt a run and a sweep at thirty moments each, every other time twice."""
+    """Interrupt a run and a sweep at thirty moments each, every other time again."""
     (scratch / "s.yaml").write_text(SWEEP.format(epochs=5, rates=[0.004, 0.005]))
     sweep = ("sweep", scratch / "s.yaml", "--sweep-dir")
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -178,9 +178,9 @@ def bench_signals(scratch):
         for n in range(30):
             running = Command(*command, scratch / name / str(n))
             time.sleep(duration * (n + random.random()) / 30)
-            number, times = signals[n % 3], 1 + n % 2
+            number, again = signals[n % 3], bool(n % 2)
             begun = time.perf_counter()
-            code, output = running.end(number, times)
+            code, output = running.end(number, again)
             seconds.append(time.perf_counter() - begun)
             is_clean = code in (0, 128 + number, -number) and "Traceback" not in output
             if not is_clean or seconds[-1] > 3:
