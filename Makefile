@@ -18,7 +18,7 @@ UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.p
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help run test check bench lab sweep notebooks records site lint lock clean
+.PHONY: help run test check bench lab sweep notebooks pictures records site lint lock clean
 
 help:                   ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ notebooks: .venv/ready  ## make what is committed again: all notebooks but speed
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS) && \
 	$(BIN)/python -m pipeline report $$base/runs/default --output notebooks/report.html && \
 	$(BIN)/python -m pipeline report notebooks/lesson.md --output notebooks/lesson.html
+
+pictures: .venv/tests   ## make the pictures of README again, from the committed pages
+	$(BIN)/python notebooks/pictures/make_pictures.py
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20

@@ -1,5 +1,7 @@
 """The guides say what is true, and environment.yml has what the project imports."""
 
+import base64
+import hashlib
 import importlib.metadata
 import re
 import shlex
@@ -172,6 +174,17 @@ def test_the_guide_has_the_parameters():
     names = (*parameters.NAMES, "run_dir")
     defaults = [str(fields[name].default).replace("255.0", "255") for name in names]
     assert rows == list(zip(names, defaults, strict=True))
+
+
+def test_the_pictures_of_readme_are_those_of_the_pages():
+    """Else `make pictures` makes them again."""
+    recorded = (NOTEBOOKS / "pictures" / "pages.sha256").read_text().split()
+    digest = hashlib.sha256((NOTEBOOKS / "lesson.html").read_bytes()).hexdigest()
+    assert recorded == [digest, "lesson.html"]
+    cells = nbformat.read(NOTEBOOKS / "why.ipynb", 4).cells
+    outputs = next(cell.outputs for cell in cells if cell.id == "dose")
+    (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)
+    assert base64.b64decode(png) == (NOTEBOOKS / "pictures" / "dose.png").read_bytes()
 
 
 def read_lock(name):

@@ -1,20 +1,24 @@
-"""Make drawing.gif, the picture at the top of README: a digit is drawn and read.
+"""Make the pictures of README from committed pages: make pictures.
 
-It draws on the pad of the committed report, in Chromium. Run it from the project's
-root, with the environment active: python notebooks/pictures/drawing.py
+drawing.gif shows a digit that is drawn and read in notebooks/lesson.html, in Chromium. dose.png is what notebooks/why.ipynb has drawn. pages.sha256 keeps the digest
+of the page from which drawing.gif was made, so that a test can say when it is old.
 """
 
+import base64
+import hashlib
 import io
 import shutil
 from pathlib import Path
 
+import nbformat
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-REPORT = Path(__file__).parents[1] / "report.html"
-PARTS = (".draws", ".pictures figure >> nth=0", ".pictures figure >> nth=1")
-SIZE, MARGIN = (690, 500), 12
+FOLDER = Path(__file__).resolve().parent
+LESSON = FOLDER.parent / "lesson.html"
+WHY = FOLDER.parent / "why.ipynb"
+WIDTH, MARGIN = 700, 12
 STEP, REST = 70, 2500  # milliseconds that a frame stays, and the last of a stroke
 COLOURS = 64
 SPEED = 12  # degrees of an arc between two frames
@@ -36,15 +40,14 @@ def list_places(stroke: list[tuple[float, ...]]) -> np.ndarray:
 
 
 def photograph(page: Page) -> Image.Image:
-    """Return the pad with its scores, and beside it how the network sees the digit."""
-    pictures = [page.locator(part).screenshot() for part in PARTS]
-    pad, *seen = (Image.open(io.BytesIO(each)).convert("RGB") for each in pictures)
-    whole = Image.new("RGB", SIZE, pad.getpixel((pad.width // 2, 0)))
-    whole.paste(pad, (MARGIN, MARGIN))
-    for place, picture in enumerate(seen):
-        left = SIZE[0] - picture.width - MARGIN
-        whole.paste(picture, (left, MARGIN + place * SIZE[1] // 2))
-    return whole
+    """Return the pad with its scores, and the line below that says what is read."""
+    pad = page.locator(".drawing .pad").bounding_box()
+    line = page.locator(".drawing .answer-line").bounding_box()
+    assert pad
+    assert line
+    top, bottom = pad["y"] - MARGIN, line["y"] + line["height"] + MARGIN
+    clip = {"x": 0, "y": top, "width": WIDTH, "height": bottom - top}
+    return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 
 
 def draw(page: Page) -> tuple[list[Image.Image], list[int]]:
@@ -67,33 +70,41 @@ def draw(page: Page) -> tuple[list[Image.Image], list[int]]:
     return frames, durations
 
 
-def main() -> None:
+def make_drawing() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium-headless-shell")
             or shutil.which("chromium"),
             args=["--no-sandbox"],
         )
-        # So tall that nothing has to be scrolled while the pen is down.
-        page = browser.new_page(viewport={"width": 900, "height": 3000})
-        page.goto(REPORT.as_uri())
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+        page.goto(LESSON.as_uri())
         frames, durations = draw(page)
         browser.close()
-    path = Path(__file__).with_name("drawing.gif")
     palette = frames[-1].quantize(COLOURS)
     first, *others = (
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     )
     first.save(
-        path,
+        FOLDER / "drawing.gif",
         save_all=True,
         append_images=others,
         duration=durations,
         loop=0,
         optimize=True,
     )
-    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    digest = hashlib.sha256(LESSON.read_bytes()).hexdigest()
+    (FOLDER / "pages.sha256").write_text(f"{digest}  {LESSON.name}\n")
+
+
+def copy_dose() -> None:
+    """Take the picture from the outputs of the notebook, as it is."""
+    cells = nbformat.read(WHY, as_version=4).cells
+    (outputs,) = (cell.outputs for cell in cells if cell.id == "dose")
+    (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)
+    (FOLDER / "dose.png").write_bytes(base64.b64decode(png))
 
 
 if __name__ == "__main__":
-    main()
+    make_drawing()
+    copy_dose()
