@@ -1,7 +1,8 @@
 """Make the pictures of README from committed pages: make pictures.
 
-drawing.gif shows a digit that is drawn and read in notebooks/lesson.html, in Chromium. dose.png is what notebooks/why.ipynb has drawn. pages.sha256 keeps the digest
-of the page from which drawing.gif was made, so that a test can say when it is old.
+drawing.gif shows a digit that is drawn and read in notebooks/lesson.html, in Chromium.
+dose.png is what notebooks/why.ipynb has drawn. pages.sha256 keeps the digest of the
+page from which drawing.gif was made, so that a test can say when it is old.
 """
 
 import base64
