@@ -178,7 +178,7 @@ class Command:
         while again and self.process.poll() is None:
             send(self.process.pid, number)
             time.sleep(0.01)
-        output = self.process.communicate(timeout=60)[0]
+        output = self.process.communicate(timeout=120)[0]
         deadline = time.monotonic() + 60
         while left := self.find_processes():
             assert time.monotonic() < deadline, left

@@ -50,7 +50,8 @@ NO_SHADE = (
     ".scroll, .output_html, .formula, pre { background: var(--cover) !important }"
 )
 
-expect.set_options(timeout=30_000)
+PATIENCE = 120_000  # milliseconds until a page that does not answer fails a test
+expect.set_options(timeout=PATIENCE)
 no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
 skip = pytest.mark.skipif(no_browser, reason="needs Chromium")
 pytestmark = [skip, pytest.mark.xdist_group("browser")]  # of each module that uses it
@@ -76,6 +77,7 @@ def open_page(browser, path, width=PHONE, kind=None, **options):
     """
     size = {"width": width, "height": 844}
     with browser.new_context(offline=True, viewport=size, **options) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         messages, requests = [], []
         page.on("console", lambda message: messages.append(message.text))
@@ -175,7 +177,7 @@ class Page:
         return self.wait_for_training()
 
     def wait_for_training(self):
-        expect(self.part("train")).to_be_enabled(timeout=60_000)
+        expect(self.part("train")).to_be_enabled()
         return self.part("outcome").text_content()
 
     def stop_training(self, name, text="epoch "):

@@ -67,6 +67,7 @@ def lab(browser, runs, tmp_path_factory):
             line = next(line for line in server.stderr if "http://127.0.0.1" in line)
             address = re.search("http://[^/]+", line)[0]
             with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
+                page.set_default_timeout(pages.PATIENCE)
                 yield Lab(page, f"{address}/lab/tree")
         finally:
             server.terminate()
@@ -81,7 +82,7 @@ class Lab:
 
     def open(self, stem):
         self.page.goto(f"{self.address}/{stem}.ipynb?reset&token=test")
-        self.page.get_by_text(IDLE).wait_for(timeout=60_000)
+        self.page.get_by_text(IDLE).wait_for()
 
     def choose(self, *items):
         for item in items:
@@ -109,7 +110,7 @@ class Lab:
         prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt")
         prompts = prompts.filter(has_text=re.compile(r"\d"))
         ended = self.page.locator(FAILED).or_(prompts.nth(count - 1)).first
-        expect(ended).to_be_attached(timeout=60_000)
+        expect(ended).to_be_attached()
         assert self.page.locator(FAILED).all_text_contents() == []
 
 

@@ -88,7 +88,7 @@ class Lesson(pages.Page):
 
     def train_more(self):
         self.press("Train ten more of each")
-        expect(self.state).to_have_text("20 trained.", timeout=120_000)
+        expect(self.state).to_have_text("20 trained.")
 
     def copy(self):
         """Copy all dots, and return the line."""

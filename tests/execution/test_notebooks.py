@@ -226,7 +226,7 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
     assert (tmp_path / "a.exit").read_text() == "ended in order"
     (pid,) = map(int, read_texts(tmp_path / "out.ipynb"))
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(timeout=20)
+        psutil.Process(pid).wait(timeout=100)
 
 
 COUNT_THREADS = """

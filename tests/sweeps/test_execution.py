@@ -97,11 +97,11 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
         before = read_times(tmp_path)
         children = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(number)
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate(timeout=120)
         assert running.returncode == (-9 if number == signal.SIGKILL else 130)
         assert "Traceback" not in errors
         assert training.recv(1) == b""  # it has ended
-        assert psutil.wait_procs(children, timeout=20)[1] == []
+        assert psutil.wait_procs(children, timeout=100)[1] == []
     code, log = midway.run(*command)
     assert code == 0, log
     assert log.startswith("3 points: 2 done, 1 to run\n")
@@ -249,7 +249,7 @@ def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch):
 
 
 def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch):
-    together, threads = threading.Barrier(3, timeout=30), set()
+    together, threads = threading.Barrier(3, timeout=100), set()
 
     def execute(*_, **__):
         threads.add(threading.get_ident())

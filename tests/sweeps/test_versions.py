@@ -33,7 +33,7 @@ def interrupt(running, gate):
     with gate.wait():
         wait_for(r"\[1/4\]", running.stdout)
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60)
+        running.communicate(timeout=120)
 
 
 @pytest.fixture
