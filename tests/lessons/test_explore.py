@@ -22,6 +22,7 @@ from pipeline.parameters import Parameters
 from pipeline.results import run_folder
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
+from tests.reports.test_plots import check_signs
 
 MODEL = Model(helpers.initial_weights(np.random.RandomState(1), 40), 510.0)
 
@@ -80,7 +81,12 @@ def test_describe_has_answer_second_label_and_every_unit_once(reading):
 
 def test_the_drawing_shows_scores_active_and_dropped_units(reading):
     figure = explore.draw(reading)
-    _, _, scores, units, _ = figure.axes
+    _, pixels, scores, units, _ = figure.axes
+    check_signs(pixels.images[0])
+    assert [scores.get_xlabel(), units.get_xlabel()] == ["score", "hidden unit"]
+    assert units.get_ylabel() == "activation"
+    names = [label.get_text() for label in scores.get_yticklabels()]
+    assert names == list("0123456789")
     (answer,) = scores.containers[1]
     assert (answer.get_y() + answer.get_height() / 2, answer.get_width()) == (1, 0.9)
     # The dot marks the true digit.

@@ -45,6 +45,21 @@ def test_captions_side_by_side_do_not_touch():
             assert box.x1 < following.x0
 
 
+def check_signs(image):
+    """Check that an image shows values above 0 in red, and those below in blue."""
+    for value in (image.norm.vmax / 2, image.norm.vmin / 2):
+        red, _, blue, _ = image.cmap(image.norm(value))
+        assert np.sign(red - blue) == np.sign(value) != 0
+
+
+def test_weights_above_0_are_red_and_those_below_are_blue():
+    weights = np.linspace(-1, 2, 784 * 3).reshape(784, 3)
+    axis, scale = plots.draw_units(weights, ["a", "b", "c"]).axes
+    for image in axis.images:
+        check_signs(image)
+    assert scale.get_ylabel() == "weight"
+
+
 def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     inputs, target = np.linspace(0, 1, 784)[None], np.eye(10)[:1]
     first = np.full((784, 2), [0.001, -0.001])
@@ -59,6 +74,7 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     back = inputs[0] * signals[0], signals, signal
     assert "1 active units" in alt
     assert "unit 0" in alt
+    check_signs(axes[3].images[0])
     for row, values in ((axes[:3], forward), (axes[3:], back)):
         assert np.allclose(row[0].images[0].get_array().ravel(), values[0])
         for axis, array in zip(row[1:], values[1:], strict=True):
@@ -85,6 +101,20 @@ def test_the_slope_of_the_relu_jumps_at_0_and_both_slopes_are_named():
     for label, values in (("original's", slip), ("true", true)):
         assert np.array_equal(dots[label].get_xdata(), sums)
         assert np.array_equal(dots[label].get_ydata(), values)
+    names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in (slope, signals)]
+    assert names == [("sum of a unit", "slope"), ("sum of a unit", "error signal")]
+
+
+def test_a_descent_stands_on_its_loss_beside_the_others():
+    paths = {"slow": [3, 2, 1.5], "fast": [3, -2, 2]}
+    axes = diagram.draw_descent(np.square, paths).axes
+    for axis, (title, weights) in zip(axes, paths.items(), strict=True):
+        curve, path = axis.lines
+        assert axis.get_title() + axis.get_title("left") == title
+        assert np.array_equal(curve.get_ydata(), np.square(curve.get_xdata()))
+        assert path.get_xydata().tolist() == [[w, w * w] for w in weights]
+        assert axis.get_xlabel() == "weight"
+    assert axes[0].get_ylabel() == "loss"
 
 
 def test_a_direction_has_its_angle_to_the_mean_and_length_1():
@@ -102,6 +132,9 @@ def test_a_confusion_matrix_has_a_number_in_the_middle_of_each_cell():
     (axis,) = plots.draw_confusion(counts, ["cat", "dog"], "class").axes
     numbers = {text.get_position(): int(text.get_text()) for text in axis.texts}
     assert numbers == {(0, 0): 3, (1, 0): 1, (0, 1): 0, (1, 1): 12}
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("answer", "true class")
+    for labels in (axis.get_xticklabels(), axis.get_yticklabels()):
+        assert [label.get_text() for label in labels] == ["cat", "dog"]
 
 
 def test_a_confusion_matrix_tells_shares_apart_under_legible_numbers():
@@ -125,6 +158,8 @@ def test_differences_are_percentage_points_with_two_standard_errors():
     assert np.allclose(line.get_xdata(), [1, -2])
     ends = [segment[:, 0] for segment in bars.get_segments()]
     assert np.allclose(ends, [[0.8, 1.2], [-2.4, -1.6]])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+    assert axis.get_xlabel().startswith("difference (percentage points)")
 
 
 def test_differences_have_room_for_labels_of_many_words():
@@ -144,8 +179,11 @@ def test_learning_curves_have_a_line_for_what_was_measured():
     validated = VALIDATED | {"train_accuracy_no_dropout": 0.625}
     labels = ["training, under dropout", "training", "validation"]
     for history, count in (([validated] * 2, 3), ([EPOCH] * 2, 2)):
-        for axis in plots.draw_learning_curves(history).axes:
+        axes = plots.draw_learning_curves(history).axes
+        for axis, name in zip(axes, ("error", "accuracy"), strict=True):
             assert [line.get_label() for line in axis.lines] == labels[:count]
+            assert axis.get_xlabel() == "epoch"
+            assert name in axis.get_ylabel()
     for count, marker in ((2, "None"), (1, "o")):  # a single epoch makes no line
         _, axis = plots.draw_learning_curves([validated] * count).axes
         assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.625, 0.75]

@@ -2,10 +2,11 @@
 
 import ast
 import graphlib
-import importlib.metadata
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 
 import nbformat
 import pytest
@@ -14,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 import helpers
 from pipeline.digests import CODE, TRAINING_CODE
 from pipeline.errors import InvalidInput
+from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
@@ -98,12 +100,24 @@ def test_the_lists_have_every_module_that_the_notebooks_import():
 
 
 def test_the_lists_have_every_package_that_these_modules_import():
-    distributions = importlib.metadata.packages_distributions()
+    distributions = metadata.packages_distributions()
     paths = [ROOT / name for name in CODE]
     names = {name.split(".")[0] for path in paths for name in find_imports(path)}
     packages = {each.lower() for name in names for each in distributions.get(name, ())}
     # Only Numba imports llvmlite.
     assert packages - WITHOUT_PART == set(PACKAGES) - {"llvmlite"}
+
+
+def test_versions_are_recorded_and_those_of_keras_for_its_sources(small_source):
+    images = data.split_source(str(small_source[0]), 40, 10)
+    for source in (images.source, "mnist"):
+        inputs = provenance.collect_inputs(replace(images, source=source))
+        names = ["llvmlite", "numba", "numpy", "pillow"]
+        names += ["jax", "keras"] if source == "mnist" else []
+        versions = {f"version {each}": metadata.version(each) for each in names}
+        versions["version python"] = ".".join(map(str, sys.version_info[:3]))
+        found = {k: v for k, v in inputs.items() if k.startswith("version ")}
+        assert found == versions
 
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):

@@ -16,10 +16,11 @@ from tests.sweeps.conftest import read_results, wait_for, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
-OTHER_NUMPY = """
-import importlib.metadata as metadata
+OTHER_VERSIONS = """
+import importlib.metadata as metadata, platform
 true = metadata.version
 metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
+platform.python_version = lambda: "3.0.0"
 """
 # A worker of this environment could import the project, which is installed in it.
 ALONE = """
@@ -136,13 +137,14 @@ def test_a_late_worker_that_differs_ends_the_sweep_by_name(dask, local, gate):
     first = dask.add_worker(GATE=gate.port)
     running = dask.sweep(local / "s.yaml", dask.folder / "out")
     training = gate.wait()
-    dask.add_worker(code=OTHER_NUMPY)
+    dask.add_worker(code=OTHER_VERSIONS)
     dask.remove(first)  # so that the other one gets its points
     log, errors = running.communicate(timeout=120)
     training.close()
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
-    assert "differs in version numpy, " in errors
+    for name in ("python", "numpy"):
+        assert f" version {name}, which was " in errors
     assert "Traceback" not in log + errors
 
 

@@ -1,6 +1,7 @@
 """Sweeps on this machine: results, points that fail, kills, and a second start."""
 
 import csv
+import logging
 import re
 import shutil
 import signal
@@ -233,15 +234,19 @@ def test_of_two_sweeps_on_one_folder_the_second_is_refused(tmp_path, pipeline):
     assert not (tmp_path / "out" / "sweep.json").exists()
 
 
-def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch):
+def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch, caplog):
+    """With each line that says that a point has ended."""
     counts, out = [], tmp_path / "out"
 
-    def count(*_):
-        statuses = [row["status"] for row in read_table(out)]
-        counts.append(statuses.count("done"))
+    class Counter(logging.Handler):
+        def emit(self, record):
+            if "/3]" in record.getMessage():
+                statuses = [row["status"] for row in read_table(out)]
+                counts.append(statuses.count("done"))
 
     monkeypatch.setattr(execution, "RESULTS_INTERVAL", 0)
-    monkeypatch.setattr(progress.Progress, "log_point", count)
+    monkeypatch.setattr(logging.root, "handlers", [Counter()])
+    caplog.set_level("INFO")
     execution.run_sweep(
         write(tmp_path / "s.yaml", **RATES), str(out), with_report=False
     )
