@@ -2,7 +2,8 @@
 # users need, .venv/ready, and before tests also with what tests need, .venv/tests.
 PYTHON ?= python3
 BIN := .venv/bin
-# What users need: the lock, for exact repetition. environment.yml has the same versions.
+# What users need: the lock, for exact repetition. environment.yml has the same versions. The extra
+# `cluster` is left out, because few sweep on other machines; .venv/tests adds it in locked versions.
 PACKAGES ?= -r requirements.txt -e .
 # A terminal shows the progress of the installer, a log nothing.
 QUIET = $(shell test -t 2 || echo --quiet)
@@ -18,7 +19,7 @@ UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.p
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help run test check bench lab sweep notebooks pictures records site lint lock clean
+.PHONY: help run test units check bench lab sweep notebooks pictures records site lint lock clean
 
 help:                   ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,8 +30,10 @@ run: .venv/ready        ## prepare, train, evaluate, and compare with the publis
 test: .venv/tests       ## run all tests, and compare each output of the notebooks
 	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval --durations=20 tests notebooks
 
-check: lint             ## after each edit: lint, types, unit tests and a default run
-	$(BIN)/python -m pytest -q -n auto $(UNITS)
+units: .venv/tests      ## run the unit tests; OPTIONS=tests/reports adds those
+	$(BIN)/python -m pytest -q -n auto $(UNITS) $(OPTIONS)
+
+check: lint units       ## after each edit: lint, types, unit tests and a default run
 	$(BIN)/python -m pipeline run
 
 bench: .venv/tests      ## time what users wait for, as ratios; needs a quiet machine
@@ -70,7 +73,7 @@ lint: .venv/tests       ## check the style of the code and of the scripts, and t
 lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades
 	$(LOCK) --output-file requirements.txt $(OPTIONS) pyproject.toml
 	$(LOCK) --output-file requirements-dev.txt --no-annotate --group dev \
-		--constraints requirements.txt $(OPTIONS) pyproject.toml
+		--extra cluster --constraints requirements.txt $(OPTIONS) pyproject.toml
 
 clean:                  ## remove .venv and caches; runs/ stays, and what is committed
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

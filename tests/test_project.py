@@ -1,4 +1,4 @@
-"""The guides say what is true, and environment.yml has what the project imports."""
+"""The guides say what is true, and the project declares what it imports."""
 
 import base64
 import hashlib
@@ -188,25 +188,24 @@ def test_the_pictures_of_readme_are_those_of_the_pages():
 
 
 def read_lock(name):
-    """Return the lines of a lock that name a package."""
-    lines = (ROOT / name).read_text().splitlines()
-    return {line for line in lines if line[:1].isalnum()}
+    """Return the versions in a lock, by package."""
+    text = (ROOT / name).read_text()
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.M))
 
 
-def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
-    environment = YAML(typ="safe").load(ROOT / "environment.yml")
-    *listed, _ = environment["dependencies"][-1]["pip"]
+def test_the_locks_have_what_users_and_tests_need_in_the_same_versions():
     users, testers = read_lock("requirements.txt"), read_lock("requirements-dev.txt")
-    assert set(listed) <= testers
-    # Tests add packages, and change none of those that users have.
-    assert users < testers
-    names_of_both = [each.partition("==")[0] for each in testers]
-    assert len(set(names_of_both)) == len(names_of_both)
-    added = {each.partition("==")[0] for each in testers - users}
-    assert {"nbval", "playwright", "ruff", "uv"} <= added
-    names = {each.partition("==")[0] for each in listed}
-    needed = {re.match(r"[\w-]+", each)[0] for each in PROJECT["dependencies"]}
-    assert names == needed | {"nbval"}
+    assert users.items() < testers.items()
+    assert {"distributed", "nbval"} <= testers.keys() - users.keys()
+    environment = YAML(typ="safe").load(ROOT / "environment.yml")
+    constraint, *names, project = environment["dependencies"][-1]["pip"]
+    assert [constraint, project] == ["--constraint requirements-dev.txt", "-e ."]
+    assert set(names) <= testers.keys()
+
+
+def test_the_project_declares_what_it_imports_and_no_more():
+    declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cluster"]
+    names = {re.match(r"[\w-]+", each)[0] for each in declared}
     paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
     sources = [path.read_text() for path in paths]
     for path in NOTEBOOKS.glob("*.ipynb"):
@@ -218,4 +217,5 @@ def test_environment_has_what_is_imported_in_the_versions_of_the_lock():
     own = {*sys.stdlib_module_names, "helpers", "pipeline"}
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
-    assert {re.sub("[._]", "-", name.lower()) for name in imported} <= names
+    imported = {re.sub("[._]", "-", name.lower()) for name in imported}
+    assert imported | {"jupyter"} == names  # of which `make lab` starts JupyterLab

@@ -1,7 +1,6 @@
 """Describe where a result is made, without the name of a machine or a user."""
 
 import importlib.metadata
-import os
 import platform
 import re
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from loky import cpu_count
 
 from pipeline.paths import ROOT
 from pipeline.records import Origin
@@ -28,7 +28,8 @@ def describe_origin() -> Origin:
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*: (.*)", text, re.M)
     required = importlib.metadata.requires("digits-by-hand") or []
-    names = [re.split(r"[^\w.-]", each)[0] for each in required]
+    always = [each for each in required if "extra ==" not in each]
+    names = [re.split(r"[^\w.-]", each)[0] for each in always]
     try:
         git = subprocess.run(GIT, cwd=ROOT, capture_output=True, text=True)
         commit = git.stdout.strip() or None
@@ -37,7 +38,7 @@ def describe_origin() -> Origin:
     return Origin(
         system=platform.platform(),
         processor=model[1] if model else platform.processor() or platform.machine(),
-        cores=os.cpu_count() or 1,
+        cores=cpu_count(),
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,

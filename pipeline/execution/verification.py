@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from dask.system import cpu_count
+from loky import cpu_count
 
 from pipeline.digests import digest_arrays
 from pipeline.errors import CommandFailed, InvalidFile, PipelineError

@@ -1,5 +1,6 @@
 """Train the points that are left of a sweep, evaluate the selected ones, and report."""
 
+import importlib.util
 import logging
 import os
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from dask.system import cpu_count
+from loky import cpu_count
 
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidFile, InvalidInput, NotebookFailed
@@ -54,6 +55,10 @@ def run_sweep(
     selected one cannot be evaluated, or if the code has changed meanwhile. Finished
     points are kept.
     """
+    if scheduler and not importlib.util.find_spec("distributed"):
+        problem = "A sweep on a Dask cluster needs distributed, which is not installed"
+        advice = "in the project's folder, pip install -e '.[cluster]' adds it"
+        raise InvalidInput(f"{problem}: {advice}.")
     sweep = source if isinstance(source, Sweep) else prepare(source, sweep_dir)
     for warning in sweep.warnings:
         log.warning(warning)

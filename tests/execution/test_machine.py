@@ -32,11 +32,19 @@ def give_git(folder, *words):
 
 def test_the_machine_is_described_without_its_name(fresh):
     found = fresh()
-    assert 1 <= found.cores <= os.cpu_count()
     assert all([found.system, found.processor, found.blas])
     assert {"numpy", "papermill"} <= found.packages.keys()
     name = os.uname().nodename
     assert len(name) < 3 or name not in found.model_dump_json()
+
+
+def test_cores_are_those_that_this_process_may_use(fresh):
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert fresh().cores == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_the_commit_is_the_projects_own_and_says_if_a_file_differs(fresh, tmp_path):

@@ -169,6 +169,17 @@ def test_a_worker_that_cannot_train_is_named_before_anything_is_written(
     assert [path.name for path in (dask.folder / "out").iterdir()] == [LOCK]
 
 
+def test_without_the_extra_a_sweep_says_how_to_install_it(
+    tmp_path, pipeline, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    file, out = write(tmp_path / "s.yaml"), tmp_path / "out"
+    refused = pipeline("sweep", file, "--sweep-dir", out, "--scheduler", "tcp://h:1")
+    assert refused.returncode == 2
+    assert "pip install -e '.[cluster]'" in refused.stderr
+    assert not out.exists()
+
+
 def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, pipeline, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 0.5)
     out = tmp_path / "out"
