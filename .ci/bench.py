@@ -1,4 +1,4 @@
-"""Time what users wait for, as ratios of two times: make bench, on a quiet machine.
+"""Measure users' waiting times, as ratios: make bench, on a quiet machine.
 
 Each line has the median ratio of some turns, and the bar that it should stay below; the
 line of the page only reports. To choose among the groups, give their names, such as

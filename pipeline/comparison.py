@@ -106,7 +106,7 @@ def read_side(run_dir: str) -> Side:
             raise InvalidFile(folder.path, "is not there", "Name a run or a sweep.")
         record, parameters = folder.read_finished()
         if folder.metrics_path.name not in record.outputs:
-            problem = "was not selected by its sweep, so it has met no test images"
+            problem = "was not selected by its sweep, so it has no test metrics"
             raise InvalidFile(folder.path, problem, "Name a run or a selected point.")
         folders[parameters.seed] = folder
         metrics[parameters.seed] = folder.read_metrics().model_dump()

@@ -1,7 +1,7 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
 Whether code is still the same is asked in one way everywhere: `digest_code`. The files
-of the project that take part in results are listed here, and nowhere else.
+of the project that affect results are listed here, and nowhere else.
 """
 
 from __future__ import annotations

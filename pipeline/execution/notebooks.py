@@ -123,14 +123,14 @@ def execute(
                 deepcopy(node), None, values, run_cells=run_cells, **options
             )
         except PapermillExecutionError as error:
-            raise _explain_failure(notebook, executed, error) from None
+            raise _convert_error(notebook, executed, error) from None
         finally:
             if executed:
                 executed.metadata.pop("papermill", None)  # paths of this machine
                 write_whole(output, hide_folders(nbformat.writes(executed)).encode())
 
 
-def _explain_failure(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
+def _convert_error(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
     """Return papermill's error as ours, which names the cell that has failed."""
     ids = {cell.get("execution_count"): cell.id for cell in executed.cells}
     problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"

@@ -82,7 +82,7 @@ def run(
 def ensure_default_run(run_dir: str) -> None:
     """Make one of DEFAULT_RUNS if its folder is missing; do nothing otherwise.
 
-    So no command trains over a folder that it was only asked to read.
+    So no command overwrites a folder that it was only asked to read.
     """
     folder = RunFolder(run_dir)
     if folder.display_path in DEFAULT_RUNS and not folder.path.exists():

@@ -150,7 +150,7 @@ def draw_descent(
 
 
 def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw directions as lines from one point, by the angle to a mean direction.
+    """Draw directions as lines from a point, at their angles to a mean one.
 
     cosines: those of the angles between each direction and the mean, by the title.
     """

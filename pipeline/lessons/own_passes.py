@@ -27,13 +27,13 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
     weights: the matrices (I, H) and (H, H), so as many scores as hidden units.
     """
 
-    def find_true(inputs: np.ndarray, weights: Arrays) -> Arrays:
+    def reference(inputs: np.ndarray, weights: Arrays) -> Arrays:
         hidden = np.maximum(0, inputs @ weights[0])
         return hidden, hidden @ weights[1]
 
     first, second = weights
     sums = inputs @ first
-    hidden, scores = find_true(inputs, weights)
+    hidden, scores = reference(inputs, weights)
     mistakes = {
         "a sum below 0 is not cut, so the ReLU is missing": (sums, sums @ second),
         "the second matrix must not be transposed here": (hidden, hidden @ second.T),
@@ -41,7 +41,7 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
         "return hidden first, and then scores": (scores, hidden),
     }
     arguments = {"inputs": inputs, "weights": weights}
-    _compare(("hidden", "scores"), forward, find_true, arguments, mistakes)
+    _compare(("hidden", "scores"), forward, reference, arguments, mistakes)
 
 
 def check_backward(
@@ -53,7 +53,7 @@ def check_backward(
     target: (1, H).
     """
 
-    def find_true(
+    def reference(
         inputs: np.ndarray,
         target: np.ndarray,
         hidden: np.ndarray,
@@ -68,7 +68,7 @@ def check_backward(
     scores = hidden @ second
     signal = scores - target
     given = inputs, target, hidden, scores, weights
-    true = find_true(*given)
+    true = reference(*given)
     signals = {
         "": signal,
         "the sign is wrong: it is the score minus the target": -signal,
@@ -106,7 +106,7 @@ def check_backward(
         mistakes[words] = inputs.T @ (mine @ back * slope), hidden.T @ mine
     names = "gradient_1", "gradient_2"
     arguments = dict(zip(BACKWARD, given, strict=True))
-    _compare(names, backward, find_true, arguments, mistakes)
+    _compare(names, backward, reference, arguments, mistakes)
 
 
 def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
@@ -133,7 +133,7 @@ def check_mean(mean: Pass, inputs: np.ndarray, signals: np.ndarray) -> None:
     signals: (B, H), the error signals of the units.
     """
 
-    def find_true(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
+    def reference(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
         return (inputs.T @ signals / len(inputs),)
 
     total = inputs.T @ signals
@@ -145,7 +145,7 @@ def check_mean(mean: Pass, inputs: np.ndarray, signals: np.ndarray) -> None:
         ),
     }
     arguments = {"inputs": inputs, "signals": signals}
-    _compare(("mean",), mean, find_true, arguments, mistakes)
+    _compare(("mean",), mean, reference, arguments, mistakes)
 
 
 def check_mask(mask: Pass, draws: np.ndarray) -> None:
@@ -154,7 +154,7 @@ def check_mask(mask: Pass, draws: np.ndarray) -> None:
     draws: (1, H), from 0 to 1.
     """
 
-    def find_true(draws: np.ndarray) -> Arrays:
+    def reference(draws: np.ndarray) -> Arrays:
         return ((draws >= 0.5) / 0.5,)
 
     kept = draws >= 0.5
@@ -163,20 +163,20 @@ def check_mask(mask: Pass, draws: np.ndarray) -> None:
         "a unit that is kept counts twice, not half": (0.5 * kept,),
         "the units with a draw below 0.5 are the ones to drop": (2.0 * ~kept,),
     }
-    _compare(("mask",), mask, find_true, {"draws": draws}, mistakes)
+    _compare(("mask",), mask, reference, {"draws": draws}, mistakes)
 
 
 def _compare(
     names: Sequence[str],
     function: Pass,
-    find_true: Pass,
+    reference: Pass,
     arguments: Mapping[str, Any],
     mistakes: Mapping[str, Arrays],
 ) -> None:
     """Print each of the student's arrays beside the true one, and what is wrong.
 
     names: what the arrays are called.
-    function, find_true: return the student's arrays, and the true ones.
+    function, reference: return the student's arrays, and the true ones.
     arguments: what both are given, by its names.
     mistakes: what a common mistake would return, by the words that explain it.
     """
@@ -189,7 +189,7 @@ def _compare(
         verb = "is" if len(names) == 1 else "are"
         print(f"{' and '.join(names)} {verb} not written yet")
         return
-    true = find_true(*arguments.values())
+    true = reference(*arguments.values())
     try:
         pairs = [
             (name, None if mine is ... else np.asarray(mine, float), right)
@@ -215,7 +215,7 @@ def _compare(
     if changed:
         words += [f"it changes {changed}: a -= b changes a, while c = a - b does not"]
     elif is_equal and len(written) == len(pairs):
-        problem = student_calls.find_problem(function, find_true, [*arguments])
+        problem = student_calls.find_problem(function, reference, [*arguments])
         if problem:
             words = [f"for a network of other sizes and numbers it {problem}"]
     if words:

@@ -37,7 +37,7 @@ def call(function: Pass, arguments: Mapping[str, Any]) -> tuple[Sequence[Any], s
     return found if isinstance(found, tuple | list) else [found], " and ".join(changed)
 
 
-def find_problem(function: Pass, find_true: Pass, names: Sequence[str]) -> str:
+def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
     """Return in a few words why a student's function is not right, or "".
 
     It is tried on a small random network, in which no two sizes are equal.
@@ -51,7 +51,7 @@ def find_problem(function: Pass, find_true: Pass, names: Sequence[str]) -> str:
     known |= {"hidden": hidden, "scores": scores}
     known |= {"signals": rng.uniform(-1, 1, (1, 4)), "draws": rng.uniform(0, 1, (1, 4))}
     arguments = {name: known[name] for name in names}
-    true = find_true(*arguments.values())
+    true = reference(*arguments.values())
     try:
         found, changed = call(function, arguments)
         if any(each is ... for each in found):

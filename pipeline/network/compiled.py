@@ -47,7 +47,7 @@ def train_epoch(
     They take one image at a time. If they do not follow helpers.py, NOTE is printed.
     """
     arguments = images, labels, weights, rng, input_rng
-    if find_note(weights, rng) is not None:  # helpers.py has to train, and is slower
+    if find_fallback_note(weights, rng) is not None:  # helpers.py has to train
         print_note()
     elif (
         batch_size == 1
@@ -126,7 +126,7 @@ def are_separate(rng: object, input_rng: object | None) -> bool:
     return are_known and len(streams) == len(generators)
 
 
-def find_note(weights: Weights, *generators: object) -> str | None:
+def find_fallback_note(weights: Weights, *generators: object) -> str | None:
     """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
     are_known = all(type(each) is np.random.RandomState for each in generators)
     return None if follows_helpers() and can_take(weights) and are_known else NOTE

@@ -72,7 +72,7 @@ def format_table(
     return "\n".join(lines)
 
 
-def round_metric(value: float, sign: str = "") -> str:
+def format_metric(value: float, sign: str = "") -> str:
     """Format a metric with four decimals, or from 100000 on with four digits.
 
     sign: "+" writes the sign of a positive number, too.

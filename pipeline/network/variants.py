@@ -74,9 +74,9 @@ def _update_weights(inputs, scaled, weights, options):
         ink = np.flatnonzero(images[i])  # pixels of 0 add nothing
         pixels = scaled[images[i][ink]]
         length = np.sum(pixels * mean[ink]) if extra else 0.0  # of the projection
-        sums = _add_rows(weights_0_1, ink, pixels) + length * gained
+        sums = _sum_weighted_rows(weights_0_1, ink, pixels) + length * gained
         hidden = np.maximum(floor, sums) * masks[i]
-        scores = _add_rows(weights_1_2, units, hidden)
+        scores = _sum_weighted_rows(weights_1_2, units, hidden)
         scores[labels[i]] -= target
         signals, slopes = scores * pulls[i], np.where(hidden > 0, 1.0, inactive)
         if len(other_slopes):
@@ -98,7 +98,7 @@ def _update_weights(inputs, scaled, weights, options):
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(matrix, rows, factors):
+def _sum_weighted_rows(matrix, rows, factors):
     """Add some rows of a matrix, each times its factor."""
     total = np.zeros(matrix.shape[1])
     for row, factor in zip(rows, factors):  # noqa: B905

@@ -147,7 +147,7 @@ def draw_differences(
 ) -> Figure:
     """Draw differences in percentage points, with two standard errors to either side.
 
-    labels: what is compared, in words. Those that are too long for a line are folded.
+    labels: what is compared, in words. Those too long for a line are wrapped.
     """
     labels = [textwrap.fill(label, 54) for label in labels]  # as many as there is room
     lines = max(label.count("\n") for label in labels) + 1

@@ -1,8 +1,8 @@
 """Save a training every few seconds, so that it can continue after it was killed.
 
 A training that continues gives the same weights, to the last bit, as one without a
-break. Only a notebook that a command executes saves and resumes. A checkpoint has the
-key of its training, which is a digest of all that this depends on.
+break. Only a notebook that a command executes saves and resumes. A checkpoint has a
+key, the digest of everything that its training depends on.
 """
 
 import json

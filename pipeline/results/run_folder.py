@@ -244,7 +244,7 @@ class RunFolder:
     def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
-        made = [name for each in stages.list_made_from(stage) for name in each.files]
+        made = [name for each in stages.list_stages_from(stage) for name in each.files]
         for name in (stages.REPORT, *reversed(made)):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():

@@ -48,6 +48,6 @@ def list_made_before(stage: Stage) -> list[str]:
     return [name for each in earlier for name in each.files]
 
 
-def list_made_from(stage: Stage) -> list[Stage]:
+def list_stages_from(stage: Stage) -> list[Stage]:
     """Return the stage and all later ones, because they use its results."""
     return [*dropwhile(lambda each: each != stage, STAGES)]

@@ -75,7 +75,7 @@ def greet(address: str) -> None:
 
 
 def watch_workers(client: Client) -> None:
-    """Say once if the cluster has no worker, be it at the start or later."""
+    """Warn once if the cluster has no worker, at the start or later."""
     with suppress(Exception):  # of many kinds, if the client or the scheduler has ended
         while client.scheduler_info()["workers"]:
             time.sleep(1)

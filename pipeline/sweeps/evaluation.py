@@ -1,4 +1,4 @@
-"""Evaluate the selected points of a sweep, and remember who met the test images.
+"""Evaluate the selected points of a sweep, and note which used the test images.
 
 Each sweep lists in test_evaluations.jsonl which points have been shown the test images.
 Lines are only ever added, because a result that has been seen cannot be unseen.
@@ -48,7 +48,7 @@ def is_evaluated(point: Point) -> bool:
 def _evaluate_point(sweep: Sweep, point: Point) -> None:
     """Execute 03_evaluate for a point, and add its files to the point's record.
 
-    If this process is killed meanwhile, the record names only the files of the
+    If this process is killed midway, the record names only the files of the
     training, so the point is evaluated again.
     """
     folder, inputs = point.folder, point.record_if_evaluated.inputs
@@ -68,12 +68,12 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
 def report(run_dir: str) -> Path:
     """Write the report of a finished run or of a selected point, and return its path.
 
-    Raises InvalidFile for a point that has not been evaluated, because only what a
-    sweep selects may meet the test images.
+    Raises InvalidFile for a point that has not been evaluated, because only
+    selected points may use the test images.
     """
     folder = RunFolder(run_dir)
     if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
-        problem = "was not selected by its sweep, so it has met no test images"
+        problem = "was not selected by its sweep, so it has no test metrics"
         raise InvalidFile(folder.path, problem, "Name its sweep, or a selected point.")
     return runs.report(folder)
 

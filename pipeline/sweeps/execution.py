@@ -16,7 +16,7 @@ from loky import cpu_count
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidFile, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_threads, start_fork_server
-from pipeline.network.published import format_duration, round_metric
+from pipeline.network.published import format_duration, format_metric
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status, SweepRecord
 from pipeline.reports.origins import SWEEP_README, describe_origins
@@ -182,7 +182,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     metric = sweep.definition.select
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
-    log.info(f"selected: {metric} {round_metric(best['mean'])}{seeds}: {values}")
+    log.info(f"selected: {metric} {format_metric(best['mean'])}{seeds}: {values}")
     selected = [sweep.points[name] for name in table.find_points(found, best)]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:

@@ -4,7 +4,7 @@ import logging
 import time
 from datetime import datetime
 
-from pipeline.network.published import NOTE, format_duration, round_metric
+from pipeline.network.published import NOTE, format_duration, format_metric
 from pipeline.parameters import describe
 from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, left: int) -> None:
-    """Log how many points are done, how many are left, and what trains slowly."""
+    """Log how many points are done and left, and NOTE if helpers.py trains."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - left
@@ -42,7 +42,7 @@ class Progress:
         record = point.record
         result = describe(point.parameters.model_dump(include=self.names))
         if record and record.metrics:
-            value = round_metric(getattr(record.metrics, self.metric))
+            value = format_metric(getattr(record.metrics, self.metric))
             result = f"{self.metric} {value}, {result}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
         left = self._describe_time_left()

@@ -1,4 +1,4 @@
-"""Say and draw what sweep.ipynb reports of a sweep."""
+"""Make the sentences and plots of sweep.ipynb."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -148,7 +148,7 @@ class Sweep:
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, outdated ones last.
 
-        Until they are trained, their old results count no more. The log gets the
+        Until they are trained, their old results do not count. The log gets the
         reasons why points are trained again.
         """
         unfinished: list[Point] = []

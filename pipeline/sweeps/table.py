@@ -77,7 +77,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     `complete` if all its points have finished, and it has as many as most
     configurations.
 
-    Complete configurations come first, because fewer seeds may flatter the others. Then
+    Complete configurations come first, because fewer seeds may favour the others. Then
     the mean decides, and between equal means the other metric of the same images.
     Equals keep their order. Those of which no point has finished come last.
     """
@@ -215,7 +215,7 @@ def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepState:
     if best is not None:
         selection += describe_seeds(best)
         own = table[table["id"].isin(find_points(table, best))]
-        # A configuration that only leads has not met the test images.
+        # A configuration that only leads has no test metrics.
         names = SELECTION_METRICS if reason else METRICS
         metrics = own[list(names)].mean(skipna=False).dropna().to_dict()
     parts.append(selection)

@@ -19,10 +19,10 @@ def test_the_committed_helpers_is_the_published_one():
 
 def test_what_the_loops_cannot_take_is_told():
     weights = helpers.initial_weights(np.random.RandomState(1), 3)
-    assert compiled.find_note(weights, *helpers.generators(1)) is None
+    assert compiled.find_fallback_note(weights, *helpers.generators(1)) is None
     turned = np.asfortranarray(weights[0]), weights[1]
-    assert compiled.find_note(turned) == NOTE
-    assert compiled.find_note(weights, np.random.default_rng(1)) == NOTE
+    assert compiled.find_fallback_note(turned) == NOTE
+    assert compiled.find_fallback_note(weights, np.random.default_rng(1)) == NOTE
 
 
 def train_both(**options):
@@ -53,7 +53,7 @@ def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
 
     plain, _ = train_both()
     monkeypatch.setattr(helpers, "backward", decorate(mine))
-    assert compiled.find_note(plain) == NOTE
+    assert compiled.find_fallback_note(plain) == NOTE
     ours, theirs = train_both()
     for some, others, before in zip(ours, theirs, plain, strict=True):
         assert np.array_equal(some, others)
