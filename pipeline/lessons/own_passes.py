@@ -148,6 +148,20 @@ def check_mean(mean: Pass, inputs: np.ndarray, signals: np.ndarray) -> None:
     _compare(("mean",), mean, reference, arguments, mistakes)
 
 
+def check_slope(slope: Pass, hidden: np.ndarray) -> None:
+    """Print what a student's line returns as the original's slope of the ReLU.
+
+    hidden: (N, H), the activations, which are never below 0.
+    """
+
+    def reference(hidden: np.ndarray) -> Arrays:
+        return (np.ones_like(hidden),)
+
+    true = 1.0 * (hidden > 0)
+    mistakes = {"that is the true slope, but the original has >=": (true,)}
+    _compare(("slope",), slope, reference, {"hidden": hidden}, mistakes)
+
+
 def check_mask(mask: Pass, draws: np.ndarray) -> None:
     """Print what a student's line returns as the mask that drops half of the units.
 

@@ -67,6 +67,7 @@ WRONG_LINES = [  # the cell, what stands in its line, and what is said of it
     ("write-mean", "float(np.mean(inputs.T @ signals))", "shape (), but (3, 2)"),
     ("write-mean", "inputs @ signals", "left of an @"),
     ("write-mean", "'text'", "arrays of numbers"),
+    ("write-slope", "hidden > 0", "the true slope"),
     ("write-mask", "draws >= 0.5", "count twice"),
     ("write-mask", "(draws >= 0.5) / 2", "not half"),
     ("write-mask", "2 * (draws < 0.5)", "the ones to drop"),
@@ -221,6 +222,8 @@ def write_line(names, cell, line):
     [
         ("write-mean", "inputs.T @ signals / len(inputs)"),
         ("write-mean", "inputs.T @ (signals / inputs.shape[0])"),
+        ("write-slope", "hidden >= 0"),
+        ("write-slope", "np.ones(hidden.shape)"),
         ("write-mask", "(draws >= 0.5) / 0.5"),
         ("write-mask", "np.where(draws < 0.5, 0, 2)"),
     ],
