@@ -98,17 +98,6 @@ def test_red_weights_are_above_0_and_blue_ones_below(browser, reports):
         assert np.all((red > blue)[clear] == (first > 0)[clear])
 
 
-def test_the_result_the_pad_and_the_button_are_on_the_first_screen(browser, reports):
-    for width, height in ((DESKTOP, 800), (PHONE, 844)):
-        with open_page(browser, reports["run"], width) as report:
-            report.page.set_viewport_size({"width": width, "height": height})
-            train = report.button("Train it here")
-            for part in (report.part("result").first, report.pad, train):
-                box = part.bounding_box()
-                assert box["y"] >= 0
-                assert box["y"] + box["height"] <= height
-
-
 def test_a_digit_is_drawn_read_and_taken_back_until_only_an_example_is_left(
     browser, reports
 ):

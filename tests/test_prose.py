@@ -1,7 +1,5 @@
 """The prose of notebooks has the numbers of the records, where no cell prints them."""
 
-import re
-
 import nbformat
 import pandas as pd
 
@@ -85,32 +83,6 @@ def test_why_has_what_more_images_bring():
     leads = [reached[*size, 0] - reached[*size, 1] for size in sizes]
     words = "leads by {:.1f} points with 1,000 images, {:.1f} with 10,000 and {:.1f} "
     assert (words + "with 55,000, and by {:.1f} with 400").format(*leads) in text
-
-
-def test_keras_says_that_its_check_fails_one_of_our_own_seeds():
-    words = r"mean (\S+), from (\S+) to (\S+)"
-    mean, low, high = re.findall(words, read_output("keras", "user-checked"))[0]
-    assert float(mean) - float(low) > 0.03 > float(high) - float(mean)
-    words = "the lowest of our own ten is more than 0.03 below their mean"
-    assert words in read_prose("keras")
-
-
-def read_output(name, cell_id):
-    """Return the text that a cell of a notebook has printed first, folded or not."""
-    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    output = next(cell.outputs[0] for cell in cells if cell.id == cell_id)
-    return output["text"] if "text" in output else output["data"]["text/plain"]
-
-
-def test_two_notebooks_have_the_leads_that_dropout_computes():
-    printed = read_output("dropout", "neighbours")
-    leads = [float(lead) for lead in re.findall(r"(\d\.\d) ±", printed)]
-    assert len(leads) == 9
-    assert "of the ten pairs it leads in at least 10" in printed
-    words = f"leads by {min(leads)} to {max(leads)} points in all nine ways to drop"
-    for name in ("why", "dropout"):
-        text = read_prose(name).replace(" points, in", " points in")
-        assert words in text
 
 
 def test_why_has_the_accuracies_of_the_two_best_networks():

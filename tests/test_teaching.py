@@ -3,10 +3,8 @@
 import json
 import re
 
-import nbformat
 import numpy as np
 import pandas as pd
-import pytest
 
 import helpers
 from pipeline.lessons.diagram import Diagram
@@ -66,17 +64,6 @@ def test_the_lesson_says_what_one_weight_and_the_chain_do():
             assert f"the error still {(scores - targets).item() ** 2:g}." in text
             after = helpers.forward(inputs, (moved, weights[1]))[1]
             assert after == scores == second == 0
-
-
-@pytest.mark.parametrize(("lesson", "minutes"), [(1, 50), (2, 35)])
-def test_the_parts_of_a_plan_are_stops_and_take_as_long_as_it_says(lesson, minutes):
-    stops = re.findall("^## (.*)", (NOTEBOOKS / "lesson.md").read_text(), re.M)
-    plan = (NOTEBOOKS / "teaching.md").read_text().split("## Lesson ")[lesson]
-    rows = re.findall(r"^\| (\d+) \| \*\*(?:(\d) )?(.*?)\*\*", plan, re.M)
-    assert sum(int(minutes) for minutes, *_ in rows) == minutes
-    named = [(int(number), title) for _, number, title in rows if number]
-    assert len(named) >= 2
-    assert all(stops[number - 1] == title for number, title in named)
 
 
 def test_the_key_has_the_steps_of_one_weight():
@@ -173,76 +160,3 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     end = "its sum is {:g}, the scores are {:g} and {:g}, and the error is {:g}"
     numbers = (inputs @ moved[0])[0, 0], *after[0], np.sum((after - targets) ** 2)
     assert end.format(*numbers) in key
-
-
-def read_printed(stem):
-    """Return the prose of a notebook, and what each cell prints, by the cell's id."""
-    cells = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4).cells
-    printed = {}
-    for cell in cells:
-        for output in cell.get("outputs", ())[:1]:
-            data = output.get("data", {})
-            printed[cell.id] = output.get("text") or data.get("text/plain")
-    return "\n".join(c.source for c in cells if c.cell_type == "markdown"), printed
-
-
-def test_learn_quotes_what_it_computes():
-    prose, printed = read_printed("learn")
-    (before,) = re.findall(r"mean error, .* is (\S+)\n", printed["nudge"])
-    corrects = re.findall(r"(\d+) correct", printed["loop"])
-    (total,) = re.findall(r"of (\S+) weights", printed["step"])
-    end = "dropout rate 0.0: .* validation at (.*); its best was (.*), in epoch (.*)\n"
-    last, best, epoch = re.search(end, printed["curves"]).groups()
-    dropped = re.search(end.replace("0.0", "0.5"), printed["curves"]).groups()
-    for words in (
-        f"The error was {before} before the first step",
-        "with {} images. In the second epoch there are {}".format(*corrects),
-        f"would take {2 * int(total.replace(',', '')):,} of them",
-        f"gives all {total} slopes",
-        f"best at {best}, after {epoch} epochs, and then falls to {last}.",
-        f"at best to {dropped[1]}, and it falls, too, to {dropped[0]}.",
-        f"cannot tell this from {last}.",
-    ):
-        assert words in prose
-    assert "778 correct, 40 different" in printed["equal"]  # as in the cell after it
-    assert "all 0.01  117 correct, 1 different units, 1 different" in printed["equal"]
-
-
-def test_learn_quotes_what_the_slip_costs_after_a_hundred_epochs(runs):
-    ends = [
-        json.loads((runs / name / "metrics.json").read_text())["test_accuracy"]
-        for name in ("default", "true-derivative")
-    ]
-    words = "the accuracy on the test images rises from {:.4f} to {:.4f}."
-    assert words.format(*ends) in read_printed("learn")[0]
-
-
-def test_the_rates_of_learn_are_as_its_answers_say():
-    _, printed = read_printed("learn")
-    rows = re.findall(r"rate (\S+) +(\S+) and (\S+)", printed["rates"])
-    rates, known, unseen = np.array(rows, float).T
-    assert (rates[known.argmax()], rates[unseen.argmax()]) == (0.05, 0.005)
-    assert np.ptp(unseen[(rates >= 0.002) & (rates <= 0.01)]) < 0.01
-    assert unseen.argmin() == len(rates) - 1
-
-
-def test_the_answers_to_the_tries_quote_what_is_computed():
-    prose, printed = read_printed("solutions")
-    key = (NOTEBOOKS / "worksheet-key.md").read_text()  # which is tested above
-    weights = "become -2.3, 1 and 1.4, and those from it 0.8 and -0.6"
-    assert weights in prose
-    assert weights in key
-    first, *_ = printed["tries-of-learn-solved"].splitlines()
-    assert first == "scores [ 0.4 -0.3] error 0.45"
-    assert "the scores are 0.4 and -0.3, and the error is 0.45" in key
-    rows = printed["tries-of-others-solved"].splitlines()
-    found = {
-        row[:10].strip(): [float(each) for each in re.findall(r"\d\.\d+", row)]
-        for row in rows[:-1]
-    }
-    gaps = {name: known - unseen for name, (known, unseen) in found.items()}
-    assert gaps["no dropout"] > gaps["default"]
-    assert max(found, key=lambda name: found[name][1]) == "pixels"
-    gained = np.array(rows[-1].strip("gained []").replace(".", "").split(), int)
-    assert gained.argmax() == 3
-    assert [*np.flatnonzero(gained < 0)] == [8, 9]

@@ -30,14 +30,6 @@ def give_git(folder, *words):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_machine_is_described_without_its_name(fresh):
-    found = fresh()
-    assert all([found.system, found.processor, found.blas])
-    assert {"numpy", "papermill"} <= found.packages.keys()
-    name = os.uname().nodename
-    assert len(name) < 3 or name not in found.model_dump_json()
-
-
 def test_cores_are_those_that_this_process_may_use(fresh):
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})

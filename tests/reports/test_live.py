@@ -252,33 +252,6 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
     assert bool(word) == bool(said)
 
 
-@pytest.mark.parametrize(
-    ("values", "first", "last"),
-    [
-        ([0.332, 0.947], "0.3", "1.0"),
-        ([0.81, 0.86], "0.80", "0.86"),
-        ([0.5], "0.50", "0.52"),
-        ([0.02, 1.0], "0.0", "1.0"),
-    ],
-)
-def test_an_axis_begins_at_a_round_number_below_the_values(
-    run_node, values, first, last
-):
-    script = "return plot.findAxis(given.low, given.high);"
-    axis = run_node(script, low=min(values), high=max(values))
-    assert (axis[0], axis[-1]) == (first, last)
-
-
-@pytest.mark.parametrize("heights", [[7], [0, 1, 2, 100, 101], [230, 235, 238, 240]])
-def test_names_are_spread_within_their_plot(run_node, heights):
-    places = np.array(
-        run_node("return plot.spread(given.heights, 240);", heights=heights)
-    )
-    assert np.all(np.diff(places) >= 28)
-    assert 0 <= places[0] <= places[-1] <= 240
-    assert np.abs(places - heights).max() <= 28 * (len(heights) - 1)
-
-
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 

@@ -3,8 +3,6 @@
 That it then gives the same bits is tested in test_promises.
 """
 
-from unittest import mock
-
 import numpy as np
 import pytest
 
@@ -63,20 +61,6 @@ def test_generators_of_numpys_newer_kind_continue_too(folder, record):
     Checkpoints(folder).save_when_due(state, before)
     Checkpoints(folder).load(after)
     assert before.random() == after.random()
-
-
-def test_the_seconds_of_all_parts_are_counted(folder, record, monkeypatch):
-    clock = mock.Mock(return_value=100)
-    monkeypatch.setattr(checkpoints.time, "monotonic", clock)
-    folder.write_record(record)
-    generators = helpers.generators(1)
-    for _ in range(2):
-        part = Checkpoints(folder)
-        state = part.load(*generators) or Checkpoint(WEIGHTS, [EPOCH], 0.1)
-        clock.return_value += 7
-        part.save_when_due(state, *generators)
-    kept = resume_checkpoint(folder, record)
-    assert (kept.resumed_after_epoch, kept.duration_s) == (1, 14)
 
 
 def change(record, name):

@@ -7,7 +7,6 @@ import shutil
 import signal
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -17,16 +16,13 @@ from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
 from pipeline.results.files import LOCK, is_locked, lock
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import execution, progress, table
-from pipeline.sweeps.definition import read_definition
+from pipeline.sweeps import execution, table
 from pipeline.sweeps.sweep import prepare
 from tests import original
 from tests.commands import make_options
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
-    end,
-    make_sweep,
     read_results,
     wait_for,
     write,
@@ -310,20 +306,3 @@ def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
         refused = pipeline(*command)
         assert refused.returncode == 2
         assert "leads so far, of 3 of 4" in refused.stderr
-
-
-def test_the_time_that_is_left_comes_from_points_that_have_ended(monkeypatch, caplog):
-    caplog.set_level("INFO")
-    seeds = [1, 2, 3, 4, 5, 6]
-    definition = read_definition({"name": "trial", "base": QUICK, "seeds": seeds})
-    sweep = make_sweep(definition)
-    points, clock = list(sweep.points.values()), iter([10.0, 20.0, 30.0, 40.0])
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.__next__))
-    each = progress.Progress(sweep, len(points))
-    for point in points[:4]:
-        end(point, 0.5)
-        each.log_point(point)
-    lines = caplog.text.splitlines()
-    assert not any(" | about" in line for line in lines[:2])
-    assert lines[2].endswith(" | about 30.0 s left")
-    assert lines[3].endswith(" | about 20.0 s left")
