@@ -34,7 +34,6 @@ COUNT_FOLDED = """() => {
 RECORD_PRINTING = f"""addEventListener("beforeprint", () => {{
     window.printed = ({COUNT_FOLDED})();
 }});"""
-ALL_FIT = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +171,6 @@ def test_a_cleared_pad_is_taken_back(browser, reports):
         drawn = report.read_answer()
         report.press("Clear", "Undo")
         assert report.read_answer() == drawn
-        hint = report.root.get_by_text("The arrow keys move the pen")
-        expect(hint).to_be_hidden()
-        report.button("Undo").focus()
-        report.page.keyboard.press("Shift+Tab")
-        expect(hint).to_be_visible()
 
 
 def test_a_field_says_why_it_refuses_a_value(browser, reports):
@@ -230,12 +224,9 @@ def test_another_training_has_its_own_digest_and_one_that_diverges_is_not_kept(
         expect(report.field("learning_rate")).to_have_value("0.005")
 
 
-def test_outputs_and_plots_fit_a_phone_and_a_pressed_plot_is_larger(browser, reports):
+def test_a_pressed_plot_is_larger_on_a_phone(browser, reports):
     with open_page(browser, reports["run"], PHONE) as report:
         report.unfold()
-        for name in ("output pre", "plot .scroll"):
-            assert report.part(name).count() > 2
-            assert report.part(name).evaluate_all(ALL_FIT)
         plot = report.part("plot .scroll").first
         width = plot.locator("img").bounding_box()["width"]
         plot.click()
@@ -300,31 +291,7 @@ def test_exercises_are_checked_and_answers_shown_in_the_page(browser, reports):
             expect(shown).to_have_text(verdict)
 
 
-def test_the_index_leads_to_every_report_and_they_lead_on(browser, reports):
-    with open_page(browser, reports["index"]) as report:
-        page = report.page
-        for name, title in (("default", "Run default"), ("small", "Sweep small")):
-            page.goto(reports["index"].as_uri())
-            page.get_by_role("link", name=name, exact=True).click()
-            expect(page).to_have_title(title)
-
-
-def test_the_table_of_a_sweep_sorts_by_keyboard(browser, reports):
-    with open_page(browser, reports["sweep"]) as report:
-        table = report.part("sortable")
-        names = table.locator("thead th").all_text_contents()
-        column = names.index("mean") + 1
-        cells = table.locator(f"tbody td:nth-child({column})")
-        before = cells.all_text_contents()
-        head = table.get_by_role("columnheader", name="mean")
-        for order in ("ascending", "descending"):
-            head.get_by_role("button").press("Enter")
-            expect(head).to_have_attribute("aria-sort", order)
-            rows = sorted(before, key=float, reverse=order == "descending")
-            assert cells.all_text_contents() == rows
-
-
-def test_a_column_of_numbers_is_sorted_by_value(browser, tmp_path):
+def test_a_column_of_numbers_is_sorted_by_value_and_back_by_keyboard(browser, tmp_path):
     numbers = ["10", "9", "0.5", "1e-3", "-2", "100"]
     rows = "".join(f"<tr><td>{number}</td></tr>" for number in numbers)
     head = "<thead><tr><th>rate</th></tr></thead>"
@@ -334,9 +301,10 @@ def test_a_column_of_numbers_is_sorted_by_value(browser, tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
     write_notebook_report(tmp_path / "page.ipynb", tmp_path / "page.html")
     with open_page(browser, tmp_path / "page.html") as page:
-        page.button("rate").press("Enter")
-        shown = page.part("sortable tbody td").all_text_contents()
-        assert shown == sorted(numbers, key=float)
+        for is_descending in (False, True):
+            page.press("rate")
+            shown = page.part("sortable tbody td").all_text_contents()
+            assert shown == sorted(numbers, key=float, reverse=is_descending)
 
 
 def test_a_report_is_printed_with_all_that_is_folded_and_then_folds_it_again(

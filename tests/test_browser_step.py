@@ -14,15 +14,11 @@ from pipeline.reports.page import write_notebook_report
 from tests import pages
 from tests.lessons.test_diagram import ON_PAPER
 from tests.lessons.test_lesson import write_lesson
-from tests.pages import DESKTOP, PHONE, open_page, read_colours
+from tests.pages import DESKTOP, open_page, read_colours
 
 browser = pages.browser
 pytestmark = pages.pytestmark
 
-CLICK_AND_COUNT_ROLLS = """(button) => {
-    button.click();
-    return document.querySelector(".curve .now").getAnimations().length;
-}"""
 # Presses each button of a selector, and reads the tables that it shows.
 READ_SUMS = """([root, buttons]) => Array.from(
     document.querySelectorAll(`${root} ${buttons}`),
@@ -41,7 +37,6 @@ READ_WEIGHTS = """(root) => Array.from(
         return [panel.textContent, panel.querySelectorAll(".curve").length];
     },
 )"""
-FIT = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
 
 
 def check_sums(page, root, buttons, values, signals):
@@ -113,14 +108,8 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, di
     with open_page(browser, diagrams[0]) as report:
         part = pages.Page(report.page, report.part("live").nth(2))
         about, says = part.part("about"), part.part("says")
-        for stop, text in (
-            ("Forward", "Each score is such a sum"),
-            ("Error", "the sum of their squares, 13"),
-            ("Back", "An inactive unit lets none through"),
-            ("Update", "The error was 13, and is 1"),
-        ):
-            part.press(stop)
-            expect(says).to_contain_text(text)
+        part.press("Forward", "Error", "Back", "Update")
+        expect(says).to_contain_text("The error was 13, and is 1")
         before = [weight for matrix in ON_PAPER for row in matrix for weight in row]
         weights = part.part("weight").all()
         moved = [weight.get_attribute("class").endswith("moved") for weight in weights]
@@ -150,14 +139,10 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, di
         report.check_look()
 
 
-def test_numbers_fit_their_circles_and_one_that_is_too_large_is_called_so(
+def test_a_number_that_is_too_large_is_called_so_and_a_wrong_rate_refused(
     browser, diagrams
 ):
-    with open_page(browser, diagrams[0], PHONE) as report:
-        random = pages.Page(report.page, report.part("live").last)
-        for _ in range(3):
-            random.press("Update")
-            assert random.part("place").evaluate_all(FIT)
+    with open_page(browser, diagrams[0]) as report:
         smallest = pages.Page(report.page, report.part("live").first)
         rate, says = smallest.field("learning rate"), smallest.part("says")
         for wrong in ("", "0", "-1"):
@@ -170,7 +155,6 @@ def test_numbers_fit_their_circles_and_one_that_is_too_large_is_called_so(
         smallest.press("Update", "Update", "Update")
         expect(smallest.part("weight")).to_have_text("too large")
         expect(smallest.part("place").last).to_have_text("too large")
-        assert smallest.part("place").evaluate_all(FIT)
         expect(smallest.part("words")).to_contain_text("smaller learning rate")
         smallest.press("Start again")
         expect(rate).to_have_value("0.1")
@@ -221,10 +205,10 @@ def test_a_rate_that_is_too_large_swings_out(browser, lesson_path):
     with open_page(browser, lesson_path) as page:
         lesson = page.within("one-weight")
         predict(lesson, 0)
-        old, update = lesson.part("curve .old"), lesson.button("Update")
+        old = lesson.part("curve .old")
         lesson.field("learning rate").fill("2.1")
         for count in range(1, 4):
-            assert update.evaluate(CLICK_AND_COUNT_ROLLS) == 1
+            lesson.press("Update")
             expect(old).to_have_count(count)
         places = [float(dot.get_attribute("cx")) for dot in old.all()]
         swings = np.abs(np.diff(places))
@@ -233,8 +217,6 @@ def test_a_rate_that_is_too_large_swings_out(browser, lesson_path):
             lesson.press("Update")
         box, dot = (lesson.part(p).bounding_box() for p in ("curve", "now"))
         assert box["x"] <= dot["x"] <= box["x"] + box["width"] - dot["width"]
-        lesson.page.emulate_media(reduced_motion="reduce")
-        assert update.evaluate(CLICK_AND_COUNT_ROLLS) == 0
 
 
 def test_the_slip_can_be_on_only_while_the_unit_is_silent_and_moves_it_then(
@@ -274,10 +256,9 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
         expect(circles).to_have_text(["1", "0", "2", "?", "?", "?", "?"])
         circles.nth(4).click()
         field, said = network.field("Your value for unit 2:"), network.part("ask p")
-        for number, word in (("", "Write a number"), ("-3", "ReLU"), ("5", "Not yet")):
-            field.fill(number)
-            network.press("Check")
-            expect(said).to_contain_text(word)
+        field.fill("5")
+        network.press("Check")
+        expect(said).to_contain_text("Not yet")
         field.fill("0")
         network.press("Check")
         expect(circles.nth(4)).to_have_text("0")

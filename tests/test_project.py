@@ -5,7 +5,6 @@ import hashlib
 import importlib.metadata
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -133,19 +132,6 @@ def test_the_workflows_have_the_form_that_github_publishes():
     text = "".join(path.read_text() for path in WORKFLOWS)
     assert re.findall("make ([a-z]+)", text) == ["site"]
     assert re.search("^site:", (ROOT / "Makefile").read_text(), re.M)
-
-
-def test_the_workflow_of_platforms_asks_for_the_digest_of_the_guide(runs, tmp_path):
-    """Its last script, in a folder with the run of another digest, and of this one."""
-    steps = YAML(typ="safe").load(WORKFLOWS[0])["jobs"]["run"]["steps"]
-    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/README.md").write_text(GUIDE)
-    for name, code in (("true-derivative", 1), ("default", 0)):
-        shutil.copytree(runs / name, tmp_path / "runs/default", dirs_exist_ok=True)
-        assert (
-            subprocess.run([*shell, steps[-1]["run"]], cwd=tmp_path).returncode == code
-        )
 
 
 def test_make_clean_leaves_the_runs():

@@ -73,27 +73,6 @@ def test_the_key_has_the_steps_of_one_weight():
         assert f"| {rate:g} | {' | '.join(make_steps(rate))} |" in key
 
 
-def test_the_lesson_has_the_numbers_of_the_key_and_of_a_real_step(sample):
-    text = read_words("lesson.md")
-    assert Diagram(**PAPER).layers[-1].tolist() == [2, -2]
-    images, targets = sample["x_train"][:1] / 255, np.eye(10)[sample["y_train"][:1]]
-    weights = helpers.initial_weights(helpers.generators(1)[0], 40)
-    hidden, scores = helpers.forward(images, weights)
-    gradients = helpers.backward(
-        images, targets, hidden, scores, weights, relu_grad_inactive=0
-    )
-    pixels, units = np.count_nonzero(images), np.count_nonzero(hidden)
-    count = sum(np.count_nonzero(gradient) for gradient in gradients)
-    assert f"These are {sum(matrix.size for matrix in weights):,} weights." in text
-    assert f"moves {count:,}: its {pixels} pixels with ink times {units} act" in text
-    assert f"and {10 * units} weights behind" in text
-    moved = [w - 0.005 * g for w, g in zip(weights, gradients, strict=True)]
-    (label,) = targets[0].nonzero()[0]
-    ends = scores[0, label], helpers.forward(images, moved)[1][0, label]
-    words = "For this {} the score of the {} rises from {:.2f} to {:.2f}."
-    assert words.format(label, label, *ends) in text
-
-
 def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     text = read_words("lesson.md")
     record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import sys
 from collections import defaultdict
 
 import nbclient
@@ -257,19 +256,6 @@ def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
     ):
         execute(notebook, tmp_path / "out.ipynb", is_point=is_point)
         assert read_texts(tmp_path / "out.ipynb") == texts
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_terminal_shows_the_line_that_a_notebook_overwrites(
-    tmp_path, capsys, monkeypatch, is_terminal
-):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
-    loop = "print('no progress')\nfor n in range(3): print(f'\\rI:{n}', end='')"
-    execute(write_notebook(tmp_path / "a.ipynb", loop), tmp_path / "out.ipynb")
-    texts = ["a.ipynb  ...", "a.ipynb  I:0", "a.ipynb  I:1", "a.ipynb  I:2", ""]
-    shown = "".join(f"{notebooks.ERASE}{text}" for text in texts)
-    assert capsys.readouterr().err == (shown if is_terminal else "")
-    assert read_texts(tmp_path / "out.ipynb") == ["no progress\nI:2"]
 
 
 def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):

@@ -1,7 +1,5 @@
 """The cells of learn.ipynb that a student fills in: what is right, and what wrong."""
 
-import ast
-import builtins
 import linecache
 
 import nbformat
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 
 import helpers
-from pipeline import parameters
 from pipeline.lessons import own_passes
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports.answers import fold_answer
@@ -265,43 +262,3 @@ def test_the_weight_that_is_nudged_exists_in_the_smallest_network(names, sample)
     scope = names | data | {"weights": weights, "hidden_size": 1}
     execute(CODE["nudge"], scope)
     assert np.isclose(scope["slope"], scope["gradients"][0][scope["place"]])
-
-
-class Names(ast.NodeVisitor):
-    """The names that a cell reads from the cells above it, and those that it sets."""
-
-    def __init__(self, source):
-        self.found, self.reads = set(), set()
-        self.visit(ast.parse(source))
-        self.reads -= self.found | set(dir(builtins))
-
-    def visit_Name(self, node):
-        is_read = isinstance(node.ctx, ast.Load)
-        (self.reads if is_read else self.found).add(node.id)
-
-    def visit_alias(self, node):
-        self.found.add(node.asname or node.name.split(".")[0])
-
-    def visit_FunctionDef(self, node):
-        self.found.add(node.name)
-        self.visit_scope(node, {each.arg for each in node.args.args})
-
-    def visit_scope(self, node, own=()):
-        inner = Names("")
-        inner.generic_visit(node)
-        self.reads |= inner.reads - inner.found - set(own)
-
-    visit_ListComp = visit_DictComp = visit_GeneratorExp = visit_scope
-
-
-def test_a_cell_of_the_lesson_can_run_again_after_all_have_run():
-    """No cell sets a name anew that an earlier one reads, or that of a parameter."""
-    cells = [Names(source) for source in CODE.values()]
-    for name, cell in zip(CODE, cells, strict=True):
-        assert name == "parameters" or not cell.found & {*parameters.NAMES}
-    known = set()
-    for i, cell in enumerate(cells):
-        assert cell.reads <= known, cell.reads - known
-        known |= cell.found
-        for later in cells[i + 1 :]:
-            assert not cell.reads & later.found, cell.reads & later.found

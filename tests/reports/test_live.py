@@ -255,28 +255,6 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 
-def test_a_drawing_takes_the_form_of_mnists_digits(run_node):
-    def make_image(strokes):
-        answer = run_node(
-            "return text(reading.imageOf(given.strokes));", strokes=strokes
-        )
-        return decode(answer, np.uint8).reshape(28, 28)
-
-    image = make_image(SEVEN)
-    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
-    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21, 22)  # with the grey edges
-    mass = image / image.sum()
-    centre = [np.sum(mass.sum(axis=1 - axis) * np.arange(28)) for axis in (0, 1)]
-    assert np.allclose(centre, 14, atol=0.25)
-    assert image.max() == 255
-    moved = [[[0.8 + 0.2 * x, 0.8 + 0.2 * y] for x, y in stroke] for stroke in SEVEN]
-    assert np.abs(make_image(moved).astype(int) - image).max() <= 1
-    assert not make_image([]).any()
-    dot = make_image([[[0.9, 0.1]]])
-    assert 4 <= np.count_nonzero(dot) <= 16
-    assert dot[14, 14] == 255
-
-
 def pack_stored(name):
     """Pack a network of notebooks/data/networks.npz as a page holds it."""
     stored = read_arrays(live.NETWORKS, {}, "")

@@ -39,9 +39,3 @@ def test_each_place_is_named_once():
     assert text.count(f"on {one.processor}, ") == 1
     assert text.count("on another, ") == 1
     assert "not recorded" in origins.describe_origins([None])
-
-
-def test_the_readmes_name_the_command_that_checks_a_result():
-    for text in (origins.RUN_README, origins.SWEEP_README):
-        assert "python -m pipeline verify THIS_FOLDER\n" in text
-        assert max(map(len, text.splitlines())) <= 88

@@ -169,14 +169,6 @@ def test_an_answer_is_folded_with_its_text_and_its_pictures():
     assert len(html.select("img")) == 3
 
 
-def test_wide_tables_scroll_and_an_empty_head_is_left_out():
-    head, empty_head = "| a | b | c |\n| - | - | - |", "| | |\n| - | - |\n| d | e |"
-    first, second = render(f"{head}\n\n{empty_head}").select("table")
-    assert (first.parent["class"], first.parent["tabindex"]) == (["scroll"], "0")
-    assert second.parent["class"] == ["cell", "prose"]
-    assert not second.thead
-
-
 def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_text():
     text = (
         "[on](03_evaluate.ipynb), [in](03_evaluate.ipynb#Its-part), [own](#One-way), "

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
 from pipeline.sweeps.definition import (
@@ -39,17 +38,6 @@ def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path
     assert {each.hidden_size for each in points} == {QUICK["hidden_size"]}
     assert len({point.model_dump_json() for point in points}) == 6
     assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
-
-
-def test_the_ids_of_points_stay_as_they_were_so_that_sweeps_go_on():
-    points = read_points_of(NOTEBOOKS / "sweeps" / "small.yaml")
-    ids = {parameters.make_id(dict(p)): (p.learning_rate, p.seed) for p in points}
-    assert ids == {
-        "e850960dbc2c": (0.005, 1),
-        "b0e81f5af01c": (0.005, 2),
-        "5302d566163c": (0.01, 1),
-        "d4abd3926f5d": (0.01, 2),
-    }
 
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
