@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import nbformat
 import psutil
 from filelock import FileLock
 
@@ -214,11 +215,15 @@ class Project:
         self.end()
         (self.path / name).write_text(text)
 
-    def replace(self, name, old, new):
-        """Replace a text that stands in a file once."""
-        text = (self.path / name).read_text()
-        assert text.count(old) == 1, (name, old)
-        self.write(name, text.replace(old, new))
+    def append(self, name, text):
+        """Append a text to a file; a name that it binds replaces an earlier one."""
+        self.write(name, (self.path / name).read_text() + text)
+
+    def add_cell(self, name, source):
+        """Append a cell of code to a notebook."""
+        node = nbformat.read(self.path / name, as_version=4)
+        node.cells.append(nbformat.v4.new_code_cell(source))
+        self.write(name, nbformat.writes(node))
 
     def patch(self, name):
         """Apply a patch of tests/networks to the committed helpers.py."""

@@ -45,11 +45,8 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
     sweep = {"name": "good", "base": base, "seeds": [1, 2]}
     (project.path / "good.yaml").write_text(json.dumps(sweep))
     run("sweep", "good.yaml")
-    text = (project.path / "helpers.py").read_text()
-    line = "    scores_delta = "
-    assert text.count(line) == 1
-    broken = text.replace(line, f"    open(__file__ + '.missing')\n{line}")
-    project.write("helpers.py", broken)
+    broken = "\ndef backward(*arguments):\n    open(__file__ + '.missing')\n"
+    project.append("helpers.py", broken)
     run("run", "--run-dir", "runs/failed", *make_options(SMALL), code=1)
     record = json.loads((project.path / "runs/failed/run.json").read_text())
     assert "helpers.py.missing" in record["error"]

@@ -1,27 +1,24 @@
-"""Where a result was made: the machine, and the commit of the project."""
+"""Where a result was made: the cores of the machine, and the commit of the project."""
 
-import os
 import subprocess
+import sys
 
-import pytest
+from tests.commands import Project
 
-from pipeline.execution import machine
-from pipeline.paths import ROOT
+DESCRIBE = """
+from pipeline.execution.machine import describe_origin
+print(describe_origin().commit)
+"""
+ON_ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from pipeline.execution.machine import describe_origin
+print(describe_origin().cores)
+"""
 
 
-@pytest.fixture
-def fresh(monkeypatch):
-    """Return a function that describes the origin again, of another folder."""
-
-    def describe(root=ROOT):
-        command = [each.replace(str(machine.ROOT), str(root)) for each in machine.GIT]
-        monkeypatch.setattr(machine, "GIT", command)
-        monkeypatch.setattr(machine, "ROOT", root)
-        machine.describe_origin.cache_clear()
-        return machine.describe_origin()
-
-    yield describe
-    machine.describe_origin.cache_clear()
+def test_cores_are_those_that_this_process_may_use():
+    assert subprocess.check_output([sys.executable, "-c", ON_ONE_CORE]) == b"1\n"
 
 
 def give_git(folder, *words):
@@ -30,24 +27,21 @@ def give_git(folder, *words):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_cores_are_those_that_this_process_may_use(fresh):
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        assert fresh().cores == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
+def commit(folder, file):
+    """Make a repository in a folder, with this file, and return its commit."""
+    give_git(folder, "init", "--quiet")
+    give_git(folder, "add", file)
+    give_git(folder, "commit", "--quiet", "--message", "first")
+    return give_git(folder, "rev-parse", "HEAD").strip()
 
 
-def test_the_commit_is_the_projects_own_and_says_if_a_file_differs(fresh, tmp_path):
-    (tmp_path / "helpers.py").write_text("first")
-    give_git(tmp_path, "init", "--quiet")
-    give_git(tmp_path, "add", ".")
-    give_git(tmp_path, "commit", "--quiet", "--message", "first")
-    commit = give_git(tmp_path, "rev-parse", "HEAD").strip()
-    (tmp_path / "notes.txt").write_text("not of the project")
-    assert fresh(tmp_path).commit == commit
-    (tmp_path / "helpers.py").write_text("changed")
-    assert fresh(tmp_path).commit == f"{commit}-dirty"
-    (tmp_path / "copy").mkdir()
-    assert fresh(tmp_path / "copy").commit is None  # a repository lies around it
+def test_the_commit_is_the_projects_own_and_says_if_a_file_differs(tmp_path):
+    project = Project(tmp_path / "copy")
+    (tmp_path / "around.txt").touch()
+    commit(tmp_path, "around.txt")  # a repository lies around the project
+    assert project.run_python("-c", DESCRIBE) == "None\n"
+    own = commit(project.path, "helpers.py")
+    project.write("notes.txt", "not of the project")
+    assert project.run_python("-c", DESCRIBE) == f"{own}\n"
+    project.append("helpers.py", "# changed")
+    assert project.run_python("-c", DESCRIBE) == f"{own}-dirty\n"

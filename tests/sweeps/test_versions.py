@@ -10,11 +10,26 @@ import signal
 
 import pytest
 
-from pipeline.paths import ROOT
 from tests.sweeps.conftest import RATES, wait_for, write
 
-STEP = "matrix -= learning_rate * gradient"
-HALF = "matrix -= 0.5 * learning_rate * gradient"
+# Appended to helpers.py: the rate of 5, which diverged, becomes the smallest.
+SMALL_RATE = """
+train = train_epoch
+
+def train_epoch(*arguments, learning_rate, **options):
+    learning_rate = (1 + 1e-9) * (learning_rate % 4.9999)
+    return train(*arguments, learning_rate=learning_rate, **options)
+"""
+# Each doubles the steps, or is a mistake.
+SAVED = {
+    "another step": """
+slopes = backward
+
+def backward(*arguments):
+    return tuple(2 * gradient for gradient in slopes(*arguments))
+""",
+    "a mistake": "def relu(:",
+}
 
 
 def read_rows(folder):
@@ -58,9 +73,7 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert "evaluated on the test images: 1\n" in page
     assert "The selected one was the first" in page
 
-    # The rate of 5, which diverged, becomes the smallest.
-    rate = "(1 + 1e-9) * (learning_rate % 4.9999)"
-    changing.replace("helpers.py", STEP, STEP.replace("learning_rate", rate))
+    changing.append("helpers.py", SMALL_RATE)
     interrupt(changing.start(*command, GATE=gate.port), gate)
     (row,) = [row for row in read_rows(out) if row["status"] == "done"]
     assert row["weights_sha256"] not in old.values()
@@ -91,21 +104,17 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert first["code"] != second["code"]
 
 
-@pytest.mark.parametrize(
-    "helpers",
-    [(ROOT / "helpers.py").read_text().replace(STEP, HALF), "def relu(:"],
-    ids=["another step", "a mistake"],
-)
+@pytest.mark.parametrize("saved", SAVED.values(), ids=SAVED)
 def test_what_is_saved_while_a_sweep_runs_changes_nothing_in_it(
-    changing, gate, local, tmp_path, helpers
+    changing, gate, local, tmp_path, saved
 ):
     file, out = local / "s.yaml", tmp_path / "out"
     command = ("sweep", file, "--no-report", "--workers", 1, "--sweep-dir", out)
     running = changing.start(*command, GATE=gate.port)
     with gate.wait():
-        changing.write("helpers.py", helpers)
+        changing.append("helpers.py", saved)
         for name in ("notebooks/02_train.ipynb", "notebooks/03_evaluate.ipynb"):
-            changing.replace(name, '"# Parameters', '"# Parameters\\n1/0')
+            changing.add_cell(name, "1 / 0")
     for _ in range(2):
         gate.wait().close()
     output, errors = running.communicate(timeout=100)
