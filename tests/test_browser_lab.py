@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import expect
 
@@ -25,7 +26,7 @@ SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
 def write_notebooks(folder, run_dir):
     """Write explore, and notebooks with a small network and with answers."""
-    node = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
+    node = load_notebook_node(str(NOTEBOOKS / "explore.ipynb"))
     node = parameterize_notebook(node, {"run_dir": str(run_dir)})
     nbformat.write(node, folder / "explore.ipynb")
     network = (

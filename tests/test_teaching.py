@@ -1,23 +1,14 @@
 """The plans of lessons and the key have the numbers that were computed."""
 
-import json
 import re
 
 import numpy as np
 import pandas as pd
 
 import helpers
-from pipeline.lessons.diagram import Diagram
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 
-# The options of the networks in the lesson.
-ONE_WEIGHT, CHAIN, PAPER = (
-    json.loads(options)
-    for options in re.findall(
-        r"^\{network (.*)\}$", (NOTEBOOKS / "lesson.md").read_text(), re.M
-    )
-)
 RATES = (0.5, 1.0, 2.1)  # of one weight, on the worksheet
 
 
@@ -41,29 +32,6 @@ def make_steps(rate):
         weight -= rate * (weight - 1)
         places.append(f"{weight:.4g}")
     return places
-
-
-def test_the_lesson_says_what_one_weight_and_the_chain_do():
-    text = read_words("lesson.md")
-    assert Diagram(**ONE_WEIGHT).layers[1] == [0.2]
-    slow, _, fast = map(make_steps, RATES)
-    assert f"[x] At {slow[0]}." in text
-    assert f"Further steps lead to {slow[1]} and {slow[2]}," in text
-    assert "to {}, {} and {}, and the error grows".format(*fast) in text
-    weights = [np.array(each) for each in CHAIN["weights"]]
-    inputs, targets = np.array([CHAIN["inputs"]]), np.array([CHAIN["targets"]])
-    hidden, scores = helpers.forward(inputs, weights)
-    for inactive in (1, 0):
-        first, second = helpers.backward(
-            inputs, targets, hidden, scores, weights, relu_grad_inactive=inactive
-        )
-        moved = weights[0] - CHAIN["learning_rate"] * first
-        assert (moved == weights[0]) == (inactive == 0)
-        if inactive:
-            assert f"moves from {weights[0].item():g} to {moved.item():g}, but" in text
-            assert f"the error still {(scores - targets).item() ** 2:g}." in text
-            after = helpers.forward(inputs, (moved, weights[1]))[1]
-            assert after == scores == second == 0
 
 
 def test_the_key_has_the_steps_of_one_weight():

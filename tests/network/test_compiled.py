@@ -5,7 +5,6 @@ import inspect
 import os
 import subprocess
 import sys
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -44,15 +43,9 @@ def test_results_equal_helpers(sample, hidden_size, options):
     assert found == pytest.approx(evaluated, rel=1e-12)
 
 
-def test_images_in_several_calls_give_the_same_bits_with_little_memory(
-    sample, monkeypatch
-):
+def test_images_in_several_calls_give_the_same_bits(sample, monkeypatch):
     examples = np.tile(sample["x_train"], (3, 1)), np.tile(sample["y_train"], 3)
-    tracemalloc.start()
     found = train(compiled.train_epoch, examples, epochs=1, **OTHER)
-    # The random numbers for all images at once would take 38 MB.
-    assert tracemalloc.get_traced_memory()[1] < 15e6
-    tracemalloc.stop()
     monkeypatch.setattr(compiled, "IMAGES_PER_CALL", 6000)
     assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
 

@@ -1,7 +1,6 @@
-"""What a result depends on, what has changed since, and the layers of the modules."""
+"""What a result depends on, and what has changed since."""
 
 import ast
-import graphlib
 import re
 import subprocess
 import sys
@@ -31,20 +30,6 @@ reports/plots results/files results/model results/provenance
 results/run_folder results/stages"""
 # Keras is recorded only for a run whose source it loads.
 WITHOUT_PART = {"digits-by-hand", "keras"}
-# The folders of pipeline/, and the modules beside them, by their row in the map.
-GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
-MAP = re.search("^errors, .*?-> __main__$", GUIDE, re.M | re.S)[0]
-ROWS = ["helpers, pipeline", *" ".join(MAP.split()).split(" -> ")]
-ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split(", ")}
-
-
-def name_module(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts).removesuffix(".__init__")
-
-
-PATHS = [ROOT / "helpers.py", *(ROOT / "pipeline").rglob("*.py")]
-MODULES = {name_module(path): path for path in PATHS}
 
 
 def find_imports(path):
@@ -57,21 +42,6 @@ def find_imports(path):
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
-
-
-def test_imports_point_to_higher_rows_of_the_map_and_in_no_circle():
-    graph = {
-        name: find_imports(path) & MODULES.keys() - {name}
-        for name, path in MODULES.items()
-    }
-    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
-    folder = {name: name.removeprefix("pipeline.").split(".")[0] for name in MODULES}
-    rooms = {name: set() for name in ROW_OF}
-    for name, others in graph.items():
-        rooms[folder[name]] |= {folder[other] for other in others} - {folder[name]}
-    graphlib.TopologicalSorter(rooms).prepare()
-    wrong = {a: {b for b in rooms[a] if ROW_OF[b] > ROW_OF[a]} for a in rooms}
-    assert not any(wrong.values()), wrong
 
 
 # Imports what the cells of notebooks import, and prints the files after each notebook.

@@ -98,6 +98,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
         assert running.returncode == (-9 if number == signal.SIGKILL else 130)
         assert "Traceback" not in errors
         assert training.recv(1) == b""  # it has ended
+        assert len(read_table(tmp_path)) == 3  # there is one from the start on
         assert psutil.wait_procs(children, timeout=100)[1] == []
     code, log = midway.run(*command)
     assert code == 0, log
