@@ -89,6 +89,7 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@$(INSTALL) $(PACKAGES) || { \
 		echo "uv could not install them; pip tries, in two minutes or so" && \
 		$(BIN)/pip install $(QUIET) --disable-pip-version-check $(PACKAGES); }
+	@echo "Set up. The first command compiles the packages, which takes some seconds"
 	@touch $@
 
 .venv/tests: .venv/ready requirements-dev.txt
