@@ -70,7 +70,7 @@ def lab(browser, runs, tmp_path_factory):
             address = re.search("http://[^/]+", line)[0]
             with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
                 page.set_default_timeout(pages.PATIENCE)
-                yield Lab(page, f"{address}/lab/tree")
+                yield Lab(page, f"{address}/lab/tree", folder)
         finally:
             server.terminate()
 
@@ -78,9 +78,10 @@ def lab(browser, runs, tmp_path_factory):
 class Lab:
     """A tab with JupyterLab."""
 
-    def __init__(self, page, address):
+    def __init__(self, page, address, folder):
         self.page = page
         self.address = address
+        self.folder = folder
 
     def open(self, stem):
         self.page.goto(f"{self.address}/{stem}.ipynb?reset&token=test")
@@ -98,9 +99,14 @@ class Lab:
     def is_saved(answer):
         return answer.request.method == "PUT" and "/api/contents/" in answer.url
 
-    def save(self):
-        with self.page.expect_response(self.is_saved):
-            self.page.keyboard.press("Control+s")
+    def save_with_widgets(self, stem):
+        """Save until the file has the widgets, whose state Lab collects meanwhile."""
+        for _ in range(20):
+            with self.page.expect_response(self.is_saved):
+                self.page.keyboard.press("Control+s")
+            if "widget-state+json" in (self.folder / f"{stem}.ipynb").read_text():
+                return
+        raise AssertionError(f"{stem}.ipynb has no widgets")
 
     def run(self, count):
         """Clear the outputs of a notebook and run all; check that no cell fails.
@@ -139,7 +145,7 @@ def test_a_small_network_is_live_and_again_when_the_saved_notebook_is_opened(lab
     lab.open("diagram")
     lab.run(1)
     expect(live.root).to_be_visible()
-    lab.save()
+    lab.save_with_widgets("diagram")
     live.press("Back")
     expect(live.part("says")).to_contain_text("flow back")
     expect(live.part("about")).to_contain_text("Forward: unit 1")
