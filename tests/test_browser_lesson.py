@@ -7,8 +7,6 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.network import compiled
-from pipeline.reports import page
-from pipeline.reports.markdown import GUIDES, render_guide
 from tests import pages
 from tests.lessons.test_lesson import write_lesson
 from tests.pages import SEVEN, open_page
@@ -40,6 +38,14 @@ STOP_AFTER_TWO = """() => new Promise((done) => {
     }).observe(state, { childList: true });
     document.querySelector(".more").click();
 })"""
+# Presses Train, and changes the seed and the switch while it trains.
+TRAIN_AND_CHANGE = """() => {
+    document.querySelector(".train").click();
+    const seed = document.querySelector(".seed");
+    seed.value = 8;
+    seed.dispatchEvent(new Event("input", { bubbles: true }));
+    document.querySelector(".slip").click();
+}"""
 RECORD_PRINTING = """addEventListener("beforeprint", () => {
     const count = (selector) => document.querySelectorAll(selector).length;
     window.printed = [count(".answer[open]"), count(".prose details[open]")];
@@ -212,6 +218,19 @@ def test_a_stopped_training_is_no_dot_and_a_stopped_series_keeps_whole_ones(
         expect(lesson.button("Train")).to_have_attribute("aria-disabled", "false")
 
 
+def test_a_dot_is_of_the_seed_and_the_switch_that_its_training_began_with(
+    browser, path, sample
+):
+    with open_lesson(browser, path) as lesson:
+        lesson.choose(0)
+        lesson.seed.fill("3")
+        lesson.page.evaluate(TRAIN_AND_CHANGE)
+        expect(lesson.part("outcome")).to_contain_text("Trained.")
+        expect(lesson.seed).to_have_value("8")
+        expect(lesson.slip).not_to_be_checked()
+        assert read_dots(lesson.copy()) == [{3: measure(sample, 3, 1)}, {}]
+
+
 def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path):
     with open_lesson(browser, path) as lesson:
         lesson.page.goto(f"{path.as_uri()}#seed=700&slip=off")
@@ -315,18 +334,6 @@ def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
         assert not lesson.is_open(0)
 
 
-@pytest.mark.parametrize("stem", ["worksheet", "worksheet-key"])
-def test_the_worksheet_and_its_key_print_on_one_page_each(browser, tmp_path, stem):
-    title, name = GUIDES[stem]
-    text = render_guide(title, name, [stem])
-    html = page.fill("guide.html.j2", (), title=title, stem=stem, text=text)
-    (tmp_path / "guide.html").write_text(html)
-    with open_lesson(browser, tmp_path / "guide.html") as guide:
-        for size in ("A4", "Letter"):
-            printed = guide.page.pdf(format=size, prefer_css_page_size=True)
-            assert pages.count_pages(printed) == 1, size
-
-
 def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
     with open_lesson(browser, path) as lesson:
         tab = lesson.page.context.new_page()
@@ -351,6 +358,19 @@ def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
         expect(lesson.part("reads")).to_have_text(drawn)
         assert other.read_answer() != drawn
         tab.close()
+
+
+def test_a_page_of_another_run_has_none_of_the_dots_of_this_one(
+    browser, path, runs, tmp_path
+):
+    other = write_lesson(tmp_path, runs / "default")
+    with open_lesson(browser, path) as lesson:
+        lesson.train_once()
+        lesson.paste("Good morning")
+        for page, count, pasted in ((other, 0, ""), (path, 1, "Good morning")):
+            lesson.page.goto(page.as_uri())
+            expect(lesson.part("dots .dot")).to_have_count(count)
+            expect(lesson.part("pasted")).to_have_value(pasted)
 
 
 def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser, path):
@@ -436,17 +456,35 @@ def test_a_pressed_dot_of_a_class_is_trained_again_and_compared(browser, path, s
         expect(lesson.part("dots .dot")).to_have_count(0)  # they are not one's own
 
 
+def make_touch(page):
+    """Return a function that puts fingers on places of the screen, or lifts them."""
+    send = page.context.new_cdp_session(page).send
+
+    def touch(kind, *places):
+        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    return touch
+
+
+def test_a_finger_drags_a_weight(browser, path):
+    with open_lesson(browser, path, has_touch=True) as lesson:
+        stop, touch = lesson.within("one-weight"), make_touch(lesson.page)
+        stop.part("curve").scroll_into_view_if_needed()
+        box = stop.part("now").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch("touchStart", (x, y))
+        for step in range(10):
+            touch("touchMove", (x + 10 * step, y))
+        touch("touchEnd")
+        assert float(stop.part("weight").text_content()) > 0.5
+
+
 def test_fingers_draw_one_stroke_and_do_not_scroll(browser, path):
     with open_lesson(browser, path, has_touch=True) as lesson:
-        page = lesson.page
-        send = page.context.new_cdp_session(page).send
+        page, touch = lesson.page, make_touch(lesson.page)
         box = lesson.pad.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
-
-        def touch(kind, *places):
-            fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
-            send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-
         touch("touchStart", (x, y))
         for step in range(15):
             touch("touchMove", (x, y - 10 * step))

@@ -13,7 +13,6 @@ from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
-from pipeline.execution import runs as runs_module
 
 
 @pytest.fixture
@@ -112,16 +111,6 @@ def test_the_interval_over_equal_differences_is_a_point(step):
         with warnings.catch_warnings(action="error"):
             found = comparison.estimate_difference(first, second)
         assert list(found.values()) == pytest.approx([step] * 3)
-
-
-def test_a_default_run_that_is_missing_is_made_and_no_other(tmp_path, monkeypatch):
-    made = []
-    monkeypatch.setattr(runs_module, "run", lambda values, folder: made.append(folder))
-    monkeypatch.setattr(runs_module, "DEFAULT_RUNS", {"runs/not-there": {}})
-    for name in ("runs/not-there", "runs/another"):
-        with pytest.raises(InvalidInput, match=name):
-            comparison.read_comparison([name, str(tmp_path)])
-    assert made == ["runs/not-there"]
 
 
 def make_answers(only_a, only_b, both):

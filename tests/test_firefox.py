@@ -81,7 +81,7 @@ class Page:
         return self.evaluate(f"({WAIT})('{name}', '{text}')")
 
     def draw(self, stroke):
-        """Draw with a finger. Points are fractions of the pad."""
+        """Draw with the mouse. Points are fractions of the pad."""
         self.evaluate("document.querySelector('.pad').scrollIntoView()")
         box = "document.querySelector('.pad').getBoundingClientRect()"
         names = "x", "y", "width"
@@ -91,10 +91,9 @@ class Page:
             {"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in places
         ]
         down, up = ({"type": f"pointer{name}", "button": 0} for name in ("Down", "Up"))
-        finger = {"type": "pointer", "id": "finger"}
-        finger["parameters"] = {"pointerType": "touch"}
-        finger["actions"] = [first, down, *moves, up]
-        self.call("input.performActions", context=self.context, actions=[finger])
+        actions = [first, down, *moves, up]
+        mouse = {"type": "pointer", "id": "mouse", "actions": actions}
+        self.call("input.performActions", context=self.context, actions=[mouse])
 
 
 def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(call, runs):

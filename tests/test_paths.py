@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -77,23 +76,3 @@ def test_a_source_begins_at_the_project_and_names_no_user(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(ROOT / "notebooks")
     assert paths.to_source(path) == source
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("/data/user/work/digits/runs/a", "runs/a"),
-        (
-            "File \x1b[32m/data/user/work/digits/helpers.py:3\x1b[39m",
-            "File \x1b[32mhelpers.py:3\x1b[39m",
-        ),
-        ("/data/user/work/digits-2/a", "~/work/digits-2/a"),
-        ("/data/user\\n/data/users", "~\\n/data/users"),
-        ("https://example.org/data/user/a", "https://example.org/data/user/a"),
-    ],
-)
-def test_folders_of_the_user_are_hidden(text, expected, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", Path("/data/user/work/digits"))
-    monkeypatch.setattr(paths, "BASE", Path("/data/user/work/digits"))
-    monkeypatch.setenv("HOME", "/data/user")
-    assert paths.hide_folders(text) == expected

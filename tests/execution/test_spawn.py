@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-
 from pipeline.network.published import WEIGHTS_SHA256
 from pipeline.paths import ROOT
 from pipeline.results.run_folder import RunFolder
@@ -20,14 +18,9 @@ if {"pipeline", "--multiprocessing-fork"}.intersection(sys.orig_argv):
 """
 
 
-@pytest.fixture
-def spawn(tmp_path):
-    """The environment of a command that spawns its processes."""
+def test_a_spawned_run_has_the_published_digest(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(SPAWN)
-    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-
-
-def test_a_spawned_run_has_the_published_digest(spawn, tmp_path):
+    spawn = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     folder = RunFolder(tmp_path / "run")
     process = start("run", "--run-dir", folder.path, environment=spawn)
     output, errors = process.communicate()

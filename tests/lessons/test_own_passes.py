@@ -24,6 +24,7 @@ RIGHT = (
     "inputs.T @ hidden_signal",
     "hidden.T @ scores_signal",
 )
+NO_SLOPE = "scores_signal @ weights_2.T"
 WRONG = [  # the place of a line, what stands there, and what is said of it
     (0, "inputs @ weights_1", "the ReLU is missing"),
     (0, "max(0, inputs @ weights_1)", "np.maximum"),
@@ -36,16 +37,12 @@ WRONG = [  # the place of a line, what stands there, and what is said of it
     (2, "target - scores", "the sign is wrong"),
     (2, "(scores - target) ** 2", "not squared"),
     (3, "scores_signal @ weights_2.T * hidden", "and not the activation"),
-    (3, "scores_signal @ weights_2.T", "the original's slip"),
+    (3, NO_SLOPE, "the original's slip"),
     (3, "scores_signal @ weights_2.T * (hidden >= 0)", "the original's slip"),
     (3, "scores_signal @ weights_2 * (hidden > 0)", "to be transposed"),
     (3, "scores_signal @ weights_2.T * hidden > 0", "in parentheses"),
-    (3, "scores_signal @ weights_2 * (hidden >= 0)", "transposed; the slope"),
     (3, "scores_signal * weights_2.T", "gradient_1 = inputs.T @ hidden_signal"),
-    (3, "scores_signal * weights_2.T", "hidden_signal (2, 2)"),
     (3, "scores_signal @ weights_2.T * (scores > 0)", "(1,4) (1,3)"),
-    (3, "(scores - paper_target) @ weights_2.T * (hidden > 0)", "(1,3) (1,2)"),
-    (3, "(scores_signal @ weights_2.T)[:, range(2)] * (hidden > 0)", "(1,2) (1,4)"),
     (3, "scores_signal @ weights_2.T * hidden / 2", "computes something else"),
     (3, "7 * scores_signal", "not equal: work out by hand"),
     (4, "hidden_signal.T @ inputs", "columns of gradient_1 are exchanged"),
@@ -53,7 +50,6 @@ WRONG = [  # the place of a line, what stands there, and what is said of it
     (4, "weights_1 - 0.1 * inputs.T @ hidden_signal", "work out by hand"),
     (5, "scores_signal.T @ hidden", "columns of gradient_2 are exchanged"),
     (0, "...", "hidden is not written yet"),
-    (0, "np.maximum(0, paper_inputs @ weights_1)", "(n?,k),(k,m?)"),
 ]
 WRONG_LINES = [  # the cell, what stands in its line, and what is said of it
     ("write-mean", "inputs.T @ signals", "that is the sum"),
@@ -194,6 +190,8 @@ def test_the_passes_that_are_right_train_and_those_of_helpers_else(names, capsys
         ((*RIGHT[:5], "..."), ("my_forward", "backward")),
         (("...", *RIGHT[1:]), ("forward", "my_backward")),
         ((*RIGHT[:2], "target - scores", *RIGHT[3:]), ("my_forward", "backward")),
+        (("inputs @ weights_1", *RIGHT[1:]), ("forward", "my_backward")),
+        ((*RIGHT[:3], NO_SLOPE, *RIGHT[4:]), ("my_forward", "backward")),
     ):
         write(names, lines)
         capsys.readouterr()

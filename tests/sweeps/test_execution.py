@@ -66,15 +66,22 @@ def test_the_selected_configuration_alone_meets_the_test_images(runs):
     assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
 
 
-def test_a_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
-    file, out = write(tmp_path / "s.yaml"), tmp_path / "out"
-    for command in (
-        ("sweep", file, "--no-report", "--sweep-dir", out),
-        ("run", "--run-dir", tmp_path / "run", *make_options(QUICK)),
-    ):
-        assert pipeline(*command).returncode == 0
-    (metrics,) = out.glob("*/metrics.json")
-    assert metrics.read_bytes() == (tmp_path / "run" / "metrics.json").read_bytes()
+def test_each_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
+    """They differ in the images that they are validated on."""
+    sizes, out = {"num_validation": [40, 20]}, tmp_path / "out"
+    file = write(tmp_path / "s.yaml", grid=sizes)
+    assert pipeline("sweep", file, "--no-report", "--sweep-dir", out).returncode == 0
+    assert len([*out.glob("*/metrics.json")]) == 1
+    for path in out.glob("*/run.json"):
+        count = RunFolder(path.parent).read_record().parameters["num_validation"]
+        sizes["num_validation"].remove(count)
+        options = make_options(QUICK | {"num_validation": count})
+        run = tmp_path / str(count)
+        assert pipeline("run", "--run-dir", run, *options).returncode == 0
+        for name in ("model.npz", "history.json", "answers.npz", "metrics.json"):
+            if (path.parent / name).exists():
+                assert (path.parent / name).read_bytes() == (run / name).read_bytes()
+    assert sizes["num_validation"] == []
 
 
 def read_times(folder):
