@@ -196,7 +196,7 @@ def describe_verdict(compared: Comparison) -> str:
         only_a, only_b, p = compare_pair(*compared.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        holds, cause = "by more than chance explains", "Chance"
+        holds, cause = "and chance hardly explains it", "Chance"
         a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
         count = f"{len(compared.data.y_test):,} test images"
         records = [folder.read_record() for folder in compared.networks.values()]
