@@ -1,8 +1,8 @@
 """Model the records of runs and sweeps, which are stored as JSON.
 
 These are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
-An unknown field is refused when a record is made, but ignored when one is read, so that
-a record of another version can be read.
+An unknown field is refused in a sweep's definition, which a user writes. In a record it
+is ignored, so that a record of another version can be read.
 """
 
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ def now() -> datetime:
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class Epoch(_Record):
@@ -153,7 +153,7 @@ class RunRecord(_Record):
         return RunRecord.model_validate(dict(self) | fields)
 
 
-class Distribution(_Record):
+class Distribution(_Record, extra="forbid"):
     """What a parameter is drawn from: numbers from min to max, or a list of values."""
 
     distribution: Literal["uniform", "log_uniform"] = "uniform"
@@ -174,7 +174,7 @@ class Distribution(_Record):
         return self
 
 
-class RandomSearch(_Record):
+class RandomSearch(_Record, extra="forbid"):
     """The entry `random` of a sweep: how many candidates to draw, and from what."""
 
     n_candidates: Annotated[int, Field(ge=1, le=10_000)]
@@ -182,7 +182,7 @@ class RandomSearch(_Record):
     parameters: Annotated[dict[str, Distribution], Field(min_length=1)]
 
 
-class SweepDefinition(_Record):
+class SweepDefinition(_Record, extra="forbid"):
     """The content of a sweep's YAML file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
@@ -213,7 +213,7 @@ class SweepState(_Record):
     started: AwareDatetime | None = None
 
 
-class SweepRecord(SweepDefinition):
+class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: from the id of a point to its parameters.
@@ -250,7 +250,7 @@ def read_record(
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
-        return adapter.validate_json(path.read_bytes(), extra="ignore")
+        return adapter.validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InvalidFile(path, "is missing", next_step) from None
     except ValidationError as error:

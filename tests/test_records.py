@@ -45,9 +45,8 @@ def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_pat
     assert "null" not in content
     later = content.replace("{", '{"unheard_of": 1,', 1)
     assert read(tmp_path, RunRecord, later) == record
-    for wrong in ({"duration_s": -1}, {"unheard_of": 1}):
-        with pytest.raises(ValidationError):
-            record.replace(**wrong)
+    with pytest.raises(ValidationError):
+        record.replace(duration_s=-1)
 
 
 def test_a_record_of_before_1_0_0_is_named(tmp_path):
