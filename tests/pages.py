@@ -104,6 +104,11 @@ def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
     return weights
 
 
+def read_number(text):
+    """Return the number of a text that has a true minus sign."""
+    return float(text.replace("−", "-"))
+
+
 def read_colours(canvas):
     """Return the pixels of a canvas as an array, each with four bytes."""
     return np.array(canvas.evaluate(COLOURS), np.uint8).reshape(-1, 4)

@@ -128,7 +128,7 @@ def test_a_small_network_is_live(lab):
     lab.run(1)
     expect(live.root).to_be_visible()
     live.press("Back")
-    expect(live.part("says")).to_contain_text("flow back")
+    expect(live.part("says")).to_contain_text("go back")
     expect(live.part("about")).to_contain_text("Forward: unit 1")
     weight = live.root.get_by_label("weight from input 1 to unit 1")
     weight.press("Enter")
@@ -136,7 +136,7 @@ def test_a_small_network_is_live(lab):
     live.root.get_by_label("The weight", exact=True).press("ArrowRight")
     expect(weight).not_to_have_text("1")
     live.press("Error")
-    expect(live.part("says")).to_contain_text("the sum of their squares")
+    expect(live.part("says")).to_contain_text("half the sum of their squares")
 
 
 def test_all_of_an_answer_is_folded_when_its_cell_has_run(lab):

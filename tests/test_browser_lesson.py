@@ -48,8 +48,10 @@ TRAIN_AND_CHANGE = """() => {
 }"""
 RECORD_PRINTING = """addEventListener("beforeprint", () => {
     const count = (selector) => document.querySelectorAll(selector).length;
-    window.printed = [count(".answer[open]"), count(".prose details[open]")];
+    window.printed = [count(".choice[open]"), count(".prose details[open]")];
 })"""
+FIND_OPEN = """(all) => all.map((each, i) => (each.open ? i : -1))
+    .filter((i) => i >= 0)"""
 PRINT_NOTHING = "window.print = () => {};"
 
 
@@ -74,23 +76,22 @@ class Lesson(pages.Page):
         self.slip = self.field("with the slip")
         self.seed = self.field("seed")
         self.rows = self.part("sheet tbody tr")
-        self.answers = self.part("prediction + .answer")
+        self.questions = self.part("prediction")
         self.state = self.part("state")
 
     def choose(self, i, choice=1):
         """Predict: choose one of the answers of a question."""
-        self.part("prediction").nth(i).get_by_role("radio").nth(choice).check()
+        self.questions.nth(i).locator("summary").nth(choice).click()
 
-    def press_answer(self, i):
-        self.answers.nth(i).locator("summary").click()
-
-    def is_open(self, i):
-        return self.answers.nth(i).evaluate("(each) => each.open")
+    def find_open(self, i):
+        """Return which choices of a question are open."""
+        choices = self.questions.nth(i).locator("details")
+        return choices.evaluate_all(FIND_OPEN)
 
     def train_once(self, seed=1):
         self.seed.fill(str(seed))
         self.press("Train")
-        expect(self.part("outcome")).to_contain_text("Trained.")
+        expect(self.part("outcome")).to_contain_text("Trained from a new start")
 
     def train_more(self):
         self.press("Train ten more of each")
@@ -100,6 +101,10 @@ class Lesson(pages.Page):
         """Copy all dots, and return the line."""
         self.press("Copy my dots")
         return self.field("One line for all your dots").input_value()
+
+    def read_setting(self):
+        """Return what the lines of the page's dots begin with."""
+        return self.part("pasted").get_attribute("placeholder")[:8]
 
     def paste(self, *lines):
         self.part("pasted").fill("\n".join(lines))
@@ -167,22 +172,19 @@ def test_each_training_reads_the_drawing_and_is_a_dot_that_is_copied(
         expect(lesson.state).to_have_text("Copy what is selected.")
         assert lesson.page.evaluate("getSelection().toString()") == line
         lesson.seed.fill("6")
-        expect(first).to_have_text("-")
+        expect(first).to_have_text("?")
 
 
 def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
     browser, path, sample
 ):
     with open_lesson(browser, path) as lesson:
-        lesson.slip.click()
-        expect(lesson.slip).to_be_checked()
-        lesson.part("from-link").get_by_role("link").click()
-        expect(lesson.part("prediction").first).to_be_in_viewport()
-        lesson.press("Train ten more of each")
-        expect(lesson.state).to_have_text("First choose your prediction.")
+        expect(lesson.button("Train ten more of each")).to_be_hidden()
         lesson.train_once()
         lesson.choose(0)
-        lesson.slip.uncheck()
+        lesson.root.get_by_role("link", name="switch the slip off").click()
+        expect(lesson.slip).not_to_be_checked()
+        expect(lesson.slip).to_be_in_viewport()
         lesson.train_once()
         lesson.train_more()
         ours, others = read_dots(lesson.copy())
@@ -209,7 +211,7 @@ def test_a_stopped_training_is_no_dot_and_a_stopped_series_keeps_whole_ones(
     with open_lesson(browser, path) as lesson:
         epoch = lesson.page.evaluate(STOP_SOON)
         assert 1 <= epoch < 10
-        expect(lesson.part("outcome")).to_contain_text(f"Stopped in epoch {epoch}.")
+        expect(lesson.part("outcome")).to_contain_text(f"Stopped after round {epoch}.")
         expect(lesson.part("dots .dot")).to_have_count(0)
         lesson.choose(0)
         lesson.page.evaluate(STOP_AFTER_TWO)
@@ -246,6 +248,8 @@ def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path)
         expect(lesson.seed).to_have_value("700")
         lesson.seed.fill("701")
         expect(said).to_be_hidden()
+        lesson.page.reload()
+        expect(lesson.seed).to_have_value("701")
         for wrong in ("seed=-1", "seed=4294967296", "slip=maybe", "epochs=5"):
             lesson.page.goto(f"{path.as_uri()}#{wrong}")
             name, value = wrong.split("=")
@@ -258,62 +262,51 @@ def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path)
             expect(lesson.part("outcome")).to_contain_text("It trains in this browser")
 
 
-def test_an_answer_opens_after_a_prediction_or_is_shown_without_a_guess(browser, path):
+def test_the_first_choice_that_is_pressed_is_the_prediction(browser, path):
+    """It opens, and the right one does, and what the stop has below them appears."""
     with open_lesson(browser, path) as lesson:
-        count = lesson.answers.count()
+        count = lesson.questions.count()
         assert lesson.rows.count() == count >= 5
-        for i in range(count):
-            lesson.press_answer(i)
-            assert not lesson.is_open(i)
-            hint = lesson.part("hint").filter(has_text="First choose your prediction")
-            expect(hint).to_have_count(1)
+        for i, question in enumerate(lesson.questions.all()):
+            below = question.locator("xpath=following-sibling::*").first
             predicted, outcome, mark = lesson.rows.nth(i).locator("td").all()
-            said = lesson.answers.nth(i).locator(".came-out").text_content()
-            if i == 0:
-                lesson.press("Show me without a guess")
-                expect(predicted).to_have_text("shown without a guess")
-                expect(mark).to_have_text("")
-            else:
-                lesson.choose(i)
-                expect(outcome).to_have_text("")
-                lesson.press_answer(i)
-                chosen = lesson.part("prediction").nth(i).locator("label").nth(1)
-                expect(predicted).to_have_text(chosen.text_content().strip())
-                right = said.startswith("(b)")
-                expect(mark).to_have_text("✓ right" if right else "✗ wrong")
-            expect(hint).to_have_count(0)
-            assert lesson.is_open(i)
-            expect(outcome).to_have_text(said)
-        expect(lesson.part("prediction input:enabled")).to_have_count(0)
+            expect(below).to_be_hidden()
+            expect(outcome).to_have_text("")
+            lesson.choose(i)
+            expect(below).to_be_visible()
+            choices = question.locator("details")
+            is_right = "right" in choices.nth(1).get_attribute("class")
+            assert len(lesson.find_open(i)) == (1 if is_right else 2)
+            expect(question.locator(".chosen[open]")).to_have_count(1)
+            expect(question.locator(".right[open]")).to_have_count(1)
+            said = choices.nth(1).locator("summary").text_content()
+            expect(predicted).to_have_text(said)
+            expect(outcome).to_contain_text("Right.")
+            expect(mark).to_have_text("✓ right" if is_right else "✗ wrong")
+            lesson.choose(i, 0)
+            expect(predicted).to_contain_text("(b)")
 
 
-def test_neither_find_in_page_nor_printing_opens_a_locked_answer(browser, path):
+def test_neither_find_in_page_nor_printing_opens_a_choice(browser, path):
     """A text fragment opens what is folded, as find-in-page does."""
     with open_lesson(browser, path) as lesson:
         page = lesson.page
-        reason = lesson.answers.nth(1).locator("li").first.text_content().split(": ")[1]
-        words = "%20".join(re.findall(r"\w+", reason.split(".")[0])[:4])
-        fragment = f"{path.as_uri()}#:~:text={words}"
+        reason = lesson.questions.nth(1).locator("details p").first.text_content()
+        words = "%20".join(re.findall(r"\w+", reason.split(".")[1])[:4])
         page.goto("about:blank")
-        page.goto(fragment)
-        assert not lesson.is_open(1)
+        page.goto(f"{path.as_uri()}#:~:text={words}")
         page.evaluate(RECORD_PRINTING)
         page.pdf()
-        answers, readings = page.evaluate("window.printed")
-        assert (answers, readings > 0) == (0, True)
-        lesson.choose(1)
-        page.goto("about:blank")
-        page.goto(fragment)
-        expect(lesson.rows.nth(1)).to_contain_text("is right.")  # so it has been opened
-        assert lesson.is_open(1)
+        choices, readings = page.evaluate("window.printed")
+        assert (choices, readings > 0) == (0, True)
+        expect(lesson.rows.nth(1).locator("td").first).to_have_text("")
 
 
 def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
     with open_lesson(browser, path) as lesson:
         page = lesson.page
-        for i in range(lesson.answers.count()):
+        for i in range(lesson.questions.count()):
             lesson.choose(i)
-            lesson.press_answer(i)
         lesson.train_once()
         page.evaluate(PRINT_NOTHING)
         for size in ("A4", "Letter"):
@@ -330,8 +323,7 @@ def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
         expect(lesson.part("sheet td").filter(has_text=re.compile("."))).to_have_count(
             0
         )
-        expect(lesson.part("prediction input:checked")).to_have_count(0)
-        assert not lesson.is_open(0)
+        assert lesson.find_open(0) == []
 
 
 def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
@@ -351,8 +343,8 @@ def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
         lesson.page.reload()
         for each in (lesson, other):
             for i, choice in ((0, 2), (1, 0)):
-                choices = each.part("prediction").nth(i).get_by_role("radio")
-                expect(choices.nth(choice)).to_be_checked()
+                chosen = each.questions.nth(i).locator("details").nth(choice)
+                expect(chosen).to_have_class(re.compile("chosen"))
             expect(each.part("dots .dot")).to_have_count(2)
             assert [[*kind] for kind in read_dots(each.copy())] == [[3, 4], []]
         expect(lesson.part("reads")).to_have_text(drawn)
@@ -378,8 +370,7 @@ def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser
         lesson.page.add_init_script(REFUSE_STORAGE)
         lesson.page.reload()
         lesson.choose(0)
-        lesson.press_answer(0)
-        expect(lesson.rows.first).to_contain_text("is right.")
+        expect(lesson.rows.first).to_contain_text("Right.")
         lesson.train_once()
         expect(lesson.part("dots .dot")).to_have_count(1)
         lesson.page.reload()
@@ -405,7 +396,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
     browser, path
 ):
     with open_lesson(browser, path) as lesson:
-        setting = lesson.copy()[:8]
+        setting = lesson.read_setting()
         lines, groups = write_class(setting, 50)
         stray = {
             "Good morning": "has no dots",
@@ -441,7 +432,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
 
 def test_a_pressed_dot_of_a_class_is_trained_again_and_compared(browser, path, sample):
     with open_lesson(browser, path) as lesson:
-        setting, right = lesson.copy()[:8], measure(sample, 3, 0)
+        setting, right = lesson.read_setting(), measure(sample, 3, 0)
         lesson.paste(f"{setting} with 2=0.1 without 3={right}, 2 dots")
         verdict = lesson.part("verdict")
         lesson.part("class .dot.without").click()
@@ -505,7 +496,8 @@ def test_fingers_draw_one_stroke_and_do_not_scroll(browser, path):
 
 def test_without_scripts_answers_open_and_nothing_dead_is_shown(browser, path):
     with open_lesson(browser, path, java_script_enabled=False) as lesson:
-        lesson.press_answer(0)
-        expect(lesson.answers.first.get_by_text("is right.")).to_be_visible()
+        lesson.choose(0)
+        reason = lesson.questions.first.get_by_text("No.")
+        expect(reason.filter(visible=True)).to_have_count(1)
         dead = lesson.root.locator("button, input, select, textarea, canvas")
         expect(dead.filter(visible=True)).to_have_count(0)

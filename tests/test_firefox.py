@@ -108,18 +108,12 @@ def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(
     call, runs, tmp_path
 ):
     page = Page(call, write_lesson(tmp_path, runs / "default"))
-    answer = "document.querySelector('#a-chain .answer')"
-    press = f"{answer}.querySelector('summary').click()"
-    choice = "document.querySelectorAll('#a-chain input[type=radio]')[2]"
-    page.evaluate(press)
-    assert not page.evaluate(f"{answer}.open")
-    page.evaluate(f"{choice}.click()")
-    page.press("#a-chain .phases [value=update]")
-    page.wait_for("#a-chain .says", "The error was 25, and is 25")
-    page.evaluate(press)
-    assert page.evaluate(f"{answer}.open")
+    choice = "document.querySelectorAll('#a-chain .choice')[2]"
+    page.press("#a-chain .choice:last-of-type summary")
+    assert page.evaluate(f"{choice}.open")
+    page.press("#a-chain .prediction ~ .live .update")
+    page.wait_for("#a-chain .prediction ~ .live .says", "was 12.5, and is 12.5")
     page.send("reload", wait="complete")
-    assert page.evaluate(f"{choice}.checked")
+    assert page.evaluate(f"{choice}.open")
     sheet = page.evaluate("document.querySelector('.sheet tbody').textContent")
-    assert "(c) Neither." in sheet
-    assert "(c) is right" in sheet
+    assert "(c) Neither. Right." in sheet

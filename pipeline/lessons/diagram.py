@@ -31,6 +31,7 @@ class Diagram(anywidget.AnyWidget):
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
     on_paper: ask for the numbers of the step before it shows them.
+    has_buttons: offer the parts of a step.
     has_switches: offer a switch that turns the signs of all weights, and one that gives
         a silent unit the slope 1. The weights are those of a silent unit.
 
@@ -50,6 +51,7 @@ class Diagram(anywidget.AnyWidget):
         learning_rate: float = 0.1,
         relu_grad_inactive: int = 0,
         on_paper: bool = False,
+        has_buttons: bool = True,
         has_switches: bool = False,
     ) -> None:
         matrices = [np.asarray(matrix, float) for matrix in weights]
@@ -66,6 +68,7 @@ class Diagram(anywidget.AnyWidget):
             "learningRate": learning_rate,
             "reluGradInactive": relu_grad_inactive,
             "onPaper": on_paper,
+            "hasButtons": has_buttons,
             "hasSwitches": has_switches,
         }
         super().__init__(state=state)

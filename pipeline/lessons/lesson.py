@@ -3,7 +3,8 @@
 The text is Markdown. A heading of the second level begins a stop. A line such as {pad}
 stands for a part of the page, and {network {"weights": ...}} for a network with these
 options of a `Diagram`. After **Predict** come a question and its choices, a list of
-boxes, each with a word on it in the line below; the right one is ticked.
+boxes, each with a word on it in the line below; the right one is ticked. What stands
+below a question is hidden until it is answered.
 """
 
 import json
@@ -46,7 +47,8 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
     run["networks"] = run["networks"][:1]
     del run["training"]["errors"], run["training"]["curves"]  # what a report compares
-    opening, *texts = re.split("^## ", text, flags=re.M)
+    unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"], site or {})
     return page.fill(
         "lesson.html.j2",

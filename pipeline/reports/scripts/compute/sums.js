@@ -60,9 +60,9 @@ export function makeStep(network) {
   return measure({ ...network, weights });
 }
 
-// The squared error; the loss is half of it.
-export const findError = ({ signals }) =>
-  signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0);
+// The loss: half the squared error.
+export const findLoss = ({ signals }) =>
+  signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0) / 2;
 
 export const listPlaces = ({ sizes }) =>
   sizes.flatMap((size, layer) => Array.from({ length: size }, (_, place) => [layer, place]));
@@ -129,7 +129,7 @@ export function findCurve(network, { layer, at }, places) {
   weights[layer - 1] = matrix;
   return places.map((place) => {
     matrix[at] = place;
-    return [place, findError(measure({ ...network, weights })) / 2];
+    return [place, findLoss(measure({ ...network, weights }))];
   });
 }
 

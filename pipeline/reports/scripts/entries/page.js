@@ -1,9 +1,7 @@
 // What every page does: it opens and folds its pieces.
 
 const CODE = ".source, .set-up";
-const READINGS = ".prose details"; // what is folded in a text
-// The answers of notebooks; those of a lesson, which wait for predictions, open by themselves alone.
-const ANSWERS = `details.answer:not(.prediction + *), ${READINGS}`;
+const ANSWERS = "details.answer, .prose details"; // below a cell, and in a text
 
 // One button opens or folds all code, and all answers; each piece also opens by itself, without this
 // script.

@@ -1,91 +1,50 @@
-// Asks for a prediction before an answer opens, in the page of a lesson. What was predicted is kept
-// in the browser, and stands at the end on a sheet, beside what came out.
+// Asks for predictions in the page of a lesson: the first choice of a question that is pressed. It is
+// kept in the browser, and stands at the end on a sheet, beside what is right.
 import { store } from "../parts/store.js";
-import { make, makeButton } from "../show/dom.js";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
+const listWords = ({ children: [text, reason] }) => [...copyOf(text), " ", ...copyOf(reason)];
 
-// One question with its choices, the answer below it, and its row of the sheet. What would show the
-// answer waits for the prediction: the section gets the event "prediction" with isWaiting, and with
-// place, to which a link can lead.
+// One question, and its row of the sheet. Until a choice is pressed, its stop has the class
+// "waiting", which hides what would give the answer away.
 class Prediction {
   constructor(question, row) {
-    this.question = question;
+    this.stop = question.closest("section");
     this.row = row;
     this.key = `prediction ${document.title}, ${question.id}`;
-    this.choices = [...question.querySelectorAll("input")];
-    this.answer = question.nextElementSibling;
-    this.reasons = this.answer.querySelector(".reasons");
-    this.hint = make("p", { class: "hint", role: "status" });
-    const skip = () => {
-      this.open();
-      this.answer.firstElementChild.focus();
-    };
-    this.skip = makeButton("Show me without a guess", skip, { class: "action" });
-    this.answer.after(this.hint);
-    for (const choice of this.choices) {
-      choice.addEventListener("change", () => this.keep({ isOpened: false }));
-    }
-    this.answer.firstElementChild.addEventListener("click", (event) => this.press(event));
-    this.answer.addEventListener("toggle", () => {
-      if (this.answer.open && !this.isOpened) this.open(); // as find-in-page does
-    });
-  }
-
-  get chosen() {
-    return this.choices.findIndex(({ checked }) => checked);
-  }
-
-  get isLocked() {
-    return this.chosen < 0 && !this.isOpened;
-  }
-
-  press(event) {
-    if (!this.isLocked) return;
-    event.preventDefault();
-    const words = make("strong", {}, "First choose your prediction, above. ");
-    this.hint.replaceChildren(words, this.skip);
-  }
-
-  open() {
-    this.keep({ isOpened: true });
-    this.answer.open = true;
-  }
-
-  keep({ isOpened }) {
-    store.keep(this.key, { chosen: this.chosen, isOpened });
-  }
-
-  // Shows what is kept. What has been opened stays as it was predicted, and what is locked cannot be
-  // found, printed or opened.
-  show() {
-    const { chosen = -1, isOpened = false } = store.read(this.key) ?? {};
-    this.isOpened = isOpened;
+    this.choices = [...question.querySelectorAll(".choice")];
     this.choices.forEach((choice, i) => {
-      choice.checked = i === chosen;
-      choice.disabled = isOpened;
+      choice.firstElementChild.addEventListener("click", (event) => this.choose(event, i));
     });
-    const { isLocked, question } = this;
-    this.reasons.hidden = isLocked;
-    this.answer.classList.toggle("locked", isLocked);
-    if (!isOpened) this.answer.open = false;
-    this.hint.replaceChildren();
-    this.showRow();
-    const detail = { isWaiting: isLocked, place: question.id };
-    question.closest("section").dispatchEvent(new CustomEvent("prediction", { detail }));
   }
 
-  // Fills in its row of the sheet: the prediction, what came out, and the mark.
-  showRow() {
-    const { chosen, isOpened, answer } = this;
-    const choice = this.choices[chosen];
-    const isRight = chosen === Number(answer.dataset.right);
-    const mark = isRight ? "✓ right" : "✗ wrong";
+  // Once there is a prediction, each choice opens and closes by itself.
+  choose(event, i) {
+    if (store.read(this.key) !== null) return;
+    event.preventDefault();
+    store.keep(this.key, i);
+  }
+
+  // Opens the choice that is kept, and the right one. What waits cannot be found or printed.
+  show() {
+    const chosen = store.read(this.key);
+    const isWaiting = chosen === null;
+    this.stop.classList.toggle("waiting", isWaiting);
+    this.choices.forEach((choice, i) => {
+      choice.lastElementChild.hidden = isWaiting;
+      choice.classList.toggle("chosen", i === chosen);
+      choice.open = choice.matches(".chosen") || (choice.matches(".right") && !isWaiting);
+    });
+    this.fillRow(this.choices[chosen]);
+  }
+
+  // choice: the prediction, if there is one.
+  fillRow(choice) {
+    const right = this.choices.find((each) => each.matches(".right"));
     const [predicted, outcome, verdict] = this.row.querySelectorAll("td");
-    const skipped = isOpened ? "shown without a guess" : "";
-    predicted.replaceChildren(...(choice ? copyOf(choice.nextElementSibling) : [skipped]));
-    outcome.replaceChildren(...(isOpened ? copyOf(answer.querySelector(".came-out")) : []));
-    verdict.replaceChildren(choice && isOpened ? mark : "");
+    predicted.replaceChildren(...(choice ? copyOf(choice.firstElementChild) : []));
+    outcome.replaceChildren(...(choice ? listWords(right) : []));
+    verdict.textContent = choice ? (choice === right ? "✓ right" : "✗ wrong") : "";
   }
 }
 
@@ -98,8 +57,7 @@ function printSheet() {
 }
 
 function setUpSheet(sheet) {
-  const rows = [...sheet.querySelectorAll("tbody tr")];
-  const predictions = rows.map((row) => {
+  const predictions = Array.from(sheet.querySelectorAll("tbody tr"), (row) => {
     const question = document.getElementById(row.dataset.question);
     return new Prediction(question, row);
   });

@@ -90,7 +90,12 @@ class Class extends Section {
   }
 
   listen() {
-    this.field.addEventListener("input", () => store.keep(this.key, this.field.value));
+    this.field.addEventListener("input", () => {
+      this.stop();
+      this.verdicts.clear();
+      this.write("verdict", "Press a dot to train it again.");
+      store.keep(this.key, this.field.value);
+    });
     store.addEventListener("change", ({ detail }) => {
       if (detail === this.key || detail === "") this.show();
     });

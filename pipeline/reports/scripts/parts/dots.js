@@ -82,7 +82,8 @@ function readLine(line, setting, images) {
 export function readLines(text, setting, images) {
   const dots = new Map();
   const refused = [];
-  for (const line of text.split("\n").filter((each) => each.trim())) {
+  const lines = text.replace(/, \d+ dots?/g, "$&\n").split("\n"); // a line may be glued to the next
+  for (const line of lines.filter((each) => each.trim())) {
     const found = readLine(line, setting, images);
     if (typeof found === "string") {
       refused.push({ line, reason: found });

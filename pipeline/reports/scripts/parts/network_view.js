@@ -1,7 +1,7 @@
 // A network that is pressed, small or real: its state, the parts of a step, and the panel that
 // explains what is pressed. A drawing shows it: circles.js or tiles.js.
 
-import { findError, findWeight, makeStep, measure } from "../compute/sums.js";
+import { findLoss, findWeight, makeStep, measure, round } from "../compute/sums.js";
 import { findFrame, findWeightAt, isInFrame, roll } from "../show/curve.js";
 import { make, makeButton } from "../show/dom.js";
 import { explainPlace, explainWeight } from "../show/explain.js";
@@ -28,14 +28,12 @@ export class NetworkView {
     this.network = null; // measured; after an update that with the new weights
     this.before = null; // as it was before the update
     this.phase = "forward";
-    this.waitsFor = ""; // the id of the question whose prediction the update waits for
     this.buttons = phases.map((name) => {
       const text = name[0].toUpperCase() + name.slice(1);
-      return makeButton(text, () => this.goTo(name), { class: "action", value: name });
+      return makeButton(text, () => this.goTo(name), { class: `action ${name}`, value: name });
     });
     root.classList.add("net");
     root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
-    root.closest("section")?.addEventListener("prediction", ({ detail }) => this.await(detail));
   }
 
   // Builds what is below the buttons. others: elements beside them.
@@ -102,15 +100,6 @@ export class NetworkView {
       this.network.rate = value;
     });
     return make("label", {}, "learning rate ", this.rate);
-  }
-
-  // Takes what the section's question tells: whether its prediction is still to be made.
-  await({ isWaiting, place }) {
-    const wasWaiting = this.waitsFor !== "";
-    this.waitsFor = isWaiting ? place : "";
-    this.buttons.at(-1).setAttribute("aria-disabled", isWaiting);
-    if (wasWaiting && !isWaiting) this.text = "Now press Update.";
-    if (this.network) this.show();
   }
 
   // Lets go of what was pressed.
@@ -204,16 +193,9 @@ export class NetworkView {
   }
 
   goTo(phase) {
-    if (phase === "update") {
-      if (this.waitsFor) {
-        const link = make("a", { href: `#${this.waitsFor}` }, "your prediction");
-        this.says.replaceChildren(make("strong", {}, "First choose ", link, "."));
-        return;
-      }
-      if (this.rate && !this.rate.reportValidity()) {
-        this.says.textContent = this.rate.validationMessage;
-        return;
-      }
+    if (phase === "update" && this.rate && !this.rate.reportValidity()) {
+      this.says.textContent = this.rate.validationMessage;
+      return;
     }
     this.phase = phase;
     this.before = null;
@@ -228,7 +210,7 @@ export class NetworkView {
     this.before = this.network;
     if (this.hasWeight) {
       const { weight } = this.weight;
-      this.trail.push([weight, findError(this.network) / 2]);
+      this.trail.push([weight, findLoss(this.network)]);
       this.rollFrom = weight;
     }
     this.paper?.revealAnswers();
@@ -265,11 +247,11 @@ export class NetworkView {
     const { network, drawn, chosen } = this;
     const press = (weight) => this.choose(weight);
     if (isDiverged(network)) {
-      const text = "The error is too large. Start again with a smaller learning rate.";
+      const text = "The loss is too large. Start again with a smaller learning rate.";
       return { figure: "", words: [text] };
     }
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(drawn, ...chosen, Boolean(this.waitsFor), press);
+    if (chosen) return explainPlace(drawn, ...chosen, press);
     return { figure: "", words: [] };
   }
 
@@ -278,7 +260,7 @@ export class NetworkView {
     if (!this.frame || !isInFrame(network, weight, this.frame)) {
       this.frame = findFrame(network, weight, trail);
     }
-    return explainWeight(network, weight, this.frame, trail, Boolean(this.waitsFor));
+    return explainWeight(network, weight, this.frame, trail);
   }
 
   // Shows the number that can be changed, if there is one: a weight by its slider, any other by a
@@ -291,7 +273,7 @@ export class NetworkView {
     const value = number.list[number.at];
     this.numberName.textContent = `Change ${number.name}: `;
     if (field !== document.activeElement) {
-      field.value = format(value);
+      field.value = round(value);
       field.setCustomValidity("");
     }
     if (slider.hidden) return;

@@ -301,8 +301,12 @@ class Pad extends Section {
     this.askForFrame();
   }
 
-  // Adds a network that has been trained here, in place of the last one, and chooses it.
+  // Adds a network that has been trained here, in place of the last one, and chooses it. Returns what
+  // this changes for the reader.
   add(network) {
+    const image = this.imageToRead;
+    const isTaught = Boolean(this.network.before);
+    const old = this.isDrawn && read(image, this.network).answer;
     const name = "The network trained here";
     const place = this.networks.length;
     const choice = this.part("network");
@@ -310,6 +314,8 @@ class Pad extends Section {
     this.known[place] = { name, ...network };
     if (choice) choice.selectedIndex = place;
     this.chooseNetwork(); // which may have fewer units
+    const isReadOtherwise = this.isDrawn && read(image, this.network).answer !== old;
+    return { isTaught, isReadOtherwise };
   }
 }
 

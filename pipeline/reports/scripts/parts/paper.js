@@ -101,7 +101,7 @@ export class Paper {
   }
 
   // What to do after a right number: what is asked in this phase, or the next phase.
-  describeNext({ network, phase, waitsFor }) {
+  describeNext({ network, phase, root }) {
     const last = network.weights.length;
     const layers = { forward: [1, last], error: [last], back: [1] }[phase];
     const kind = phase === "forward" ? "values" : "signals";
@@ -110,8 +110,8 @@ export class Paper {
       return "Press the next circle, or this one again for its sum.";
     }
     const next = { forward: "Error", error: "Back", back: "Update" }[phase];
-    const prediction = next === "Update" && waitsFor ? "choose your prediction, and " : "";
-    return `These are all. Now ${prediction}press ${next}.`;
+    const isWaiting = next === "Update" && root.closest(".waiting");
+    return `These are all. Now ${isWaiting ? "predict below, and then " : ""}press ${next}.`;
   }
 
   asks(view) {

@@ -30,12 +30,15 @@ function makeSwitch(name, change) {
   return [input, make("label", {}, input, ` ${name}`)];
 }
 
+// A network without hidden units is small enough for one button.
+const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES);
+
 // Draws a network in `root`. Its switches, if it has them: one turns the signs of all weights, which
 // are those of a silent unit, and the other is the slip, which can be on only while the unit is
 // silent.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
-  const phases = state.weights.length === 1 ? ["update"] : PHASES;
+  const phases = state.hasButtons ? findPhases(state) : [];
   const view = new NetworkView(root, new Circles(), { phases, paper });
   const first = readState(state);
   const read = () => {
@@ -64,8 +67,9 @@ export function draw(root, state) {
     view.renew();
   });
   silent.checked = true;
-  const switches = state.hasSwitches ? [silentLabel, slipLabel] : [];
   const again = makeButton("Start again", restart, { class: "action" });
+  const rate = view.makeRate(state.learningRate);
+  const others = state.hasSwitches ? [again, slipLabel, silentLabel] : [again, rate];
   root.classList.add("circles");
-  view.build(read(), [...switches, again, view.makeRate(state.learningRate)]);
+  view.build(read(), state.hasButtons ? others : []);
 }

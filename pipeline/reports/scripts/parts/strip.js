@@ -27,7 +27,7 @@ export class Strip extends Section {
     const { scores, answer } = read(this.image, network);
     [...this.part("bars").children].forEach((bar, d) => {
       bar.hidden = !(d in this.classes) && d !== answer;
-      bar.firstElementChild.style.setProperty("--part", clamp(scores[d] / 1.2, 0, 1));
+      bar.firstElementChild.style.setProperty("--part", clamp(scores[d], 0, 1));
       bar.classList.toggle("answer", d === answer);
     });
     if (!isInStrip || epoch === this.epoch) return;

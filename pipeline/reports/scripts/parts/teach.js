@@ -1,7 +1,7 @@
 // Teaches a network what is drawn on a pad.
 
 import { DIGITS, evaluate, Training } from "../compute/network.js";
-import { unpackBytes } from "../compute/reading.js";
+import { read, unpackBytes } from "../compute/reading.js";
 import { formatPercent } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
@@ -38,11 +38,17 @@ export class Teacher {
     const old = await this.validate(network);
     network.weights = weights;
     const now = await this.validate(network);
-    const change =
-      old === null
-        ? ""
-        : ` Accuracy on the validation images: ${formatPercent(old)} before, ${formatPercent(now)} after.`;
-    return `One update was made, with ${EAGER} times the learning rate.${change}`;
+    const isWrong = read(image, network).answer !== label;
+    const again = isWrong ? " It still reads wrongly, so press again for another step." : "";
+    const others = old === null ? "" : ` ${this.compare(old, now)}`;
+    return `It has learned from your drawing, in one step.${again}${others}`;
+  }
+
+  // What an update has done to other images.
+  compare(old, now) {
+    const count = this.training.numValidation.toLocaleString("en");
+    const why = now < old ? ": it reads them all with the same weights, so others may suffer" : "";
+    return `Of ${count} other images it reads ${formatPercent(now)}, before it ${formatPercent(old)}${why}.`;
   }
 
   // The accuracy on the validation images; null if there are none, or of other classes.

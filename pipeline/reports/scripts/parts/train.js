@@ -1,12 +1,11 @@
 // Trains the network of a lesson, with the slip or without it and from any seed, while it reads what
 // is drawn. Whole trainings become dots, and one button trains ten more of each kind.
 
-import { count, formatPercent, make, Section } from "../show/dom.js";
+import { count, formatPercent, Section } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
-import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
 import { KINDS, MAX_SEED } from "./dots.js";
-import { store } from "./store.js";
+import { store, storeOfTab } from "./store.js";
 import { Strip } from "./strip.js";
 
 const MORE = 10; // trainings of each kind
@@ -20,8 +19,8 @@ class Training extends Section {
     this.pad = pad;
     this.slip = this.part("slip");
     this.seed = this.part("seed");
+    this.seed.value = storeOfTab.read("seed") ?? this.seed.value;
     this.plot = new Plot(this.part("accuracy"));
-    this.prediction = { isWaiting: false, place: "" };
     this.halt = null; // what stops the present training
   }
 
@@ -40,21 +39,13 @@ class Training extends Section {
     }
   }
 
-  // Says that a prediction comes first. Returns whether it does.
-  refuse(place) {
-    const { isWaiting, place: id } = this.prediction;
-    const link = make("a", { href: `#${id}` }, "choose your prediction");
-    this.part(place).replaceChildren(...(isWaiting ? ["First ", link, "."] : []));
-    return isWaiting;
-  }
-
   train() {
     if (this.halt || !this.seed.reportValidity()) return;
     new Attempt(this, this.dot).begin();
   }
 
   trainMore() {
-    if (this.halt || this.refuse("state") || !this.seed.reportValidity()) return;
+    if (this.halt || !this.seed.reportValidity()) return;
     const { seed } = this.dot;
     const [ours, others] = KINDS.map((kind) => this.dots.findNext(kind, seed, MORE));
     const list = ours.flatMap((dot, i) => [dot, others[i]].filter(Boolean));
@@ -92,7 +83,7 @@ class Training extends Section {
     this.write("says", dots.length ? describeGroups(dots) : "");
     const found = KINDS.map((kind) => this.dots.read(kind, this.dot.seed));
     found.forEach((accuracy, i) => {
-      this.write(`${KINDS[i]}-number`, accuracy === null ? "-" : formatPercent(accuracy));
+      this.write(`${KINDS[i]}-number`, accuracy === null ? "?" : formatPercent(accuracy));
     });
     if (found.some((accuracy) => accuracy !== null)) this.part("compared").hidden = false;
     this.part("luck").hidden = found.includes(null);
@@ -100,6 +91,10 @@ class Training extends Section {
 
   // Copies one line for all dots; where the clipboard is not allowed, it is at least selected.
   async copy() {
+    if (this.dots.list().length === 0) {
+      this.write("state", "There are no dots yet.");
+      return;
+    }
     const field = this.part("copied");
     field.hidden = false;
     field.value = this.dots.write();
@@ -136,6 +131,14 @@ class Training extends Section {
     this.showDots();
   }
 
+  // What was set by hand is no longer what the address says.
+  leaveAddress() {
+    history.replaceState(null, "", "#train");
+    this.write("from-link", "");
+    storeOfTab.keep("seed", this.seed.value);
+    this.showDots();
+  }
+
   listen() {
     this.on("train", "click", () => this.train());
     this.on("more", "click", () => this.trainMore());
@@ -143,16 +146,9 @@ class Training extends Section {
     for (const each of this.root.querySelectorAll(".stop")) {
       each.addEventListener("click", () => this.halt?.());
     }
-    this.slip.addEventListener("click", (event) => {
-      if (this.refuse("from-link")) event.preventDefault();
-    });
-    this.seed.addEventListener("input", () => {
-      this.write("from-link", "");
-      this.showDots();
-    });
-    this.root.closest("section").addEventListener("prediction", ({ detail }) => {
-      this.prediction = detail;
-    });
+    for (const each of [this.slip, this.seed]) {
+      each.addEventListener("input", () => this.leaveAddress());
+    }
     window.addEventListener("hashchange", () => this.readAddress());
     store.addEventListener("change", () => this.showDots());
   }
@@ -185,7 +181,7 @@ class Attempt {
       stop();
       this.stop();
     });
-    for (const name of ["compared", "learned"]) panel.part(name).hidden = false;
+    panel.part("compared").hidden = false;
     for (const name of ["compared", "accuracy"]) {
       panel.part(name).scrollIntoView({ block: "nearest" }); // what grows, and what comes out
     }
@@ -201,13 +197,12 @@ class Attempt {
     if (weights && finite !== false) {
       this.kept = result;
       this.strip?.read(place ? null : epoch, { ...parameters, weights }, isLast);
-      drawUnits(panel.part("forming"), weights, parameters.hidden_size);
     }
     if (place || epoch === 0) return;
     this.accuracies.push(100 * validation);
     this.draw();
     panel.part("progress").value = epoch;
-    panel.write("shown", `Epoch ${epoch}: ${formatPercent(validation)}`);
+    panel.write("shown", `Round ${epoch}: ${formatPercent(validation)}.`);
     if (isLast) this.finish(finite, validation);
   }
 
@@ -218,9 +213,14 @@ class Attempt {
       panel.end("outcome", "Stopped: the error is no longer a number.");
       return;
     }
-    panel.pad.add({ ...parameters, weights: kept.weights });
+    const { isTaught, isReadOtherwise } = panel.pad.add({ ...parameters, weights: kept.weights });
     panel.dots.keep({ ...dot, accuracy });
-    panel.end("outcome", "Trained. This network reads what you draw now.");
+    const forgets = isTaught ? ", so what you taught it is forgotten" : "";
+    const proof = isReadOtherwise
+      ? " One drawing proves nothing; the thousand digits below do."
+      : "";
+    const start = `Trained from a new start${forgets}.`;
+    panel.end("outcome", `${start} The pad above now reads with this network.${proof}`);
   }
 
   stop() {
@@ -233,9 +233,8 @@ class Attempt {
     this.strip?.read(kept.epoch, network, true);
     panel.plot.drawAll();
     panel.pad.add(network);
-    const words =
-      "This network reads what you draw now. It is no dot, since only whole trainings are.";
-    panel.end("outcome", `Stopped in epoch ${kept.epoch}. ${words}`);
+    const words = "The pad above now reads with it, but only a whole training is a dot.";
+    panel.end("outcome", `Stopped after round ${kept.epoch}. ${words}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { make, makeButton } from "./dom.js";
 import { describe, format, isInactive, signOf } from "./words.js";
 
 const MANY = 24; // weights, of which only those of the chosen place have their number beside them
-const SHARES = [0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72]; // of a line, where its number may be
+const SHARES = [0.36, 0.4, 0.45, 0.5, 0.55, 0.6, 0.64]; // of a line, where its number may be
 
 const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
 
@@ -39,7 +39,7 @@ function placeNumbers(lines, taken) {
       const gaps = places.map(([right, down]) =>
         Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 0.3),
       );
-      return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.45) };
+      return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.5) };
     });
     const { at } = free.reduce((best, each) => (each.gap > best.gap ? each : best));
     places.push(at);
@@ -48,20 +48,13 @@ function placeNumbers(lines, taken) {
   return numbers;
 }
 
-// What flows through each weight in a phase; in others the weight itself.
-function findFlows(phase, found) {
-  return found.map(({ layer, weight, input, signal }) => {
-    if (phase === "forward") return input * weight;
-    return phase === "back" && layer > 1 ? signal * weight : weight; // none flows to the inputs
-  });
-}
-
 export class Circles {
   describe = describe;
 
   build(view) {
     const { network } = view;
-    const rows = Math.max(...network.sizes) + 0.5;
+    const isDeep = network.weights.length > 1; // with something to say under its circles
+    const rows = Math.max(...network.sizes) + (isDeep ? 0.4 : 0.15);
     this.places = listPlaces(network).map((place) => this.buildPlace(view, ...place));
     this.weights = listWeights(network).map((weight) => this.buildWeight(view, weight));
     this.putNumbers(network);
@@ -143,27 +136,26 @@ export class Circles {
     if (target) target.textContent = `target ${format(network.targets[place])}`;
   }
 
-  // Gives each line the colour and width of its weight, or of what flows through it.
+  // Gives each line the colour and width of its weight.
   showWeights(view) {
-    const { network, before, chosen, paper } = view;
-    const phase = paper?.isAsking ? "" : view.phase; // what flows is for the pencil to find
+    const { network, before, chosen } = view;
     const found = this.weights.map(({ layer, from, to }) => findWeight(network, layer, from, to));
-    const flows = findFlows(phase, found);
-    const most = Math.max(...flows.map(Math.abs)) || 1;
+    const most = Math.max(...found.map(({ weight }) => Math.abs(weight))) || 1;
     this.weights.forEach(({ layer, from, to, button }, k) => {
+      const { weight, at } = found[k];
       const shape = this.lines.children[k];
       const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
       const isOfPlace = view.isChosen(layer, to) || view.isChosen(layer - 1, from);
-      const text = format(found[k].weight);
-      shape.setAttribute("class", signOf(flows[k]));
-      shape.style.strokeWidth = 1 + (5 * Math.abs(flows[k])) / most;
+      const text = format(weight);
+      shape.setAttribute("class", signOf(weight));
+      shape.style.strokeWidth = 1 + (5 * Math.abs(weight)) / most;
       button.hidden = found.length > MANY && !isOfPlace && !isChosen;
       button.textContent = text;
-      button.className = `weight ${signOf(found[k].weight)}`;
-      const old = before?.weights[layer - 1][found[k].at] ?? found[k].weight;
-      button.classList.toggle("moved", old !== found[k].weight);
+      button.className = `weight ${signOf(weight)}`;
+      const old = before?.weights[layer - 1][at] ?? weight;
+      button.classList.toggle("moved", old !== weight);
       button.setAttribute("aria-pressed", isChosen);
-      const moved = old === found[k].weight ? "" : `, moved from ${format(old)}`;
+      const moved = old === weight ? "" : `, moved from ${format(old)}`;
       const names = `${network.nameOf(layer - 1, from)} to ${network.nameOf(layer, to)}`;
       button.setAttribute("aria-label", `weight from ${names}: ${text}${moved}`);
     });

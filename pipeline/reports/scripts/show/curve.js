@@ -7,11 +7,10 @@ import { format } from "./words.js";
 // Places in a curve's picture.
 const LEFT = -70;
 const RIGHT = 400;
-const MARGIN = 10; // of the curve, at its left and right
+const MARGIN = 24; // of the curve, at its left and right
 const BASE = 180; // of the axis
 const TOP = 30; // of the highest loss
 const BOTTOM = 170; // of the least
-const ROOM = 80; // for the number at an end of the axis
 const POINTS = 121; // of a curve
 const TANGENT = 45; // half of its length
 
@@ -89,7 +88,7 @@ export function drawCurve(network, weight, frame, trail) {
   const old = trail
     .map(place)
     .map(([cx, cy]) => `<circle class="old" cx="${cx}" cy="${cy}" r="6"/>`);
-  return `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 200" role="img"
+  return `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 216" role="img"
     aria-label="The loss over this weight, while the others stay">
     <line x2="${RIGHT}" y1="${BASE}" y2="${BASE}"/>
     ${drawScale(frame)}
@@ -98,9 +97,9 @@ export function drawCurve(network, weight, frame, trail) {
     <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
     ${drawTangent(frame, [x, y], weight.slope)}
     <circle class="now" cx="${x}" cy="${y}" r="9"/>
-    ${x > ROOM ? drawText(4, BASE + 16, "start", start) : ""}
-    ${drawText(x, BASE + 16, "middle", now)}
-    ${x < RIGHT - ROOM ? drawText(RIGHT - 4, BASE + 16, "end", end) : ""}
+    ${drawText(MARGIN, BASE + 16, "middle", start)}
+    ${drawText(x, BASE + 32, "middle", now)}
+    ${drawText(RIGHT - MARGIN, BASE + 16, "middle", end)}
     </svg>`;
 }
 

@@ -48,11 +48,14 @@ export const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matc
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
+// A number as a text, with a true minus sign.
+export const writeMinus = (number) => String(number).replace("-", "−");
+
 // An accuracy.
-export const formatPercent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+export const formatPercent = (fraction) => `${(100 * fraction).toFixed(1)}\u00a0%`;
 
 // A score or an activation: two digits behind the point, and never -0.
-export const formatNumber = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
+export const formatNumber = (value) => writeMinus(value.toFixed(2).replace(/^-0.00$/, "0.00"));
 
 // JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
 // marked.

@@ -1,9 +1,9 @@
 // Explains a place of a network as sums in numbers, and a weight by its curve. Each function returns
 // a figure, and what is said below it.
 
-import { findProducts, findProductsBack, round, roundTerms } from "../compute/sums.js";
+import { findLoss, findProducts, findProductsBack, round, roundTerms } from "../compute/sums.js";
 import { drawCurve } from "./curve.js";
-import { make, makeButton } from "./dom.js";
+import { make, makeButton, writeMinus } from "./dom.js";
 import { format, isHidden, isInactive } from "./words.js";
 
 // A row of a table: its head, a calculation if there is one, and its value.
@@ -14,7 +14,7 @@ function makeRow(className, head, calculation, value) {
 }
 
 // Puts a negative number in brackets, to be multiplied by.
-const bracket = (text) => (text.startsWith("-") ? `(${text})` : text);
+const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
 // A table of a sum. results: the total and what follows from it, each as a name and a value.
 function makeSum(network, className, caption, terms, results, press) {
@@ -24,13 +24,13 @@ function makeSum(network, className, caption, terms, results, press) {
     const head = term.factors ? makeButton(term.name, () => press(term)) : term.name;
     const [first, second] = term.factors?.map(format) ?? [];
     const product = term.factors && `${first} × ${bracket(second)}`;
-    return makeRow("term", head, product, String(round(term.product)));
+    return makeRow("term", head, product, writeMinus(round(term.product)));
   });
   if (others || rest) {
-    body.push(makeRow("rest", others ? `the other ${others}` : "rounding", "", String(rest)));
+    body.push(makeRow("rest", others ? `the other ${others}` : "rounding", "", writeMinus(rest)));
   }
   results.forEach(([result, value], k) => {
-    body.push(makeRow(k ? "more" : "total", result, "", String(round(value))));
+    body.push(makeRow(k ? "more" : "total", result, "", writeMinus(round(value))));
   });
   const head = make("caption", {}, caption);
   return make("table", { class: className }, head, make("tbody", {}, ...body));
@@ -87,40 +87,41 @@ function explainSignal(network, layer, place) {
     nothing behind it, so the true slope of the ReLU is 0. ${end}`;
 }
 
-// An input, or a unit or a score as two sums. isWaiting: whether what an update does is not said
-// yet. press: called with the weight of a product.
-export function explainPlace(network, layer, place, isWaiting, press) {
+// An input, or a unit or a score as two sums. press: called with the weight of a product.
+export function explainPlace(network, layer, place, press) {
   if (layer === 0) {
     return { figure: "", words: ["An input is given: it is no sum, and no step changes it."] };
   }
   const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
-  const isExplained = isHidden(network, layer) && !isWaiting;
-  const why = isExplained
-    ? make("span", { class: "from-back" }, explainSignal(network, layer, place))
-    : "";
-  return { figure: make("div", {}, ...sums), words: [why] };
+  const why = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
+  return {
+    figure: make("div", {}, ...sums),
+    words: [make("span", { class: "from-back after-prediction" }, why)],
+  };
 }
 
-// A weight: its curve, the loss and the slope there, and unless that is waiting the next step.
-// trail: where it was before, each with the loss.
-export function explainWeight(network, found, frame, trail, isWaiting) {
+// A weight: its curve, the loss and the slope there, and the next step. trail: where it was before,
+// each with the loss.
+export function explainWeight(network, found, frame, trail) {
   const { layer, from, to, weight, input, signal, slope } = found;
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
   const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
   const [factor, other, product, now, rate, next] = numbers.map(format);
-  const loss = format(network.signals.at(-1).reduce((sum, each) => sum + each * each, 0) / 2);
+  const isScore = network.sizes.length === 2;
   const figure = make("figure");
   figure.innerHTML = drawCurve(network, found, frame, trail);
-  figure.prepend(make("figcaption", {}, `Weight from ${start} to ${end}: ${now}`));
+  const name = isScore ? "The weight" : `Weight from ${start} to ${end}`;
+  figure.prepend(make("figcaption", {}, `${name}: ${now}`));
+  const why = isScore ? "score minus target" : `the error signal of ${end}`;
+  const sum = `${now} − ${rate} × ${bracket(product)} = ${next}`.replaceAll(" ", "\u00a0"); // in one line
+  const step = `The next step goes against the slope: ${sum}.`;
   const words = [
-    `Loss ${loss}. Slope ${product}: ${start} times the error signal of ${end}, ${factor} × ${bracket(other)}.`,
+    `Loss ${format(findLoss(network))}. Slope ${product}: ${start} times ${why}, ${factor} × ${bracket(other)}.`,
     isInactive(network, layer, to) && slope
       ? "This is the slip: the unit is inactive, so the true slope is 0."
       : "",
-    isWaiting
-      ? ""
-      : `The next step goes against the slope: ${now} - ${rate} × ${bracket(product)} = ${next}.`,
+    make("span", { class: "after-prediction" }, step),
   ];
   return { figure, words };
 }

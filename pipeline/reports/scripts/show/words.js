@@ -1,6 +1,7 @@
 // What is said of a network: the parts of a step, and its numbers as texts.
 
-import { findError, findWeight } from "../compute/sums.js";
+import { findLoss, findWeight } from "../compute/sums.js";
+import { writeMinus } from "./dom.js";
 
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number says nothing but that the steps are too long
@@ -13,10 +14,10 @@ export function format(value) {
   if (!(Math.abs(value) < LARGE)) return "too large";
   if (Math.abs(value) < SMALL) return "0";
   const rounded = Number(Number(value.toPrecision(4)).toFixed(3));
-  return String(rounded || Number(value.toPrecision(1)));
+  return writeMinus(rounded || Number(value.toPrecision(1)));
 }
 
-export const isDiverged = (network) => !(findError(network) < LARGE);
+export const isDiverged = (network) => !(findLoss(network) < LARGE);
 
 // The class of a number, which gives it its colour.
 export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
@@ -37,27 +38,31 @@ export const isInactive = (network, layer, place) =>
 export const invite = ({ home }) =>
   home ? "Drag the dot along the curve." : "Press a number to see what it is made of.";
 
+const countNumbers = (matrices) => matrices.reduce((sum, { length }) => sum + length, 0);
+
 const SAYS = {
   forward: () =>
-    "each unit adds inputs times weights, and the ReLU cuts the sum at 0. Each score is such a " +
-    "sum, without ReLU. A line is now what flows: a value times its weight.",
+    "Each unit adds up its inputs times their weights, and passes on what is above 0. " +
+    "Each score is such a sum, too.",
   error: (network) =>
-    "each score minus its target is its error signal. The error is the sum of their squares, " +
-    `${format(findError(network))}.`,
+    "The error signal of a score is the score minus its target. " +
+    `The loss is half the sum of their squares, ${format(findLoss(network))}.`,
   back: ({ inactive }) =>
-    "the error signals flow back through the same weights, and add up in each unit. " +
+    "The error signals go back through the same weights, and add up in each unit. " +
     (inactive
-      ? "By the slip, an inactive unit lets them through as if it were active."
-      : "An inactive unit lets none through, because a small change of its sum changes no score."),
-  update: (network, before) =>
-    "a weight moves by the learning rate times its slope, against the slope. " +
-    `The error was ${format(findError(before))}, and is ${format(findError(network))}.`,
+      ? "By the slip, a silent unit lets them through, too."
+      : "A silent unit lets none through."),
+  update: (network, before) => {
+    const matrices = network.weights.map((matrix, k) =>
+      matrix.filter((w, at) => w !== before.weights[k][at]),
+    );
+    const [moved, all] = [matrices, network.weights].map(countNumbers);
+    return `Weights that have moved: ${moved} of ${all}. The loss was ${format(findLoss(before))}, and is ${format(findLoss(network))}.`;
+  },
 };
 
 // Says what happens in a part of a step of a small network. before: the network before an update.
-export function describe(network, phase, before) {
-  return `${phase[0].toUpperCase()}${phase.slice(1)}: ${SAYS[phase](network, before)}`;
-}
+export const describe = (network, phase, before) => SAYS[phase](network, before);
 
 // The list and the place in it of the number that can be changed where something is chosen, a
 // weight or a place, [layer, place]; or null.
