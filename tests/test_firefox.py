@@ -40,7 +40,7 @@ def call(tmp_path_factory):
         try:
             line = next(line for line in firefox.stderr if line.startswith(LISTENING))
             address = f"{line.removeprefix(LISTENING).strip()}/session"
-            socket = websocket.create_connection(address, suppress_origin=True)
+            socket = websocket.create_connection(address, 120, suppress_origin=True)
 
             def call(method, **parameters):
                 message = {"id": 1, "method": method, "params": parameters}

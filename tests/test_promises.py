@@ -18,35 +18,36 @@ from pipeline.results.stages import CHECKPOINT, RUN_FILES, TRAINING
 from tests.commands import Command, make_options
 from tests.execution.test_notebooks import write_notebook
 
-# A training of a second or more.
-LONG = make_options(
-    {
-        "hidden_size": 200,
-        "epochs": 40,
-        "learning_rate_decay": 0.99,
-        "dropout_rate": 0.3,
-        "input_dropout_rate": 0.2,
-        "relu_grad_inactive": 0,
-    }
-)
+VALUES = {
+    "hidden_size": 20,
+    "epochs": 5,
+    "learning_rate_decay": 0.9,
+    "dropout_rate": 0.3,
+    "input_dropout_rate": 0.2,
+    "relu_grad_inactive": 0,
+    "seed": 14,
+}
 
 
-def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(midway, tmp_path):
-    """This is done in a copy of the project that saves each epoch of a training."""
+def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(
+    midway, gate, tmp_path
+):
+    """This is done in a copy of the project, whose notebooks stop at the gate."""
     folder = RunFolder(tmp_path / "run")
-    command = ("run", "--run-dir", folder.path, *LONG)
-    for name in ("metrics.json", "checkpoint.npz"):
-        (folder.path / name).unlink(missing_ok=True)
-        running = Command(*command, cwd=midway.path)
-        running.wait_for(folder.path / name)
-        assert running.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    command = ("run", "--run-dir", folder.path, *make_options(VALUES))
+    stops = {"GATE": gate.port, "STOPS_LATE": "1"}
+    for name in ("checkpoint.npz", "metrics.json"):
+        running = Command(*command, cwd=midway.path, environment=stops)
+        with gate.wait():
+            assert (folder.path / name).exists()
+            assert running.end(signal.SIGKILL)[0] == -signal.SIGKILL
         assert folder.read_record().status == "running"
     code, output = midway.run(*command)
     assert code == 0, output
     folder.read_finished()
     assert "Continuing after epoch" in folder.executed_path(TRAINING).read_text()
     whole = RunFolder(tmp_path / "whole")
-    assert midway.run("run", "--run-dir", whole.path, *LONG)[0] == 0
+    assert midway.run("run", "--run-dir", whole.path, *make_options(VALUES))[0] == 0
     assert folder.digest() == whole.digest()
     names = {path.name for path in folder.path.iterdir()}
     assert names == {*RUN_FILES, LOCK} - {CHECKPOINT}
@@ -62,7 +63,7 @@ def test_a_signal_ends_a_run_and_until_then_another_is_refused(
     tmp_path, pipeline, number, again
 ):
     folder = RunFolder(tmp_path / "run")
-    running = Command("run", "--run-dir", folder.path, *LONG)
+    running = Command("run", "--run-dir", folder.path, "-p", "epochs", "100000")
     running.wait_for(folder.data_path)
     second = pipeline("run", "--run-dir", folder.path)
     assert second.returncode == 1
