@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.parameters import from_values, make_id
 from pipeline.records import Status, TrainingMetrics
@@ -19,9 +18,7 @@ RATES = {"grid": {"learning_rate": [0.005, 0.01, 0.02]}, "seeds": [14]}
 
 
 def write(path, **definition):
-    path.write_text(
-        yaml.safe_dump({"name": "trial", "base": QUICK} | definition, sort_keys=False)
-    )
+    path.write_text(json.dumps({"name": "trial", "base": QUICK} | definition))  # is YAML
     return path
 
 
