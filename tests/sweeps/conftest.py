@@ -18,7 +18,8 @@ RATES = {"grid": {"learning_rate": [0.005, 0.01, 0.02]}, "seeds": [14]}
 
 
 def write(path, **definition):
-    path.write_text(json.dumps({"name": "trial", "base": QUICK} | definition))  # is YAML
+    content = {"name": "trial", "base": QUICK} | definition
+    path.write_text(json.dumps(content))  # which is YAML, too
     return path
 
 
