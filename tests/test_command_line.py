@@ -1,6 +1,5 @@
 """What the command line refuses, and what it imports."""
 
-import importlib.metadata
 import json
 import subprocess
 import sys
@@ -144,11 +143,6 @@ def test_a_dry_run_writes_nothing(pipeline, tmp_path, monkeypatch):
     done = pipeline("sweep", file, "--sweep-dir", tmp_path / "sweep", "--dry-run")
     assert done.returncode == 0
     assert not list(tmp_path.iterdir())
-
-
-def test_the_version_is_that_of_the_package(pipeline):
-    version = importlib.metadata.version("digits-by-hand")
-    assert pipeline("--version").stdout == f"{version}\n"
 
 
 def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):

@@ -69,10 +69,11 @@ def test_what_is_imported_in_markdown_is_there(statement):
         exec(statement, {})
 
 
-def test_the_version_and_its_date_are_the_same_everywhere():
+def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
     version, date = citation["version"], citation["date-released"]
     assert version == PROJECT["version"]
+    assert pipeline("--version").stdout == f"{version}\n"
     headings = re.findall("^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == f"{version}, {date}"
 
