@@ -191,7 +191,7 @@ class Page:
         Both are done in the page, where no training ends before it can be stopped.
         """
         self.button(name).evaluate(PRESS_AND_STOP, text)
-        expect(self.part("outcome")).to_contain_text("Stopped ")
+        expect(self.part("outcome")).to_contain_text("Stopped")
         return self.wait_for_training()
 
     def find_violations(self):

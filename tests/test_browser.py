@@ -160,7 +160,7 @@ def test_a_network_is_taught_a_drawing_and_forgets_it(browser, reports):
         choice.select_option("2")
         for _ in range(5):
             report.press("Teach it")
-            expect(taught).to_contain_text(", before it ")
+            expect(taught).to_contain_text(" before you taught it")
             report.page.evaluate(pages.NEXT_FRAME)
         assert report.read_answer().startswith("This network reads 2")
         report.press("Forget it")
@@ -190,11 +190,11 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
         assert "dropout_rate 0.9995, epochs 1: 1 epoch." in outcome
 
 
-def test_a_stopped_training_keeps_its_network(browser, reports):
+def test_a_stopped_training_leaves_the_network_as_it_was(browser, reports):
     with open_page(browser, reports["run"]) as report:
-        assert "Stopped in epoch " in report.stop_training("Train it here")
-        choice = report.part("network option:checked")
-        expect(choice).to_have_text("The network trained here")
+        assert report.stop_training("Train it here") == "Stopped."
+        expect(report.part("network option")).to_have_count(len(NETWORKS))
+        assert "Equal: 100 epochs." in report.train()
 
 
 def test_another_training_has_its_own_digest_and_one_that_diverges_is_not_kept(

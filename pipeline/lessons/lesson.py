@@ -46,7 +46,7 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
     if not run["networks"] or not run["training"]:
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
     run["networks"] = run["networks"][:1]
-    del run["training"]["errors"], run["training"]["curves"]  # what a report compares
+    del run["training"]["curves"]  # which a report draws
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"], site or {})

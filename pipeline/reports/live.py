@@ -174,7 +174,6 @@ def collect_training(
     return {
         "numValidation": count,
         "parameters": parameters.model_dump() | {"classes": data.classes},
-        "errors": [epoch["train_error"] for epoch in history],
         "curves": collect_curves(history),
         "digest": model.sha256,
         "images": pack(data.x_train.tobytes()),

@@ -3,8 +3,7 @@
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
 //            targets; inactive: the slope of the ReLU there; rate; nameOf(layer, place) }
 //
-// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image; most, of the
-// rows of a sum.
+// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image.
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {
@@ -105,21 +104,15 @@ export const findProductsBack = (network, layer, from) =>
     return makeTerm(network, found, found.signal, layer + 1, to);
   });
 
-const findLargest = (terms, count) =>
-  [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, count);
-
 const DIGITS_SHOWN = 1000; // three behind the point
 
 // A number as a sum shows it.
 export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
 
-// The terms of a sum that are shown. They and the rest, which takes what rounding leaves, add up to
-// the total as it is rounded. most: of the terms.
-export function roundTerms(terms, total, most) {
-  const rows = terms.length > most + 1 ? findLargest(terms, most) : terms;
-  const sum = rows.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
-  const rest = (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
-  return { rows, others: terms.length - rows.length, rest };
+// What rounding leaves of a sum whose terms are shown rounded, as is their total.
+export function findRest(terms, total) {
+  const sum = terms.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
+  return (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
 }
 
 // The loss over one weight, while the others stay: a list of [weight, loss].

@@ -2,8 +2,7 @@
 import { evaluate, Training } from "./network.js";
 
 // Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
-// now and then; within a long epoch what has been trained so far. It runs in a worker, which has
-// network.js too.
+// now and then. It runs in a worker, which has network.js too.
 function* measureEpochs([images, labels], others, parameters, milestones) {
   const { epochs, normalisation } = parameters;
   const training = new Training(images, labels, parameters);
@@ -11,12 +10,8 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
   yield { epoch: 0, weights };
   let posted = Date.now(); // when weights were
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    do {
-      training.next();
-      if (training.place === labels.length || Date.now() - posted < 250) continue;
-      yield { epoch, place: training.place, weights, finite: Number.isFinite(training.error) };
-      posted = Date.now();
-    } while (training.place < labels.length);
+    do training.next();
+    while (training.place < labels.length);
     const [fittedError, fitted] = evaluate(images, labels, weights, normalisation);
     const [validationError, validation] = evaluate(...others, weights, normalisation);
     const error = training.error / labels.length;

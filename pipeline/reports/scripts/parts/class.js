@@ -16,7 +16,6 @@ class Class extends Section {
     this.key = `pasted ${setting}`;
     this.field = this.part("pasted");
     this.marks = []; // the dots, each with its circle
-    this.verdicts = new Map(); // by the names of dots
     this.stop = () => {};
   }
 
@@ -37,31 +36,23 @@ class Class extends Section {
 
   // Lets a dot be pressed. Only the first one is reached by Tab, the others by arrow keys.
   offer({ dot, circle }, i) {
-    const name = nameDot(dot);
-    const verdict = this.verdicts.get(name);
-    const words = `${name}: ${formatPercent(dot.accuracy)}${verdict ? `, ${verdict}` : ""}`;
+    const words = `${nameDot(dot)}: ${formatPercent(dot.accuracy)}`;
     const attributes = { role: "button", tabindex: i === 0 ? 0 : -1, "aria-label": words };
     for (const [key, value] of Object.entries(attributes)) circle.setAttribute(key, value);
-    if (verdict) circle.classList.add(verdict === "equal" ? "equal" : "differs");
   }
 
   // Trains a dot again, and compares.
-  check({ dot, circle }) {
+  check({ dot }) {
     this.stop();
     const name = nameDot(dot);
     this.write("verdict", `${name}: training it again.`);
     const tell = ({ accuracy }) => {
       const isEqual = accuracy === dot.accuracy;
-      this.verdicts.set(name, isEqual ? "equal" : "not equal");
       const there = formatPercent(dot.accuracy);
       const words = isEqual
         ? `${there}, equal to what was pasted.`
         : `${formatPercent(accuracy)} here, NOT equal to the ${there} that was pasted.`;
       this.write("verdict", `${name}, trained again: ${words}`);
-      this.offer(
-        { dot, circle },
-        this.marks.findIndex((mark) => mark.circle === circle),
-      );
     };
     const fail = (error) => this.write("verdict", `This browser could not train: ${error}`);
     this.stop = this.trainings.measure([dot], tell, fail);
@@ -74,10 +65,8 @@ class Class extends Section {
       const [x, y] = [left + width / 2 - clientX, top + height / 2 - clientY];
       return { mark, distance: Math.hypot(x, y) };
     });
-    const nearest = measured.reduce((a, b) => (b.distance < a.distance ? b : a), {
-      distance: NEAR,
-    });
-    return nearest.mark;
+    const [nearest] = measured.sort((a, b) => a.distance - b.distance);
+    return nearest?.distance < NEAR ? nearest.mark : null;
   }
 
   pressKey(event) {
@@ -92,7 +81,6 @@ class Class extends Section {
   listen() {
     this.field.addEventListener("input", () => {
       this.stop();
-      this.verdicts.clear();
       this.write("verdict", "Press a dot to train it again.");
       store.keep(this.key, this.field.value);
     });

@@ -2,17 +2,11 @@
 
 // Whether a field has a number that is allowed. data-above and data-below are limits that are
 // themselves excluded, for which HTML has no attribute.
-function isAllowed({ valueAsNumber, validity, dataset: { above, below } }) {
-  const { rangeUnderflow, rangeOverflow, stepMismatch, badInput, valueMissing } = validity;
-  const isOutside = valueAsNumber <= above || valueAsNumber >= below;
-  return !(
-    rangeUnderflow ||
-    rangeOverflow ||
-    stepMismatch ||
-    badInput ||
-    valueMissing ||
-    isOutside
-  );
+function isAllowed(field) {
+  field.setCustomValidity("");
+  const { above, below } = field.dataset;
+  const isOutside = field.valueAsNumber <= above || field.valueAsNumber >= below;
+  return field.checkValidity() && !isOutside;
 }
 
 // The fields in `root`, which has repeat.html.j2.

@@ -1,30 +1,22 @@
-// A network that is pressed, small or real: its state, the parts of a step, and the panel that
-// explains what is pressed. A drawing shows it: circles.js or tiles.js.
+// A small network that is pressed: its state, the parts of a step, and the panel that explains what is
+// pressed.
 
 import { findLoss, findWeight, makeStep, measure, round } from "../compute/sums.js";
-import { findFrame, findWeightAt, isInFrame, roll } from "../show/curve.js";
-import { make, makeButton } from "../show/dom.js";
+import { Circles } from "../show/circles.js";
+import { findFrame, findWeightAt, isInFrame } from "../show/curve.js";
+import { make, makeButton, makeNumberField } from "../show/dom.js";
 import { explainPlace, explainWeight } from "../show/explain.js";
-import {
-  findNumber,
-  findNumberFault,
-  findRateFault,
-  format,
-  invite,
-  isDiverged,
-} from "../show/words.js";
+import { describe, findNumber, format, invite, isDiverged } from "../show/words.js";
 
+const LEAST_RATE = 1e-9;
 const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
 
 export class NetworkView {
-  // drawing: has build, which takes the view and returns an element, show, describe and findSubject. phases:
-  // those that have a button. paper: what is asked before it is shown, if anything. onShow: is
-  // called after each change.
-  constructor(root, drawing, { phases, paper = null, onShow = () => {} }) {
+  // phases: those that have a button. paper: what is asked before it is shown, if anything.
+  constructor(root, { phases, paper = null }) {
     this.root = root;
-    this.drawing = drawing;
+    this.drawing = new Circles();
     this.paper = paper;
-    this.onShow = onShow;
     this.network = null; // measured; after an update that with the new weights
     this.before = null; // as it was before the update
     this.phase = "forward";
@@ -52,7 +44,7 @@ export class NetworkView {
     this.about = make("div", { class: "about" });
     this.words = make("div", { class: "words" });
     this.numberName = make("span");
-    this.field = this.makeField(0, findNumberFault, (value) => this.setNumber(value));
+    this.field = this.makeField({ value: 0 }, (value) => this.setNumber(value));
     this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
     this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
     this.label = make("label", {}, this.numberName, this.field);
@@ -77,16 +69,10 @@ export class NetworkView {
     });
   }
 
-  // findFault: says why a number is refused, or nothing.
-  makeField(value, findFault, change) {
-    const field = make("input", { type: "number", step: "any", value, autocomplete: "off" });
+  makeField(limits, change) {
+    const field = makeNumberField(limits);
     field.addEventListener("input", () => {
-      const fault = findFault(field.valueAsNumber);
-      field.setCustomValidity(fault);
-      if (fault) {
-        this.says.textContent = fault;
-        return;
-      }
+      if (!field.checkValidity()) return;
       change(field.valueAsNumber);
       this.resetCurve();
       this.renew();
@@ -96,7 +82,7 @@ export class NetworkView {
 
   // A field for the learning rate, in a label.
   makeRate(rate) {
-    this.rate = this.makeField(rate, findRateFault, (value) => {
+    this.rate = this.makeField({ value: rate, min: LEAST_RATE }, (value) => {
       this.network.rate = value;
     });
     return make("label", {}, "learning rate ", this.rate);
@@ -113,7 +99,6 @@ export class NetworkView {
   resetCurve() {
     this.frame = null;
     this.trail = []; // where the weight was before each update, and its loss
-    this.rollFrom = null; // where the dot was before an update that is not shown yet
   }
 
   // Takes a network as sums.js has it, before its step.
@@ -130,13 +115,7 @@ export class NetworkView {
   restart(first) {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
     this.rate.value = rate;
-    this.rate.setCustomValidity("");
     this.load({ ...first, rate });
-  }
-
-  // The network whose numbers the drawing and the sums show.
-  get drawn() {
-    return this.drawing.showsBefore && this.before ? this.before : this.network;
   }
 
   get hasWeight() {
@@ -193,26 +172,19 @@ export class NetworkView {
   }
 
   goTo(phase) {
-    if (phase === "update" && this.rate && !this.rate.reportValidity()) {
-      this.says.textContent = this.rate.validationMessage;
-      return;
-    }
+    if (phase === "update" && this.rate && !this.rate.reportValidity()) return;
     this.phase = phase;
     this.before = null;
     this.chosen = this.drawing.findSubject(this);
     if (phase === "update") this.update();
-    this.text = this.drawing.describe(this.network, phase, this.before);
+    this.text = describe(this.network, phase, this.before);
     this.show();
   }
 
   // Makes the step.
   update() {
     this.before = this.network;
-    if (this.hasWeight) {
-      const { weight } = this.weight;
-      this.trail.push([weight, findLoss(this.network)]);
-      this.rollFrom = weight;
-    }
+    if (this.hasWeight) this.trail.push([this.weight.weight, findLoss(this.network)]);
     this.paper?.revealAnswers();
     this.network = makeStep(this.network);
   }
@@ -224,7 +196,6 @@ export class NetworkView {
     }
     this.drawing.show(this);
     this.showPanel();
-    this.onShow(this);
   }
 
   showPanel() {
@@ -235,23 +206,18 @@ export class NetworkView {
     this.about.replaceChildren(figure);
     this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
     this.showNumber(isAsked ? null : findNumber(network, chosen));
-    const { rollFrom } = this;
-    this.rollFrom = null;
-    if (rollFrom !== null && !isDiverged(network)) {
-      roll(this.about, network, this.weight, this.frame, rollFrom);
-    }
   }
 
   // Returns the figure of what is chosen, and the sentences below it.
   explain() {
-    const { network, drawn, chosen } = this;
+    const { network, chosen } = this;
     const press = (weight) => this.choose(weight);
     if (isDiverged(network)) {
       const text = "The loss is too large. Start again with a smaller learning rate.";
       return { figure: "", words: [text] };
     }
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(drawn, ...chosen, press);
+    if (chosen) return explainPlace(network, ...chosen, press);
     return { figure: "", words: [] };
   }
 
@@ -272,10 +238,7 @@ export class NetworkView {
     if (!number) return;
     const value = number.list[number.at];
     this.numberName.textContent = `Change ${number.name}: `;
-    if (field !== document.activeElement) {
-      field.value = round(value);
-      field.setCustomValidity("");
-    }
+    if (field !== document.activeElement) field.value = round(value);
     if (slider.hidden) return;
     Object.assign(slider, { min: this.frame.low, max: this.frame.high, value });
     slider.setAttribute("aria-valuetext", format(value));

@@ -15,25 +15,14 @@ const ARROWS = {
   ArrowDown: [0, STEP],
 };
 const DIGIT = 3; // of the example, which is there until something is drawn
-const EXAMPLE = [
-  [
-    [0.26, 0.21],
-    [0.36, 0.16],
-    [0.47, 0.13],
-    [0.57, 0.17],
-    [0.64, 0.25],
-    [0.59, 0.38],
-    [0.52, 0.44],
-    [0.42, 0.46],
-    [0.58, 0.48],
-    [0.69, 0.57],
-    [0.7, 0.66],
-    [0.64, 0.75],
-    [0.54, 0.81],
-    [0.4, 0.8],
-    [0.28, 0.76],
-  ],
+// Its points, right and down.
+const RIGHT = [
+  0.26, 0.36, 0.47, 0.57, 0.64, 0.59, 0.52, 0.42, 0.58, 0.69, 0.7, 0.64, 0.54, 0.4, 0.28,
 ];
+const DOWN = [
+  0.21, 0.16, 0.13, 0.17, 0.25, 0.38, 0.44, 0.46, 0.48, 0.57, 0.66, 0.75, 0.81, 0.8, 0.76,
+];
+const EXAMPLE = [RIGHT.map((x, i) => [x, DOWN[i]])];
 
 function describe({ scores, answer, second }, classes) {
   const reads = `This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`;
@@ -287,6 +276,7 @@ class Pad extends Section {
     const { selectedIndex } = this.part("label");
     const text = await this.teacher.teach(network, imageOf(strokes), selectedIndex);
     this.write("taught", text);
+    this.part("taught").scrollIntoView({ block: "nearest" });
     this.part("forget").setAttribute("aria-disabled", !network.before);
     this.askForFrame();
   }
@@ -320,17 +310,12 @@ class Pad extends Section {
 }
 
 // Sets up the pad in `root`, which has pad.html.j2, with networks as a page holds them, and what
-// train.js reads. Returns functions: one adds a network that has been trained here, and chooses it,
-// one returns the image to read, and one what is drawn.
+// train.js reads.
 export function setUpPad(root, networks, training) {
   const pad = new Pad(root, networks, training);
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
   pad.unpackNetworks();
-  return {
-    add: (network) => pad.add(network),
-    getImage: () => pad.imageToRead,
-    getDrawing: () => pad.drawing,
-  };
+  return pad;
 }

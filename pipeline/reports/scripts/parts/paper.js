@@ -2,20 +2,18 @@
 // slip it is.
 
 import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
-import { make, makeButton } from "../show/dom.js";
-import { findNumberFault, isHidden } from "../show/words.js";
+import { make, makeButton, makeNumberField } from "../show/dom.js";
+import { isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
-const others = (values, place) => values.filter((_, other) => other !== place);
 
 // The slips that give another number than the right one: what each gives, and what to say.
 const SLIPS = {
   values(network, layer, place) {
-    const { sums, values, nameOf } = network;
+    const { sums, values } = network;
     const products = findProducts(network, layer, place);
     const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
-    const neighbours = others([...sums[layer]], place);
     const cut = isHidden(network, layer)
       ? [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."]
       : [Math.max(0, sums[layer][place]), "Only units have a ReLU. A score may be below 0."];
@@ -23,10 +21,6 @@ const SLIPS = {
       cut,
       [-sums[layer][place], SIGNS],
       [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
-      ...neighbours.map((sum) => [
-        sum,
-        `That is the sum of another circle. Follow the lines that end at ${nameOf(layer, place)}.`,
-      ]),
       [add(products.map(({ weight }) => weight)), "Those are the weights alone. Multiply each."],
       [add([...values[layer - 1]]), "Those are the numbers before alone. Multiply each."],
     ];
@@ -130,7 +124,7 @@ export class Paper {
     const noun =
       kind === "signals" ? "error signal" : isHidden(network, layer) ? "value" : "number";
     const answer = make("p", { role: "status" });
-    const field = make("input", { type: "number", step: "any", autocomplete: "off" });
+    const field = makeNumberField();
     const open = () => this.found.add(`${kind} ${layer} ${place}`);
     const show = () => {
       open();
@@ -145,8 +139,7 @@ export class Paper {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const number = field.valueAsNumber;
-      const fault = findNumberFault(number) || judge(network, kind, layer, place, number);
+      const fault = judge(network, kind, layer, place, field.valueAsNumber);
       answer.textContent = fault;
       if (fault) return;
       open();

@@ -1,5 +1,4 @@
 // A small network from its state, drawn as circles. See pipeline/lessons/diagram.py.
-import { Circles } from "../show/circles.js";
 import { make, makeButton } from "../show/dom.js";
 import { PHASES } from "../show/words.js";
 import { NetworkView } from "./network_view.js";
@@ -20,7 +19,6 @@ function readState({ weights, inputs, targets, learningRate, reluGradInactive })
     targets: Float64Array.from(targets),
     inactive: reluGradInactive,
     rate: learningRate,
-    most: 12,
   };
 }
 
@@ -39,7 +37,7 @@ const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES)
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
   const phases = state.hasButtons ? findPhases(state) : [];
-  const view = new NetworkView(root, new Circles(), { phases, paper });
+  const view = new NetworkView(root, { phases, paper });
   const first = readState(state);
   const read = () => {
     const sign = silent.checked || !state.hasSwitches ? 1 : -1;

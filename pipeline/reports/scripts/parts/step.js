@@ -2,13 +2,12 @@
 // training image, then for what the reader has drawn, then for the other images.
 
 import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";
-import { SIDE, unpackBytes } from "../compute/reading.js";
+import { unpackBytes } from "../compute/reading.js";
+import { makeStep, measure } from "../compute/sums.js";
 import { make, makeButton } from "../show/dom.js";
-import { Tiles } from "../show/tiles.js";
-import { NetworkView } from "./network_view.js";
+import { describeStep, Tiles } from "../show/tiles.js";
 
 class Steps {
-  // pad: has getDrawing, which returns what is drawn and what it is, or null.
   constructor(root, { parameters, images, labels }, pad) {
     this.root = root;
     this.packed = [images, labels];
@@ -17,30 +16,33 @@ class Steps {
     this.place = 0; // of the next training image
     this.drawing = null; // the latest one that has been shown
     this.where = make("p", { class: "where" });
+    this.says = make("p", { class: "says", role: "status" });
     this.choice = make("select", { "aria-label": "Your drawing is a" });
     this.choice.append(...parameters.classes.map((name) => new Option(name)));
-    this.choice.addEventListener("change", () => this.label());
-    const onShow = () => this.describe();
-    this.view = new NetworkView(root, new Tiles(this.where), { phases: ["update"], onShow });
+    this.choice.addEventListener("change", () => this.takeDrawing(this.choice.selectedIndex));
   }
 
   async begin() {
     [this.images, this.labels] = await Promise.all(this.packed.map(unpackBytes));
     const { weights, scaled } = new Training(this.images, this.labels, this.parameters);
     this.scaled = scaled;
-    this.take(this.images.subarray(0, PIXELS), this.labels[0], [weights.first, weights.second]);
-    this.view.build(this.network);
+    this.sizes = [PIXELS, this.parameters.hidden_size, DIGITS];
+    this.weights = [weights.first, weights.second];
+    this.tiles = new Tiles(this.sizes, this.where);
     const next = makeButton("Next image", () => this.next(), { class: "action" });
-    this.root.firstChild.prepend(next);
+    const update = makeButton("Update", () => this.update(), { class: "action update" });
+    const buttons = make("p", { class: "phases" }, next, update);
+    this.root.classList.add("net");
+    this.root.append(buttons, make("div", { class: "workspace" }, this.tiles.root, this.says));
+    this.takeImage(0);
   }
 
   // Takes an image, with its label, for the weights to learn from.
-  take(pixels, label, weights = this.view.network.weights) {
-    const { parameters, scaled } = this;
-    const { classes, learning_rate, hidden_size } = parameters;
-    this.isDrawn = false;
-    this.network = {
-      sizes: [PIXELS, hidden_size, DIGITS],
+  take(pixels, label) {
+    const { parameters, scaled, sizes, weights } = this;
+    const { classes, learning_rate } = parameters;
+    this.network = measure({
+      sizes,
       weights,
       pixels,
       inputs: Float64Array.from(pixels, (pixel) => scaled[pixel]),
@@ -48,53 +50,60 @@ class Steps {
       inactive: 0,
       rate: learning_rate,
       classes,
-      most: 5,
-      nameOf: (layer, at) => {
-        if (layer === 0) return `pixel row ${Math.floor(at / SIDE)}, column ${at % SIDE}`;
-        return layer === 1 ? `hidden unit ${at}` : `the score of ${classes[at]}`;
-      },
-    };
+    });
+    this.says.textContent = "";
+    this.show(null);
+  }
+
+  takeImage(place) {
+    this.place = place;
+    this.isDrawn = false;
+    const start = place * PIXELS;
+    this.take(this.images.subarray(start, start + PIXELS), this.labels[place]);
+  }
+
+  takeDrawing(label) {
+    this.isDrawn = true;
+    this.choice.selectedIndex = label;
+    this.take(this.drawing, label);
   }
 
   next() {
-    const drawing = this.pad.getDrawing();
+    const { drawing } = this.pad;
     if (drawing && String(drawing.image) !== String(this.drawing)) {
       this.drawing = drawing.image;
-      this.take(drawing.image, drawing.label);
-      this.choice.selectedIndex = drawing.label;
-      this.isDrawn = true;
+      this.takeDrawing(drawing.label);
     } else {
-      this.place = (this.place + 1) % this.labels.length;
-      const start = this.place * PIXELS;
-      this.take(this.images.subarray(start, start + PIXELS), this.labels[this.place]);
+      this.takeImage((this.place + 1) % this.labels.length);
     }
-    this.view.load(this.network);
   }
 
-  // Takes what the reader says of the drawing.
-  label() {
-    this.take(this.drawing, this.choice.selectedIndex);
-    this.isDrawn = true;
-    this.view.load(this.network);
+  update() {
+    const before = this.network;
+    this.network = makeStep(before);
+    this.weights = this.network.weights;
+    this.says.textContent = describeStep(before);
+    this.show(before);
   }
 
-  describe() {
-    const { network, before } = this.view;
+  // before: the network before a step, if there was one.
+  show(before) {
+    const { network, place, labels } = this;
     const { classes } = this.parameters;
+    this.tiles.show(network, before);
     const [answer, after] = [before, network]
       .filter(Boolean)
       .map(({ values }) => classes[argmax(values[2])]);
-    const count = this.labels.length.toLocaleString("en");
-    const place = (this.place + 1).toLocaleString("en");
+    const [number, count] = [place + 1, labels.length].map((each) => each.toLocaleString("en"));
     const which = this.isDrawn
       ? ["Your drawing. This is a ", this.choice, "."]
-      : [`Image ${place} of ${count}, a ${classes[this.labels[this.place]]}.`];
+      : [`Image ${number} of ${count}, a ${classes[labels[place]]}.`];
     const read = ` Read as ${answer}${after ? `, after the step as ${after}` : ""}.`;
     this.where.replaceChildren(make("strong", {}, ...which), read);
   }
 }
 
-// Shows the steps in `root`. pad: see above.
+// Shows the steps in `root`. pad: has the drawing.
 export function setUpSteps(root, training, pad) {
   new Steps(root, training, pad).begin();
 }

@@ -1,7 +1,7 @@
 // Shows how a network reads the drawing while it trains: ten bars, and a strip of its answers.
 
 import { clamp, read } from "../compute/reading.js";
-import { isStill, make, Section } from "../show/dom.js";
+import { make, Section } from "../show/dom.js";
 import { grey, nameOf, paint } from "../show/paint.js";
 
 // The epochs of a strip, and the last one of a shorter training: the same on every device.
@@ -13,7 +13,6 @@ export class Strip extends Section {
     super(root);
     this.image = image;
     this.classes = classes;
-    this.isStill = isStill();
     this.epoch = -1; // the last one of the strip
     this.part("watch").hidden = false;
     this.part("strip").replaceChildren();
@@ -23,7 +22,6 @@ export class Strip extends Section {
   // Reads the drawing with a network. isLast: whether the strip ends with this epoch.
   read(epoch, network, isLast = false) {
     const isInStrip = MILESTONES.includes(epoch) || (isLast && epoch < MILESTONES.at(-1));
-    if (this.isStill && !isInStrip) return;
     const { scores, answer } = read(this.image, network);
     [...this.part("bars").children].forEach((bar, d) => {
       bar.hidden = !(d in this.classes) && d !== answer;

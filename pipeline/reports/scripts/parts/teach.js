@@ -5,7 +5,6 @@ import { read, unpackBytes } from "../compute/reading.js";
 import { formatPercent } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
-const DEFAULTS = { learning_rate: 0.005, relu_grad_inactive: 1, seed: 1 }; // where a page cannot train
 
 // Returns the weights after one update of copies of them with an image and its label, without
 // dropout.
@@ -22,7 +21,7 @@ function learnImage({ weights, normalisation }, image, label, parameters) {
   return copies;
 }
 
-// training: what train.js reads, or null where a page cannot train.
+// training: what train.js reads.
 export class Teacher {
   constructor(training) {
     this.training = training;
@@ -34,28 +33,31 @@ export class Teacher {
     if (!network.weights || image.every((ink) => ink === 0)) return "Draw something first.";
     if (label < 0) return "First choose what it is, after “This is a”.";
     network.before ??= network.weights;
-    const weights = learnImage(network, image, label, this.training?.parameters ?? DEFAULTS);
-    const old = await this.validate(network);
-    network.weights = weights;
-    const now = await this.validate(network);
+    network.weights = learnImage(network, image, label, this.training.parameters);
     const isWrong = read(image, network).answer !== label;
     const again = isWrong ? " It still reads wrongly, so press again for another step." : "";
-    const others = old === null ? "" : ` ${this.compare(old, now)}`;
-    return `It has learned from your drawing, in one step.${again}${others}`;
+    return `It has learned from your drawing, in one step.${again}${await this.compare(network)}`;
   }
 
-  // What an update has done to other images.
-  compare(old, now) {
+  // What has become of other images since the network was first taught.
+  async compare({ weights, before, normalisation }) {
+    const [now, old] = [
+      await this.validate({ weights, normalisation }),
+      await this.validate({ weights: before, normalisation }),
+    ];
+    if (now === null) return "";
     const count = this.training.numValidation.toLocaleString("en");
-    const why = now < old ? ": it reads them all with the same weights, so others may suffer" : "";
-    return `Of ${count} other images it reads ${formatPercent(now)}, before it ${formatPercent(old)}${why}.`;
+    const why = now < old ? ": a step for one digit may harm others" : "";
+    return (
+      ` Of ${count} other digits it now reads ${formatPercent(now)} correctly, ` +
+      `and ${formatPercent(old)} before you taught it${why}.`
+    );
   }
 
-  // The accuracy on the validation images; null if there are none, or of other classes.
-  async validate({ weights, normalisation, classes }) {
+  // The accuracy on the validation images; null if there are none.
+  async validate({ weights, normalisation }) {
     const { training } = this;
-    if (!training?.numValidation) return null;
-    if (String(classes) !== String(training.parameters.classes)) return null;
+    if (!training.numValidation) return null;
     const packed = [training.validation_images, training.validation_labels];
     this.validation ??= await Promise.all(packed.map(unpackBytes));
     const [, accuracy] = evaluate(...this.validation, weights, normalisation);

@@ -1,17 +1,17 @@
 // Trains the network of a lesson, with the slip or without it and from any seed, while it reads what
 // is drawn. Whole trainings become dots, and one button trains ten more of each kind.
 
-import { count, formatPercent, Section } from "../show/dom.js";
+import { count, formatPercent } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
 import { Plot } from "../show/plot.js";
-import { KINDS, MAX_SEED } from "./dots.js";
+import { KINDS } from "./dots.js";
 import { store, storeOfTab } from "./store.js";
 import { Strip } from "./strip.js";
+import { TrainingSection } from "./trainings.js";
 
 const MORE = 10; // trainings of each kind
-const SLIP = { on: true, off: false }; // in a link
 
-class Training extends Section {
+class Training extends TrainingSection {
   constructor(root, trainings, dots, pad) {
     super(root);
     this.trainings = trainings;
@@ -21,22 +21,10 @@ class Training extends Section {
     this.seed = this.part("seed");
     this.seed.value = storeOfTab.read("seed") ?? this.seed.value;
     this.plot = new Plot(this.part("accuracy"));
-    this.halt = null; // what stops the present training
   }
 
   get dot() {
     return { kind: this.slip.checked ? "with" : "without", seed: this.seed.valueAsNumber };
-  }
-
-  // It does not use `disabled`, with which a button loses the focus. halt: null at the end.
-  setBusy(halt) {
-    this.halt = halt;
-    for (const each of this.root.querySelectorAll(".train, .more")) {
-      each.setAttribute("aria-disabled", halt !== null);
-    }
-    for (const each of this.root.querySelectorAll(".stop")) {
-      each.setAttribute("aria-disabled", halt === null);
-    }
   }
 
   train() {
@@ -60,15 +48,12 @@ class Training extends Section {
       if (done === list.length) this.end("state", `${done} trained.`);
     };
     this.write("state", `0 of ${list.length} trained.`);
-    const stop = this.trainings.measure(list, tell, (error) => this.fail("state", error));
+    const fail = (error) => this.end("state", `This browser could not train: ${error}`);
+    const stop = this.trainings.measure(list, tell, fail);
     this.setBusy(() => {
       stop();
       this.end("state", `Stopped after ${done} of ${list.length}.`);
     });
-  }
-
-  fail(place, error) {
-    this.end(place, `This browser could not train: ${error}`);
   }
 
   end(place, words) {
@@ -111,22 +96,12 @@ class Training extends Section {
   // stop has neither.
   readAddress() {
     if (!location.hash.includes("=")) return;
-    const wrong = [];
-    const set = [];
-    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-      if (name === "seed" && /^\d+$/.test(value) && Number(value) <= MAX_SEED) {
-        this.seed.value = value;
-        set.push(`seed ${value}`);
-      } else if (name === "slip" && value in SLIP) {
-        this.slip.checked = SLIP[value];
-        set.push(`${SLIP[value] ? "with" : "without"} the slip`);
-      } else {
-        wrong.push(`${name} ${value}`);
-      }
-    }
-    const from = set.length ? `From the link: ${set.join(", ")}. ` : "";
-    const refused = wrong.length ? `The link also has ${wrong.join(", ")}, which cannot be.` : "";
-    this.write("from-link", from + refused);
+    const link = new URLSearchParams(location.hash.slice(1));
+    this.seed.value = link.get("seed") ?? this.seed.value;
+    this.slip.checked = link.has("slip") ? link.get("slip") !== "off" : this.slip.checked;
+    const { kind } = this.dot;
+    this.write("from-link", `Seed ${this.seed.value}, ${kind} the slip: now press Train.`);
+    this.write("outcome", "");
     this.part("from-link").scrollIntoView({ block: "center" });
     this.showDots();
   }
@@ -161,26 +136,19 @@ class Attempt {
     this.dot = dot;
     this.parameters = panel.trainings.find(dot);
     this.accuracies = [];
-    this.kept = null; // the last result with weights
     this.strip = null; // unless there is nothing to read
   }
 
   begin() {
     const { panel, parameters } = this;
-    const image = panel.pad.getImage();
+    const image = panel.pad.imageToRead;
     if (image) this.strip = new Strip(panel.root, image, parameters.classes);
-    panel.part("progress").max = parameters.epochs;
-    panel.part("progress").value = 0;
     panel.plot.setCount(parameters.epochs);
+    panel.write("from-link", "");
     panel.write("outcome", "Training.");
     this.draw();
     const show = (result) => this.show(result);
-    const fail = (error) => panel.fail("outcome", error);
-    const stop = panel.trainings.train(parameters, show, fail);
-    panel.setBusy(() => {
-      stop();
-      this.stop();
-    });
+    panel.start(panel.trainings, parameters, show, (words) => panel.end("outcome", words));
     panel.part("compared").hidden = false;
     for (const name of ["compared", "accuracy"]) {
       panel.part(name).scrollIntoView({ block: "nearest" }); // what grows, and what comes out
@@ -193,53 +161,30 @@ class Attempt {
 
   show(result) {
     const { panel, parameters } = this;
-    const { epoch, place, weights, finite, isLast, validation } = result;
-    if (weights && finite !== false) {
-      this.kept = result;
-      this.strip?.read(place ? null : epoch, { ...parameters, weights }, isLast);
-    }
-    if (place || epoch === 0) return;
+    const { epoch, weights, isLast, validation } = result;
+    if (weights) this.strip?.read(epoch, { ...parameters, weights }, isLast);
+    if (epoch === 0) return;
     this.accuracies.push(100 * validation);
     this.draw();
-    panel.part("progress").value = epoch;
     panel.write("shown", `Round ${epoch}: ${formatPercent(validation)}.`);
-    if (isLast) this.finish(finite, validation);
+    if (isLast) this.finish(weights, validation);
   }
 
-  finish(hasNumbers, accuracy) {
-    const { panel, dot, parameters, kept } = this;
+  finish(weights, accuracy) {
+    const { panel, dot, parameters } = this;
     panel.plot.drawAll();
-    if (!hasNumbers) {
-      panel.end("outcome", "Stopped: the error is no longer a number.");
-      return;
-    }
-    const { isTaught, isReadOtherwise } = panel.pad.add({ ...parameters, weights: kept.weights });
+    const { isTaught, isReadOtherwise } = panel.pad.add({ ...parameters, weights });
     panel.dots.keep({ ...dot, accuracy });
     const forgets = isTaught ? ", so what you taught it is forgotten" : "";
     const proof = isReadOtherwise
-      ? " One drawing proves nothing; the thousand digits below do."
+      ? " One drawing proves nothing: look at the thousand digits below."
       : "";
     const start = `Trained from a new start${forgets}.`;
     panel.end("outcome", `${start} The pad above now reads with this network.${proof}`);
   }
-
-  stop() {
-    const { panel, parameters, kept } = this;
-    if (!kept?.epoch) {
-      panel.end("outcome", "Stopped before it could learn.");
-      return;
-    }
-    const network = { ...parameters, weights: kept.weights };
-    this.strip?.read(kept.epoch, network, true);
-    panel.plot.drawAll();
-    panel.pad.add(network);
-    const words = "The pad above now reads with it, but only a whole training is a dot.";
-    panel.end("outcome", `Stopped after round ${kept.epoch}. ${words}`);
-  }
 }
 
-// Sets up the stop in `root`, which has lesson_train.html.j2 and lesson_dots.html.j2. pad: has the
-// image to read, and gets a network that has been trained.
+// Sets up the stop in `root`. pad: has the image to read, and gets a network that has been trained.
 export function setUpTraining(root, trainings, dots, pad) {
   const training = new Training(root, trainings, dots, pad);
   training.listen();

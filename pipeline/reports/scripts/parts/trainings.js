@@ -3,7 +3,40 @@
 
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
+import { Section } from "../show/dom.js";
 import { MILESTONES } from "./strip.js";
+
+// A part of a page whose buttons train, and stop the present training. halt: what stops it, or null.
+// It does not use `disabled`, with which a button loses the focus.
+export class TrainingSection extends Section {
+  halt = null;
+
+  // Trains once. show: gets each epoch. end: gets why it has ended early, in words.
+  start(trainings, parameters, show, end) {
+    const progress = this.part("progress");
+    progress.max = parameters.epochs;
+    const tell = (result) => {
+      progress.value = result.epoch;
+      show(result);
+    };
+    const fail = (error) => end(`This browser could not train: ${error}`);
+    const stop = trainings.train(parameters, tell, fail);
+    this.setBusy(() => {
+      stop();
+      end("Stopped.");
+    });
+  }
+
+  setBusy(halt) {
+    this.halt = halt;
+    for (const each of this.root.querySelectorAll(".train, .again, .more")) {
+      each.setAttribute("aria-disabled", halt !== null);
+    }
+    for (const each of this.root.querySelectorAll(".stop")) {
+      each.setAttribute("aria-disabled", halt === null);
+    }
+  }
+}
 
 export class Trainings {
   // run: as live.py collects it. source: the text of network.js.

@@ -2,10 +2,7 @@
 
 import { findWeight, listPlaces, listWeights } from "../compute/sums.js";
 import { make, makeButton } from "./dom.js";
-import { describe, format, isInactive, signOf } from "./words.js";
-
-const MANY = 24; // weights, of which only those of the chosen place have their number beside them
-const SHARES = [0.36, 0.4, 0.45, 0.5, 0.55, 0.6, 0.64]; // of a line, where its number may be
+import { format, isInactive, signOf } from "./words.js";
 
 const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
 
@@ -28,36 +25,20 @@ function put(element, [across, down]) {
   return element;
 }
 
-// Chooses for each line's number the share of the line that is farthest from the other numbers, and
-// from places that are taken.
-function placeNumbers(lines, taken) {
-  const places = [...taken];
-  const numbers = [];
-  for (const [start, end] of lines) {
-    const free = SHARES.map((share) => {
-      const [x, y] = start.map((value, axis) => value + share * (end[axis] - value));
-      const gaps = places.map(([right, down]) =>
-        Math.max(Math.abs(x - right) / 0.13, Math.abs(y - down) / 0.3),
-      );
-      return { at: [x, y], gap: Math.min(1, ...gaps) - 0.01 * Math.abs(share - 0.5) };
-    });
-    const { at } = free.reduce((best, each) => (each.gap > best.gap ? each : best));
-    places.push(at);
-    numbers.push(at);
-  }
-  return numbers;
+// The place of the number of a weight: on the line of the weight, in the middle, or alternately before
+// and behind it where lines cross.
+function locateNumber({ sizes }, layer, to, [start, end]) {
+  const share = sizes[layer] === 1 ? 0.5 : 0.37 + 0.26 * (to % 2);
+  return start.map((value, axis) => value + share * (end[axis] - value));
 }
 
 export class Circles {
-  describe = describe;
-
   build(view) {
     const { network } = view;
     const isDeep = network.weights.length > 1; // with something to say under its circles
     const rows = Math.max(...network.sizes) + (isDeep ? 0.4 : 0.15);
     this.places = listPlaces(network).map((place) => this.buildPlace(view, ...place));
     this.weights = listWeights(network).map((weight) => this.buildWeight(view, weight));
-    this.putNumbers(network);
     const picture = make("div", { class: "picture", style: `height: calc(${rows} * var(--row))` });
     picture.innerHTML = `<svg class="lines" viewBox="0 0 1 ${rows}" preserveAspectRatio="none" aria-hidden="true">
       ${this.weights.map(({ line }) => drawLine(...line)).join("")}</svg>`;
@@ -69,18 +50,6 @@ export class Circles {
     const items = this.places.flatMap(({ button, under, target }) => [button, under, target || ""]);
     picture.append(...heads, ...items, ...this.weights.map(({ button }) => button));
     return picture;
-  }
-
-  putNumbers(network) {
-    const taken = listPlaces(network).filter(([layer]) => layer > 0);
-    const lines = this.weights.map(({ line }) => line);
-    const at = placeNumbers(
-      lines,
-      taken.map((place) => locateUnder(network, ...place)),
-    );
-    this.weights.forEach(({ button }, k) => {
-      put(button, at[k]);
-    });
   }
 
   buildPlace(view, layer, place) {
@@ -99,6 +68,7 @@ export class Circles {
     const { layer, from, to } = weight;
     const line = [locate(view.network, layer - 1, from), locate(view.network, layer, to)];
     const button = makeButton("", () => view.choose(weight), { class: "weight" });
+    put(button, locateNumber(view.network, layer, to, line));
     return { ...weight, line, button };
   }
 
@@ -145,11 +115,9 @@ export class Circles {
       const { weight, at } = found[k];
       const shape = this.lines.children[k];
       const isChosen = chosen?.layer === layer && chosen.from === from && chosen.to === to;
-      const isOfPlace = view.isChosen(layer, to) || view.isChosen(layer - 1, from);
       const text = format(weight);
       shape.setAttribute("class", signOf(weight));
       shape.style.strokeWidth = 1 + (5 * Math.abs(weight)) / most;
-      button.hidden = found.length > MANY && !isOfPlace && !isChosen;
       button.textContent = text;
       button.className = `weight ${signOf(weight)}`;
       const old = before?.weights[layer - 1][at] ?? weight;

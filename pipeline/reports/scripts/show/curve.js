@@ -1,7 +1,6 @@
 // Draws the loss over a weight: a parabola, its slope where the weight is, and steps before.
 
 import { findCurve, findReach } from "../compute/sums.js";
-import { isStill } from "./dom.js";
 import { format } from "./words.js";
 
 // Places in a curve's picture.
@@ -101,14 +100,4 @@ export function drawCurve(network, weight, frame, trail) {
     ${drawText(x, BASE + 32, "middle", now)}
     ${drawText(RIGHT - MARGIN, BASE + 16, "middle", end)}
     </svg>`;
-}
-
-// Rolls the dot along the curve to where it is, from where the weight was before.
-export function roll(root, network, weight, frame, start) {
-  if (isStill()) return;
-  const curve = findCurve(network, weight, divide(start, weight.weight, 13));
-  const points = curve.map(placeIn(frame));
-  const [x, y] = points.at(-1);
-  const moves = points.map(([cx, cy]) => ({ transform: `translate(${cx - x}px, ${cy - y}px)` }));
-  root.querySelector(".now").animate(moves, 300);
 }

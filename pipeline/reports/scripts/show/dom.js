@@ -18,6 +18,9 @@ export function makeButton(text, act, attributes = {}) {
   return button;
 }
 
+export const makeNumberField = (attributes = {}) =>
+  make("input", { type: "number", step: "any", required: "", autocomplete: "off", ...attributes });
+
 // Adds an element of the parent's kind, HTML or SVG, at the parent's end.
 export function addElement(parent, tag, attributes = {}, ...children) {
   const element = document.createElementNS(parent.namespaceURI, tag);
@@ -42,9 +45,6 @@ export class Section {
     this.part(name)?.addEventListener(event, act);
   }
 }
-
-// Whether the reader wants little to move.
-export const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 

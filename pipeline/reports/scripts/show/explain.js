@@ -1,7 +1,7 @@
 // Explains a place of a network as sums in numbers, and a weight by its curve. Each function returns
 // a figure, and what is said below it.
 
-import { findLoss, findProducts, findProductsBack, round, roundTerms } from "../compute/sums.js";
+import { findLoss, findProducts, findProductsBack, findRest, round } from "../compute/sums.js";
 import { drawCurve } from "./curve.js";
 import { make, makeButton, writeMinus } from "./dom.js";
 import { format, isHidden, isInactive } from "./words.js";
@@ -17,18 +17,16 @@ function makeRow(className, head, calculation, value) {
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
 // A table of a sum. results: the total and what follows from it, each as a name and a value.
-function makeSum(network, className, caption, terms, results, press) {
+function makeSum(className, caption, terms, results, press) {
   const [[, total]] = results;
-  const { rows, others, rest } = roundTerms(terms, total, network.most);
-  const body = rows.map((term) => {
+  const rest = findRest(terms, total);
+  const body = terms.map((term) => {
     const head = term.factors ? makeButton(term.name, () => press(term)) : term.name;
     const [first, second] = term.factors?.map(format) ?? [];
     const product = term.factors && `${first} × ${bracket(second)}`;
     return makeRow("term", head, product, writeMinus(round(term.product)));
   });
-  if (others || rest) {
-    body.push(makeRow("rest", others ? `the other ${others}` : "rounding", "", writeMinus(rest)));
-  }
+  if (rest) body.push(makeRow("rest", "rounding", "", writeMinus(rest)));
   results.forEach(([result, value], k) => {
     body.push(makeRow(k ? "more" : "total", result, "", writeMinus(round(value))));
   });
@@ -49,7 +47,7 @@ function makeForward(network, layer, place, press) {
       ]
     : [["score", sum]];
   const caption = `Forward: ${network.nameOf(layer, place)}`;
-  return makeSum(network, "", caption, terms, results, press);
+  return makeSum("", caption, terms, results, press);
 }
 
 function makeBackOfUnit(network, layer, place, press) {
@@ -62,7 +60,7 @@ function makeBackOfUnit(network, layer, place, press) {
     [`error signal: ${reason}`, sum * slope],
   ];
   const terms = findProductsBack(network, layer, place);
-  return makeSum(network, "from-back", BACK, terms, results, press);
+  return makeSum("from-back", BACK, terms, results, press);
 }
 
 function makeBackOfScore(network, layer, place) {
@@ -72,19 +70,7 @@ function makeBackOfScore(network, layer, place) {
     { name: `minus its target, ${format(target)}`, product: -target },
   ];
   const results = [["error signal", network.signals[layer][place]]];
-  return makeSum(network, "from-error", BACK, terms, results);
-}
-
-// Why a hidden unit has its error signal.
-function explainSignal(network, layer, place) {
-  if (!isInactive(network, layer, place)) {
-    return "The unit is active, so its error signal flows on.";
-  }
-  const end = network.inactive
-    ? "But the original's slip takes 1, so the unit has an error signal all the same."
-    : "So its error signal is 0, and this step leaves its weights alone.";
-  return `The unit is inactive: its sum is not above 0. Below 0 a small change of the sum changes
-    nothing behind it, so the true slope of the ReLU is 0. ${end}`;
+  return makeSum("from-error", BACK, terms, results);
 }
 
 // An input, or a unit or a score as two sums. press: called with the weight of a product.
@@ -94,11 +80,7 @@ export function explainPlace(network, layer, place, press) {
   }
   const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
-  const why = isHidden(network, layer) ? explainSignal(network, layer, place) : "";
-  return {
-    figure: make("div", {}, ...sums),
-    words: [make("span", { class: "from-back after-prediction" }, why)],
-  };
+  return { figure: make("div", {}, ...sums), words: [] };
 }
 
 // A weight: its curve, the loss and the slope there, and the next step. trail: where it was before,
@@ -113,7 +95,7 @@ export function explainWeight(network, found, frame, trail) {
   figure.innerHTML = drawCurve(network, found, frame, trail);
   const name = isScore ? "The weight" : `Weight from ${start} to ${end}`;
   figure.prepend(make("figcaption", {}, `${name}: ${now}`));
-  const why = isScore ? "score minus target" : `the error signal of ${end}`;
+  const why = isScore ? "(score − target)" : `the error signal of ${end}`;
   const sum = `${now} − ${rate} × ${bracket(product)} = ${next}`.replaceAll(" ", "\u00a0"); // in one line
   const step = `The next step goes against the slope: ${sum}.`;
   const words = [
@@ -121,7 +103,7 @@ export function explainWeight(network, found, frame, trail) {
     isInactive(network, layer, to) && slope
       ? "This is the slip: the unit is inactive, so the true slope is 0."
       : "",
-    make("span", { class: "after-prediction" }, step),
+    make("span", { class: "next-step" }, step),
   ];
   return { figure, words };
 }

@@ -35,7 +35,8 @@ function compareGroups(groups) {
   const [lower, upper] = measured.sort((a, b) => a.mean - b.mean);
   const apart = `Their means lie ${points(upper.mean - lower.mean)} apart`;
   const gap = upper.low - lower.high;
-  if (gap > 0) return `${apart}, and the groups do not overlap: ${points(gap)} lie between them.`;
+  if (gap > 0)
+    return `${apart}, and the groups do not overlap: ${points(gap)} lie between them. That is hardly luck.`;
   const among = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
   const some = `${among} of ${lower.dots.length} ${lower.name}`;
   return `${apart}, and the groups overlap: ${some} reach the lowest ${upper.name}.`;

@@ -5,7 +5,6 @@ import { writeMinus } from "./dom.js";
 
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number says nothing but that the steps are too long
-
 const SMALL = 1e-9; // and below this it is 0
 
 // A number with four digits that count, at most three of them behind the point; a smaller one with
@@ -22,12 +21,6 @@ export const isDiverged = (network) => !(findLoss(network) < LARGE);
 // The class of a number, which gives it its colour.
 export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
 
-// Says why a number is refused, or nothing.
-export const findNumberFault = (value) =>
-  Number.isFinite(value) ? "" : "Write a number, such as 0.5.";
-export const findRateFault = (value) =>
-  value > 0 ? "" : "The learning rate must be a number above 0, such as 0.1.";
-
 export const isHidden = ({ weights }, layer) => layer > 0 && layer < weights.length;
 
 // Whether the ReLU cuts the sum of a place.
@@ -37,8 +30,6 @@ export const isInactive = (network, layer, place) =>
 // What is said before anything is pressed.
 export const invite = ({ home }) =>
   home ? "Drag the dot along the curve." : "Press a number to see what it is made of.";
-
-const countNumbers = (matrices) => matrices.reduce((sum, { length }) => sum + length, 0);
 
 const SAYS = {
   forward: () =>
@@ -53,11 +44,10 @@ const SAYS = {
       ? "By the slip, a silent unit lets them through, too."
       : "A silent unit lets none through."),
   update: (network, before) => {
-    const matrices = network.weights.map((matrix, k) =>
-      matrix.filter((w, at) => w !== before.weights[k][at]),
-    );
-    const [moved, all] = [matrices, network.weights].map(countNumbers);
-    return `Weights that have moved: ${moved} of ${all}. The loss was ${format(findLoss(before))}, and is ${format(findLoss(network))}.`;
+    const [old, now] = [before, network].map(({ weights }) => weights.flatMap((all) => [...all]));
+    const moved = now.filter((weight, at) => weight !== old[at]).length;
+    const [first, last] = [before, network].map((each) => format(findLoss(each)));
+    return `Weights that have moved: ${moved} of ${now.length}. The loss was ${first}, and is ${last}.`;
   },
 };
 
