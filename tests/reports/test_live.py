@@ -220,7 +220,6 @@ def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
         (0, "values 1 1", ""),
         (-7, "values 2 0", "inactive"),
         (2, "values 2 0", ""),
-        (-3, "values 1 0", "another circle"),
         (0, "values 2 1", "score may be below 0"),
         (2, "values 2 1", "signs"),
         (-1, "signals 1 0", "signs"),
