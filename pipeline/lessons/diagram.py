@@ -31,7 +31,7 @@ class Diagram(anywidget.AnyWidget):
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
     on_paper: ask for the numbers of the step before it shows them.
-    has_buttons: offer the parts of a step.
+    without_buttons: show the network, and offer no step.
     has_switches: offer a switch that turns the signs of all weights, and one that gives
         a silent unit the slope 1. The weights are those of a silent unit.
 
@@ -51,7 +51,7 @@ class Diagram(anywidget.AnyWidget):
         learning_rate: float = 0.1,
         relu_grad_inactive: int = 0,
         on_paper: bool = False,
-        has_buttons: bool = True,
+        without_buttons: bool = False,
         has_switches: bool = False,
     ) -> None:
         matrices = [np.asarray(matrix, float) for matrix in weights]
@@ -68,7 +68,7 @@ class Diagram(anywidget.AnyWidget):
             "learningRate": learning_rate,
             "reluGradInactive": relu_grad_inactive,
             "onPaper": on_paper,
-            "hasButtons": has_buttons,
+            "withoutButtons": without_buttons,
             "hasSwitches": has_switches,
         }
         super().__init__(state=state)

@@ -44,7 +44,7 @@ def test_a_view_has_its_still_its_text_and_its_state_beside_the_widget():
             "learningRate": 0.05,
             "reluGradInactive": 0,
             "onPaper": False,
-            "hasButtons": True,
+            "withoutButtons": False,
             "hasSwitches": False,
         },
     }

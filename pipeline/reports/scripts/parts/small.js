@@ -36,7 +36,7 @@ const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES)
 // silent.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
-  const phases = state.hasButtons ? findPhases(state) : [];
+  const phases = state.withoutButtons ? [] : findPhases(state);
   const view = new NetworkView(root, { phases, paper });
   const first = readState(state);
   const read = () => {
@@ -69,5 +69,5 @@ export function draw(root, state) {
   const rate = view.makeRate(state.learningRate);
   const others = state.hasSwitches ? [again, slipLabel, silentLabel] : [again, rate];
   root.classList.add("circles");
-  view.build(read(), state.hasButtons ? others : []);
+  view.build(read(), state.withoutButtons ? [] : others);
 }
