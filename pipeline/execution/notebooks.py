@@ -178,7 +178,7 @@ def _run_cells(
     process.end()
 
 
-def check_code(inputs: Mapping[str, str]) -> None:
+def check_loaded_code(inputs: Mapping[str, str]) -> None:
     """Raise CommandFailed unless processes have the code in memory that inputs name.
 
     A command asks this before it deletes anything. A process compares as it starts.

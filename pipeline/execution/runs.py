@@ -64,7 +64,7 @@ def run(
             start_fork_server()
             from pipeline.execution import notebooks  # see `execute_stages`
 
-            notebooks.check_code(record.inputs)
+            notebooks.check_loaded_code(record.inputs)
             if force:
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:

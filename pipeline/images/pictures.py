@@ -102,7 +102,7 @@ def read_grey(file: Path) -> np.ndarray:
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """Bring a picture (H, W) uint8 into the form of MNIST's digits, or None if blank.
+    """Return a picture (H, W) uint8 in the form of MNIST's digits, or None if blank.
 
     Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast,
     and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
@@ -131,12 +131,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     if mass.max() == 0:  # specks that are too far apart to leave anything
         return None, False
     image = np.zeros((SIDE, SIDE), np.uint8)
-    rows, columns = (_find_place(mass.sum(axis=axis)) for axis in (1, 0))
+    rows, columns = (_find_centred_slice(mass.sum(axis=axis)) for axis in (1, 0))
     image[rows, columns] = np.round(mass * (255 / mass.max()))
     return image, is_shaded
 
 
-def _find_place(mass: np.ndarray) -> slice:
+def _find_centred_slice(mass: np.ndarray) -> slice:
     """Return the rows, or columns, of an image that ink of this mass (n,) fills."""
     centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
     start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))

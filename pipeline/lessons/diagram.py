@@ -201,7 +201,7 @@ def draw_slip(
 def draw_pass(
     inputs: np.ndarray, target: np.ndarray, weights: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Figure, str]:
-    """Draw one image's way forward through the three layers, and below the way back.
+    """Draw one image's forward pass through the layers, and below it the way back.
 
     inputs, target: (1, 784) and (1, 10).
 

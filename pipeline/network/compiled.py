@@ -106,7 +106,7 @@ def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
 
 
 def can_take(weights: Weights) -> bool:
-    """Return whether the weights are the loops' matrices, (784, H) and (H, 10)."""
+    """Return whether the weights fit the loops: matrices (784, H) and (H, 10)."""
     hidden_size = len(weights[-1])
     shapes = [matrix.shape for matrix in weights]
     return shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)] and all(

@@ -69,7 +69,7 @@ def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], 
 
 
 def show_table(table: str) -> None:
-    """Display a table of HTML, which the keyboard can scroll where it is wide."""
+    """Display an HTML table; if it is wide, the keyboard can scroll it."""
     attributes = 'class="scroll" role="group" aria-label="Table" tabindex="0"'
     display(HTML(f'<div {attributes} style="overflow-x: auto">{table}</div>'))
 

@@ -109,7 +109,7 @@ def check_unchanged(path: Path, now: str, before: str) -> None:
 
 
 def remove_parts(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process has left of writing files of these names."""
+    """Remove the partial files of these names that a killed process left."""
     for name in names:
         for part in folder.glob(f".{name}.*.part"):
             part.unlink()

@@ -253,7 +253,7 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the files of an earlier run, except run.json and its checkpoint.
 
-        The metrics go first, so that none are left without what they were made from.
+        Metrics are removed first, so that none remain without their data and model.
         """
         for name in stages.CLEARED_FILES:
             (self.path / name).unlink(missing_ok=True)

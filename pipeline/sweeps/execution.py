@@ -100,7 +100,7 @@ def open_trainer(
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
             # The code is the same for each source.
-            notebooks.check_code(next(iter(sweep.inputs.values())))
+            notebooks.check_loaded_code(next(iter(sweep.inputs.values())))
         with open_threads(workers or cpu_count()) as threads:  # idle without jobs
             yield lambda *job: threads.submit(training.train_point, *job)
 

@@ -1,4 +1,4 @@
-"""Say what is left of a sweep, and how far it is."""
+"""Log a sweep's progress, and what is left of it."""
 
 import logging
 import time
