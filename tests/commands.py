@@ -25,6 +25,7 @@ from filelock import FileLock
 from pipeline import __main__, commands
 from pipeline.paths import ROOT
 
+PATIENCE = 300  # seconds until what does not answer or end fails a test
 # The commands of the README, each of which makes a folder.
 COMMANDS = {
     "default": ["run", "--run-dir"],
@@ -42,7 +43,7 @@ save = Checkpoints.save_when_due
 def stop():
     """Wait at the gate until it lets this process go on."""
     gate = "127.0.0.1", int(os.environ["GATE"])
-    socket.create_connection(gate, timeout=100).recv(1)
+    socket.create_connection(gate, timeout=300).recv(1)
 
 
 def save_and_stop(self, checkpoint, *generators):
@@ -164,7 +165,7 @@ class Command:
         self.process = start(*words, **options)
 
     def wait_for(self, path):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not path.exists():
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < deadline
@@ -191,8 +192,8 @@ class Command:
         while again and self.process.poll() is None:
             send(self.process.pid, number)
             time.sleep(0.01)
-        output = self.process.communicate(timeout=120)[0]
-        deadline = time.monotonic() + 60
+        output = self.process.communicate(timeout=PATIENCE)[0]
+        deadline = time.monotonic() + PATIENCE
         while left := self.find_processes():
             assert time.monotonic() < deadline, left
             time.sleep(0.02)

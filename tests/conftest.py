@@ -94,7 +94,7 @@ class Gate(socket.socket):
 @pytest.fixture(scope="module")
 def gate():
     with Gate() as gate:
-        gate.settimeout(100)
+        gate.settimeout(300)
         gate.bind(("127.0.0.1", 0))
         gate.listen()
         gate.port = str(gate.getsockname()[1])

@@ -27,6 +27,7 @@ from pipeline.execution.notebooks import execute, execute_in_place
 from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.run_folder import RunFolder
+from tests.commands import PATIENCE
 
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
@@ -230,7 +231,7 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
     assert (tmp_path / "a.exit").read_text() == "ended in order"
     (pid,) = map(int, read_texts(tmp_path / "out.ipynb"))
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(timeout=100)
+        psutil.Process(pid).wait(timeout=PATIENCE)
 
 
 COUNT_THREADS = """

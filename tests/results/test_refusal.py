@@ -8,6 +8,7 @@ from jupyter_client.manager import start_new_kernel
 
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.stages import RESULT_FILES, STAGES
+from tests.commands import PATIENCE
 
 REFUSED = {"01_prepare": "num_samples = 0", "02_train": "learning_rate = -0.5"}
 REFUSED |= {"03_evaluate": "run_dir = ''"}
@@ -41,14 +42,14 @@ def run_all(client, stage, line=""):
     replies = {}
     idle = 0
     while idle < len(ids):
-        message = client.get_iopub_msg(timeout=100)
+        message = client.get_iopub_msg(timeout=PATIENCE)
         name = ids.get(message["parent_header"].get("msg_id"))
         if message["msg_type"] == "status":
             idle += bool(name) and message["content"]["execution_state"] == "idle"
         elif name and message["msg_type"] != "execute_input":
             shown[name].append(message["msg_type"])
     while len(replies) < len(ids):
-        message = client.get_shell_msg(timeout=100)
+        message = client.get_shell_msg(timeout=PATIENCE)
         if name := ids.get(message["parent_header"].get("msg_id")):
             replies[name] = message["content"]["status"]
     return shown, replies

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.results.files import LOCK
 from pipeline.sweeps import cluster
-from tests.commands import make_environment
+from tests.commands import PATIENCE, make_environment
 from tests.sweeps.conftest import read_results, wait_for, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -99,7 +99,7 @@ def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
     late = [dask.add_worker(GATE=gate.port) for _ in range(2)]
     for _ in range(3):
         gate.wait().close()
-    log, errors = running.communicate(timeout=120)
+    log, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, log + errors
     assert "no worker" not in log
     assert all(worker.poll() is None for worker in late)
@@ -124,7 +124,7 @@ def test_ctrl_c_and_a_scheduler_that_ends_keep_what_has_finished(dask, local, ga
             running.send_signal(signal.SIGINT)
         else:
             dask.scheduler.kill()
-        log, errors = running.communicate(timeout=120)
+        log, errors = running.communicate(timeout=PATIENCE)
         training.close()
         assert running.returncode == code
         assert message in errors
@@ -139,7 +139,7 @@ def test_a_late_worker_that_differs_ends_the_sweep_by_name(dask, local, gate):
     training = gate.wait()
     dask.add_worker(code=OTHER_VERSIONS)
     dask.remove(first)  # so that the other one gets its points
-    log, errors = running.communicate(timeout=120)
+    log, errors = running.communicate(timeout=PATIENCE)
     training.close()
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
@@ -161,7 +161,7 @@ def test_a_worker_that_cannot_train_is_named_before_anything_is_written(
 ):
     dask.add_worker(option, code=code)
     running = dask.sweep(local / "s.yaml", dask.folder / "out")
-    log, errors = running.communicate(timeout=120)
+    log, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
     assert reason in errors

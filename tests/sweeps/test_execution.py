@@ -19,7 +19,7 @@ from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, table
 from pipeline.sweeps.sweep import prepare
 from tests import original
-from tests.commands import make_options
+from tests.commands import PATIENCE, make_options
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
@@ -101,12 +101,12 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
         before = read_times(tmp_path)
         children = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(number)
-        _, errors = running.communicate(timeout=120)
+        _, errors = running.communicate(timeout=PATIENCE)
         assert running.returncode == (-9 if number == signal.SIGKILL else 130)
         assert "Traceback" not in errors
         assert training.recv(1) == b""  # it has ended
         assert len(read_table(tmp_path)) == 3  # there is one from the start on
-        assert psutil.wait_procs(children, timeout=100)[1] == []
+        assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
     code, log = midway.run(*command)
     assert code == 0, log
     assert log.startswith("3 points: 2 done, 1 to run\n")
@@ -123,7 +123,7 @@ def test_points_that_fail_stop_no_other_and_can_be_retried(midway, tmp_path):
     file, out = write(tmp_path / "s.yaml", grid=grid, seeds=[1, 13]), tmp_path / "out"
     command = ("sweep", file, "--no-report", "--sweep-dir", out)
     failing = midway.start(*command, DEADLY="1")
-    output, errors = failing.communicate(timeout=120)
+    output, errors = failing.communicate(timeout=PATIENCE)
     assert failing.returncode == 1
     results = read_results(out)
     statuses = {(0.005, 13): "died", (10, 1): "diverged", (10, 13): "diverged"}
@@ -258,7 +258,7 @@ def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch, caplog):
 
 
 def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch):
-    together, threads = threading.Barrier(3, timeout=100), set()
+    together, threads = threading.Barrier(3, timeout=PATIENCE), set()
 
     def execute(*_, **__):
         threads.add(threading.get_ident())

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from tests.commands import PATIENCE
 from tests.sweeps.conftest import RATES, wait_for, write
 
 # Appended to helpers.py: the rate of 5, which diverged, becomes the smallest.
@@ -48,7 +49,7 @@ def interrupt(running, gate):
     with gate.wait():
         wait_for(r"\[1/4\]", running.stdout)
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=120)
+        running.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_what_is_saved_while_a_sweep_runs_changes_nothing_in_it(
             changing.add_cell(name, "1 / 0")
     for _ in range(2):
         gate.wait().close()
-    output, errors = running.communicate(timeout=100)
+    output, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, output + errors
     assert read_digests(out) == read_digests(local / "out")
     tested = [row["test_error"] for row in read_rows(out)]
