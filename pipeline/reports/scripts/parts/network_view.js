@@ -158,7 +158,7 @@ export class NetworkView {
     this.forget();
     this.chosen = chosen;
     this.show();
-    this.panel.querySelector(".ask input")?.focus({ preventScroll: true });
+    this.panel.querySelector(".ask input")?.focus();
     // A row of a sum is gone when it has been pressed.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
   }

@@ -22,7 +22,6 @@ const SLIPS = {
       [-sums[layer][place], SIGNS],
       [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
       [add(products.map(({ weight }) => weight)), "Those are the weights alone. Multiply each."],
-      [add([...values[layer - 1]]), "Those are the numbers before alone. Multiply each."],
     ];
   },
   signals(network, layer, place) {
@@ -32,8 +31,7 @@ const SLIPS = {
       return [
         [-right, "The sign is turned: an error signal is the score minus the target."],
         [values[layer][place], "That is the score. Take the target away from it."],
-        [right ** 2, "That is the square, a part of the error. The signal is not squared."],
-        [targets[place], "That is the target. The signal is the score minus the target."],
+        [right ** 2, "That is the square. The signal is not squared."],
       ];
     }
     const products = findProductsBack(network, layer, place);

@@ -8,6 +8,7 @@ const EDGE = 16; // beside the axis
 const SIZES = [10, 7, 5, 3.5]; // of a dot: the largest with which no group gets higher than this
 const MOST = 150;
 const USUAL = [0.76, 0.88]; // the axis has room for these accuracies at least
+const MANY = 10; // dots of a group
 const LABEL = 22; // the height of the name of a group
 const NAMES = { with: "with the slip", without: "without the slip" };
 
@@ -35,8 +36,9 @@ function compareGroups(groups) {
   const [lower, upper] = measured.sort((a, b) => a.mean - b.mean);
   const apart = `Their means lie ${points(upper.mean - lower.mean)} apart`;
   const gap = upper.low - lower.high;
+  const verdict = groups.every((group) => group.dots.length >= MANY) ? " That is hardly luck." : "";
   if (gap > 0)
-    return `${apart}, and the groups do not overlap: ${points(gap)} lie between them. That is hardly luck.`;
+    return `${apart}, and the groups do not overlap: ${points(gap)} lie between them.${verdict}`;
   const among = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
   const some = `${among} of ${lower.dots.length} ${lower.name}`;
   return `${apart}, and the groups overlap: ${some} reach the lowest ${upper.name}.`;
