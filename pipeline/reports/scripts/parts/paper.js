@@ -11,7 +11,7 @@ const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus 
 // The slips that give another number than the right one: what each gives, and what to say.
 const SLIPS = {
   values(network, layer, place) {
-    const { sums, values } = network;
+    const { sums } = network;
     const products = findProducts(network, layer, place);
     const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
     const cut = isHidden(network, layer)
@@ -25,7 +25,7 @@ const SLIPS = {
     ];
   },
   signals(network, layer, place) {
-    const { values, targets, back, signals } = network;
+    const { values, back, signals } = network;
     const right = signals[layer][place];
     if (!isHidden(network, layer)) {
       return [
