@@ -257,8 +257,6 @@ def read_record(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         problem = f"is damaged ({where}: {first['msg']})"
-        if any(each["loc"][:1] == ("inputs",) for each in error.errors()):
-            problem = "was written by a version before 1.0.0, which cannot be read"
         raise InvalidFile(path, problem, next_step) from None
 
 

@@ -47,11 +47,3 @@ def test_a_record_comes_back_as_written_without_the_fields_that_are_none(tmp_pat
     assert read(tmp_path, RunRecord, later) == record
     with pytest.raises(ValidationError):
         record.replace(duration_s=-1)
-
-
-def test_a_record_of_before_1_0_0_is_named(tmp_path):
-    inputs = {"data": "0", "notebooks": {}, "versions": {}}
-    with pytest.raises(InvalidFile, match=r"by a version before 1\.0\.0.* Do this\."):
-        read(tmp_path, RunRecord, RUN | {"inputs": inputs})
-    with pytest.raises(InvalidFile, match=r"by a version before 1\.0\.0"):
-        read(tmp_path, SweepRecord, SWEEP | {"inputs": {"sample": inputs}})
