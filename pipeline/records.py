@@ -2,7 +2,7 @@
 
 These are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
 An unknown field is refused in a sweep's definition, which a user writes. In a record it
-is ignored, so that a record of another version can be read.
+is ignored, but not in the entry random of a sweep.
 """
 
 from datetime import UTC, datetime

@@ -285,7 +285,7 @@ def test_neither_find_in_page_nor_printing_opens_a_choice(browser, path):
     """A text fragment opens what is folded, as find-in-page does."""
     with open_lesson(browser, path) as lesson:
         page = lesson.page
-        reason = lesson.questions.nth(1).locator("details p").first.text_content()
+        reason = lesson.questions.nth(1).locator("details p").nth(1).text_content()
         words = "%20".join(re.findall(r"\w+", reason.split(".")[1])[:4])
         page.goto("about:blank")
         page.goto(f"{path.as_uri()}#:~:text={words}")
@@ -294,6 +294,10 @@ def test_neither_find_in_page_nor_printing_opens_a_choice(browser, path):
         choices, readings = page.evaluate("window.printed")
         assert (choices, readings > 0) == (0, True)
         expect(lesson.rows.nth(1).locator("td").first).to_have_text("")
+        lesson.choose(1, 2)  # now the same words open the other choice
+        page.goto("about:blank")
+        page.goto(f"{path.as_uri()}#:~:text={words}")
+        expect(lesson.questions.nth(1).locator("details[open]")).to_have_count(3)
 
 
 def test_a_filled_sheet_prints_on_one_page_alone(browser, path):

@@ -75,7 +75,8 @@ def make_drawing() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium-headless-shell")
-            or shutil.which("chromium"),
+            or shutil.which("chromium")
+            or shutil.which("google-chrome"),
             args=["--no-sandbox"],
         )
         page = browser.new_page(viewport={"width": WIDTH, "height": 900})

@@ -85,13 +85,13 @@ class Diagram(anywidget.AnyWidget):
 
     @property
     def alt(self) -> str:
-        """Return the text alternative: the size, the scores and the error."""
+        """Return the text alternative: the size, the scores and the loss."""
         layers, targets = self.layers, self.state["targets"]
         size = "-".join(str(len(layer)) for layer in layers)
         scores = " and ".join(f"{score:.4g}" for score in layers[-1])
-        error = f"{np.sum((layers[-1] - targets) ** 2):.4g}"
+        loss = f"{np.sum((layers[-1] - targets) ** 2) / 2:.4g}"
         wanted = " and ".join(f"{target:g}" for target in targets)
-        begins = f"score {scores}, target {wanted}, error {error}"
+        begins = f"score {scores}, target {wanted}, loss {loss}"
         return f"A network of size {size}, as it begins: {begins}."
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:

@@ -56,7 +56,7 @@ def make_exporter() -> TemplateExporter:
         default_preprocessors=[],
         filters={
             "markdown2html": render_markdown,
-            "highlight_code": Highlight2HTML("ipython3"),
+            "highlight_code": Highlight2HTML("python3"),
         },
     )
 

@@ -57,7 +57,7 @@ def run_sweep(
     """
     if scheduler and not importlib.util.find_spec("distributed"):
         problem = "A sweep on a Dask cluster needs distributed, which is not installed"
-        advice = "in the project's folder, pip install -e '.[cluster]' adds it"
+        advice = "(uv) pip install -e '.[cluster]' in the project's folder adds it"
         raise InvalidInput(f"{problem}: {advice}.")
     sweep = source if isinstance(source, Sweep) else prepare(source, sweep_dir)
     for warning in sweep.warnings:

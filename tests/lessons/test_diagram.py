@@ -18,12 +18,12 @@ ON_PAPER = [[[1, -2], [2, 1], [-1, 0]], [[1, 2], [-1, 1]]]  # whole numbers, 3-2
 @pytest.mark.parametrize(
     ("weights", "inputs", "targets", "numbers"),
     [
-        ([[[1.5]]], [2], [1], "1-1 3 1 4"),
-        ([[[2]], [[-3]]], [-1], [0.5], "1-1-1 0 0.5 0.25"),
-        (ON_PAPER, [1, 2, 3], [0, 1], "3-2-2 2 4 0 1 13"),
+        ([[[1.5]]], [2], [1], "1-1 3 1 2"),
+        ([[[2]], [[-3]]], [-1], [0.5], "1-1-1 0 0.5 0.125"),
+        (ON_PAPER, [1, 2, 3], [0, 1], "3-2-2 2 4 0 1 6.5"),
     ],
 )
-def test_the_text_has_the_size_the_scores_the_targets_and_the_error(
+def test_the_text_has_the_size_the_scores_the_targets_and_the_loss(
     weights, inputs, targets, numbers
 ):
     alt = Diagram(weights, inputs, targets).alt

@@ -47,9 +47,9 @@ export class Teacher {
     ];
     if (now === null) return "";
     const count = this.training.numValidation.toLocaleString("en");
-    const why = now < old ? ": a step for one digit may harm others" : "";
+    const why = now < old ? ": a step for one image may harm others" : "";
     return (
-      ` Of ${count} other digits it now reads ${formatPercent(now)} correctly, ` +
+      ` Of ${count} other images it now reads ${formatPercent(now)} correctly, ` +
       `and ${formatPercent(old)} before you taught it${why}.`
     );
   }

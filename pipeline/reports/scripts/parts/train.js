@@ -99,8 +99,8 @@ class Training extends TrainingSection {
     const link = new URLSearchParams(location.hash.slice(1));
     this.seed.value = link.get("seed") ?? this.seed.value;
     this.slip.checked = link.has("slip") ? link.get("slip") !== "off" : this.slip.checked;
-    const { kind } = this.dot;
-    this.write("from-link", `Seed ${this.seed.value}, ${kind} the slip: now press Train.`);
+    const words = `Seed ${this.seed.value}, ${this.dot.kind} the slip: now press Train.`;
+    this.write("from-link", this.seed.checkValidity() ? words : "This seed is not allowed.");
     this.write("outcome", "");
     this.part("from-link").scrollIntoView({ block: "center" });
     this.showDots();
