@@ -54,7 +54,7 @@ def call_main() -> int:
         click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:
-        # click turns Interrupted into an Abort, whose cause it then is.
+        # click turns Interrupted into an Abort, and keeps it as the cause.
         cause = error.__cause__ if isinstance(error, click.Abort) else error
         number = cause.number if isinstance(cause, Interrupted) else signal.SIGINT
         click.echo(INTERRUPTED, err=True)
@@ -72,9 +72,9 @@ class Interrupted(KeyboardInterrupt):
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Raise Interrupted, once; ignore all further signals.
 
-    The exception may be lost, for instance in a finalizer, and what has to be finished
-    may take long. So an alarm ends the command in any case. The processes of notebooks
-    end with it, see shell.py.
+    The exception may be lost, for instance in a finalizer, or the clean-up may take too
+    long. So an alarm ends the command in any case. The processes of notebooks end with
+    it, see shell.py.
     """
     handle_signals(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: end_at_once(128 + number))

@@ -1,6 +1,6 @@
 """Define the commands of the command line, their options and their help.
 
-A command imports what it needs itself, so that help and refusals do not wait for it.
+Each command has its own imports, so that help and refusals do not wait for them.
 """
 
 import logging
@@ -51,12 +51,12 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return parameters by name; the path of a source begins in the current folder."""
+    """Return the parameters by name, with a source's path as `to_source` makes it."""
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
-    # An empty one is refused with the other values, in `from_strings`.
+    # `from_strings` refuses an empty source, with the other wrong values.
     if source.strip() and source not in NAMED_SOURCES:
         values["source"] = to_source(source)
     return values
@@ -69,7 +69,7 @@ def write_index() -> None:
     try:
         if RUNS.is_dir():
             listing.write_index(RUNS)
-    except (PipelineError, OSError) as error:  # which does not fail the command
+    except (PipelineError, OSError) as error:  # the command succeeds nevertheless
         click.echo(f"The list of runs was not written: {error}", err=True)
 
 
@@ -110,18 +110,18 @@ def run_command(
     "--sweep-dir", metavar="DIR", type=FOLDER, help="Default: runs/sweeps/NAME."
 )
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and train nothing.")
 def sweep_command(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
-    """Train what is left of the sweep in FILE, and evaluate what it selects."""
+    """Train the remaining points of the sweep in FILE; evaluate the selected ones."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
         problem = "needs an address, tcp://HOST:8786, and takes no --workers"
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare
 
-    # This refuses a wrong file a second before all that a training needs is imported.
+    # This refuses a wrong file a second before the imports that a training needs.
     sweep = prepare(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 
@@ -158,7 +158,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
 @click.option(
     "--output",
     type=PAGE,
-    help="Another page to write. That of a run then leaves out where it was made.",
+    help="Another path for the page. A run's page then omits where it was made.",
 )
 def report_command(path: Path, output: Path | None) -> None:
     """Make a page of a notebook, lesson, run, point or sweep, finished or not."""

@@ -26,7 +26,7 @@ from pipeline.sweeps.table import find_selected
 
 CONFIDENCE = 0.95
 VERDICT = "verdict"  # the tag of the cell that shows the verdict
-MARKS = str.maketrans("", "", "*`")  # of Markdown, which a log does without
+MARKS = str.maketrans("", "", "*`")  # of Markdown, removed for the log
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Side:
     """A run, or the selected points of a sweep.
 
     name: the folder of the run or of the sweep.
-    folders: of the run, or of each point, by its seed.
+    folders: the run's, or those of the points, by seed.
     metrics: a row for each seed.
     """
 
@@ -49,10 +49,11 @@ class Side:
 class Comparison:
     """Two sides that were evaluated on the same test images.
 
-    sides, networks: by the letters A and B; a network for each side, with the first
-        seed that both have, or else with the side's own first.
-    answers: of these two networks to the N test images, (2, N).
-    data: of one of them, with the test images.
+    sides: by the letters A and B.
+    networks: one for each letter, with the lowest seed that both sides have, or else
+        with the side's own lowest.
+    answers: those of the two networks to the N test images, (2, N).
+    data: from one of the runs, with the test images.
     """
 
     sides: dict[str, Side]
@@ -76,8 +77,8 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     """Read two finished runs or sweeps.
 
     A run of `parameters.DEFAULT_RUNS` is made if its folder is missing. Raises
-    InvalidInput unless these are two different ones with the same test images, and
-    InvalidFile if one holds no finished run.
+    InvalidInput unless there are two, they differ, and their test images are the same;
+    InvalidFile if one of them has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
@@ -90,7 +91,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     shared = first.folders.keys() & second.folders.keys()
     networks = {}
     for letter, side in sides.items():
-        seed = min(shared or side.folders)  # of both, or else of the side itself
+        seed = min(shared or side.folders)  # one of both sides, or else of this one
         networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
     return Comparison(sides, networks, answers, read_data(folders))
@@ -126,7 +127,7 @@ def read_data(folders: Sequence[RunFolder]) -> Data:
     for name in ("x_test", "y_test"):
         found = {record.inputs[f"array {name}"] for record in records}
         if found != {data.source_sha256[name]}:
-            problem = f"Not all were evaluated on the test images that {source} has"
+            problem = f"Not all of them were evaluated on the test images of {source}"
             raise InvalidInput(f"{problem}. Compare runs of the same test images.")
     return data
 
@@ -134,7 +135,7 @@ def read_data(folders: Sequence[RunFolder]) -> Data:
 def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
     """Estimate the mean of second - first, with its confidence interval.
 
-    first, second: a metric by seed, of several seeds.
+    first, second: a metric of several seeds, by seed.
 
     Seeds are independent. If at least two are shared, the differences are paired, and
     the interval is Student's. Otherwise it is Welch's, over all seeds.

@@ -1,7 +1,7 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
-Whether code is still the same is asked in one way everywhere: `digest_code`. The files
-of the project that affect results are listed here, and nowhere else.
+All code is compared in one way, by `digest_code`. The files of the project that affect
+results are listed here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRAINING_CODE = (
 EVALUATION_CODE = ("pipeline/network/baselines.py",)
 CODE = TRAINING_CODE + EVALUATION_CODE
 
-# Tokens that are no code, or mark the end of a line of code.
+# Tokens that are not code, or that only end a line of code.
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
 LAYOUT |= {tokenize.INDENT, tokenize.DEDENT}
 

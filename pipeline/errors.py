@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base of these errors; `status` is what a run gets if the error ends it."""
+    """The base of these errors; `status` is that of a run that the error has ended."""
 
     status = "failed"
 
@@ -32,7 +32,7 @@ class InvalidInput(PipelineError, ValueError):
 
 
 class InvalidFile(InvalidInput):
-    """A file, of the user's or of a run or sweep, is not what it should be.
+    """A file of the user, a run or a sweep is not what it should be.
 
     problem: a clause such as "is damaged".
     next_step: a sentence.

@@ -1,4 +1,4 @@
-"""List runs and sweeps on one page, from what they have written about themselves."""
+"""List runs and sweeps on one page, as their records describe them."""
 
 import os
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def make_row(path: Path, runs: Path, record_path: Path) -> Row:
     except (InvalidInput, OSError) as error:
         row |= {"status": "damaged", "detail": str(error).removeprefix(f"{path}/")}
     if row["status"] == Status.RUNNING and not is_locked(path):
-        row |= {"status": Status.INTERRUPTED, "detail": "the same command goes on"}
+        row |= {"status": Status.INTERRUPTED, "detail": "the same command resumes it"}
     return row
 
 
@@ -76,7 +76,7 @@ def describe_run(path: Path) -> Row:
 
 
 def describe_sweep(path: Path) -> Row:
-    """Describe a sweep by the state that it has written."""
+    """Describe a sweep by the state in its sweep.json."""
     record = read_record(path / "sweep.json", SweepRecord, "Run the sweep again.")
     row: Row = record.state.model_dump(exclude_none=True)
     if is_locked(path):

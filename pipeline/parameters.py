@@ -28,7 +28,7 @@ def _check_path(value: str) -> str:
     return value
 
 
-# The text after each type is what a message says is allowed.
+# The text after each type says in messages what is allowed.
 SOURCES = (
     "'sample', 'mnist', 'fashion_mnist' or a path: an .npz or a folder of pictures"
 )
@@ -57,7 +57,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 42949
 
 
 class Parameters(BaseModel):
-    """What the result of a run depends on. The defaults are the original's."""
+    """The parameters of a run. The defaults are the original's."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True
@@ -68,14 +68,16 @@ class Parameters(BaseModel):
         1000, description="training images, from the front of the set"
     )
     num_validation: CountOrZero = Field(
-        1000, description="images right after those, or 0"
+        1000, description="validation images right after them, or 0"
     )
     normalisation: Positive = Field(255.0, description="the pixels are divided by it")
     hidden_size: Size = Field(40, description="hidden units")
     learning_rate: Positive = Field(
         0.005, description="size of a step down the gradient"
     )
-    learning_rate_decay: Decay = Field(1.0, description="factor of it after each epoch")
+    learning_rate_decay: Decay = Field(
+        1.0, description="factor of learning_rate after each epoch"
+    )
     epochs: Epochs = Field(100, description="passes over the training images")
     dropout_rate: Rate = Field(
         0.5, description="fraction of the hidden units dropped in training"
@@ -90,7 +92,7 @@ class Parameters(BaseModel):
     seed: Seed = Field(1, description="fixes the first weights and the dropout masks")
 
 
-# The runs that notebooks compare and explore, with what differs from the defaults.
+# The runs that notebooks compare and explore, with parameters that are not defaults.
 DEFAULT_RUNS: dict[str, dict[str, Any]] = {
     "runs/default": {},
     "runs/true-derivative": {"relu_grad_inactive": 0},
@@ -110,7 +112,7 @@ class NotebookParameters(Parameters):
     repeat: CountOrZero = Field(
         2, description="recorded trainings that a lesson runs again"
     )
-    draw: CountOrZero = Field(0, description="another number draws other ones of them")
+    draw: CountOrZero = Field(0, description="another number draws other trainings")
 
 
 NAMES = tuple(Parameters.model_fields)
@@ -148,7 +150,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
-    """Return what differs from the original.
+    """Return the parameters that differ from the original's.
 
     num_validation is left out, because it changes no published metric.
     """
@@ -157,7 +159,7 @@ def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
 
 
 def make_id(parameters: Mapping[str, Any]) -> str:
-    """Return the id of the point that has these parameters, all of them."""
+    """Return the id of a point, or of a configuration, by its parameters."""
     text = json.dumps(parameters, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -177,17 +179,17 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
-    """Check Python values, the others at their defaults. Raises InvalidInput."""
+    """Check Python values, and add the defaults. Raises InvalidInput."""
     return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Check text, read by each parameter's type. Raises InvalidInput."""
+    """Convert texts to the parameters' types, and check them. Raises InvalidInput."""
     return _validate(Parameters, values, text=True)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a notebook's parameters in the cell after them; return those of the result.
+    """Check a notebook's parameters in the cell after them; return those of a run.
 
     ``parameters.check(globals())``. Raises InvalidInput if a value is wrong, or if
     a name is set that the notebook does not declare.
@@ -208,9 +210,8 @@ def find_assigned(cells: Sequence[str]) -> tuple[list[str], list[str]]:
 
     cells: what has been executed, the current cell last.
 
-    Just before the current cell stands the notebook's own cell of parameters, and then
-    the one that papermill has injected, if there is one. Both begin with
-    ``# Parameters``.
+    Right before the current cell come the notebook's own cell of parameters and, if
+    papermill has injected one, its cell. Both begin with ``# Parameters``.
     """
     found: list[list[str]] = []
     for cell in reversed(cells[:-1]):

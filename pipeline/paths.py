@@ -1,4 +1,4 @@
-"""Know where things are: the project, its notebooks, and the results."""
+"""Locate the project, its notebooks, and the results."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-# Where the paths of results begin: elsewhere while the notebooks are tested.
+# The paths of results are relative to this: another folder while notebooks are tested.
 BASE = Path(os.environ.get("DIGITS_BASE", ROOT))
 RUNS = BASE / "runs"
 
@@ -17,10 +17,10 @@ def to_display_path(path: Path) -> str:
 
 
 def to_source(path: str) -> str:
-    """Return a path of the command line as a source, which begins at the project.
+    """Return a path of the command line as a source, relative to the project's root.
 
-    One in the home begins with ``~``, so that no file of a run names the user, and a
-    relative path stays relative.
+    A path in the home begins with ``~``, so that no file of a run names the user. An
+    absolute path elsewhere stays absolute.
     """
     absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
     source = hide_folders(absolute)

@@ -105,9 +105,9 @@ class Metrics(TrainingMetrics):
 class Origin(_Record):
     """Where a result was made. No result depends on it.
 
-    cores: those that the command could use.
-    blas: of NumPy.
-    commit: of the project, with "-dirty" if files differed from it.
+    cores: the number that the command could use.
+    blas: the one that NumPy uses.
+    commit: the project's, with "-dirty" if files differed from it.
     packages: the versions of those that the project needs.
     """
 
@@ -123,13 +123,13 @@ class Origin(_Record):
 class RunRecord(_Record):
     """run.json: what a run, or a point of a sweep, was given, and its result.
 
-    started: of the last part, if the run was interrupted and continued.
+    started: when its last part began, if the run was interrupted and continued.
     resumed_after_epoch: the epoch of the checkpoint from which it last continued.
-    duration_s: with the seconds up to that checkpoint.
-    inputs: what it depends on beside the parameters, see results/provenance.py.
+    duration_s: includes the seconds up to that checkpoint.
+    inputs: what it depends on besides the parameters, see results/provenance.py.
     metrics: those of a point, because it has no metrics.json until it is evaluated.
     note: a copy of the model's, see `model.Model`.
-    outputs: the digests of the files of results.
+    outputs: the digests of the result files.
     origin: where its last part was made.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
@@ -204,7 +204,7 @@ class SweepState(_Record):
 
     sentence: how its points ended, and what it has selected.
     metrics: the means of the selected configuration, or of the one that leads.
-    started: when its first point was.
+    started: when its first point began.
     """
 
     status: str = Status.RUNNING
@@ -216,8 +216,8 @@ class SweepState(_Record):
 class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
-    ids: from the id of a point to its parameters.
-    inputs: for each source, what else a training with it depends on.
+    ids: the parameters of each point, by its id.
+    inputs: what else a training depends on, by source.
     state: how far it has come.
 
     A point that was trained with other inputs is outdated.

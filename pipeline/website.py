@@ -31,7 +31,7 @@ TAKES = re.compile(r"^\| takes \| (.*?) \|", re.M)
 
 
 def write_site(folder: Path) -> Path:
-    """Write a website, and return its first page, which lists the others.
+    """Write a website, and return the path of its first page, which lists the others.
 
     The runs are made first, in runs/of-the-site, unless they are finished there.
     """
@@ -52,7 +52,7 @@ def write_site(folder: Path) -> Path:
         run(from_values(values), str(source.path))
         pages[name] = page.render_run(source, source.read_record(), site=site)
         reports.append((f"{name}.html", label, source.read_metrics().test_accuracy))
-    original = RunFolder(RUNS / "of-the-site" / "default")  # of which the lesson tells
+    original = RunFolder(RUNS / "of-the-site" / "default")  # the lesson is about it
     text = (NOTEBOOKS / "lesson.md").read_text("utf-8")
     pages["lesson"] = lesson.render(text, original, site)
     for stem, notebook in notebooks.items():

@@ -14,7 +14,7 @@ from loky import cpu_count
 from pipeline.paths import ROOT
 from pipeline.records import Origin
 
-# It ignores a repository around the project's folder.
+# With --git-dir, git ignores a repository around the project's folder.
 GIT = ["git", f"--git-dir={ROOT}/.git", "describe", "--always", "--dirty"]
 GIT += ["--abbrev=40", "--exclude=*"]
 

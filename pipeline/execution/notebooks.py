@@ -1,4 +1,4 @@
-"""Execute a notebook with papermill, and write it whole, also when it fails.
+"""Execute a notebook with papermill, and write it whole, even if it fails.
 
 papermill finds the parameters and injects their values. Our engine then runs the cells
 in one process per notebook (process.py) instead of a kernel, and papermill's client
@@ -84,15 +84,15 @@ def execute(
 ) -> None:
     """Execute a notebook, and write it with its outputs.
 
-    parameters: their values by name; what the notebook does not declare is left out.
-    output: where the executed notebook is written, also when a cell fails.
-    inputs: digests of the code and cells as they were when the command began, because
-        it executes these; None for the code and cells that are on disk now.
+    parameters: values by name; those that the notebook does not declare are left out.
+    output: where the executed notebook is written, even if a cell fails.
+    inputs: digests of the code and cells to execute, as they were when the command
+        began; None for the code and cells that are on disk now.
     is_point: whether it is executed for a point of a sweep. As points share the cores,
         it then uses one core, draws no pictures and shows no progress.
 
     Raises InvalidFile if it is not a notebook in Python, NotebookFailed if a cell fails
-    or the process dies, and CommandFailed if the code is not that of the inputs.
+    or the process dies, and CommandFailed if the code differs from the inputs.
     """
     if inputs:
         content = provenance.take_notebook(notebook, inputs[f"cells {notebook.stem}"])
@@ -131,7 +131,7 @@ def execute(
 
 
 def _convert_error(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
-    """Return papermill's error as ours, which names the cell that has failed."""
+    """Return papermill's error as ours, with the id of the cell that failed."""
     ids = {cell.get("execution_count"): cell.id for cell in executed.cells}
     problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
     kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
@@ -151,7 +151,7 @@ def _run_cells(
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
             continue
         nb_man.cell_start(cell, index)
-        client.clear_before_next_output = False  # what a cell asked for ends with it
+        client.clear_before_next_output = False  # the last cell may have asked for it
         where = f"{progress.name}, cell {cell.id!r}"
         try:
             for kind, content in process.run_cell(cell.source):
@@ -164,7 +164,7 @@ def _run_cells(
                 client.process_message(message, cell, index)
         except NotebookFailed as error:
             raise NotebookFailed(f"{where}: {error}.", error.status) from None
-        except Exception as error:  # noqa: BLE001 - of whatever a cell displays
+        except Exception as error:  # noqa: BLE001 - a cell may display anything
             kind = type(error).__name__
             problem = f"an output cannot be stored ({kind}: {error})"
             raise NotebookFailed(f"{where}: {problem}.") from None
@@ -179,9 +179,9 @@ def _run_cells(
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:
-    """Raise CommandFailed unless processes have the code in memory that inputs name.
+    """Raise CommandFailed unless new processes have the code that the inputs name.
 
-    A command asks this before it deletes anything. A process compares as it starts.
+    A command calls this before it deletes anything. A process checks it as it starts.
     """
     with NotebookProcess({}, provenance.take_group(inputs, "code")):
         pass

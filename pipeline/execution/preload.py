@@ -1,8 +1,8 @@
-"""Import what notebooks import, and know which code that is.
+"""Import what notebooks import, and digest the code of that moment.
 
 The fork server imports this module once, so that the processes of notebooks start fast
-and execute the code of that moment. A process that is spawned imports it itself. Both
-are processes of their own, so this module may change their environment.
+and all execute the same code. A process that is spawned imports it itself. Both are
+processes of their own, so this module may change their environment.
 """
 
 import gc
@@ -47,9 +47,8 @@ MODULES = (
 def import_project() -> tuple[dict[str, str], str]:
     """Import the project's modules, and load the compiled loops.
 
-    Return the digests of the code that is in memory, and "". A file that was saved
-    meanwhile is left out. If a module cannot be imported, return no digests, and the
-    error.
+    Return the digests of the code in memory, without files that were saved meanwhile,
+    and "". If a module cannot be imported, return no digests, and the error.
     """
     try:
         before = digest_modules(CODE)

@@ -49,7 +49,7 @@ def start_fork_server() -> None:
 
 
 @contextlib.contextmanager
-def hidden_main_module() -> Iterator[None]:
+def hide_main_module() -> Iterator[None]:
     """Replace the main module by an empty one while a process starts.
 
     Otherwise multiprocessing would import the user's script in the new process, and so
@@ -70,16 +70,16 @@ class NotebookProcess:
     A with statement starts it, and kills it at the end.
 
     variables: set in its environment.
-    code: the digests of the files of code that it has to have in memory. If there are
-        none, it may have any.
+    code: by file, the digests of the code that it must have in memory. If there are
+        none, any code will do.
 
-    A process says first which code it has. Raises CommandFailed if it has other code,
-    because a file was saved meanwhile, or could not import it. Raises NotebookFailed if
-    no process can be started.
+    A process first says which code it has. Raises CommandFailed if that is other code,
+    because a file was saved meanwhile, or if it cannot be imported. Raises
+    NotebookFailed if no process can be started.
     """
 
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
-        # In a kernel it names the kernel's notebook, and sweep.ipynb reads it.
+        # In a kernel, JPY_SESSION_NAME names its notebook, and sweep.ipynb reads it.
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
         self.code = code
@@ -99,11 +99,11 @@ class NotebookProcess:
         self.close()
 
     def _start(self) -> None:
-        """Start the process, and compare its code with that which it has to have."""
+        """Start the process, and check that it has the code that it needs."""
         try:
             start_fork_server()
             running.add(self)
-            with self.child_end, hidden_main_module():
+            with self.child_end, hide_main_module():
                 self.process.start()
             _, found = json.loads(self.pipe.recv_bytes())
         except (EOFError, OSError) as error:  # for instance, the fork server was killed
@@ -121,8 +121,8 @@ class NotebookProcess:
     def run_cell(self, source: str) -> Iterator[Message]:
         """Run a cell, and yield its outputs; the last message is of the kind "done".
 
-        Raises NotebookFailed if the process dies. The caller adds to the message which
-        cell it was.
+        Raises NotebookFailed if the process dies. The caller adds the cell to the
+        message.
         """
         kind = ""
         try:
@@ -199,7 +199,7 @@ def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
         waiting = threading.Thread(target=wait_for_threads)
         waiting.start()
         while waiting.is_alive():
-            with contextlib.suppress(KeyboardInterrupt):  # of a second Ctrl-C
+            with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C
                 for process in running.copy():
                     process.kill()
                 waiting.join(0.02)

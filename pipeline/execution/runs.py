@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def run(
     parameters: Parameters, run_dir: str = "runs/default", force: bool = False
 ) -> bool:
-    """Prepare, train, evaluate and report, unless the folder holds this run finished.
+    """Prepare, train, evaluate and report, unless this run is finished in the folder.
 
     run_dir: relative to the project's root, or absolute.
     force: run again in any case.
@@ -100,7 +100,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     record = resume_checkpoint(folder, record.replace(origin=describe_origin()))
     if record.resumed_after_epoch:
         place = f"after epoch {record.resumed_after_epoch}"
-        log.info(f"Going on with {folder.display_path} {place}.")
+        log.info(f"Continuing {folder.display_path} {place}.")
     elif had_run:
         listed = "".join(f"\n  {each}" for each in reasons)
         log.info(f"Replacing what is in {folder.display_path}, because of{listed}")
@@ -113,7 +113,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
         outputs = execute_stages(folder, record.parameters, record.inputs)
         arrays = provenance.take_group(record.inputs, "array")
         if folder.read_data().source_sha256 != arrays:
-            problem = "The source has changed while the run read it"
+            problem = "The source has changed while the run was reading it"
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = round(earlier_s + time.monotonic() - started, 1)
         record = record.replace(duration_s=duration)
@@ -194,9 +194,10 @@ def report(folder: RunFolder) -> Path:
 
 
 def publish(run_dir: str, output: Path) -> None:
-    """Write a finished run's page without the machine and the time it was made on.
+    """Write a finished run's page, without when and on what machine it was made.
 
-    Raises InvalidFile without a finished run, InvalidInput if the page is another's.
+    Raises InvalidFile if no run has finished there, and InvalidInput if the output is a
+    file that this project has not made.
     """
     from pipeline.reports import page  # see `execute_stages`
 

@@ -1,8 +1,7 @@
 """Run cells in IPython, in the process of one notebook. They come through a pipe.
 
-It sends back each output of a cell as soon as it arises, in exactly the form that a
-kernel would give it. Outputs are sent as JSON, so no object of a notebook reaches the
-parent.
+The process sends back each output at once, in exactly the form that a kernel would give
+it. Outputs are sent as JSON, so no object of a notebook reaches the parent.
 """
 
 import atexit
@@ -33,7 +32,7 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 
 def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    """Run each cell that comes through the pipe, until an empty one or its end.
+    """Run each cell that comes through the pipe, until an empty one or the pipe's end.
 
     The first message says which code this process has in memory, and the last one that
     it has closed its files. Then it waits for its parent to kill it.
@@ -64,7 +63,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     shell.send = send
     sys.stdout, sys.stderr = _Stream("stdout", send), _Stream("stderr", send)
     activate_matplotlib(BACKEND)
-    # This imports Matplotlib's pyplot, which has to find the backend activated.
+    # This imports Matplotlib's pyplot, so it has to follow the line above.
     from matplotlib_inline.backend_inline import configure_inline_support
 
     configure_inline_support(shell, BACKEND)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Verify a run: make it again in a temporary folder, and compare what it gives."""
+"""Verify a run: make it again in a temporary folder, and compare the results."""
 
 import logging
 import shutil
@@ -30,8 +30,8 @@ TOLERANCE = 1e-9
 def verify_each(run_dirs: Sequence[str]) -> None:
     """Verify runs or points, several at a time, and log the result of each.
 
-    Raises CommandFailed if any of several is not reproduced, after all have been
-    verified.
+    Raises CommandFailed if one of several is not reproduced, but only after all of them
+    have been verified.
     """
     if len(run_dirs) == 1:
         verify(run_dirs[0])
@@ -56,10 +56,11 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 
 
 def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
-    """Run a finished run or point again in a temporary folder, and say what is equal.
+    """Run a finished run or point again, and say which of its results are equal.
 
-    If its source is missing, the images are taken from the run's data.npz. Results that
-    a BLAS has computed may differ from the stored ones by TOLERANCE.
+    This is done in a temporary folder. If the source is missing, the images are taken
+    from the run's data.npz. Results that a BLAS has computed may differ from the stored
+    ones by TOLERANCE.
 
     Raises InvalidInput if there is no finished run, if it was trained with another
     helpers.py, or if both its source and its data.npz are missing. Raises CommandFailed
@@ -89,7 +90,7 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
         execute_stages(again, record.parameters, inputs, stages)
-        # Only a BLAS gives other digits elsewhere: batches, and a changed helpers.py.
+        # Only batches and a changed helpers.py use a BLAS, whose last digits may vary.
         uses_blas = parameters.batch_size != 1 or record.note is not None
         is_close = uses_blas and not altered and _are_close(folder, again)
         before, after = _collect_facts(folder), _collect_facts(again)
@@ -119,7 +120,7 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
 def _collect_facts(folder: RunFolder) -> dict[str, Any]:
     """Return a run's metrics, and the digests of its weights, history and answers.
 
-    What was measured on test images is among them if the run has been evaluated.
+    Test metrics and answers are among them if the run has been evaluated.
     """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
     facts |= {"weights in model.npz": folder.read_model().sha256}

@@ -12,8 +12,8 @@ from pipeline.errors import InvalidFile
 
 Arrays = dict[str, np.ndarray]
 Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# From the name of an array to its dtype (or its kind) and its shape. Axes named by the
-# same word must have the same length.
+# By the name of an array, its dtype (or its kind) and its shape. Axes of the same name
+# must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 # What NumPy raises if an .npz file is cut off or altered.
 DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -29,7 +29,7 @@ def to_npz(**arrays: Any) -> bytes:
 def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
     """Read the arrays of an .npz file.
 
-    Raises InvalidFile if they are not as in the layout, with the next step.
+    Raises InvalidFile, with the next step, unless they have this layout.
     """
     try:
         file = np.load(path, allow_pickle=False)

@@ -39,7 +39,7 @@ class Classes(tuple[str, ...]):
         return (*names, *["unused"] * (10 - len(self)))
 
     def to_arrays(self) -> Arrays:
-        """Return what a file holds of them."""
+        """Return their names for a file, unless they are digits."""
         return {} if self == DIGITS else {"classes": np.array(self)}
 
 
@@ -71,7 +71,7 @@ class Data:
     source: str
     source_sha256: dict[str, str]  # of the four arrays of the source
     classes: Classes = DIGITS
-    warnings: list[str] = field(default_factory=list)  # of one's own pictures
+    warnings: list[str] = field(default_factory=list)  # about the user's own pictures
     samples: dict[str, list[np.ndarray]] = field(default_factory=dict)  # see Pictures
 
     @property
@@ -89,7 +89,7 @@ class Data:
         return digest_arrays(*self.arrays.values())
 
     def without_test(self) -> "Data":
-        """Return the same without test images, for a training."""
+        """Return the data for a training: all but the test images."""
         return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
 
     def to_bytes(self) -> bytes:
@@ -152,8 +152,8 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
     """Take the training, then the validation images.
 
-    Raises InvalidInput if there are too few, with sizes that fit: all images, a fifth
-    of them, but at most 1000, for validation.
+    If there are too few images, raises InvalidInput, which suggests sizes that use all
+    of them: a fifth for validation, but at most 1000.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):
@@ -179,7 +179,7 @@ def _load_from_keras(source: str) -> Arrays:
 
     try:
         train, test = getattr(keras.datasets, source).load_data()
-    except Exception as error:  # noqa: BLE001 - as keras raises if a download fails
+    except Exception as error:  # noqa: BLE001 - Keras raises it if a download fails
         raise InvalidInput(
             f'"{source}" could not be loaded by keras.datasets, which downloads it '
             f'once ({error}). Use the source "sample", or the path of an .npz file in '

@@ -18,9 +18,9 @@ from pipeline.images.arrays import Arrays
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
 CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
 BLANK = 25  # grey levels of 255: with less contrast a picture is blank
-FAINT = 0.2  # what is fainter than this share of the darkest ink counts as paper
+FAINT = 0.2  # ink fainter than this share of the darkest counts as paper
 WHOLE_SIDE = 0.9  # if more of the pixels along a side are ink, the paper is in shade
-PAIRS = 5  # of each class, to look at
+PAIRS = 5  # of each class, before and after, for a reader to look at
 SEED = 1  # of the generator that draws the test images
 
 STRAY = "neither PNG nor JPEG, or not in the folder of a class, left out"
@@ -30,7 +30,7 @@ SHADED = "in shade; light it evenly, scan it, or crop it"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of one's own as the arrays of a source, and what is to be said of them.
+    """The user's own pictures as the arrays of a source, with warnings about them.
 
     samples: pairs of the first pictures of each class, before and after they were
         brought into MNIST's form, (28, 28) uint8.
@@ -50,7 +50,7 @@ def read(folder: Path) -> Pictures:
     """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
     samples: dict[str, list[np.ndarray]] = defaultdict(list)
-    problems: dict[str, list[str]] = defaultdict(list)  # the pictures that have each
+    problems: dict[str, list[str]] = defaultdict(list)  # names of pictures by problem
     files = find_pictures(folder)
     for file in sorted({*folder.rglob("[!.]*")}.difference(files)):
         if file.is_file():
@@ -123,7 +123,7 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     sides = strokes[0], strokes[-1], strokes[:, 0], strokes[:, -1]
     is_shaded = any(np.mean(side > 0) >= WHOLE_SIDE for side in sides)
     picture = Image.fromarray(strokes)
-    picture = picture.crop(picture.getbbox())  # of what is not 0
+    picture = picture.crop(picture.getbbox())  # to the pixels that are not 0
     width, height = (
         max(1, round(BOX * extent / max(picture.size))) for extent in picture.size
     )
@@ -137,7 +137,7 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 
 
 def _find_centred_slice(mass: np.ndarray) -> slice:
-    """Return the rows, or columns, of an image that ink of this mass (n,) fills."""
+    """Return the rows, or columns, that centre ink of this mass (n,) in an image."""
     centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
     start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))
     return slice(start, start + len(mass))
@@ -150,12 +150,12 @@ def describe(problem: str, names: Sequence[str]) -> str:
 
 
 def split(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
-    """Draw a fifth of each class to test on, and mix the classes of the others.
+    """Draw a fifth of each class as test images, and mix the classes of the rest.
 
     classes: the images of each label.
 
-    They are mixed so evenly that the last training images, which become the validation
-    images, have about as much of each class as the first.
+    They are mixed so evenly that each class has about the same share of the last
+    images, which become the validation images, as of the first.
     """
     rng = np.random.RandomState(SEED)
     test: list[tuple[float, int, np.ndarray]] = []

@@ -30,10 +30,10 @@ class Diagram(anywidget.AnyWidget):
     targets: (O,), what the scores should be.
     learning_rate: that of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
-    on_paper: ask for the numbers of the step before it shows them.
+    on_paper: ask for the numbers of a step before they are shown.
     without_buttons: show the network, and offer no step.
-    has_switches: offer a switch that turns the signs of all weights, and one that gives
-        a silent unit the slope 1. The weights are those of a silent unit.
+    has_switches: offer a switch that flips the signs of all weights, and one that gives
+        a silent unit the slope 1. The weights have to be those of a silent unit.
 
     Raises InvalidInput if the shapes do not fit.
     """
@@ -119,7 +119,7 @@ def draw_still(diagram: Diagram) -> Figure:
             width = 0.8 + 3 * abs(weight) / largest
             colour = SIGN_COLOURS[int(np.sign(weight))]
             axis.plot([x, right], [y, up], color=colour, linewidth=width, zorder=0)
-            share = 0.3 + 0.08 * (to % 2)  # so that numbers do not lie on each other
+            share = 0.3 + 0.08 * (to % 2)  # so that numbers do not overlap
             at = x + share * (right - x), y + share * (up - y)
             axis.text(*at, f"{weight:g}", bbox={"fc": "white", "ec": "none"}, **centred)
     names = ["inputs", "units", "scores"] if len(layers) > 2 else ["inputs", "scores"]
@@ -139,7 +139,7 @@ def draw_still(diagram: Diagram) -> Figure:
 def draw_descent(
     loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
 ) -> Figure:
-    """Draw a loss by its one weight, and the steps of each path of weights on it."""
+    """Draw a loss over its one weight, and each path of weights as steps on it."""
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
     curve = np.linspace(every.min() - 0.2, every.max() + 0.2, 200)
@@ -153,9 +153,9 @@ def draw_descent(
 
 
 def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw directions as lines from a point, at their angles to a mean one.
+    """Draw directions as lines from one point, at their angles to the mean.
 
-    cosines: those of the angles between each direction and the mean, by the title.
+    cosines: by title, the cosine of the angle between each direction and the mean.
     """
     figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
     for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
@@ -176,7 +176,7 @@ def draw_slip(
     true: np.ndarray,
     slip: np.ndarray,
 ) -> Figure:
-    """Draw the ReLU's true slope, the original's, and beside it what each sends back.
+    """Draw the ReLU's true slope, the original's, and the error signals with each.
 
     derivative: takes activations and the slope of inactive units, which is 0 for the
         true derivative and 1 for the original's.
@@ -208,7 +208,7 @@ def draw_pass(
     Return the figure and its text alternative. The gradients in it are those of the
     hidden unit with the largest error signal.
     """
-    import helpers  # not earlier, as a mistake in it must stop no other command
+    import helpers  # only here, so that a mistake in it stops no other command
 
     hidden, scores = helpers.forward(inputs, weights)
     signal = scores - target

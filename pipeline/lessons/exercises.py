@@ -44,7 +44,10 @@ def check_derivative(
     if not _is_correct(exercise, f"{loss(at.copy()):.6f}"):
         verdict = "not correct: the loss is another one"
     elif not np.allclose(derivative, signal(at.copy()), rtol=0, atol=1e-6):
-        verdict = "not correct: the loss is, but the error signal is not its derivative"
+        verdict = (
+            "not correct: the loss is correct, but the error signal is not its "
+            "derivative"
+        )
     else:
         verdict = "correct"
     print(f"exercise {exercise}: {verdict}")
@@ -52,7 +55,7 @@ def check_derivative(
 
 def _is_correct(exercise: int, answer: Any) -> bool:
     texts = [str(answer)]
-    with contextlib.suppress(TypeError, ValueError):  # it may be no number
+    with contextlib.suppress(TypeError, ValueError):  # it may not be a number
         texts.append(f"{float(answer):.10g}")  # 24720.0 is as good as 24720
     digests = [
         hashlib.sha256(f"exercise {exercise}: {text}".encode()).hexdigest()[:8]

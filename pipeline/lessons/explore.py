@@ -28,8 +28,8 @@ NO_PICTURE = (
 class Reading:
     """One image as the network reads it, with some of its hidden units dropped.
 
-    activations and contributions are None if a changed helpers.py computes in another
-    way than they assume.
+    activations and contributions are None if helpers.py was changed so that the network
+    has none.
     """
 
     image: np.ndarray  # (784,) uint8
@@ -46,7 +46,7 @@ class Reading:
 
 
 def load(run_dir: str) -> tuple[Data, Model]:
-    """Read the data and the network of a run, see `runs.ensure_default_run`."""
+    """Read the data and the network of a run; make a default run if it is missing."""
     folder = RunFolder(run_dir)
     runs.ensure_default_run(folder.display_path)
     if folder.record_path.exists():
@@ -67,7 +67,7 @@ def read_image(
     label: the label, if it is known.
     """
     units = model.weights[0].shape[1]
-    mask = np.ones((1, units))  # not scaled up as in training, which changes no answer
+    mask = np.ones((1, units))  # not scaled up as in training: that changes no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     hidden = helpers.forward(inputs, model.weights)[0]
@@ -181,8 +181,8 @@ def draw_units(axis: Axes, reading: Reading) -> None:
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Show a slider for the image, a list of units to drop, and the resulting reading.
 
-    read: takes the index of the image, below count, and the units, and returns a
-        Reading.
+    read: takes the index of an image, below count, and the units to drop, and returns
+        a Reading.
     """
 
     def __init__(

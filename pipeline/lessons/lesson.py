@@ -1,10 +1,10 @@
-"""Make the page of a lesson from its text, with what draws, trains and asks in it.
+"""Make the page of a lesson from its text, with its pad, trainings and questions.
 
-The text is Markdown. A heading of the second level begins a stop. A line such as {pad}
-stands for a part of the page, and {network {"weights": ...}} for a network with these
-options of a `Diagram`. After **Predict** come a question and its choices, a list of
-boxes, each with a word on it in the line below; the right one is ticked. What stands
-below a question is hidden until it is answered.
+The text is Markdown. A heading of the second level begins a section, a stop of the
+lesson. A line such as {pad} stands for a part of the page, and {network {"weights":
+...}} for a network with these options of a `Diagram`. After **Predict** come a question
+and its choices: a list of boxes, each with a comment in the line below. The box of the
+right choice is ticked. What stands below a question is hidden until it is answered.
 """
 
 import json
@@ -23,7 +23,8 @@ from pipeline.results.run_folder import RunFolder
 PART = re.compile(r"\{(pad|train|dots|network|step|class)(?: (.+))?\}")
 CHOICE = re.compile(r"^- \[([ x])\] (.+)\n  (.+)$", re.M)
 PIECE = re.compile(r"^(\{.+\}|\*\*Predict\*\*: .+\n\n(?:- .+\n  .+\n)+)$", re.M)
-MISTAKE = re.compile(r"^\{.*|.*\*Predict.*|^ *[-*+] \[.*", re.M)  # one, but in prose
+# A part or a question that has a mistake, and so would pass as prose.
+MISTAKE = re.compile(r"^\{.*|.*\*Predict.*|^ *[-*+] \[.*", re.M)
 
 
 def write_page(source: Path, output: Path) -> None:
@@ -46,7 +47,7 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
     if not run["networks"] or not run["training"]:
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
     run["networks"] = run["networks"][:1]
-    del run["training"]["curves"]  # which a report draws
+    del run["training"]["curves"]  # only a report draws them
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"], site or {})
@@ -57,14 +58,14 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
         title=opening.removeprefix("# ").partition("\n")[0],
         site=site or {},
         opening=render_text(opening, renderer),
-        stops=[read_stop(each, renderer) for each in texts],
+        stops=[read_section(each, renderer) for each in texts],
         run=run,
         glossary=None if site else render_guide("Glossary", "README.md"),
     )
 
 
-def read_stop(text: str, renderer: Renderer) -> dict[str, object]:
-    """Read a stop: its title, what links to it name, and its parts and questions."""
+def read_section(text: str, renderer: Renderer) -> dict[str, object]:
+    """Read a section: its title, its name in links, and its parts and questions."""
     title, _, body = text.partition("\n")
     pieces: list[dict[str, object]] = []
     for piece in PIECE.split(body):

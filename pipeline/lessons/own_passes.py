@@ -1,7 +1,7 @@
 """Check the passes and lines that a student writes in learn.ipynb.
 
-They are compared with the true ones, and with mistakes that are often made. Passes
-that are right train in place of those in helpers.
+They are compared with the true ones, and with common mistakes. Correct passes train in
+place of those in helpers.
 """
 
 import itertools
@@ -15,13 +15,13 @@ import helpers
 from pipeline.lessons import student_calls
 from pipeline.lessons.student_calls import Pass
 
-BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # what it is given
+BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # its arguments
 Arrays = tuple[np.ndarray, ...]
 true_backward: Pass = partial(helpers.backward, relu_grad_inactive=0)
 
 
 def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
-    """Print what a student's forward pass returns, beside what is true.
+    """Print what a student's forward pass returns, beside the true arrays.
 
     inputs: (1, I), one row.
     weights: the matrices (I, H) and (H, H), so as many scores as hidden units.
@@ -110,7 +110,7 @@ def check_backward(
 
 
 def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
-    """Return a student's two passes, or helpers' for one that is not right yet.
+    """Return a student's two passes, with helpers' in place of an incorrect one.
 
     Print whose they are.
     """
@@ -191,8 +191,8 @@ def _compare(
 
     names: what the arrays are called.
     function, reference: return the student's arrays, and the true ones.
-    arguments: what both are given, by its names.
-    mistakes: what a common mistake would return, by the words that explain it.
+    arguments: those of both functions, by name.
+    mistakes: what common mistakes return, by the words that explain them.
     """
     try:
         found, changed = student_calls.call(function, arguments)
@@ -241,7 +241,7 @@ def _compare(
 def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[str]:
     """Print a student's array beside the true one.
 
-    Return what is wrong with its shape, in a list of one or none.
+    Return a list with what is wrong with its shape, which is empty if nothing is.
     """
     if mine is None:
         print(f"{name:10} not written yet")
@@ -258,6 +258,6 @@ def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[s
 
 def _describe(array: np.ndarray) -> str:
     """Return the numbers of an array, with a semicolon after each row."""
-    rows = np.atleast_2d(array) + 0.0  # which makes -0.0 the same as 0.0
+    rows = np.atleast_2d(array) + 0.0  # makes -0.0 the same as 0.0
     rows = rows.reshape(-1, rows.shape[-1])
     return "; ".join(" ".join(f"{value:g}" for value in row) for row in rows)

@@ -1,4 +1,4 @@
-"""Call what a student has written in learn.ipynb, and say where it stops."""
+"""Call a student's functions from learn.ipynb, and explain their errors."""
 
 import copy
 import linecache
@@ -11,11 +11,11 @@ import numpy as np
 
 import helpers
 
-# What may help, by a word in an error of Python.
+# Hints, by a word in the error that Python raises.
 HINTS = {
-    "matmul": "What stands left of an @ needs as many columns as the right has rows. "
-    "The comments have the shapes, and an image is one row, such as (1, 784).",
-    "broadcast": "These shapes do not fit together. The comments have the right ones.",
+    "matmul": "The array left of an @ needs as many columns as the right one has rows. "
+    "The comments give the shapes, and an image is one row, such as (1, 784).",
+    "broadcast": "These shapes do not fit together. The comments give the right ones.",
     "ambiguous": "It wants one number: np.maximum takes each entry, max does not.",
     "item assignment": "weights is a tuple, so move each matrix in it: matrix -= ...",
 }
@@ -25,7 +25,7 @@ Pass = Callable[..., Any]
 def call(function: Pass, arguments: Mapping[str, Any]) -> tuple[Sequence[Any], str]:
     """Call a student's function with copies of its arguments.
 
-    Return what it returns, and the names of those that it has changed.
+    Return its result, and the names of the arguments that it has changed.
     """
     copies = copy.deepcopy(dict(arguments))
     found = function(*copies.values())
@@ -41,7 +41,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
     """Return in a few words why a student's function is not right, or "".
 
     It is tried on a small random network, in which no two sizes are equal.
-    names: those of its arguments.
+    names: the names of its arguments.
     """
     rng = np.random.RandomState(1)
     weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))
@@ -57,7 +57,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
         if any(each is ... for each in found):
             return "is not written yet"
         if changed:
-            return f"changes {changed}, which it is given"
+            return f"changes {changed}, which it must not change"
         if are_equal([np.asarray(each, float) for each in found], true):
             return ""
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
@@ -95,7 +95,7 @@ def explain(function: Pass, error: Exception) -> None:
 def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
     """Return the line of a student's function that has raised an error.
 
-    And by their names the arrays in it, and the dots that still stand for one.
+    Return also, by name, the arrays in it, and the dots that still stand for one.
     """
     code = getattr(function, "__code__", None)
     frames = [*traceback.walk_tb(error.__traceback__)]

@@ -1,7 +1,7 @@
 """Classify images by simple methods, which a network has to be better than.
 
 Each `classify_` function learns from images (N, 784) uint8 with labels (N,). It
-classifies the others (M, 784), and returns their classes (M,). `compare_pair` compares
+classifies new images (M, 784), and returns their classes (M,). `compare_pair` compares
 two classifiers on the same images.
 """
 
@@ -20,36 +20,38 @@ STRENGTHS = 10.0 ** np.arange(-1, 5)  # factors of the penalty on squared weight
 MIDDLE = np.float32(128)
 
 
-def classify_by_frequency(images: Bytes, labels: Bytes, others: Bytes) -> Classes:
-    """Return the most frequent class for every image."""
-    return np.full(len(others), np.bincount(labels).argmax())
+def classify_by_frequency(images: Bytes, labels: Bytes, new_images: Bytes) -> Classes:
+    """Return the most frequent class for every new image."""
+    return np.full(len(new_images), np.bincount(labels).argmax())
 
 
-def classify_by_nearest_mean(images: Bytes, labels: Bytes, others: Bytes) -> Classes:
+def classify_by_nearest_mean(
+    images: Bytes, labels: Bytes, new_images: Bytes
+) -> Classes:
     """Return the class whose mean image is nearest, by squared distance."""
     classes = np.unique(labels)
     means = np.array([images[labels == label].mean(axis=0) for label in classes])
-    return classes[_find_nearest(means, others)].astype(np.intp)
+    return classes[_find_nearest(means, new_images)].astype(np.intp)
 
 
 def classify_by_nearest_neighbour(
-    images: Bytes, labels: Bytes, others: Bytes
+    images: Bytes, labels: Bytes, new_images: Bytes
 ) -> Classes:
     """Return the class of the nearest image, by squared distance.
 
     Source: T. Cover and P. Hart (1967), IEEE Transactions on Information Theory 13,
     21-27.
     """
-    return labels[_find_nearest(images, others)].astype(np.intp)
+    return labels[_find_nearest(images, new_images)].astype(np.intp)
 
 
 def classify_by_ridge_regression(
-    images: Bytes, labels: Bytes, others: Bytes, validation: tuple[Bytes, Bytes]
+    images: Bytes, labels: Bytes, new_images: Bytes, validation: tuple[Bytes, Bytes]
 ) -> tuple[Classes, float]:
     """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
-    Return also the strength of the penalty: the one of STRENGTHS with which most of the
-    validation images are classified correctly.
+    Return also the strength of the penalty: the one of STRENGTHS that classifies most
+    validation images correctly.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """
@@ -67,7 +69,7 @@ def classify_by_ridge_regression(
 
     x, y = validation
     best = max(STRENGTHS, key=lambda strength: np.mean(classify(strength, x) == y))
-    return classify(best, others), float(best)
+    return classify(best, new_images), float(best)
 
 
 def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
@@ -87,12 +89,12 @@ def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
     return only_first, only_second, min(1.0, 2 * tail / 2**count)
 
 
-def _find_nearest(points: Bytes | Floats, others: Bytes) -> Classes:
+def _find_nearest(points: Bytes | Floats, images: Bytes) -> Classes:
     """Return, for each image (M, 784), the index of the nearest point (K, 784)."""
     known = points - MIDDLE
     half = np.sum(known**2, axis=1, dtype=float) / 2
     # Blocks of some 500 images limit the memory that a thread needs.
-    blocks = np.array_split(others, -(-len(others) // 500))
+    blocks = np.array_split(images, -(-len(images) // 500))
     # |a - b|^2 = a^2 + b^2 - 2 a b. As a^2 is the same for all points b, the nearest
     # one has the largest a b - b^2 / 2.
 

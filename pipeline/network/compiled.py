@@ -28,7 +28,7 @@ PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
-VALUES_PER_THREAD = 20_000  # with fewer, to start a thread costs more than it saves
+VALUES_PER_THREAD = 20_000  # with fewer, starting a thread costs more than it saves
 
 
 @wraps(helpers.train_epoch, assigned=())  # so that its signature is helpers' own
@@ -44,7 +44,7 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train an epoch as `helpers.train_epoch` does, with the loops where they apply.
 
-    They take one image at a time. If they do not follow helpers.py, NOTE is printed.
+    The loops take one image at a time. If `find_fallback_note` has a note, print it.
     """
     arguments = images, labels, weights, rng, input_rng
     if find_fallback_note(weights, rng) is not None:  # helpers.py has to train
@@ -79,8 +79,8 @@ def measure_activity(
 ) -> Floats | None:
     """Return the fraction of images on which each hidden unit is active: (H,).
 
-    Return None if the activations of `helpers.forward` are not one for each column of
-    the first matrix, as after a change of the network.
+    Return None unless `helpers.forward` gives one activation for each column of the
+    first matrix, as it may not after a change of the network.
     """
     count = np.zeros(weights[0].shape[1])
     for start in range(0, len(images), IMAGES_PER_CALL):
@@ -118,7 +118,7 @@ def are_separate(rng: object, input_rng: object | None) -> bool:
     """Return whether masks of units and masks of pixels come from separate streams.
 
     helpers.py draws both in turn, image by image, while the loops draw all masks of
-    pixels first. From one stream they would so draw other masks than helpers.py.
+    pixels first. So from one stream they would draw other masks than helpers.py.
     """
     generators = [rng] if input_rng is None else [rng, input_rng]
     streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
@@ -261,7 +261,7 @@ def _train(
     scores = []  # of each image, before its own update
     for start in range(0, len(images), IMAGES_PER_CALL):
         chunk = slice(start, start + IMAGES_PER_CALL)
-        pixels = np.ascontiguousarray(images[chunk])  # as the loops are compiled for
+        pixels = np.ascontiguousarray(images[chunk])  # the loops need this layout
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
         masks = helpers.dropout_mask(rng, (len(pixels), len(weights[1])), dropout_rate)
         scores.append(

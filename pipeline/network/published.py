@@ -1,4 +1,4 @@
-"""Compare metrics with the published ones, format them, and bound their certainty."""
+"""Compare metrics with the published ones, format them, and compute an interval."""
 
 import math
 from typing import Any
@@ -11,9 +11,9 @@ PUBLISHED = {
 }
 # The digest of the weights of the default run.
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
-# The digest of the code of the helpers.py that gives them, see `digests.digest_code`.
+# The digest of the code of the published helpers.py, see `digests.digest_code`.
 HELPERS_SHA256 = "eb1095e901cef51f5f10afe23e43f211ee01ddc7660163c37194279aedc030cb"
-# Said wherever another one trains.
+# Shown wherever another helpers.py trains.
 NOTE = (
     "The compiled loops compute the published helpers.py alone, so this one trains "
     "itself: 9 to 30 times slower, and its last digits may differ between machines."

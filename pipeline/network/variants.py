@@ -15,7 +15,7 @@ import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.network.compiled import PIXEL_VALUES
 
-# By name, what an inactive unit passes on, or that units do not cut.
+# The options of `train_epoch` for each of these networks, by name.
 NETWORKS: dict[str, dict[str, Any]] = {
     "true": {"relu_grad_inactive": 0},
     "slip": {"relu_grad_inactive": 1},
@@ -44,11 +44,11 @@ def train_epoch(
     masks: (N, H), of the hidden units.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive.
     mean_inactive: the same for one part of each image, its projection onto the mean of
-        all images; by default as for the rest.
-    slopes: (N, H), the derivatives of the ReLU in place of those of the unit's own sum.
+        all images; by default the same number as for the rest.
+    slopes: (N, H), the derivatives to use in place of those at the units' own sums.
     has_relu: whether negative sums become 0. If not, the derivative is 1 everywhere.
     pulls: (N, 10), the factors of the error signals of the scores, by default 1.
-    target: what the score of the true class is drawn to, the others being drawn to 0.
+    target: the target for the score of the true class; for the others it is 0.
     """
     pulls = np.ones((len(images), helpers.NUM_DIGITS)) if pulls is None else pulls
     inactive = float(relu_grad_inactive) if has_relu else 1.0
@@ -60,16 +60,17 @@ def train_epoch(
     inputs = images, labels, masks, slopes, pulls, mean
     scaled = helpers.scale(PIXEL_VALUES, 255)
     options = float(learning_rate), inactive, extra, floor, float(target)
-    _update_weights(inputs, scaled, tuple(weights), options)
+    _train_on_images(inputs, scaled, tuple(weights), options)
 
 
 @njit(cache=True, nogil=True)
-def _update_weights(inputs, scaled, weights, options):
+def _train_on_images(inputs, scaled, weights, options):
     images, labels, masks, other_slopes, pulls, mean = inputs
     weights_0_1, weights_1_2 = weights
     learning_rate, inactive, extra, floor, target = options
     units, delta = np.arange(len(weights_1_2)), np.empty(len(weights_1_2))
-    gained = np.zeros(len(delta))  # by the first matrix, as a multiple of the mean
+    # Multiples of the mean that the columns of the first matrix gain.
+    gained = np.zeros(len(delta))
     for i in range(len(images)):
         ink = np.flatnonzero(images[i])  # pixels of 0 add nothing
         pixels = scaled[images[i][ink]]

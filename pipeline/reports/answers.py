@@ -1,4 +1,4 @@
-"""Fold what a cell outputs, so that its reader can predict it before it is seen.
+"""Fold the outputs of a cell, so that a reader can predict them first.
 
 JupyterLab unfolds the outputs of a cell when it runs. So this fold is a part of the
 output, and *Run All* gives no answer away.
@@ -12,8 +12,8 @@ from IPython.display import publish_display_data
 from IPython.utils.capture import capture_output
 
 SUMMARY = "<summary>Show the answer</summary>"
-# An output cannot stand inside another one, so this hides in JupyterLab all that
-# follows a closed fold.
+# One output cannot contain another one, so in JupyterLab this hides all those that
+# follow a closed fold.
 STYLE = (
     "<style>.jp-OutputArea-child:has(details.answer:not([open])) "
     "~ .jp-OutputArea-child { display: none }</style>"
@@ -23,7 +23,7 @@ STYLE = (
 def fold_answer() -> None:
     """Fold what the current cell prints and shows, its pictures below its text.
 
-    If the cell fails, nothing is folded, and so it is without IPython.
+    Nothing is folded if the cell fails, or without IPython.
     """
     shell = get_ipython()
     if shell is None:

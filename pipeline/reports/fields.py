@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.parameters import NAMES, describe_allowed, find_range
 
-# What a page trains in a few minutes; it takes more if its own run has more.
+# What a page trains in a few minutes. Larger values are allowed if its run has them.
 LIMITS = {"hidden_size": 1000, "epochs": 10_000}
 
 

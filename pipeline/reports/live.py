@@ -25,12 +25,12 @@ from pipeline.results.provenance import HELPERS, has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
-# The scripts by their names. A script imports from its own room and those before it.
-ROOMS = ("compute", "show", "parts", "entries")
+# The scripts by their names. A script imports from its own folder and those before it.
+FOLDERS = ("compute", "show", "parts", "entries")
 SCRIPTS = {
     path.stem: path
-    for room in ROOMS
-    for path in sorted((Path(__file__).parent / "scripts" / room).glob("*.js"))
+    for folder in FOLDERS
+    for path in sorted((Path(__file__).parent / "scripts" / folder).glob("*.js"))
 }
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -100,10 +100,10 @@ def pack(content: bytes) -> str:
 
 
 def collect_parts(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return what report.html.j2 shows of a run that can be drawn and trained with.
+    """Return what report.html.j2 needs to read drawings with a run, and to train it.
 
     In the result, `run` is for the scripts. It has no networks if the page cannot read
-    with the run's own, and no training if it cannot train.
+    with the run's own, and no training if the page cannot train it.
     """
     history, model = folder.read_history(), folder.read_model()
     training = None
@@ -138,7 +138,8 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 def can_read(folder: RunFolder, model: Model) -> bool:
     """Return whether a page can read drawings with a run's network.
 
-    It can if its helpers.py is the published one, as which the page's script computes.
+    It can if helpers.py is the published one, because the page's script computes the
+    same, and if the network is not too large for a page.
     """
     text = read_code(folder.find_helpers() or HELPERS)
     is_same = digest_code(text) == published.HELPERS_SHA256

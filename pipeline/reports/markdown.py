@@ -16,8 +16,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pipeline.paths import NOTEBOOKS
 
 GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
-# The pages of the website that are guides in notebooks/, or sections of one: the title,
-# and the guide's name.
+# The pages of the website that are made from a guide in notebooks/, or from one of its
+# sections: the title, and the guide's name.
 GUIDES = {
     "glossary": ("Glossary", "README.md"),
     "own-network": ("Your own network", "README.md"),
@@ -145,7 +145,7 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
 
 
 def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
-    """Render the guide in notebooks/ that has a title, or its section, without it."""
+    """Render a guide in notebooks/, or its section of this title, without the title."""
     guide = (NOTEBOOKS / name).read_text("utf-8")
     above, text = guide.split(f"# {title}\n", 1)
     if above:
@@ -158,6 +158,6 @@ def render_text(source: str, renderer: Renderer) -> str:
 
 
 def render_words(source: str) -> str:
-    """Render a text without a paragraph of its own, such as a heading or a sentence."""
+    """Render a text, such as a heading or a sentence, without a paragraph around it."""
     html = render_text(source, Renderer(["words"]))
     return html.strip().removeprefix("<p>").removesuffix("</p>")

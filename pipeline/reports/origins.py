@@ -1,7 +1,7 @@
 """Say whose data and code a result uses, and where it was made.
 
-A page has this at its end. Its folder has a README.txt, which is the same for each run,
-and for each sweep.
+A page says this at its end. The folders of all runs have the same README.txt, and so do
+the folders of all sweeps.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,18 +34,18 @@ README = """\
 {files}
 
 To check it, get the project from where you got this folder, at the commit that run.json
-names, and set it up as its README.md says. Then give, in the project's folder:
+names, and set it up as its README.md says. Then, in the project's folder, run:
 
     cp THIS_FOLDER/helpers.py.txt helpers.py
     python -m pipeline verify THIS_FOLDER
 
 This trains and evaluates again, and compares metrics, weights and answers. Its last
 line begins with "Reproduced" if all are equal. run.json has the parameters and the time
-that it takes. The images are taken from their source; only if they are your own, send
-them with the folder.
+that it takes. The images are taken from their source, so you need to send them with the
+folder only if they are your own.
 
 Licences: the code MIT; MNIST Creative Commons Attribution-ShareAlike 3.0 (Yann LeCun,
-Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images have that of their author.
+Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images: as their author says.
 """
 RUN_README = README.format(
     what="A run",
@@ -80,7 +80,7 @@ def is_mnist(source: object, inputs: Mapping[str, str]) -> bool:
 
 
 def cite_images(source: object, inputs: Mapping[str, str]) -> str:
-    """Return whose the images of a source are, and their licence."""
+    """Return the author and the licence of the images of a source."""
     if is_mnist(source, inputs):
         return MNIST
     if source == "fashion_mnist":
@@ -90,7 +90,7 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
 
 
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return whose the images and the code are, given the inputs for each source."""
+    """Return the credits for images and code, given the inputs for each source."""
     texts = [cite_images(source, each) for source, each in inputs.items()]
     return [*dict.fromkeys(texts), cite_project()]
 

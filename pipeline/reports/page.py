@@ -1,6 +1,6 @@
 """Render executed notebooks, or a run, as one HTML file that needs no other file.
 
-nbconvert renders the cells, and markdown.py what stands in them.
+nbconvert renders the cells, and markdown.py their Markdown.
 """
 
 import base64
@@ -74,7 +74,7 @@ def render(
     site: the names of notebooks that have a page beside this one, in the order of
         reading, and their titles.
     exercises: the digests of the answers that the page checks, if there are any.
-    made: of a run or a sweep, see origins.html.j2.
+    made: where a run or a sweep was made, and its credits, see origins.html.j2.
     """
     site = site or {}
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site))
@@ -85,7 +85,7 @@ def render(
         scripts.append("diagrams")
     if "exercises" in renderer.needs and exercises:
         scripts.append("exercises")
-    has_glossary = "glossary" in renderer.needs and not site  # which has a page for it
+    has_glossary = "glossary" in renderer.needs and not site  # a site has a page for it
     return fill(
         "page.html.j2",
         scripts,
@@ -126,8 +126,8 @@ def fill(
 ) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    scripts, styles: the names of the page's style sheets, and of its scripts without
-        those that they import.
+    scripts: the names of the page's scripts, without those that they import.
+    styles: the names of its style sheets.
     values: what the template shows; they are escaped.
 
     The Content-Security-Policy allows only these scripts, by their digests, and lets
@@ -189,7 +189,7 @@ def remove_dead_links(html: str) -> str:
 def choose_path(name: str) -> Path:
     """Return the path of a page in runs/reports, named after paths in the project.
 
-    A name that no file can have is cut, and ends with its digest.
+    A name that is too long for a file is cut, and ends with its digest.
     """
     place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
     stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
@@ -215,7 +215,7 @@ def render_run(
     The last notebook comes first.
 
     site: see `render`.
-    is_public: whether to leave out on what and when the run was made.
+    is_public: whether to leave out when and where the run was made.
     """
     site = site or {}
     paths = map(folder.executed_path, reversed(STAGES))

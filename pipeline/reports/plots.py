@@ -35,8 +35,8 @@ def use_style() -> None:
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E3E3E3")
     plt.rc("lines", linewidth=1.8)
-    # The margins are fixed, for figures 9 inches wide, because to compute them takes
-    # as long as to draw.
+    # The margins are fixed, for figures 9 inches wide, because computing them takes as
+    # long as drawing.
     plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
 
 
@@ -127,7 +127,7 @@ def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Fi
     """
     size = len(confusion)
     share = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
-    is_long = max(map(len, names[:size])) > 2  # names, and no digits
+    is_long = max(map(len, names[:size])) > 2  # words, not digits
     room = {"bottom": 0.23, "left": 0.23} if is_long else {"bottom": 0.1, "left": 0.08}
     figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room | {"top": 0.98})
     axis.pcolormesh(range(size), range(size), share, cmap="Blues", vmin=0, vmax=1)
@@ -147,9 +147,9 @@ def draw_differences(
 ) -> Figure:
     """Draw differences in percentage points, with two standard errors to either side.
 
-    labels: what is compared, in words. Those too long for a line are wrapped.
+    labels: what is compared, in words. Long labels are wrapped.
     """
-    labels = [textwrap.fill(label, 54) for label in labels]  # as many as there is room
+    labels = [textwrap.fill(label, 54) for label in labels]  # the characters that fit
     lines = max(label.count("\n") for label in labels) + 1
     height = 0.7 + (0.1 + 0.2 * lines) * len(labels)
     room = {"left": 0.46, "bottom": 0.5 / height}

@@ -71,7 +71,7 @@ class Checkpoints:
             return None
         for generator, state in zip(generators, progress["states"], strict=True):
             _set_state(generator, state)
-        self.started_at -= progress["seconds"]  # which the next save counts, too
+        self.started_at -= progress["seconds"]  # so that the next save counts them, too
         epoch = len(progress["history"])
         print(f"Continuing after epoch {epoch}, from {self.path.name}.")
         return Checkpoint(weights, progress["history"], progress["learning_rate"])
@@ -83,7 +83,7 @@ class Checkpoints:
             return
         progress = {
             "key": self.key,
-            "seconds": now - self.started_at,  # with those of earlier parts
+            "seconds": now - self.started_at,  # including earlier parts
             "history": checkpoint.history,
             "learning_rate": checkpoint.learning_rate,
             "states": [_get_state(generator) for generator in generators],
@@ -108,7 +108,7 @@ def _set_state(generator: Generator, state: Any) -> None:
 
 
 def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights of a checkpoint, and how far its training was.
+    """Return the weights of a checkpoint, and the progress of its training.
 
     Raises InvalidFile if it is missing or damaged.
     """
@@ -120,8 +120,8 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 def resume_checkpoint(folder: RunFolder, record: RunRecord) -> RunRecord:
     """Return the record of a run that begins, with the epoch that it resumes after.
 
-    It also has the seconds up to there. A checkpoint of another training is deleted, so
-    that the run begins at its first epoch.
+    It also has the seconds up to that epoch. A checkpoint of another training is
+    deleted, so that the run begins at its first epoch.
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)

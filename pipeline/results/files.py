@@ -21,10 +21,10 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
 
     other: the file that marks the other kind of result: "sweep.json" if a run wants to
         write, "run.json" if a sweep does.
-    harmless: the suffixes or names of files that may lie there before.
+    harmless: the suffixes or names of files that may be there already.
 
     The folder must be new, have our lock file, or hold only harmless and hidden files.
-    It may not be in a sweep, or of the other kind.
+    It must not be inside a sweep, or hold a result of the other kind.
     """
     check_parents(path)
     foreign: list[str] = []

@@ -18,8 +18,8 @@ WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
 class Model:
     """A trained network: its weights, its normalisation, and the names of its classes.
 
-    The weights are float64 matrices, as helpers.py takes and returns them. If
-    helpers.py computes something else than the compiled loops, the note says that it
+    The weights are float64 matrices, as helpers.py takes and returns them. If the
+    compiled loops do not compute what helpers.py does, the note says that helpers.py
     has trained the network itself. Otherwise the note is None.
     """
 

@@ -45,7 +45,7 @@ EVALUATION_INPUTS = {
     *(f"code {name}" for name in EVALUATION_CODE),
 }
 # The notebooks and helpers.py as this process has digested them. A command executes and
-# stores these, so a file may be saved meanwhile.
+# stores these, so their files may be changed meanwhile.
 _contents_by_digest: dict[str, bytes] = {}
 
 
@@ -57,13 +57,13 @@ def digest_helpers() -> str:
     return digest
 
 
-_imported = digest_helpers()  # when a notebook imports helpers, and this module
+_imported = digest_helpers()  # a notebook imports helpers together with this module
 
 
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    images: of the source; None if it is missing, and its arrays cannot be compared.
+    images: the source's; None if it is missing, so that its arrays are not compared.
 
     Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
     """
@@ -72,7 +72,7 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    code["helpers.py"] = digest_helpers()  # which keeps the text for `take_helpers`
+    code["helpers.py"] = digest_helpers()  # this keeps the text for `take_helpers`
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -89,8 +89,8 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
 def check_helpers() -> None:
     """Raise InvalidInput if the helpers.py on disk cannot be all of the network.
 
-    It may import NumPy and the standard library, because no result records anything
-    else that it imports. A command checks this before it replaces a result.
+    It may import only NumPy and the standard library, because results record nothing
+    else that it could import. A command checks this before it replaces a result.
     """
     try:
         tree = ast.parse(read_code(HELPERS), HELPERS)
@@ -103,19 +103,19 @@ def check_helpers() -> None:
         if isinstance(node, ast.Import):
             names |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))  # dots count as foreign
+            names.add("." * node.level + (node.module or ""))  # with dots: foreign
     roots = {name.partition(".")[0] or name for name in names}
     own = {name for name in roots if (ROOT / f"{name}.py").exists()}
     if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):
         raise InvalidInput(
             f"helpers.py imports {foreign[0]}, but may import only NumPy and the "
-            "standard library. Move what you need of it into helpers.py, which is all "
-            "of the network."
+            "standard library. Copy what you need from it into helpers.py, which holds "
+            "all of the network."
         )
 
 
 def check_imported() -> None:
-    """Raise InvalidInput if another helpers.py than that on disk was imported."""
+    """Raise InvalidInput if the imported helpers.py is not the one on disk."""
     helpers = sys.modules.get("helpers")
     if helpers is None:
         return
@@ -128,7 +128,7 @@ def check_imported() -> None:
 
 
 def take_group(inputs: Mapping[str, str], group: str) -> Inputs:
-    """Return the inputs of a group, such as "code", without its name in theirs."""
+    """Return the inputs of a group, such as "code", without this word before them."""
     start = f"{group} "
     return {
         name.removeprefix(start): value
@@ -152,7 +152,7 @@ def make_key(record: RunRecord) -> str:
 def compare(before: RunRecord, now: RunRecord) -> list[str]:
     """Describe each parameter and input that differs between two records.
 
-    What `now` does not name is not compared.
+    Only what `now` names is compared.
     """
     old = before.parameters | before.inputs
     return [

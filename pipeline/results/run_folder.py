@@ -1,8 +1,8 @@
 """Read and write the files of a run.
 
-stages.py lists which notebook writes which. A stage whose result changes first deletes
-all that was made from the old one, so the files in a folder always belong together. A
-notebook that runs alone writes nothing into a folder that has a run.json.
+stages.py lists which notebook writes which files. A stage whose result changes first
+deletes all that was made from the old one, so the files in a folder always belong
+together. A notebook that runs alone writes nothing into a folder that has a run.json.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ from pipeline.results.files import (
 from pipeline.results.model import Model
 from pipeline.results.stages import Stage
 
-# A command sets this variable for the notebooks that it executes: their folder.
+# A command sets this variable to the folder of the notebooks that it executes.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
-# What cells of a run's notebooks take from those above them, below the parameters.
+# The variables, besides parameters, that a run's notebooks pass on from cell to cell.
 BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "answers")
 
 
@@ -157,7 +157,7 @@ class RunFolder:
             raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
-        """Return the path of the kept helpers.py of a run, or of a point's sweep."""
+        """Return the path of the helpers.py that a run, or a point's sweep, keeps."""
         places = [self.helpers_path]
         if self.is_point:
             places.append(self.path.parent / stages.HELPERS)
@@ -196,7 +196,7 @@ class RunFolder:
         """Write answers.npz, then metrics.json.
 
         metrics: those of the last epoch and of the test images.
-        answers: to the test images, (N,).
+        answers: those to the test images, (N,).
 
         Raises InvalidFile if model.npz has changed since the network was measured,
         and Diverged if the test error is not finite.
@@ -265,12 +265,12 @@ class RunFolder:
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def list_altered(self, record: RunRecord, needs_data: bool = True) -> list[str]:
-        """Return the names of the results that were removed or altered since.
+        """Return the names of results that were removed or altered since their run.
 
         Notebooks and pages do not count, because they may be opened and saved.
 
-        needs_data: whether data.npz must be there. A run may be handed on without it,
-            because its source gives it again.
+        needs_data: whether data.npz must be there. A run may be passed on without it,
+            because it can be made again from its source.
         """
         now, expected = self.digest(), dict(record.outputs)
         if not needs_data and not self.data_path.exists():

@@ -32,12 +32,12 @@ TRAINING = Stage("02_train", ("model.npz", "history.json"))
 EVALUATION = Stage("03_evaluate", ("answers.npz", "metrics.json"))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
 
-RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)  # are digested
+RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
 REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 HELPERS = "helpers.py.txt"  # a file named helpers.py there could be imported
 README = "README.txt"
-PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # which JupyterLab or a browser may save again
+PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # JupyterLab or a browser may save them again
 CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)  # before a run
 RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
 

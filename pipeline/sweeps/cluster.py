@@ -37,9 +37,9 @@ def open_cluster(
     """Yield a function that trains a point on a worker of a Dask scheduler.
 
     wanted: the record of any point, whose inputs the workers must have.
-    contents: of each data.npz.
+    contents: the bytes of each data.npz.
     """
-    greet(address)
+    check_scheduler(address)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
@@ -60,7 +60,7 @@ def open_cluster(
             raise CommandFailed(f"The cluster cannot train: {error}") from error
 
 
-def greet(address: str) -> None:
+def check_scheduler(address: str) -> None:
     """Raise InvalidInput unless a scheduler answers; a Client may wait for ever."""
     try:
         options = Security().get_connection_args("client")
@@ -84,7 +84,7 @@ def watch_workers(client: Client) -> None:
 
 
 def check_workers(client: Client, wanted: RunRecord) -> None:
-    """Raise CommandFailed if a worker cannot train a point of these inputs."""
+    """Raise CommandFailed if a worker cannot train a point with these inputs."""
     answers = client.run(find_obstacle, to_json(wanted), on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, Exception):
@@ -94,9 +94,9 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
 
 
 def find_obstacle(record: bytes) -> str:
-    """Return why this worker cannot train a point of this record, or ""."""
+    """Return why this worker cannot train the point of this record, or ""."""
     if multiprocessing.current_process().daemon:
-        return "has a nanny, and so no processes: start it with --no-nanny"
+        return "has a nanny, so it can start no process: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
     own = wanted.replace(inputs=provenance.collect_inputs(None, [TRAINING]))
     changes = provenance.compare(wanted, own)
@@ -106,7 +106,7 @@ def find_obstacle(record: bytes) -> str:
 def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
     """Train a point in a temporary folder, and return its record and files.
 
-    In the files `place`, the point's own folder, replaces the temporary one.
+    In the files, the point's own folder, `place`, replaces the temporary one.
     """
     who = f"The worker at {get_worker().address}"
     obstacle = find_obstacle(record)

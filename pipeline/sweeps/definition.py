@@ -59,7 +59,7 @@ def _describe(error: Any) -> str:
 
 
 def _check_seeds(sweep: SweepDefinition) -> None:
-    """Raise ValueError if seeds stand elsewhere than in the entry `seeds`."""
+    """Raise ValueError if a seed is set anywhere but in the entry `seeds`."""
     entries = {"base": sweep.base, "grid": sweep.grid, "random": sweep.drawn}
     entries["points"] = {name: None for point in sweep.points for name in point}
     for name, values in entries.items():
@@ -80,21 +80,21 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
     found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
         problem = f"The sweep has more than {MAX_POINTS:,} points"
-        raise InvalidInput(f"{problem}. Make several sweeps of them.")
+        raise InvalidInput(f"{problem}. Split it into several sweeps.")
     checked = [parameters.from_values(sweep.base | values) for values in found]
     needs_validation = sweep.select.startswith("validation")
     if needs_validation and any(each.num_validation == 0 for each in checked):
         problem = f"select is {sweep.select}, but num_validation is 0"
-        raise InvalidInput(f"{problem}. Select a training metric, or raise it.")
+        raise InvalidInput(f"{problem}. Raise it, or select a training metric.")
     return list({each.model_dump_json(): each for each in checked}.values())
 
 
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
-    """Yield the values of the points, apart from the base.
+    """Yield the values of each point, without those of the base.
 
     Each candidate of a search is combined with each point of the grid, and the entries
-    of `points` follow. Each of these has all seeds. If there are only such entries, the
-    base alone is no point.
+    of `points` follow. All of them get every seed. If there are only such entries, the
+    base alone is not a point.
     """
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     has_only_entries = sweep.points and not sweep.grid and not sweep.random
@@ -113,8 +113,8 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
 
     For each parameter, in the order of the file, one number is taken from NumPy's
     RandomState, whose sequence never changes. So the first candidates stay the same if
-    more are drawn. Without a search there is one, which is empty. Raises InvalidInput
-    if there are fewer different ones than wanted.
+    more are drawn. Without a search there is one empty candidate. Raises InvalidInput
+    if there are fewer different candidates than wanted.
     """
     if search is None:
         yield {}

@@ -26,7 +26,7 @@ FILE = "test_evaluations.jsonl"
 
 
 def evaluate(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
-    """Execute 03_evaluate for points that are done, after all have been listed.
+    """Execute 03_evaluate for finished points, after listing all of them.
 
     at_a_time: how many points to evaluate at once.
 
@@ -86,13 +86,13 @@ def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
         line = TestEvaluation(
             point=point.id,
             parameters=dict(point.parameters),
-            code=digest_network(point.record_if_evaluated.inputs),
+            code=digest_training_code(point.record_if_evaluated.inputs),
         )
         lines += line.model_dump_json().encode() + b"\n"
     write_whole(path, lines)
 
 
-def digest_network(inputs: dict[str, str]) -> str:
+def digest_training_code(inputs: dict[str, str]) -> str:
     """Return the first digits of a digest of all the code that trains a point."""
     trained = provenance.keep_training_inputs(inputs)
     names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
@@ -118,17 +118,17 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
 def describe_test_evaluations(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Say how many configurations were evaluated, and whether the selected was first.
+    """Say how many configurations were evaluated, and if the selected one was first.
 
     selected: the ids of the points of the selected configuration.
 
-    One that was trained again with other code counts as another configuration.
+    A configuration that was trained again with other code counts as another one.
     """
     keys = [(identify(each.parameters), each.code) for each in evaluations]
     different = list(dict.fromkeys(keys))
     count = len(different)
     lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
-    # It may have been evaluated with several codes. The last one is that of today.
+    # It may have been evaluated with several versions of the code. The last one counts.
     own = [keys[i] for i, each in enumerate(evaluations) if each.point in selected]
     if own:
         before = different.index(own[-1])  # how many were evaluated before it

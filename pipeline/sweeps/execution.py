@@ -137,15 +137,18 @@ def train(
             if begun and begun.status == Status.RUNNING:
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
         if has_begun:
-            write_state(sweep, "interrupted")  # until `select_and_evaluate`
+            write_state(sweep, "interrupted")  # `select_and_evaluate` replaces this
 
 
 def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
-    """Write sweep.json and what explains it; delete the report, unless all stays."""
+    """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
+
+    If there are no jobs, and the sweep is as it was, only its state is written.
+    """
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
         before = records.read_record(sweep.record_path, SweepRecord, "")
-    if before:  # how far it had come is not compared
+    if before:  # the old and the new state are not compared
         before = before.model_copy(update={"state": record.state})
     if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, left: int) -> None:
-    """Log how many points are done and left, and NOTE if helpers.py trains."""
+    """Log how many points are done and left, and NOTE if helpers.py is changed."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - left
@@ -49,9 +49,9 @@ class Progress:
         log.info(f"{when} {point.id} {point.status}: {result}{left}")
 
     def _describe_time_left(self) -> str:
-        """Return how long the points still take, from the third one on.
+        """Return how long the points left will take, from the third one on.
 
-        The rate is that of the points after the first, which also loads all code.
+        The first point is not counted in their rate, because it also loads all code.
         """
         now = time.monotonic()
         self.first_at = self.first_at or now

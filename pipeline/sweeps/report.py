@@ -36,7 +36,7 @@ def find_edges(
 ) -> list[str]:
     """Describe the numbers whose selected value is the smallest or largest tried.
 
-    Of two values one is always the largest, so this says something of three or more.
+    One of two values is always the largest, so only three or more are described.
     """
     edges = []
     for name in names:
@@ -54,7 +54,7 @@ def find_edges(
 def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
     """Return in words a metric's mean, and how certain it is.
 
-    values: the metric of each seed, whose range is given.
+    values: the metric of each seed; their range is included.
     images: the number of images that each was measured on.
 
     For an accuracy, the standard error for so many images is added. It is not 0 even if
@@ -87,7 +87,7 @@ def draw_configurations(
     drawn: the distributions that parameters were drawn from.
 
     A line joins configurations that differ in that parameter alone. A bar reaches from
-    the lowest to the highest seed. A configuration that lacks a seed is hollow.
+    the lowest to the highest result of a seed. A hollow configuration lacks a seed.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
     rows = math.ceil(len(names) / 3)
@@ -112,7 +112,10 @@ def draw_configurations(
 def _place_values(
     axis: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Set an axis' ticks or scale, and return where values stand: a few at 0, 1, 2."""
+    """Set an axis' ticks or scale, and return the places of the values on it.
+
+    If there are only a few different values, their places are 0, 1, 2, ...
+    """
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:
         axis.set_xticks(range(len(different)), different)

@@ -32,9 +32,9 @@ NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    record_if_evaluated: what it would get if it were trained and evaluated now.
-    changes: how its record differs from that, as far as its training depends on it; if
-        it does, the point is outdated.
+    record_if_evaluated: the one it would get if it were trained and evaluated now.
+    changes: how its record differs from that one in what its training depends on. If
+        there are any changes, the point is outdated.
     """
 
     parameters: Parameters
@@ -82,7 +82,7 @@ class Point:
     def find_metrics(self) -> Metrics | None:
         """Return the point's metrics on the test images, or None if it has none.
 
-        Those that another 03_evaluate has measured do not count.
+        Metrics that other code or another 03_evaluate has measured do not count.
         """
         if self.status != Status.DONE or not self.record:
             return None
@@ -99,9 +99,9 @@ class Point:
 class Sweep:
     """A sweep: its definition, its folder, its points, and what they need.
 
-    points: the parameters of each by its id.
-    inputs: from a source to what a training and an evaluation with it depend on.
-    images: from a source to its images; none if the sweep is only read.
+    points: the parameters of each, by its id.
+    inputs: by source, what a training and an evaluation depend on.
+    images: by source; none if the sweep is only read.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Sweep:
         left = [*UNFINISHED, Status.DIED]
         if retry_failed:
             left.append(Status.FAILED)
-            if not self.definition.random:  # else it is the result of a candidate
+            if not self.definition.random:  # in a search, to diverge is a result
                 left.append(Status.DIVERGED)
         for point in self.points.values():
             point.load()
@@ -187,7 +187,7 @@ class Sweep:
     def make_data(self, point: Parameters) -> bytes:
         """Return the content of data.npz for the training of a point.
 
-        Points of the same images share one content, which has no test images.
+        Points with the same images share one content, which has no test images.
         """
         key = point.source, point.num_samples, point.num_validation
         if key not in self._contents:

@@ -1,4 +1,4 @@
-"""Make the one table of a sweep, a row for each point, and rank and select by it.
+"""Make the table of a sweep, a row for each point; rank and select configurations.
 
 Configurations are compared by their mean over the seeds, because a single seed can be
 lucky.
@@ -28,11 +28,11 @@ CONFIGURATION = [name for name in NAMES if name != "seed"]
 RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
 TIMES = ["started", "duration_s", "error"]
 NOT_RUN = "not run"
-LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # what has not ended
-# What to do about points that have ended so.
+LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # statuses of points that have not ended
+# What to do about points that ended with these statuses.
 ADVICE = {
-    Status.DIED: "Give the same command once more, which trains again what died, "
-    "or take it out of the file",
+    Status.DIED: "Give the same command again, which trains dead points once more, "
+    "or take them out of the file",
     Status.FAILED: "The option --retry-failed gives failed points another try",
     Status.DIVERGED: "The same training diverges again: change what it is given",
 }
@@ -50,7 +50,7 @@ def make_table(sweep: Sweep) -> pd.DataFrame:
     not known is None, or nan where it is a number.
     """
     table = pd.DataFrame(map(_make_row, sweep.points.values()))
-    # Before a point has ended, these columns would not be of numbers or of times.
+    # Until a point has ended, pandas would not take these for numbers and for times.
     numbers = [name for name in RESULTS if name != "weights_sha256"]
     table = table.astype(dict.fromkeys(numbers, float))
     table["started"] = pd.to_datetime(table["started"], utc=True)
@@ -72,14 +72,14 @@ def _make_row(point: Point) -> dict[str, object]:
 def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     """Return a row for each configuration, the best first.
 
-    A row has the parameters but for the seed, `points`, of which `seeds` have finished,
-    and the `mean`, the `lowest` and the `highest` value of the metric over these. It is
-    `complete` if all its points have finished, and it has as many as most
-    configurations.
+    A row has the parameters except the seed. It has the number of its `points` and of
+    the `seeds` that have finished, and the `mean`, the `lowest` and the `highest` value
+    of the metric over these seeds. It is `complete` if all its points have finished,
+    and it has as many as most configurations.
 
     Complete configurations come first, because fewer seeds may favour the others. Then
-    the mean decides, and between equal means the other metric of the same images.
-    Equals keep their order. Those of which no point has finished come last.
+    the mean decides, and between equal means the other metric of the same images. Equal
+    ones keep their order. Configurations without any finished point come last.
     """
     split, _, measure = sweep.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
@@ -89,7 +89,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     has_all = ranking["seeds"] == ranking["points"]
-    usual = ranking["points"].mode().max()  # of several modes the largest
+    usual = ranking["points"].mode().max()  # the largest of several modes
     ranking["complete"] = has_all & (ranking["points"] >= usual)
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
@@ -105,7 +105,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
 
 
 def _orient(means: pd.Series, metric: str) -> pd.Series:
-    """Return means with the best the smallest.
+    """Return means so that the best one is the smallest.
 
     They are rounded, because a sum in another order differs in its last digits.
     """
@@ -116,9 +116,9 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     """Return the best configuration, a row of the ranking, and why it is not selected.
 
     The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads, and the reason says so. It is None if nothing can be selected. Only
-    complete configurations compete. While a point has died, nothing is selected,
-    because the next start of the sweep trains it again, and may select another one.
+    only leads, and the reason says so. Without anything to select, the configuration is
+    None. Only complete ones compete. If a point has died, nothing is selected, because
+    the next start of the sweep trains it again, and may select another configuration.
     """
     best = rank(table, sweep).iloc[0]
     if best["seeds"] == 0:
@@ -185,7 +185,7 @@ def describe_selection(
 def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     """Describe the points that have failed or diverged, and what to do about them.
 
-    Equal errors are one line. At most 20 lines are given.
+    Points with equal errors share a line. At most 20 such lines are returned.
     """
     failed = table[is_failed(table, sweep)]
     if failed.empty:  # all candidates of a search have diverged

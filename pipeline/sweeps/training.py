@@ -18,7 +18,7 @@ from pipeline.results.stages import TRAINING
 
 # The record of a point that has been trained, and its files if they are elsewhere.
 Trained = tuple[RunRecord, dict[str, bytes]]
-# A function that starts the training of a point and takes what `train_point` takes.
+# A function that starts a training, with the arguments of `train_point`.
 Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 

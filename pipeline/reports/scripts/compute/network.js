@@ -127,7 +127,7 @@ export function forward(image, scaled, { first, second }, mask, hidden, scores) 
 export const argmax = (values) =>
   values.reduce((best, value, place) => (value > values[best] ? place : best), 0);
 
-// What each of the 256 values of a pixel is for the network.
+// Each of the 256 values of a pixel, scaled for the network.
 export const scalePixelValues = (divisor) =>
   Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
@@ -162,8 +162,8 @@ function update(
 }
 
 // A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
-// update, and leaves what it was made of. error and correct are sums over the epoch so far,
-// measured under dropout. weights: those to begin with, unless the seed draws them.
+// update, and keeps the arrays it was made of. error and correct are sums over the epoch so far,
+// measured under dropout. weights: the first ones; if null, the seed draws them.
 export class Training {
   constructor(images, labels, parameters, weights = null) {
     const size = parameters.hidden_size;

@@ -1,14 +1,14 @@
 // Makes an image of what is drawn, reads it with the functions of network.js, and unpacks networks.
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
 
-// The pen's width in pixels of an image: with it a drawn digit has as much ink as one of MNIST's.
+// The pen's width in pixels of an image, with which a drawn digit has as much ink as MNIST's.
 const PEN = 2.5;
 export const SIDE = 28; // of an image
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
-// Lowers the distance of each pixel near a piece of a line, from (ax, ay) to (bx, by), to that
-// piece.
+// Lowers the distances of the pixels near a piece of a line, from (ax, ay) to (bx, by), to their
+// distances from that piece.
 function measureDistances(distances, ax, ay, bx, by) {
   const left = Math.max(0, Math.floor(Math.min(ax, bx) - PEN));
   const right = Math.min(SIDE, Math.max(ax, bx) + PEN);

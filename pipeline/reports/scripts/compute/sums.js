@@ -1,9 +1,9 @@
 // The numbers of a network for one input, and its sums as rounded numbers that add up.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
-//            targets; inactive: the slope of the ReLU there; rate; nameOf(layer, place) }
+//            targets; inactive: the ReLU's slope for inactive units; rate; nameOf(layer, place) }
 //
-// How it is shown: nouns, of the layers; classes, of the scores; pixels, of the image.
+// For showing it, also: nouns, of the layers; classes, of the scores; pixels, of the image.
 
 // The sums of a layer: the values of the layer before, times the weights.
 function multiply(values, matrix, size) {
@@ -75,7 +75,7 @@ export const listWeights = ({ sizes }) =>
     })),
   );
 
-// A weight, with what its product and its slope are made of. layer: the one where it ends.
+// A weight, with the factors of its product and of its slope. layer: the one where it ends.
 export function findWeight({ sizes, weights, values, signals }, layer, from, to) {
   const at = from * sizes[layer] + to;
   const weight = weights[layer - 1][at];
@@ -84,7 +84,7 @@ export function findWeight({ sizes, weights, values, signals }, layer, from, to)
   return { layer, from, to, at, weight, input, signal, slope: input * signal };
 }
 
-// Terms: weights, each with its product, and the name of the place that the other factor is from.
+// A term of a sum: a weight, its product, and the name of the place of the other factor.
 function makeTerm(network, found, factor, layer, place) {
   const factors = [factor, found.weight];
   return { ...found, factors, product: factor * found.weight, name: network.nameOf(layer, place) };
@@ -109,7 +109,7 @@ const DIGITS_SHOWN = 1000; // three behind the point
 // A number as a sum shows it.
 export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
 
-// What rounding leaves of a sum whose terms are shown rounded, as is their total.
+// The difference between a total and the sum of its terms when all of them are shown rounded.
 export function findRest(terms, total) {
   const sum = terms.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
   return (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
@@ -126,8 +126,8 @@ export function findCurve(network, { layer, at }, places) {
   });
 }
 
-// The bottom of a weight's curve, if there is one, and how far from it a picture of the curve has
-// to reach, so that the weight and its next step are in it.
+// The bottom of a weight's curve, if it has one, and how far to both sides a picture of the curve
+// has to reach to show the weight and its next step.
 export function findReach(network, weight) {
   const now = weight.weight;
   const h = 1e-3;

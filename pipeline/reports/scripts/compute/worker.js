@@ -1,14 +1,14 @@
 // Trains in a worker, so that the page answers meanwhile.
 import { evaluate, Training } from "./network.js";
 
-// Yields the weights to begin with, and what is shown of each epoch, the weights at milestones and
+// Yields the first weights, and then the metrics of each epoch, with its weights at milestones and
 // now and then. It runs in a worker, which has network.js too.
 function* measureEpochs([images, labels], others, parameters, milestones) {
   const { epochs, normalisation } = parameters;
   const training = new Training(images, labels, parameters);
   const { weights } = training;
   yield { epoch: 0, weights };
-  let posted = Date.now(); // when weights were
+  let posted = Date.now(); // the time when weights were last yielded
   for (let epoch = 1; epoch <= epochs; epoch++) {
     do training.next();
     while (training.place < labels.length);
@@ -44,7 +44,7 @@ function* measureEnds([images, labels], others, list) {
   }
 }
 
-// Runs a generator in a worker that gets `source`, the text of network.js; returns what stops it.
+// Runs a generator in a worker that gets `source`, the text of network.js; returns a stop function.
 function startGenerator(generator, source, data, onResult, onError) {
   const imports = "const { evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {
@@ -62,8 +62,8 @@ function startGenerator(generator, source, data, onResult, onError) {
   };
 }
 
-// Trains once. data: what measureEpochs takes.
+// Trains once. data: the arguments of measureEpochs.
 export const startWorker = (...all) => startGenerator(measureEpochs, ...all);
 
-// Trains several times, one after the other. data: what measureEnds takes.
+// Trains several times, one after the other. data: the arguments of measureEnds.
 export const startSeries = (...all) => startGenerator(measureEnds, ...all);

@@ -1,7 +1,7 @@
 // What every page does: it opens and folds its pieces.
 
 const CODE = ".source, .set-up";
-const ANSWERS = "details.answer, .prose details"; // below a cell, and in a text
+const ANSWERS = "details.answer, .prose details"; // those below cells, and those in texts
 
 // One button opens or folds all code, and all answers; each piece also opens by itself, without this
 // script.
@@ -24,7 +24,7 @@ function setUpCode() {
   show();
 }
 
-// What leads to the glossary unfolds it.
+// A link to the glossary unfolds it.
 function setUpGlossary() {
   const glossary = document.querySelector("details.glossary");
   for (const link of document.querySelectorAll('a[href="#glossary"]')) {
@@ -34,7 +34,7 @@ function setUpGlossary() {
   }
 }
 
-// Set-up, answers, the glossary, and where everything came from are folded on a screen, and printed.
+// Set-up, answers, the glossary and the origins are folded on a screen, but printed in full.
 function setUpPrinting() {
   let folded = []; // what is to be folded again
   const setOpen = (isOpen) => {

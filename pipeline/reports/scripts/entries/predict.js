@@ -1,5 +1,5 @@
 // Asks for predictions in the page of a lesson: the first choice of a question that is pressed. It is
-// kept in the browser, and stands at the end on a sheet, beside what is right.
+// kept in the browser, and shown on a sheet at the end, beside the right answer.
 import { store } from "../parts/store.js";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
@@ -25,7 +25,7 @@ class Prediction {
     store.keep(this.key, i);
   }
 
-  // Opens the choice that is kept, and the right one. What waits cannot be found or printed.
+  // Opens the kept choice, and the right one. Until then what is hidden cannot be found or printed.
   show() {
     const chosen = store.read(this.key);
     const isWaiting = chosen === null;

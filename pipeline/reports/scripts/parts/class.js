@@ -5,7 +5,7 @@ import { describeGroups, drawGroups } from "../show/groups.js";
 import { nameDot, readLines } from "./dots.js";
 import { store } from "./store.js";
 
-const NEAR = 16; // pixels from a dot, within which a press is meant for it
+const NEAR = 16; // a press within so many pixels of a dot is meant for it
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 class Class extends Section {

@@ -1,6 +1,6 @@
 // Dots: whole trainings of the page's own setting, each a seed, with the slip or without, and its
-// accuracy on the validation images. One's own are kept in the browser. A line of text holds them
-// all, so that those of a class can be pasted together.
+// accuracy on the validation images. The reader's own are kept in the browser. A line of text holds
+// all of them, so that the lines of a class can be pasted together.
 
 import { store } from "./store.js";
 

@@ -1,4 +1,4 @@
-// A small network that is pressed: its state, the parts of a step, and the panel that explains what is
+// A small network to press: its state, the parts of a step, and the panel that explains what is
 // pressed.
 
 import { findLoss, findWeight, makeStep, measure, round } from "../compute/sums.js";
@@ -17,8 +17,8 @@ export class NetworkView {
     this.root = root;
     this.drawing = new Circles();
     this.paper = paper;
-    this.network = null; // measured; after an update that with the new weights
-    this.before = null; // as it was before the update
+    this.network = null; // measured; after an update, the network with the new weights
+    this.before = null; // the network before the update
     this.phase = "forward";
     this.buttons = phases.map((name) => {
       const text = name[0].toUpperCase() + name.slice(1);
@@ -53,7 +53,7 @@ export class NetworkView {
     return make("div", { class: "panel", tabindex: -1 }, ...parts);
   }
 
-  // The curve is drawn anew while it is dragged, so the element around it follows the pointer.
+  // The curve is redrawn while it is dragged, so the element around it follows the pointer.
   listenToDragging() {
     const drag = ({ clientX }) => {
       const curve = this.about.querySelector(".curve");
@@ -91,11 +91,11 @@ export class NetworkView {
   // Lets go of what was pressed.
   forget() {
     this.chosen = this.home; // a place, [layer, place], or a weight, { layer, from, to }
-    this.text = ""; // what is said of the part of the step, or of a number
+    this.text = ""; // the words about the part of the step, or about a number
     this.resetCurve();
   }
 
-  // Begins with a new curve: it has a frame of its own, and no steps yet.
+  // Begins a new curve, with a frame of its own and no steps yet.
   resetCurve() {
     this.frame = null;
     this.trail = []; // where the weight was before each update, and its loss
@@ -159,7 +159,7 @@ export class NetworkView {
     this.chosen = chosen;
     this.show();
     this.panel.querySelector(".ask input")?.focus();
-    // A row of a sum is gone when it has been pressed.
+    // A row of a sum disappears when it is pressed.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
   }
 

@@ -48,12 +48,12 @@ class Pad extends Section {
     this.state = storeOfTab.read(this.key) ?? {};
   }
 
-  // The one that is chosen, or else the latest.
+  // The network that is chosen, or else the latest one.
   get network() {
     return this.known[this.part("network")?.selectedIndex ?? this.known.length - 1];
   }
 
-  // The strokes on the pad, and the place of what they are said to be.
+  // The strokes on the pad, and the label that the reader has given them, -1 for none.
   get state() {
     return { strokes: this.strokes, label: this.part("label").selectedIndex };
   }
@@ -73,13 +73,13 @@ class Pad extends Section {
     return hasExample ? EXAMPLE : this.strokes;
   }
 
-  // What a training reads; null where there is nothing.
+  // The image that a network reads while it trains; null if there is none.
   get imageToRead() {
     return this.shown.length > 0 ? imageOf(this.shown) : null;
   }
 
-  // What is drawn, and the place of what it is: as the reader says, or else as the network reads it.
-  // Null if nothing is drawn.
+  // The image that is drawn, and its label: the reader's, or else the network's answer. Null if
+  // nothing is drawn.
   get drawing() {
     if (!this.isDrawn) return null;
     const { strokes, label } = this.state;
@@ -303,13 +303,13 @@ class Pad extends Section {
     if (this.known.length === place) choice?.add(new Option(name));
     this.known[place] = { name, ...network };
     if (choice) choice.selectedIndex = place;
-    this.chooseNetwork(); // which may have fewer units
+    this.chooseNetwork(); // the new one may have fewer units
     const isReadOtherwise = this.isDrawn && read(image, this.network).answer !== old;
     return { isTaught, isReadOtherwise };
   }
 }
 
-// Sets up the pad in `root`, which has pad.html.j2, with networks as a page holds them, and what
+// Sets up the pad in `root`, which has pad.html.j2. networks: as a page holds them. training: what
 // train.js reads.
 export function setUpPad(root, networks, training) {
   const pad = new Pad(root, networks, training);

@@ -1,5 +1,5 @@
-// Asks for the numbers of a small network before it shows them, and says of a wrong one which common
-// slip it is.
+// Asks for the numbers of a small network before it shows them, and names the common slip behind a
+// wrong number.
 
 import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
 import { make, makeButton, makeNumberField } from "../show/dom.js";
@@ -8,7 +8,7 @@ import { isHidden } from "../show/words.js";
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
 
-// The slips that give another number than the right one: what each gives, and what to say.
+// Common slips: the number that each gives, and what to say about it.
 const SLIPS = {
   values(network, layer, place) {
     const { sums } = network;
@@ -57,7 +57,7 @@ const NOT_YET = {
     "Not yet. Go back along each line from a score: its error signal times the weight. Add these.",
 };
 
-// Says nothing if a number is right, or else what is wrong with it.
+// Returns what is wrong with a number, or "" if it is right.
 export function judge(network, kind, layer, place, number) {
   const isNear = (value) => Math.abs(number - value) < 1e-9;
   if (isNear(network[kind][layer][place])) return "";
@@ -86,7 +86,7 @@ export class Paper {
     return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
   }
 
-  // What is asked of a chosen place: its value first, and its error signal from the phase on that makes it.
+  // What is asked about a chosen place: its value, and once a phase has made it, its error signal.
   findKind({ phase, network }, layer) {
     const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
     return hasSignal ? "signals" : "values";
@@ -111,7 +111,7 @@ export class Paper {
     return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
   }
 
-  // Returns what asks for the number of what is chosen.
+  // Returns the form that asks for the number at the chosen place.
   ask(view) {
     const { network, chosen } = view;
     if (!Array.isArray(chosen)) {

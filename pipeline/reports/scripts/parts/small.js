@@ -31,8 +31,8 @@ function makeSwitch(name, change) {
 // A network without hidden units is small enough for one button.
 const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES);
 
-// Draws a network in `root`. Its switches, if it has them: one turns the signs of all weights, which
-// are those of a silent unit, and the other is the slip, which can be on only while the unit is
+// Draws a network in `root`. If it has switches, its weights are those of a silent unit: one switch
+// flips the signs of all of them, and the other is the slip, which can be on only while the unit is
 // silent.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;

@@ -37,7 +37,7 @@ class Steps {
     this.takeImage(0);
   }
 
-  // Takes an image, with its label, for the weights to learn from.
+  // Takes an image and its label, from which the weights learn next.
   take(pixels, label) {
     const { parameters, scaled, sizes, weights } = this;
     const { classes, learning_rate } = parameters;

@@ -1,5 +1,5 @@
 // Keeps what a reader has made. Each thing has a key of its own, so that two tabs of the same page
-// add to each other's, and do not overwrite them.
+// do not overwrite what the other one has kept.
 
 const PREFIX = "digits-by-hand: ";
 
@@ -9,7 +9,7 @@ class Store extends EventTarget {
   constructor(name) {
     super();
     this.name = name;
-    this.others = new Map(); // where the browser refuses to keep anything, until the page closes
+    this.others = new Map(); // what the browser refuses to keep, until the page closes
     window.addEventListener("storage", ({ key, storageArea }) => {
       if (storageArea === this.storage) this.announce(key?.replace(PREFIX, "") ?? "");
     });
@@ -59,4 +59,4 @@ class Store extends EventTarget {
 }
 
 export const store = new Store("localStorage");
-export const storeOfTab = new Store("sessionStorage"); // what another tab has, too, but its own
+export const storeOfTab = new Store("sessionStorage"); // for what each tab has of its own

@@ -39,7 +39,7 @@ export class Teacher {
     return `It has learned from your drawing, in one step.${again}${await this.compare(network)}`;
   }
 
-  // What has become of other images since the network was first taught.
+  // What has changed for other images since the network was first taught.
   async compare({ weights, before, normalisation }) {
     const [now, old] = [
       await this.validate({ weights, normalisation }),

@@ -106,7 +106,7 @@ class Training extends TrainingSection {
     this.showDots();
   }
 
-  // What was set by hand is no longer what the address says.
+  // Forgets the address, because the reader has changed the seed or the switch.
   leaveAddress() {
     history.replaceState(null, "", "#train");
     this.write("from-link", "");

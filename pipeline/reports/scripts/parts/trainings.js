@@ -1,17 +1,17 @@
-// Trains in a worker: with any parameters, or for dots, with the run's own but for the slip and the
-// seed.
+// Trains in a worker: with any parameters, or, for dots, with the run's own except for the slip and
+// the seed.
 
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
 import { MILESTONES } from "./strip.js";
 
-// A part of a page whose buttons train, and stop the present training. halt: what stops it, or null.
-// It does not use `disabled`, with which a button loses the focus.
+// A part of a page with buttons that train, and stop the present training. halt: stops it, or null.
+// It does not use `disabled`, because a disabled button loses the focus.
 export class TrainingSection extends Section {
   halt = null;
 
-  // Trains once. show: gets each epoch. end: gets why it has ended early, in words.
+  // Trains once. show: gets each epoch. end: gets the reason, in words, if it ends early.
   start(trainings, parameters, show, end) {
     const progress = this.part("progress");
     progress.max = parameters.epochs;
@@ -58,8 +58,8 @@ export class Trainings {
     return [this.arrays.slice(0, 2), this.arrays.slice(2)];
   }
 
-  // Starts a function of worker.js once the images are unpacked. Returns what stops it: then nothing
-  // more is told, even if the worker was faster.
+  // Starts a function of worker.js once the images are unpacked. Returns a function that stops it:
+  // then nothing more is told, even if the worker was faster.
   #start(work, data, onResult, onError) {
     let stop = () => {};
     let isStopped = false;
@@ -76,12 +76,12 @@ export class Trainings {
     };
   }
 
-  // Trains once, and tells each epoch. Returns what stops it.
+  // Trains once, and tells each epoch. Returns a function that stops it.
   train(parameters, onEpoch, onError) {
     return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
   }
 
-  // Trains several, one after the other, and tells each with its accuracy. Returns what stops it.
+  // Trains several, one after the other, and tells each with its accuracy. Returns a stop function.
   measure(dots, onDot, onError) {
     const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
       onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });

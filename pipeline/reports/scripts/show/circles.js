@@ -12,7 +12,7 @@ function locate({ sizes }, layer, place) {
   return [left, 0.75 + (Math.max(...sizes) - sizes[layer]) / 2 + place];
 }
 
-// The place of what stands under a circle.
+// The place of the words under a circle.
 function locateUnder(network, layer, place) {
   const [across, down] = locate(network, layer, place);
   return [across, down + 0.49];
@@ -25,8 +25,8 @@ function put(element, [across, down]) {
   return element;
 }
 
-// The place of the number of a weight: on the line of the weight, in the middle, or alternately before
-// and behind it where lines cross.
+// The place of a weight's number: the middle of its line, or alternately before and behind the
+// middle where lines cross.
 function locateNumber({ sizes }, layer, to, [start, end]) {
   const share = sizes[layer] === 1 ? 0.5 : 0.37 + 0.26 * (to % 2);
   return start.map((value, axis) => value + share * (end[axis] - value));
@@ -35,7 +35,7 @@ function locateNumber({ sizes }, layer, to, [start, end]) {
 export class Circles {
   build(view) {
     const { network } = view;
-    const isDeep = network.weights.length > 1; // with something to say under its circles
+    const isDeep = network.weights.length > 1; // so there are words under its circles
     const rows = Math.max(...network.sizes) + (isDeep ? 0.4 : 0.15);
     this.places = listPlaces(network).map((place) => this.buildPlace(view, ...place));
     this.weights = listWeights(network).map((weight) => this.buildWeight(view, weight));
@@ -72,8 +72,8 @@ export class Circles {
     return { ...weight, line, button };
   }
 
-  // What a phase is about: a score or a unit, unless such a sum or a weight is chosen. An update is
-  // about all weights, or the chosen one.
+  // What a phase is about: the chosen weight or place if the phase computes it, or else the first
+  // score or unit. An update is about the chosen weight, or else about all.
   findSubject({ network: { weights }, phase, chosen, home }) {
     if (phase === "update") return Array.isArray(chosen) ? home : chosen;
     const layer = phase === "error" ? weights.length : 1;

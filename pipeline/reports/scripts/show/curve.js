@@ -1,4 +1,4 @@
-// Draws the loss over a weight: a parabola, its slope where the weight is, and steps before.
+// Draws the loss over a weight: a parabola, its slope where the weight is, and earlier steps.
 
 import { findCurve, findReach } from "../compute/sums.js";
 import { format } from "./words.js";
@@ -16,8 +16,8 @@ const TANGENT = 45; // half of its length
 const divide = (low, high, count) =>
   Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
 
-// The part of a curve that a picture shows: around its bottom, as far as the weight and its steps
-// before reach. trail: weights, each with its loss.
+// The part of a curve that a picture shows: around its bottom, as far as the weight and its earlier
+// steps. trail: weights, each with its loss.
 export function findFrame(network, weight, trail) {
   const [centre, half] = findReach(network, weight);
   const distances = trail.map(([place]) => 1.25 * Math.abs(place - centre));
@@ -35,7 +35,7 @@ export function isInFrame(network, weight, { low, high, least, most }) {
 
 const WIDTH = RIGHT - 2 * MARGIN; // of the frame
 
-// Returns what finds the place in the picture of a weight and its loss.
+// Returns a function from a weight and its loss to their place in the picture.
 function placeIn({ low, high, least, most }) {
   return ([weight, loss]) => [
     MARGIN + ((weight - low) / (high - low)) * WIDTH,
@@ -76,7 +76,7 @@ function drawScale({ least, most }) {
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
 }
 
-// Draws the loss over a weight, its slope, and pale where the weight was before.
+// Draws the loss over a weight, its slope, and, pale, the earlier places of the weight.
 export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);

@@ -1,5 +1,5 @@
 // Explains a place of a network as sums in numbers, and a weight by its curve. Each function returns
-// a figure, and what is said below it.
+// a figure, and the sentences below it.
 
 import { findLoss, findProducts, findProductsBack, findRest, round } from "../compute/sums.js";
 import { drawCurve } from "./curve.js";
@@ -13,7 +13,7 @@ function makeRow(className, head, calculation, value) {
   return make("tr", { class: className }, make("th", about, head), ...cells);
 }
 
-// Puts a negative number in brackets, to be multiplied by.
+// Puts a factor in brackets if it is negative.
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
 // A table of a sum. results: the total and what follows from it, each as a name and a value.
@@ -83,8 +83,8 @@ export function explainPlace(network, layer, place, press) {
   return { figure: make("div", {}, ...sums), words: [] };
 }
 
-// A weight: its curve, the loss and the slope there, and the next step. trail: where it was before,
-// each with the loss.
+// A weight: its curve, its loss and its slope, and the next step. trail: the weight before each
+// earlier step, with its loss.
 export function explainWeight(network, found, frame, trail) {
   const { layer, from, to, weight, input, signal, slope } = found;
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];

@@ -51,7 +51,7 @@ export function describeGroups(dots) {
   return sentences.join(" ");
 }
 
-// Puts each dot of a sorted group as low as it fits. Returns how many stand above each other.
+// Puts each dot of a sorted group as low as it fits. Returns the height of the highest stack.
 function stack(group, findX, size) {
   const ends = []; // of the last dot at each height
   for (const dot of group) {

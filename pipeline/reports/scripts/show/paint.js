@@ -6,7 +6,7 @@ import { BLUE, RED } from "./dom.js";
 
 const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
-const LEAST_LIMIT = 0.2; // of a scale: weights as they begin, up to 0.1, stay pale
+const LEAST_LIMIT = 0.2; // of a scale, so that the first weights, up to 0.1, stay pale
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white
 // at 0.

@@ -23,7 +23,7 @@ export function describeStep({ inputs, values, signals, weights }) {
   );
 }
 
-// In which direction each weight of a unit moves: against its slope.
+// The direction in which each weight of a unit moves: against its slope.
 const findMoves = ({ inputs, signals }, unit) =>
   Array.from(inputs, (input) => -input * signals[1][unit]);
 

@@ -4,11 +4,11 @@ import { findLoss, findWeight } from "../compute/sums.js";
 import { writeMinus } from "./dom.js";
 
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
-const LARGE = 1e6; // from here on a number says nothing but that the steps are too long
+const LARGE = 1e6; // from here on a number only says that the steps are too long
 const SMALL = 1e-9; // and below this it is 0
 
-// A number with four digits that count, at most three of them behind the point; a smaller one with
-// one digit that counts.
+// A number with four significant digits, at most three of them behind the point; a smaller one with
+// one significant digit.
 export function format(value) {
   if (!(Math.abs(value) < LARGE)) return "too large";
   if (Math.abs(value) < SMALL) return "0";
@@ -54,8 +54,8 @@ const SAYS = {
 // Says what happens in a part of a step of a small network. before: the network before an update.
 export const describe = (network, phase, before) => SAYS[phase](network, before);
 
-// The list and the place in it of the number that can be changed where something is chosen, a
-// weight or a place, [layer, place]; or null.
+// The number that can be changed at the chosen weight or place, [layer, place]: its list, its place
+// in the list and its name; or null.
 export function findNumber(network, chosen) {
   if (chosen === null) return null;
   if (!Array.isArray(chosen)) {
