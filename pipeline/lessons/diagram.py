@@ -75,7 +75,7 @@ class Diagram(anywidget.AnyWidget):
 
     @property
     def layers(self) -> list[np.ndarray]:
-        """Return the numbers of each layer: inputs, hidden units if any, scores."""
+        """Return the values in each layer: inputs, hidden units if any, scores."""
         first, *others = map(np.array, self.state["weights"])
         layers = [np.array(self.state["inputs"]), self.state["inputs"] @ first]
         for matrix in others:

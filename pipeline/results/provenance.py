@@ -188,7 +188,7 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of the code of a notebook's cells, and keep the notebook.
+    """Return the SHA-256 of the code of a notebook's cells, and keep its content.
 
     Prose, comments, outputs and the values of parameters do not count.
     """

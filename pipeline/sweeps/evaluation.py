@@ -118,7 +118,7 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
 def describe_test_evaluations(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Say how many configurations were evaluated, and if the selected one was first.
+    """Count the evaluated configurations, and say if the selected one came first.
 
     selected: the ids of the points of the selected configuration.
 
