@@ -93,7 +93,7 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     assert set(rows) == set(expected)
     for letter, numbers in expected.items():
         assert rows[letter] == "{:g} | {:g}".format(*numbers[0])
-    assert f"both squares added, is {np.sum(signals**2) / 2:g}." in key
+    assert f"the two squares, is {np.sum(signals**2) / 2:g}." in key
     assert sum(np.sum(gradient == 0) for gradient in gradients) == 6
     assert "Six of the ten are 0" in key
     assert "(h) {:g}, {:g} and {:g}.".format(*gradients[0][:, 0]) in key
