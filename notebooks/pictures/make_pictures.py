@@ -72,6 +72,7 @@ def draw(page: Page) -> tuple[list[Image.Image], list[int]]:
 
 
 def make_drawing() -> None:
+    """Write drawing.gif, and the digest of the page from which it was made."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium-headless-shell")
@@ -100,7 +101,7 @@ def make_drawing() -> None:
 
 
 def copy_dose() -> None:
-    """Take the picture from the outputs of the notebook, as it is."""
+    """Copy the picture unchanged from the notebook's outputs."""
     cells = nbformat.read(WHY, as_version=4).cells
     (outputs,) = (cell.outputs for cell in cells if cell.id == "dose")
     (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)

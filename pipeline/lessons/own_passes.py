@@ -157,8 +157,8 @@ def check_slope(slope: Pass, hidden: np.ndarray) -> None:
     def reference(hidden: np.ndarray) -> Arrays:
         return (np.ones_like(hidden),)
 
-    true = 1.0 * (hidden > 0)
-    mistakes = {"that is the true slope, but the original has >=": (true,)}
+    strict = 1.0 * (hidden > 0)
+    mistakes = {"that is the true slope, but the original has >=": (strict,)}
     _compare(("slope",), slope, reference, {"hidden": hidden}, mistakes)
 
 
