@@ -21,7 +21,7 @@ from pipeline.parameters import (
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.checkpoints import resume_checkpoint
+from pipeline.results.checkpoints import prepare_to_resume
 from pipeline.results.files import check_folder, check_page, lock, write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import README, STAGES, Stage
@@ -97,7 +97,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     from pipeline.reports import origins  # see `execute_stages`
 
     had_run = folder.record_path.exists()
-    record = resume_checkpoint(folder, record.replace(origin=describe_origin()))
+    record = prepare_to_resume(folder, record.replace(origin=describe_origin()))
     if record.resumed_after_epoch:
         place = f"after epoch {record.resumed_after_epoch}"
         log.info(f"Continuing {folder.display_path} {place}.")

@@ -238,7 +238,7 @@ def _compare(
         print("equal" if len(written) == len(pairs) else "right so far")
 
 
-def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[str]:
+def _print_pair(name: str, mine: np.ndarray | None, true: np.ndarray) -> list[str]:
     """Print a student's array beside the true one.
 
     Return a list with what is wrong with its shape, which is empty if nothing is.
@@ -246,13 +246,13 @@ def _print_pair(name: str, mine: np.ndarray | None, right: np.ndarray) -> list[s
     if mine is None:
         print(f"{name:10} not written yet")
         return []
-    print(f"{name:10} yours {_describe(mine)} / true {_describe(right)}")
-    if student_calls.are_equal([mine], [right]):
+    print(f"{name:10} yours {_describe(mine)} / true {_describe(true)}")
+    if student_calls.are_equal([mine], [true]):
         return []
-    if student_calls.are_equal([mine.T], [right]):
+    if student_calls.are_equal([mine.T], [true]):
         return [f"the rows and columns of {name} are exchanged, so a .T is misplaced"]
-    if mine.shape != right.shape:
-        return [f"{name} has the shape {mine.shape}, but {right.shape} is wanted"]
+    if mine.shape != true.shape:
+        return [f"{name} has the shape {mine.shape}, but {true.shape} is wanted"]
     return []
 
 

@@ -117,7 +117,7 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
     return weights, json.loads(str(arrays["progress"]))
 
 
-def resume_checkpoint(folder: RunFolder, record: RunRecord) -> RunRecord:
+def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
     """Return the record of a run that begins, with the epoch that it resumes after.
 
     It also has the seconds up to that epoch. A checkpoint of another training is

@@ -11,7 +11,7 @@ from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution.machine import describe_origin
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
-from pipeline.results.checkpoints import resume_checkpoint
+from pipeline.results.checkpoints import prepare_to_resume
 from pipeline.results.files import write_whole
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
@@ -35,7 +35,7 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained
 
     begun = {"status": Status.RUNNING, "started": now()}
     record = record.replace(**begun, origin=describe_origin())
-    record = resume_checkpoint(folder, record)
+    record = prepare_to_resume(folder, record)
     started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()

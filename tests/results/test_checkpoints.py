@@ -11,7 +11,7 @@ from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord
 from pipeline.results import checkpoints
-from pipeline.results.checkpoints import Checkpoint, Checkpoints, resume_checkpoint
+from pipeline.results.checkpoints import Checkpoint, Checkpoints, prepare_to_resume
 from pipeline.results.run_folder import RUN_DIR_VARIABLE, RunFolder
 from tests.conftest import EPOCH
 
@@ -70,7 +70,7 @@ def change(record, name):
 def test_a_checkpoint_survives_a_change_that_no_training_depends_on(folder, record):
     save(folder, record)
     record = change(record, "cells 03_evaluate")
-    assert resume_checkpoint(folder, record).resumed_after_epoch == 1
+    assert prepare_to_resume(folder, record).resumed_after_epoch == 1
     assert folder.checkpoint_path.exists()
 
 
@@ -83,7 +83,7 @@ def test_a_checkpoint_of_another_training_is_deleted(folder, record, name):
         record = record.replace(parameters=record.parameters | {"seed": 2})
     else:
         record = change(record, name)
-    assert resume_checkpoint(folder, record) == record
+    assert prepare_to_resume(folder, record) == record
     assert not folder.checkpoint_path.exists()
 
 

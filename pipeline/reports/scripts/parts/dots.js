@@ -5,7 +5,7 @@
 import { store } from "./store.js";
 
 export const KINDS = ["with", "without"]; // the slip
-export const MAX_SEED = 2 ** 32 - 1;
+const MAX_SEED = 2 ** 32 - 1;
 const LINE = /([0-9a-f]{8}) with((?: \d+=[\d.]+)*) without((?: \d+=[\d.]+)*), (\d+) dots?/;
 
 export const nameDot = ({ kind, seed }) => `Seed ${seed}, ${kind} the slip`;

@@ -94,7 +94,7 @@ class Training extends TrainingSection {
 
   // Takes the seed and the switch from the page's address, such as #seed=300&slip=off. A link to a
   // stop has neither.
-  readAddress() {
+  takeFromAddress() {
     if (!location.hash.includes("=")) return;
     const link = new URLSearchParams(location.hash.slice(1));
     this.seed.value = link.get("seed") ?? this.seed.value;
@@ -107,7 +107,7 @@ class Training extends TrainingSection {
   }
 
   // Forgets the address, because the reader has changed the seed or the switch.
-  leaveAddress() {
+  clearAddress() {
     history.replaceState(null, "", "#train");
     this.write("from-link", "");
     storeOfTab.keep("seed", this.seed.value);
@@ -122,9 +122,9 @@ class Training extends TrainingSection {
       each.addEventListener("click", () => this.halt?.());
     }
     for (const each of [this.slip, this.seed]) {
-      each.addEventListener("input", () => this.leaveAddress());
+      each.addEventListener("input", () => this.clearAddress());
     }
-    window.addEventListener("hashchange", () => this.readAddress());
+    window.addEventListener("hashchange", () => this.takeFromAddress());
     store.addEventListener("change", () => this.showDots());
   }
 }
@@ -188,6 +188,6 @@ class Attempt {
 export function setUpTraining(root, trainings, dots, pad) {
   const training = new Training(root, trainings, dots, pad);
   training.listen();
-  training.readAddress();
+  training.takeFromAddress();
   training.showDots();
 }
