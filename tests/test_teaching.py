@@ -46,18 +46,18 @@ def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
     record = record.query("block == 1 and seed <= 40")
     tests = record.groupby("relu_grad_inactive").test.mean() / 100
-    words = f"the mean is {tests[1]:.1f} % of these with the slip, and "
+    words = f"the mean on these digits is {tests[1]:.1f} % with the slip, and "
     assert f"{words}{tests[0]:.1f} % without it" in text
     words = f"{tests[0]:.1f} % of the test images correctly instead of {tests[1]:.1f} %"
     assert words in read_words("../README.md")
     accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
-    assert f"reads {accuracy:.2f} % of 10,000 test digits" in text
+    assert f"reads {accuracy:.2f} % of 10,000 test digits correctly" in text
     ends = [end for kind in (1, 0) for end in read_group(kind).agg(["min", "max"])]
-    words = "with the slip reach from {:.1%} to {:.1%}, and those without it from "
+    words = "with the slip they range from {:.1%} to {:.1%}, and without it from "
     words += "{:.1%} to {:.1%}."
     assert words.format(*ends).replace("%", " %") in text
     apart = 100 * (ends[1] - ends[0])
-    assert f"with the slip lie {apart:.0f} points of a hundred apart" in text
+    assert f"with the slip are {apart:.0f} percentage points apart" in text
 
 
 def test_the_plan_of_an_hour_has_the_numbers_of_forty_seeds():
