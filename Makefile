@@ -2,17 +2,17 @@
 # users need, .venv/ready, and before tests also with what tests need, .venv/tests.
 PYTHON ?= python3
 BIN := .venv/bin
-# What users need: the lock, for exact repetition. environment.yml has the same versions. The extra
-# `cluster` is left out, because few sweep on other machines; .venv/tests adds it in locked versions.
+# What users need: the lock, for exact repetition. environment.yml has the same versions. The extras
+# are left out: few need `cluster`, and `keras` is a third of the size, so `make lab` adds it first.
 PACKAGES ?= -r requirements.txt -e .
 # A terminal shows the progress of the installer, a log nothing.
 QUIET = $(shell test -t 2 || echo --quiet)
 LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--custom-compile-command "make lock"
 INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
-# Those that the guide lists, but speed, whose times change with each run.
+# Those that the guide lists.
 NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1.ipynb/p' \
-	notebooks/README.md | grep -v speed)
+	notebooks/README.md)
 # Tests that need neither a browser, a cluster nor a notebook.
 UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.py \
 	$(patsubst %,tests/test_%.py,digests helpers parameters records) tests/sweeps/test_definition.py
@@ -39,7 +39,7 @@ check: lint units       ## after each edit: lint, types, unit tests and a defaul
 bench: .venv/tests      ## time what users wait for, as ratios; needs a quiet machine
 	PYTHONPATH=. $(BIN)/python .ci/bench.py
 
-lab: .venv/ready        ## open the notebooks in JupyterLab
+lab: .venv/lab          ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(AS_ROOT) --Application.log_level=ERROR --ServerApp.root_dir=. \
 		--LabApp.app_settings_dir=.jupyter --KernelManager.transport_encryption=auto \
 		--LabApp.default_url=/lab/tree/notebooks/01_prepare.ipynb $(OPTIONS)
@@ -47,7 +47,7 @@ lab: .venv/ready        ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/ready  ## make what is committed again: all notebooks but speed, and two pages
+notebooks: .venv/lab    ## make what is committed again: all notebooks and two pages
 	@base=$$(mktemp -d) && trap 'rm -rf $$base' EXIT && export DIGITS_BASE=$$base && set -ex && \
 	$(BIN)/python -m pipeline run && \
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir $$base/runs/true-derivative && \
@@ -73,7 +73,7 @@ lint: .venv/tests       ## check the style of the code and of the scripts, and t
 lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades
 	$(LOCK) --output-file requirements.txt $(OPTIONS) pyproject.toml
 	$(LOCK) --output-file requirements-dev.txt --no-annotate --group dev \
-		--extra cluster --constraints requirements.txt $(OPTIONS) pyproject.toml
+		--all-extras --constraints requirements.txt $(OPTIONS) pyproject.toml
 
 clean:                  ## remove .venv and caches; runs/ stays, and what is committed
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
@@ -83,7 +83,7 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
 		"Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + \
 		". Try: make PYTHON=python3.13")'
-	@echo "Setting up .venv, once: this downloads some 320 MB"
+	@echo "Setting up .venv, once: this downloads some 230 MB"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install $(QUIET) --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)"
 	@$(INSTALL) $(PACKAGES) || { \
@@ -92,7 +92,12 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@echo "Set up. The first command compiles the packages, which takes some seconds"
 	@touch $@
 
+.venv/lab: .venv/ready requirements-dev.txt
+	@echo "Adding Keras to .venv for its notebook, once: this downloads some 95 MB"
+	@$(INSTALL) --constraint requirements-dev.txt -e '.[keras]'
+	@touch $@
+
 .venv/tests: .venv/ready requirements-dev.txt
-	@echo "Adding to .venv what tests need, once: this downloads some 100 MB"
+	@echo "Adding to .venv what tests need, once: this downloads some 200 MB"
 	@$(INSTALL) --compile-bytecode -r requirements-dev.txt
 	@touch $@

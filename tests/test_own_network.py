@@ -167,37 +167,17 @@ def test_nbval_neither_reads_nor_writes_what_stands_in_runs(project):
     assert mine.read_text() == "mine"
 
 
-# Stands for Optuna, which the project does not install.
-OPTUNA = """
-def create_study(direction):
-    return Study()
-
-
-class Study:
-    def ask(self):
-        return self
-
-    def suggest_float(self, name, low, high, log):
-        return low
-
-    def tell(self, trial, value):
-        print("told", value)
-"""
-
-
 def test_the_scripts_of_the_guides_run_once_without_a_main_guard(project):
-    project.write("optuna.py", OPTUNA)
     guides = NOTEBOOKS / "README.md", NOTEBOOKS / "sweeps" / "README.md"
     blocks = [find_blocks(guide.read_text(), "python") for guide in guides]
-    script = "\n".join(["print('begun')", *blocks]).replace("range(20)", "range(2)")
+    script = "\n".join(["print('begun')", *blocks])
     project.write("mine.py", script)
     output = project.run_python("mine.py")
     assert output.count("begun") == 1
     assert "(784, 40)" in output
-    assert output.count("told") == 2
     records = project.path.glob("runs/**/run.json")
     statuses = [json.loads(path.read_text())["status"] for path in records]
-    assert statuses == ["done"] * 7  # a run, four points, and two runs
+    assert statuses == ["done"] * 5  # a run and four points
 
 
 def test_weights_that_are_no_float64_matrices_are_refused():

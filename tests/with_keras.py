@@ -1,4 +1,4 @@
-"""The tests that need Keras: of the network, and of the sources of keras.datasets.
+"""The tests that need Keras: of the sources of keras.datasets.
 
 test_keras.py runs this file in a process of its own, because Keras computes with JAX,
 which starts threads. A process with threads should not fork others, as our tests do.
@@ -10,51 +10,11 @@ import urllib.request
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import jax
-import keras
 import numpy as np
 import pytest
 
-import helpers
 from pipeline.errors import InvalidInput
 from pipeline.images import data
-
-
-def half_squared_error(targets, scores):
-    """Return our loss.
-
-    The mean_squared_error of Keras 3.15 has a factor in float32, whatever the dtype
-    policy. So it is wrong in the eighth digit.
-    """
-    return keras.ops.sum(keras.ops.square(scores - targets), axis=-1) / 2
-
-
-def test_training_in_batches_and_scores_equal_keras(sample):
-    """The loops, and one image at a time, are compared with Keras in keras.ipynb."""
-    jax.config.update("jax_enable_x64", True)
-    keras.config.set_floatx("float64")  # the optimizer's learning rate, too
-    images, labels = sample["x_train"][:500], sample["y_train"][:500]
-    weights = helpers.initial_weights(np.random.RandomState(1), 40)
-    model = keras.Sequential(
-        [
-            keras.Input((784,)),
-            keras.layers.Dense(40, activation="relu", use_bias=False),
-            keras.layers.Dense(10, use_bias=False),
-        ]
-    )
-    model.set_weights([matrix.copy() for matrix in weights])
-    model.compile(keras.optimizers.SGD(learning_rate=0.01), loss=half_squared_error)
-    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
-    model.fit(images / 255, helpers.one_hot(labels), **options)
-
-    options = {"learning_rate": 0.01, "dropout_rate": 0, "relu_grad_inactive": 0}
-    rng = np.random.RandomState(0)
-    helpers.train_epoch(images, labels, weights, rng, batch_size=8, **options)
-    for matrix, theirs in zip(weights, model.get_weights(), strict=True):
-        assert theirs.dtype == np.float64
-        assert np.abs(matrix - theirs).max() < 1e-12
-    scores = model.predict(sample["x_test"] / 255, verbose=0)
-    assert np.abs(helpers.predict(sample["x_test"], weights) - scores).max() < 1e-12
 
 
 @pytest.fixture

@@ -175,8 +175,13 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
 
 def _load_from_keras(source: str) -> Arrays:
     os.environ.setdefault("KERAS_BACKEND", "jax")  # else Keras asks for TensorFlow
-    import keras  # takes 2 to 4 seconds
-
+    try:
+        import keras  # takes 2 to 4 seconds
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            f'"{source}" needs the extra `keras`, which is not installed. '
+            "(uv) pip install -e '.[keras]' in the project's folder adds it."
+        ) from None
     try:
         train, test = getattr(keras.datasets, source).load_data()
     except Exception as error:  # noqa: BLE001 - Keras raises it if a download fails

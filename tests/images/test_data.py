@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,12 @@ def test_the_samples_test_set_is_mnists():
     assert hashlib.sha256(images).hexdigest().startswith("0fa7898d509279e4")
     assert hashlib.sha256(labels).hexdigest().startswith("ff7bcfd416de3373")
     assert (sample.x_train.shape, sample.y_train.shape) == ((2000, 784), (2000,))
+
+
+def test_without_the_extra_a_download_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(InvalidInput, match=re.escape("pip install -e '.[keras]'")):
+        data.load_source("mnist")
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_
     text = (
         "[on](03_evaluate.ipynb), [in](03_evaluate.ipynb#Its-part), [own](#One-way), "
         "[out](why.ipynb#Further-reading), [site](https://example.org), "
-        "[code](../helpers.py), [speed](speed.ipynb)"
+        "[code](../helpers.py), [keras](keras.ipynb)"
     )
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
     cell = f"# Train\n\n## One way\n\n{text}\n\n## One way"
@@ -186,7 +186,7 @@ def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_
         "out": "why.html#why-further-reading",
         "site": "https://example.org",
     }
-    assert "code, speed.ipynb" in html.main.text
+    assert "code, keras.ipynb" in html.main.text
     anchors = [heading["id"] for heading in html.find_all("h2")]
     assert anchors == ["02_train-one-way", "02_train-one-way-2", "03_evaluate-its-part"]
 
