@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from pipeline import parameters
-from pipeline.errors import CommandFailed, PipelineError
+from pipeline.errors import CommandFailed
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder, to_source
 
@@ -62,17 +62,6 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
-def write_index() -> None:
-    """Write the list of runs, after a command that has changed one."""
-    from pipeline import listing
-
-    try:
-        if RUNS.is_dir():
-            listing.write_index(RUNS)
-    except (PipelineError, OSError) as error:  # the command succeeds nevertheless
-        click.echo(f"The list of runs was not written: {error}", err=True)
-
-
 def echo_path(what: str, path: Path) -> None:
     click.echo(f"{what}: {os.path.relpath(path)}")
 
@@ -91,8 +80,7 @@ def run_command(
     from pipeline.execution import runs
 
     folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
-    if runs.run(checked, folder, force):
-        write_index()
+    runs.run(checked, folder, force)
 
 
 @main.command("sweep")
@@ -126,8 +114,6 @@ def sweep_command(
     from pipeline.sweeps.execution import run_sweep
 
     run_sweep(sweep, with_report=not no_report, **options)
-    if not options["dry_run"]:
-        write_index()
 
 
 @main.command("verify")
@@ -180,13 +166,10 @@ def write_page_of_folder(path: Path, output: Path | None) -> Path:
     if is_sweep:
         from pipeline.sweeps import execution, sweep
 
-        report = execution.write_report(sweep.read_sweep(folder))
-    else:
-        from pipeline.sweeps import evaluation
+        return execution.write_report(sweep.read_sweep(folder))
+    from pipeline.sweeps import evaluation
 
-        report = evaluation.report(folder)
-    write_index()
-    return report
+    return evaluation.report(folder)
 
 
 def write_page_of_file(path: Path, output: Path | None) -> Path:
@@ -216,16 +199,6 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 
     folders = [from_current_folder(path) for path in run_dirs]
     echo_path("report", comparison.write_report(folders, output))
-    write_index()
-
-
-@main.command("index")
-@click.argument("folder", default=RUNS, type=EXISTING)
-def index_command(folder: Path) -> None:
-    """Write the list of all runs and sweeps below FOLDER, by default runs."""
-    from pipeline import listing
-
-    echo_path("index", listing.write_index(folder.absolute()))
 
 
 @main.command("site")

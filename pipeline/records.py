@@ -8,7 +8,7 @@ is ignored, but not in the entry random of a sweep.
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -31,10 +31,8 @@ SPLITS = ("train", "validation", "test")
 SelectionMetric = Literal[
     "train_error", "train_accuracy", "validation_error", "validation_accuracy"
 ]
-SELECTION_METRICS: tuple[str, ...] = get_args(SelectionMetric)
 TRAIN_METRICS = ("train_error", "train_accuracy")
 TEST_METRICS = ("test_error", "test_accuracy")
-METRICS = (*SELECTION_METRICS, *TEST_METRICS)
 Record = TypeVar("Record")
 
 
@@ -199,26 +197,11 @@ class SweepDefinition(_Record, extra="forbid"):
         return self.random.parameters if self.random else {}
 
 
-class SweepState(_Record):
-    """What the list of runs shows of a sweep.
-
-    sentence: how its points ended, and what it has selected.
-    metrics: the means of the selected configuration, or of the one that leads.
-    started: when its first point began.
-    """
-
-    status: str = Status.RUNNING
-    sentence: str = ""
-    metrics: dict[str, float] = {}
-    started: AwareDatetime | None = None
-
-
 class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: the parameters of each point, by its id.
     inputs: what else a training depends on, by source.
-    state: how far it has come.
 
     A point that was trained with other inputs is outdated.
     """
@@ -226,7 +209,6 @@ class SweepRecord(SweepDefinition, extra="ignore"):
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
     inputs: dict[str, dict[str, str]]
     warnings: list[str] = []
-    state: SweepState = SweepState()
 
 
 class TestEvaluation(_Record):

@@ -43,11 +43,10 @@ def reports(runs, pipeline, tmp_path_factory):
     names = {"run": "default", "other": "true-derivative", "sweep": "small"}
     run, other, _ = (folder / name for name in names.values())
     shutil.copytree(runs, folder, dirs_exist_ok=True)
-    made = {name: folder / f"{name}.html" for name in ("why", "compare", "index")}
+    made = {name: folder / f"{name}.html" for name in ("why", "compare")}
     notebook = NOTEBOOKS / "why.ipynb"
     assert pipeline("report", notebook, "--output", made["why"]).returncode == 0
     assert pipeline("compare", run, other, "--output", made["compare"]).returncode == 0
-    assert pipeline("index", folder).returncode == 0
     return made | {name: folder / each / "report.html" for name, each in names.items()}
 
 
@@ -58,7 +57,7 @@ def use_all_parts(report):
     report.train(epochs=1)
 
 
-@pytest.mark.parametrize("name", ["run", "sweep", "index", "why", "compare"])
+@pytest.mark.parametrize("name", ["run", "sweep", "why", "compare"])
 def test_a_page_is_accessible_fits_the_screen_and_opens_offline(browser, reports, name):
     with open_page(browser, reports[name]) as report:
         report.check_print()

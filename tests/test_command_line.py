@@ -35,7 +35,6 @@ REFUSED = {
     "verify {d}/damaged": "{d}/damaged/run.json is damaged",
     "verify {d}/nowhere": "{d}/nowhere",
     "verify {d}/pointless": "{d}/pointless/sweep.json ",
-    "index {d}/nowhere": "{d}/nowhere",
 }
 
 
@@ -137,8 +136,7 @@ def test_a_refused_command_starts_no_process(watched):
         assert (code, children) == (2, [])
 
 
-def test_a_dry_run_writes_nothing(pipeline, tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "RUNS", tmp_path)
+def test_a_dry_run_writes_nothing(pipeline, tmp_path):
     file = NOTEBOOKS / "sweeps" / "small.yaml"
     done = pipeline("sweep", file, "--sweep-dir", tmp_path / "sweep", "--dry-run")
     assert done.returncode == 0

@@ -31,13 +31,11 @@ log = logging.getLogger(__name__)
 
 def run(
     parameters: Parameters, run_dir: str = "runs/default", force: bool = False
-) -> bool:
+) -> None:
     """Prepare, train, evaluate and report, unless this run is finished in the folder.
 
     run_dir: relative to the project's root, or absolute.
     force: run again in any case.
-
-    Return whether anything was executed.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
     another command uses the folder, or if this process has older code in memory; then
@@ -59,8 +57,7 @@ def run(
     )
     with lock(folder.path):
         differences = folder.find_differences(record)
-        is_executed = force or bool(differences)
-        if is_executed:
+        if force or differences:
             start_fork_server()
             from pipeline.execution import notebooks  # see `execute_stages`
 
@@ -76,7 +73,6 @@ def run(
             if not folder.report_path.exists():
                 finish(folder, folder.read_record())
     log.info(summarise(folder))
-    return is_executed
 
 
 def ensure_default_run(run_dir: str) -> None:

@@ -38,7 +38,6 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.filters["format_metric"] = published.format_metric
 # The oldest browsers that pages are made for; a page cannot unpack its data in Safari
 # before 16.4, which every device with Safari 16 can have.
 BROWSERS = "Safari 16.4, Chrome 109 and Firefox 115"

@@ -174,13 +174,6 @@ def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
     return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
 
 
-def describe_network(inputs: Mapping[str, str]) -> str:
-    """Name a helpers.py by the first digits of its digest; "" is the published one."""
-    if has_published_helpers(inputs):
-        return ""
-    return f"with a changed helpers.py, {inputs.get(NETWORK, 'unknown')[:8]}"
-
-
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of these installed packages."""
     versions = {name: importlib.metadata.version(name) for name in packages}

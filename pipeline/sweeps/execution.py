@@ -120,6 +120,7 @@ def train(
         with open_trainer(sweep, jobs, workers, scheduler) as submit:
             has_begun = True
             _begin_folder(sweep, bool(jobs))
+            write_results(sweep)
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
@@ -128,7 +129,7 @@ def train(
                 point = futures.pop(future)
                 point.record_result(*future.result())
                 if time.monotonic() - written_at > RESULTS_INTERVAL:
-                    write_state(sweep, "running")
+                    write_results(sweep)
                     written_at = time.monotonic()
                 progress.log_point(point)
     finally:  # after all trainings have ended, also on Ctrl-C
@@ -137,36 +138,30 @@ def train(
             if begun and begun.status == Status.RUNNING:
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
         if has_begun:
-            write_state(sweep, "interrupted")  # `select_and_evaluate` replaces this
+            write_results(sweep)
 
 
 def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
 
-    If there are no jobs, and the sweep is as it was, only its state is written.
+    If there are no jobs, and the sweep is as it was, all these files stay.
     """
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
         before = records.read_record(sweep.record_path, SweepRecord, "")
-    if before:  # the old and the new state are not compared
-        before = before.model_copy(update={"state": record.state})
     if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)
         write_whole(sweep.helpers_path, sweep.helpers)
         write_whole(sweep.readme_path, SWEEP_README.encode())
         write_whole(sweep.record_path, records.to_json(record))
-    write_state(sweep, "running")
 
 
-def write_state(sweep: Sweep, status: str) -> pd.DataFrame:
-    """Write results.csv and the state in sweep.json; return the table they show."""
+def write_results(sweep: Sweep) -> pd.DataFrame:
+    """Write results.csv, without outdated points; return the table with all points."""
     found = make_table(sweep)
     current = found[found["status"] != Status.OUTDATED]
     content = current.to_csv(index=False, lineterminator="\n")
     write_whole(sweep.results_path, content.encode())
-    state = table.summarise(sweep, found, status)
-    record = sweep.to_record().model_copy(update={"state": state})
-    write_whole(sweep.record_path, records.to_json(record))
     return found
 
 
@@ -177,11 +172,9 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     """
     found = make_table(sweep)
     best, reason = table.select(found, sweep.definition)
-    has_failed = table.is_failed(found, sweep.definition).any()
-    status = "failures" if has_failed else "done"
     if best is None or reason:
         log.info(reason)
-        return write_state(sweep, status), False
+        return found, False
     metric = sweep.definition.select
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
@@ -195,7 +188,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
             evaluation.evaluate(sweep, left, at_a_time)
         except (InvalidInput, NotebookFailed) as error:
             raise CommandFailed(f"All points are kept, but: {error}") from error
-    found = write_state(sweep, status)
+        found = write_results(sweep)
     own = found[found["id"].isin(table.find_points(found, best))]
     log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
     return found, bool(left)

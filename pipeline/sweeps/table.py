@@ -12,16 +12,7 @@ import pandas as pd
 from pipeline.errors import InvalidFile
 from pipeline.parameters import NAMES, describe, make_id
 from pipeline.paths import BASE
-from pipeline.records import (
-    METRICS,
-    SELECTION_METRICS,
-    TEST_METRICS,
-    Status,
-    SweepDefinition,
-    SweepState,
-    TrainingMetrics,
-)
-from pipeline.results.provenance import describe_network
+from pipeline.records import TEST_METRICS, Status, SweepDefinition, TrainingMetrics
 from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
 
 CONFIGURATION = [name for name in NAMES if name != "seed"]
@@ -203,32 +194,6 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
 
 def count_of(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def summarise(sweep: Sweep, table: pd.DataFrame, status: str) -> SweepState:
-    """Return what the list of runs shows of a sweep."""
-    best, reason = select(table, sweep.definition)
-    counts = table["status"].value_counts(sort=False)
-    parts = [", ".join(f"{count} {name}" for name, count in counts.items())]
-    selection = describe_selection(best, reason, find_varied(table))
-    metrics = {}
-    if best is not None:
-        selection += describe_seeds(best)
-        own = table[table["id"].isin(find_points(table, best))]
-        # A configuration that only leads has no test metrics.
-        names = SELECTION_METRICS if reason else METRICS
-        metrics = own[list(names)].mean(skipna=False).dropna().to_dict()
-    parts.append(selection)
-    network = describe_network(next(iter(sweep.inputs.values())))
-    if network:
-        parts.append(network)
-    started = table["started"].dropna().min()
-    return SweepState(
-        status=status,
-        sentence="; ".join(parts),
-        metrics=metrics,
-        started=None if pd.isna(started) else started.to_pydatetime(),
-    )
 
 
 def find_selected(run_dir: str) -> list[str]:

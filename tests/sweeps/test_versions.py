@@ -65,7 +65,7 @@ def sweep(changing, tmp_path):
 
 
 def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered(
-    changing, gate, sweep, tmp_path
+    changing, gate, sweep
 ):
     command, out = sweep
     old = read_digests(out)
@@ -76,6 +76,8 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
 
     changing.append("helpers.py", SMALL_RATE)
     interrupt(changing.start(*command, GATE=gate.port), gate)
+    statuses = sorted(row["status"] for row in read_rows(out))
+    assert statuses == ["done", "interrupted"]  # the other two are outdated
     (row,) = [row for row in read_rows(out) if row["status"] == "done"]
     assert row["weights_sha256"] not in old.values()
     assert not any(row["test_accuracy"] for row in read_rows(out))
@@ -86,9 +88,6 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert changing.run("report", out)[0] == 0
     page = (out / "report.html").read_text()
     assert "leads so far, of 1 of 4 points: learning_rate 0.005" in page
-    assert changing.run("index", out.parent)[0] == 0
-    rows = (tmp_path / "index.html").read_text()
-    assert "1 done, 1 interrupted, 2 outdated" in rows
 
     code, output = changing.run(*command)
     assert code == 0, output
