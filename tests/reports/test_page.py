@@ -323,7 +323,7 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     """A few test images are counted, because a percentage would promise too much."""
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     record = folder.read_record()
-    writers = ("by other people", "two groups of people")
+    writers = ("by different people", "two groups of people")
     text = page.render_run(folder, record)
     assert [each for each in writers if each not in text] == []
     assert "79.42 %</strong> of 10,000 test images" in text
