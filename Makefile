@@ -19,7 +19,7 @@ UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.p
 # Jupyter refuses to run as root, as in a container, unless it is asked to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help run test units check bench lab sweep notebooks pictures records site lint lock clean
+.PHONY: help run test units check bench lab sweep notebooks pictures records lint lock clean
 
 help:                   ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -60,9 +60,6 @@ pictures: .venv/tests   ## make the pictures of README again, from the committed
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20
-
-site: .venv/ready       ## write the notebooks and two reports as a website, into runs/site
-	@$(BIN)/python -m pipeline site
 
 lint: .venv/tests       ## check the style of the code and of the scripts, and the types
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import click
 from pipeline import parameters
 from pipeline.errors import CommandFailed
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import NOTEBOOKS, RUNS, from_current_folder, to_source
+from pipeline.paths import NOTEBOOKS, from_current_folder, to_source
 
 FOLDER = click.Path(file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
@@ -199,12 +199,3 @@ def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
 
     folders = [from_current_folder(path) for path in run_dirs]
     echo_path("report", comparison.write_report(folders, output))
-
-
-@main.command("site")
-@click.argument("folder", default=RUNS / "site", type=click.Path(path_type=Path))
-def site_command(folder: Path) -> None:
-    """Write the notebooks and two reports as a website into FOLDER, or runs/site."""
-    from pipeline import website
-
-    echo_path("site", website.write_site(folder.absolute()))

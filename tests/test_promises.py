@@ -170,7 +170,6 @@ OTHERS = {
     "sweep {t}/s.yaml --sweep-dir {t}/theirs": "theirs/results.csv",
     "report {t}/01.ipynb --output {t}/page.html": "page.html",
     "compare {runs}/default {runs}/true-derivative --output {t}/page.html": "page.html",
-    "site {t}/theirs": "theirs/02_train.html",
     "run --run-dir {t}/sweep": "sweep/sweep.json",
     "sweep {t}/s.yaml --sweep-dir {t}/run": "run/run.json",
     "run --run-dir {t}/sweep/a": "sweep/sweep.json",

@@ -9,14 +9,18 @@ right choice is ticked. What stands below a question is hidden until it is answe
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import InvalidInput
 from pipeline.lessons.diagram import Diagram
 from pipeline.paths import RUNS
 from pipeline.reports import live, page
-from pipeline.reports.markdown import Renderer, render_guide, render_text, render_words
+from pipeline.reports.markdown import (
+    Renderer,
+    render_glossary,
+    render_text,
+    render_words,
+)
 from pipeline.results.files import check_page, write_whole
 from pipeline.results.run_folder import RunFolder
 
@@ -36,8 +40,8 @@ def write_page(source: Path, output: Path) -> None:
     write_whole(output, html.encode())
 
 
-def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) -> str:
-    """Render the text of a lesson as one page; site: see `page.render`.
+def render(text: str, folder: RunFolder) -> str:
+    """Render the text of a lesson as one page.
 
     Raises InvalidInput unless the run is finished and a page can train it, or if
     something in the text cannot be read.
@@ -50,17 +54,16 @@ def render(text: str, folder: RunFolder, site: Mapping[str, str] | None = None) 
     del run["training"]["curves"]  # only a report draws them
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
-    renderer = Renderer(["lesson"], site or {})
+    renderer = Renderer(["lesson"])
     return page.fill(
         "lesson.html.j2",
         ["page", "lesson", "diagrams", "predict", "bar"],
         ["live", "page", "lesson"],
         title=opening.removeprefix("# ").partition("\n")[0],
-        site=site or {},
         opening=render_text(opening, renderer),
         stops=[read_section(each, renderer) for each in texts],
         run=run,
-        glossary=None if site else render_guide("Glossary", "README.md"),
+        glossary=render_glossary(),
     )
 
 

@@ -4,7 +4,7 @@ Formulas become MathML, because browsers can draw it without a script.
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,18 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pipeline.paths import NOTEBOOKS
 
 GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
-# The pages of the website that are made from a guide in notebooks/, or from one of its
-# sections: the title, and the guide's name.
-GUIDES = {
-    "glossary": ("Glossary", "README.md"),
-    "own-network": ("Your own network", "README.md"),
-    "teaching": ("Teach an hour with one file", "teaching.md"),
-    "worksheet": ("Worksheet: how one network learns", "worksheet.md"),
-    "worksheet-key": ("Key to the worksheet, and a rubric", "worksheet-key.md"),
-}
 
 
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
     stems: the names of the notebooks, without .ipynb; `stem` is the current one.
-    site: the names of notebooks with a page beside this one.
     shift: by how many levels to lower headings.
     """
 
-    def __init__(
-        self,
-        stems: Sequence[str],
-        site: Container[str] = (),
-        shift: int = 0,
-    ) -> None:
+    def __init__(self, stems: Sequence[str], shift: int = 0) -> None:
         super().__init__(escape=False)
-        self.stems, self.site, self.shift = stems, site, shift
+        self.stems, self.shift = stems, shift
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
@@ -69,22 +54,11 @@ class Renderer(IPythonRenderer):
             return super().link(text, url, title)
         if url == GLOSSARY:
             self.needs.add("glossary")
-            page = "glossary.html" if self.site else "#glossary"
-            return f'<a href="{page}">{text}</a>'
-        # On the website, the report of the default run has another name.
-        if path == "report.html" and self.site:
-            return f'<a href="default.html#{heading}">{text}</a>'
-        if path == "lesson.html" and self.site:
-            return f'<a href="{url}">{text}</a>'
-        if self.site and path == f"{stem}.md" and stem in GUIDES:
-            place = f"#{anchor}" if heading else ""
-            return f'<a href="{stem}.html{place}">{text}</a>'
+            return f'<a href="#glossary">{text}</a>'
         if path and not path.endswith(".ipynb"):
             return text
         if stem in self.stems:
             return f'<a href="#{anchor}">{text}</a>'
-        if stem in self.site:
-            return f'<a href="{stem}.html#{anchor}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
 
     def codespan(self, text: str) -> str:
@@ -144,13 +118,11 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
     return render_text(source, renderer)
 
 
-def render_guide(title: str, name: str, site: Container[str] = ()) -> str:
-    """Render a guide in notebooks/, or its section of this title, without the title."""
-    guide = (NOTEBOOKS / name).read_text("utf-8")
-    above, text = guide.split(f"# {title}\n", 1)
-    if above:
-        text = text.split("\n## ")[0]
-    return render_text(text, Renderer([Path(name).stem], site))
+def render_glossary() -> str:
+    """Render the glossary of the guide in notebooks/, without its title."""
+    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
+    glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return render_text(glossary, Renderer(["README"]))
 
 
 def render_text(source: str, renderer: Renderer) -> str:

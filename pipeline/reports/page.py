@@ -24,7 +24,7 @@ from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live, origins
 from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
-from pipeline.reports.markdown import Renderer, render_guide, render_markdown
+from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, check_page, write_whole
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
@@ -64,20 +64,16 @@ def make_exporter() -> TemplateExporter:
 def render(
     notebooks: Mapping[str, NotebookNode],
     title: str,
-    site: Mapping[str, str] | None = None,
     exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
     notebooks: by their names, without .ipynb.
-    site: the names of notebooks that have a page beside this one, in the order of
-        reading, and their titles.
     exercises: the digests of the answers that the page checks, if there are any.
     made: where a run or a sweep was made, and its credits, see origins.html.j2.
     """
-    site = site or {}
-    sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site))
+    sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
     if "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
     scripts = ["page", "sort"]
@@ -85,18 +81,16 @@ def render(
         scripts.append("diagrams")
     if "exercises" in renderer.needs and exercises:
         scripts.append("exercises")
-    has_glossary = "glossary" in renderer.needs and not site  # a site has a page for it
+    has_glossary = "glossary" in renderer.needs
     return fill(
         "page.html.j2",
         scripts,
         title=title,
-        site=site,
-        stem=next(iter(notebooks)),
         headings=renderer.headings,
         sections=sections,
         origins=made,
         exercises=exercises if "exercises" in scripts else None,
-        glossary=render_guide("Glossary", "README.md") if has_glossary else None,
+        glossary=render_glossary() if has_glossary else None,
     )
 
 
@@ -207,35 +201,31 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
 def render_run(
     folder: RunFolder,
     record: RunRecord,
-    site: Mapping[str, str] | None = None,
     is_public: bool = False,
 ) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
     The last notebook comes first.
 
-    site: see `render`.
     is_public: whether to leave out when and where the run was made.
     """
-    site = site or {}
     paths = map(folder.executed_path, reversed(STAGES))
     notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
         notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
     # The page has a title of its own, so the headings of its notebooks are lowered.
-    sections, renderer = render_sections(notebooks, Renderer(list(notebooks), site, 1))
-    place = "" if is_public or site else describe_place(record)
+    sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
+    place = "" if is_public else describe_place(record)
     credits = origins.collect_credits({source: record.inputs})
     html = fill(
         "report.html.j2",
         ["page", "report"],
         title=make_title(folder),
-        site=site,
         headings=renderer.headings,
         sections=sections,
         origins={"place": place, "credits": credits},
-        glossary=None if site else render_guide("Glossary", "README.md"),
+        glossary=render_glossary(),
         **summarise_run(folder, record),
         **live.collect_parts(folder, record),
     )

@@ -26,7 +26,7 @@ def parse(html):
     return BeautifulSoup(html, "html.parser")
 
 
-def render(*cells, site=(), **others):
+def render(*cells, **others):
     """Render a page of a notebook 02_train with these cells, and of other notebooks.
 
     A text stands for a cell of Markdown.
@@ -34,7 +34,7 @@ def render(*cells, site=(), **others):
     node = new_notebook(
         cells=[new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
     )
-    return parse(page.render({"02_train": node, **others}, "A title", site))
+    return parse(page.render({"02_train": node, **others}, "A title"))
 
 
 def make_code(source, *outputs):
@@ -170,21 +170,19 @@ def test_an_answer_is_folded_with_its_text_and_its_pictures():
     assert len(html.select("img")) == 3
 
 
-def test_links_lead_within_the_page_or_to_the_pages_beside_it_and_dead_ones_are_text():
+def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
     text = (
         "[on](03_evaluate.ipynb), [in](03_evaluate.ipynb#Its-part), [own](#One-way), "
-        "[out](why.ipynb#Further-reading), [site](https://example.org), "
-        "[code](../helpers.py), [keras](keras.ipynb)"
+        "[out](https://example.org), [code](../helpers.py), [keras](keras.ipynb)"
     )
     other = new_notebook(cells=[new_markdown_cell("# Evaluate\n\n## Its part")])
     cell = f"# Train\n\n## One way\n\n{text}\n\n## One way"
-    html = render(cell, site={"why": "Why"}, **{"03_evaluate": other})
+    html = render(cell, **{"03_evaluate": other})
     assert {link.text: link["href"] for link in html.main.find_all("a")} == {
         "on": "#03_evaluate",
         "in": "#03_evaluate-its-part",
         "own": "#02_train-one-way",
-        "out": "why.html#why-further-reading",
-        "site": "https://example.org",
+        "out": "https://example.org",
     }
     assert "code, keras.ipynb" in html.main.text
     anchors = [heading["id"] for heading in html.find_all("h2")]
