@@ -96,10 +96,6 @@ class RunFolder:
         if (self.path / "sweep.json").exists():
             return "It is the folder of a sweep: name one of its points."
         command = "python -m pipeline run --run-dir DIR"
-        if self.has_results_without_record:
-            problem = "Notebooks that ran alone have written into it, without a record"
-            advice = "Run those before this one. Only a command makes a record"
-            return f"{problem}. {advice}: {command}"
         return f"Run the notebooks before this one, or, to run all three: {command}"
 
     def executed_path(self, stage: Stage) -> Path:
@@ -124,7 +120,13 @@ class RunFolder:
         return records.read_record(self.metrics_path, Metrics, self.next_step)
 
     def read_record(self) -> RunRecord:
-        return records.read_record(self.record_path, RunRecord, self.next_step)
+        next_step = self.next_step
+        if self.has_results_without_record and not self.is_point:
+            problem = "A run that the notebooks make alone, as in JupyterLab, has no "
+            problem += "record, so it cannot be verified or compared"
+            command = "python -m pipeline run --run-dir runs/NAME -p PARAMETER VALUE"
+            next_step = f"{problem}. To make one that can be: {command}"
+        return records.read_record(self.record_path, RunRecord, next_step)
 
     def find_record(self) -> RunRecord | None:
         with contextlib.suppress(InvalidFile):

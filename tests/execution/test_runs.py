@@ -307,7 +307,7 @@ def test_papermill_runs_the_three_without_options_and_a_command_says_what_is_mis
     command = [sys.executable, "-m", "pipeline", "verify", str(lab.path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "Notebooks that ran alone have written into it" in done.stderr
+    assert "has no record, so it cannot be verified or compared" in done.stderr
 
 
 def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(
