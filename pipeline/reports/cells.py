@@ -5,11 +5,13 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_raw_cell
+from nbformat.v4 import new_markdown_cell, new_output, new_raw_cell
 
 from pipeline.errors import InvalidFile
 
 TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
+TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a paragraph
+FOLD = re.compile("<details>.*?</details>", re.S)  # says what the defaults give
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -37,6 +39,23 @@ def leave_out(notebook: NotebookNode, tag: str) -> NotebookNode:
     """Return the notebook without the cells that have a tag."""
     cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
     return NotebookNode(notebook | {"cells": cells})
+
+
+def keep_results(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook without the tasks for its reader, and with open answers."""
+    cells = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = FOLD.sub("", cell.source)
+            kept = [each for each in text.split("\n\n") if not TASK.match(each)]
+            cell = NotebookNode(cell | {"source": "\n\n".join(kept).strip()})
+        elif cell.get("outputs") and cell.outputs[0].get("metadata", {}).get("answer"):
+            first, *outputs = cell.outputs
+            if text := first.data["text/plain"]:
+                outputs.insert(0, new_output("stream", text=text))
+            cell = NotebookNode(cell | {"outputs": outputs})
+        cells.append(cell)
+    return NotebookNode(notebook | {"cells": [each for each in cells if each.source]})
 
 
 def fold_set_up(notebook: NotebookNode) -> NotebookNode:

@@ -23,7 +23,12 @@ from pipeline.parameters import find_unoriginal, from_values, make_command
 from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live, origins
-from pipeline.reports.cells import fold_set_up, leave_out, read_notebook
+from pipeline.reports.cells import (
+    fold_set_up,
+    keep_results,
+    leave_out,
+    read_notebook,
+)
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, check_page, write_whole
 from pipeline.results.provenance import has_published_helpers
@@ -205,12 +210,13 @@ def render_run(
 ) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
-    The last notebook comes first.
+    The last notebook comes first, and none has tasks.
 
     is_public: whether to leave out when and where the run was made.
     """
     paths = map(folder.executed_path, reversed(STAGES))
-    notebooks = {path.stem: read_notebook(path) for path in paths if path.exists()}
+    nodes = {path.stem: read_notebook(path) for path in paths if path.exists()}
+    notebooks = {stem: keep_results(node) for stem, node in nodes.items()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
         notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
