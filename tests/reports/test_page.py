@@ -253,6 +253,12 @@ def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
     assert rows[2:] == [["0.429", "0.335"], ["0.7942", "0.85"]]
 
 
+def test_a_report_shows_its_answers_and_asks_for_nothing(report):
+    baseline = report.find(string=re.compile(r"1-nearest neighbour +0\.8690"))
+    assert not baseline.find_parents("details")
+    assert not report.find_all("strong", string=["Predict", "Try"])
+
+
 def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     html = parse((runs / "default" / "report.html").read_text())
     result = " ".join(html.select_one("section").text.split())
