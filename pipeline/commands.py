@@ -174,14 +174,14 @@ def write_page_of_folder(path: Path, output: Path | None) -> Path:
 
 def write_page_of_file(path: Path, output: Path | None) -> Path:
     """Write the page of a notebook or a lesson, and return its path."""
-    from pipeline.lessons import exercises, lesson
+    from pipeline.lessons import lesson
     from pipeline.reports import page
 
     report = output or page.choose_path(from_current_folder(str(path.with_suffix(""))))
     if path.suffix == ".md":
         lesson.write_page(path, report)
     else:
-        page.write_notebook_report(path, report, exercises=exercises.DIGESTS)
+        page.write_notebook_report(path, report)
     return report
 
 

@@ -220,8 +220,8 @@ class Page:
         """Check that a page as it opens prints in light colours, without controls."""
         self.page.emulate_media(media="print", color_scheme="dark")
         assert self.page.evaluate(GROUND) != DARK
-        # On paper there is a place to write for an exercise and a prediction.
-        fields = ":is(select, input, textarea):not(.prose *, .prediction *, .live *)"
+        # Those of a small network show its weights, on paper too.
+        fields = ":is(select, input, textarea):not(.live *)"
         controls = self.root.locator(f"nav, .action, {fields}")
         assert not controls.filter(visible=True).count()
         self.page.emulate_media(media="screen")

@@ -31,7 +31,7 @@ class Renderer(IPythonRenderer):
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
-        self.needs: set[str] = set()  # of "diagrams", "exercises" and "glossary"
+        self.needs: set[str] = set()  # of "diagrams" and "glossary"
 
     def count_figure(self) -> int:
         self.figures += 1
@@ -60,11 +60,6 @@ class Renderer(IPythonRenderer):
         if stem in self.stems:
             return f'<a href="#{anchor}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
-
-    def codespan(self, text: str) -> str:
-        if text.startswith("exercises.check("):
-            self.needs.add("exercises")
-        return super().codespan(text)
 
     def table(self, text: str) -> str:
         """Render a table, which scrolls on phones if it has three columns or more."""

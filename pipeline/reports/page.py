@@ -69,13 +69,11 @@ def make_exporter() -> TemplateExporter:
 def render(
     notebooks: Mapping[str, NotebookNode],
     title: str,
-    exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
     notebooks: by their names, without .ipynb.
-    exercises: the digests of the answers that the page checks, if there are any.
     made: where a run or a sweep was made, and its credits, see origins.html.j2.
     """
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
@@ -84,8 +82,6 @@ def render(
     scripts = ["page", "sort"]
     if "diagrams" in renderer.needs:
         scripts.append("diagrams")
-    if "exercises" in renderer.needs and exercises:
-        scripts.append("exercises")
     has_glossary = "glossary" in renderer.needs
     return fill(
         "page.html.j2",
@@ -94,7 +90,6 @@ def render(
         headings=renderer.headings,
         sections=sections,
         origins=made,
-        exercises=exercises if "exercises" in scripts else None,
         glossary=render_glossary() if has_glossary else None,
     )
 
@@ -153,13 +148,12 @@ def write_notebook_report(
     notebook: Path,
     output: Path,
     title: str | None = None,
-    exercises: Sequence[str] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
     title: replaces the notebook's own.
-    exercises, made: see `render`.
+    made: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
@@ -172,7 +166,7 @@ def write_notebook_report(
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     name = title or heading_or_name
-    html = render({notebook.stem: node}, name, exercises=exercises, made=made)
+    html = render({notebook.stem: node}, name, made)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():

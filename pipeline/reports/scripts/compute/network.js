@@ -244,18 +244,13 @@ export function evaluate(images, labels, weights, normalisation) {
   return [error / labels.length, correct / labels.length];
 }
 
-// SHA-256 of some bytes, as text.
-export async function sha256(bytes) {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-// The digest of weights that the project quotes: of their little-endian bytes, the first matrix
+// The SHA-256 of weights that the project quotes: of their little-endian bytes, the first matrix
 // before the second.
-export function digestOf({ first, second }) {
+export async function digestOf({ first, second }) {
   const bytes = new DataView(new ArrayBuffer(8 * (first.length + second.length)));
   [...first, ...second].forEach((weight, i) => {
     bytes.setFloat64(8 * i, weight, true);
   });
-  return sha256(bytes.buffer);
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
