@@ -197,12 +197,17 @@ def describe_verdict(compared: Comparison) -> str:
         only_a, only_b, p = compare_pair(*compared.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        holds, cause = "and chance hardly explains it", "Chance"
+        holds = (
+            "by more than the luck of the test images, "
+            "but other seeds may give another result"
+        )
+        cause = "The luck of the test images"
         a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
         count = f"{len(compared.data.y_test):,} test images"
         records = [folder.read_record() for folder in compared.networks.values()]
         seeds = " and ".join(str(each.parameters["seed"]) for each in records)
-        numbers = f"A reads {a} and B {b} % of {count} (seeds {seeds})"
+        correct = f"A classifies {a} and B {b} % of {count} correctly"
+        numbers = f"{correct} (seeds {seeds})"
     leading, other = reversed(names) if b_leads else names
     if is_sure:
         return f"{leading} is better than {other}, {holds}: {numbers}."

@@ -124,9 +124,9 @@ def make_answers(only_a, only_b, both):
     ("only", "names", "shares"),
     [
         # By the binomial distribution p is 22 / 2**10, 2 / 2**10 and 112 / 2**10.
-        ((1, 9), "B (`b`) is better than A (`a`)", "A reads 91.00 and B 99.00 %"),
-        ((10, 0), "A (`a`) is better than B (`b`)", "A reads 100.00 and B 90.00 %"),
-        ((2, 8), "Chance may explain how B", "A reads 92.00 and B 98.00 %"),
+        ((1, 9), "B (`b`) is better than A (`a`)", "91.00 and B 99.00 %"),
+        ((10, 0), "A (`a`) is better than B (`b`)", "100.00 and B 90.00 %"),
+        ((2, 8), "The luck of the test images may", "92.00 and B 98.00 %"),
     ],
 )
 def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
